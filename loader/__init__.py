@@ -1,0 +1,36 @@
+"""runqy-loader: loads millions of tasks into a runqy/asynq queue on Redis, fast and exactly once.
+
+>>> import asyncio, loader
+>>> report = asyncio.run(loader.load("payloads.jsonl", queue="inference"))
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loader.api import Loader, load
+    from loader.errors import LoaderError
+    from loader.report import LoadReport, SourceReport
+    from loader.settings import LoadOptions
+
+__all__ = ["LoadOptions", "LoadReport", "Loader", "LoaderError", "SourceReport", "__version__", "load"]
+__version__ = "0.1.0"
+
+_HOMES = {
+    "LoadOptions": "loader.settings",
+    "LoadReport": "loader.report",
+    "Loader": "loader.api",
+    "LoaderError": "loader.errors",
+    "SourceReport": "loader.report",
+    "load": "loader.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports public names at their first use, so that ``runqy-loader --help`` does not wait for Redis clients."""
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

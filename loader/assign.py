@@ -1,0 +1,99 @@
+"""Gives each valid record its queue and its id."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from loader.errors import QueueNameError
+from loader.settings import LoadOptions
+from loader.sinks.base import Delivery
+from loader.task import check_task_id, id_prefix, id_suffixes, resolve_queue
+from loader.validate import Batch
+
+
+class Assigner:
+    """Turns validated batches into deliveries.
+
+    Args:
+        job: Name of the job.
+        digests: Digest of each source; with the job's name and the source's place it makes the ids.
+        known_queues: Full names of the queues that exist; None where that is not checked.
+    """
+
+    def __init__(
+        self, options: LoadOptions, job: str, digests: Sequence[str], known_queues: Collection[str] | None
+    ) -> None:
+        self._options = options
+        self._known_queues = known_queues
+        self._default_queue = options.default_queue
+        self._prefixes = [id_prefix(job, index, digest) for index, digest in enumerate(digests)]
+        self._names: dict[str, str] = {}
+
+    @property
+    def needs_values(self) -> bool:
+        """Whether batches must keep their parsed records."""
+        return self._options.id_field is not None or self._options.queue_field is not None
+
+    def assign(self, batch: Batch) -> list[Delivery]:
+        """One delivery a queue. Records without a usable id or queue join ``batch.rejected``."""
+        prefix = self._prefixes[batch.source_index]
+        total = len(batch.raw.records)
+        if batch.values is None:
+            if not batch.payloads:
+                return []
+            keep = None
+            if batch.kept is not None:
+                keep = [False] * total
+                for index in batch.kept:
+                    keep[index] = True
+            ids = id_suffixes(batch.raw.first_record, total, keep)
+            assert self._default_queue is not None  # noqa: S101 - LoadOptions sees to it
+            return [Delivery(batch, self._default_queue, prefix, ids, batch.payloads, batch.kept or range(total))]
+        return self._by_record(batch, prefix, batch.values)
+
+    def _by_record(self, batch: Batch, prefix: bytes, values: list[Any]) -> list[Delivery]:
+        id_field = self._options.id_field
+        suffixes = id_suffixes(batch.raw.first_record, len(batch.raw.records)) if id_field is None else None
+        groups: dict[str, tuple[list[bytes], list[bytes], list[int]]] = {}
+        for position, (payload, value) in enumerate(zip(batch.payloads, values, strict=True)):
+            index = position if batch.kept is None else batch.kept[position]
+            try:
+                queue = self._queue_of(value)
+                task_id = suffixes[index] if suffixes is not None else check_task_id(_field(value, id_field)).encode()
+            except ValueError as error:
+                batch.rejected.append((index, str(error)))
+                continue
+            ids, payloads, records = groups.setdefault(queue, ([], [], []))
+            ids.append(task_id)
+            payloads.append(payload)
+            records.append(index)
+        kept_prefix = prefix if id_field is None else b""
+        return [Delivery(batch, queue, kept_prefix, *columns) for queue, columns in groups.items()]
+
+    def _queue_of(self, value: Any) -> str:
+        """Raises ValueError if the record names no queue that can be used."""
+        field = self._options.queue_field
+        if field is None or (self._default_queue is not None and not (isinstance(value, dict) and field in value)):
+            assert self._default_queue is not None  # noqa: S101 - LoadOptions sees to it
+            return self._default_queue
+        name = _field(value, field)
+        if not isinstance(name, str):
+            raise ValueError(f"field {field!r} is not text, so it names no queue")  # noqa: TRY004 - one reason type
+        if name not in self._names:
+            try:
+                queue = resolve_queue(name)
+            except QueueNameError as error:
+                raise ValueError(str(error)) from error
+            if self._known_queues is not None and queue not in self._known_queues:
+                raise ValueError(f"queue {queue!r} does not exist")
+            self._names[name] = queue
+        return self._names[name]
+
+
+def _field(value: Any, name: str | None) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError(f"the record is not an object, so it has no field {name!r}")  # noqa: TRY004 - one reason type
+    if name not in value:
+        raise ValueError(f"the record has no field {name!r}")
+    return value[name]

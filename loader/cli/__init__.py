@@ -1,0 +1,50 @@
+"""The command line tool ``runqy-loader``: one module a command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from loader.errors import LoaderError
+
+INTERRUPTED = 130
+USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the tool and exits: 0 all in, 1 failed, 2 usage, 3 completed with rejects, 130 interrupted."""
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(_run(tokens))
+
+
+def _run(tokens: list[str]) -> int:
+    from cyclopts import CycloptsError
+
+    from loader.cli.app import launch
+
+    try:
+        return launch(tokens)
+    except LoaderError as error:
+        return _fail(tokens, error, str(error), error.exit_status)
+    except CycloptsError as error:
+        return _fail(tokens, error, f"{_one_line(str(error))} See runqy-loader --help.", USAGE)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 1  # whoever read our output has gone; there is nobody to tell
+    except Exception as error:  # the last line of defence: a bug must not look like a stack of noise
+        what = f"unexpected {type(error).__name__}: {_one_line(str(error))}"
+        return _fail(tokens, error, f"{what}. This is a bug; --debug shows where. What is loaded can be resumed.", 1)
+
+
+def _fail(tokens: list[str], error: BaseException, message: str, status: int) -> int:
+    if "--debug" in tokens:
+        import traceback
+
+        traceback.print_exception(error)
+    print(f"runqy-loader: error: {_one_line(message)}", file=sys.stderr)
+    return status
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,174 @@
+"""What a person sees of a load, on stderr: a live bar on a terminal, plain lines elsewhere, a summary at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from loader.report import LoadReport
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from loader.api import Loader
+
+_LIVE_SECONDS = 0.2
+_LINE_SECONDS = 5.0
+_PENDING_SECONDS = 1.0
+_RATE_WINDOW = 5.0
+
+
+class Display:
+    """Shows one load.
+
+    Args:
+        quiet: Errors only.
+        verbose: Also the details that the loader logs.
+        progress: Whether to show progress while it runs.
+
+    Attributes:
+        stopping: Set once the user has asked to stop.
+    """
+
+    def __init__(self, *, quiet: bool, verbose: bool, progress: bool) -> None:
+        self._quiet = quiet
+        self._progress = progress
+        self._console: Console | None = None
+        self._samples: list[tuple[float, int]] = []
+        self.stopping = False
+        log = logging.getLogger("runqy_loader")
+        log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
+        log.propagate = False
+        log.handlers[:] = [_SayHandler(self)]
+
+    def say(self, text: str) -> None:
+        """One line for the user."""
+        if self._quiet:
+            return
+        if self._console is not None:
+            self._console.print(f"runqy-loader: {text}", markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(f"runqy-loader: {text}", file=sys.stderr, flush=True)
+
+    @asynccontextmanager
+    async def showing(self, loader: Loader) -> AsyncIterator[None]:
+        """Shows progress while the block runs."""
+        if not self._progress:
+            yield
+            return
+        task = asyncio.create_task(self._live(loader) if sys.stderr.isatty() else self._lines(loader))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _live(self, loader: Loader) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.fields[where]}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f}%"),
+            DownloadColumn(),
+            TimeRemainingColumn(compact=True),
+        )
+        with Progress(*columns, console=console, auto_refresh=False, expand=True, transient=True) as progress:
+            self._console = console
+            bar = progress.add_task("load", total=None, where="")
+            asked, pending = 0.0, None
+            try:
+                while True:
+                    report = loader.report
+                    if report is not None:
+                        if time.monotonic() - asked > _PENDING_SECONDS:
+                            asked, pending = time.monotonic(), await loader.pending()
+                        progress.update(
+                            bar,
+                            completed=report.bytes_read,
+                            total=_total(report),
+                            where=self._line(report, loader, pending),
+                        )
+                        progress.refresh()
+                    await asyncio.sleep(_LIVE_SECONDS)
+            finally:
+                self._console = None
+
+    async def _lines(self, loader: Loader) -> None:
+        while True:
+            await asyncio.sleep(_LINE_SECONDS)
+            report = loader.report
+            if report is not None:
+                total = _total(report)
+                share = f"{100 * report.bytes_read / total:.0f} %, " if total else ""
+                self.say(share + self._line(report, loader, await loader.pending()))
+
+    def _line(self, report: LoadReport, loader: Loader, pending: int | None) -> str:
+        parts = [f"{report.loaded:,} loaded", f"{self._rate(report):,.0f}/s"]
+        if report.dry_run:
+            parts = [f"{report.valid:,} valid"]
+        if report.already_loaded:
+            parts.append(f"{report.already_loaded:,} already in")
+        parts.append(f"{report.rejected:,} rejected")
+        if not report.dry_run:
+            parts.append(f"queue {loader.batches_waiting}/{loader.options.queue_depth}")
+        if pending is not None:
+            parts.append(f"{pending:,} pending")
+        return " · ".join(parts)
+
+    def _rate(self, report: LoadReport) -> float:
+        """Tasks per second over the last seconds."""
+        now = time.monotonic()
+        self._samples.append((now, report.loaded))
+        while self._samples[0][0] < now - _RATE_WINDOW and len(self._samples) > 2:
+            del self._samples[0]
+        then, before = self._samples[0]
+        elapsed = now - then
+        return (report.loaded - before) / elapsed if elapsed > 0 else report.tasks_per_second
+
+    def summary(self, report: LoadReport, resume: str) -> None:
+        """The closing lines: what was done, and how to go on."""
+        if self._quiet:
+            return
+        lines = [f"job {report.job}: {report.status} in {report.seconds:.1f} s"]
+        if report.dry_run:
+            lines.append(f"  {'valid':<15}{report.valid:>13,}  (dry run: nothing was written to Redis)")
+        else:
+            queues = ", ".join(sorted(report.queues)[:5]) + (", …" if len(report.queues) > 5 else "")
+            into = f" into {queues}" if queues else ""
+            lines.append(f"  {'loaded':<15}{report.loaded:>13,}  {report.tasks_per_second:,.0f} tasks/s{into}")
+            lines.append(f"  {'already loaded':<15}{report.already_loaded:>13,}")
+        where = f"  see {report.rejects_file}" if report.rejects_file else ""
+        lines.append(f"  {'rejected':<15}{report.rejected:>13,}{where}")
+        count = len(report.sources)
+        lines.append(
+            f"  {'records read':<15}{report.records_read:>13,}  "
+            f"{report.bytes_read / 1e6:,.1f} MB from {count} source{'' if count == 1 else 's'}"
+        )
+        if report.status != "completed":
+            lines.append(f"go on with: {resume}")
+        elif not report.dry_run:
+            lines.append(f"job {report.job} loads nothing twice if it is run again; --job NAME makes a new one")
+        for line in lines:
+            print(line, file=sys.stderr)
+
+
+def _total(report: LoadReport) -> int | None:
+    sizes = [source.size for source in report.sources]
+    return None if None in sizes else sum(size for size in sizes if size is not None)
+
+
+class _SayHandler(logging.Handler):
+    def __init__(self, display: Display) -> None:
+        super().__init__()
+        self._display = display
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._display.say(record.getMessage())

@@ -1,0 +1,1 @@
+"""Layouts: pure functions from records to the commands that a kind of worker expects."""

@@ -1,0 +1,212 @@
+"""One reader, a bounded queue, several flush workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+
+from loader.assign import Assigner
+from loader.errors import LoaderError, SourceChangedError, TooManyRejectsError
+from loader.ledger import LedgerState
+from loader.rejects import RejectsFile
+from loader.report import LoadReport, SourceReport
+from loader.settings import LoadOptions
+from loader.sinks.base import Delivery, Observer
+from loader.sources.base import Source
+from loader.validate import Batch, Reject, validate
+
+Worker = Callable[[Callable[[], Awaitable["Delivery | None"]], Observer], Awaitable[None]]
+"""Runs one flush worker: takes deliveries from a feed until it gives None."""
+
+StateOf = Callable[[str], Awaitable[LedgerState]]
+"""What the ledger holds of a queue."""
+
+
+class Pipeline:
+    """Runs the sources through the workers and keeps the report.
+
+    Args:
+        worker: Started ``options.workers`` times; None for a dry run.
+        state_of: Asked once a queue.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        options: LoadOptions,
+        assigner: Assigner,
+        rejects: RejectsFile,
+        report: LoadReport,
+        worker: Worker | None,
+        state_of: StateOf,
+    ) -> None:
+        self._sources = sources
+        self._options = options
+        self._assigner = assigner
+        self._rejects = rejects
+        self._report = report
+        self._worker = worker
+        self._state_of = state_of
+        self._states: dict[str, LedgerState] = {}
+        self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(options.queue_depth)
+        self._reader: asyncio.Task[None] | None = None
+        self._failure: LoaderError | None = None
+        self._stopping = False
+        self._all_read = False
+
+    @property
+    def waiting(self) -> int:
+        """Batches in the bounded queue."""
+        return self._queue.qsize()
+
+    def stop(self) -> None:
+        """Reads and starts nothing more; ``run`` returns once what is in flight has been acknowledged."""
+        if self._stopping:
+            return
+        self._stopping = True
+        if self._reader is not None:
+            self._reader.cancel()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every record has been read and dealt with."""
+        report = self._report
+        dealt_with = report.loaded + report.already_loaded + report.rejected + report.valid
+        return self._all_read and report.records_read == dealt_with
+
+    async def run(self) -> None:
+        """Loads everything.
+
+        Raises:
+            LoaderError: After all that was read before the failure has been delivered, where the failure is the
+                input's; at once, where it is the server's.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                if self._worker is not None:
+                    for _ in range(self._options.workers):
+                        group.create_task(self._work(self._worker))
+                self._reader = group.create_task(self._read())
+                if self._stopping:
+                    self._reader.cancel()
+        except BaseExceptionGroup as errors:
+            raise _first(errors) from None
+        if self._failure is not None:
+            raise self._failure
+
+    # --- reader -------------------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        try:
+            try:
+                await self._read_all()
+            except LoaderError as error:
+                # What was read before is good: the workers deliver it, then run() raises this.
+                self._failure = error
+            await self._queue.put(None)
+        except asyncio.CancelledError:
+            # A stop: what is queued is not begun any more.
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            self._queue.put_nowait(None)
+            raise
+
+    async def _read_all(self) -> None:
+        number = 0
+        for index, source in enumerate(self._sources):
+            tally = self._report.sources[index]
+            batches = source.batches(self._options.batch_size, self._options.max_record_bytes)
+            async with aclosing(batches):
+                async for raw in batches:
+                    batch = validate(raw, number, index, parsed=self._assigner.needs_values)
+                    await self._admit(batch, source, tally)
+                    tally.bytes_read = source.position
+                    number += 1
+            tally.bytes_read = source.position
+        self._all_read = True
+
+    async def _admit(self, batch: Batch, source: Source, tally: SourceReport) -> None:
+        deliveries = self._assigner.assign(batch)
+        tally.records_read += len(batch.raw.records) - batch.blank
+        if batch.rejected:
+            await self._reject(batch, sorted(batch.rejected))
+        for delivery in deliveries:
+            if self._worker is None:
+                self._report.valid += len(delivery.payloads)
+                continue
+            state = self._states.get(delivery.queue)
+            if state is None:
+                state = self._states[delivery.queue] = await self._state_of(delivery.queue)
+            if state.is_loaded(batch.number):
+                self._check_unchanged(batch, source, state)
+                skipped = state.skipped.get(batch.number, [])
+                tally.already_loaded += len(delivery.payloads) - len(skipped)
+                if skipped:
+                    await self.skipped(delivery, skipped)
+            else:
+                await self._queue.put(delivery)
+
+    def _check_unchanged(self, batch: Batch, source: Source, state: LedgerState) -> None:
+        if state.checksum(batch.number) != batch.checksum:
+            line, offset = batch.raw.locate(0)
+            name = source.record_name(batch.raw, 0)
+            count = len(batch.raw.records)
+            raise SourceChangedError(
+                f"{name}:{line} (byte {offset}): the {count} records from here on are not the ones that job "
+                f"{self._report.job} has loaded",
+                "Resume with the same input, or give another --job name to load this as a new job",
+            )
+
+    async def _reject(self, batch: Batch, rejected: Sequence[tuple[int, str]]) -> None:
+        source = self._sources[batch.source_index]
+        rejects: list[Reject] = []
+        for index, reason in rejected:
+            line, offset = batch.raw.locate(index)
+            name = source.record_name(batch.raw, index)
+            rejects.append(Reject(name, line, offset, reason, batch.raw.records[index]))
+        await self._rejects.add(rejects)
+        before = self._report.rejected
+        self._report.sources[batch.source_index].rejected += len(rejects)
+        limit = self._options.max_errors
+        if limit is not None and before + len(rejects) > limit:
+            last = rejects[max(0, limit - before)]
+            raise TooManyRejectsError(
+                f"{last.source}:{last.line}: {last.reason}; more than --max-errors {limit} "
+                f"record{'' if limit == 1 else 's'} rejected",
+                "Mend the input, or raise --max-errors",
+            )
+
+    # --- workers ------------------------------------------------------------------------------------------------
+
+    async def _work(self, worker: Worker) -> None:
+        await worker(self._next, self)
+
+    async def _next(self) -> Delivery | None:
+        delivery = await self._queue.get()
+        if delivery is None or self._stopping:
+            self._queue.put_nowait(None)  # for the other workers; there is room, as one was just taken
+            return None
+        return delivery
+
+    # --- Observer -----------------------------------------------------------------------------------------------
+
+    async def skipped(self, delivery: Delivery, positions: Sequence[int]) -> None:
+        indexes = sorted(delivery.records[position] for position in positions)
+        if self._options.id_field is not None and self._options.on_conflict == "skip":
+            self._report.sources[delivery.batch.source_index].already_loaded += len(indexes)
+            return
+        reason = "its task id is a task already" if not delivery.id_prefix else "its task key holds another type"
+        await self._reject(delivery.batch, [(index, reason) for index in indexes])
+
+    def loaded(self, delivery: Delivery) -> None:
+        count = len(delivery.payloads) - len(delivery.skipped)
+        report = self._report
+        report.sources[delivery.batch.source_index].loaded += count
+        report.queues[delivery.queue] = report.queues.get(delivery.queue, 0) + count
+        report.batches += 1
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    found = errors.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found

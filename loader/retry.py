@@ -1,0 +1,58 @@
+"""Waiting out faults that time may heal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from loader.errors import ConnectionFailedError, TransientError
+from loader.wire.faults import RESUME
+
+T = TypeVar("T")
+
+log = logging.getLogger("runqy_loader")
+
+
+async def patiently(step: Callable[[], Awaitable[T]], seconds: float, *, connected: bool = True) -> T:
+    """Repeats a step while it fails with TransientError, with growing random pauses.
+
+    Args:
+        seconds: For how long; 0 for one try.
+        connected: Whether the server has been reached before. Where not, a connection that fails is the user's mistake
+            more likely than a fault, and is not retried.
+
+    Raises:
+        TransientError: The fault lasted.
+    """
+
+    def retriable(error: BaseException) -> bool:
+        return isinstance(error, TransientError) and (connected or not isinstance(error, ConnectionFailedError))
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception(retriable),
+        stop=stop_after_delay(seconds),
+        wait=wait_random_exponential(multiplier=0.1, max=5),
+        before_sleep=_announce,
+        reraise=True,
+    )
+
+    async def attempt() -> T:  # tenacity awaits only what it sees to be a coroutine function
+        return await step()
+
+    try:
+        return await retrying(attempt)
+    except TransientError as error:
+        if seconds and retriable(error):
+            message = f"{error.args[0]}; gave up after {seconds:g} s"
+            raise type(error)(message, error.hint or RESUME.capitalize()) from error
+        raise
+
+
+def _announce(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome is not None else None
+    wait = state.next_action.sleep if state.next_action is not None else 0.0
+    text = error.args[0] if error is not None else "failed"
+    log.warning("%s; trying again in %.1f s", text, wait)

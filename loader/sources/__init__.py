@@ -1,0 +1,1 @@
+"""Sources: URIs in, numbered batches of raw records out."""

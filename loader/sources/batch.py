@@ -1,0 +1,38 @@
+"""What a source yields: numbered batches of raw records, the same ones in every run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+BATCH_BYTES = 1024 * 1024
+"""A batch ends when its records reach this many bytes (or ``batch_size`` records), so memory stays flat."""
+
+SHOWN_OF_OVERSIZED = 1024
+"""How many bytes of an oversized record are kept, for the rejects file."""
+
+
+@dataclass(slots=True)
+class RawBatch:
+    """Consecutive records of one source, not yet validated.
+
+    Attributes:
+        first_record: Number of the first record within its source, 0-based; blank lines count.
+        byte_offset: Where the first record begins, in the (decompressed) source.
+        records: The records as they stand in the source, without their newline.
+        oversized: Index to full length in bytes, of records over the limit; ``records`` holds their beginning only.
+        names: One name a record, where each record is a file of its own.
+    """
+
+    first_record: int
+    byte_offset: int
+    records: list[bytes]
+    oversized: dict[int, int] = field(default_factory=dict)
+    names: Sequence[str] | None = None
+
+    def locate(self, index: int) -> tuple[int, int]:
+        """Line (1-based) and byte offset of the record at ``index`` within its file."""
+        if self.names is not None:
+            return 1, 0
+        lengths = (self.oversized.get(i, len(record)) + 1 for i, record in enumerate(self.records[:index]))
+        return self.first_record + index + 1, self.byte_offset + sum(lengths)

@@ -1,0 +1,110 @@
+"""A source of many files with one JSON document each."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+
+from loader.sources.base import SourceIdentity
+from loader.sources.batch import BATCH_BYTES, SHOWN_OF_OVERSIZED, RawBatch
+from loader.sources.discover import FileSource, InputFile
+from loader.sources.fingerprint import FileState, fingerprint, unreadable
+from loader.sources.gzip import GZIP_MAGIC, GzipInflater
+from loader.sources.lines import BOM
+
+_FILES_AHEAD = 32
+_BYTES_AHEAD = 4 * BATCH_BYTES
+_PIECE = 1024 * 1024
+
+
+class Documents:
+    """Record number n is the n-th file. Files are read ahead in threads, a few at a time."""
+
+    def __init__(self, source: FileSource) -> None:
+        self._name = source.name
+        self._files: Sequence[InputFile] = source.files
+        self._states = [fingerprint(file.name, file.path) for file in source.files if file.path is not None]
+        self._position = 0
+
+    @property
+    def identity(self) -> SourceIdentity:
+        digest = hashlib.blake2b(digest_size=16)
+        for state in self._states:
+            digest.update(f"{state.size}:{state.digest};".encode())
+        size = sum(state.size for state in self._states)
+        return SourceIdentity(self._name, "json", size, digest.hexdigest())
+
+    @property
+    def position(self) -> int:
+        return self._position
+
+    def record_name(self, raw: RawBatch, index: int) -> str:
+        return self._name if raw.names is None else raw.names[index]
+
+    async def batches(self, batch_size: int, max_record_bytes: int) -> AsyncGenerator[RawBatch, None]:
+        names: list[str] = []
+        batch = RawBatch(0, 0, [], names=names)
+        total = 0
+        async for file, (document, length) in self._documents(max_record_bytes):
+            if length > max_record_bytes:
+                batch.oversized[len(batch.records)] = length
+            batch.records.append(document)
+            names.append(file.name)
+            total += length
+            if len(batch.records) == batch_size or total >= BATCH_BYTES:
+                yield batch
+                names = []
+                batch = RawBatch(batch.first_record + len(batch.records), 0, [], names=names)
+                total = 0
+        if batch.records:
+            yield batch
+
+    async def _documents(self, limit: int) -> AsyncIterator[tuple[InputFile, tuple[bytes, int]]]:
+        waiting = deque(zip(self._files, self._states, strict=True))
+        ahead: deque[tuple[InputFile, FileState, asyncio.Task[tuple[bytes, int]]]] = deque()
+        held = 0
+        try:
+            while waiting or ahead:
+                while waiting and len(ahead) < _FILES_AHEAD and (held < _BYTES_AHEAD or not ahead):
+                    file, state = waiting.popleft()
+                    ahead.append((file, state, asyncio.create_task(asyncio.to_thread(_read, file, state, limit))))
+                    held += state.size
+                file, state, task = ahead[0]
+                document = await task
+                ahead.popleft()
+                held -= state.size
+                self._position += state.size
+                yield file, document
+        finally:
+            for _, _, task in ahead:
+                task.cancel()
+
+
+def _read(file: InputFile, state: FileState, limit: int) -> tuple[bytes, int]:
+    """The document (its beginning only, if it is over the limit) and its length in bytes."""
+    assert file.path is not None  # noqa: S101 - for the type checker
+    parts: list[bytes] = []
+    length = 0
+    try:
+        with file.path.open("rb", buffering=0) as stream:
+            state.check(file.name, os.fstat(stream.fileno()))
+            inflater = GzipInflater(file.name) if file.gzipped else None
+            while chunk := stream.read(_PIECE):
+                if length == 0 and inflater is None and chunk.startswith(GZIP_MAGIC):
+                    inflater = GzipInflater(file.name)
+                for piece in (chunk,) if inflater is None else inflater.feed(chunk):
+                    if length <= limit:
+                        parts.append(piece)
+                    length += len(piece)
+            if inflater is not None:
+                inflater.finish()
+            state.check(file.name, os.fstat(stream.fileno()))
+    except OSError as error:
+        raise unreadable(file.name, error) from error
+    document = b"".join(parts).removeprefix(BOM)
+    if length > limit:
+        return document[: min(SHOWN_OF_OVERSIZED, limit)], length
+    return document, len(document)

@@ -1,0 +1,62 @@
+"""What a file was when the job began: size, time and a digest, so that a resume cannot mix up inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from loader.errors import SourceChangedError, SourceError
+
+WHOLE_BELOW = 64 * 1024 * 1024
+"""Files up to this size (bytes) are digested whole; larger ones by samples. The ledger's checksums cover the rest."""
+
+_SAMPLES = 64
+_SAMPLE_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A file's size in bytes, modification time in nanoseconds, and digest of its content (hex)."""
+
+    size: int
+    mtime_ns: int
+    digest: str
+
+    def check(self, name: str, now: os.stat_result) -> None:
+        """Raises SourceChangedError if the file has been written to since."""
+        if now.st_size != self.size or now.st_mtime_ns != self.mtime_ns:
+            raise SourceChangedError(
+                f"{name} was changed while it was being loaded (it had {self.size} bytes, now {now.st_size})",
+                "Loaded batches stay loaded. Put the old content back to resume this job, or load a finished copy",
+            )
+
+
+def fingerprint(name: str, path: Path) -> FileState:
+    """Reads what is needed to know the file again.
+
+    Raises:
+        SourceError: The file cannot be opened or read, or is not a regular file.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise SourceError(f"{name} is not a regular file", f"Pipe it in: runqy-loader load - < {name}")
+        with path.open("rb") as file:
+            state = os.fstat(file.fileno())
+            digest = hashlib.blake2b(str(state.st_size).encode(), digest_size=16)
+            if state.st_size <= WHOLE_BELOW:
+                while chunk := file.read(1024 * 1024):
+                    digest.update(chunk)
+            else:
+                for index in range(_SAMPLES):
+                    file.seek((state.st_size - _SAMPLE_BYTES) * index // (_SAMPLES - 1))
+                    digest.update(file.read(_SAMPLE_BYTES))
+    except OSError as error:
+        raise unreadable(name, error) from error
+    return FileState(state.st_size, state.st_mtime_ns, digest.hexdigest())
+
+
+def unreadable(name: str, error: OSError) -> SourceError:
+    return SourceError(f"{name} cannot be read: {error.strerror or error}", "Check that it exists and your permissions")

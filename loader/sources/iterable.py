@@ -1,0 +1,74 @@
+"""A source of payloads that a program makes: any iterable or async iterable."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from typing import Any
+
+import orjson
+
+from loader.errors import SourceError
+from loader.sources.base import SourceIdentity
+from loader.sources.batch import BATCH_BYTES, SHOWN_OF_OVERSIZED, RawBatch
+
+Payload = bytes | bytearray | memoryview | dict[str, Any] | list[Any] | str | int | float | bool | None
+"""Bytes are JSON text and go to Redis as they are; anything else is written as JSON by orjson."""
+
+
+class IterablePayloads:
+    """Batches the payloads of an iterable. The n-th payload is record number n; its 'line' is n + 1."""
+
+    def __init__(self, payloads: Iterable[Payload] | AsyncIterable[Payload], name: str = "payloads") -> None:
+        self._payloads = payloads
+        self._name = name
+        self._position = 0
+
+    @property
+    def identity(self) -> SourceIdentity:
+        return SourceIdentity(self._name, "payloads", None, "", repeatable=False)
+
+    @property
+    def position(self) -> int:
+        return self._position
+
+    def record_name(self, raw: RawBatch, index: int) -> str:
+        return self._name
+
+    async def batches(self, batch_size: int, max_record_bytes: int) -> AsyncGenerator[RawBatch, None]:
+        batch = RawBatch(0, 0, [])
+        total = number = 0
+        async for payload in _async(self._payloads):
+            text = self._text(payload, number)
+            length = len(text)
+            if length > max_record_bytes:
+                batch.oversized[len(batch.records)] = length
+                text = text[: min(SHOWN_OF_OVERSIZED, max_record_bytes)]
+            batch.records.append(text)
+            number += 1
+            total += length
+            self._position += length
+            if len(batch.records) == batch_size or total >= BATCH_BYTES:
+                yield batch
+                batch = RawBatch(number, batch.byte_offset + total + len(batch.records), [])
+                total = 0
+        if batch.records:
+            yield batch
+
+    def _text(self, payload: Payload, number: int) -> bytes:
+        if isinstance(payload, bytes):
+            return payload
+        if isinstance(payload, bytearray | memoryview):
+            return bytes(payload)
+        try:
+            return orjson.dumps(payload)
+        except TypeError as error:  # orjson.JSONEncodeError is a TypeError
+            raise SourceError(f"payload {number} of {self._name} cannot be written as JSON: {error}") from error
+
+
+async def _async(payloads: Iterable[Payload] | AsyncIterable[Payload]) -> AsyncIterator[Payload]:
+    if isinstance(payloads, AsyncIterable):
+        async for payload in payloads:
+            yield payload
+    else:
+        for payload in payloads:
+            yield payload

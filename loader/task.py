@@ -1,0 +1,96 @@
+"""Queue names and task ids."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from itertools import compress
+
+from loader.errors import QueueNameError
+
+DEFAULT_SUB_QUEUE = "default"
+MAX_ID_BYTES = 512
+_FORBIDDEN_IN_NAME = re.compile(r"[\x00-\x20\x7f-\x9f{}]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def resolve_queue(name: str) -> str:
+    """The full name of a queue, with runqy's ``.default`` fallback.
+
+    ``inference`` becomes ``inference.default``; ``inference.high`` stays as it is (enqueueing guide,
+    "Automatic Default Fallback"). Neither part may hold a dot (runqy's queue configuration).
+
+    Raises:
+        QueueNameError: A part is empty, there are more than two, or the name holds white space, control
+            characters or braces, which would break the Redis keys.
+    """
+    parts = name.split(".")
+    if not all(parts):
+        raise QueueNameError(f"queue name {name!r} has an empty part", "Write it as PARENT or PARENT.SUB_QUEUE")
+    if len(parts) > 2:
+        raise QueueNameError(f"queue name {name!r} has more than one dot", "Write it as PARENT or PARENT.SUB_QUEUE")
+    if _FORBIDDEN_IN_NAME.search(name):
+        raise QueueNameError(
+            f"queue name {name!r} holds white space, a control character or a brace", "Use plain characters"
+        )
+    return name if len(parts) == 2 else f"{name}.{DEFAULT_SUB_QUEUE}"
+
+
+def check_task_id(value: object) -> str:
+    """A task id taken from a record, as text.
+
+    Raises:
+        ValueError: It is neither text nor an integer, empty, too long, or holds control characters.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError(f"the task id is {_json_type(value)}, not text or an integer")  # noqa: TRY004 - one reason type
+    text = str(value)
+    if not text:
+        raise ValueError("the task id is empty")
+    if _CONTROL.search(text):
+        raise ValueError("the task id holds a control character")
+    if len(text.encode()) > MAX_ID_BYTES:
+        raise ValueError(f"the task id is longer than {MAX_ID_BYTES} bytes")
+    return text
+
+
+def _json_type(value: object) -> str:
+    names: dict[type, str] = {bool: "a boolean", float: "a number with a fraction", list: "an array", dict: "an object"}
+    return names.get(type(value), "null")
+
+
+# --- generated ids -------------------------------------------------------------------------------------------------
+# A generated id is a UUID of version 8 (RFC 9562, section 5.8: custom): 74 bits of a hash of the job and the source,
+# then the record's number within the source in the last 48 bits. So it is the same in every run, needs no hash per
+# record, and the first 24 of its 36 characters are constant for a source.
+
+ID_BYTES = 36
+_SUFFIX_BLOCK = 4096
+_LOW_DIGITS = [b"%03x" % n for n in range(_SUFFIX_BLOCK)]
+
+
+def id_prefix(job: str, source_index: int, fingerprint: str) -> bytes:
+    """The 24 characters that all ids of a source begin with, the last dash included."""
+    seed = f"{job}\0{source_index}\0{fingerprint}".encode()
+    digits = hashlib.blake2b(seed, digest_size=10).hexdigest()
+    variant = "89ab"[int(digits[15], 16) & 3]
+    return f"{digits[0:8]}-{digits[8:12]}-8{digits[12:15]}-{variant}{digits[16:19]}-".encode()
+
+
+def id_suffixes(first: int, count: int, keep: list[bool] | None = None) -> list[bytes]:
+    """The last 12 characters of ``count`` ids from record number ``first`` on (0-based).
+
+    Hot path. A concatenation with a ready-made table costs about 35 ns an id; formatting each number costs 105 ns.
+
+    Args:
+        keep: Which of them to return; None for all.
+    """
+    suffixes: list[bytes] = []
+    position, end = first, first + count
+    while position < end:
+        block, start = divmod(position, _SUFFIX_BLOCK)
+        stop = min(_SUFFIX_BLOCK, start + end - position)
+        high = b"%09x" % block
+        suffixes += [high + low for low in _LOW_DIGITS[start:stop]]
+        position += stop - start
+    return suffixes if keep is None else list(compress(suffixes, keep))

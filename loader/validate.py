@@ -1,0 +1,120 @@
+"""Tells valid records from bad ones. The verdict is orjson's: a record is one JSON value, white space aside."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from loader.sources.batch import SHOWN_OF_OVERSIZED, RawBatch
+
+JSON_SPACE = b" \t\r\n"
+"""White space of RFC 8259. ``bytes.strip()`` alone would also take form feeds, which JSON does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One record set aside: where it stands, why, and the record itself."""
+
+    source: str
+    line: int
+    byte_offset: int
+    reason: str
+    record: bytes
+
+    def to_json(self) -> bytes:
+        """The line for the rejects file; a record that is not UTF-8 goes under ``record_base64``."""
+        line: dict[str, Any] = {
+            "source": self.source,
+            "line": self.line,
+            "byte_offset": self.byte_offset,
+            "reason": self.reason,
+        }
+        try:
+            line["record"] = self.record.decode()
+        except UnicodeDecodeError:
+            line["record"] = base64.b64encode(self.record).decode()
+            line["encoding"] = "base64"
+        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+@dataclass(slots=True)
+class Batch:
+    """A validated batch.
+
+    Attributes:
+        number: Number of the batch within its job: its bit in the ledger.
+        source_index: Which source it comes from.
+        raw: What was read, for locating records.
+        kept: Index within ``raw`` of each payload; None where all records were kept.
+        payloads: The valid records, byte for byte, without the white space around them.
+        values: The parsed payloads, if they were asked for.
+        checksum: CRC-32 of the batch's bytes, which tells a resume whether the input is still the same.
+        blank: How many blank lines were passed over.
+    """
+
+    number: int
+    source_index: int
+    raw: RawBatch
+    payloads: list[bytes]
+    kept: list[int] | None
+    values: list[Any] | None
+    checksum: int
+    blank: int = 0
+    rejected: list[tuple[int, str]] = field(default_factory=list)
+
+
+def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool) -> Batch:
+    """Validates a batch, one verdict a record.
+
+    Args:
+        parsed: Keep the parsed values, for ids and queues that are taken from the records.
+    """
+    # Hot path: all lines go through orjson in one C-level loop (220 ns a record of 110 bytes, nearly all of it orjson's
+    # own work; joining lines into one document was measured and gains nothing). Only a batch with a bad or blank line
+    # is gone through one by one.
+    stripped = [record.strip(JSON_SPACE) for record in raw.records]
+    checksum = zlib.crc32(b"\n".join(stripped))
+    if not raw.oversized:
+        try:
+            if parsed:
+                values = list(map(orjson.loads, stripped))
+                return Batch(number, source_index, raw, stripped, None, values, checksum)
+            deque(map(orjson.loads, stripped), maxlen=0)
+            return Batch(number, source_index, raw, stripped, None, None, checksum)
+        except orjson.JSONDecodeError:
+            pass  # the loop below finds which, and says why
+    batch = Batch(number, source_index, raw, [], [], [] if parsed else None, checksum)
+    _one_by_one(batch, stripped)
+    return batch
+
+
+def _one_by_one(batch: Batch, stripped: list[bytes]) -> None:
+    assert batch.kept is not None  # noqa: S101 - for the type checker
+    for index, record in enumerate(stripped):
+        if (length := batch.raw.oversized.get(index)) is not None:
+            shown = min(SHOWN_OF_OVERSIZED, len(record))
+            batch.rejected.append(
+                (
+                    index,
+                    f"the record is {length} bytes long, over the limit of --max-record-bytes; "
+                    f"only its first {shown} bytes are shown here",
+                )
+            )
+            continue
+        if not record:
+            batch.blank += 1
+            continue
+        try:
+            value = orjson.loads(record)
+        except orjson.JSONDecodeError as error:
+            batch.rejected.append((index, f"not valid JSON: {error.msg} (column {error.colno})"))
+            continue
+        batch.payloads.append(record)
+        batch.kept.append(index)
+        if batch.values is not None:
+            batch.values.append(value)

@@ -1,0 +1,1 @@
+"""The Redis protocol: building command bytes, connections, and what error replies mean."""

@@ -1,0 +1,84 @@
+"""From what Redis or the network says to what a user must do. One table for both clients that the loader uses."""
+
+from __future__ import annotations
+
+import redis.exceptions
+
+from loader.errors import ConnectionFailedError, LoaderError, SinkError, TransientError
+
+RESUME = "run the same command again to go on where it stopped"
+
+_TRANSIENT = {
+    "LOADING": "the server is loading its data",
+    "BUSY": "the server is busy running a script",
+    "TRYAGAIN": "the cluster is moving keys",
+    "CLUSTERDOWN": "the cluster is down",
+    "MASTERDOWN": "the replica has lost its primary",
+}
+_FATAL = {
+    "OOM": ("the server is at its memory limit", f"Raise maxmemory or let workers drain the queue, then {RESUME}"),
+    "READONLY": ("the server is a read-only replica", "Give --redis the primary's address"),
+    "NOAUTH": ("the server wants a password", "Put it into the URL: redis://:PASSWORD@HOST:PORT/DB"),
+    "WRONGPASS": ("the server refuses this user name or password", "Check the credentials in the URL"),
+    "NOPERM": ("this user may not run a command that is needed", "Have the ACL extended (see docs/reference.md)"),
+    "MISCONF": ("the server cannot save to disk and refuses writes", f"See the server's log; once mended, {RESUME}"),
+    "NOREPLICAS": ("the server has too few replicas to accept writes", f"Once they are back, {RESUME}"),
+    "MOVED": ("the server is a node of a Redis Cluster", "Clusters are not supported yet: give a standalone server"),
+    "WRONGTYPE": ("a key holds another type than a task queue needs", "Rename or delete that key"),
+}
+
+
+def from_reply(text: str, where: str) -> LoaderError:
+    """The error for an error reply.
+
+    Args:
+        text: The reply, without its leading dash: a code in capitals, then an explanation.
+        where: What it answers: an address, a key, a step.
+    """
+    # The error of a command inside a script is wrapped: "... script: <sha>, on @user_script:3." after the message,
+    # and in older servers "ERR Error running script (...): @user_script:3: WRONGTYPE ..." around it.
+    code = text.split(" ", 1)[0]
+    if code == "ERR":
+        code = next((word for word in text.replace("-", " ").split() if word in _FATAL or word in _TRANSIENT), code)
+        if "invalid password" in text or "AUTH" in text:
+            code = "WRONGPASS"
+        elif "DB index" in text:
+            return SinkError(f"{where}: the server has no such database", "Check the number at the end of the URL")
+    if code in _TRANSIENT:
+        return TransientError(f"{where}: {_TRANSIENT[code]} ({text})")
+    what, hint = _FATAL.get(code, ("the server refuses", f"Once the cause is mended, {RESUME}"))
+    return SinkError(f"{where}: {what} ({text})", hint)
+
+
+def from_os_error(error: OSError, where: str) -> ConnectionFailedError:
+    """The error for a connection that cannot be made or was lost."""
+    reason = error.strerror or str(error) or type(error).__name__
+    if isinstance(error, ConnectionRefusedError):
+        reason = "connection refused"
+    elif isinstance(error, TimeoutError):
+        reason = "timed out"
+    return ConnectionFailedError(f"{where}: {reason}", "Check that the server runs there, and the address in --redis")
+
+
+def from_redis_py(error: redis.exceptions.RedisError, where: str) -> LoaderError:
+    """The error for an exception of redis-py, which strips the code of the replies it knows."""
+    codes: list[tuple[type[Exception], str]] = [
+        (redis.exceptions.BusyLoadingError, "LOADING"),
+        (redis.exceptions.OutOfMemoryError, "OOM"),
+        (redis.exceptions.ReadOnlyError, "READONLY"),
+        (redis.exceptions.NoPermissionError, "NOPERM"),
+        (redis.exceptions.AuthenticationError, "WRONGPASS"),
+        (redis.exceptions.MovedError, "MOVED"),
+    ]
+    text = str(error)
+    for kind, code in codes:
+        if isinstance(error, kind):
+            if "uthentication required" in text:
+                code = "NOAUTH"
+            return from_reply(text if text.startswith(code) else f"{code} {text}", where)
+    if isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, OSError):
+            return from_os_error(cause, where)
+        return ConnectionFailedError(f"{where}: {text}", "Check that the server runs there, and the address in --redis")
+    return from_reply(text, where)

