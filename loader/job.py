@@ -51,7 +51,7 @@ def job_name(options: LoadOptions, sources: Sequence[SourceIdentity]) -> str:
     """
     if options.job is not None:
         return options.job
-    stem = re.sub(r"[^A-Za-z0-9]+", "-", PurePath(sources[0].name).name.split(".")[0]).strip("-")[:40] or "job"
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", PurePath(sources[0].name).name.split(".")[0]).strip("-")[:40] or "stdin"
     if not all(source.repeatable for source in sources):
         return f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     manifest = manifest_of(options, sources)

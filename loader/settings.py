@@ -81,7 +81,7 @@ class LoadOptions:
     retry_for: Annotated[float, Parameter(group=_JOB)] = 60.0
     """Seconds for which a lost connection, a timeout, LOADING and BUSY are retried without progress."""
 
-    dry_run: Annotated[bool, Parameter(group=_JOB, negative="")] = False
+    dry_run: Annotated[bool, Parameter(group=_JOB, negative="", show_default=False)] = False
     """Read and validate everything, write nothing to Redis."""
 
     batch_size: Annotated[int, Parameter(group=_SPEED, name=("--batch-size", "-b"))] = 1000

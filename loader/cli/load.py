@@ -31,16 +31,16 @@ class OutputOptions:
     report: Annotated[Path | None, Parameter(group=_OUTPUT, allow_leading_hyphen=True)] = None
     """Write the JSON report to this file; '-' for standard output."""
 
-    no_progress: Annotated[bool, Parameter(group=_OUTPUT)] = False
+    no_progress: Annotated[bool, Parameter(group=_OUTPUT, show_default=False)] = False
     """Show no progress."""
 
-    quiet: Annotated[bool, Parameter(group=_OUTPUT)] = False
+    quiet: Annotated[bool, Parameter(group=_OUTPUT, show_default=False)] = False
     """Show errors only."""
 
-    verbose: Annotated[bool, Parameter(group=_OUTPUT)] = False
+    verbose: Annotated[bool, Parameter(group=_OUTPUT, show_default=False)] = False
     """Show more of what happens."""
 
-    debug: Annotated[bool, Parameter(group=_OUTPUT)] = False
+    debug: Annotated[bool, Parameter(group=_OUTPUT, show_default=False)] = False
     """On an error, show where in the program it arose."""
 
 
