@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types lock bench clean
+.PHONY: help setup demo test check lint types lock bench bench-quick clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,7 +34,10 @@ types: $(STAMP)
 check: lint types ## ruff and mypy
 
 bench: $(STAMP) ## throughput beside redis-cli --pipe and redis-py (needs redis-server)
-	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks throughput
+
+bench-quick: $(STAMP) ## every benchmark scenario, small: checks that the harness works
+	$(BIN)/python -m benchmarks quick
 
 lock: $(STAMP) ## renew requirements.lock from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import airportsdata
 import orjson
@@ -44,11 +45,11 @@ def main() -> int:
         return done.returncode
 
     server = EmbeddedServer(DATA)
-    client = redis.Redis.from_url(server.start(), decode_responses=True)
+    client: Any = redis.Redis.from_url(server.start(), decode_responses=True)
     try:
         oldest = client.lindex(PENDING, -1)
         print(f"\nThe next task a worker will take, as stored in asynq:t:{oldest}:")
-        for field, value in dict(client.hgetall(f"asynq:t:{oldest}")).items():  # type: ignore[arg-type]
+        for field, value in dict(client.hgetall(f"asynq:t:{oldest}")).items():
             print(f"  {field:<10} {value}")
         pending = client.llen(PENDING)
         print(f"\n{PENDING}: {pending:,} tasks pending. Run `make demo` again: nothing is loaded twice.")

@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+import os
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import redis.asyncio
 import redis.exceptions
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from loader.assign import Assigner
+from loader.control import control_client, reach, say_goodbye
 from loader.embedded import EmbeddedServer
-from loader.errors import LoaderError, TransientError
+from loader.engine.part import Part, PartialLoad
+from loader.engine.processes import ProcessPool
+from loader.errors import SourceError, TransientError
 from loader.job import Job, job_name, manifest_of
-from loader.lease import RENEW_SECONDS, Lease
-from loader.ledger import LedgerState
-from loader.pipeline import Pipeline
+from loader.lease import RENEW_SECONDS, Lease, Run
 from loader.queues import check_queue, configured_queues, queues_on_server
-from loader.rejects import RejectsFile
 from loader.report import LoadReport, SourceReport
 from loader.retry import patiently
-from loader.settings import EMBEDDED, LoadOptions
-from loader.sinks.redis import RedisSink
+from loader.settings import DISCARD, EMBEDDED, LoadOptions
 from loader.sources.base import Source
 from loader.sources.registry import Input, open_sources
+from loader.sources.shards import Shard, plan, shard_bytes
 from loader.wire.address import Address, parse_address
-from loader.wire.faults import from_redis_py
 
 log = logging.getLogger("runqy_loader")
 
@@ -55,40 +52,43 @@ class Loader:
         self.options = options or LoadOptions(**fields)
         self.options.check()
         self._embedded = EmbeddedServer(self.options.embedded_dir) if self.options.redis == EMBEDDED else None
-        self._address = None if self._embedded else parse_address(self.options.redis)
-        self._pipeline: Pipeline | None = None
+        self._writes = not self.options.dry_run and self.options.redis != DISCARD
+        self._address = None if self.options.redis in (EMBEDDED, DISCARD) else parse_address(self.options.redis)
+        self._running: PartialLoad | ProcessPool | None = None
         self._watch: redis.asyncio.Redis | None = None
         self._stopping = False
         self.report: LoadReport | None = None
 
     async def __aenter__(self) -> Self:
-        if self._embedded is not None and not self.options.dry_run:
+        if self._embedded is not None and self._writes:
             self._address = parse_address(await asyncio.to_thread(self._embedded.start))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._embedded is not None and not self.options.dry_run:
+        if self._embedded is not None and self._writes:
             await asyncio.to_thread(self._embedded.stop)
 
     @property
     def batches_waiting(self) -> int:
         """How full the bounded queue is, in batches."""
-        return 0 if self._pipeline is None else self._pipeline.waiting
+        return 0 if self._running is None else self._running.batches_waiting
 
     def stop(self) -> None:
         """Ends a running load soon: what is in flight is acknowledged, then ``load`` returns 'interrupted'."""
         self._stopping = True
-        if self._pipeline is not None:
-            self._pipeline.stop()
+        if self._running is not None:
+            self._running.stop()
 
-    async def load(self, given: Input) -> LoadReport:
+    async def load(self, given: Input, *, passing_over: Sequence[Path] = ()) -> LoadReport:
         """Loads every record of the input that this job has not loaded yet.
 
         Args:
             given: A path, a list of paths (globs, directories and '-' included), or an iterable or async iterable of
                 payloads: bytes are JSON text, anything else is written as JSON.
+            passing_over: Files that are no input though they lie in a directory or match a glob. The rejects file and
+                those of other jobs are passed over anyway.
 
         Returns:
             The report; ``report.status`` tells 'completed' from 'interrupted'.
@@ -97,28 +97,35 @@ class Loader:
             LoaderError: The load failed. What is loaded stays so, and the same call goes on from there. The counts so
                 far are in ``self.report``.
         """
-        sources = await open_sources(given, self.options.format)
+        self.report = None
+        own = [*passing_over, *([self.options.rejects] if self.options.rejects is not None else [])]
+        sources = await open_sources(given, self.options.format, own)
         identities = [source.identity for source in sources]
-        name = job_name(self.options, identities)
+        size = shard_bytes(sources)
+        manifest = manifest_of(self.options, identities, size)
         self.report = report = LoadReport(
-            job=name,
+            job=job_name(self.options, identities, manifest),
             layout=self.options.layout,
             sources=[SourceReport(identity.name, identity.format, identity.size) for identity in identities],
             dry_run=self.options.dry_run,
+            discarded=self.options.redis == DISCARD,
         )
         try:
-            if self.options.dry_run:
-                await self._dry_run(sources, report)
+            shards = await asyncio.to_thread(plan, sources, size)
+            if self._writes:
+                await self._load(sources, shards, report, manifest)
             else:
-                await self._load(sources, report)
-        except LoaderError as error:
+                await self._dry_run(sources, shards, report)
+            _require_records(report)
+        except Exception as error:  # also what an iterable of the caller's raises
             report.end("failed", str(error))
             raise
         except asyncio.CancelledError:
             report.end("interrupted")
             raise
         finally:
-            self._pipeline = None
+            self._running = None
+            self._stopping = False
         return report
 
     async def pending(self) -> int | None:
@@ -127,27 +134,29 @@ class Loader:
             return None
         try:
             return int(await self._watch.llen(f"asynq:{self.options.default_queue}:pending"))
-        except (redis.exceptions.RedisError, OSError):
+        except (redis.exceptions.RedisError, OSError, RuntimeError):
             return None  # a display can do without
 
-    async def _dry_run(self, sources: Sequence[Source], report: LoadReport) -> None:
+    async def _dry_run(self, sources: Sequence[Source], shards: Sequence[Shard], report: LoadReport) -> None:
         known = self._configured()
         if known is not None and self.options.default_queue is not None:
             check_queue(self.options.default_queue, known, str(self.options.queues_file))
-        rejects = RejectsFile(self.options.rejects, resumed=False)
-        await self._run(sources, report, rejects, known, None, None)
+        part = Part(self.options, report.job, None, Run.new(), False, sources, _frozen(known), self.options.rejects)
+        report.end("completed" if await self._run(part, shards, report) else "interrupted")
 
-    async def _load(self, sources: Sequence[Source], report: LoadReport) -> None:
+    async def _load(
+        self, sources: Sequence[Source], shards: Sequence[Shard], report: LoadReport, manifest: dict[str, Any]
+    ) -> None:
         assert self._address is not None  # noqa: S101 - set on entering
         options, address = self.options, self._address
-        run = Lease.new_run()
-        control = _control(address, Lease.connection_name(report.job, run, 0), options.timeout)
+        run = Run.new()
+        control = control_client(address, options.timeout)
+        name = run.connection_name(report.job, 0, 0)
         lease = Lease(control, report.job, run, str(address))
-        manifest = manifest_of(options, [source.identity for source in sources])
         job = Job(control, report.job, manifest, str(address))
         held = False
         try:
-            await patiently(lambda: _reach(control, address), options.retry_for, connected=False)
+            await patiently(lambda: reach(control, address, name), options.retry_for, connected=False)
             known = await self._known_queues(control, address)
             await patiently(job.open, options.retry_for)
             await patiently(lease.acquire, options.retry_for)
@@ -156,60 +165,40 @@ class Loader:
             if job.resumed:
                 log.info("going on with job %s", job.name)
             self._watch = control
-            rejects = RejectsFile(options.rejects or Path(f"{job.name}.rejects.jsonl"), resumed=job.resumed)
-            try:
-                await self._run(
-                    sources, report, rejects, known, RedisSink(address, options, job.name, lease), job, lease
-                )
-            finally:
-                if rejects.used:
-                    report.rejects_file = str(rejects.path)
-            if report.status == "completed":
+            rejects = options.rejects or Path(f"{job.name}.rejects.jsonl")
+            part = Part(options, job.name, address.url, run, job.resumed, sources, _frozen(known), rejects)
+            complete = await _while_held(lease, self._run(part, shards, report))
+            report.end("completed" if complete else "interrupted")
+            if complete:
                 await patiently(lambda: job.finish(report.to_dict()), options.retry_for)
         finally:
             self._watch = None
             if held:
-                await _quietly(lease.release())
-            await _quietly(control.aclose())
+                await say_goodbye(lease.release())
+            await say_goodbye(control.aclose())
 
-    async def _run(
-        self,
-        sources: Sequence[Source],
-        report: LoadReport,
-        rejects: RejectsFile,
-        known: Collection[str] | None,
-        sink: RedisSink | None,
-        job: Job | None,
-        lease: Lease | None = None,
-    ) -> None:
-        assigner = Assigner(self.options, report.job, [source.identity.digest for source in sources], known)
-
-        async def state_of(queue: str) -> LedgerState:
-            if sink is None or job is None or not job.resumed:
-                return LedgerState()
-            _, ledger = sink.queue(queue)
-            return await patiently(lambda: job.ledger_state(ledger), self.options.retry_for)
-
-        worker = sink.work if sink is not None else None
-        self._pipeline = Pipeline(sources, self.options, assigner, rejects, report, worker, state_of)
+    async def _run(self, part: Part, shards: Sequence[Shard], report: LoadReport) -> bool:
+        report.processes = self._process_count(part.sources, shards)
+        load: PartialLoad | ProcessPool
+        if report.processes == 1:
+            load = partial = PartialLoad(part, report)
+            work = partial.run(_each(shards))
+        else:
+            load = pool = ProcessPool(part, report.processes, report)
+            work = pool.run(shards)
+        self._running = load
         if self._stopping:
-            self._pipeline.stop()
-        renewing = asyncio.create_task(_keep(lease)) if lease is not None else None
-        running = asyncio.create_task(self._pipeline.run())
-        try:
-            await asyncio.wait(
-                [running] if renewing is None else [running, renewing], return_when=asyncio.FIRST_COMPLETED
-            )
-            if renewing is not None and renewing.done():
-                renewing.result()
-            await running
-        finally:
-            for task in (running, renewing):
-                if task is not None:
-                    task.cancel()
-                    await asyncio.wait([task])
-            await rejects.close()
-        report.end("completed" if self._pipeline.complete else "interrupted")
+            load.stop()
+        return await work
+
+    def _process_count(self, sources: Sequence[Source], shards: Sequence[Shard]) -> int:
+        wanted = self.options.processes
+        if wanted == "auto":
+            wanted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        if wanted > 1 and not all(source.identity.repeatable for source in sources):
+            log.info("what comes from a pipe or an iterable cannot be shared out: one process loads it")
+            return 1
+        return max(1, min(wanted, len(shards)))
 
     def _configured(self) -> set[str] | None:
         return None if self.options.queues_file is None else configured_queues(self.options.queues_file)
@@ -239,26 +228,18 @@ async def load(given: Input, **fields: Any) -> LoadReport:
         return await loader.load(given)
 
 
-def _control(address: Address, name: str, timeout: float) -> redis.asyncio.Redis:
-    """The connection for all that is not the hot path. Retrying is the caller's, who knows what may be repeated."""
-    return redis.asyncio.Redis.from_url(
-        address.url,
-        client_name=name,
-        single_connection_client=False,
-        socket_connect_timeout=timeout,
-        socket_timeout=timeout,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-    )
-
-
-async def _reach(control: redis.asyncio.Redis, address: Address) -> None:
+async def _while_held(lease: Lease, work: Coroutine[Any, Any, bool]) -> bool:
+    """Runs work while the lease is kept. Raises JobBusyError as soon as it is lost."""
+    working, keeping = asyncio.create_task(work), asyncio.create_task(_keep(lease))
     try:
-        await control.ping()
-    except redis.exceptions.RedisError as error:
-        raise from_redis_py(error, str(address)) from error
-    except OSError as error:
-        raise from_redis_py(redis.exceptions.ConnectionError(str(error)), str(address)) from error
+        await asyncio.wait([working, keeping], return_when=asyncio.FIRST_COMPLETED)
+        if keeping.done():
+            keeping.result()
+        return await working
+    finally:
+        for task in (working, keeping):
+            task.cancel()
+            await asyncio.wait([task])
 
 
 async def _keep(lease: Lease) -> None:
@@ -271,9 +252,17 @@ async def _keep(lease: Lease) -> None:
             log.debug("the lease could not be renewed: %s", error)
 
 
-async def _quietly(step: Any) -> None:
-    """For goodbyes to a server that may be gone: the lease ends by itself."""
-    try:
-        await step
-    except (redis.exceptions.RedisError, OSError) as error:
-        log.debug("while closing: %s", error)
+def _require_records(report: LoadReport) -> None:
+    """An empty input is more likely a producer that failed than what was wanted."""
+    if report.status == "completed" and not report.records_read:
+        names = ", ".join(source.name for source in report.sources[:3])
+        raise SourceError(f"no record in {names}", "Check what was to write it")
+
+
+async def _each(shards: Sequence[Shard]) -> AsyncIterator[Shard]:
+    for shard in shards:
+        yield shard
+
+
+def _frozen(names: set[str] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(names)

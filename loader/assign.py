@@ -27,7 +27,9 @@ class Assigner:
         self._options = options
         self._known_queues = known_queues
         self._default_queue = options.default_queue
-        self._prefixes = [id_prefix(job, index, digest) for index, digest in enumerate(digests)]
+        self._job = job
+        self._digests = digests
+        self._prefix: tuple[tuple[int, int], bytes] = ((-1, -1), b"")
         self._names: dict[str, str] = {}
 
     @property
@@ -37,7 +39,10 @@ class Assigner:
 
     def assign(self, batch: Batch) -> list[Delivery]:
         """One delivery a queue. Records without a usable id or queue join ``batch.rejected``."""
-        prefix = self._prefixes[batch.source_index]
+        piece = (batch.source_index, batch.raw.start)
+        if self._prefix[0] != piece:  # batches come piece by piece, so the last one's is nearly always it
+            self._prefix = (piece, id_prefix(self._job, piece[0], self._digests[piece[0]], piece[1]))
+        prefix = self._prefix[1]
         total = len(batch.raw.records)
         if batch.values is None:
             if not batch.payloads:

@@ -12,19 +12,18 @@ from typing import Any
 
 import orjson
 import redis.asyncio
-import redis.exceptions
 
 from loader.errors import JobMismatchError
 from loader.ledger import LedgerState, QueueLedger
 from loader.settings import LoadOptions
 from loader.sources.base import SourceIdentity
 from loader.sources.batch import BATCH_BYTES
-from loader.wire.faults import from_redis_py
+from loader.wire.faults import translated
 
 _VERSION = 1
 
 
-def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity]) -> dict[str, Any]:
+def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_bytes: int) -> dict[str, Any]:
     """All that decides which task a record becomes and which batch it is in."""
     return {
         "version": _VERSION,
@@ -36,6 +35,7 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity]) -> dict
         "max_retry": options.max_retry,
         "batch_size": options.batch_size,
         "batch_bytes": BATCH_BYTES,
+        "shard_bytes": shard_bytes,
         "max_record_bytes": options.max_record_bytes,
         "sources": [
             {"name": source.name, "format": source.format, "size": source.size, "digest": source.digest}
@@ -44,7 +44,7 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity]) -> dict
     }
 
 
-def job_name(options: LoadOptions, sources: Sequence[SourceIdentity]) -> str:
+def job_name(options: LoadOptions, sources: Sequence[SourceIdentity], manifest: dict[str, Any]) -> str:
     """The given name, or one derived from the first source's name and all of the manifest but names.
 
     What cannot be read again (standard input, an iterable) gets a name of its own each time.
@@ -54,10 +54,10 @@ def job_name(options: LoadOptions, sources: Sequence[SourceIdentity]) -> str:
     stem = re.sub(r"[^A-Za-z0-9]+", "-", PurePath(sources[0].name).name.split(".")[0]).strip("-")[:40] or "stdin"
     if not all(source.repeatable for source in sources):
         return f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    manifest = manifest_of(options, sources)
-    for source in manifest["sources"]:
-        del source["name"]
-    digest = hashlib.blake2b(orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS), digest_size=5).hexdigest()
+    nameless = [{key: source[key] for key in source if key != "name"} for source in manifest["sources"]]
+    digest = hashlib.blake2b(
+        orjson.dumps({**manifest, "sources": nameless}, option=orjson.OPT_SORT_KEYS), digest_size=5
+    ).hexdigest()
     return f"{stem}-{digest}"
 
 
@@ -78,36 +78,18 @@ class Job:
         Raises:
             JobMismatchError: The job was begun with other sources or options.
         """
-        try:
+        with translated(f"{self._where}, key {self._key}"):
             fresh = await self._control.hsetnx(self._key, "manifest", orjson.dumps(self._manifest).decode())
             if fresh:
                 await self._control.hset(self._key, mapping={"state": "loading", "created": time.time()})
                 return
             recorded = orjson.loads(await self._control.hget(self._key, "manifest") or b"{}")
-        except redis.exceptions.RedisError as error:
-            raise from_redis_py(error, f"{self._where}, key {self._key}") from error
         self.resumed = True
         if difference := _first_difference(recorded, self._manifest):
             raise JobMismatchError(
                 f"job {self.name} was begun with {difference}",
                 "Resume with the same input and options, or give another --job name to load this as a new job",
             )
-
-    async def ledger_state(self, ledger: QueueLedger) -> LedgerState:
-        """What is in already, of one queue."""
-        try:
-            async with self._control.pipeline(transaction=True) as pipe:
-                pipe.get(ledger.batches_key)
-                pipe.get(ledger.checksums_key)
-                pipe.hgetall(ledger.skipped_key)
-                batches, checksums, skipped = await pipe.execute()
-        except redis.exceptions.RedisError as error:
-            raise from_redis_py(error, self._where) from error
-        return LedgerState(
-            batches or b"",
-            checksums or b"",
-            {int(batch): [int(p) for p in positions.split(b",")] for batch, positions in skipped.items()},
-        )
 
     async def finish(self, report: dict[str, Any]) -> None:
         """Notes that all is in."""
@@ -116,10 +98,23 @@ class Job:
             "finished": time.time(),
             "report": orjson.dumps(report).decode(),
         }
-        try:
+        with translated(f"{self._where}, key {self._key}"):
             await self._control.hset(self._key, mapping=done)
-        except redis.exceptions.RedisError as error:
-            raise from_redis_py(error, f"{self._where}, key {self._key}") from error
+
+
+async def ledger_state(control: redis.asyncio.Redis, ledger: QueueLedger, where: str) -> LedgerState:
+    """What is in already, of one shard and queue."""
+    with translated(where):
+        async with control.pipeline(transaction=True) as pipe:
+            pipe.get(ledger.batches_key)
+            pipe.get(ledger.checksums_key)
+            pipe.hgetall(ledger.skipped_key)
+            batches, checksums, skipped = await pipe.execute()
+    return LedgerState(
+        batches or b"",
+        checksums or b"",
+        {int(batch): [int(p) for p in positions.split(b",")] for batch, positions in skipped.items()},
+    )
 
 
 def _first_difference(recorded: dict[str, Any], now: dict[str, Any]) -> str:

@@ -1,8 +1,8 @@
 """One loader a job at a time, and no late write of a dead one.
 
-A run names all its connections ``runqy-loader:<job>:<run>:<n>`` and holds a lease that it renews. A run that was killed
-leaves the lease behind for a moment, but no connections: the server drops them once it has worked off what they sent.
-So a lease whose holder has no connection is taken over at once, and one whose holder is there is respected.
+A run names all its connections ``runqy-loader:<job>:<run>:<process>.<n>`` and holds a lease that it renews. A run that
+was killed leaves the lease behind for a moment, but no connections: the server drops them once it has worked off what
+they sent. So a lease whose holder has no connection is taken over at once, and one whose holder is there is respected.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import logging
 import os
 import secrets
 import socket
+from collections.abc import Collection
+from dataclasses import dataclass
 from itertools import count
 
 import orjson
 import redis.asyncio
 import redis.exceptions
 
-from loader.errors import JobBusyError
-from loader.wire.faults import from_redis_py
+from loader.errors import JobBusyError, TransientError
+from loader.wire.faults import from_redis_py, translated
 
 LEASE_MS = 15_000
 RENEW_SECONDS = 4.0
@@ -42,35 +44,46 @@ _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL
 log = logging.getLogger("runqy_loader")
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the loader, which may be several processes: the lease's holder."""
+
+    token: str
+    host: str
+    pid: int
+
+    @classmethod
+    def new(cls) -> Run:
+        return cls(secrets.token_hex(6), socket.gethostname(), os.getpid())
+
+    def connection_name(self, job: str, process: int, number: int) -> str:
+        return f"runqy-loader:{job}:{self.token}:{process}.{number}"
+
+
 class Lease:
     """The right to load one job.
 
     Args:
         job: Name of the job.
-        run: A token for this run; see ``new_run``.
+        run: The holder; all its processes may use and renew the lease.
+        where: The server's address, for errors.
+        process: Number of this process within the run.
     """
 
-    def __init__(self, control: redis.asyncio.Redis, job: str, run: str, where: str) -> None:
+    def __init__(self, control: redis.asyncio.Redis, job: str, run: Run, where: str, process: int = 0) -> None:
         self._control = control
         self._job = job
         self._run = run
         self._where = where
+        self._process = process
         self._key = f"runqy-loader:{{{job}}}:lease"
-        self._holder = orjson.dumps({"run": run, "host": socket.gethostname(), "pid": os.getpid()})
+        self._holder = orjson.dumps({"run": run.token, "host": run.host, "pid": run.pid})
         self._numbers = count(1)
         self._can_fence = True
 
-    @staticmethod
-    def new_run() -> str:
-        return secrets.token_hex(6)
-
-    @staticmethod
-    def connection_name(job: str, run: str, number: int) -> str:
-        return f"runqy-loader:{job}:{run}:{number}"
-
     def next_connection_name(self) -> str:
         """A name that no other connection has or had."""
-        return self.connection_name(self._job, self._run, next(self._numbers))
+        return self._run.connection_name(self._job, self._process, next(self._numbers))
 
     async def acquire(self) -> None:
         """Takes the lease.
@@ -82,7 +95,7 @@ class Lease:
         loop = asyncio.get_running_loop()
         patience = loop.time() + _GRACE_SECONDS
         told = False
-        try:
+        with translated(self._where):
             while not await self._control.set(self._key, self._holder, nx=True, px=LEASE_MS):
                 holder = await self._control.get(self._key)
                 if holder is None:
@@ -110,8 +123,6 @@ class Lease:
             for connection in await self._connections_of_other_runs() or ():
                 # Its run lost the lease: stalled for long, or on a host that died without closing anything.
                 await self._kill(connection)
-        except redis.exceptions.RedisError as error:
-            raise from_redis_py(error, self._where) from error
 
     async def renew(self) -> None:
         """Renews the lease.
@@ -119,10 +130,8 @@ class Lease:
         Raises:
             JobBusyError: Another run has taken it.
         """
-        try:
+        with translated(self._where):
             mine = await self._control.eval(_RENEW, 1, self._key, self._holder, LEASE_MS)
-        except redis.exceptions.RedisError as error:
-            raise from_redis_py(error, self._where) from error
         if not mine:
             raise JobBusyError(
                 f"job {self._job} was taken over by another process while this one could not reach the server",
@@ -132,20 +141,28 @@ class Lease:
     async def release(self) -> None:
         await self._control.eval(_RELEASE, 1, self._key, self._holder)
 
-    async def fence(self, connection_name: str) -> None:
-        """Makes sure that the server executes nothing more of what a lost connection of this run had sent.
+    async def reconnect(self) -> None:
+        """Drops idle connections: what took a worker's has most likely taken these, and each would cost a retry."""
+        with translated(self._where):
+            await self._control.connection_pool.disconnect(inuse_connections=False)
+
+    async def fence(self, connection_names: Collection[str]) -> None:
+        """Makes sure that the server executes nothing more of what lost connections of this run had sent.
 
         A server that hung may still hold a connection's commands and run them later: then it would write the hash of
         a task that a resend has pushed and a worker has taken. After CLIENT KILL it will not.
         """
-        try:
-            for client in await self._control.client_list():
-                if client["name"] == connection_name:
+        with translated(self._where):
+            try:
+                clients = await self._control.client_list()
+            except redis.exceptions.ResponseError as error:
+                if isinstance(from_redis_py(error, self._where), TransientError):
+                    raise
+                self._cannot_fence(error)
+                return
+            for client in clients:
+                if client["name"] in connection_names:
                     await self._kill(client["id"])
-        except redis.exceptions.ConnectionError as error:
-            raise from_redis_py(error, self._where) from error
-        except redis.exceptions.ResponseError as error:
-            self._cannot_fence(error)
 
     async def _kill(self, client_id: str) -> None:
         try:
@@ -165,11 +182,12 @@ class Lease:
 
     async def _connections_of_other_runs(self) -> list[str] | None:
         """Ids of connections; None where the server does not tell."""
-        prefix, own = f"runqy-loader:{self._job}:", f"runqy-loader:{self._job}:{self._run}:"
+        prefix, own = f"runqy-loader:{self._job}:", f"runqy-loader:{self._job}:{self._run.token}:"
         try:
             clients = await self._control.client_list()
         except redis.exceptions.ResponseError as error:
-            self._cannot_fence(error)
+            if isinstance(from_redis_py(error, self._where), TransientError):
+                raise
             return None
         return [c["id"] for c in clients if c["name"].startswith(prefix) and not c["name"].startswith(own)]
 

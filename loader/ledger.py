@@ -1,11 +1,14 @@
 """Which batches of a job are in: one bit a batch, set by the same server-side step that pushes the batch's ids.
 
+The input is cut into shards, and each shard has a ledger for each queue that its tasks go to.
+
 Keys, all in the cluster slot of the queue's pending list:
 
-- ``<tag>:runqy-loader:<job>:batches``: a bitmap; bit k is set once batch k is pushed.
-- ``<tag>:runqy-loader:<job>:checksums``: CRC-32 of each batch, four bytes each, so that a resume notices other input.
-- ``<tag>:runqy-loader:<job>:skipped``: a hash from batch to the positions (comma-separated) that were not loaded,
-  because their key or id was taken. Missing where that never happened.
+- ``<tag>:runqy-loader:<job>:<shard>:batches``: a bitmap; bit k is set once batch k is pushed.
+- ``<tag>:runqy-loader:<job>:<shard>:checksums``: CRC-32 of each batch, four bytes each, so that a resume notices other
+  input.
+- ``<tag>:runqy-loader:<job>:<shard>:skipped``: a hash from batch to the positions (comma-separated) that were not
+  loaded, because their key or id was taken. Missing where that never happened.
 """
 
 from __future__ import annotations
@@ -17,20 +20,27 @@ from loader.layouts.base import QueueEncoder
 from loader.task import ID_BYTES
 from loader.wire.resp import bulk, command
 
+# A script is not undone where a command of it fails. So what may fail comes first, and a push that fails takes its mark
+# back: a right that is missing, or a key of another type, leaves neither a mark without a push nor the reverse.
 # Lua's unpack() is limited by its C stack (LUAI_MAXCSTACK, 8000 in Lua 5.1), hence the slices.
 _PUSH_AND_MARK = b"""
-for i = 1, #ids, 5000 do
-  redis.call('LPUSH', KEYS[1], unpack(ids, i, math.min(i + 4999, #ids)))
-end
-redis.call('SETBIT', KEYS[2], ARGV[1], 1)
 redis.call('SETRANGE', KEYS[3], ARGV[1] * 4, ARGV[2])
 if #skipped > 0 then redis.call('HSET', KEYS[4], ARGV[1], skipped) end
+redis.call('SETBIT', KEYS[2], ARGV[1], 1)
+for i = 1, #ids, 5000 do
+  local pushed = redis.pcall('LPUSH', KEYS[1], unpack(ids, i, math.min(i + 4999, #ids)))
+  if type(pushed) == 'table' and pushed.err then
+    redis.call('SETBIT', KEYS[2], ARGV[1], 0)
+    return pushed
+  end
+end
 """
 
 # ARGV: batch, checksum, skipped positions, then the ids, the first to be consumed first. 1: pushed; 0: was in already.
 _COMMIT = (
     b"""
 if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return 0 end
+redis.call('LLEN', KEYS[1])
 local skipped = ARGV[3]
 local ids = {unpack(ARGV, 4, math.min(#ARGV, 4003))}
 for i = 4004, #ARGV do ids[#ids + 1] = ARGV[i] end
@@ -78,10 +88,10 @@ class LedgerState:
 
 
 class QueueLedger:
-    """Builds the commands that commit batches of one job to one queue."""
+    """Builds the commands that commit batches of one shard of a job to one queue."""
 
-    def __init__(self, job: str, encoder: QueueEncoder) -> None:
-        base = b"%b:runqy-loader:%b" % (encoder.slot_tag, job.encode())
+    def __init__(self, job: str, encoder: QueueEncoder, shard: int = 0) -> None:
+        base = b"%b:runqy-loader:%b:%d" % (encoder.slot_tag, job.encode(), shard)
         self.batches_key = base + b":batches"
         self.checksums_key = base + b":checksums"
         self.skipped_key = base + b":skipped"

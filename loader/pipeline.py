@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 from loader.assign import Assigner
@@ -12,15 +12,13 @@ from loader.ledger import LedgerState
 from loader.rejects import RejectsFile
 from loader.report import LoadReport, SourceReport
 from loader.settings import LoadOptions
-from loader.sinks.base import Delivery, Observer
+from loader.sinks.base import Delivery, Worker
 from loader.sources.base import Source
+from loader.sources.shards import Shard
 from loader.validate import Batch, Reject, validate
 
-Worker = Callable[[Callable[[], Awaitable["Delivery | None"]], Observer], Awaitable[None]]
-"""Runs one flush worker: takes deliveries from a feed until it gives None."""
-
-StateOf = Callable[[str], Awaitable[LedgerState]]
-"""What the ledger holds of a queue."""
+StateOf = Callable[[str, int], Awaitable[LedgerState]]
+"""What the ledger holds of a queue and a shard."""
 
 
 class Pipeline:
@@ -28,12 +26,14 @@ class Pipeline:
 
     Args:
         worker: Started ``options.workers`` times; None for a dry run.
-        state_of: Asked once a queue.
+        state_of: Asked once a shard and queue.
+        shards: What to load of the sources, in this order.
     """
 
     def __init__(
         self,
         sources: Sequence[Source],
+        shards: AsyncIterable[Shard],
         options: LoadOptions,
         assigner: Assigner,
         rejects: RejectsFile,
@@ -42,6 +42,7 @@ class Pipeline:
         state_of: StateOf,
     ) -> None:
         self._sources = sources
+        self._shards = shards
         self._options = options
         self._assigner = assigner
         self._rejects = rejects
@@ -88,6 +89,7 @@ class Pipeline:
                     for _ in range(self._options.workers):
                         group.create_task(self._work(self._worker))
                 self._reader = group.create_task(self._read())
+                self._reader.add_done_callback(self._after_reading)
                 if self._stopping:
                     self._reader.cancel()
         except BaseExceptionGroup as errors:
@@ -99,31 +101,36 @@ class Pipeline:
 
     async def _read(self) -> None:
         try:
-            try:
-                await self._read_all()
-            except LoaderError as error:
-                # What was read before is good: the workers deliver it, then run() raises this.
-                self._failure = error
-            await self._queue.put(None)
-        except asyncio.CancelledError:
-            # A stop: what is queued is not begun any more.
+            await self._read_all()
+        except LoaderError as error:
+            # What was read before is good: the workers deliver it, then run() raises this.
+            self._failure = error
+        await self._queue.put(None)
+
+    def _after_reading(self, reader: asyncio.Task[None]) -> None:
+        # A callback, as a task that is cancelled before its first step never runs any code of its own.
+        if reader.cancelled():  # a stop: what is queued is not begun any more
             while not self._queue.empty():
                 self._queue.get_nowait()
             self._queue.put_nowait(None)
-            raise
 
     async def _read_all(self) -> None:
-        number = 0
-        for index, source in enumerate(self._sources):
-            tally = self._report.sources[index]
-            batches = source.batches(self._options.batch_size, self._options.max_record_bytes)
-            async with aclosing(batches):
-                async for raw in batches:
-                    batch = validate(raw, number, index, parsed=self._assigner.needs_values)
-                    await self._admit(batch, source, tally)
-                    tally.bytes_read = source.position
-                    number += 1
-            tally.bytes_read = source.position
+        async for shard in self._shards:
+            self._states.clear()  # the last shard's
+            number = 0
+            for piece in shard.pieces:
+                source, tally = self._sources[piece.source], self._report.sources[piece.source]
+                batches = source.batches(
+                    self._options.batch_size, self._options.max_record_bytes, piece.start, piece.end
+                )
+                async with aclosing(batches):
+                    async for raw in batches:
+                        parsed = self._assigner.needs_values
+                        batch = validate(raw, number, piece.source, parsed=parsed, shard=shard.number)
+                        await self._admit(batch, source, tally)
+                        tally.bytes_read = source.position
+                        number += 1
+                tally.bytes_read = source.position
         self._all_read = True
 
     async def _admit(self, batch: Batch, source: Source, tally: SourceReport) -> None:
@@ -137,9 +144,9 @@ class Pipeline:
                 continue
             state = self._states.get(delivery.queue)
             if state is None:
-                state = self._states[delivery.queue] = await self._state_of(delivery.queue)
+                state = self._states[delivery.queue] = await self._state_of(delivery.queue, batch.shard)
             if state.is_loaded(batch.number):
-                self._check_unchanged(batch, source, state)
+                await self._check_unchanged(batch, source, state)
                 skipped = state.skipped.get(batch.number, [])
                 tally.already_loaded += len(delivery.payloads) - len(skipped)
                 if skipped:
@@ -147,10 +154,9 @@ class Pipeline:
             else:
                 await self._queue.put(delivery)
 
-    def _check_unchanged(self, batch: Batch, source: Source, state: LedgerState) -> None:
+    async def _check_unchanged(self, batch: Batch, source: Source, state: LedgerState) -> None:
         if state.checksum(batch.number) != batch.checksum:
-            line, offset = batch.raw.locate(0)
-            name = source.record_name(batch.raw, 0)
+            name, line, offset = await source.place(batch.raw, 0)
             count = len(batch.raw.records)
             raise SourceChangedError(
                 f"{name}:{line} (byte {offset}): the {count} records from here on are not the ones that job "
@@ -162,9 +168,7 @@ class Pipeline:
         source = self._sources[batch.source_index]
         rejects: list[Reject] = []
         for index, reason in rejected:
-            line, offset = batch.raw.locate(index)
-            name = source.record_name(batch.raw, index)
-            rejects.append(Reject(name, line, offset, reason, batch.raw.records[index]))
+            rejects.append(Reject(*await source.place(batch.raw, index), reason, batch.raw.records[index]))
         await self._rejects.add(rejects)
         before = self._report.rejected
         self._report.sources[batch.source_index].rejected += len(rejects)

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import redis.asyncio
-import redis.exceptions
 import yaml
 
 from loader.errors import UnknownQueueError, UsageError
-from loader.wire.faults import from_redis_py
+from loader.wire.faults import translated
 
 QUEUES_KEY = "asynq:queues"
 _ENDINGS = (".yaml", ".yml")
@@ -53,6 +52,8 @@ def _queues_of(file: Path) -> set[str]:
         if not subs:
             names.add(f"{parent}.default")
             continue
+        if not isinstance(subs, list):
+            raise UsageError(f"--queues-file {file}: the sub-queues of {parent!r} are no list", "Mend it")
         for sub in subs:
             if not isinstance(sub, dict) or not isinstance(sub.get("name"), str):
                 raise UsageError(f"--queues-file {file}: a sub-queue of {parent!r} has no name", "Give it a name")
@@ -62,10 +63,8 @@ def _queues_of(file: Path) -> set[str]:
 
 async def queues_on_server(control: redis.asyncio.Redis, where: str) -> set[str]:
     """Members of ``asynq:queues``, which servers and workers of the asynq family keep."""
-    try:
+    with translated(f"{where}, key {QUEUES_KEY}"):
         members = await control.smembers(QUEUES_KEY)
-    except redis.exceptions.RedisError as error:
-        raise from_redis_py(error, f"{where}, key {QUEUES_KEY}") from error
     return {str(member, errors="replace") if isinstance(member, bytes) else member for member in members}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import aiofiles
 import orjson
-from aiofiles.threadpool.binary import AsyncBufferedIOBase
+from aiofiles.threadpool.binary import AsyncFileIO
 
 from loader.errors import LoaderError
 from loader.validate import Reject
@@ -29,7 +29,7 @@ class RejectsFile:
         self.used = False
         self._resumed = resumed
         self._known: set[int] | None = None
-        self._file: AsyncBufferedIOBase | None = None
+        self._file: AsyncFileIO | None = None
 
     async def add(self, rejects: Sequence[Reject]) -> None:
         """Appends rejects and flushes.
@@ -50,11 +50,11 @@ class RejectsFile:
                 return
             if self._file is None:
                 torn = _ends_without_newline(self.path)
-                self._file = await aiofiles.open(self.path, "ab")
+                # Unbuffered and appending: several processes may write here, each batch of lines in one write.
+                self._file = await aiofiles.open(self.path, "ab", buffering=0)
                 if torn:
                     await self._file.write(b"\n")
             await self._file.write(b"".join(lines))
-            await self._file.flush()
         except OSError as error:
             raise LoaderError(
                 f"the rejects file {self.path} cannot be written: {error.strerror}",
@@ -76,7 +76,7 @@ def _identities(path: Path) -> set[int]:
         for line in file:
             try:
                 known.add(_identity(orjson.loads(line)))
-            except (orjson.JSONDecodeError, AttributeError):
+            except (orjson.JSONDecodeError, AttributeError, TypeError):
                 continue  # a line torn by a crash, or not ours
     return known
 

@@ -37,6 +37,8 @@ class LoadReport:
         resumed: Whether the job had been begun before this run.
         queues: Tasks that this run pushed, by queue.
         batches: Batches that this run committed.
+        peak_child_rss_bytes: The most memory that a process of this load's has had resident, this one aside.
+        discarded: Whether tasks were counted as loaded but written nowhere (``--redis discard``).
         valid: With ``dry_run``: records that would be loaded.
     """
 
@@ -44,6 +46,8 @@ class LoadReport:
     layout: str
     sources: list[SourceReport]
     dry_run: bool = False
+    discarded: bool = False
+    processes: int = 1
     resumed: bool = False
     status: Status = "running"
     error: str | None = None
@@ -51,6 +55,7 @@ class LoadReport:
     batches: int = 0
     valid: int = 0
     rejects_file: str | None = None
+    peak_child_rss_bytes: int = 0
     _started: float = field(default_factory=time.monotonic)
     _seconds: float | None = None
 
@@ -100,8 +105,10 @@ class LoadReport:
             "status": self.status,
             "error": self.error,
             "dry_run": self.dry_run,
+            "discarded": self.discarded,
             "resumed": self.resumed,
             "layout": self.layout,
+            "processes": self.processes,
             "queues": self.queues,
             "records_read": self.records_read,
             "loaded": self.loaded,
@@ -113,7 +120,7 @@ class LoadReport:
             "bytes_read": self.bytes_read,
             "seconds": round(self.seconds, 3),
             "tasks_per_second": round(self.tasks_per_second, 1),
-            "peak_rss_bytes": peak_rss_bytes(),
+            "peak_rss_bytes": max(peak_rss_bytes(), self.peak_child_rss_bytes),
             "sources": [
                 {
                     "name": source.name,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_delay, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
 from loader.errors import ConnectionFailedError, TransientError
 from loader.wire.faults import RESUME
@@ -16,13 +17,21 @@ T = TypeVar("T")
 log = logging.getLogger("runqy_loader")
 
 
-async def patiently(step: Callable[[], Awaitable[T]], seconds: float, *, connected: bool = True) -> T:
+async def patiently(
+    step: Callable[[], Awaitable[T]],
+    seconds: float,
+    *,
+    connected: bool = True,
+    progressed_at: Callable[[], float] = lambda: 0.0,
+) -> T:
     """Repeats a step while it fails with TransientError, with growing random pauses.
 
     Args:
         seconds: For how long; 0 for one try.
         connected: Whether the server has been reached before. Where not, a connection that fails is the user's mistake
             more likely than a fault, and is not retried.
+        progressed_at: When (``time.monotonic``) anything of what this step belongs to last went forward; patience
+            counts from there.
 
     Raises:
         TransientError: The fault lasted.
@@ -31,10 +40,13 @@ async def patiently(step: Callable[[], Awaitable[T]], seconds: float, *, connect
     def retriable(error: BaseException) -> bool:
         return isinstance(error, TransientError) and (connected or not isinstance(error, ConnectionFailedError))
 
+    def exhausted(state: RetryCallState) -> bool:
+        return time.monotonic() - max(state.start_time, progressed_at()) >= seconds
+
     retrying = AsyncRetrying(
         retry=retry_if_exception(retriable),
-        stop=stop_after_delay(seconds),
-        wait=wait_random_exponential(multiplier=0.1, max=5),
+        stop=exhausted,
+        wait=wait_random_exponential(multiplier=0.1, max=2),
         before_sleep=_announce,
         reraise=True,
     )

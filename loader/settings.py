@@ -13,6 +13,7 @@ from loader.task import resolve_queue
 
 FormatName = Literal["jsonl", "jsonl.gz", "json", "json.gz"]
 EMBEDDED = "embedded"
+DISCARD = "discard"
 DEFAULT_REDIS = "redis://localhost:6379/0"
 
 _TASKS = Group("Tasks", sort_key=1)
@@ -49,7 +50,8 @@ class LoadOptions:
     """Redis keys to write: 'documented' is what runqy's enqueueing guide describes."""
 
     redis: Annotated[str, Parameter(group=_TARGET, env_var=("RUNQY_LOADER_REDIS", "REDIS_URL"))] = DEFAULT_REDIS
-    """Server: redis://, rediss:// or unix:// URL (also from REDIS_URL), or 'embedded' for the bundled Valkey."""
+    """Server: redis://, rediss:// or unix:// URL (also from REDIS_URL), or 'embedded' for the bundled Valkey; 'discard'
+    writes nowhere and shows what this machine can do."""
 
     embedded_dir: Annotated[Path | None, Parameter(group=_TARGET)] = None
     """Where the embedded server keeps its data; without it the data goes when the run ends."""
@@ -87,8 +89,12 @@ class LoadOptions:
     batch_size: Annotated[int, Parameter(group=_SPEED, name=("--batch-size", "-b"))] = 1000
     """Records a batch, fixed for a job; a batch also ends at 1 MiB of input."""
 
+    processes: Annotated[int | Literal["auto"], Parameter(group=_SPEED, name=("--processes", "-p"))] = 1
+    """Processes that share the input, or 'auto' for as many as there are processors. For when one is not enough to
+    keep the server busy; a job may be resumed with another number."""
+
     workers: Annotated[int, Parameter(group=_SPEED, name=("--workers", "-w"))] = 2
-    """Pipeline workers, each with its own connection; 1 keeps the exact order of each source."""
+    """Pipeline workers of each process, each with its own connection; 1, in one process, keeps the exact order."""
 
     queue_depth: Annotated[int, Parameter(group=_SPEED)] = 8
     """Batches read ahead of the workers."""
@@ -99,6 +105,7 @@ class LoadOptions:
             self._require(getattr(self, name) >= 1, name, "must be at least 1")
         self._require(self.batch_size <= 100_000, "batch_size", "must be at most 100000")
         self._require(self.workers <= 256, "workers", "must be at most 256")
+        self._require(self.processes == "auto" or 1 <= self.processes <= 256, "processes", "must be 1 to 256, or auto")
         self._require(0 <= self.max_retry < 2**31, "max_retry", "must be between 0 and 2147483647")
         self._require(self.timeout > 0, "timeout", "must be above 0")
         self._require(self.retry_for >= 0, "retry_for", "must not be negative")

@@ -10,7 +10,7 @@ from loader.errors import QueueNameError
 
 DEFAULT_SUB_QUEUE = "default"
 MAX_ID_BYTES = 512
-_FORBIDDEN_IN_NAME = re.compile(r"[\x00-\x20\x7f-\x9f{}]")
+_FORBIDDEN_IN_NAME = re.compile(r"[\x00-\x20\x7f-\x9f{}\ud800-\udfff]")  # surrogates: bytes that are not UTF-8
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -31,7 +31,8 @@ def resolve_queue(name: str) -> str:
         raise QueueNameError(f"queue name {name!r} has more than one dot", "Write it as PARENT or PARENT.SUB_QUEUE")
     if _FORBIDDEN_IN_NAME.search(name):
         raise QueueNameError(
-            f"queue name {name!r} holds white space, a control character or a brace", "Use plain characters"
+            f"queue name {name!r} holds white space, a control character, a brace or bytes that are not UTF-8",
+            "Use plain characters",
         )
     return name if len(parts) == 2 else f"{name}.{DEFAULT_SUB_QUEUE}"
 
@@ -60,18 +61,25 @@ def _json_type(value: object) -> str:
 
 
 # --- generated ids -------------------------------------------------------------------------------------------------
-# A generated id is a UUID of version 8 (RFC 9562, section 5.8: custom): 74 bits of a hash of the job and the source,
-# then the record's number within the source in the last 48 bits. So it is the same in every run, needs no hash per
-# record, and the first 24 of its 36 characters are constant for a source.
+# A generated id is a UUID of version 8 (RFC 9562, section 5.8: custom): 74 bits of a hash of the job and the piece of
+# the source, then the record's number within that piece in the last 48 bits. So it is the same in every run, needs no
+# hash per record, and the first 24 of its 36 characters are constant for a piece.
 
 ID_BYTES = 36
 _SUFFIX_BLOCK = 4096
 _LOW_DIGITS = [b"%03x" % n for n in range(_SUFFIX_BLOCK)]
 
 
-def id_prefix(job: str, source_index: int, fingerprint: str) -> bytes:
-    """The 24 characters that all ids of a source begin with, the last dash included."""
-    seed = f"{job}\0{source_index}\0{fingerprint}".encode()
+def id_prefix(job: str, source_index: int, digest: str, start: int = 0) -> bytes:
+    """The 24 characters that all ids of a piece of a source begin with, the last dash included.
+
+    Args:
+        digest: Digest of the source's content.
+        start: Where in the source the piece begins.
+    """
+    seed = f"{job}\0{source_index}\0{digest}".encode()
+    if start:
+        seed += b"\0%d" % start
     digits = hashlib.blake2b(seed, digest_size=10).hexdigest()
     variant = "89ab"[int(digits[15], 16) & 3]
     return f"{digits[0:8]}-{digits[8:12]}-8{digits[12:15]}-{variant}{digits[16:19]}-".encode()

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from loader.sources.base import printable
 from loader.sources.batch import SHOWN_OF_OVERSIZED, RawBatch
 
 JSON_SPACE = b" \t\r\n"
@@ -27,9 +28,9 @@ class Reject:
     record: bytes
 
     def to_json(self) -> bytes:
-        """The line for the rejects file; a record that is not UTF-8 goes under ``record_base64``."""
+        """The line for the rejects file; a record that is not UTF-8 is base64, and ``encoding`` says so."""
         line: dict[str, Any] = {
-            "source": self.source,
+            "source": printable(self.source),
             "line": self.line,
             "byte_offset": self.byte_offset,
             "reason": self.reason,
@@ -47,7 +48,8 @@ class Batch:
     """A validated batch.
 
     Attributes:
-        number: Number of the batch within its job: its bit in the ledger.
+        shard: Which part of the input it belongs to.
+        number: Number of the batch within its shard: its bit in the shard's ledger.
         source_index: Which source it comes from.
         raw: What was read, for locating records.
         kept: Index within ``raw`` of each payload; None where all records were kept.
@@ -57,6 +59,7 @@ class Batch:
         blank: How many blank lines were passed over.
     """
 
+    shard: int
     number: int
     source_index: int
     raw: RawBatch
@@ -68,7 +71,7 @@ class Batch:
     rejected: list[tuple[int, str]] = field(default_factory=list)
 
 
-def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool) -> Batch:
+def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool, shard: int = 0) -> Batch:
     """Validates a batch, one verdict a record.
 
     Args:
@@ -83,12 +86,12 @@ def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool) -> 
         try:
             if parsed:
                 values = list(map(orjson.loads, stripped))
-                return Batch(number, source_index, raw, stripped, None, values, checksum)
+                return Batch(shard, number, source_index, raw, stripped, None, values, checksum)
             deque(map(orjson.loads, stripped), maxlen=0)
-            return Batch(number, source_index, raw, stripped, None, None, checksum)
+            return Batch(shard, number, source_index, raw, stripped, None, None, checksum)
         except orjson.JSONDecodeError:
             pass  # the loop below finds which, and says why
-    batch = Batch(number, source_index, raw, [], [], [] if parsed else None, checksum)
+    batch = Batch(shard, number, source_index, raw, [], [], [] if parsed else None, checksum)
     _one_by_one(batch, stripped)
     return batch
 
@@ -107,7 +110,10 @@ def _one_by_one(batch: Batch, stripped: list[bytes]) -> None:
             )
             continue
         if not record:
-            batch.blank += 1
+            if batch.raw.names is not None:  # a file of its own, which should hold a document
+                batch.rejected.append((index, "the file is empty"))
+            else:
+                batch.blank += 1
             continue
         try:
             value = orjson.loads(record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +15,21 @@ USAGE = 2
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the tool and exits: 0 all in, 1 failed, 2 usage, 3 completed with rejects, 130 interrupted."""
     tokens = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(_run(tokens))
+    _occupy_standard_streams()
+    try:
+        status = _run(tokens)
+    except KeyboardInterrupt:  # before the load minds signals itself: nothing has been written yet
+        status = INTERRUPTED
+    sys.exit(status)
+
+
+def _occupy_standard_streams() -> None:
+    """Opens what the caller closed: the event loop aborts the process where one of its own files gets such a number."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
 
 
 def _run(tokens: list[str]) -> int:
@@ -28,8 +43,6 @@ def _run(tokens: list[str]) -> int:
         return _fail(tokens, error, str(error), error.exit_status)
     except CycloptsError as error:
         return _fail(tokens, error, f"{_one_line(str(error))} See runqy-loader --help.", USAGE)
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except BrokenPipeError:
         return 1  # whoever read our output has gone; there is nobody to tell
     except Exception as error:  # the last line of defence: a bug must not look like a stack of noise

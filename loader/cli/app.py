@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,8 +60,12 @@ def _read(path: Path) -> dict[str, Any]:
             content = tomllib.load(file)
     except OSError as error:
         raise UsageError(f"--config {path}: {error.strerror}", "Check the path and its permissions") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"--config {path}: not valid TOML: {error}", "Mend it") from error
+    commands = [name for name in app if not name.startswith("-")]
+    unknown = [key for key, value in content.items() if isinstance(value, dict) and key not in commands]
+    if unknown:
+        raise UsageError(f"--config {path}: there is no command {unknown[0]!r}", f"Tables are: {', '.join(commands)}")
     stray = [key for key, value in content.items() if not isinstance(value, dict)]
     if stray:
         raise UsageError(f"--config {path}: {stray[0]!r} stands outside a table", "Put it under [load]")
@@ -73,5 +78,14 @@ def launch(tokens: list[str]) -> int:
     Raises:
         CycloptsError, LoaderError: What to tell the user.
     """
+    # The library reads an option that belongs to no command only before the command; users put it anywhere.
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    finder.add_argument("--config")
+    try:
+        found, rest = finder.parse_known_args(tokens)
+    except argparse.ArgumentError as error:
+        raise UsageError(str(error), "Name a TOML file") from error
+    if found.config is not None:
+        tokens = ["--config", found.config, *rest]
     status = app.meta(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     return status if isinstance(status, int) else 0

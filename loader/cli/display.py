@@ -152,6 +152,8 @@ class Display:
         )
         if report.status != "completed":
             lines.append(f"go on with: {resume}")
+        elif report.discarded:
+            lines.append("nothing was written: --redis discard throws the encoded tasks away")
         elif not report.dry_run:
             lines.append(f"job {report.job} loads nothing twice if it is run again; --job NAME makes a new one")
         for line in lines:

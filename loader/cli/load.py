@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 import signal
 import sys
@@ -58,6 +59,7 @@ def load(
     """
     # Imported here, so that --help does not wait for what only a load needs.
     from loader.cli.display import Display
+    from loader.engine.loop import loop_factory
 
     if unknown := [path for path in paths if path.startswith("-") and path != "-"]:
         # '-' is an input here, so the parser lets everything with a dash through to this argument.
@@ -68,7 +70,7 @@ def load(
     if output.quiet and output.verbose:
         raise UsageError("--quiet and --verbose contradict each other", "Give one of them")
     display = Display(quiet=output.quiet, verbose=output.verbose, progress=not (output.no_progress or output.quiet))
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(_load(list(paths), options, output, display))
 
 
@@ -84,7 +86,7 @@ async def _load(paths: list[str], options: LoadOptions, output: OutputOptions, d
     try:
         async with loader, display.showing(loader):
             try:
-                await loader.load(paths)
+                await loader.load(paths, passing_over=[output.report] if output.report is not None else ())
             except LoaderError as error:
                 failure = error
             except asyncio.CancelledError:
@@ -121,25 +123,21 @@ def _write(path: Path, report: LoadReport) -> None:
     import orjson
 
     text = orjson.dumps(report.to_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    if str(path) == "-":
-        sys.stdout.buffer.write(text)
-        sys.stdout.flush()
-        return
     try:
-        path.write_bytes(text)
+        if str(path) == "-":
+            with open(1, "wb", closefd=False) as stdout:  # sys.stdout may be None
+                stdout.write(text)
+        else:
+            path.write_bytes(text)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise LoaderError(f"--report {path} cannot be written: {error.strerror}", "The load itself is done") from error
 
 
 def _resume_command(report: LoadReport) -> str:
-    arguments = sys.argv[1:]
+    # The line may end up in a log, so without a password.
+    arguments = [re.sub(r"(?<=://)([^:@/]*):[^@]*@", r"\1:PASSWORD@", argument) for argument in sys.argv[1:]]
+    arguments = [re.sub(r"(?<=[?&]password=)[^&]*", "PASSWORD", argument) for argument in arguments]
     named = any(argument == "-j" or argument.split("=")[0] == "--job" for argument in arguments)
     return shlex.join(["runqy-loader", *arguments, *(() if named else ("--job", report.job))])
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None  # no wheel for this platform: asyncio's own loop does it, slower
-    return uvloop.new_event_loop

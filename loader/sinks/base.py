@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -40,3 +40,10 @@ class Observer(Protocol):
     def loaded(self, delivery: Delivery) -> None:
         """The delivery is in, but for what it skipped."""
         ...
+
+
+Feed = Callable[[], Awaitable[Delivery | None]]
+"""Gives the next delivery; None at the end."""
+
+Worker = Callable[[Feed, Observer], Awaitable[None]]
+"""Delivers what its feed gives, until that ends."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import time
 
 import hiredis
 
@@ -20,7 +20,7 @@ from loader.lease import Lease
 from loader.ledger import QueueLedger
 from loader.retry import patiently
 from loader.settings import LoadOptions
-from loader.sinks.base import Delivery, Observer
+from loader.sinks.base import Delivery, Feed, Observer
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
 from loader.wire.faults import from_reply
@@ -30,8 +30,6 @@ IN_FLIGHT = 2
 
 log = logging.getLogger("runqy_loader")
 
-Feed = Callable[[], Awaitable[Delivery | None]]
-
 
 class RedisSink:
     """Encoders, ledgers and settings common to the workers of a load."""
@@ -40,15 +38,22 @@ class RedisSink:
         self.address = address
         self.options = options
         self.lease = lease
+        self.progressed_at = time.monotonic()
         self._job = job
-        self._queues: dict[str, tuple[QueueEncoder, QueueLedger]] = {}
+        self._encoders: dict[str, QueueEncoder] = {}
+        self._ledgers: dict[tuple[str, int], QueueLedger] = {}
 
-    def queue(self, name: str) -> tuple[QueueEncoder, QueueLedger]:
-        """Encoder and ledger of a queue (full name), made at first use."""
-        if name not in self._queues:
-            encoder = encoder_for(self.options, name)
-            self._queues[name] = (encoder, QueueLedger(self._job, encoder))
-        return self._queues[name]
+    def encoder(self, queue: str) -> QueueEncoder:
+        """Encoder of a queue (full name), made at first use."""
+        if queue not in self._encoders:
+            self._encoders[queue] = encoder_for(self.options, queue)
+        return self._encoders[queue]
+
+    def ledger(self, queue: str, shard: int) -> QueueLedger:
+        """Ledger of a queue (full name) for a shard, made at first use."""
+        if (queue, shard) not in self._ledgers:
+            self._ledgers[queue, shard] = QueueLedger(self._job, self.encoder(queue), shard)
+        return self._ledgers[queue, shard]
 
     async def work(self, feed: Feed, observer: Observer) -> None:
         """Runs one pipeline worker until its feed ends.
@@ -67,13 +72,14 @@ class _Worker:
         self._unfinished: dict[Delivery, None] = {}  # in the order in which they were taken
         self._acknowledged = 0
         self._exhausted = False
-        self._lost_connection: str | None = None
+        self._lost_connections: dict[str, None] = {}  # names of those that may still be alive on the server
 
     async def run(self) -> None:
         while not (self._exhausted and not self._unfinished):
-            # One retrying a fault: it ends with the first session that makes progress, so retry_for bounds the time
-            # without any, not the length of the load.
-            await patiently(self._session, self._sink.options.retry_for)
+            # It ends with the first session that makes progress, and another worker's progress counts as well: so
+            # retry_for bounds the time without any, not the length of the load.
+            retry_for = self._sink.options.retry_for
+            await patiently(self._session, retry_for, progressed_at=lambda: self._sink.progressed_at)
 
     async def _session(self) -> None:
         """Works over one connection until the feed ends or the connection does.
@@ -94,25 +100,26 @@ class _Worker:
             if connection is not None:
                 connection.abort()
                 if self._unfinished:
-                    self._lost_connection = name
+                    self._lost_connections[name] = None
             if not isinstance(error, TransientError) or self._acknowledged == before:
                 raise error from None
             log.warning("%s; reconnecting", error)
 
     async def _settle(self, connection: Connection) -> None:
         """After a lost connection: finds out which deliveries are in. The others are safe to send again."""
-        if self._lost_connection is None:
+        if not self._lost_connections:
             return
+        await self._sink.lease.reconnect()
         await self._sink.lease.renew()
-        await self._sink.lease.fence(self._lost_connection)
+        await self._sink.lease.fence(self._lost_connections)
         for delivery in list(self._unfinished):
-            _, ledger = self._sink.queue(delivery.queue)
+            ledger = self._sink.ledger(delivery.queue, delivery.batch.shard)
             (is_in,) = await connection.call(ledger.is_loaded(delivery.batch.number), replies=1)
             _check(is_in, "reading the ledger")
             # What was committed with ids from the user is asked again below: the script's answer names what it skipped.
             if is_in == 1 and delivery.id_prefix:
                 self._done(delivery)
-        self._lost_connection = None
+        self._lost_connections.clear()
 
     async def _deliver_all(self, connection: Connection) -> None:
         slots = asyncio.Semaphore(IN_FLIGHT)
@@ -138,8 +145,8 @@ class _Worker:
         slots.release()
 
     async def _write_and_commit(self, connection: Connection, delivery: Delivery) -> None:
-        encoder, ledger = self._sink.queue(delivery.queue)
         batch = delivery.batch
+        encoder, ledger = self._sink.encoder(delivery.queue), self._sink.ledger(delivery.queue, batch.shard)
         replies = await connection.call(
             encoder.write_tasks(delivery.id_prefix, delivery.ids, delivery.payloads), replies=len(delivery.payloads)
         )
@@ -167,13 +174,15 @@ class _Worker:
         return refused
 
     async def _insert(self, connection: Connection, delivery: Delivery) -> None:
-        encoder, ledger = self._sink.queue(delivery.queue)
         batch = delivery.batch
+        encoder, ledger = self._sink.encoder(delivery.queue), self._sink.ledger(delivery.queue, batch.shard)
         commands = ledger.insert(batch.number, batch.checksum, delivery.ids, delivery.payloads)
         (reply,) = await connection.call(commands, replies=1)
         _check(reply, f"queue {delivery.queue}, key {encoder.pending_key.decode()}")
-        await self._skip(delivery, [int(position) for position in reply.split(b",")] if reply else [])
-        self._done(delivery)
+        try:
+            await self._skip(delivery, [int(position) for position in reply.split(b",")] if reply else [])
+        finally:
+            self._done(delivery)  # the others are in, also where these are too many
 
     async def _skip(self, delivery: Delivery, positions: list[int]) -> None:
         new = [position for position in positions if position not in delivery.skipped]  # a resend may meet them again
@@ -184,6 +193,7 @@ class _Worker:
     def _done(self, delivery: Delivery) -> None:
         del self._unfinished[delivery]
         self._acknowledged += 1
+        self._sink.progressed_at = time.monotonic()
         self._observer.loaded(delivery)
 
 

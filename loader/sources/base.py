@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from loader.sources.batch import RawBatch
 
@@ -27,6 +27,19 @@ class SourceIdentity:
     repeatable: bool = True
 
 
+def printable(name: str) -> str:
+    """A file's name as text. It may be any bytes; Python carries those that are not UTF-8 as surrogates."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+class Place(NamedTuple):
+    """Where a record stands: its file, line (from 1) and byte offset in the decompressed source."""
+
+    name: str
+    line: int
+    byte_offset: int
+
+
 class Source(Protocol):
     """A readable source."""
 
@@ -38,12 +51,22 @@ class Source(Protocol):
         """Bytes read so far, as stored."""
         ...
 
-    def record_name(self, raw: RawBatch, index: int) -> str:
-        """The file (or other name) that a record of a batch stands in."""
+    def cuts(self, size: int) -> list[int]:
+        """Where the source may be cut: record boundaries about ``size`` bytes apart. Empty if it must stay whole."""
         ...
 
-    def batches(self, batch_size: int, max_record_bytes: int) -> AsyncGenerator[RawBatch, None]:
-        """The batches, always the same ones for the same content.
+    async def place(self, raw: RawBatch, index: int) -> Place:
+        """Where a record of a batch stands."""
+        ...
+
+    def batches(
+        self, batch_size: int, max_record_bytes: int, start: int = 0, end: int | None = None
+    ) -> AsyncGenerator[RawBatch, None]:
+        """The batches of a piece, always the same ones for the same content.
+
+        Args:
+            start: One of ``cuts``, or 0.
+            end: One of ``cuts``, or None for the source's end.
 
         Raises:
             SourceError: The source cannot be read to its end.

@@ -17,11 +17,12 @@ class RawBatch:
     """Consecutive records of one source, not yet validated.
 
     Attributes:
-        first_record: Number of the first record within its source, 0-based; blank lines count.
+        first_record: Number of the first record within its piece of the source, 0-based; blank lines count.
         byte_offset: Where the first record begins, in the (decompressed) source.
         records: The records as they stand in the source, without their newline.
         oversized: Index to full length in bytes, of records over the limit; ``records`` holds their beginning only.
         names: One name a record, where each record is a file of its own.
+        start: Where in the source its piece begins: a byte offset, or the number of a document.
     """
 
     first_record: int
@@ -29,9 +30,10 @@ class RawBatch:
     records: list[bytes]
     oversized: dict[int, int] = field(default_factory=dict)
     names: Sequence[str] | None = None
+    start: int = 0
 
     def locate(self, index: int) -> tuple[int, int]:
-        """Line (1-based) and byte offset of the record at ``index`` within its file."""
+        """Line (1-based, counted from the piece's start) and byte offset of the record at ``index``."""
         if self.names is not None:
             return 1, 0
         lengths = (self.oversized.get(i, len(record)) + 1 for i, record in enumerate(self.records[:index]))

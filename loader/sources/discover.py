@@ -12,8 +12,10 @@ from typing import Literal
 
 from loader.errors import SourceError, UsageError
 from loader.settings import FormatName
+from loader.sources.base import printable
 
 STDIN = "-"
+REJECTS_ENDING = ".rejects.jsonl"
 RecordFormat = Literal["jsonl", "json"]
 _SUFFIXES: dict[str, FormatName] = {
     ".jsonl": "jsonl",
@@ -44,11 +46,15 @@ class FileSource:
     files: tuple[InputFile, ...]
 
 
-def discover(arguments: Sequence[str], forced: FormatName | None) -> list[FileSource]:
+def discover(
+    arguments: Sequence[str], forced: FormatName | None, passing_over: Sequence[str | os.PathLike[str]] = ()
+) -> list[FileSource]:
     """Expands files, globs, directories (recursively, sorted) and ``-``; groups documents that follow each other.
 
     Args:
         forced: Format of all inputs; None to tell it by each name.
+        passing_over: Files that directories and globs do not stand for, such as the load's own report. Rejects files
+            are passed over by their ending. Otherwise the same command, run again, would find more input.
 
     Raises:
         UsageError: No argument, ``-`` twice, or a file whose name tells no format.
@@ -56,9 +62,12 @@ def discover(arguments: Sequence[str], forced: FormatName | None) -> list[FileSo
     """
     if not arguments:
         raise UsageError("no input given", "Name files, globs, directories, or - for standard input")
+    if "" in arguments:
+        raise UsageError("an input has an empty name", "Is a variable unset?")
     if list(arguments).count(STDIN) > 1:
         raise UsageError("standard input (-) is named twice", "Name it once")
-    files = [file for argument in arguments for file in _expand(argument, forced)]
+    own = {Path(path).resolve() for path in passing_over}
+    files = [file for argument in arguments for file in _expand(argument, forced, own)]
     seen: set[Path] = set()
     for file in files:
         if file.path is not None:
@@ -77,7 +86,7 @@ def discover(arguments: Sequence[str], forced: FormatName | None) -> list[FileSo
     return sources
 
 
-def _expand(argument: str, forced: FormatName | None) -> Iterable[InputFile]:
+def _expand(argument: str, forced: FormatName | None, own: set[Path]) -> Iterable[InputFile]:
     if argument == STDIN:
         if forced is not None and forced.startswith("json") and not forced.startswith("jsonl"):
             raise UsageError(
@@ -87,31 +96,35 @@ def _expand(argument: str, forced: FormatName | None) -> Iterable[InputFile]:
     path = Path(argument)
     try:
         if path.is_dir():
-            return _directory(path, forced)
+            return _directory(path, forced, own)
         if path.exists():
             return [_input_file(argument, path, forced or _format_of(path))]
     except OSError as error:
         raise SourceError(f"{argument}: {error.strerror}", "Check the path and its permissions") from error
     if glob.has_magic(argument):
         matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute patterns
-        found = [Path(match) for match in matches if Path(match).is_file()]
+        found = [Path(match) for match in matches if Path(match).is_file() and not _is_own(Path(match), own)]
         if not found:
             raise SourceError(f"{argument}: no file matches", "Check the pattern")
         return [_input_file(str(file), file, forced or _format_of(file)) for file in found]
     raise SourceError(f"{argument}: no such file or directory", "Check the path")
 
 
-def _directory(path: Path, forced: FormatName | None) -> list[InputFile]:
+def _is_own(path: Path, own: set[Path]) -> bool:
+    return path.name.endswith(REJECTS_ENDING) or path.resolve() in own
+
+
+def _directory(path: Path, forced: FormatName | None, own: set[Path]) -> list[InputFile]:
     def failed(error: OSError) -> None:
         raise SourceError(f"{error.filename}: {error.strerror}", "Check its permissions") from error
 
     found: list[InputFile] = []
     for parent, folders, names in os.walk(path, onerror=failed):
         folder = Path(parent)
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             format_name = forced or _format_by_name(name)
-            if format_name is not None and not name.startswith("."):
+            if format_name is not None and not name.startswith(".") and not _is_own(folder / name, own):
                 found.append(_input_file(str(folder / name), folder / name, format_name))
     if not found:
         raise SourceError(
@@ -134,4 +147,4 @@ def _format_of(path: Path) -> FormatName:
 
 def _input_file(name: str, path: Path | None, format_name: FormatName) -> InputFile:
     record_format: RecordFormat = "jsonl" if format_name.startswith("jsonl") else "json"
-    return InputFile(name, path, record_format, format_name.endswith(".gz"))
+    return InputFile(printable(name), path, record_format, format_name.endswith(".gz"))

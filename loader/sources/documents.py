@@ -8,7 +8,7 @@ import os
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-from loader.sources.base import SourceIdentity
+from loader.sources.base import Place, SourceIdentity
 from loader.sources.batch import BATCH_BYTES, SHOWN_OF_OVERSIZED, RawBatch
 from loader.sources.discover import FileSource, InputFile
 from loader.sources.fingerprint import FileState, fingerprint, unreadable
@@ -41,14 +41,27 @@ class Documents:
     def position(self) -> int:
         return self._position
 
-    def record_name(self, raw: RawBatch, index: int) -> str:
-        return self._name if raw.names is None else raw.names[index]
-
-    async def batches(self, batch_size: int, max_record_bytes: int) -> AsyncGenerator[RawBatch, None]:
-        names: list[str] = []
-        batch = RawBatch(0, 0, [], names=names)
+    def cuts(self, size: int) -> list[int]:
+        """Numbers of documents."""
+        found: list[int] = []
         total = 0
-        async for file, (document, length) in self._documents(max_record_bytes):
+        for number, state in enumerate(self._states):
+            if total >= size:
+                found.append(number)
+                total = 0
+            total += state.size
+        return found
+
+    async def place(self, raw: RawBatch, index: int) -> Place:
+        return Place(self._name if raw.names is None else raw.names[index], *raw.locate(index))
+
+    async def batches(
+        self, batch_size: int, max_record_bytes: int, start: int = 0, end: int | None = None
+    ) -> AsyncGenerator[RawBatch, None]:
+        names: list[str] = []
+        batch = RawBatch(0, 0, [], names=names, start=start)
+        total = 0
+        async for file, (document, length) in self._documents(max_record_bytes, start, end):
             if length > max_record_bytes:
                 batch.oversized[len(batch.records)] = length
             batch.records.append(document)
@@ -57,13 +70,15 @@ class Documents:
             if len(batch.records) == batch_size or total >= BATCH_BYTES:
                 yield batch
                 names = []
-                batch = RawBatch(batch.first_record + len(batch.records), 0, [], names=names)
+                batch = RawBatch(batch.first_record + len(batch.records), 0, [], names=names, start=start)
                 total = 0
         if batch.records:
             yield batch
 
-    async def _documents(self, limit: int) -> AsyncIterator[tuple[InputFile, tuple[bytes, int]]]:
-        waiting = deque(zip(self._files, self._states, strict=True))
+    async def _documents(
+        self, limit: int, start: int, end: int | None
+    ) -> AsyncIterator[tuple[InputFile, tuple[bytes, int]]]:
+        waiting = deque(zip(self._files[start:end], self._states[start:end], strict=True))
         ahead: deque[tuple[InputFile, FileState, asyncio.Task[tuple[bytes, int]]]] = deque()
         held = 0
         try:
@@ -96,7 +111,7 @@ def _read(file: InputFile, state: FileState, limit: int) -> tuple[bytes, int]:
                 if length == 0 and inflater is None and chunk.startswith(GZIP_MAGIC):
                     inflater = GzipInflater(file.name)
                 for piece in (chunk,) if inflater is None else inflater.feed(chunk):
-                    if length <= limit:
+                    if length <= limit + len(BOM):
                         parts.append(piece)
                     length += len(piece)
             if inflater is not None:
@@ -104,7 +119,9 @@ def _read(file: InputFile, state: FileState, limit: int) -> tuple[bytes, int]:
             state.check(file.name, os.fstat(stream.fileno()))
     except OSError as error:
         raise unreadable(file.name, error) from error
-    document = b"".join(parts).removeprefix(BOM)
+    document = b"".join(parts)
+    if document.startswith(BOM):
+        document, length = document[len(BOM) :], length - len(BOM)
     if length > limit:
         return document[: min(SHOWN_OF_OVERSIZED, limit)], length
-    return document, len(document)
+    return document, length

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from loader.errors import SourceError
-from loader.sources.base import SourceIdentity
+from loader.sources.base import Place, SourceIdentity
 from loader.sources.batch import BATCH_BYTES, SHOWN_OF_OVERSIZED, RawBatch
 
 Payload = bytes | bytearray | memoryview | dict[str, Any] | list[Any] | str | int | float | bool | None
@@ -31,10 +31,16 @@ class IterablePayloads:
     def position(self) -> int:
         return self._position
 
-    def record_name(self, raw: RawBatch, index: int) -> str:
-        return self._name
+    def cuts(self, size: int) -> list[int]:
+        return []
 
-    async def batches(self, batch_size: int, max_record_bytes: int) -> AsyncGenerator[RawBatch, None]:
+    async def place(self, raw: RawBatch, index: int) -> Place:
+        return Place(self._name, *raw.locate(index))
+
+    async def batches(
+        self, batch_size: int, max_record_bytes: int, start: int = 0, end: int | None = None
+    ) -> AsyncGenerator[RawBatch, None]:
+        assert start == 0 and end is None  # noqa: S101, PT018 - it gives no cuts
         batch = RawBatch(0, 0, [])
         total = number = 0
         async for payload in _async(self._payloads):

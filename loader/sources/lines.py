@@ -17,9 +17,10 @@ class LineBatcher:
     Args:
         batch_size: Lines a batch.
         max_record_bytes: Lines longer than this keep only their beginning and are marked as oversized.
+        start: Byte offset in the source at which the stream begins.
     """
 
-    def __init__(self, batch_size: int, max_record_bytes: int) -> None:
+    def __init__(self, batch_size: int, max_record_bytes: int, start: int = 0) -> None:
         self._batch_size = batch_size
         self._max_record_bytes = max_record_bytes
         self._shown = min(SHOWN_OF_OVERSIZED, max_record_bytes)
@@ -28,10 +29,20 @@ class LineBatcher:
         self._dropped = 0  # bytes of the current oversized line that were let go
         self._long: dict[int, int] = {}  # index in _lines -> full length
         self._record = 0
-        self._offset = 0
+        self._start = self._offset = start
+        self._mark: bytes | None = b"" if start == 0 else None  # what may be the beginning of a byte order mark
 
     def feed(self, chunk: bytes) -> Iterator[RawBatch]:
         """Takes the next bytes of the source; yields the batches that they complete."""
+        if self._mark is not None:
+            chunk = self._mark + chunk
+            if len(chunk) < len(BOM) and BOM.startswith(chunk):
+                self._mark = chunk
+                return iter(())
+            self._mark = None
+            if chunk.startswith(BOM):
+                chunk = chunk[len(BOM) :]
+                self._offset = len(BOM)
         # Hot path: one split a chunk (about 20 ns a line) and one copy of each byte. The tail of a chunk is joined to
         # the first line of the next only, not to the whole chunk.
         first, *rest = chunk.split(b"\n")
@@ -47,6 +58,8 @@ class LineBatcher:
 
     def finish(self) -> Iterator[RawBatch]:
         """Takes the end of the source; yields what is left. The last newline is optional."""
+        if self._mark:
+            self._tail = self._mark  # a source of one or two bytes
         if self._tail:
             self._end_line()
         return self._complete(final=True)
@@ -96,13 +109,7 @@ class LineBatcher:
                 if length > self._max_record_bytes and index not in oversized:
                     oversized[index] = length
                     lines[index] = lines[index][: self._shown]
-        if self._record == 0 and lines[0].startswith(BOM):
-            lines[0] = lines[0][len(BOM) :]
-            lengths[0] -= len(BOM)
-            if 0 in oversized:
-                oversized[0] -= len(BOM)
-            self._offset = len(BOM)
-        batch = RawBatch(self._record, self._offset, lines, oversized)
+        batch = RawBatch(self._record, self._offset, lines, oversized, start=self._start)
         self._record += count
         self._offset += sum(lengths) + count
         for index in oversized:  # those met as a tail were cut already: their length is not in the sum

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from os import PathLike, fspath
 
 from loader.settings import FormatName
@@ -22,7 +22,9 @@ PathArgument = str | PathLike[str]
 Input = PathArgument | Sequence[PathArgument] | Iterable[Payload] | AsyncIterable[Payload]
 
 
-async def open_sources(given: Input, forced: FormatName | None) -> list[Source]:
+async def open_sources(
+    given: Input, forced: FormatName | None, passing_over: Sequence[PathArgument] = ()
+) -> list[Source]:
     """Opens what the user gave: a path, several paths, or an iterable of payloads.
 
     A ``str`` or path is a path; so is each item of a list or tuple of these; anything else is taken as payloads.
@@ -30,12 +32,16 @@ async def open_sources(given: Input, forced: FormatName | None) -> list[Source]:
 
     Raises:
         UsageError, SourceError: See ``discover`` and ``fingerprint``.
+        TypeError: It is one payload, not an iterable of payloads.
     """
     if isinstance(given, str | PathLike):
         given = [given]
     if isinstance(given, list | tuple) and all(isinstance(item, str | PathLike) for item in given):
-        found = discover([fspath(item) for item in given], forced)
+        found = discover([fspath(item) for item in given], forced, passing_over)
         return [await _open(source) for source in found]
+    if isinstance(given, bytes | bytearray | memoryview | Mapping) or not isinstance(given, Iterable | AsyncIterable):
+        # Bytes would be loaded as numbers, a mapping as its keys.
+        raise TypeError(f"give paths or an iterable of payloads, not {type(given).__name__}; [payload] loads one")
     return [IterablePayloads(given)]  # type: ignore[arg-type]
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import redis.exceptions
 from redis.asyncio.connection import RedisSSLContext, SSLConnection, parse_url
 
 from loader.errors import UsageError
+
+_KNOWN = {"host", "port", "path", "db", "username", "password", "connection_class"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +39,27 @@ def parse_address(url: str) -> Address:
     Raises:
         UsageError: It is not such a URL, or names TLS files that cannot be read.
     """
+    how = "Write redis://[USER:PASSWORD@]HOST:PORT/DB, or unix:///PATH?db=N"
     try:
         options: dict[str, Any] = dict(parse_url(url))
-    except (ValueError, TypeError) as error:
-        raise UsageError(
-            f"--redis is not a usable URL: {error}", "Write redis://[USER:PASSWORD@]HOST:PORT/DB, or unix:///PATH?db=N"
-        ) from error
-    if not urlsplit(url).scheme.startswith("unix") and not options.get("host"):
+        parts = urlsplit(url)
+    except (ValueError, TypeError, redis.exceptions.RedisError):
+        # What the parser says may quote a part of the password, and so may the traceback's frames.
+        raise UsageError("--redis is not a usable URL", how) from None
+    is_unix = parts.scheme == "unix"
+    if is_unix and not options.get("path"):
+        raise UsageError("--redis: a unix:// URL needs the path of a socket", how)
+    if not is_unix and not (re.fullmatch(r"(/[0-9]*)?", parts.path) and (parts.netloc or not parts.path)):
+        raise UsageError("--redis: what follows the host is not a database number", how)
+    for name in options:
+        if name not in _KNOWN and not name.startswith("ssl_"):
+            raise UsageError(f"--redis: unknown parameter {name}", "Known are db and the ssl_… ones of redis-py")
+    if not is_unix and not options.get("host"):
         options["host"] = "localhost"
+    try:
+        db, port = int(options.get("db", 0)), int(options.get("port", 6379))
+    except ValueError:
+        raise UsageError("--redis: the database is not a number", how) from None
     tls = None
     if options.get("connection_class") is SSLConnection:
         names = ("keyfile", "certfile", "cert_reqs", "ca_certs", "ca_data", "ca_path", "check_hostname", "password")
@@ -50,14 +67,14 @@ def parse_address(url: str) -> Address:
         given = {"cert_reqs": "required", "check_hostname": given.get("cert_reqs") != "none", **given}
         try:
             tls = RedisSSLContext(**given).get()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, redis.exceptions.RedisError) as error:
             raise UsageError(f"--redis: TLS cannot be set up: {error}", "Check the ssl_… parameters") from error
     return Address(
         url,
         options.get("host", ""),
-        int(options.get("port", 6379)),
+        port,
         options.get("path"),
-        int(options.get("db", 0)),
+        db,
         options.get("username"),
         options.get("password"),
         tls,

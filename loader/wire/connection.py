@@ -85,8 +85,9 @@ class Connection(asyncio.Protocol):
         then which of the commands ran is unknown.
         """
         future: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
-        if self._lost is not None or self._transport is None:
-            future.set_exception(self._lost or ConnectionFailedError(f"{self._address}: not connected"))
+        if self._lost is not None or self._transport is None or self._transport.is_closing():
+            # uvloop's transports refuse a write once they have begun to close, before connection_lost() is called.
+            future.set_exception(self._lost or ConnectionFailedError(f"{self._address}: the connection was closed"))
             return future
         if not self._waiting:
             self._heard_at = asyncio.get_running_loop().time()

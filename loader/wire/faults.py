@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import redis.exceptions
 
 from loader.errors import ConnectionFailedError, LoaderError, SinkError, TransientError
@@ -42,8 +45,10 @@ def from_reply(text: str, where: str) -> LoaderError:
         code = next((word for word in text.replace("-", " ").split() if word in _FATAL or word in _TRANSIENT), code)
         if "invalid password" in text or "AUTH" in text:
             code = "WRONGPASS"
-        elif "DB index" in text:
-            return SinkError(f"{where}: the server has no such database", "Check the number at the end of the URL")
+    if "DB index" in text:
+        return SinkError(f"{where}: the server has no such database", "Check the number at the end of the URL")
+    if "max number of clients" in text:
+        return TransientError(f"{where}: the server takes no more connections", "Raise its maxclients")
     if code in _TRANSIENT:
         return TransientError(f"{where}: {_TRANSIENT[code]} ({text})")
     what, hint = _FATAL.get(code, ("the server refuses", f"Once the cause is mended, {RESUME}"))
@@ -69,6 +74,9 @@ def from_redis_py(error: redis.exceptions.RedisError, where: str) -> LoaderError
         (redis.exceptions.NoPermissionError, "NOPERM"),
         (redis.exceptions.AuthenticationError, "WRONGPASS"),
         (redis.exceptions.MovedError, "MOVED"),
+        (redis.exceptions.TryAgainError, "TRYAGAIN"),
+        (redis.exceptions.MasterDownError, "MASTERDOWN"),
+        (redis.exceptions.ClusterDownError, "CLUSTERDOWN"),
     ]
     text = str(error)
     for kind, code in codes:
@@ -76,9 +84,27 @@ def from_redis_py(error: redis.exceptions.RedisError, where: str) -> LoaderError
             if "uthentication required" in text:
                 code = "NOAUTH"
             return from_reply(text if text.startswith(code) else f"{code} {text}", where)
+    if "max number of clients" in text:
+        return from_reply(text, where)
     if isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
         cause = error.__cause__ or error.__context__
         if isinstance(cause, OSError):
             return from_os_error(cause, where)
         return ConnectionFailedError(f"{where}: {text}", "Check that the server runs there, and the address in --redis")
     return from_reply(text, where)
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Turns what redis-py raises within the block into the errors of this package."""
+    try:
+        yield
+    except redis.exceptions.RedisError as error:
+        raise from_redis_py(error, where) from error
+    except OSError as error:
+        raise from_os_error(error, where) from error
+    except RuntimeError as error:
+        # What uvloop says when redis-py writes to a connection that has just been closed.
+        if "closed" not in str(error):
+            raise
+        raise ConnectionFailedError(f"{where}: the connection was closed") from error

@@ -1,0 +1,76 @@
+"""``python -m benchmarks SCENARIO``: see README.md here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.execute import Common, execute, write
+from benchmarks.results import Result
+from benchmarks.runner import say
+from benchmarks.scenarios.base import Scenario
+from benchmarks.scenarios.registry import SCENARIOS
+
+app = App(
+    name="benchmarks",
+    help="Measures runqy-loader beside other ways to load, on a redis-server of its own.",
+    default_parameter=Parameter(negative=""),
+    version_flags=[],
+)
+
+
+def _command(kind: type[Scenario]) -> Callable[..., int]:
+    """The command of a scenario: its fields are options."""
+
+    def run(scenario: Scenario | None = None, common: Common | None = None) -> int:
+        return int(execute(scenario or kind(), common or Common()).failed)
+
+    run.__annotations__["scenario"] = kind | None
+    run.__annotations__["common"] = Common | None
+    run.__doc__ = kind.__doc__
+    return run
+
+
+for each in SCENARIOS:
+    app.command(_command(each), name=each.name)
+
+
+@app.command
+def quick(common: Common | None = None) -> int:
+    """All scenarios in small: shows that the harness works. The figures mean nothing."""
+    common = common or Common()
+    common = replace(common, out=common.out / "quick", publish=False)
+    failed = [kind.name for kind in SCENARIOS if execute(kind.quick(), common).failed]
+    if failed:
+        say(f"FAILED: {', '.join(failed)}")
+    return int(bool(failed))
+
+
+@app.command
+def render(results: Annotated[tuple[Path, ...], Parameter(help="JSON files of earlier runs.")]) -> int:
+    """Writes table and plots again from what was measured."""
+    kinds = {kind.name: kind for kind in SCENARIOS}
+    for path in results:
+        result = Result.load(path)
+        write(result, kinds[result.scenario], path.parent)
+    return 0
+
+
+def main() -> int:
+    """Runs a command: 0 all measured, 1 a contestant's result was wrong or the harness could not go on."""
+    try:
+        status = app(result_action="return_value")
+    except BenchmarkError as error:
+        say(f"benchmarks: error: {error}")
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""redis-benchmark: what the server does with one kind of HSET from memory. For orientation, not the same work."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from itertools import islice
+
+from benchmarks.contestants.base import Plan, Work
+from benchmarks.errors import UnavailableError, WrongResultError
+from benchmarks.measure import Usage
+from benchmarks.payloads import payloads
+from benchmarks.verify import QUEUE
+
+_DEPTH = 250
+_CLIENTS = 4
+_RANDOM_KEYS = 10**12 - 1
+
+
+class RedisBenchmark:
+    """See ``Contestant``."""
+
+    name = "redis-benchmark"
+    label = f"redis-benchmark -P {_DEPTH}, HSET only"
+    same_work = False
+    most_tasks = None
+    note = f"{_CLIENTS} clients send one HSET of five fields over and over, with random keys: no list, no ids, no input"
+
+    def prepare(self, work: Work) -> Plan:
+        binary = shutil.which("redis-benchmark") or shutil.which("valkey-benchmark")
+        if binary is None:
+            raise UnavailableError("redis-benchmark is not installed (Debian: apt-get install redis-tools)")
+        (payload,) = islice(payloads(work.dataset.size), 1)
+        command = [binary, *work.target.cli_flags, "-n", str(work.dataset.tasks), "-r", str(_RANDOM_KEYS), "--csv"]
+        command += ["-c", str(_CLIENTS), "-P", str(_DEPTH)]
+        command += ["HSET", "asynq:t:__rand_int__", "type", "task", "payload", payload.decode()]
+        command += ["retry", "0", "max_retry", "3", "queue", QUEUE]
+        tasks = work.dataset.tasks
+
+        def seconds(usage: Usage) -> float:
+            # Last line of the CSV: the command (with whatever quotes it has), then requests a second, then latencies.
+            numbers = re.findall(r'"(\d+\.\d+)"', usage.stdout.strip().splitlines()[-1])
+            if not numbers:
+                raise WrongResultError(f"redis-benchmark says: {usage.stdout[-300:]}")
+            return tasks / float(numbers[0])
+
+        return Plan(command, seconds=seconds)

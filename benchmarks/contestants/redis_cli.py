@@ -1,0 +1,70 @@
+"""``redis-cli --pipe``: with ready-made bytes (the limit), and with a generator in the pipe."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+
+from benchmarks.contestants.base import Plan, Work
+from benchmarks.contestants.program import python_peer
+from benchmarks.errors import UnavailableError, WrongResultError
+from benchmarks.measure import Usage
+from benchmarks.recorder import record
+from benchmarks.verify import QUEUE
+
+_SUMMARY = re.compile(r"errors: (\d+), replies: (\d+)")
+
+
+class Replay:
+    """See ``Contestant``. The loader's own bytes, recorded ahead: what Redis can swallow."""
+
+    name = "replay"
+    label = "redis-cli --pipe, bytes made ahead"
+    same_work = True
+    most_tasks = None
+    note = "the limit: the very bytes that the loader sends, recorded from it and read from a file in the page cache"
+
+    def prepare(self, work: Work) -> Plan:
+        command = _redis_cli(work)
+        recording = record(work.dataset.path, work.target, work.batch_size, work.scratch)
+        if recording.replies <= work.dataset.tasks:
+            raise WrongResultError(f"only {recording.replies} commands were recorded for {work.dataset.tasks} tasks")
+        return Plan(command, stdin=recording.path, seconds=_checked(recording.replies), same_ids=True)
+
+
+class GeneratedPipe:
+    """See ``Contestant``. ``generator | redis-cli --pipe``, as Redis's guide to mass insertion has it."""
+
+    name = "generated-pipe"
+    label = "Python generator into redis-cli --pipe"
+    same_work = True
+    most_tasks = None
+    note = "the generator of Redis's mass insertion guide; no validation; whole process"
+
+    def prepare(self, work: Work) -> Plan:
+        generator = [*python_peer("resp_generator"), "--queue", QUEUE, "--batch", str(work.batch_size)]
+        pipe = f"{shlex.join([*generator, str(work.dataset.path)])} | {shlex.join(_redis_cli(work))}"
+        tasks = work.dataset.tasks
+        return Plan(["sh", "-c", pipe], seconds=_checked(tasks + -(-tasks // work.batch_size)))
+
+
+def _redis_cli(work: Work) -> list[str]:
+    binary = shutil.which("redis-cli") or shutil.which("valkey-cli")
+    if binary is None:
+        raise UnavailableError("redis-cli is not installed (Debian: apt-get install redis-tools)")
+    return [binary, *work.target.cli_flags, "--pipe"]
+
+
+def _checked(replies: int) -> Callable[[Usage], float]:
+    """Holds redis-cli to what it says: no errors, and a reply to each command."""
+
+    def read(usage: Usage) -> float:
+        found = _SUMMARY.search(usage.stdout)
+        if found is None or found[1] != "0" or int(found[2]) != replies:
+            said = usage.stdout.strip()[-300:]
+            raise WrongResultError(f"redis-cli should report no errors and {replies} replies, but says: {said}")
+        return usage.seconds
+
+    return read

@@ -1,0 +1,44 @@
+"""Contestants by name, in the order in which each round runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from benchmarks.contestants.base import Contestant
+from benchmarks.contestants.go_redis import GO_REDIS
+from benchmarks.contestants.ioredis import IOREDIS
+from benchmarks.contestants.redis_benchmark import RedisBenchmark
+from benchmarks.contestants.redis_cli import GeneratedPipe, Replay
+from benchmarks.contestants.redis_py import ASYNCIO, GUIDE, GUIDE_ONE_CLIENT, SYNC
+from benchmarks.contestants.runqy_loader import RunqyLoader
+from benchmarks.errors import BenchmarkError
+
+LOADER: Contestant = RunqyLoader()
+DISCARDING: Contestant = RunqyLoader(discard=True)
+LIMIT: Contestant = Replay()
+
+CONTESTANTS: tuple[Contestant, ...] = (
+    LOADER,
+    LIMIT,
+    GeneratedPipe(),
+    GO_REDIS,
+    IOREDIS,
+    ASYNCIO,
+    SYNC,
+    GUIDE_ONE_CLIENT,
+    GUIDE,
+    RedisBenchmark(),
+)
+
+
+def chosen(names: Iterable[str]) -> list[Contestant]:
+    """The contestants with these names, all of them if there is none; the limit is always among them.
+
+    Raises:
+        BenchmarkError: A name is not known.
+    """
+    wanted = set(names)
+    if unknown := wanted - {contestant.name for contestant in CONTESTANTS}:
+        known = ", ".join(contestant.name for contestant in CONTESTANTS)
+        raise BenchmarkError(f"there is no contestant {', '.join(sorted(unknown))}; there are: {known}")
+    return [c for c in CONTESTANTS if not wanted or c.name in wanted or c is LIMIT]

@@ -1,0 +1,46 @@
+"""runqy-loader itself, as a user runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.contestants.base import Plan, Work
+from benchmarks.contestants.program import REPORT, reported_seconds
+from benchmarks.recorder import loader_command
+
+
+@dataclass(frozen=True, slots=True)
+class RunqyLoader:
+    """See ``Contestant``. Its seconds are those of its own report.
+
+    Args:
+        discard: It writes nowhere, which shows its own ceiling: the server costs nothing.
+    """
+
+    discard: bool = False
+    most_tasks: int | None = None
+
+    @property
+    def name(self) -> str:
+        return "runqy-loader-discard" if self.discard else "runqy-loader"
+
+    @property
+    def label(self) -> str:
+        return "runqy-loader, discarding" if self.discard else "runqy-loader"
+
+    @property
+    def same_work(self) -> bool:
+        return not self.discard
+
+    @property
+    def note(self) -> str:
+        work = "validates every payload as JSON and keeps the exactly-once ledger"
+        return "makes all commands and sends them nowhere" if self.discard else work
+
+    def prepare(self, work: Work) -> Plan:
+        options = list(work.options)
+        if work.workers is not None:
+            options.append(f"--workers={work.workers}")
+        url = "discard" if self.discard else work.target.url
+        command = loader_command(work.dataset.path, url, work.batch_size, REPORT, *options)
+        return Plan(command, seconds=reported_seconds(work.scratch), same_ids=not self.discard)

@@ -1,0 +1,89 @@
+"""Takes tasks out of Redis while a load puts them in, so that a load of any size fits a small server. Checks each."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from benchmarks.errors import WrongResultError
+from benchmarks.payloads import Content, Tally
+from benchmarks.server import Server
+from benchmarks.verify import PENDING, TASK_KEY, check_content, check_tasks
+
+_AT_ONCE = 2000
+_MAX_REPLY_BYTES = 4_000_000
+
+# One step on the server: it takes ids, reads their hashes and deletes them.
+_TAKE = """
+local ids = redis.call('RPOP', KEYS[1], ARGV[2])
+if not ids then return {{}, {}} end
+local tasks = {}
+for i, id in ipairs(ids) do
+  tasks[i] = redis.call('HGETALL', ARGV[1] .. id)
+  redis.call('UNLINK', ARGV[1] .. id)
+end
+return {ids, tasks}
+"""
+
+
+class Drain:
+    """Use with ``with`` around a load; then ``finish``.
+
+    Every id is remembered, in one byte, so that one which came twice is noticed among a hundred million: the loader's
+    ids end with a number that counts up from 0 for each of their beginnings (see ``loader.task``).
+    """
+
+    def __init__(self, server: Server, payload_size: int) -> None:
+        self._client = server.connect()
+        self._at_once = max(1, min(_AT_ONCE, _MAX_REPLY_BYTES // payload_size))
+        self._loading = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="drain")
+        self._tally = Tally()
+        self._seen: dict[bytes, bytearray] = {}
+        self._failure: Exception | None = None
+
+    def __enter__(self) -> Self:
+        self._loading.set()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._loading.clear()
+        self._thread.join()
+        self._client.__exit__()
+
+    def _run(self) -> None:
+        try:
+            while True:
+                more = self._loading.is_set()  # asked before taking: what came until then is still taken below
+                if not self._take():
+                    if not more:
+                        return
+                    time.sleep(0.002)
+        except Exception as error:  # told by finish(); the load itself then meets the server's memory limit
+            self._failure = error
+
+    def _take(self) -> bool:
+        ids, tasks = self._client.call("EVAL", _TAKE, 1, PENDING, TASK_KEY, self._at_once)
+        if not ids:
+            return False
+        check_tasks(tasks, self._tally)
+        for task_id in ids:
+            seen = self._seen.setdefault(task_id[:-12], bytearray())
+            number = int(task_id[-12:], 16)
+            if number >= len(seen):
+                seen.extend(bytes(number + 1_000 - len(seen)))
+            if seen[number]:
+                raise WrongResultError(f"the task {task_id.decode()} was pushed twice")
+            seen[number] = 1
+        return True
+
+    def finish(self, expected: Content) -> None:
+        """After the load: raises WrongResultError unless every task came, once and right."""
+        if self._failure is not None:
+            raise WrongResultError(str(self._failure)) from self._failure
+        check_content(self._tally.content, expected)

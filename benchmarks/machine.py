@@ -1,0 +1,95 @@
+"""What the figures were taken on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from benchmarks.measure import ROOT
+
+_PACKAGES = ("runqy-loader", "hiredis", "orjson", "uvloop", "aiofiles")
+
+
+def describe(server_info: dict[str, str], transport: str) -> dict[str, str | int | dict[str, str]]:
+    """CPU, memory, system, and the versions of all that takes part."""
+    kind = "valkey" if "valkey_version" in server_info else "redis"
+    server = f"{kind} {server_info[f'{kind}_version']}, {server_info['mem_allocator']}"
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count() or 0,
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "virtual": "yes" if _has_flag("hypervisor") else "no",
+        "kernel": f"{platform.system()} {platform.release()}",
+        "distribution": _distribution(),
+        "server": f"{server}, no persistence, {transport}",
+        "commit": _output("git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=10"),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in _PACKAGES},
+            "redis-py": importlib.metadata.version("redis"),
+            "redis-cli": _version(_output("redis-cli", "--version")),
+            "go": _version(_output("go", "version")),
+            "go-redis": _go_redis(),
+            "node": _version(_output("node", "--version")),
+            "ioredis": _ioredis(),
+        },
+    }
+
+
+def headline(machine: dict[str, object]) -> str:
+    """One line for plots."""
+    virtual = "VM with " if machine["virtual"] == "yes" else ""
+    server = str(machine["server"]).split(",", maxsplit=1)[0]
+    transport = str(machine["server"]).rsplit(", ", maxsplit=1)[1]
+    return f"{virtual}{machine['cores']} cores of {machine['cpu']}, {server} on the same machine ({transport})"
+
+
+def _cpu() -> str:
+    if (text := _read("/proc/cpuinfo")) and (found := re.search(r"model name\s*: (.+)", text)):
+        return found[1].strip()
+    return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
+
+
+def _has_flag(flag: str) -> bool:
+    found = re.search(r"flags\s*: (.+)", _read("/proc/cpuinfo"))
+    return found is not None and flag in found[1].split()
+
+
+def _distribution() -> str:
+    found = re.search(r'PRETTY_NAME="(.+)"', _read("/etc/os-release"))
+    return found[1] if found else platform.platform()
+
+
+def _go_redis() -> str:
+    found = re.search(r"go-redis/v9 v(\S+)", _read(ROOT / "benchmarks/peers/go/go.mod"))
+    return found[1] if found else ""
+
+
+def _ioredis() -> str:
+    found: str = json.loads(_read(ROOT / "benchmarks/peers/node/package.json"))["dependencies"]["ioredis"]
+    return found
+
+
+def _version(text: str) -> str:
+    found = re.search(r"\d+(\.\d+)+", text)
+    return found[0] if found else ""
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+def _output(*command: str) -> str:
+    """What a program prints; empty where there is none."""
+    if shutil.which(command[0]) is None:
+        return ""
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

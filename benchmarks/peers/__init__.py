@@ -1,0 +1,1 @@
+"""The contestants' own programs: other clients doing the loader's job, each as its users would write it."""

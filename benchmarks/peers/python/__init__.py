@@ -1,0 +1,1 @@
+"""Python peers. All programs of ``benchmarks.peers`` take the same arguments; see ``arguments``."""

@@ -1,0 +1,143 @@
+"""Runs cases in turn, round after round, and checks each run's result."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import hiredis
+
+from benchmarks.contestants.base import Contestant, Plan, Work
+from benchmarks.errors import UnavailableError, WrongResultError
+from benchmarks.measure import run_process
+from benchmarks.payloads import Dataset
+from benchmarks.results import CaseResult, Run
+from benchmarks.server import Server
+from benchmarks.verify import check_load
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One contestant with one set of parameters; see ``CaseResult`` for what is not said here.
+
+    Attributes:
+        key: Unique within the scenario.
+    """
+
+    key: str
+    contestant: Contestant
+    dataset: Dataset
+    batch_size: int = 1000
+    workers: int | None = None
+    options: tuple[str, ...] = ()
+    parameter: float | None = None
+    limit: str | None = None
+
+    def result(self) -> CaseResult:
+        """An empty result."""
+        return CaseResult(
+            key=self.key,
+            contestant=self.contestant.name,
+            label=self.contestant.label,
+            parameter=self.parameter,
+            limit=self.limit,
+            tasks=self.dataset.tasks,
+            payload_bytes=self.dataset.content.payload_bytes,
+            batch_size=self.batch_size,
+            workers=self.workers,
+            same_work=self.contestant.same_work,
+            note=self.contestant.note,
+        )
+
+
+def say(text: str) -> None:
+    """Tells the user how far it is."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class Runner:
+    """Runs cases against one server.
+
+    Args:
+        scratch: A folder for files that are not kept.
+    """
+
+    def __init__(self, server: Server, scratch: Path) -> None:
+        self._server = server
+        self._scratch = scratch
+        self._ids: dict[Path, int] = {}  # digest of the ids that the loader's own commands leave, by input
+
+    def rounds(self, cases: Sequence[Case], runs: int) -> list[CaseResult]:
+        """Every case once, then all of them again: A B C A B C, so that what disturbs the machine disturbs all."""
+        results = [case.result() for case in cases]
+        plans: list[tuple[Case, CaseResult, Plan, Work]] = []
+        for case, result in zip(cases, results, strict=True):
+            try:
+                plan, work = self.prepare(case)
+                plans.append((case, result, plan, work))
+            except UnavailableError as error:
+                result.unavailable = str(error)
+                say(f"  {case.key}: not here: {error}")
+            except WrongResultError as error:
+                result.failures.append(f"while preparing: {error}")
+                say(f"  {case.key}: FAILED while preparing: {error}")
+        for number in range(1, runs + 1):
+            for case, result, plan, work in plans:
+                try:
+                    run = self.once(case, plan, work, number)
+                except WrongResultError as error:
+                    result.failures.append(f"round {number}: {error}")
+                    say(f"  round {number}/{runs}  {case.key}: FAILED: {error}")
+                    continue
+                result.runs.append(run)
+                say(f"  round {number}/{runs}  {case.key:<28} {result.tasks / run.seconds:>11,.0f} tasks/s")
+        return results
+
+    def prepare(self, case: Case) -> tuple[Plan, Work]:
+        """Has the contestant make ready what is not measured. Raises UnavailableError if it cannot take part."""
+        folder = self._scratch / case.key.replace("/", "-")
+        folder.mkdir()
+        work = Work(case.dataset, self._server.target, case.batch_size, case.workers, folder, case.options)
+        self._server.clear()  # the limit is recorded from a load, which must not find an earlier one's job
+        return case.contestant.prepare(work), work
+
+    def once(self, case: Case, plan: Plan, work: Work, number: int, *, check: bool = True) -> Run:
+        """One measured run on an empty server.
+
+        Args:
+            check: Whether to check here what it left in Redis.
+
+        Raises:
+            WrongResultError: It failed, or its result is not right and complete.
+        """
+        self._server.clear()
+        load_average = os.getloadavg()[0]
+        before = self._server.counters()
+        usage = run_process(plan.command, work.scratch, plan.stdin)
+        after = self._server.counters()
+        seconds = plan.seconds(usage)
+        if check and case.contestant.same_work:
+            self._check(case, plan)
+        return Run(
+            round=number,
+            seconds=seconds,
+            process_seconds=usage.seconds,
+            client_user_seconds=usage.user_seconds,
+            client_system_seconds=usage.system_seconds,
+            server_seconds=after.user_seconds + after.system_seconds - before.user_seconds - before.system_seconds,
+            server_bytes_in=after.bytes_in - before.bytes_in,
+            peak_rss_bytes=usage.peak_rss_bytes,
+            load_average=load_average,
+        )
+
+    def _check(self, case: Case, plan: Plan) -> None:
+        try:
+            with self._server.connect() as client:
+                ids = check_load(client, case.dataset.content)
+        except hiredis.ReplyError as error:  # a key of another type, say
+            raise WrongResultError(f"while it was checked, the server said: {error}") from error
+        if plan.same_ids and ids != self._ids.setdefault(case.dataset.path, ids):
+            raise WrongResultError("the task ids are not the ones that the loader makes of this input")

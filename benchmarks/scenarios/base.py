@@ -1,0 +1,69 @@
+"""What the harness asks of a scenario."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
+
+from benchmarks.contestants.registry import LIMIT, LOADER
+from benchmarks.payloads import Dataset
+from benchmarks.results import CaseResult, Result
+from benchmarks.runner import Case, Runner
+from benchmarks.server import Server
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SMALL = 110
+"""Bytes of the usual payload."""
+
+
+class Varied(NamedTuple):
+    """What a scenario varies: its heading in tables, and how its values are written."""
+
+    heading: str
+    text: Callable[[float], str]
+
+
+class Scenario(ABC):
+    """A question, with the cases that answer it. Subclasses are dataclasses: their fields are the command's options.
+
+    Attributes:
+        name: Of the command, and of the files.
+        title: Of the page.
+        varied: What changes from case to case, if anything but the contestant does.
+        remark: A line under the table.
+        server_options: More options for the server.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    varied: ClassVar[Varied | None] = None
+    remark: ClassVar[str] = ""
+    server_options: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    @abstractmethod
+    def quick(cls) -> Self:
+        """The same in seconds, to see that it works. Its figures mean nothing."""
+
+    @abstractmethod
+    def measure(self, runner: Runner, server: Server, scratch: Path) -> list[CaseResult]:
+        """Runs all cases."""
+
+    @classmethod
+    @abstractmethod
+    def draw(cls, result: Result) -> dict[str, Figure]:
+        """Plots by file name (without its suffix)."""
+
+
+def beside_the_limit(points: Iterable[tuple[float, Dataset, int, int | None]]) -> list[Case]:
+    """The loader and the limit for each point: what is varied, the input, the batch size, the workers."""
+    cases: list[Case] = []
+    for value, dataset, batch_size, workers in points:
+        limit = f"{LIMIT.name}/{value:g}"
+        for key, contestant in ((f"{LOADER.name}/{value:g}", LOADER), (limit, LIMIT)):
+            cases.append(Case(key, contestant, dataset, batch_size, workers, parameter=value, limit=limit))
+    return cases

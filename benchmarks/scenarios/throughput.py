@@ -1,0 +1,66 @@
+"""All contestants side by side on the usual payload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from cyclopts import Parameter
+
+from benchmarks import payloads
+from benchmarks.contestants.registry import LIMIT, chosen
+from benchmarks.results import CaseResult, Result
+from benchmarks.runner import Case, Runner
+from benchmarks.scenarios.base import SMALL, Scenario
+from benchmarks.server import Server
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throughput(Scenario):
+    """All contestants side by side."""
+
+    name: ClassVar[str] = "throughput"
+    title: ClassVar[str] = "Throughput: contestants side by side"
+
+    tasks: int = 500_000
+    """Payloads to load; the one-by-one examples get fewer."""
+
+    runs: int = 5
+    """Rounds."""
+
+    size: int = SMALL
+    """Bytes a payload, about."""
+
+    batch_size: int = 1000
+    """Tasks a batch or pipeline, of every contestant that has any."""
+
+    contestants: tuple[str, ...] = ()
+    """Only these (repeat the option); the limit always takes part."""
+
+    @classmethod
+    def quick(cls) -> Self:
+        return cls(tasks=5_000, runs=1)
+
+    def measure(self, runner: Runner, server: Server, scratch: Path) -> list[CaseResult]:
+        cases = [
+            Case(
+                contestant.name,
+                contestant,
+                payloads.dataset(self.size, min(self.tasks, contestant.most_tasks or self.tasks)),
+                self.batch_size,
+                limit=LIMIT.name,
+            )
+            for contestant in chosen(self.contestants)
+        ]
+        return runner.rounds(cases, self.runs)
+
+    @classmethod
+    def draw(cls, result: Result) -> dict[str, Figure]:
+        from benchmarks.plots.bars import bars
+
+        return {"throughput": bars(result)}

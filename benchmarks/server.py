@@ -1,0 +1,135 @@
+"""A redis-server of the harness's own: a free port and a socket, no persistence, nothing of the user's touched."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import hiredis
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.raw import Raw
+
+_START_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where contestants find the server: at the socket where there is one, else at the port on 127.0.0.1."""
+
+    port: int
+    socket: Path | None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0" if self.socket is None else f"unix://{self.socket}?db=0"
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT, or the path of the socket."""
+        return f"127.0.0.1:{self.port}" if self.socket is None else str(self.socket)
+
+    @property
+    def cli_flags(self) -> list[str]:
+        """How redis-cli and redis-benchmark are told."""
+        return ["-h", "127.0.0.1", "-p", str(self.port)] if self.socket is None else ["-s", str(self.socket)]
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What the server has used and done since its start."""
+
+    user_seconds: float
+    system_seconds: float
+    bytes_in: int
+    commands: int
+
+
+class Server:
+    """Use with ``with``.
+
+    Args:
+        binary: redis-server or valkey-server, found on PATH if not given.
+        unix: Contestants use a Unix socket rather than TCP.
+        options: Further options of the server's command line.
+    """
+
+    def __init__(self, binary: str | None = None, *, unix: bool = False, options: tuple[str, ...] = ()) -> None:
+        found = binary or shutil.which("redis-server") or shutil.which("valkey-server")
+        if found is None:
+            raise BenchmarkError("there is no redis-server on PATH; install it (Debian: apt-get install redis-server)")
+        self._binary = found
+        self._options = options
+        self._unix = unix
+        self._directory = tempfile.TemporaryDirectory(prefix="runqy-bench-")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
+
+    def __enter__(self) -> Self:
+        folder = Path(self._directory.name)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = int(probe.getsockname()[1])
+        command = [self._binary, "--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        command += ["--unixsocket", str(self._socket), "--save", "", "--appendonly", "no", *self._options]
+        with (folder / "server.log").open("wb") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                with self.connect() as client:
+                    client.call("PING")
+                    return self
+            except (OSError, hiredis.ReplyError) as error:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    text = (folder / "server.log").read_text(errors="replace")[-500:]
+                    self.__exit__()
+                    raise BenchmarkError(f"{self._binary} does not come up: {text}") from error
+                time.sleep(0.02)
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.kill()  # nothing of it is kept
+            self._process.wait()
+            self._process = None
+        self._directory.cleanup()
+
+    @property
+    def _socket(self) -> Path:
+        return Path(self._directory.name) / "redis.sock"
+
+    @property
+    def target(self) -> Target:
+        return Target(self._port, self._socket if self._unix else None)
+
+    def connect(self) -> Raw:
+        """A connection for the harness itself."""
+        return Raw(self._port, self._socket)
+
+    def clear(self) -> None:
+        """Empties the server and gives its memory back, so that every run begins alike."""
+        with self.connect() as client:
+            client.call("FLUSHALL", "SYNC")
+            client.call("MEMORY", "PURGE")
+
+    def info(self) -> dict[str, str]:
+        """All of INFO."""
+        with self.connect() as client:
+            text: str = client.call("INFO").decode()
+        return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+
+    def counters(self) -> Counters:
+        """CPU and work since the start of the server, all of its threads together."""
+        info = self.info()
+        return Counters(
+            float(info["used_cpu_user"]),
+            float(info["used_cpu_sys"]),
+            int(info["total_net_input_bytes"]),
+            int(info["total_commands_processed"]),
+        )

@@ -1,0 +1,54 @@
+"""The client for all that is not the hot path: redis-py."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+import redis.asyncio
+import redis.exceptions
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from loader.wire.address import Address
+from loader.wire.faults import translated
+
+_GOODBYE_SECONDS = 1.0
+
+log = logging.getLogger("runqy_loader")
+
+
+def control_client(address: Address, timeout: float) -> redis.asyncio.Redis:
+    """A client that does not retry by itself: that is the caller's, who knows what may be repeated.
+
+    Args:
+        timeout: Seconds for connecting and for each reply.
+    """
+    return redis.asyncio.Redis.from_url(
+        address.url,
+        socket_connect_timeout=timeout,
+        socket_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+    )
+
+
+async def say_goodbye(step: Coroutine[Any, Any, Any]) -> None:
+    """Runs a last step with a server that may be gone or silent. Nothing depends on it: a lease ends by itself."""
+    try:
+        async with asyncio.timeout(_GOODBYE_SECONDS):
+            await step
+    except (redis.exceptions.RedisError, OSError, RuntimeError) as error:  # TimeoutError is an OSError
+        log.debug("while closing: %s", error)
+
+
+async def reach(control: redis.asyncio.Redis, address: Address, name: str) -> None:
+    """Raises LoaderError if the server does not answer. Gives the connection a name, where that is allowed."""
+    with translated(str(address)):
+        await control.ping()
+        try:
+            await control.client_setname(name)
+        except redis.exceptions.ResponseError as error:
+            log.debug("the server refuses CLIENT SETNAME: %s", error)

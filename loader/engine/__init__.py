@@ -1,0 +1,1 @@
+"""Engine: runs a load in this process, or shares its shards out to several."""

@@ -1,0 +1,121 @@
+"""A loader process that works for a parent: ``python -m loader.engine.child``. See ``loader.engine.processes``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator
+
+from loader.engine.loop import loop_factory
+from loader.engine.messages import Begin, Counts, Ended, Log, NextShard, Stop, pack, receive, source_counts
+from loader.engine.part import Part, PartialLoad
+from loader.errors import LoaderError
+from loader.report import LoadReport, SourceReport, peak_rss_bytes
+from loader.sources.shards import Shard
+
+_TELL_SECONDS = 0.1
+
+
+class _Child:
+    def __init__(self, part: Part, inbox: asyncio.StreamReader, out: int) -> None:
+        sources = [SourceReport(s.identity.name, s.identity.format, s.identity.size) for s in part.sources]
+        self._report = LoadReport(part.job, part.options.layout, sources, dry_run=part.options.dry_run)
+        self._load = PartialLoad(part, self._report)
+        self._inbox = inbox
+        self._out = out
+        self._shards: asyncio.Queue[Shard | None] = asyncio.Queue()
+        self._told: dict[int, tuple[int, int, int, int, int]] = {}
+
+    def say(self, message: object) -> None:
+        data = memoryview(pack(message))
+        while data:
+            data = data[os.write(self._out, data) :]
+
+    async def run(self) -> None:
+        listening = asyncio.create_task(self._listen())
+        telling = asyncio.create_task(self._tell())
+        complete, failure = False, None
+        try:
+            complete = await self._load.run(self._wanted_shards())
+        except LoaderError as error:
+            failure = error
+        telling.cancel()
+        listening.cancel()
+        self._tell_counts()
+        self.say(Ended(complete, failure))
+
+    async def _wanted_shards(self) -> AsyncGenerator[Shard, None]:
+        while True:
+            self.say(NextShard())
+            shard = await self._shards.get()
+            if shard is None:
+                return
+            yield shard
+
+    async def _listen(self) -> None:
+        while (message := await receive(self._inbox)) is not None:
+            if isinstance(message, Stop):
+                self._load.stop()
+            elif isinstance(message, NextShard):
+                self._shards.put_nowait(message.shard)
+        # The parent is gone. What it would have counted is in the ledger; the rest is for a resume.
+        os._exit(1)
+
+    async def _tell(self) -> None:
+        while True:
+            await asyncio.sleep(_TELL_SECONDS)
+            self._tell_counts()
+
+    def _tell_counts(self) -> None:
+        now = {index: source_counts(source) for index, source in enumerate(self._report.sources)}
+        changed = {index: counts for index, counts in now.items() if counts != self._told.get(index)}
+        self._told.update(changed)
+        report = self._report
+        self.say(
+            Counts(
+                changed,
+                dict(report.queues),
+                report.batches,
+                report.valid,
+                self._load.batches_waiting,
+                report.rejects_file,
+                peak_rss_bytes(),
+            )
+        )
+
+
+class _Forward(logging.Handler):
+    def __init__(self, child: _Child) -> None:
+        super().__init__()
+        self._child = child
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._child.say(Log(record.levelno, record.getMessage()))
+
+
+async def _main() -> None:
+    inbox = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(inbox), sys.stdin.buffer)
+    begin = await receive(inbox)
+    if not isinstance(begin, Begin):
+        return  # the parent has gone already
+    child = _Child(begin.part, inbox, sys.stdout.fileno())
+    log = logging.getLogger("runqy_loader")
+    log.setLevel(begin.log_level)
+    log.propagate = False
+    log.addHandler(_Forward(child))
+    await child.run()
+
+
+def main() -> None:
+    # A service manager sends this to all processes of the service; the parent tells us what to do about it.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(_main())
+
+
+if __name__ == "__main__":
+    main()

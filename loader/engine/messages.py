@@ -1,0 +1,119 @@
+"""What a loader process and its parent say to each other, over the child's standard input and output.
+
+Each message is a pickle behind its length in four bytes. Pickle, as both ends are this program and its own pipe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from dataclasses import dataclass
+from typing import Any
+
+from loader.engine.part import Part
+from loader.errors import LoaderError
+from loader.report import LoadReport, SourceReport
+from loader.sources.shards import Shard
+
+_LENGTH_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Parent: your part of the load, and how the log is set."""
+
+    part: Part
+    log_level: int
+
+
+@dataclass(frozen=True, slots=True)
+class NextShard:
+    """Child: give me a shard. Parent: here; None for no more."""
+
+    shard: Shard | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Parent: finish what is in flight, then end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Child: where I am. All figures count from the child's start; only sources that have changed are named."""
+
+    sources: dict[int, tuple[int, int, int, int, int]]
+    queues: dict[str, int]
+    batches: int
+    valid: int
+    waiting: int
+    rejects_file: str | None
+    peak_rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Child: for the user."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Child: the last message. ``complete`` if all of my shards were dealt with."""
+
+    complete: bool
+    error: LoaderError | None = None
+
+
+def source_counts(source: SourceReport) -> tuple[int, int, int, int, int]:
+    """The figures of one source, in the order in which ``Tally`` adds them up."""
+    return (source.bytes_read, source.records_read, source.loaded, source.already_loaded, source.rejected)
+
+
+class Tally:
+    """Adds one child's counts to the report of the whole load."""
+
+    def __init__(self, report: LoadReport) -> None:
+        self._report = report
+        self._sources: dict[int, tuple[int, int, int, int, int]] = {}
+        self._queues: dict[str, int] = {}
+        self._batches = self._valid = 0
+        self.waiting = 0
+
+    def add(self, counts: Counts) -> None:
+        report = self._report
+        for index, now in counts.sources.items():
+            before = self._sources.get(index, (0, 0, 0, 0, 0))
+            source = report.sources[index]
+            source.bytes_read += now[0] - before[0]
+            source.records_read += now[1] - before[1]
+            source.loaded += now[2] - before[2]
+            source.already_loaded += now[3] - before[3]
+            source.rejected += now[4] - before[4]
+            self._sources[index] = now
+        for queue, count in counts.queues.items():
+            report.queues[queue] = report.queues.get(queue, 0) + count - self._queues.get(queue, 0)
+        self._queues = counts.queues
+        report.batches += counts.batches - self._batches
+        report.valid += counts.valid - self._valid
+        self._batches, self._valid = counts.batches, counts.valid
+        self.waiting = counts.waiting
+        report.rejects_file = counts.rejects_file or report.rejects_file
+        report.peak_child_rss_bytes = max(report.peak_child_rss_bytes, counts.peak_rss_bytes)
+
+
+def pack(message: Any) -> bytes:
+    """A message as it goes through the pipe."""
+    body = pickle.dumps(message)
+    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+
+
+async def receive(stream: asyncio.StreamReader) -> Any:
+    """The next message; None at the end of the pipe."""
+    try:
+        length = int.from_bytes(await stream.readexactly(_LENGTH_BYTES), "big")
+        return pickle.loads(await stream.readexactly(length))  # noqa: S301 - from our own child or parent
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None

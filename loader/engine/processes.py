@@ -1,0 +1,124 @@
+"""Shares the shards of a load out to several processes, and adds up what they report.
+
+Each process takes the next shard when it is done with one, so all stay busy to the end. Which one loads a shard makes
+no difference: a shard's batches, ids and ledger follow from the plan alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+
+from loader.engine.messages import Begin, Counts, Ended, Log, NextShard, Stop, Tally, pack, receive
+from loader.engine.part import Part
+from loader.errors import LoaderError, SinkError, TooManyRejectsError
+from loader.report import LoadReport
+from loader.sources.shards import Shard
+from loader.wire.faults import RESUME
+
+log = logging.getLogger("runqy_loader")
+
+
+class ProcessPool:
+    """Runs a load in ``count`` processes.
+
+    Args:
+        part: The part of each, but for its number.
+    """
+
+    def __init__(self, part: Part, count: int, report: LoadReport) -> None:
+        self._part = part
+        self._count = count
+        self._report = report
+        self._children: list[asyncio.subprocess.Process] = []
+        self._tallies: list[Tally] = []
+        self._shards: deque[Shard] = deque()
+        self._failure: LoaderError | None = None
+        self._stopping = False
+
+    @property
+    def batches_waiting(self) -> int:
+        return sum(tally.waiting for tally in self._tallies)
+
+    def stop(self) -> None:
+        """Starts nothing more; ``run`` returns once what is in flight in all processes is acknowledged."""
+        self._stopping = True
+        for child in self._children:
+            _send(child, Stop())
+
+    async def run(self, shards: Sequence[Shard]) -> bool:
+        """Loads the shards; whether all that they hold was dealt with.
+
+        Raises:
+            LoaderError: The first failure of a process, after the others have finished what they had in flight.
+        """
+        self._shards.extend(shards)
+        try:
+            async with asyncio.TaskGroup() as group:
+                children = [group.create_task(self._child(number)) for number in range(1, self._count + 1)]
+        finally:
+            for child in self._children:
+                if child.returncode is None:
+                    child.kill()
+                    await child.wait()
+        if self._failure is not None:
+            raise self._failure
+        return all(child.result() for child in children) and not self._shards
+
+    async def _child(self, number: int) -> bool:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "loader.engine.child",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the parent, which tells the children what to do about it
+        )
+        assert child.stdout is not None  # noqa: S101 - it is a pipe
+        tally = Tally(self._report)
+        self._children.append(child)
+        self._tallies.append(tally)
+        _send(child, Begin(replace(self._part, process=number), log.getEffectiveLevel()))
+        if self._stopping:
+            _send(child, Stop())
+        while (message := await receive(child.stdout)) is not None:
+            if isinstance(message, Counts):
+                tally.add(message)
+                self._check_rejects()
+            elif isinstance(message, NextShard):
+                _send(child, NextShard(self._shards.popleft() if self._shards and not self._stopping else None))
+            elif isinstance(message, Log):
+                log.log(message.level, "%s", message.text)
+            elif isinstance(message, Ended):
+                if message.error is not None:
+                    self._fail(message.error)
+                await child.wait()
+                return message.complete
+        status = await child.wait()
+        self._fail(SinkError(f"loader process {number} ended unexpectedly (status {status})", RESUME.capitalize()))
+        return False
+
+    def _check_rejects(self) -> None:
+        limit = self._part.options.max_errors
+        if limit is not None and self._report.rejected > limit:
+            self._fail(
+                TooManyRejectsError(
+                    f"more than --max-errors {limit} records rejected by all processes together",
+                    "Mend the input, or raise --max-errors",
+                )
+            )
+
+    def _fail(self, error: LoaderError) -> None:
+        if self._failure is None:
+            self._failure = error
+            self.stop()
+
+
+def _send(child: asyncio.subprocess.Process, message: object) -> None:
+    assert child.stdin is not None  # noqa: S101 - it is a pipe
+    if not child.stdin.is_closing():
+        child.stdin.write(pack(message))

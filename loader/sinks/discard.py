@@ -1,0 +1,30 @@
+"""A sink that encodes batches and throws the bytes away: what the client alone can do (``--redis discard``)."""
+
+from __future__ import annotations
+
+from loader.layouts.base import QueueEncoder
+from loader.layouts.registry import encoder_for
+from loader.ledger import QueueLedger
+from loader.settings import LoadOptions
+from loader.sinks.base import Feed, Observer, Worker
+
+
+def discard(options: LoadOptions, job: str) -> Worker:
+    """A worker that does all of the client's work but the sending."""
+    queues: dict[str, tuple[QueueEncoder, QueueLedger]] = {}
+
+    async def work(feed: Feed, observer: Observer) -> None:
+        while (delivery := await feed()) is not None:
+            if delivery.queue not in queues:
+                encoder = encoder_for(options, delivery.queue)
+                queues[delivery.queue] = (encoder, QueueLedger(job, encoder))
+            encoder, ledger = queues[delivery.queue]
+            batch = delivery.batch
+            if delivery.id_prefix:
+                encoder.write_tasks(delivery.id_prefix, delivery.ids, delivery.payloads)
+                ledger.commit(batch.number, batch.checksum, delivery.id_prefix, delivery.ids)
+            else:
+                ledger.insert(batch.number, batch.checksum, delivery.ids, delivery.payloads)
+            observer.loaded(delivery)
+
+    return work

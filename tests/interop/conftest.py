@@ -1,0 +1,168 @@
+"""Programs that enqueue as the guide's examples do; each is installed or built once a session, outside the tree."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import redis_binary
+
+PEERS = Path(__file__).parent / "peers"
+_INSTALL_SECONDS = 200
+_UNREACHABLE = (
+    "ENOTFOUND",
+    "EAI_AGAIN",
+    "ECONNREFUSED",
+    "ECONNRESET",
+    "ETIMEDOUT",
+    "ENETUNREACH",
+    "ERR_SOCKET_TIMEOUT",
+    "npm error network",
+    "dial tcp",
+    "no such host",
+    "i/o timeout",
+    "TLS handshake",
+    "lookup disabled",
+)
+"""How npm and go say that the registry cannot be reached. Anything else that stops them is a failure."""
+
+Task = tuple[str, str]
+"""A task's id, and its payload as JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One of the guide's ways of enqueueing.
+
+    Attributes:
+        command: The program; gets URL, queue and max_retry as arguments.
+        stdin_of: What it reads for a queue, a max_retry and tasks.
+        spell: JSON text as this way's own serialiser writes it.
+        ordered: Whether it sends the fields in the order in which the guide names them (a Go map has no order).
+        takes_arguments: Whether queue and max_retry go onto the command line.
+    """
+
+    name: str
+    command: Sequence[str]
+    stdin_of: Callable[[str, int, Sequence[Task]], bytes]
+    spell: Callable[[Any], str]
+    ordered: bool = True
+    takes_arguments: bool = True
+
+    def enqueue(self, url: str, queue: str, max_retry: int, tasks: Sequence[Task]) -> None:
+        """Enqueues the tasks, the first of them first."""
+        where = [url, queue, str(max_retry)] if self.takes_arguments else ["-u", url]
+        done = subprocess.run(
+            [*self.command, *where],
+            input=self.stdin_of(queue, max_retry, tasks),
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+
+
+def _tabbed(queue: str, max_retry: int, tasks: Sequence[Task]) -> bytes:
+    return "".join(f"{task_id}\t{payload}\n" for task_id, payload in tasks).encode()
+
+
+def _redis_cli_session(queue: str, max_retry: int, tasks: Sequence[Task]) -> bytes:
+    """The guide's two commands a task, as one types them: within single quotes, redis-cli knows no escape but \\'."""
+    lines = []
+    for task_id, payload in tasks:
+        quoted = "'" + payload.replace("'", "\\'") + "'"
+        lines += [
+            f"HSET asynq:t:{task_id} type task payload {quoted} retry 0 max_retry {max_retry} queue {queue}\n",
+            f"LPUSH asynq:{queue}:pending {task_id}\n",
+        ]
+    return "".join(lines).encode()
+
+
+def _as_json_stringify(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _as_go(value: Any) -> str:
+    """As encoding/json: keys sorted; what HTML and JavaScript could trip over is escaped."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _spaced(value: Any) -> str:
+    return json.dumps(value, separators=(" , ", "  : "), ensure_ascii=False)
+
+
+@pytest.fixture(scope="session")
+def _python() -> Peer:
+    return Peer("python", [sys.executable, str(PEERS / "python.py")], _tabbed, json.dumps)
+
+
+@pytest.fixture(scope="session")
+def _redis_cli() -> Peer:
+    binary = redis_binary("redis-cli")
+    return Peer("redis-cli", [binary], _redis_cli_session, _spaced, takes_arguments=False)
+
+
+@pytest.fixture(scope="session")
+def _node(tmp_path_factory: pytest.TempPathFactory) -> Peer:
+    node, npm = _tool("node", "Node.js"), _tool("npm", "npm")
+    folder = tmp_path_factory.mktemp("peers") / "node"
+    shutil.copytree(PEERS / "node", folder, ignore=shutil.ignore_patterns("node_modules"))
+    _install([npm, "ci", "--ignore-scripts", "--fetch-retries=3", "--fetch-retry-mintimeout=1000"], folder)
+    return Peer("node", [node, str(folder / "enqueue.mjs")], _tabbed, _as_json_stringify)
+
+
+@pytest.fixture(scope="session")
+def _go(tmp_path_factory: pytest.TempPathFactory) -> Peer:
+    go = _tool("go", "Go")
+    program = tmp_path_factory.mktemp("peers") / "enqueue"
+    _install([go, "build", "-mod=readonly", "-buildvcs=false", "-o", str(program), "."], PEERS / "go")
+    return Peer("go", [str(program)], _tabbed, _as_go, ordered=False)
+
+
+@pytest.fixture(params=["_python", "_node", "_go", "_redis_cli"], ids=["python", "node", "go", "redis-cli"])
+def peer(request: pytest.FixtureRequest) -> Peer:
+    """Each of the guide's ways in turn."""
+    found: Peer = request.getfixturevalue(request.param)
+    return found
+
+
+def _tool(name: str, product: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed: the guide's {product} example is not compared")
+    return found
+
+
+def _install(command: Sequence[str], folder: Path) -> None:
+    """Runs an installer; skips if its registry cannot be reached."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"},
+            capture_output=True,
+            text=True,
+            timeout=_INSTALL_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"{' '.join(command[:2])} took over {_INSTALL_SECONDS} s: its registry is out of reach")
+    if done.returncode == 0:
+        return
+    said = done.stderr + done.stdout
+    signs = [line for line in said.splitlines() if any(sign in line for sign in _UNREACHABLE)]
+    if signs:
+        pytest.skip(f"{' '.join(command[:2])} does not reach its registry: {signs[-1].strip()}")
+    pytest.fail(f"{' '.join(command)} failed:\n{said}")

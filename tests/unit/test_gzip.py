@@ -1,0 +1,115 @@
+"""Inflating gzip: chunks never show, and damage never goes unnoticed."""
+
+from __future__ import annotations
+
+import gzip
+import random
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loader.errors import SourceError
+from loader.sources.gzip import GzipInflater
+from tests.unit.strategies import chunkings
+
+CONTENTS = st.binary(max_size=200) | st.builds(
+    lambda unit, times: unit * times, st.binary(min_size=1, max_size=9), st.integers(1, 2000)
+)
+MEMBERS = st.builds(
+    lambda content, level: (content, gzip.compress(content, level, mtime=0)), CONTENTS, st.sampled_from([0, 1, 9])
+)
+MIB = 1 << 20
+
+
+def inflate(chunks: Iterable[bytes]) -> bytes:
+    inflater = GzipInflater("in.gz")
+    content = b"".join(piece for chunk in chunks for piece in inflater.feed(chunk))
+    inflater.finish()
+    return content
+
+
+@given(st.data(), st.lists(MEMBERS, min_size=1, max_size=4), st.integers(0, 5), st.integers(0, 20))
+def test_members_are_one_stream_however_they_are_chunked_and_padded(
+    data: st.DataObject, members: list[tuple[bytes, bytes]], between: int, after: int
+) -> None:
+    stream = bytes(between).join(compressed for _, compressed in members) + bytes(after)
+    _, chunks = data.draw(chunkings(st.just(stream)))
+
+    assert inflate(chunks) == b"".join(content for content, _ in members)
+
+
+@given(st.binary(max_size=100))
+def test_single_bytes_are_enough(content: bytes) -> None:
+    assert inflate(bytes([byte]) for byte in gzip.compress(content)) == content
+
+
+@given(st.data(), MEMBERS)
+def test_a_stream_that_is_cut_anywhere_is_an_error(data: st.DataObject, member: tuple[bytes, bytes]) -> None:
+    _, compressed = member
+    cut = data.draw(st.integers(0, len(compressed) - 1))
+    _, chunks = data.draw(chunkings(st.just(compressed[:cut])))
+    with pytest.raises(SourceError, match=r"in\.gz ends in the middle"):
+        inflate(chunks)
+
+
+def test_a_stream_cut_at_each_of_its_bytes_is_an_error_also_in_its_second_member() -> None:
+    first, second = gzip.compress(b"one\n" * 50), gzip.compress(b"two\n" * 50)
+    for cut in range(1, len(second)):
+        with pytest.raises(SourceError, match="ends in the middle"):
+            inflate([first + second[:cut]])
+
+
+def test_what_came_before_the_cut_is_given_all_the_same() -> None:
+    content = random.Random(1).randbytes(100_000)
+    inflater = GzipInflater("in.gz")
+    got = b"".join(inflater.feed(gzip.compress(content)[:60_000]))
+    assert len(got) > 50_000 and content.startswith(got)
+
+
+@given(st.data(), st.binary(min_size=2).filter(lambda content: not content.startswith(b"\x1f\x8b")))
+def test_bytes_that_are_no_gzip_are_an_error(data: st.DataObject, garbage: bytes) -> None:
+    _, chunks = data.draw(chunkings(st.just(garbage)))
+    with pytest.raises(SourceError, match="not a gzip file"):
+        inflate(chunks)
+
+
+@given(st.data(), MEMBERS, st.binary(min_size=2, max_size=30).filter(lambda b: b.strip(b"\0")[:2] != b"\x1f\x8b"))
+def test_garbage_after_the_stream_is_an_error(data: st.DataObject, member: tuple[bytes, bytes], garbage: bytes) -> None:
+    if not garbage.strip(b"\0"):
+        garbage += b"x"
+    _, chunks = data.draw(chunkings(st.just(member[1] + garbage)))
+    with pytest.raises(SourceError):
+        inflate(chunks)
+
+
+def test_a_damaged_checksum_is_an_error() -> None:
+    stream = bytearray(gzip.compress(b"x" * 1000))
+    stream[-6] ^= 1
+    with pytest.raises(SourceError, match="damaged"):
+        inflate([bytes(stream)])
+
+
+@given(st.integers(10, 10_000), st.integers(1, 255))
+def test_a_damaged_byte_never_gives_other_content(at: int, change: int) -> None:
+    content = bytes(range(256)) * 20
+    stream = bytearray(gzip.compress(content, 6, mtime=0))
+    stream[10 + at % (len(stream) - 10)] ^= change
+    with pytest.raises(SourceError):
+        inflate([bytes(stream)])
+
+
+def test_what_inflates_a_thousandfold_comes_in_pieces() -> None:
+    inflater = GzipInflater("in.gz")
+    lengths = [len(piece) for piece in inflater.feed(gzip.compress(bytes(16 * MIB)))]
+    inflater.finish()
+    assert sum(lengths) == 16 * MIB
+    assert max(lengths) <= MIB
+
+
+@pytest.mark.parametrize("length", [MIB - 1, MIB, MIB + 1, 2 * MIB])
+def test_contents_of_about_a_piece_lose_nothing_at_its_edge(length: int) -> None:
+    stream = gzip.compress(bytes(length))
+    for cut in range(len(stream) - 12, len(stream)):
+        assert inflate([stream[:cut], stream[cut:]]) == bytes(length)
