@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import time
@@ -91,8 +92,6 @@ def test_a_process_that_dies_fails_the_load_with_one_line_and_a_resume_completes
     tmp_path: Path,
     number: signal.Signals,
 ) -> None:
-    import os
-
     valkey_proxy.latency = 0.02
     with Load(*_command(big, valkey_proxy.url, 2, "--quiet"), cwd=tmp_path) as running:
         running.until(lambda: valkey_client.llen(PENDING) >= 1000, "1000 are in")
