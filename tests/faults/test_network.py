@@ -248,13 +248,13 @@ def test_progress_between_faults_renews_the_patience(valkey_proxy: Proxy, valkey
     # Faults spread over longer than --retry-for do not end a load that goes on between them.
     lines = numbered(tmp_path / "in.jsonl", 3000)
     proxy.latency = 0.05
-    command = ("in.jsonl", "-q", "q", "-b", "50", "--redis", proxy.url, "--retry-for", "1", "--report", "-")
+    command = ("in.jsonl", "-q", "q", "-b", "50", "--redis", proxy.url, "--retry-for", "1.5", "--report", "-")
 
     with Load(*command, cwd=tmp_path) as running:
-        for goal in (100, 900, 1700):
+        for goal in (100, 500, 900, 1300, 1700):
             running.until(lambda goal=goal: client.llen(PENDING) > goal, f"{goal} tasks are in")  # type: ignore[misc]
             proxy.down()
-            time.sleep(0.5)
+            time.sleep(0.4)
             proxy.up()
         done = running.wait()
 
@@ -298,23 +298,7 @@ def test_a_server_that_hangs_past_the_timeout_and_then_goes_on(
     server = own.start()
     assert own.process is not None
     lines = numbered(tmp_path / "in.jsonl", 100_000, width=200)
-    command = (
-        "in.jsonl",
-        "-q",
-        "q",
-        "-b",
-        "100",
-        "-w",
-        "4",
-        "--job",
-        "hung",
-        "--redis",
-        server.url,
-        "--timeout",
-        "1",
-        "--report",
-        "-",
-    )
+    command = ("in.jsonl", "-q", "q", "-b", "500", "-w", "4", "--redis", server.url, "--timeout", "1", "--report", "-")
 
     with (
         server.client() as client,
@@ -322,7 +306,7 @@ def test_a_server_that_hangs_past_the_timeout_and_then_goes_on(
         Load(*command, cwd=tmp_path) as running,
     ):
         for goal in (1000, 3000, 6000):
-            running.until(lambda goal=goal: loaded() > goal, f"{goal} tasks are in")  # type: ignore[misc]
+            running.until(lambda goal=goal: consumer.payloads.total() > goal, f"{goal} are consumed")  # type: ignore[misc]
             own.process.send_signal(signal.SIGSTOP)
             time.sleep(2)
             own.process.send_signal(signal.SIGCONT)
