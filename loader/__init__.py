@@ -12,9 +12,22 @@ if TYPE_CHECKING:
     from loader.api import Loader, load
     from loader.errors import LoaderError
     from loader.report import LoadReport, SourceReport
+    from loader.results.api import wait_for_result, wait_for_results
+    from loader.results.result import TaskResult
     from loader.settings import LoadOptions
 
-__all__ = ["LoadOptions", "LoadReport", "Loader", "LoaderError", "SourceReport", "__version__", "load"]
+__all__ = [
+    "LoadOptions",
+    "LoadReport",
+    "Loader",
+    "LoaderError",
+    "SourceReport",
+    "TaskResult",
+    "__version__",
+    "load",
+    "wait_for_result",
+    "wait_for_results",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -23,7 +36,10 @@ _HOMES = {
     "Loader": "loader.api",
     "LoaderError": "loader.errors",
     "SourceReport": "loader.report",
+    "TaskResult": "loader.results.result",
     "load": "loader.api",
+    "wait_for_result": "loader.results.api",
+    "wait_for_results": "loader.results.api",
 }
 
 

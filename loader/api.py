@@ -5,29 +5,35 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import redis.asyncio
 import redis.exceptions
 
-from loader.control import control_client, reach, say_goodbye
-from loader.embedded import EmbeddedServer
-from loader.engine.part import Part, PartialLoad
+from loader.control import say_goodbye
+from loader.engine.part import Destination, Part, PartialLoad
 from loader.engine.processes import ProcessPool
-from loader.errors import SourceError, TransientError
+from loader.errors import SourceError
+from loader.ids_file import begin_ids_file
 from loader.job import Job, job_name, manifest_of
-from loader.lease import RENEW_SECONDS, Lease, Run
-from loader.queues import check_queue, configured_queues, queues_on_server
+from loader.layouts.registry import check_cluster, encoder_for
+from loader.lease import Lease, Run, while_held
+from loader.preflight.examine import Target, check_before_load
+from loader.queues import check_queue, queues_on_server
 from loader.report import LoadReport, SourceReport
 from loader.retry import patiently
+from loader.servers import Servers
 from loader.settings import DISCARD, EMBEDDED, LoadOptions
 from loader.sources.base import Source
 from loader.sources.registry import Input, open_sources
 from loader.sources.shards import Shard, plan, shard_bytes
-from loader.wire.address import Address, parse_address
+from loader.wire.address import parse_address
+
+if TYPE_CHECKING:
+    from loader.embedded import EmbeddedServer
 
 log = logging.getLogger("runqy_loader")
 
@@ -51,11 +57,13 @@ class Loader:
             raise TypeError("give a LoadOptions or its fields, not both")
         self.options = options or LoadOptions(**fields)
         self.options.check()
-        self._embedded = EmbeddedServer(self.options.embedded_dir) if self.options.redis == EMBEDDED else None
-        self._writes = not self.options.dry_run and self.options.redis != DISCARD
-        self._address = None if self.options.redis in (EMBEDDED, DISCARD) else parse_address(self.options.redis)
+        is_embedded = self.options.to is None and self.options.redis == EMBEDDED
+        self._embedded = _embedded_server(self.options) if is_embedded else None
+        self._writes = not self.options.dry_run and (self.options.to is not None or self.options.redis != DISCARD)
+        to_redis = self.options.to is None and self.options.redis not in (EMBEDDED, DISCARD)
+        self._address = parse_address(self.options.redis) if to_redis else None
         self._running: PartialLoad | ProcessPool | None = None
-        self._watch: redis.asyncio.Redis | None = None
+        self._watch: Servers | None = None
         self._stopping = False
         self.report: LoadReport | None = None
 
@@ -98,21 +106,24 @@ class Loader:
                 far are in ``self.report``.
         """
         self.report = None
-        own = [*passing_over, *([self.options.rejects] if self.options.rejects is not None else [])]
+        written = (self.options.rejects, self.options.ids_out, self.options.journal)
+        own = [*passing_over, *(path for path in written if path is not None)]
         sources = await open_sources(given, self.options.format, own)
         identities = [source.identity for source in sources]
         size = shard_bytes(sources)
         manifest = manifest_of(self.options, identities, size)
         self.report = report = LoadReport(
             job=job_name(self.options, identities, manifest),
-            layout=self.options.layout,
+            layout=self.options.layout if self.options.to is None else "http",
             sources=[SourceReport(identity.name, identity.format, identity.size) for identity in identities],
             dry_run=self.options.dry_run,
-            discarded=self.options.redis == DISCARD,
+            discarded=self.options.to is None and self.options.redis == DISCARD,
         )
         try:
             shards = await asyncio.to_thread(plan, sources, size)
-            if self._writes:
+            if self._writes and self.options.to is not None:
+                await self._load_over_http(sources, shards, report, manifest)
+            elif self._writes:
                 await self._load(sources, shards, report, manifest)
             else:
                 await self._dry_run(sources, shards, report)
@@ -133,7 +144,8 @@ class Loader:
         if self._watch is None or self.report is None or self.options.default_queue is None:
             return None
         try:
-            return int(await self._watch.llen(f"asynq:{self.options.default_queue}:pending"))
+            key = encoder_for(self.options, self.options.default_queue).pending_key.decode()
+            return int(await self._watch.client_of(key).llen(key))
         except (redis.exceptions.RedisError, OSError, RuntimeError):
             return None  # a display can do without
 
@@ -141,7 +153,7 @@ class Loader:
         known = self._configured()
         if known is not None and self.options.default_queue is not None:
             check_queue(self.options.default_queue, known, str(self.options.queues_file))
-        part = Part(self.options, report.job, None, Run.new(), False, sources, _frozen(known), self.options.rejects)
+        part = Part(self.options, report.job, None, Run.new(), sources, _frozen(known), self.options.rejects)
         report.end("completed" if await self._run(part, shards, report) else "interrupted")
 
     async def _load(
@@ -150,39 +162,64 @@ class Loader:
         assert self._address is not None  # noqa: S101 - set on entering
         options, address = self.options, self._address
         run = Run.new()
-        control = control_client(address, options.timeout)
+        servers = Servers(address, options.timeout)
         name = run.connection_name(report.job, 0, 0)
-        lease = Lease(control, report.job, run, str(address))
-        job = Job(control, report.job, manifest, str(address))
+        lease = Lease(servers, report.job, run)
+        job = Job(servers, report.job, manifest)
         held = False
         try:
-            await patiently(lambda: reach(control, address, name), options.retry_for, connected=False)
-            known = await self._known_queues(control, address)
-            await patiently(job.open, options.retry_for)
-            await patiently(lease.acquire, options.retry_for)
+            await patiently(lambda: servers.reach(name), options.retry_for, connected=False)
+            check_cluster(options, servers)
+            known = await self._known_queues(servers)
+            examine = partial(check_before_load, servers, Target(options, job.name, known), sources)
+            await patiently(examine, options.retry_for, between=servers.reconnect)
+            await patiently(job.open, options.retry_for, between=servers.reconnect)
+            await patiently(lease.acquire, options.retry_for, between=servers.reconnect)
             held = True
             report.resumed = job.resumed
             if job.resumed:
                 log.info("going on with job %s", job.name)
-            self._watch = control
+            self._watch = servers
+            if options.ids_out is not None:
+                where = begin_ids_file(options.ids_out, job.name, options.layout)
+                report.ids_file = str(options.ids_out)
+                await patiently(lambda: job.note_ids(where), options.retry_for)
             rejects = options.rejects or Path(f"{job.name}.rejects.jsonl")
-            part = Part(options, job.name, address.url, run, job.resumed, sources, _frozen(known), rejects)
-            complete = await _while_held(lease, self._run(part, shards, report))
+            part = Part(
+                options, job.name, address.url, lease.run, sources, _frozen(known), rejects, servers.takes_names
+            )
+            complete = await while_held([lease], self._run(part, shards, report))
             report.end("completed" if complete else "interrupted")
             if complete:
-                await patiently(lambda: job.finish(report.to_dict()), options.retry_for)
+                finish = partial(job.finish, report.to_dict())
+                await patiently(finish, options.retry_for, between=servers.reconnect)
         finally:
             self._watch = None
             if held:
                 await say_goodbye(lease.release())
-            await say_goodbye(control.aclose())
+            await servers.aclose()
 
-    async def _run(self, part: Part, shards: Sequence[Shard], report: LoadReport) -> bool:
+    async def _load_over_http(
+        self, sources: Sequence[Source], shards: Sequence[Shard], report: LoadReport, manifest: dict[str, Any]
+    ) -> None:
+        from loader.engine.over_http import load_over_http  # an HTTP client takes long to import
+
+        known = self._configured()
+        if known is not None and self.options.default_queue is not None:
+            check_queue(self.options.default_queue, known, str(self.options.queues_file))
+        rejects = self.options.rejects or Path(f"{report.job}.rejects.jsonl")
+        part = Part(self.options, report.job, None, Run.new(), sources, _frozen(known), rejects)
+        complete = await load_over_http(part, report, manifest, lambda to: self._run(part, shards, report, to))
+        report.end("completed" if complete else "interrupted")
+
+    async def _run(
+        self, part: Part, shards: Sequence[Shard], report: LoadReport, destination: Destination | None = None
+    ) -> bool:
         report.processes = self._process_count(part.sources, shards)
         load: PartialLoad | ProcessPool
         if report.processes == 1:
-            load = partial = PartialLoad(part, report)
-            work = partial.run(_each(shards))
+            load = here = PartialLoad(part, report, destination)
+            work = here.run(_each(shards))
         else:
             load = pool = ProcessPool(part, report.processes, report)
             work = pool.run(shards)
@@ -201,12 +238,16 @@ class Loader:
         return max(1, min(wanted, len(shards)))
 
     def _configured(self) -> set[str] | None:
-        return None if self.options.queues_file is None else configured_queues(self.options.queues_file)
+        if self.options.queues_file is None:
+            return None
+        from loader.queue_config import configured_queues  # YAML takes 10 ms that only this option needs
 
-    async def _known_queues(self, control: redis.asyncio.Redis, address: Address) -> set[str] | None:
+        return configured_queues(self.options.queues_file)
+
+    async def _known_queues(self, servers: Servers) -> set[str] | None:
         known, where = self._configured(), str(self.options.queues_file)
         if known is None and self.options.queue_check == "redis":
-            known, where = await queues_on_server(control, str(address)), f"asynq:queues on {address}"
+            known, where = await queues_on_server(servers), f"asynq:queues on {servers}"
         queue = self.options.default_queue
         if known is None:
             log.info(
@@ -228,28 +269,10 @@ async def load(given: Input, **fields: Any) -> LoadReport:
         return await loader.load(given)
 
 
-async def _while_held(lease: Lease, work: Coroutine[Any, Any, bool]) -> bool:
-    """Runs work while the lease is kept. Raises JobBusyError as soon as it is lost."""
-    working, keeping = asyncio.create_task(work), asyncio.create_task(_keep(lease))
-    try:
-        await asyncio.wait([working, keeping], return_when=asyncio.FIRST_COMPLETED)
-        if keeping.done():
-            keeping.result()
-        return await working
-    finally:
-        for task in (working, keeping):
-            task.cancel()
-            await asyncio.wait([task])
+def _embedded_server(options: LoadOptions) -> EmbeddedServer:
+    from loader.embedded import EmbeddedServer  # 20 ms that only this option needs
 
-
-async def _keep(lease: Lease) -> None:
-    """Renews the lease until cancelled. Raises JobBusyError if another run has taken it."""
-    while True:
-        await asyncio.sleep(RENEW_SECONDS)
-        try:
-            await lease.renew()
-        except TransientError as error:
-            log.debug("the lease could not be renewed: %s", error)
+    return EmbeddedServer(options.embedded_dir)
 
 
 def _require_records(report: LoadReport) -> None:

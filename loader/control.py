@@ -13,7 +13,6 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from loader.wire.address import Address
-from loader.wire.faults import translated
 
 _GOODBYE_SECONDS = 1.0
 
@@ -42,13 +41,3 @@ async def say_goodbye(step: Coroutine[Any, Any, Any]) -> None:
             await step
     except (redis.exceptions.RedisError, OSError, RuntimeError) as error:  # TimeoutError is an OSError
         log.debug("while closing: %s", error)
-
-
-async def reach(control: redis.asyncio.Redis, address: Address, name: str) -> None:
-    """Raises LoaderError if the server does not answer. Gives the connection a name, where that is allowed."""
-    with translated(str(address)):
-        await control.ping()
-        try:
-            await control.client_setname(name)
-        except redis.exceptions.ResponseError as error:
-            log.debug("the server refuses CLIENT SETNAME: %s", error)

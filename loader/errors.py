@@ -56,13 +56,27 @@ class JobBusyError(LoaderError):
     """Another process is loading this job, or has taken it over."""
 
 
+class LayoutMismatchError(LoaderError):
+    """The target is used with another layout than the load's, so that its consumers would not see the tasks."""
+
+
 class SinkError(LoaderError):
     """Redis refused the work; what is loaded stays loaded and the job can be resumed."""
 
 
 class TransientError(SinkError):
-    """A fault that time may heal: a lost connection, a timeout, a server that is loading or busy."""
+    """A fault that time may heal: a lost connection, a timeout, a server that is loading or busy.
+
+    Attributes:
+        retry_after: Seconds for which the server asks to be left alone; 0 where it does not.
+    """
+
+    retry_after = 0.0
 
 
 class ConnectionFailedError(TransientError):
     """A connection could not be made, or was lost."""
+
+
+class ResultTimeoutError(LoaderError):
+    """A task was not done in time."""

@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import PurePath
 from typing import Any
 
@@ -14,7 +15,8 @@ import orjson
 import redis.asyncio
 
 from loader.errors import JobMismatchError
-from loader.ledger import LedgerState, QueueLedger
+from loader.ledger import LedgerState, QueueLedger, parse_skipped
+from loader.servers import Servers
 from loader.settings import LoadOptions
 from loader.sources.base import SourceIdentity
 from loader.sources.batch import BATCH_BYTES
@@ -31,12 +33,14 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
         "queue": options.default_queue,
         "queue_field": options.queue_field,
         "id_field": options.id_field,
-        "type": options.type,
-        "max_retry": options.max_retry,
-        "batch_size": options.batch_size,
+        "envelope": options.envelope,
+        "profile": options.profile,
+        "tasks": asdict(options.task_options),
+        "batch_size": options.records_a_batch,
         "batch_bytes": BATCH_BYTES,
         "shard_bytes": shard_bytes,
         "max_record_bytes": options.max_record_bytes,
+        **({} if options.to is None else {"to": options.to.rstrip("/")}),
         "sources": [
             {"name": source.name, "format": source.format, "size": source.size, "digest": source.digest}
             for source in sources
@@ -64,13 +68,17 @@ def job_name(options: LoadOptions, sources: Sequence[SourceIdentity], manifest: 
 class Job:
     """A job's record in Redis: hash ``runqy-loader:{<job>}:job`` with ``manifest``, ``state`` and times."""
 
-    def __init__(self, control: redis.asyncio.Redis, name: str, manifest: dict[str, Any], where: str) -> None:
-        self._control = control
+    def __init__(self, servers: Servers, name: str, manifest: dict[str, Any]) -> None:
+        self._servers = servers
         self._key = f"runqy-loader:{{{name}}}:job"
         self._manifest = manifest
-        self._where = where
+        self._where = str(servers)
         self.name = name
         self.resumed = False
+
+    @property
+    def _client(self) -> redis.asyncio.Redis:
+        return self._servers.client_of(self._key)
 
     async def open(self) -> None:
         """Records the manifest, or compares it with the one recorded.
@@ -79,17 +87,18 @@ class Job:
             JobMismatchError: The job was begun with other sources or options.
         """
         with translated(f"{self._where}, key {self._key}"):
-            fresh = await self._control.hsetnx(self._key, "manifest", orjson.dumps(self._manifest).decode())
+            fresh = await self._client.hsetnx(self._key, "manifest", orjson.dumps(self._manifest).decode())
             if fresh:
-                await self._control.hset(self._key, mapping={"state": "loading", "created": time.time()})
+                await self._client.hset(self._key, mapping={"state": "loading", "created": time.time()})
                 return
-            recorded = orjson.loads(await self._control.hget(self._key, "manifest") or b"{}")
+            recorded = orjson.loads(await self._client.hget(self._key, "manifest") or b"{}")
         self.resumed = True
-        if difference := _first_difference(recorded, self._manifest):
-            raise JobMismatchError(
-                f"job {self.name} was begun with {difference}",
-                "Resume with the same input and options, or give another --job name to load this as a new job",
-            )
+        refuse_other_manifest(self.name, recorded, self._manifest)
+
+    async def note_ids(self, path: str) -> None:
+        """Notes where the ids of the job's tasks are: an absolute path, in field ``ids``."""
+        with translated(f"{self._where}, key {self._key}"):
+            await self._client.hset(self._key, "ids", path)
 
     async def finish(self, report: dict[str, Any]) -> None:
         """Notes that all is in."""
@@ -99,13 +108,14 @@ class Job:
             "report": orjson.dumps(report).decode(),
         }
         with translated(f"{self._where}, key {self._key}"):
-            await self._control.hset(self._key, mapping=done)
+            await self._client.hset(self._key, mapping=done)
 
 
-async def ledger_state(control: redis.asyncio.Redis, ledger: QueueLedger, where: str) -> LedgerState:
+async def ledger_state(servers: Servers, ledger: QueueLedger) -> LedgerState:
     """What is in already, of one shard and queue."""
-    with translated(where):
-        async with control.pipeline(transaction=True) as pipe:
+    with translated(str(servers)):
+        # No transaction: a mark is set after what belongs to it, and so it is read before.
+        async with servers.client_of(ledger.batches_key).pipeline(transaction=False) as pipe:
             pipe.get(ledger.batches_key)
             pipe.get(ledger.checksums_key)
             pipe.hgetall(ledger.skipped_key)
@@ -113,14 +123,27 @@ async def ledger_state(control: redis.asyncio.Redis, ledger: QueueLedger, where:
     return LedgerState(
         batches or b"",
         checksums or b"",
-        {int(batch): [int(p) for p in positions.split(b",")] for batch, positions in skipped.items()},
+        {int(batch): parse_skipped(positions) for batch, positions in skipped.items()},
     )
+
+
+def refuse_other_manifest(job: str, recorded: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raises JobMismatchError if a job was begun with other sources or options."""
+    if difference := _first_difference(recorded, now):
+        raise JobMismatchError(
+            f"job {job} was begun with {difference}",
+            "Resume with the same input and options, or give another --job name to load this as a new job",
+        )
 
 
 def _first_difference(recorded: dict[str, Any], now: dict[str, Any]) -> str:
     for key in now:
-        if key != "sources" and recorded.get(key) != now[key]:
+        if key not in ("sources", "tasks") and recorded.get(key) != now[key]:
             return f"--{key.replace('_', '-')} {recorded.get(key)}, not {now[key]}"
+    tasks = recorded.get("tasks", {})
+    for key, value in orjson.loads(orjson.dumps(now["tasks"])).items():
+        if tasks.get(key) != value:
+            return f"{key.replace('_', ' ')} {tasks.get(key)} of its tasks, not {value}"
     before, after = recorded.get("sources", []), now["sources"]
     if len(before) != len(after):
         return f"{len(before)} sources, not {len(after)}"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from loader.assign import Assigner
 from loader.errors import LoaderError, SourceChangedError, TooManyRejectsError
-from loader.ledger import LedgerState
+from loader.ids_file import IdsFile
+from loader.ledger import SKIPPED, LedgerState
 from loader.rejects import RejectsFile
-from loader.report import LoadReport, SourceReport
+from loader.report import InDoubt, LoadReport, SourceReport
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Worker
 from loader.sources.base import Source
@@ -28,6 +29,7 @@ class Pipeline:
         worker: Started ``options.workers`` times; None for a dry run.
         state_of: Asked once a shard and queue.
         shards: What to load of the sources, in this order.
+        ids: Where the ids of tasks go that are in; None to keep none.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Pipeline:
         report: LoadReport,
         worker: Worker | None,
         state_of: StateOf,
+        ids: IdsFile | None = None,
     ) -> None:
         self._sources = sources
         self._shards = shards
@@ -49,12 +52,14 @@ class Pipeline:
         self._report = report
         self._worker = worker
         self._state_of = state_of
+        self._ids = ids
         self._states: dict[str, LedgerState] = {}
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(options.queue_depth)
         self._reader: asyncio.Task[None] | None = None
         self._failure: LoaderError | None = None
         self._stopping = False
         self._all_read = False
+        self._doubts: dict[Delivery, InDoubt] = {}
 
     @property
     def waiting(self) -> int:
@@ -121,7 +126,7 @@ class Pipeline:
             for piece in shard.pieces:
                 source, tally = self._sources[piece.source], self._report.sources[piece.source]
                 batches = source.batches(
-                    self._options.batch_size, self._options.max_record_bytes, piece.start, piece.end
+                    self._options.records_a_batch, self._options.max_record_bytes, piece.start, piece.end
                 )
                 async with aclosing(batches):
                     async for raw in batches:
@@ -147,8 +152,11 @@ class Pipeline:
                 state = self._states[delivery.queue] = await self._state_of(delivery.queue, batch.shard)
             if state.is_loaded(batch.number):
                 await self._check_unchanged(batch, source, state)
-                skipped = state.skipped.get(batch.number, [])
+                skipped = state.skipped.get(batch.number, {})
                 tally.already_loaded += len(delivery.payloads) - len(skipped)
+                if self._ids is not None and self._ids.passed_over:
+                    self._ids.add(delivery, skipped)
+                    await self._ids.settle()
                 if skipped:
                     await self.skipped(delivery, skipped)
             else:
@@ -172,6 +180,7 @@ class Pipeline:
         await self._rejects.add(rejects)
         before = self._report.rejected
         self._report.sources[batch.source_index].rejected += len(rejects)
+        self._report.last_reject = f"{rejects[-1].source}:{rejects[-1].line}: {rejects[-1].reason}"
         limit = self._options.max_errors
         if limit is not None and before + len(rejects) > limit:
             last = rejects[max(0, limit - before)]
@@ -187,6 +196,8 @@ class Pipeline:
         await worker(self._next, self)
 
     async def _next(self) -> Delivery | None:
+        if self._ids is not None:
+            await self._ids.settle()
         delivery = await self._queue.get()
         if delivery is None or self._stopping:
             self._queue.put_nowait(None)  # for the other workers; there is room, as one was just taken
@@ -195,15 +206,31 @@ class Pipeline:
 
     # --- Observer -----------------------------------------------------------------------------------------------
 
-    async def skipped(self, delivery: Delivery, positions: Sequence[int]) -> None:
-        indexes = sorted(delivery.records[position] for position in positions)
-        if self._options.id_field is not None and self._options.on_conflict == "skip":
-            self._report.sources[delivery.batch.source_index].already_loaded += len(indexes)
+    async def skipped(self, delivery: Delivery, positions: Mapping[int, str]) -> None:
+        rejected: list[tuple[int, str]] = []
+        for position, why in sorted(positions.items()):
+            if self._options.on_conflict == "skip" and why != "t":
+                self._report.sources[delivery.batch.source_index].already_loaded += 1
+            else:
+                rejected.append((delivery.records[position], SKIPPED.get(why, why)))
+        if rejected:
+            await self._reject(delivery.batch, rejected)
+
+    async def in_doubt(self, delivery: Delivery, why: str) -> None:
+        if delivery in self._doubts:
             return
-        reason = "its task id is a task already" if not delivery.id_prefix else "its task key holds another type"
-        await self._reject(delivery.batch, [(index, reason) for index in indexes])
+        source, raw = self._sources[delivery.batch.source_index], delivery.batch.raw
+        first = await source.place(raw, delivery.records[0])
+        last = await source.place(raw, delivery.records[-1])
+        doubt = InDoubt(delivery.queue, first.name, first.line, last.name, last.line, len(delivery.payloads), why)
+        if self._doubts.setdefault(delivery, doubt) is doubt:  # another request of it may have been as quick
+            self._report.in_doubt.append(doubt)
 
     def loaded(self, delivery: Delivery) -> None:
+        if (doubt := self._doubts.pop(delivery, None)) is not None:
+            doubt.repeated = True
+        if self._ids is not None:
+            self._ids.add(delivery, delivery.skipped)
         count = len(delivery.payloads) - len(delivery.skipped)
         report = self._report
         report.sources[delivery.batch.source_index].loaded += count

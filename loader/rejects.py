@@ -16,18 +16,16 @@ from loader.validate import Reject
 class RejectsFile:
     """Writes rejects. The file is made with the first one.
 
-    On a resume, what the file holds already is not written again: so each bad record is in it once, however often the
-    job was stopped. Rejects are flushed before their batch is committed, so none is lost either.
+    What the file holds already is not written again: so each bad record is in it once, however often the job was
+    stopped, and also after a dry run. Rejects are flushed before their batch is committed, so none is lost either.
 
     Args:
         path: The file; None to keep none.
-        resumed: Whether earlier runs of the job may have written to it.
     """
 
-    def __init__(self, path: Path | None, *, resumed: bool) -> None:
+    def __init__(self, path: Path | None) -> None:
         self.path = path
         self.used = False
-        self._resumed = resumed
         self._known: set[int] | None = None
         self._file: AsyncFileIO | None = None
 
@@ -42,7 +40,7 @@ class RejectsFile:
         self.used = True
         try:
             if self._known is None:
-                self._known = _identities(self.path) if self._resumed and self.path.exists() else set()
+                self._known = _identities(self.path) if self.path.is_file() else set()
             lines = [reject.to_json() for reject in rejects]
             if self._known:
                 lines = [line for line in lines if _identity(orjson.loads(line)) not in self._known]
@@ -54,7 +52,9 @@ class RejectsFile:
                 self._file = await aiofiles.open(self.path, "ab", buffering=0)
                 if torn:
                     await self._file.write(b"\n")
-            await self._file.write(b"".join(lines))
+            data = b"".join(lines)
+            while data:  # a disk that fills up takes a part, and refuses the rest
+                data = data[await self._file.write(data) :]
         except OSError as error:
             raise LoaderError(
                 f"the rejects file {self.path} cannot be written: {error.strerror}",
@@ -67,7 +67,7 @@ class RejectsFile:
 
 
 def _identity(reject: dict[str, object]) -> int:
-    return hash((reject.get("source"), reject.get("line"), reject.get("byte_offset"), reject.get("record")))
+    return hash(tuple(reject.get(name) for name in ("source", "line", "byte_offset", "reason", "record")))
 
 
 def _identities(path: Path) -> set[int]:
@@ -82,7 +82,7 @@ def _identities(path: Path) -> set[int]:
 
 
 def _ends_without_newline(path: Path) -> bool:
-    if not path.exists() or path.stat().st_size == 0:
+    if not path.is_file() or path.stat().st_size == 0:
         return False
     with path.open("rb") as file:
         file.seek(-1, 2)

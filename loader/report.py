@@ -27,6 +27,32 @@ class SourceReport:
 
 
 @dataclass(slots=True)
+class InDoubt:
+    """A batch sent over HTTP of which it is unknown whether, or how much of it, the server had taken.
+
+    Attributes:
+        records: How many tasks it has.
+        repeated: Whether it was sent again and acknowledged: then its tasks are in once or twice.
+    """
+
+    queue: str
+    first_source: str
+    first_line: int
+    last_source: str
+    last_line: int
+    records: int
+    reason: str
+    repeated: bool = False
+
+    @property
+    def place(self) -> str:
+        """From its first record to its last."""
+        if self.first_source == self.last_source:
+            return f"{self.first_source}:{self.first_line}-{self.last_line}"
+        return f"{self.first_source}:{self.first_line} to {self.last_source}:{self.last_line}"
+
+
+@dataclass(slots=True)
 class LoadReport:
     """Counts of a load, filled as it goes.
 
@@ -38,6 +64,11 @@ class LoadReport:
         queues: Tasks that this run pushed, by queue.
         batches: Batches that this run committed.
         peak_child_rss_bytes: The most memory that a process of this load's has had resident, this one aside.
+        last_reject: Place and reason of the last record rejected.
+        ids_file: Where the ids of tasks went (``--ids-out``).
+        in_doubt: Over HTTP: batches whose outcome was unknown at some time.
+        unsettled: Over HTTP: how many batches are still in doubt at the end; a resume sends them again.
+        journal: Over HTTP: the journal that a resume needs.
         discarded: Whether tasks were counted as loaded but written nowhere (``--redis discard``).
         valid: With ``dry_run``: records that would be loaded.
     """
@@ -55,6 +86,11 @@ class LoadReport:
     batches: int = 0
     valid: int = 0
     rejects_file: str | None = None
+    last_reject: str = ""
+    ids_file: str | None = None
+    journal: str | None = None
+    in_doubt: list[InDoubt] = field(default_factory=list)
+    unsettled: int = 0
     peak_child_rss_bytes: int = 0
     _started: float = field(default_factory=time.monotonic)
     _seconds: float | None = None
@@ -98,6 +134,12 @@ class LoadReport:
             return _EXIT_REJECTS if self.rejected else 0
         return _EXIT_INTERRUPTED if self.status == "interrupted" else 1
 
+    def _http(self) -> dict[str, Any]:
+        if self.journal is None:
+            return {}
+        in_doubt = [_doubt(batch) for batch in self.in_doubt]
+        return {"journal": self.journal, "in_doubt": in_doubt, "unsettled_batches": self.unsettled}
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON report; see docs/reference.md for its fields."""
         return {
@@ -116,6 +158,8 @@ class LoadReport:
             "rejected": self.rejected,
             **({"valid": self.valid} if self.dry_run else {}),
             "rejects_file": self.rejects_file,
+            "ids_file": self.ids_file,
+            **self._http(),
             "batches": self.batches,
             "bytes_read": self.bytes_read,
             "seconds": round(self.seconds, 3),
@@ -135,6 +179,17 @@ class LoadReport:
                 for source in self.sources
             ],
         }
+
+
+def _doubt(batch: InDoubt) -> dict[str, Any]:
+    return {
+        "queue": batch.queue,
+        "first": {"source": batch.first_source, "line": batch.first_line},
+        "last": {"source": batch.last_source, "line": batch.last_line},
+        "records": batch.records,
+        "reason": batch.reason,
+        "repeated": batch.repeated,
+    }
 
 
 def peak_rss_bytes() -> int:

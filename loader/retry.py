@@ -23,6 +23,7 @@ async def patiently(
     *,
     connected: bool = True,
     progressed_at: Callable[[], float] = lambda: 0.0,
+    between: Callable[[], Awaitable[None]] | None = None,
 ) -> T:
     """Repeats a step while it fails with TransientError, with growing random pauses.
 
@@ -32,6 +33,8 @@ async def patiently(
             more likely than a fault, and is not retried.
         progressed_at: When (``time.monotonic``) anything of what this step belongs to last went forward; patience
             counts from there.
+
+        between: Done before each further try; it may fail with TransientError as well.
 
     Raises:
         TransientError: The fault lasted.
@@ -46,12 +49,18 @@ async def patiently(
     retrying = AsyncRetrying(
         retry=retry_if_exception(retriable),
         stop=exhausted,
-        wait=wait_random_exponential(multiplier=0.1, max=2),
+        wait=_pause,
         before_sleep=_announce,
         reraise=True,
     )
 
+    tries = 0
+
     async def attempt() -> T:  # tenacity awaits only what it sees to be a coroutine function
+        nonlocal tries
+        tries += 1
+        if tries > 1 and between is not None:
+            await between()
         return await step()
 
     try:
@@ -61,6 +70,15 @@ async def patiently(
             message = f"{error.args[0]}; gave up after {seconds:g} s"
             raise type(error)(message, error.hint or RESUME.capitalize()) from error
         raise
+
+
+_backoff = wait_random_exponential(multiplier=0.1, max=2)
+
+
+def _pause(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome is not None else None
+    asked = error.retry_after if isinstance(error, TransientError) else 0.0
+    return max(_backoff(state), asked)
 
 
 def _announce(state: RetryCallState) -> None:

@@ -14,17 +14,20 @@ _FORBIDDEN_IN_NAME = re.compile(r"[\x00-\x20\x7f-\x9f{}\ud800-\udfff]")  # surro
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-def resolve_queue(name: str) -> str:
+def resolve_queue(name: str, *, sub_queues: bool = True) -> str:
     """The full name of a queue, with runqy's ``.default`` fallback.
 
     ``inference`` becomes ``inference.default``; ``inference.high`` stays as it is (enqueueing guide,
     "Automatic Default Fallback"). Neither part may hold a dot (runqy's queue configuration).
 
+    Args:
+        sub_queues: Whether runqy's rule holds; plain asynq knows no sub-queues and takes a name as it is.
+
     Raises:
         QueueNameError: A part is empty, there are more than two, or the name holds white space, control
             characters or braces, which would break the Redis keys.
     """
-    parts = name.split(".")
+    parts = name.split(".") if sub_queues else [name]
     if not all(parts):
         raise QueueNameError(f"queue name {name!r} has an empty part", "Write it as PARENT or PARENT.SUB_QUEUE")
     if len(parts) > 2:
@@ -34,7 +37,7 @@ def resolve_queue(name: str) -> str:
             f"queue name {name!r} holds white space, a control character, a brace or bytes that are not UTF-8",
             "Use plain characters",
         )
-    return name if len(parts) == 2 else f"{name}.{DEFAULT_SUB_QUEUE}"
+    return f"{name}.{DEFAULT_SUB_QUEUE}" if sub_queues and len(parts) == 1 else name
 
 
 def check_task_id(value: object) -> str:
@@ -56,7 +59,12 @@ def check_task_id(value: object) -> str:
 
 
 def _json_type(value: object) -> str:
-    names: dict[type, str] = {bool: "a boolean", float: "a number with a fraction", list: "an array", dict: "an object"}
+    names: dict[type, str] = {
+        bool: "a boolean",
+        float: "a number with a fraction or beyond 64 bits",
+        list: "an array",
+        dict: "an object",
+    }
     return names.get(type(value), "null")
 
 

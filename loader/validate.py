@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import zlib
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from isal import isal_zlib
 
 from loader.sources.base import printable
 from loader.sources.batch import SHOWN_OF_OVERSIZED, RawBatch
@@ -81,7 +81,7 @@ def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool, sha
     # own work; joining lines into one document was measured and gains nothing). Only a batch with a bad or blank line
     # is gone through one by one.
     stripped = [record.strip(JSON_SPACE) for record in raw.records]
-    checksum = zlib.crc32(b"\n".join(stripped))
+    checksum = isal_zlib.crc32(b"\n".join(stripped))  # the same CRC-32 as zlib's, nine times as fast
     if not raw.oversized:
         try:
             if parsed:

@@ -11,7 +11,7 @@ from cyclopts import App, Group, Parameter
 from cyclopts.config import Dict, Env
 
 import loader
-from loader.cli.load import load
+from loader.cli.help import ReflowingFormatter
 from loader.errors import UsageError
 
 ENV_PREFIX = "RUNQY_LOADER_"
@@ -21,6 +21,10 @@ _EPILOGUE = (
     "its command in a TOML file given with --config. Exit status: 0 all in; 1 failed; 2 usage; 3 completed with "
     "rejects; 130 interrupted."
 )
+_WAIT_EPILOGUE = (
+    "Exit status: 0 all completed; 1 error; 2 usage; 3 all done, but some failed or expired; 4 the time was up; "
+    "130 interrupted. After 1, 4 and 130, the same command goes on."
+)
 
 app = App(
     name="runqy-loader",
@@ -28,9 +32,22 @@ app = App(
     help_epilogue=_EPILOGUE,
     version=loader.__version__,
     version_flags=["--version"],
+    help_formatter=ReflowingFormatter(),
+    help_format="plaintext",  # what it does by itself, Markdown, takes 30 ms to import
     default_parameter=Parameter(show_env_var=False, negative=""),
 )
-app.command(load, help_epilogue=_EPILOGUE)
+
+for _module, _help, _ending in (
+    ("load", "Load payload files into a queue, exactly once.", _EPILOGUE),
+    ("doctor", "Check a server before a load: version, role, rights, memory, persistence, clock, layout.", _EPILOGUE),
+    ("export", "Write pending tasks to a file, without disturbing workers.", _EPILOGUE),
+    ("migrate", "Copy or move tasks to another queue, layout or server, exactly once.", _EPILOGUE),
+    ("inspect", "Show queues, jobs and single tasks.", _EPILOGUE),
+    ("wait", "Wait for the results of tasks and write them as they come.", _WAIT_EPILOGUE),
+    ("serve", "Serve runqy's enqueueing API over HTTP.", _EPILOGUE),
+):
+    # By name: a command is imported when it is called, not for the help of all.
+    app.command(f"loader.cli.{_module}:{_module}", name=_module, help=_help, help_epilogue=_ending)
 app.register_install_completion_command(name="--install-completion", group=Group("Session", sort_key=9))
 
 app.meta.group_parameters = Group("Session", sort_key=9)
@@ -51,6 +68,8 @@ def _launch(
     app.config = [Env(ENV_PREFIX, command=False)]
     if config is not None:
         app.config = [*app.config, Dict(_read(config), source=str(config))]
+    # RUNQY_LOADER_WAIT_TIMEOUT: what RUNQY_LOADER_TIMEOUT says of a load's connections is not how long to wait.
+    app["wait"].config = [Env(ENV_PREFIX), *app.config[1:]]
     return app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
 
 
@@ -72,6 +91,12 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
+def _split_at_dashes(tokens: list[str]) -> tuple[list[str], list[str]]:
+    """What stands before ``--``, and the rest from there on, which holds no options."""
+    end = tokens.index("--") if "--" in tokens else len(tokens)
+    return tokens[:end], tokens[end:]
+
+
 def launch(tokens: list[str]) -> int:
     """Runs the tool; its exit status.
 
@@ -82,10 +107,11 @@ def launch(tokens: list[str]) -> int:
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     finder.add_argument("--config")
     try:
-        found, rest = finder.parse_known_args(tokens)
+        before, after = _split_at_dashes(tokens)
+        found, rest = finder.parse_known_args(before)
     except argparse.ArgumentError as error:
         raise UsageError(str(error), "Name a TOML file") from error
     if found.config is not None:
-        tokens = ["--config", found.config, *rest]
+        tokens = ["--config", found.config, *rest, *after]
     status = app.meta(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     return status if isinstance(status, int) else 0

@@ -150,14 +150,33 @@ class Display:
             f"  {'records read':<15}{report.records_read:>13,}  "
             f"{report.bytes_read / 1e6:,.1f} MB from {count} source{'' if count == 1 else 's'}"
         )
+        lines += _doubts(report)
         if report.status != "completed":
             lines.append(f"go on with: {resume}")
         elif report.discarded:
             lines.append("nothing was written: --redis discard throws the encoded tasks away")
+        elif report.journal is not None:
+            lines.append(f"job {report.job} sends nothing again that {report.journal} has as acknowledged")
         elif not report.dry_run:
             lines.append(f"job {report.job} loads nothing twice if it is run again; --job NAME makes a new one")
         for line in lines:
             print(line, file=sys.stderr)
+
+
+def _doubts(report: LoadReport) -> list[str]:
+    """Batches sent over HTTP whose outcome was unknown."""
+    repeated = [batch for batch in report.in_doubt if batch.repeated]
+    lines: list[str] = []
+    if repeated:
+        places = ", ".join(batch.place for batch in repeated[:3]) + (", …" if len(repeated) > 3 else "")
+        count = sum(batch.records for batch in repeated)
+        lines.append(f"  {'in doubt':<15}{count:>13,}  tasks were sent again and may be in twice: {places}")
+    if report.unsettled:
+        batches = "batch" if report.unsettled == 1 else "batches"
+        lines.append(
+            f"  {'unsettled':<15}{report.unsettled:>13,}  {batches} sent without an answer; a resume repeats them"
+        )
+    return lines
 
 
 def _total(report: LoadReport) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shlex
 import signal
@@ -19,6 +18,8 @@ from loader.report import LoadReport
 from loader.settings import LoadOptions
 
 if TYPE_CHECKING:
+    import asyncio
+
     from loader.cli.display import Display
 
 _OUTPUT = Group("Output", sort_key=6)
@@ -58,8 +59,11 @@ def load(
     The same command run again loads nothing twice; a stopped or killed one goes on where it was.
     """
     # Imported here, so that --help does not wait for what only a load needs.
+    import asyncio
+
     from loader.cli.display import Display
     from loader.engine.loop import loop_factory
+    from loader.engine.tuning import tune_process
 
     if unknown := [path for path in paths if path.startswith("-") and path != "-"]:
         # '-' is an input here, so the parser lets everything with a dash through to this argument.
@@ -70,11 +74,14 @@ def load(
     if output.quiet and output.verbose:
         raise UsageError("--quiet and --verbose contradict each other", "Give one of them")
     display = Display(quiet=output.quiet, verbose=output.verbose, progress=not (output.no_progress or output.quiet))
+    tune_process()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(_load(list(paths), options, output, display))
 
 
 async def _load(paths: list[str], options: LoadOptions, output: OutputOptions, display: Display) -> int:
+    import asyncio
+
     from loader.api import Loader
 
     loader = Loader(options)

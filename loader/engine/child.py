@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator
 from loader.engine.loop import loop_factory
 from loader.engine.messages import Begin, Counts, Ended, Log, NextShard, Stop, pack, receive, source_counts
 from loader.engine.part import Part, PartialLoad
+from loader.engine.tuning import tune_process
 from loader.errors import LoaderError
 from loader.report import LoadReport, SourceReport, peak_rss_bytes
 from loader.sources.shards import Shard
@@ -82,6 +83,7 @@ class _Child:
                 report.valid,
                 self._load.batches_waiting,
                 report.rejects_file,
+                report.last_reject,
                 peak_rss_bytes(),
             )
         )
@@ -113,6 +115,7 @@ async def _main() -> None:
 def main() -> None:
     # A service manager sends this to all processes of the service; the parent tells us what to do about it.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    tune_process()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_main())
 

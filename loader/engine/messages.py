@@ -48,6 +48,7 @@ class Counts:
     valid: int
     waiting: int
     rejects_file: str | None
+    last_reject: str
     peak_rss_bytes: int
 
 
@@ -101,6 +102,7 @@ class Tally:
         self._batches, self._valid = counts.batches, counts.valid
         self.waiting = counts.waiting
         report.rejects_file = counts.rejects_file or report.rejects_file
+        report.last_reject = counts.last_reject or report.last_reject
         report.peak_child_rss_bytes = max(report.peak_child_rss_bytes, counts.peak_rss_bytes)
 
 

@@ -6,10 +6,8 @@ from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import redis.asyncio
-
 from loader.assign import Assigner
-from loader.control import control_client, say_goodbye
+from loader.ids_file import IdsFile
 from loader.job import ledger_state
 from loader.lease import Lease, Run
 from loader.ledger import LedgerState
@@ -17,6 +15,7 @@ from loader.pipeline import Pipeline, StateOf
 from loader.rejects import RejectsFile
 from loader.report import LoadReport
 from loader.retry import patiently
+from loader.servers import Servers
 from loader.settings import DISCARD, LoadOptions
 from loader.sinks.base import Worker
 from loader.sinks.discard import discard
@@ -24,6 +23,7 @@ from loader.sinks.redis import RedisSink
 from loader.sources.base import Source
 from loader.sources.shards import Shard
 from loader.wire.address import parse_address
+from loader.wire.faults import translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class Part:
     Attributes:
         url: The server's; None where nothing is written.
         run: The run of the loader that this part belongs to.
-        resumed: Whether earlier runs may have loaded some of it.
         known_queues: Full names of the queues that exist; None where that is not checked.
         rejects: The rejects file; None for none.
+        named: Whether the server takes names of connections.
         process: Number of the process within the run.
     """
 
@@ -43,18 +43,27 @@ class Part:
     job: str
     url: str | None
     run: Run
-    resumed: bool
     sources: Sequence[Source]
     known_queues: frozenset[str] | None
     rejects: Path | None
+    named: bool = True
     process: int = 0
 
 
-class PartialLoad:
-    """Loads shards in this process and counts into a report."""
+Destination = tuple[Worker, StateOf]
+"""A worker, and what tells which batches are in already."""
 
-    def __init__(self, part: Part, report: LoadReport) -> None:
+
+class PartialLoad:
+    """Loads shards in this process and counts into a report.
+
+    Args:
+        destination: Where to, if not to the Redis of the part.
+    """
+
+    def __init__(self, part: Part, report: LoadReport, destination: Destination | None = None) -> None:
         self._part = part
+        self._destination = destination
         self._report = report
         self._pipeline: Pipeline | None = None
         self._stopping = False
@@ -76,24 +85,34 @@ class PartialLoad:
             LoaderError: See ``Pipeline.run``.
         """
         part = self._part
+        if self._destination is not None:
+            return await self._run(shards, *self._destination)
         if part.url is None:
             worker = discard(part.options, part.job) if part.options.redis == DISCARD else None
             return await self._run(shards, worker, _nothing_loaded)
         address = parse_address(part.url)
-        control = control_client(address, part.options.timeout)
+        servers = Servers(address, part.options.timeout)
         try:
-            lease = Lease(control, part.job, part.run, str(address), part.process)
-            sink = RedisSink(address, part.options, part.job, lease)
-            return await self._run(shards, sink.work, self._state_of(control, sink))
+            await patiently(servers.refresh, part.options.retry_for)
+            lease = Lease(servers, part.job, part.run, part.process)
+            servers.takes_names = part.named
+            sink = RedisSink(servers, part.options, part.job, lease)
+            return await self._run(shards, sink.work, self._state_of(servers, sink))
         finally:
-            await say_goodbye(control.aclose())
+            await servers.aclose()
 
-    def _state_of(self, control: redis.asyncio.Redis, sink: RedisSink) -> StateOf:
+    def _state_of(self, servers: Servers, sink: RedisSink) -> StateOf:
         # Asked of a job that looks new as well: its record may have been lost, with the server's data, during a run.
+        listed: set[str] = set()
+
         async def state_of(queue: str, shard: int) -> LedgerState:
             ledger = sink.ledger(queue, shard)
-            where = str(sink.address)
-            return await patiently(lambda: ledger_state(control, ledger, where), self._part.options.retry_for)
+            retry_for = self._part.options.retry_for
+            index = sink.encoder(queue).queues_key
+            if index and queue not in listed:
+                await patiently(lambda: _list_queue(servers, index, queue), retry_for, between=servers.reconnect)
+                listed.add(queue)
+            return await patiently(lambda: ledger_state(servers, ledger), retry_for, between=servers.reconnect)
 
         return state_of
 
@@ -101,17 +120,31 @@ class PartialLoad:
         part = self._part
         digests = [source.identity.digest for source in part.sources]
         assigner = Assigner(part.options, part.job, digests, part.known_queues)
-        rejects = RejectsFile(part.rejects, resumed=part.resumed)
-        self._pipeline = Pipeline(part.sources, shards, part.options, assigner, rejects, self._report, worker, state_of)
+        rejects = RejectsFile(part.rejects)
+        ids = None
+        if part.options.ids_out is not None:
+            ids = IdsFile(part.options.ids_out, passed_over=part.options.to is None)
+        self._pipeline = Pipeline(
+            part.sources, shards, part.options, assigner, rejects, self._report, worker, state_of, ids
+        )
         if self._stopping:
             self._pipeline.stop()
         try:
-            await self._pipeline.run()
+            try:
+                await self._pipeline.run()
+            finally:
+                if ids is not None:
+                    await ids.close()
         finally:
             await rejects.close()
             if rejects.used:
                 self._report.rejects_file = str(rejects.path)
         return self._pipeline.complete
+
+
+async def _list_queue(servers: Servers, key: str, queue: str) -> None:
+    with translated(f"{servers}, key {key}"):
+        await servers.client_of(key).sadd(key, queue)
 
 
 async def _nothing_loaded(queue: str, shard: int) -> LedgerState:

@@ -107,7 +107,8 @@ class ProcessPool:
         if limit is not None and self._report.rejected > limit:
             self._fail(
                 TooManyRejectsError(
-                    f"more than --max-errors {limit} records rejected by all processes together",
+                    f"{self._report.last_reject}; more than --max-errors {limit} "
+                    f"record{'' if limit == 1 else 's'} rejected, by all processes together",
                     "Mend the input, or raise --max-errors",
                 )
             )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from loader.layouts.base import QueueEncoder
+from loader.task_options import TaskOptions
 from loader.validate import Batch
 
 
@@ -18,7 +20,8 @@ class Delivery:
         ids: What follows the prefix, one a task.
         payloads: One a task.
         records: Index of each task's record within the batch.
-        skipped: Positions of tasks that cannot be loaded since their id or key is taken.
+        options: One a task, where its record brings some; else the load's own hold for all.
+        skipped: Positions of tasks that cannot be loaded, and why: a letter of ``loader.ledger.SKIPPED``.
     """
 
     batch: Batch
@@ -27,19 +30,37 @@ class Delivery:
     ids: Sequence[bytes]
     payloads: Sequence[bytes]
     records: Sequence[int]
-    skipped: list[int] = field(default_factory=list)
+    options: Sequence[TaskOptions] | None = None
+    skipped: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def whole_ids(self) -> Sequence[bytes]:
+        """The whole ids."""
+        return [self.id_prefix + suffix for suffix in self.ids] if self.id_prefix else self.ids
 
 
 class Observer(Protocol):
     """What a sink tells while it works."""
 
-    async def skipped(self, delivery: Delivery, positions: Sequence[int]) -> None:
+    async def skipped(self, delivery: Delivery, positions: Mapping[int, str]) -> None:
         """These tasks cannot be loaded. Called once a task, before the delivery is acknowledged."""
+        ...
+
+    async def in_doubt(self, delivery: Delivery, why: str) -> None:
+        """Whether the delivery is in, or a part of it, is unknown: it is sent again, where nothing prevents that."""
         ...
 
     def loaded(self, delivery: Delivery) -> None:
         """The delivery is in, but for what it skipped."""
         ...
+
+
+def is_pipelined(delivery: Delivery, encoder: QueueEncoder) -> bool:
+    """Whether its hashes can be written by plain commands, and pushed by a script of ids.
+
+    Else one script does it all: ids from the user may be taken, and a unique or scheduled task is more than pushed.
+    """
+    return bool(delivery.id_prefix) and delivery.options is None and not encoder.needs_script
 
 
 Feed = Callable[[], Awaitable[Delivery | None]]

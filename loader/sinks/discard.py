@@ -6,7 +6,7 @@ from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
 from loader.ledger import QueueLedger
 from loader.settings import LoadOptions
-from loader.sinks.base import Feed, Observer, Worker
+from loader.sinks.base import Feed, Observer, Worker, is_pipelined
 
 
 def discard(options: LoadOptions, job: str) -> Worker:
@@ -20,11 +20,11 @@ def discard(options: LoadOptions, job: str) -> Worker:
                 queues[delivery.queue] = (encoder, QueueLedger(job, encoder))
             encoder, ledger = queues[delivery.queue]
             batch = delivery.batch
-            if delivery.id_prefix:
+            if is_pipelined(delivery, encoder):
                 encoder.write_tasks(delivery.id_prefix, delivery.ids, delivery.payloads)
                 ledger.commit(batch.number, batch.checksum, delivery.id_prefix, delivery.ids)
             else:
-                ledger.insert(batch.number, batch.checksum, delivery.ids, delivery.payloads)
+                ledger.insert(batch.number, batch.checksum, delivery.whole_ids, delivery.payloads, delivery.options)
             observer.loaded(delivery)
 
     return work

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 
 import hiredis
 
@@ -17,12 +18,13 @@ from loader.errors import LoaderError, TransientError
 from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
 from loader.lease import Lease
-from loader.ledger import QueueLedger
+from loader.ledger import QueueLedger, parse_skipped
 from loader.retry import patiently
+from loader.servers import Servers
 from loader.settings import LoadOptions
-from loader.sinks.base import Delivery, Feed, Observer
-from loader.wire.address import Address
-from loader.wire.connection import Connection, Reply
+from loader.sinks.base import Delivery, Feed, Observer, is_pipelined
+from loader.sinks.connections import Connections
+from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
 
 IN_FLIGHT = 2
@@ -34,8 +36,8 @@ log = logging.getLogger("runqy_loader")
 class RedisSink:
     """Encoders, ledgers and settings common to the workers of a load."""
 
-    def __init__(self, address: Address, options: LoadOptions, job: str, lease: Lease) -> None:
-        self.address = address
+    def __init__(self, servers: Servers, options: LoadOptions, job: str, lease: Lease) -> None:
+        self.servers = servers
         self.options = options
         self.lease = lease
         self.progressed_at = time.monotonic()
@@ -46,7 +48,7 @@ class RedisSink:
     def encoder(self, queue: str) -> QueueEncoder:
         """Encoder of a queue (full name), made at first use."""
         if queue not in self._encoders:
-            self._encoders[queue] = encoder_for(self.options, queue)
+            self._encoders[queue] = encoder_for(self.options, queue, cluster=self.servers.is_cluster)
         return self._encoders[queue]
 
     def ledger(self, queue: str, shard: int) -> QueueLedger:
@@ -82,30 +84,27 @@ class _Worker:
             await patiently(self._session, retry_for, progressed_at=lambda: self._sink.progressed_at)
 
     async def _session(self) -> None:
-        """Works over one connection until the feed ends or the connection does.
+        """Works over one set of connections until the feed ends or one of them does.
 
         Raises:
             TransientError: The connection was lost before anything was acknowledged over it.
         """
         before = self._acknowledged
-        name = self._sink.lease.next_connection_name()
-        connection: Connection | None = None
+        connections = Connections(self._sink.servers, self._sink.lease, self._sink.options.timeout)
         try:
-            connection = await Connection.open(self._sink.address, name, self._sink.options.timeout)
-            await self._settle(connection)
-            await self._deliver_all(connection)
-            await connection.close()
+            await self._settle(connections)
+            await self._deliver_all(connections)
+            await connections.close()
         except BaseException as caught:
             error = _first(caught)
-            if connection is not None:
-                connection.abort()
-                if self._unfinished:
-                    self._lost_connections[name] = None
+            connections.abort()
+            if self._unfinished:
+                self._lost_connections |= dict.fromkeys(connections.names)
             if not isinstance(error, TransientError) or self._acknowledged == before:
                 raise error from None
             log.warning("%s; reconnecting", error)
 
-    async def _settle(self, connection: Connection) -> None:
+    async def _settle(self, connections: Connections) -> None:
         """After a lost connection: finds out which deliveries are in. The others are safe to send again."""
         if not self._lost_connections:
             return
@@ -114,19 +113,20 @@ class _Worker:
         await self._sink.lease.fence(self._lost_connections)
         for delivery in list(self._unfinished):
             ledger = self._sink.ledger(delivery.queue, delivery.batch.shard)
+            connection = await connections.to(ledger.batches_key)
             (is_in,) = await connection.call(ledger.is_loaded(delivery.batch.number), replies=1)
             _check(is_in, "reading the ledger")
-            # What was committed with ids from the user is asked again below: the script's answer names what it skipped.
-            if is_in == 1 and delivery.id_prefix:
+            # What a script inserted is asked again below: its answer names what it skipped.
+            if is_in == 1 and is_pipelined(delivery, self._sink.encoder(delivery.queue)):
                 self._done(delivery)
         self._lost_connections.clear()
 
-    async def _deliver_all(self, connection: Connection) -> None:
+    async def _deliver_all(self, connections: Connections) -> None:
         slots = asyncio.Semaphore(IN_FLIGHT)
         async with asyncio.TaskGroup() as group:
             for delivery in list(self._unfinished):
                 await slots.acquire()
-                group.create_task(self._deliver(connection, delivery, slots))
+                group.create_task(self._deliver(connections, delivery, slots))
             while not self._exhausted:
                 await slots.acquire()
                 following = await self._feed()
@@ -135,59 +135,76 @@ class _Worker:
                     break
                 self._unfinished[following] = None
                 # Tasks run in the order in which they are made, up to their first write: one worker keeps the order.
-                group.create_task(self._deliver(connection, following, slots))
+                group.create_task(self._deliver(connections, following, slots))
 
-    async def _deliver(self, connection: Connection, delivery: Delivery, slots: asyncio.Semaphore) -> None:
-        if delivery.id_prefix:
-            await self._write_and_commit(connection, delivery)
+    async def _deliver(self, connections: Connections, delivery: Delivery, slots: asyncio.Semaphore) -> None:
+        if is_pipelined(delivery, self._sink.encoder(delivery.queue)):
+            await self._write_and_commit(connections, delivery)
         else:
-            await self._insert(connection, delivery)
+            await self._insert(connections, delivery)
         slots.release()
 
-    async def _write_and_commit(self, connection: Connection, delivery: Delivery) -> None:
+    async def _write_and_commit(self, connections: Connections, delivery: Delivery) -> None:
         batch = delivery.batch
         encoder, ledger = self._sink.encoder(delivery.queue), self._sink.ledger(delivery.queue, batch.shard)
-        replies = await connection.call(
-            encoder.write_tasks(delivery.id_prefix, delivery.ids, delivery.payloads), replies=len(delivery.payloads)
-        )
+        connection = await connections.to(encoder.pending_key)
+        refused: dict[int, str] = {}
+        if encoder.on_other_slots:
+            refused = await self._scatter(connections, delivery, encoder)
+        if encoder.commands_a_task:
+            commands = encoder.write_tasks(delivery.id_prefix, delivery.ids, delivery.payloads)
+            replies = await connection.call(commands, replies=len(delivery.payloads) * encoder.commands_a_task)
+            refused |= self._refused(delivery, encoder, replies, encoder.commands_a_task)
+        await self._skip(delivery, refused)
         ids = delivery.ids
-        await self._skip(delivery, self._refused(delivery, encoder, replies))
         if delivery.skipped:
-            gone = set(delivery.skipped)
-            ids = [suffix for position, suffix in enumerate(ids) if position not in gone]
+            ids = [suffix for position, suffix in enumerate(ids) if position not in delivery.skipped]
         commands = ledger.commit(batch.number, batch.checksum, delivery.id_prefix, ids, delivery.skipped)
         (reply,) = await connection.call(commands, replies=1)
-        _check(reply, f"queue {delivery.queue}, key {encoder.pending_key.decode()}")
+        _check(reply, _keys(encoder, ledger))
         self._done(delivery)
 
-    def _refused(self, delivery: Delivery, encoder: QueueEncoder, replies: list[Reply]) -> list[int]:
+    async def _scatter(self, connections: Connections, delivery: Delivery, encoder: QueueEncoder) -> dict[int, str]:
+        """Writes the keys that lie on other nodes of a cluster; see ``_refused``."""
+        commands = encoder.scattered(delivery.whole_ids, delivery.payloads)
+        return self._refused(delivery, encoder, await connections.scatter(commands), 1)
+
+    def _refused(
+        self, delivery: Delivery, encoder: QueueEncoder, replies: list[Reply], commands_a_task: int
+    ) -> dict[int, str]:
         """Positions of tasks whose key holds something else. Any other error reply fails the delivery."""
         if set(map(type, replies)) <= {int}:  # hot path: a C loop, 20 ns a task
-            return []
-        refused: list[int] = []
-        for position, reply in enumerate(replies):
+            return {}
+        refused: dict[int, str] = {}
+        for number, reply in enumerate(replies):
+            position = number // commands_a_task
             if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("WRONGTYPE"):
-                refused.append(position)
+                refused[position] = "t"
             else:
                 key = encoder.task_key(delivery.id_prefix + delivery.ids[position])
                 _check(reply, f"queue {delivery.queue}, key {key.decode()}")
         return refused
 
-    async def _insert(self, connection: Connection, delivery: Delivery) -> None:
+    async def _insert(self, connections: Connections, delivery: Delivery) -> None:
         batch = delivery.batch
         encoder, ledger = self._sink.encoder(delivery.queue), self._sink.ledger(delivery.queue, batch.shard)
-        commands = ledger.insert(batch.number, batch.checksum, delivery.ids, delivery.payloads)
+        commands = ledger.insert(batch.number, batch.checksum, delivery.whole_ids, delivery.payloads, delivery.options)
+        connection = await connections.to(encoder.pending_key)
+        if encoder.on_other_slots:
+            await self._scatter(connections, delivery, encoder)
         (reply,) = await connection.call(commands, replies=1)
-        _check(reply, f"queue {delivery.queue}, key {encoder.pending_key.decode()}")
+        _check(reply, _keys(encoder, ledger))
         try:
-            await self._skip(delivery, [int(position) for position in reply.split(b",")] if reply else [])
+            await self._skip(delivery, parse_skipped(reply))
         finally:
             self._done(delivery)  # the others are in, also where these are too many
 
-    async def _skip(self, delivery: Delivery, positions: list[int]) -> None:
-        new = [position for position in positions if position not in delivery.skipped]  # a resend may meet them again
+    async def _skip(self, delivery: Delivery, positions: Mapping[int, str]) -> None:
+        new = {
+            position: why for position, why in positions.items() if position not in delivery.skipped
+        }  # not a resend's
         if new:
-            delivery.skipped += new
+            delivery.skipped |= new
             await self._observer.skipped(delivery, new)
 
     def _done(self, delivery: Delivery) -> None:
@@ -195,6 +212,12 @@ class _Worker:
         self._acknowledged += 1
         self._sink.progressed_at = time.monotonic()
         self._observer.loaded(delivery)
+
+
+def _keys(encoder: QueueEncoder, ledger: QueueLedger) -> str:
+    """What a script writes, for errors: it may be any of these that it was refused."""
+    job = ledger.batches_key.decode().rpartition(":")[0]
+    return f"keys {encoder.pending_key.decode()} and {job}:*"
 
 
 def _check(reply: Reply, where: str) -> None:

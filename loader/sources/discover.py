@@ -72,6 +72,8 @@ def discover(
     for file in files:
         if file.path is not None:
             resolved = file.path.resolve()
+            if resolved in own:
+                raise UsageError(f"{file.name} is an input, and this run would write to it", "Name another file")
             if resolved in seen:
                 raise UsageError(f"{file.name} is named twice", "Its records would be loaded twice; name it once")
             seen.add(resolved)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from typing import Any
+
+from isal import isal_zlib
+from isal.igzip_lib import IsalError
 
 from loader.errors import SourceError
 
@@ -21,7 +25,7 @@ class GzipInflater:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._member: zlib._Decompress | None = None
+        self._member: Any = None  # as zlib.decompressobj gives
         self._members = 0
         self._head = b""
 
@@ -38,13 +42,14 @@ class GzipInflater:
                 if not data.startswith(GZIP_MAGIC):
                     what = "is not a gzip file" if self._members == 0 else "has bytes after the end of its gzip stream"
                     raise SourceError(f"{self._name} {what}", "Compress it again, or say its --format")
-                self._member = zlib.decompressobj(_GZIP_WRAPPER)
+                self._member = isal_zlib.decompressobj(_GZIP_WRAPPER)  # twice as fast as zlib itself
                 self._members += 1
             try:
                 piece = self._member.decompress(data, _PIECE)
-            except zlib.error as error:
+            except IsalError as error:  # type: ignore[misc]  # its stub has an instance in the place of the class
                 raise SourceError(
-                    f"{self._name} is a damaged gzip file ({error})", "Get it again; what came before is loaded"
+                    f"{self._name} is a damaged gzip file ({error})",
+                    "Get it again; the whole batches before are loaded",
                 ) from error
             data = self._member.unconsumed_tail
             if self._member.eof:

@@ -71,6 +71,11 @@ class _Lines:
             yield batch
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a file, and a FIFO that has taken its place as well, for the check that follows to refuse."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 class LinesFile(_Lines):
     """A file of JSON lines, plain or gzipped. Its fingerprint is taken when it is made, which may take a moment."""
 
@@ -132,7 +137,7 @@ class LinesFile(_Lines):
     async def _chunks(self, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
         stop = self._state.size if end is None else end
         try:
-            async with aiofiles.open(self._path, "rb", buffering=0) as file:
+            async with aiofiles.open(self._path, "rb", buffering=0, opener=_without_waiting) as file:
                 descriptor = file.fileno()
                 self._state.check(self._file.name, os.fstat(descriptor))
                 await file.seek(start)

@@ -10,7 +10,7 @@ import hiredis
 
 from loader.errors import ConnectionFailedError, LoaderError
 from loader.wire.address import Address
-from loader.wire.faults import from_os_error, from_reply
+from loader.wire.faults import from_os_error, from_reply, not_redis
 from loader.wire.resp import command
 
 Reply = Any
@@ -106,6 +106,10 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    async def wait_closed(self) -> None:
+        """Returns once the connection is lost or closed, by whichever side."""
+        await asyncio.shield(self._closed)
+
     # --- asyncio.Protocol ---------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -119,9 +123,7 @@ class Connection(asyncio.Protocol):
         try:
             self._replies += iter(self._parser.gets, _MORE)
         except hiredis.ProtocolError as error:
-            self._fail(
-                ConnectionFailedError(f"{self._address}: not a Redis reply ({error})", "Check the address in --redis")
-            )
+            self._fail(not_redis(str(error), str(self._address)))
             self.abort()
             return
         while self._waiting and len(self._replies) >= self._waiting[0][0]:

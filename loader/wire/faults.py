@@ -11,11 +11,15 @@ from loader.errors import ConnectionFailedError, LoaderError, SinkError, Transie
 
 RESUME = "run the same command again to go on where it stopped"
 
+_CHECK_SERVER = "Check that the server runs there, and the address in --redis"
+
 _TRANSIENT = {
     "LOADING": "the server is loading its data",
     "BUSY": "the server is busy running a script",
     "TRYAGAIN": "the cluster is moving keys",
     "CLUSTERDOWN": "the cluster is down",
+    "MOVED": "the cluster has moved a key",
+    "ASK": "the cluster is moving a key",
     "MASTERDOWN": "the replica has lost its primary",
 }
 _FATAL = {
@@ -26,9 +30,13 @@ _FATAL = {
     "NOPERM": ("this user may not run a command that is needed", "Have the ACL extended (see docs/reference.md)"),
     "MISCONF": ("the server cannot save to disk and refuses writes", f"See the server's log; once mended, {RESUME}"),
     "NOREPLICAS": ("the server has too few replicas to accept writes", f"Once they are back, {RESUME}"),
-    "MOVED": ("the server is a node of a Redis Cluster", "Clusters are not supported yet: give a standalone server"),
     "WRONGTYPE": ("a key holds another type than a task queue needs", "Rename or delete that key"),
 }
+
+
+def explained(code: str) -> tuple[str, str]:
+    """What an error code of Redis's means, and what a user must do: for who sees the cause before the error."""
+    return _FATAL[code]
 
 
 def from_reply(text: str, where: str) -> LoaderError:
@@ -43,7 +51,9 @@ def from_reply(text: str, where: str) -> LoaderError:
     code = text.split(" ", 1)[0]
     if code == "ERR":
         code = next((word for word in text.replace("-", " ").split() if word in _FATAL or word in _TRANSIENT), code)
-        if "invalid password" in text or "AUTH" in text:
+        if "ACL failure in script" in text or "executing the script can't" in text:
+            code = "NOPERM"
+        elif "invalid password" in text or "AUTH" in text:
             code = "WRONGPASS"
     if "DB index" in text:
         return SinkError(f"{where}: the server has no such database", "Check the number at the end of the URL")
@@ -62,7 +72,12 @@ def from_os_error(error: OSError, where: str) -> ConnectionFailedError:
         reason = "connection refused"
     elif isinstance(error, TimeoutError):
         reason = "timed out"
-    return ConnectionFailedError(f"{where}: {reason}", "Check that the server runs there, and the address in --redis")
+    return ConnectionFailedError(f"{where}: {reason}", _CHECK_SERVER)
+
+
+def not_redis(text: str, where: str) -> ConnectionFailedError:
+    """The error for an answer in another protocol."""
+    return ConnectionFailedError(f"{where}: not a Redis reply ({text})", "Check the address in --redis")
 
 
 def from_redis_py(error: redis.exceptions.RedisError, where: str) -> LoaderError:
@@ -74,6 +89,7 @@ def from_redis_py(error: redis.exceptions.RedisError, where: str) -> LoaderError
         (redis.exceptions.NoPermissionError, "NOPERM"),
         (redis.exceptions.AuthenticationError, "WRONGPASS"),
         (redis.exceptions.MovedError, "MOVED"),
+        (redis.exceptions.AskError, "ASK"),
         (redis.exceptions.TryAgainError, "TRYAGAIN"),
         (redis.exceptions.MasterDownError, "MASTERDOWN"),
         (redis.exceptions.ClusterDownError, "CLUSTERDOWN"),
@@ -86,11 +102,13 @@ def from_redis_py(error: redis.exceptions.RedisError, where: str) -> LoaderError
             return from_reply(text if text.startswith(code) else f"{code} {text}", where)
     if "max number of clients" in text:
         return from_reply(text, where)
+    if isinstance(error, redis.exceptions.InvalidResponse):
+        return not_redis(text, where)
     if isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
         cause = error.__cause__ or error.__context__
         if isinstance(cause, OSError):
             return from_os_error(cause, where)
-        return ConnectionFailedError(f"{where}: {text}", "Check that the server runs there, and the address in --redis")
+        return ConnectionFailedError(f"{where}: {text.rstrip('.')}", _CHECK_SERVER)
     return from_reply(text, where)
 
 

@@ -1,0 +1,99 @@
+"""``runqy-loader doctor``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Group, Parameter
+
+from loader.errors import UsageError
+from loader.settings import LoadOptions
+
+if TYPE_CHECKING:
+    from loader.preflight.checks import Level
+    from loader.preflight.diagnosis import Diagnosis
+
+_OUTPUT = Group("Output", sort_key=6)
+
+
+def doctor(
+    *paths: Annotated[
+        str, Parameter(allow_leading_hyphen=True, help="Input of a load; then the memory that it takes is estimated.")
+    ],
+    options: LoadOptions | None = None,
+    json: Annotated[bool, Parameter(group=_OUTPUT, show_default=False)] = False,
+    debug: Annotated[bool, Parameter(group=_OUTPUT, show_default=False)] = False,
+) -> int:
+    """Checks a server before a load: version, role, rights, memory, persistence, clock, and the layout in use.
+
+    Takes the options of load, so that 'load' in a command can be replaced by 'doctor'. Nothing is loaded. Exit status:
+    0 fine, or warnings only; 1 something would keep a load from working; 2 usage.
+
+    Parameters
+    ----------
+    json
+        Print the findings as JSON.
+    debug
+        On an error, show where in the program it arose.
+    """
+    # Imported here, so that --help does not wait for what only the checks need.
+    import asyncio
+
+    from loader.engine.loop import loop_factory
+    from loader.preflight.diagnosis import diagnose
+
+    if unknown := [path for path in paths if path.startswith("-") and path != "-"]:
+        raise UsageError(f"unknown option {unknown[0]}", "See runqy-loader doctor --help; for a file write ./-NAME")
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        diagnosis = runner.run(diagnose(options or LoadOptions(), paths))
+    if json:
+        _print_json(diagnosis)
+    elif sys.stdout is not None and sys.stdout.isatty():
+        _print_table(diagnosis)
+    else:
+        _print_lines(diagnosis)
+    return 1 if diagnosis.level == "error" else 0
+
+
+def _print_json(diagnosis: Diagnosis) -> None:
+    import orjson
+
+    text = orjson.dumps(diagnosis.to_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    with open(1, "wb", closefd=False) as stdout:  # sys.stdout may be None
+        stdout.write(text)
+
+
+def _print_lines(diagnosis: Diagnosis) -> None:
+    lines = [f"{finding.level:<8} {finding.name:<12} {finding}" for finding in diagnosis.findings]
+    print("\n".join([*lines, _verdict(diagnosis.level)]))
+
+
+def _print_table(diagnosis: Diagnosis) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    styles: dict[Level, str] = {"ok": "green", "unknown": "dim", "warning": "yellow", "error": "bold red"}
+    queue = f", queue {diagnosis.queue}" if diagnosis.queue else ""
+    table = Table(title=f"{diagnosis.server}{queue}, layout {diagnosis.layout}", title_justify="left", expand=False)
+    for heading in ("", "check", "finding"):
+        table.add_column(heading, no_wrap=heading != "finding")
+    for finding in diagnosis.findings:
+        text = Text(finding.text)
+        if finding.hint:
+            text.append(f"\n→ {finding.hint}", style="bold" if finding.level == "error" else "")
+        table.add_row(Text(finding.level, style=styles[finding.level]), finding.name, text)
+    console = Console()
+    console.print(table)
+    console.print(Text(_verdict(diagnosis.level), style=styles[diagnosis.level]))
+
+
+def _verdict(level: Level) -> str:
+    verdicts: dict[Level, str] = {
+        "ok": "ready to load",
+        "unknown": "ready to load, as far as can be told",
+        "warning": "ready to load, but see the warnings",
+        "error": "not ready: see the errors",
+    }
+    return verdicts[level]

@@ -1,0 +1,111 @@
+"""Records that carry a task's options around its payload (``--envelope``)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from loader.task_options import LIFECYCLE, TaskOptions
+from loader.times import instant, seconds
+
+_DURATIONS = ("timeout", "retention", "unique_ttl", "process_in", *LIFECYCLE)
+_ASYNQ_ONLY = (*_DURATIONS, "deadline", "process_at", "headers")
+
+
+class Envelope(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
+    """One record. What is left out is as the load's own options say.
+
+    The payload is ``payload``, any JSON value, which is kept byte for byte; or ``payload_base64``, any bytes.
+    """
+
+    payload: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    payload_base64: str | msgspec.UnsetType = msgspec.UNSET
+    id: str | int | None = None
+    queue: str | None = None
+    type: str | None = None
+    max_retry: int | None = None
+    timeout: int | str | None = None
+    deadline: float | str | None = None
+    retention: int | str | None = None
+    headers: dict[str, str] | None = None
+    unique_ttl: int | str | None = None
+    process_at: float | str | None = None
+    process_in: int | str | None = None
+    ttl_completed: int | str | None = None
+    ttl_archived: int | str | None = None
+    pending_timeout: int | str | None = None
+    active_timeout: int | str | None = None
+
+    def payload_bytes(self) -> bytes:
+        """Raises ValueError if it has no payload, or two, or what should be base64 is not."""
+        if (self.payload is msgspec.UNSET) == (self.payload_base64 is msgspec.UNSET):
+            raise ValueError("the record needs one of the fields 'payload' and 'payload_base64'")
+        if isinstance(self.payload, msgspec.Raw):
+            return bytes(self.payload)
+        try:
+            return base64.b64decode(str(self.payload_base64), validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"field 'payload_base64' is not base64: {error}") from error
+
+
+class EnvelopeReader:
+    """Reads envelopes of one load.
+
+    Args:
+        defaults: The load's own options.
+        timeout: Seconds a task may run where neither its record nor the load tells a timeout or a deadline.
+        asynq: Whether the layout can hold all options; the documented one has a type and a maximum of retries only.
+    """
+
+    def __init__(self, defaults: TaskOptions, *, timeout: int, asynq: bool) -> None:
+        self._defaults = defaults
+        self._timeout = timeout
+        self._asynq = asynq
+        self._decode = msgspec.json.Decoder(Envelope).decode
+
+    def read(self, record: bytes) -> tuple[Envelope, TaskOptions]:
+        """An envelope and its task's options.
+
+        Raises:
+            ValueError: It is no envelope; the message says which field is wrong.
+        """
+        try:
+            envelope = self._decode(record)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"not an envelope: {error}") from error
+        except msgspec.DecodeError as error:
+            raise ValueError(f"not valid JSON: {error}") from error
+        except RecursionError:
+            raise ValueError("its payload is nested too deeply for an envelope; payload_base64 takes it") from None
+        return envelope, self._options(envelope)
+
+    def _options(self, envelope: Envelope) -> TaskOptions:
+        given: dict[str, Any] = {}
+        if envelope.type is not None:
+            if not envelope.type or not envelope.type.isprintable():
+                raise ValueError("field 'type' is empty or holds control characters")
+            given["type"] = envelope.type
+        if envelope.max_retry is not None:
+            if not 0 <= envelope.max_retry < 2**31:
+                raise ValueError("field 'max_retry' must be between 0 and 2147483647")
+            given["max_retry"] = envelope.max_retry
+        for name in _ASYNQ_ONLY:
+            value = getattr(envelope, name)
+            if value is None:
+                continue
+            if not self._asynq:
+                raise ValueError(f"field {name!r} needs --layout asynq")
+            if name == "headers":
+                given[name] = tuple(sorted(value.items()))
+                continue
+            try:
+                given[name] = seconds(value) if name in _DURATIONS else instant(value)
+            except ValueError as error:
+                raise ValueError(f"field {name!r}: {error}") from error
+        if self._defaults.timeout == self._timeout and "deadline" in given and "timeout" not in given:
+            given["timeout"] = 0  # the profile's, which holds only where nothing else bounds the task
+        return replace(self._defaults, **given) if given else self._defaults

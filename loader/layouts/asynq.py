@@ -1,0 +1,167 @@
+"""Layout ``asynq``: the keys that asynq's workers read, and runqy's since January 2026.
+
+All keys of a queue hold its name in braces, so that they share one cluster slot (asynq 0.26, ``internal/base``):
+``asynq:{<queue>}:t:<id>`` is a hash with the message, ``asynq:{<queue>}:pending`` a list of ids and
+``asynq:{<queue>}:scheduled`` a sorted set of ids by the time at which they become pending.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+
+import orjson
+
+from loader.layouts.lua import lua_string
+from loader.layouts.task_message import after_id, before_payload, encode, varint
+from loader.task import ID_BYTES
+from loader.task_options import TaskOptions
+from loader.wire.resp import bulk, command
+
+_PAYLOAD_TAG = varint(2 << 3 | 2)
+_ID_TAG = varint(3 << 3 | 2) + varint(ID_BYTES)
+
+# Arguments of each task: id, message, when it starts ('' for now), lock, the lock's seconds, further fields as JSON.
+_SCRIPT = b"""
+local function key_of(id) return %b .. id end
+local function write(key, at, undo)
+  local start, lock = ARGV[at + 2], ARGV[at + 3]
+  if lock ~= '' then
+    if not redis.call('SET', lock, ARGV[at], 'NX', 'EX', ARGV[at + 4]) then return 'u' end
+    undo[#undo + 1] = {'DEL', lock}
+  end
+  if start == '' then
+    redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'pending', 'pending_since', ARGV[3])
+  else
+    redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'scheduled')
+  end
+  if lock ~= '' then redis.call('HSET', key, 'unique_key', lock) end
+  if ARGV[at + 5] ~= '' then redis.call('HSET', key, unpack(cjson.decode(ARGV[at + 5]))) end
+  %b
+  if start == '' then return true end
+  redis.call('ZADD', %b, start, ARGV[at])
+  undo[#undo + 1] = {'ZREM', %b, ARGV[at]}
+  return false
+end
+"""
+_REVERSE = b"""
+  local reverse = 'asynq:t:' .. ARGV[at]
+  if redis.call('EXISTS', reverse) == 0 then undo[#undo + 1] = {'DEL', reverse} end
+  redis.call('HSET', reverse, 'queue', %b)
+"""
+
+
+class AsynqEncoder:
+    """See ``QueueEncoder``.
+
+    Args:
+        queue: Full name of the queue.
+        options: Of the tasks that bring none of their own.
+        reverse_lookup: Also write ``asynq:t:<id>``, by which the runqy server finds the queue of a task.
+        cluster: Whether tasks go to a cluster, where that key lies in another slot.
+    """
+
+    queues_key = "asynq:queues"
+    insert_width = 6
+
+    def __init__(self, queue: str, options: TaskOptions, *, reverse_lookup: bool, cluster: bool = False) -> None:
+        self.on_other_slots = reverse_lookup and cluster
+        reverse_lookup = reverse_lookup and not cluster
+        self._queue = queue
+        self._options = options
+        name = queue.encode()
+        self._base = b"asynq:{%b}:" % name
+        self.pending_key = self._base + b"pending"
+        self.slot_tag = b"{%b}" % name
+        self.needs_script = bool(options.unique_ttl or options.process_at or options.process_in)
+        self.commands_a_task = 2 if reverse_lookup else 1
+        scheduled = lua_string(self._base + b"scheduled")
+        reverse = _REVERSE % lua_string(name) if reverse_lookup else b""
+        self.insert_script = _SCRIPT % (lua_string(self._base + b"t:"), reverse, scheduled, scheduled)
+        # Parts of the hot path that do not change within a queue.
+        self._before_payload = before_payload(options.type or queue)
+        self._after_id = after_id(queue, options)
+        self._extra = b"".join(bulk(name.encode()) + bulk(b"%d" % value) for name, value in options.lifecycle)
+        key = self._base + b"t:"
+        self._head = b"*%d\r\n$4\r\nHSET\r\n$%d\r\n%b" % (8 + 2 * len(options.lifecycle), len(key) + ID_BYTES, key)
+        self._reverse_head = b"*4\r\n$4\r\nHSET\r\n$%d\r\nasynq:t:" % (len(b"asynq:t:") + ID_BYTES)
+        self._reverse_tail = b"\r\n$5\r\nqueue\r\n" + bulk(name)
+        self._middles: dict[int, bytes] = {}
+
+    def task_key(self, task_id: bytes) -> bytes:
+        return self._base + b"t:" + task_id
+
+    def write_tasks(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
+        # Hot path, as in the documented layout: one list for the batch, filled by slices, and one join. The message's
+        # length and the payload's depend on the payload's length alone, so both are in one piece that is made once.
+        lengths = list(map(len, payloads))
+        middles = self._middles
+        if not middles.keys() >= (distinct := set(lengths)):
+            if len(middles) > 100_000:
+                middles.clear()
+            middles.update((length, self._middle(length)) for length in distinct)
+        between = _ID_TAG + id_prefix
+        tail = self._after_id + b"\r\n$5\r\nstate\r\n$7\r\npending\r\n$13\r\npending_since\r\n%b%b" % (
+            bulk(b"%d" % time.time_ns()),
+            self._extra,
+        )
+        head = self._head + id_prefix
+        count = len(payloads)
+        if self.commands_a_task == 1:
+            parts: list[bytes] = [tail + head] * (6 * count)
+            end = tail
+        else:
+            end = self._reverse_tail
+            parts = [end + head] * (8 * count)
+            parts[5::8] = [tail + self._reverse_head + id_prefix] * count
+            parts[6::8] = suffixes
+        width = len(parts) // count
+        parts[0::width] = suffixes
+        parts[1::width] = map(middles.__getitem__, lengths)
+        parts[2::width] = payloads
+        parts[3::width] = [between] * count
+        parts[4::width] = suffixes
+        parts[-1] = end
+        return head + b"".join(parts)
+
+    def _middle(self, length: int) -> bytes:
+        start = self._before_payload + _PAYLOAD_TAG + varint(length)
+        size = len(start) + length + len(_ID_TAG) + ID_BYTES + len(self._after_id)
+        return b"\r\n$3\r\nmsg\r\n$%d\r\n%b" % (size, start)
+
+    def scattered(self, ids: Sequence[bytes], payloads: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        # HSETNX, not HSET: an id of the user's may be a task of another queue already, and then this one is skipped.
+        name = self._queue.encode()
+        keys = [b"asynq:t:" + task_id for task_id in ids]
+        return [(key, command(b"HSETNX", key, b"queue", name)) for key in keys]
+
+    def insert_arguments(
+        self, ids: Sequence[bytes], payloads: Sequence[bytes], options: Sequence[TaskOptions] | None
+    ) -> list[bytes]:
+        arguments: list[bytes] = []
+        now = time.time()
+        for position, (task_id, payload) in enumerate(zip(ids, payloads, strict=True)):
+            own = self._options if options is None else options[position]
+            task_type = own.type or self._queue
+            start = own.starts_at(now)
+            lock, ttl = b"", 0
+            if own.unique_ttl:
+                # asynq counts the lock of a task that starts later from its start.
+                lock = self.unique_key(task_type, payload)
+                ttl = own.unique_ttl + (start - int(now) if start else 0)
+            fields = [part for name, value in own.lifecycle for part in (name, str(value))]
+            arguments += (
+                task_id,
+                encode(task_type, payload, task_id, self._queue, own, lock),
+                b"%d" % start if start else b"",
+                lock,
+                b"%d" % ttl if lock else b"",
+                orjson.dumps(fields) if fields else b"",
+            )
+        return arguments
+
+    def unique_key(self, task_type: str, payload: bytes) -> bytes:
+        """The lock of a unique task: queue, type and a hash of the payload (asynq 0.26, ``base.UniqueKey``)."""
+        digest = hashlib.md5(payload, usedforsecurity=False).hexdigest().encode() if payload else b""
+        return b"%bunique:%b:%b" % (self._base, task_type.encode(), digest)

@@ -1,0 +1,187 @@
+"""asynq's TaskMessage: the protobuf message (proto3) in field ``msg`` of a task's hash.
+
+Field numbers are those of asynq 0.26, ``internal/proto/asynq.proto``. Values of zero are left out, and fields are
+written in the order of their numbers, as the Go implementation does; headers in the order of their names, where Go has
+none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from loader.task_options import TaskOptions
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_NAMES: dict[int, str] = {
+    1: "type",
+    2: "payload",
+    3: "id",
+    4: "queue",
+    5: "max_retry",
+    6: "retried",
+    7: "error_msg",
+    8: "timeout",
+    9: "deadline",
+    10: "unique_key",
+    11: "last_failed_at",
+    12: "retention",
+    13: "completed_at",
+    14: "group_key",
+}
+_HEADERS = 15
+
+
+class MessageError(ValueError):
+    """Bytes that are no TaskMessage."""
+
+
+@dataclass(slots=True)
+class TaskMessage:
+    """A decoded message. Durations are seconds, points in time Unix seconds."""
+
+    type: str = ""
+    payload: bytes = b""
+    id: str = ""
+    queue: str = ""
+    max_retry: int = 0
+    retried: int = 0
+    error_msg: str = ""
+    timeout: int = 0
+    deadline: int = 0
+    unique_key: str = ""
+    last_failed_at: int = 0
+    retention: int = 0
+    completed_at: int = 0
+    group_key: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def varint(value: int) -> bytes:
+    """A non-negative integer, seven bits a byte, the lowest first (Protocol Buffers, "Encoding": base 128 varints)."""
+    if value < 0x80:
+        return b"%c" % value
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _text(number: int, value: bytes, *, always: bool = False) -> bytes:
+    return b"%b%b%b" % (varint(number << 3 | _BYTES), varint(len(value)), value) if value or always else b""
+
+
+def _number(number: int, value: int) -> bytes:
+    return varint(number << 3 | _VARINT) + varint(value) if value else b""
+
+
+def before_payload(task_type: str) -> bytes:
+    """All that stands before the payload."""
+    return _text(1, task_type.encode())
+
+
+def after_id(queue: str, options: TaskOptions, unique_key: bytes = b"") -> bytes:
+    """All that stands behind the task's id."""
+    parts = [
+        _text(4, queue.encode()),
+        _number(5, options.max_retry),
+        _number(8, options.timeout),
+        _number(9, options.deadline),
+        _text(10, unique_key),
+        _number(12, options.retention),
+    ]
+    for name, value in sorted(options.headers):
+        entry = _text(1, name.encode(), always=True) + _text(2, value.encode(), always=True)
+        parts.append(varint(_HEADERS << 3 | _BYTES) + varint(len(entry)) + entry)
+    return b"".join(parts)
+
+
+def encode(
+    task_type: str, payload: bytes, task_id: bytes, queue: str, options: TaskOptions, unique_key: bytes = b""
+) -> bytes:
+    """A whole message."""
+    return b"".join(
+        (before_payload(task_type), _text(2, payload), _text(3, task_id), after_id(queue, options, unique_key))
+    )
+
+
+def history(message: TaskMessage) -> bytes:
+    """What has happened to a task so far, and its group, to stand behind an encoded message: fields may come in any
+    order, and that of the others is theirs."""
+    return b"".join(
+        (
+            _number(6, message.retried),
+            _text(7, message.error_msg.encode()),
+            _number(11, message.last_failed_at),
+            _number(13, message.completed_at),
+            _text(14, message.group_key.encode()),
+        )
+    )
+
+
+def decode(data: bytes) -> TaskMessage:
+    """Reads a message; fields that are not known are passed over.
+
+    Raises:
+        MessageError: It is none.
+    """
+    message = TaskMessage()
+    for number, value in _fields(data):
+        if number == _HEADERS and isinstance(value, bytes):
+            entry = {key: part for key, part in _fields(value) if isinstance(part, bytes)}
+            message.headers[_utf8(entry.get(1, b""))] = _utf8(entry.get(2, b""))
+            continue
+        name = _NAMES.get(number)
+        if name is None:
+            continue
+        default: Any = getattr(message, name)
+        if isinstance(default, int) != isinstance(value, int):
+            raise MessageError(f"field {number} has another wire type than it should")
+        setattr(message, name, _utf8(value) if isinstance(default, str) and isinstance(value, bytes) else value)
+    return message
+
+
+def _utf8(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise MessageError("a text field is not UTF-8") from error
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+    at = 0
+    while at < len(data):
+        tag, at = _read_varint(data, at)
+        number, kind = tag >> 3, tag & 7
+        if not 0 < number < 1 << 29:
+            raise MessageError(f"there is no field {number}")
+        if kind == _VARINT:
+            value, at = _read_varint(data, at)
+            yield number, value - (1 << 64) if value >> 63 else value
+            continue
+        if kind == _BYTES:
+            length, at = _read_varint(data, at)
+        elif kind in (_FIXED64, _FIXED32):
+            length = 8 if kind == _FIXED64 else 4
+        else:
+            raise MessageError(f"wire type {kind} is unknown")
+        if at + length > len(data):
+            raise MessageError("it ends in the middle of a field")
+        if kind == _BYTES:
+            yield number, data[at : at + length]
+        at += length
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < len(data) and shift < 70:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & (1 << 64) - 1, at
+        shift += 7
+    raise MessageError("it ends in the middle of a number")

@@ -1,0 +1,165 @@
+"""Who consumes from this server right now, and which layout they read.
+
+- asynq's servers (0.26, ``internal/rdb``: ``WriteServerState``) keep ``asynq:servers``: a sorted set of keys by the
+  Unix time until which each holds, renewed every few seconds. Each key has a ``ServerInfo`` (protobuf) with the queues.
+- runqy's workers since January 2026 (runqy-worker, ``heartbeat.go``) keep ``asynq:workers``: a sorted set of
+  ``host:pid``, each good for half an hour. The hash ``asynq:workers:<host:pid>`` lasts 30 s beyond its last heartbeat;
+  its field ``queues`` is a Go map as text, ``map[inference.default:1]``. asynq's servers have members in the same set,
+  which are keys with a brace; those are known from ``asynq:servers`` already.
+- runqy's workers before that kept the same hashes, but ``asynq:workers`` as a plain set. They read the documented keys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis.exceptions
+
+from loader.preflight.ask import Command
+from loader.profiles import LayoutName
+
+_MOST = 100
+"""How many consumers are looked at; on a server with more, the first ones tell enough."""
+
+QUESTIONS: tuple[Command, ...] = (
+    ("ZREVRANGE", "asynq:servers", 0, _MOST - 1, "WITHSCORES"),
+    ("ZREVRANGE", "asynq:workers", 0, _MOST - 1, "WITHSCORES"),
+    ("SRANDMEMBER", "asynq:workers", _MOST),  # one of these two fails, by the type that the key has
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """A process that lives and consumes.
+
+    Attributes:
+        name: Host and process, as the server tells them.
+        queues: Full names of the queues that it consumes from; None where that cannot be read.
+    """
+
+    name: str
+    layout: LayoutName
+    queues: frozenset[str] | None
+
+    def serves(self, queue: str) -> bool:
+        """Whether it may consume from this queue."""
+        return self.queues is None or queue in self.queues
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A process that has registered: it lives if it still answers to ``question``."""
+
+    name: str
+    layout: LayoutName
+    question: Command
+
+
+def candidates(replies: Sequence[Any], now: float) -> list[Candidate]:
+    """Who has registered and may still be there.
+
+    Args:
+        replies: To ``QUESTIONS``.
+        now: The server's Unix time.
+    """
+    servers, timed, untimed = replies
+    found = [Candidate(_tail(key), "asynq", ("GET", key)) for key in _until(servers, now)]
+    runqy = [member for member in _until(timed, now) if b"{" not in member]
+    found += [Candidate(_text(member), "asynq", _heartbeat(member)) for member in runqy]
+    if isinstance(untimed, list):
+        found += [Candidate(_text(member), "documented", _heartbeat(member)) for member in untimed]
+    return found
+
+
+def consumers(registered: Sequence[Candidate], replies: Sequence[Any]) -> list[Consumer]:
+    """Those who live.
+
+    Args:
+        replies: To each candidate's question.
+    """
+    found: list[Consumer] = []
+    for candidate, reply in zip(registered, replies, strict=True):
+        queues: frozenset[str] | None = None
+        if isinstance(reply, bytes):
+            queues = server_queues(reply)
+        elif isinstance(reply, list):
+            text, status = reply
+            if text is None or status == b"stopped":
+                continue  # a heartbeat that has ended: what is registered outlives its process
+            queues = worker_queues(_text(text))
+        found.append(Consumer(candidate.name, candidate.layout, queues))
+    return found
+
+
+def untold(replies: Sequence[Any]) -> bool:
+    """Whether the server refused to tell who has registered."""
+    return any(isinstance(reply, redis.exceptions.NoPermissionError) for reply in replies)
+
+
+def worker_queues(text: str) -> frozenset[str] | None:
+    """Queues of a runqy-worker, from Go's way of printing a map: ``map[inference.default:1 simple.default:2]``."""
+    inside = re.fullmatch(r"map\[(.*)\]", text, re.DOTALL)
+    return frozenset(part.rpartition(":")[0] for part in inside[1].split()) if inside else None
+
+
+def server_queues(info: bytes) -> frozenset[str] | None:
+    """Queues of an asynq server: field 5 of its ``ServerInfo``, a map whose entries have the name as their field 1."""
+    try:
+        return frozenset(name.decode() for entry in _fields(info, 5) for name in _fields(entry, 1))
+    except (IndexError, UnicodeDecodeError):
+        return None
+
+
+def _fields(data: bytes, wanted: int) -> list[bytes]:
+    """Values of the fields of one number that hold bytes (Protocol Buffers, "Encoding"). Raises IndexError."""
+    found: list[bytes] = []
+    at = 0
+
+    def varint() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while at < len(data):
+        number, kind = divmod(varint(), 8)
+        if kind == 0:
+            varint()
+            continue
+        length = {1: 8, 5: 4}[kind] if kind in (1, 5) else varint()
+        if at + length > len(data) or kind not in (1, 2, 5):
+            raise IndexError("the message ends in the middle of a field, or is none")
+        if number == wanted and kind == 2:
+            found.append(data[at : at + length])
+        at += length
+    return found
+
+
+def _until(reply: Any, now: float) -> list[bytes]:
+    """Members whose score, a time, has not passed; nothing where the reply is an error."""
+    if not isinstance(reply, list):
+        return []
+    # RESP2: members and scores in turn.
+    return [member for member, score in zip(reply[::2], reply[1::2], strict=True) if float(score) > now]
+
+
+def _heartbeat(member: bytes) -> Command:
+    return ("HMGET", b"asynq:workers:" + member, "queues", "status")
+
+
+def _tail(key: bytes) -> str:
+    """``host:pid`` of ``asynq:servers:{host:pid:id}``."""
+    inside = _text(key).rpartition("{")[2].rstrip("}")
+    return inside.rpartition(":")[0] or inside
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value

@@ -1,0 +1,295 @@
+"""How much memory a load will take, measured on the server itself.
+
+Sampled tasks are written by the layout's own script, measured and deleted again, all within one script: so nobody ever
+sees them, whatever happens, and no list names them. Their ids are random, and one that is there already is passed over.
+
+``MEMORY USAGE`` tells what a key and its value take, but neither what the allocator rounds up (on Debian's Redis a
+tenth of a small task) nor the slot in the table of all keys. The former is the difference of ``used_memory`` around the
+same writes, of which the median over all samples is taken, as single ones are off where a table is resized just then.
+The latter is 8 bytes a slot, and the table has as many as the next power of two (Redis 7 ``dict.c``; Valkey's buckets
+of 64 bytes for 7 keys come to about the same).
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import redis.asyncio
+
+from loader.errors import SinkError, TransientError
+from loader.layouts.base import QueueEncoder
+from loader.layouts.registry import encoder_for
+from loader.preflight.checks import Finding, in_bytes
+from loader.preflight.sample import Stretch, sample
+from loader.preflight.server import room
+from loader.servers import Servers
+from loader.settings import LoadOptions
+from loader.sinks.base import Delivery
+from loader.sources.base import Source
+from loader.task import id_prefix, id_suffixes
+from loader.wire.faults import translated
+
+_LEAST_ROOM = 8 * 1024 * 1024
+"""With less room than this nothing is measured: the samples themselves might make the server drop keys."""
+
+_CLOSE = 0.9
+"""Share of the room from which on a load is said to fit only just; the estimate is good for 10 %."""
+
+_BALLAST = 256
+"""So many scratch keys are there while samples are measured, where the database has few: in a small table, each new
+key may cost a resize, and Valkey's shrinks again at once."""
+
+_MOST_QUEUES = 16
+"""Samples of no more queues are measured: each makes a script, which older servers keep until they restart."""
+
+_ENTRIES = 2000
+_SLOT = 8
+_LEDGER_BYTES_A_BATCH = 4.125
+
+_USED = b"""
+local function used()
+  local told, info = pcall(redis.call, 'INFO', 'memory')
+  return told and tonumber(string.match(info, 'used_memory:(%d+)')) or 0
+end
+local function usage(key)
+  local bytes = redis.call('MEMORY', 'USAGE', key, 'SAMPLES', '0')
+  return bytes or 0
+end
+"""
+
+# KEYS: a scratch key. ARGV: how much ballast, then as the layout's script takes them, ARGV[3] being the time. Reply:
+# tasks, keys, bytes of these, bytes of used_memory.
+_TASKS = b"""
+%b%b
+local undo, tasks, keys, bytes, grown = {}, 0, 0, 0, 0
+local ok, fault = pcall(function()
+  for i = 1, ARGV[1] do redis.call('SET', KEYS[1] .. i, '') end
+  local before = used()
+  for at = 4, #ARGV, %d do
+    local key = key_of(ARGV[at])
+    if redis.call('EXISTS', key) == 0 then
+      undo[#undo + 1] = {'DEL', key}
+      if write(key, at, undo) == true then tasks = tasks + 1 end
+    end
+  end
+  grown = used() - before
+  for i = 1, #undo do
+    if undo[i][1] == 'DEL' then
+      local size = usage(undo[i][2])
+      if size > 0 then keys, bytes = keys + 1, bytes + size end
+    end
+  end
+end)
+for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
+for i = 1, ARGV[1] do redis.pcall('DEL', KEYS[1] .. i) end
+if ok then return {tasks, keys, bytes, grown} end
+if type(fault) == 'table' then return fault end
+return redis.error_reply('ERR ' .. tostring(fault))
+"""
+
+# KEYS: a scratch key. ARGV: ZADD or LPUSH, how many entries, what their names begin with. Reply: bytes.
+_ENTRY = (
+    b"""
+%b
+local ok, fault = pcall(function()
+  for i = 1, ARGV[2] do
+    local id = ARGV[3] .. string.format('%%05d', i)
+    if ARGV[1] == 'ZADD' then redis.call('ZADD', KEYS[1], 1700000000 + i, id) else redis.call('LPUSH', KEYS[1], id) end
+  end
+  return usage(KEYS[1])
+end)
+redis.pcall('DEL', KEYS[1])
+if ok or type(fault) == 'table' then return fault end
+return redis.error_reply('ERR ' .. tostring(fault))
+"""
+    % _USED
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a load will take.
+
+    Attributes:
+        tasks: How many there are.
+        exact: Whether they were counted, not extrapolated.
+        size: Bytes of Redis's ``used_memory``.
+    """
+
+    tasks: int
+    exact: bool
+    size: int
+
+
+async def estimate(
+    control: redis.asyncio.Redis, where: str, options: LoadOptions, stretches: Sequence[Stretch], keys_there: int
+) -> Estimate:
+    """Measures sampled tasks and extrapolates.
+
+    Args:
+        keys_there: How many keys the database holds.
+
+    Raises:
+        LoaderError: The server refuses, or cannot be reached.
+    """
+    queues = {delivery.queue: None for stretch in stretches for delivery in stretch.deliveries}
+    encoders = {queue: encoder_for(options, queue) for queue in list(queues)[:_MOST_QUEUES]}
+    ballast = _BALLAST if keys_there < 4 * _BALLAST else 0
+    with translated(where):
+        measures = [await _measure(control, options, stretch, encoders, ballast) for stretch in stretches]
+        scale, every = _allocator(measures), _together(measures)
+        tasks = sum(stretch.tasks for stretch in stretches)
+        size = new_keys = scheduled = 0.0
+        for stretch, own in zip(stretches, measures, strict=True):
+            measure = own if own.tasks else every
+            size += stretch.tasks * measure.bytes / max(1, measure.tasks) * scale
+            new_keys += stretch.tasks * measure.keys / max(1, measure.tasks)
+            scheduled += stretch.tasks * _scheduled_share(stretch, options)
+        size += (tasks - scheduled) * await _entry(control, options, stretches, "LPUSH") if tasks > scheduled else 0
+        size += scheduled * await _entry(control, options, stretches, "ZADD") if scheduled else 0
+    size += _SLOT * (_slots(keys_there + new_keys) - _slots(keys_there))
+    size += _LEDGER_BYTES_A_BATCH * tasks / options.records_a_batch
+    return Estimate(round(tasks), all(stretch.exact for stretch in stretches), round(size))
+
+
+async def estimate_finding(servers: Servers, options: LoadOptions, sources: Sequence[Source], info: Any) -> Finding:
+    """Whether what this input takes fits into what is left. An error says that it does not.
+
+    Args:
+        info: The server's reply to INFO.
+
+    Raises:
+        SourceError: The input cannot be read.
+        TransientError: The server cannot be reached, or is loading or busy.
+    """
+    name = "estimate"
+    if servers.is_cluster:
+        return Finding(name, "unknown", "not estimated for a cluster, whose nodes fill unevenly")
+    control, where, left = servers.clients()[0], str(servers), room(info)
+    if left is not None and left < _LEAST_ROOM:
+        return Finding(name, "error", f"only {in_bytes(left)} left below maxmemory", "Make room, or raise maxmemory")
+    stretches = await sample(sources, options, "estimate")
+    if stretches is None:
+        return Finding(name, "unknown", "standard input and iterables cannot be read ahead")
+    database = f"db{control.connection_pool.connection_kwargs.get('db', 0)}"
+    keys_there = int(info.get(database, {}).get("keys", 0)) if isinstance(info, dict) else 0
+    try:
+        found = await estimate(control, where, options, stretches, keys_there)
+    except TransientError:
+        raise
+    except SinkError as error:
+        return Finding(name, "unknown", f"the server refuses to measure: {error.args[0]}")
+    return _compared(name, found, left)
+
+
+def _compared(name: str, found: Estimate, left: int | None) -> Finding:
+    numbers = {"tasks": found.tasks, "needed_bytes": found.size, "left_bytes": left}
+    each = f" ({in_bytes(found.size / found.tasks)} each)" if found.tasks else ""
+    needs = f"{'' if found.exact else 'about '}{found.tasks:,} tasks need about {in_bytes(found.size)}{each}"
+    if left is None:
+        return Finding(name, "ok", f"{needs}; no maxmemory limits them", numbers=numbers)
+    compared = f"{needs}, {in_bytes(left)} left below maxmemory"
+    if found.size > left:
+        hint = "Make room, raise maxmemory, or have workers drain the queue while it loads"
+        return Finding(name, "error", f"{compared}: they do not fit", hint, numbers)
+    if found.size > _CLOSE * left:
+        return Finding(name, "warning", f"{compared}: they fit only just", "Make room, or raise maxmemory", numbers)
+    return Finding(name, "ok", compared, numbers=numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What the tasks of a stretch take: keys and their bytes, and by how much ``used_memory`` grew by each piece."""
+
+    tasks: int
+    keys: int
+    bytes: int
+    grown: Sequence[tuple[int, int]]
+
+
+async def _measure(
+    control: redis.asyncio.Redis,
+    options: LoadOptions,
+    stretch: Stretch,
+    encoders: Mapping[str, QueueEncoder],
+    ballast: int,
+) -> Measure:
+    tasks = keys = size = 0
+    grown: list[tuple[int, int]] = []
+    for delivery in stretch.deliveries:
+        if (encoder := encoders.get(delivery.queue)) is None:
+            continue
+        script = _TASKS % (_USED, encoder.insert_script, encoder.insert_width)
+        arguments = [_scratch_key(encoder), b"%d" % ballast, *_arguments(options, encoder, delivery)]
+        reply: Any = await control.execute_command("EVAL", script, 1, *arguments)  # type: ignore[no-untyped-call]
+        tasks, keys, size = tasks + reply[0], keys + reply[1], size + reply[2]
+        grown.append((reply[2], reply[3]))
+    return Measure(tasks, keys, size, grown)
+
+
+def _together(measures: Sequence[Measure]) -> Measure:
+    """For a stretch of which nothing was measured."""
+    return Measure(
+        sum(measure.tasks for measure in measures),
+        sum(measure.keys for measure in measures),
+        sum(measure.bytes for measure in measures),
+        (),
+    )
+
+
+def _arguments(options: LoadOptions, encoder: QueueEncoder, delivery: Delivery) -> Iterator[bytes]:
+    """ARGV[2] and what follows, for these tasks, under other ids of the same length, and without a start time."""
+    count = len(delivery.payloads)
+    token = secrets.token_hex(8)
+    if delivery.id_prefix:
+        prefix = id_prefix(f"estimate-{token}", 0, "")
+        ids = [prefix + suffix for suffix in id_suffixes(0, count)]
+    else:
+        ids = [secrets.token_hex(len(own))[: len(own)].encode() for own in delivery.ids]
+    given = delivery.options or [options.task_options] * count
+    unscheduled = [replace(own, process_at=0, process_in=0) for own in given]
+    yield from (b"", b"%d" % time.time_ns())
+    yield from encoder.insert_arguments(ids, delivery.payloads, unscheduled)
+
+
+def _allocator(measures: Sequence[Measure]) -> float:
+    """How much more memory is used than MEMORY USAGE tells; 1 where the server does not tell."""
+    ratios = [grown / size for measure in measures for size, grown in measure.grown if size]
+    median = sorted(ratios)[len(ratios) // 2] if ratios else 1.0
+    return min(1.5, max(1.0, median))
+
+
+async def _entry(control: redis.asyncio.Redis, options: LoadOptions, stretches: Sequence[Stretch], how: str) -> float:
+    """Bytes that one id takes in a list or in a sorted set."""
+    lengths = [
+        len(delivery.id_prefix) + len(own) for part in stretches for delivery in part.deliveries for own in delivery.ids
+    ]
+    delivery = next(delivery for part in stretches for delivery in part.deliveries)
+    key = _scratch_key(encoder_for(options, delivery.queue))
+    start = b"x" * max(1, round(sum(lengths) / len(lengths)) - 5)
+    reply: Any = await control.execute_command("EVAL", _ENTRY, 1, key, how, _ENTRIES, start)  # type: ignore[no-untyped-call]
+    return int(reply) / _ENTRIES
+
+
+def _scratch_key(encoder: QueueEncoder) -> bytes:
+    """A key of the loader's own that nobody else has."""
+    return b"%b:runqy-loader:estimate-%b:" % (encoder.slot_tag, secrets.token_hex(8).encode())
+
+
+def _scheduled_share(stretch: Stretch, options: LoadOptions) -> float:
+    if options.layout != "asynq" or not stretch.sampled:
+        return 0.0
+    now, later = time.time(), 0
+    for delivery in stretch.deliveries:
+        given = delivery.options or [options.task_options] * len(delivery.payloads)
+        later += sum(own.starts_at(now) > 0 for own in given)
+    return later / stretch.sampled
+
+
+def _slots(keys: float) -> int:
+    """Slots of a table with so many keys: the next power of two."""
+    return 1 << max(2, (max(1, round(keys)) - 1).bit_length())

@@ -1,0 +1,183 @@
+"""Which layout a queue is used with, and whether a load in the other one is to be refused.
+
+Tasks of one layout are never seen by consumers of the other, and nothing would say so. What counts, the strongest
+first:
+
+1. Who lives and serves the queue, and which layout that process reads (``consumers.py``).
+2. Keys of the queue: ``asynq:{<queue>}:…`` is the asynq layout, ``asynq:<queue>:pending`` or ``:active`` the documented
+   one. They may be leftovers, so what lives outweighs them.
+3. The queue's name in ``asynq:queues``, or consumers of other queues. Neither refuses a load: the set outlives all
+   tasks, and one server may hold the queues of two products.
+
+A sign of the load's own layout takes back a refusal that rests on leftovers alone. docs/doctor.md has the rules as a
+table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis.exceptions
+
+from loader.preflight.ask import Command
+from loader.preflight.checks import Finding
+from loader.preflight.consumers import Consumer
+from loader.profiles import LayoutName
+from loader.queues import QUEUES_KEY
+
+_ASYNQ_KINDS = ("pending", "active", "scheduled", "retry", "archived", "completed", "processed")
+"""What asynq keeps for a queue (asynq 0.26, ``internal/base``). The last counts what was consumed and never ends, so
+it tells of a queue that is empty just now."""
+
+_NEVER_SEE = {
+    "documented": "workers of the asynq layout never see documented tasks",
+    "asynq": "workers of the documented layout never see tasks of the asynq layout",
+}
+_QUESTIONS_A_QUEUE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSigns:
+    """What the keys tell of a queue.
+
+    Attributes:
+        name: Full name of the queue.
+        asynq: Whether it has keys of the asynq layout.
+        documented: Whether it has keys of the documented layout.
+        waiting: Tasks that wait in the documented layout.
+        listed: Whether ``asynq:queues`` names it.
+        untold: Whether the server refused to tell something of this.
+    """
+
+    name: str
+    asynq: bool = False
+    documented: bool = False
+    waiting: int = 0
+    listed: bool = False
+    untold: bool = False
+
+
+def questions(queues: Sequence[str]) -> list[Command]:
+    """Asks about each of these queues (full names)."""
+    asked: list[Command] = []
+    for queue in queues:
+        asked += [
+            ("EXISTS", *(f"asynq:{{{queue}}}:{kind}" for kind in _ASYNQ_KINDS)),
+            ("LLEN", f"asynq:{queue}:pending"),
+            ("EXISTS", f"asynq:{queue}:active"),
+            ("SISMEMBER", QUEUES_KEY, queue),
+        ]
+    return asked
+
+
+def signs(queues: Sequence[str], replies: Sequence[Any]) -> list[QueueSigns]:
+    """Reads the replies to ``questions`` of the same queues."""
+    found: list[QueueSigns] = []
+    for number, queue in enumerate(queues):
+        part = replies[number * _QUESTIONS_A_QUEUE : (number + 1) * _QUESTIONS_A_QUEUE]
+        keys, waiting, active, listed = (0 if isinstance(reply, Exception) else int(reply) for reply in part)
+        untold = any(isinstance(reply, redis.exceptions.NoPermissionError) for reply in part)
+        found.append(QueueSigns(queue, keys > 0, waiting + active > 0, waiting, bool(listed), untold))
+    return found
+
+
+def layout_finding(
+    layout: LayoutName,
+    queues: Sequence[QueueSigns],
+    living: Sequence[Consumer],
+    *,
+    listed: Sequence[QueueSigns] = (),
+    forced: bool = False,
+    untold: bool = False,
+) -> Finding:
+    """The gravest of what is to be said about the load's queues.
+
+    Args:
+        layout: The load's.
+        queues: The queues it writes to, as far as they are known; empty where each record names its own.
+        living: Consumers of any queue.
+        listed: Where ``queues`` is empty: some of those in ``asynq:queues``.
+        forced: Whether the user knows better: then nothing is refused.
+        untold: Whether the server refused to tell who consumes.
+    """
+    if queues:
+        findings = [_of_queue(layout, queue, living) for queue in queues]
+    else:
+        findings = [_of_any_queue(layout, living, listed)]
+    order = ("ok", "warning", "error")
+    finding = max(findings, key=lambda found: order.index(found.level))
+    if finding.level == "error" and forced:
+        return Finding("layout", "warning", f"{finding.text} (--force-layout: loading all the same)")
+    if finding.level == "ok" and (untold or any(queue.untold for queue in (*queues, *listed))):
+        return Finding("layout", "unknown", "the server does not tell who consumes, or which keys there are")
+    return finding
+
+
+def _of_queue(layout: LayoutName, queue: QueueSigns, living: Sequence[Consumer]) -> Finding:
+    other: LayoutName = "asynq" if layout == "documented" else "documented"
+    ours = [consumer for consumer in living if consumer.layout == layout and consumer.serves(queue.name)]
+    theirs = [consumer for consumer in living if consumer.layout == other and consumer.serves(queue.name)]
+    elsewhere = [consumer for consumer in living if consumer.layout == "asynq" and not consumer.serves(queue.name)]
+    own_keys, other_keys = (queue.asynq, queue.documented) if layout == "asynq" else (queue.documented, queue.asynq)
+    if theirs and not ours and not (layout == "asynq" and own_keys):
+        return _refusal(layout, f"queue {queue.name} is served by {_named(theirs)}")
+    if layout == "documented":
+        if other_keys and not ours:
+            return _refusal(layout, f"queue {queue.name} has keys of the asynq layout (asynq:{{{queue.name}}}:…)")
+        if theirs or other_keys:
+            return _warning(f"queue {queue.name} is used in both layouts, and {_NEVER_SEE[layout]}")
+        if elsewhere and not ours:
+            text = f"{_named(elsewhere)} serve other queues, not {queue.name}; {_NEVER_SEE[layout]}"
+            return _warning(text, "If the workers to come are of the same kind, use --layout asynq")
+        return _fine(layout, queue, ours)
+    if other_keys:
+        tasks = f"asynq:{queue.name}:pending holds {queue.waiting:,} tasks" if queue.waiting else "it has keys"
+        if not (ours or own_keys or elsewhere or queue.listed):
+            return _refusal(layout, f"queue {queue.name} is used in the documented layout ({tasks})")
+        return _warning(f"queue {queue.name} is used in both layouts: {tasks} of the documented one")
+    if theirs:
+        return _warning(f"queue {queue.name} is served in both layouts, and {_NEVER_SEE[layout]}")
+    return _fine(layout, queue, ours)
+
+
+def _of_any_queue(layout: LayoutName, living: Sequence[Consumer], listed: Sequence[QueueSigns]) -> Finding:
+    ours = [consumer for consumer in living if consumer.layout == layout]
+    theirs = [consumer for consumer in living if consumer.layout != layout]
+    used = [queue.name for queue in listed if (queue.documented if layout == "asynq" else queue.asynq)]
+    if theirs and not ours:
+        return _refusal(layout, f"all who consume from this server are {_named(theirs)}")
+    if theirs:
+        return _warning(f"this server has consumers of both layouts, and {_NEVER_SEE[layout]}")
+    if ours:
+        return Finding("layout", "ok", f"{layout}, as {_named(ours)} read it")
+    if used:
+        names = ", ".join(sorted(used)[:5]) + (", …" if len(used) > 5 else "")
+        return _warning(f"queues are used in the other layout here ({names}), and {_NEVER_SEE[layout]}")
+    return Finding("layout", "ok", f"{layout}; nobody consumes from this server at the moment")
+
+
+def _fine(layout: LayoutName, queue: QueueSigns, ours: Sequence[Consumer]) -> Finding:
+    if ours:
+        return Finding("layout", "ok", f"{layout}, as {_named(ours)} of queue {queue.name} read it")
+    used = queue.asynq if layout == "asynq" else queue.documented
+    what = "has keys of it" if used else "has no keys yet"
+    return Finding("layout", "ok", f"{layout}; queue {queue.name} {what}, and nobody consumes from it at the moment")
+
+
+def _refusal(layout: LayoutName, text: str) -> Finding:
+    other = "asynq" if layout == "documented" else "documented"
+    hint = f"Load with --layout {other}, or with --force-layout if you know that {layout} is right"
+    return Finding("layout", "error", f"{text}, and {_NEVER_SEE[layout]}", hint)
+
+
+def _warning(text: str, hint: str = "") -> Finding:
+    return Finding("layout", "warning", text, hint)
+
+
+def _named(consumers: Sequence[Consumer]) -> str:
+    names = sorted(consumer.name for consumer in consumers)
+    count = len(consumers)
+    shown = ", ".join(names[:3]) + (", …" if count > 3 else "")
+    return f"{count} worker{'' if count == 1 else 's'} of the {consumers[0].layout} layout ({shown})"

@@ -1,0 +1,162 @@
+"""What the server says of itself: version, role, cluster, memory, persistence, clock. Pure functions of its replies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from loader.preflight.ask import Command
+from loader.preflight.checks import Finding, in_bytes
+from loader.wire.faults import explained
+
+NODE = "the server is a node of a Redis Cluster, and does not tell which node serves which keys"
+"""Where ``CLUSTER SLOTS`` is refused, a cluster is not recognised as one, and every second key is refused."""
+
+QUESTIONS: tuple[Command, ...] = (("INFO",), ("CONFIG", "GET", "save"), ("TIME",))
+"""Answered by ``server_findings``. One INFO of all sections: a server before 7.0 takes one section or none."""
+
+_OLDEST = (4, 0)
+_SKEW_SECONDS = 1.0
+_UNTOLD = "the server does not tell (INFO is refused)"
+
+Info = Mapping[str, Any]
+"""The reply to INFO as redis-py reads it; field names are those of Redis's own documentation of INFO."""
+
+
+def server_findings(info: object, saves: object, *, temporary: bool, primaries: int = 0) -> list[Finding]:
+    """What INFO and ``CONFIG GET save`` tell.
+
+    Args:
+        info: The reply, or the error in its place.
+        saves: The reply, or the error in its place: few users may CONFIG GET.
+        temporary: Whether the server is one of our own whose data is not meant to stay.
+        primaries: See ``cluster``.
+    """
+    if not isinstance(info, dict):
+        names = ("version", "role", "cluster", "memory", "persistence")
+        return [Finding(name, "unknown", _UNTOLD) for name in names]
+    return [
+        version(info),
+        role(info),
+        cluster(info, primaries),
+        memory(info),
+        persistence(info, saves, temporary=temporary),
+    ]
+
+
+def version(info: Info) -> Finding:
+    """Refuses what does not know HSET with several fields."""
+    name, text = "Redis", str(info.get("redis_version", ""))
+    if "valkey_version" in info:
+        name, text = "Valkey", str(info["valkey_version"])
+    numbers = tuple(int(part) for part in re.findall(r"[0-9]+", text)[:2])
+    if not numbers:
+        return Finding("version", "unknown", "the server tells no version")
+    if numbers < _OLDEST and name == "Redis":
+        return Finding(
+            "version", "error", f"{name} {text} is too old", "Use Redis 4.0 or newer, or any Valkey (7 for all checks)"
+        )
+    return Finding("version", "ok", f"{name} {text}")
+
+
+def role(info: Info) -> Finding:
+    """Refuses a replica, also a writable one: what is written there is lost when it synchronises."""
+    if info.get("redis_mode") == "sentinel":
+        return Finding("role", "error", "this is a Sentinel, which holds no data", explained("READONLY")[1])
+    if info.get("role") == "slave":
+        what, hint = explained("READONLY")
+        if str(info.get("slave_read_only", 1)) == "0":
+            what = "the server is a replica, and loses what is written to it when it next synchronises"
+        primary = f"{info.get('master_host')}:{info.get('master_port')}"
+        return Finding("role", "error", f"{what} (of {primary})", hint)
+    count = int(info.get("connected_slaves", 0))
+    return Finding("role", "ok", f"primary with {count} replica{'' if count == 1 else 's'}")
+
+
+def cluster(info: Info, primaries: int = 0) -> Finding:
+    """Refuses a cluster that was not recognised as one.
+
+    Args:
+        primaries: How many the cluster has; 0 where none was seen.
+    """
+    if primaries:
+        return Finding("cluster", "ok", f"a cluster of {primaries} primaries; what is told is the worst of them")
+    if int(info.get("cluster_enabled", 0)):
+        return Finding("cluster", "error", NODE, "Give the user the right to cluster|slots")
+    return Finding("cluster", "ok", "not a cluster")
+
+
+def room(info: object) -> int | None:
+    """Bytes left below ``maxmemory``; None where there is no such limit, or the server does not tell."""
+    if not isinstance(info, dict) or not int(info.get("maxmemory", 0)):
+        return None
+    counted = int(info["used_memory"]) - int(info.get("mem_not_counted_for_evict", 0))
+    return max(0, int(info["maxmemory"]) - counted)
+
+
+def memory(info: Info) -> Finding:
+    """Warns of every eviction policy but ``noeviction``: it drops tasks, or what keeps them unique, unasked."""
+    policy, limit = str(info.get("maxmemory_policy", "noeviction")), int(info.get("maxmemory", 0))
+    used, left = int(info.get("used_memory", 0)), room(info)
+    numbers = {"used_bytes": used, "maxmemory_bytes": limit, "left_bytes": left}
+    use = f"{in_bytes(used)} in use, " + ("no maxmemory" if left is None else f"{in_bytes(left)} left below maxmemory")
+    if policy == "noeviction":
+        return Finding("memory", "ok", f"{use}, policy noeviction", numbers=numbers)
+    drops = "keys that expire (locks of unique tasks)" if policy.startswith("volatile") else "any key, tasks included"
+    when = "when memory is full" if limit else "as soon as maxmemory is set and reached"
+    return Finding(
+        "memory",
+        "warning",
+        f"{use}; policy {policy} drops {drops}, {when}",
+        "Set maxmemory-policy noeviction on a server that holds queues",
+        numbers,
+    )
+
+
+def persistence(info: Info, saves: object, *, temporary: bool = False) -> Finding:
+    """Whether tasks outlive the server's process."""
+    name = "persistence"
+    if temporary:
+        return Finding(name, "ok", "none wanted: the embedded server's data goes when the run ends")
+    for field, what in (
+        ("rdb_last_bgsave_status", "snapshot"),
+        ("aof_last_write_status", "write to its append-only file"),
+    ):
+        if info.get(field, "ok") != "ok":
+            text = f"the server's last {what} failed, and it may refuse writes until one succeeds"
+            return Finding(name, "warning", text, "See its log, and its disk")
+    if int(info.get("aof_enabled", 0)):
+        return Finding(name, "ok", "append-only file")
+    if not isinstance(saves, list):
+        return Finding(name, "unknown", "no append-only file; whether there are snapshots, the server does not tell")
+    if len(saves) > 1 and saves[1]:  # name, value
+        text = "snapshots only: a crash loses what came after the last; the same load run again brings it back"
+        return Finding(name, "ok", text)
+    return Finding(
+        name, "warning", "nothing is kept on disk: a restart of the server loses all tasks", "Set appendonly yes"
+    )
+
+
+def clock(before: float, after: float, told: object) -> Finding:
+    """Compares the server's clock with this machine's.
+
+    Args:
+        before: This machine's Unix time when the question was sent.
+        after: And when the answer was there. The server's clock was read at any moment between.
+        told: The reply to TIME (seconds, microseconds), or the error in its place.
+    """
+    if not isinstance(told, tuple | list):
+        return Finding("clock", "unknown", "the server does not tell (TIME is refused)")
+    server = int(told[0]) + int(told[1]) / 1e6
+    skew, doubt = server - (before + after) / 2, (after - before) / 2
+    numbers = {"skew_seconds": round(skew, 3), "doubt_seconds": round(doubt, 3)}
+    if abs(skew) - doubt <= _SKEW_SECONDS:
+        return Finding("clock", "ok", f"within {abs(skew) + doubt:.1f} s of this machine's", numbers=numbers)
+    return Finding(
+        "clock",
+        "warning",
+        f"the server's clock is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this machine's",
+        "Synchronise both, as start times and deadlines of tasks depend on them",
+        numbers,
+    )

@@ -1,0 +1,68 @@
+"""Queues from runqy's YAML configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from loader.errors import UsageError
+
+_ENDINGS = (".yaml", ".yml")
+
+
+class _TextLoader(yaml.SafeLoader):
+    """Leaves scalars as the text they are: YAML 1.1 would make a queue called ``on`` or ``1`` a boolean or a number."""
+
+
+_TextLoader.yaml_implicit_resolvers = {
+    first: [resolver for resolver in resolvers if resolver[0].endswith((":merge", ":null"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def configured_queues(path: Path) -> set[str]:
+    """Full names of the queues in a runqy configuration file, or in all of a directory.
+
+    ``queues: {inference: {sub_queues: [{name: premium}, …]}, simple: {…}}``: with ``sub_queues`` the names are
+    ``inference.premium`` …; without, ``simple.default``.
+
+    Raises:
+        UsageError: A file cannot be read, is no YAML, or has no queues in this form.
+    """
+    files = [path]
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix in _ENDINGS)
+        if not files:
+            raise UsageError(
+                f"--queues-file {path}: no YAML file in this directory", "Name runqy's queue configuration"
+            )
+    return {name for file in files for name in _queues_of(file)}
+
+
+def _queues_of(file: Path) -> set[str]:
+    try:
+        content: Any = yaml.load(file.read_bytes(), Loader=_TextLoader)  # noqa: S506 - it is a SafeLoader
+    except OSError as error:
+        raise UsageError(f"--queues-file {file}: {error.strerror}", "Check the path and its permissions") from error
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f":{where.line + 1}" if where is not None else ""
+        raise UsageError(f"--queues-file {file}{line}: not valid YAML", "Mend it") from error
+    queues = content.get("queues") if isinstance(content, dict) else None
+    if not isinstance(queues, dict):
+        raise UsageError(f"--queues-file {file}: it has no mapping 'queues'", "Name runqy's queue configuration")
+    names: set[str] = set()
+    for parent, settings in queues.items():
+        subs = settings.get("sub_queues") if isinstance(settings, dict) else None
+        if not subs:
+            names.add(f"{parent}.default")
+            continue
+        if not isinstance(subs, list):
+            raise UsageError(f"--queues-file {file}: the sub-queues of {parent!r} are no list", "Mend it")
+        for sub in subs:
+            if not isinstance(sub, dict) or not isinstance(sub.get("name"), str):
+                raise UsageError(f"--queues-file {file}: a sub-queue of {parent!r} has no name", "Give it a name")
+            names.add(f"{parent}.{sub['name']}")
+    return names

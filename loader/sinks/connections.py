@@ -1,0 +1,74 @@
+"""The connections of one pipeline worker: one to the server, or one to each node of a cluster that it needs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from loader.lease import Lease
+from loader.servers import Servers
+from loader.wire.address import Address
+from loader.wire.connection import Connection, Reply
+
+
+class Connections:
+    """Opened at first use.
+
+    Args:
+        timeout: Seconds without any reply after which a connection counts as lost.
+
+    Attributes:
+        names: Those that the server knows them by.
+    """
+
+    def __init__(self, servers: Servers, lease: Lease, timeout: float) -> None:
+        self._servers = servers
+        self._lease = lease
+        self._timeout = timeout
+        self._open: dict[Address, Connection] = {}
+        self._opening = asyncio.Lock()
+        self.names: list[str] = []
+
+    async def to(self, key: bytes) -> Connection:
+        """A connection to the node that serves a key.
+
+        Raises:
+            TransientError, SinkError: See ``Connection.open``.
+        """
+        address = self._servers.address_of(key)
+        if address not in self._open:
+            async with self._opening:  # fair, so that what waits for it goes on in its order
+                if address not in self._open:
+                    name = self._lease.next_connection_name()
+                    self.names.append(name)
+                    self._open[address] = await Connection.open(address, name, self._timeout)
+        return self._open[address]
+
+    async def scatter(self, commands: Sequence[tuple[bytes, bytes]]) -> list[Reply]:
+        """Sends each command to the node that serves its key; the replies come in the order of the commands.
+
+        Args:
+            commands: A key, and the command on it.
+        """
+        by_node: dict[Address, list[int]] = {}
+        for position, (key, _) in enumerate(commands):
+            by_node.setdefault(self._servers.address_of(key), []).append(position)
+        calls = []
+        for positions in by_node.values():
+            connection = await self.to(commands[positions[0]][0])
+            calls.append(connection.call(b"".join(commands[at][1] for at in positions), replies=len(positions)))
+        replies: list[Reply] = [None] * len(commands)
+        for positions, found in zip(by_node.values(), await asyncio.gather(*calls), strict=True):
+            for position, reply in zip(positions, found, strict=True):
+                replies[position] = reply
+        return replies
+
+    async def close(self) -> None:
+        """Closes all in order."""
+        for connection in self._open.values():
+            await connection.close()
+
+    def abort(self) -> None:
+        """Closes all at once."""
+        for connection in self._open.values():
+            connection.abort()

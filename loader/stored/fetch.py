@@ -1,0 +1,107 @@
+"""Reads tasks by their ids, a bounded number of bytes at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import hiredis
+
+from loader.stored.queue import StoredQueue
+from loader.stored.task import StoredTask, UnreadableTaskError
+from loader.wire.connection import Reply
+from loader.wire.faults import from_reply
+from loader.wire.resp import command
+from loader.wire.session import Session
+
+CHUNK_BYTES = 4 * 1024 * 1024
+_FIRST_CHUNK = 50
+
+
+@dataclass(slots=True)
+class Fetched:
+    """What was found under some ids, in their order.
+
+    Attributes:
+        missing: Ids whose hash is gone.
+        unreadable: Ids whose hash is no task's, and why.
+    """
+
+    tasks: list[StoredTask] = field(default_factory=list)
+    missing: list[bytes] = field(default_factory=list)
+    unreadable: list[tuple[bytes, str]] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many ids these are."""
+        return len(self.tasks) + len(self.missing) + len(self.unreadable)
+
+
+class Fetcher:
+    """Reads the tasks of one queue.
+
+    The size of a task is not known before it is read. So a chunk is as many tasks as would make 4 MiB if they were as
+    large as the largest of the last chunk, and the first one is small.
+    """
+
+    def __init__(self, session: Session, queue: StoredQueue, most: int) -> None:
+        self._session = session
+        self._queue = queue
+        self._most = most
+        self.chunk = min(_FIRST_CHUNK, most)
+
+    async def each(self, ids: Sequence[bytes]) -> AsyncIterator[Fetched]:
+        """Reads all of these ids, chunk by chunk."""
+        at = 0
+        while at < len(ids):
+            part = ids[at : at + self.chunk]
+            at += len(part)
+            yield await self.fetch(part)
+
+    async def fetch(self, ids: Sequence[bytes]) -> Fetched:
+        """Reads these ids at once.
+
+        Raises:
+            SinkError: The server refuses.
+        """
+        fetched = Fetched()
+        if not ids:
+            return fetched
+        keys = [self._queue.task_key(task_id) for task_id in ids]
+        replies = await self._session.values(b"".join(command(b"HGETALL", key) for key in keys), len(keys))
+        largest = 1
+        for task_id, key, reply in zip(ids, keys, replies, strict=True):
+            if isinstance(reply, hiredis.ReplyError):
+                if not str(reply).startswith("WRONGTYPE"):
+                    raise from_reply(str(reply), f"{self._session.address}, key {key.decode(errors='replace')}")
+                fetched.unreadable.append((task_id, "its key holds another type"))
+                continue
+            fields = _pairs(reply)
+            largest = max(largest, sum(map(len, reply)))
+            try:
+                if fields:
+                    fetched.tasks.append(self._queue.read(task_id, fields))
+                else:
+                    fetched.missing.append(task_id)
+            except UnreadableTaskError as error:
+                fetched.unreadable.append((task_id, str(error)))
+        self.chunk = max(1, min(self._most, CHUNK_BYTES // largest))
+        await self._read_locks(fetched)
+        return fetched
+
+    async def _read_locks(self, fetched: Fetched) -> None:
+        """Notes for unique tasks how long their locks hold on."""
+        locked = [position for position, task in enumerate(fetched.tasks) if task.lock]
+        if not locked:
+            return
+        keys = [fetched.tasks[position].lock.encode() for position in locked]
+        commands = b"".join(command(b"GET", key) + command(b"TTL", key) for key in keys)
+        replies = await self._session.call(commands, 2 * len(keys), "uniqueness locks")
+        for position, holder, ttl in zip(locked, replies[::2], replies[1::2], strict=True):
+            task = fetched.tasks[position]
+            if holder == task.id and ttl > 0:
+                fetched.tasks[position] = replace(task, options=replace(task.options, unique_ttl=ttl))
+
+
+def _pairs(reply: Reply) -> dict[bytes, bytes]:
+    return dict(zip(reply[::2], reply[1::2], strict=True))

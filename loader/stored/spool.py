@@ -1,0 +1,114 @@
+"""Ids set aside in a temporary file, so that a queue of any length takes no memory to speak of."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from loader.errors import LoaderError
+
+_PARTS = 256
+_PART_IDS = 512
+
+
+class Spool:
+    """Blocks of ids, written once, then read from the last to the first.
+
+    In memory is one number a block. Writing is not handed to a thread: a block is some 40 KB, which the kernel keeps.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+        self._offsets: list[int] = []
+        self._end = 0
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, ids: Sequence[bytes]) -> int:
+        """Appends a block; its number.
+
+        Raises:
+            LoaderError: There is no room for temporary files.
+        """
+        block = msgspec.msgpack.encode(ids)
+        try:
+            self._file.write(block)
+        except OSError as error:
+            raise LoaderError(
+                f"ids cannot be set aside in {tempfile.gettempdir()}: {error.strerror}",
+                "Make room there, or name another folder in the environment variable TMPDIR",
+            ) from error
+        self._offsets.append(self._end)
+        self._end += len(block)
+        self.count += len(ids)
+        return len(self._offsets) - 1
+
+    def block(self, number: int) -> list[bytes]:
+        """The ids of a block."""
+        start = self._offsets[number]
+        stop = self._offsets[number + 1] if number + 1 < len(self._offsets) else self._end
+        self._file.seek(start)
+        return msgspec.msgpack.decode(self._file.read(stop - start), type=list[bytes])
+
+    def backwards(self) -> Iterator[list[bytes]]:
+        """Blocks from the last id to the first."""
+        for number in reversed(range(len(self._offsets))):
+            ids = self.block(number)
+            ids.reverse()
+            yield ids
+
+
+class DistinctSpool:
+    """Ids in no order, each once however often it was added: for SCAN, which may name a key more than once.
+
+    Ids are dealt out to 256 parts by their hash. Only one part at a time is looked through for repetitions, so memory
+    holds a 256th of the ids.
+    """
+
+    def __init__(self) -> None:
+        self._spool = Spool()
+        self._waiting: list[list[bytes]] = [[] for _ in range(_PARTS)]
+        self._blocks: list[list[int]] = [[] for _ in range(_PARTS)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._spool.__exit__(kind, error, traceback)
+
+    @property
+    def count(self) -> int:
+        """Ids added, repetitions included."""
+        return self._spool.count + sum(map(len, self._waiting))
+
+    def add(self, ids: Sequence[bytes]) -> None:
+        """Raises LoaderError where there is no room for temporary files."""
+        for task_id in ids:
+            part = hash(task_id) % _PARTS
+            waiting = self._waiting[part]
+            waiting.append(task_id)
+            if len(waiting) == _PART_IDS:
+                self._blocks[part].append(self._spool.add(waiting))
+                waiting.clear()
+
+    def blocks(self) -> Iterator[list[bytes]]:
+        """All ids, each once."""
+        for part, waiting in enumerate(self._waiting):
+            found = dict.fromkeys(waiting)
+            for number in self._blocks[part]:
+                found.update(dict.fromkeys(self._spool.block(number)))
+            if found:
+                yield list(found)
