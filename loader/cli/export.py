@@ -1,0 +1,143 @@
+"""``runqy-loader export``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Self
+
+from cyclopts import Group, Parameter
+
+from loader.cli.output import ReportOptions, counting, stoppable, write_report
+from loader.errors import LoaderError, UsageError
+from loader.export.options import ExportOptions
+
+if TYPE_CHECKING:
+    from loader.cli.display import Display
+    from loader.export.run import ExportReport
+
+_OUT = Group("Output", sort_key=2)
+
+
+def export(
+    *,
+    options: ExportOptions,
+    output: Annotated[Path, Parameter(group=_OUT, name=("--output", "-o"), allow_leading_hyphen=True)] = Path("-"),
+    reporting: ReportOptions | None = None,
+) -> int:
+    """Writes the pending tasks of a queue to a file, one a line, the next to be taken first; they stay in the queue.
+
+    Consumers are not disturbed: nothing is locked or written. The lines can be loaded again with load --envelope.
+
+    Parameters
+    ----------
+    output
+        File to write; '-' for standard output.
+    """
+    from loader.cli.display import Display
+    from loader.engine.loop import loop_factory
+
+    reporting = reporting or ReportOptions()
+    if str(output) == "-" == str(reporting.report):
+        raise UsageError("--output and --report cannot both be standard output", "Name a file for one of them")
+    display = Display(quiet=reporting.quiet, verbose=False, progress=False)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(_export(options, output, reporting, display))
+
+
+async def _export(options: ExportOptions, output: Path, reporting: ReportOptions, display: Display) -> int:
+    from loader.export.run import Exporter
+
+    with _Output(output) as out:
+
+        async def write(piece: bytes) -> None:
+            try:
+                await asyncio.to_thread(out.file.write, piece)
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                raise _cannot_write(output, error) from error
+
+        exporter = Exporter(options, write)
+        report = exporter.report
+        try:
+            async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
+                if await stoppable(exporter.run(), exporter.stop, display) is None:
+                    report.end("interrupted")
+            if report.status == "completed":
+                out.keep()
+        finally:
+            write_report(reporting.report, report.to_dict())
+    if not reporting.quiet:
+        _summary(report, output)
+    return report.exit_status
+
+
+class _Output:
+    """The file to write. It has its name once it is complete, so that none is taken for a whole export that is not."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._part: Path | None = None
+        try:
+            if str(path) == "-":
+                self.file: BinaryIO = open(1, "wb", closefd=False)  # noqa: SIM115 - closed by __exit__
+            elif path.exists() and not path.is_file():  # a pipe or a device
+                self.file = path.open("wb")
+            else:
+                self._part = path.with_name(f"{path.name}.part")
+                self.file = self._part.open("wb")
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+
+    def keep(self) -> None:
+        """Gives the file its name."""
+        try:
+            self.file.flush()
+            if self._part is not None:
+                self._part.replace(self._path)
+                self._part = None
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _cannot_write(self._path, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self.file.close()
+        except OSError:
+            if error is None:
+                raise
+        if self._part is not None:
+            self._part.unlink(missing_ok=True)
+
+
+def _cannot_write(path: Path, error: OSError) -> LoaderError:
+    return LoaderError(f"--output {path} cannot be written: {error.strerror}", "Name a writable file")
+
+
+def _line(report: ExportReport) -> str:
+    return f"{report.exported:,} of {report.listed:,} exported · {report.missing:,} taken meanwhile"
+
+
+def _summary(report: ExportReport, output: Path) -> None:
+    where = "" if str(output) == "-" else f" to {output}"
+    lines = [
+        f"export of {report.queue}: {report.status} in {report.seconds:.1f} s",
+        f"  {'exported':<15}{report.exported:>13,}  {report.bytes_written / 1e6:,.1f} MB{where}",
+        f"  {'taken meanwhile':<15}{report.missing:>13,}",
+        f"  {'rejected':<15}{report.rejected:>13,}",
+    ]
+    lines += [f"    {task_id}: {reason}" for task_id, reason in report.rejects]
+    if report.elsewhere:
+        other = "asynq" if report.layout == "documented" else "documented"
+        lines.append(f"the queue has {report.elsewhere:,} pending tasks in the other layout: --layout {other}")
+    for line in lines:
+        print(line, file=sys.stderr)

@@ -1,0 +1,158 @@
+"""``runqy-loader inspect``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from loader.errors import LoaderError
+from loader.inspection.options import InspectOptions
+
+if TYPE_CHECKING:
+    from loader.inspection.server import Findings, JobProgress
+
+_SHAPE = Group("Output", sort_key=3)
+
+
+def inspect(
+    *,
+    options: InspectOptions | None = None,
+    json: Annotated[bool, Parameter(group=_SHAPE, show_default=False)] = False,
+    debug: Annotated[bool, Parameter(group=_SHAPE, show_default=False)] = False,
+) -> int:
+    """Shows what is on a server: queues with their counts in either layout, jobs with their progress, or one task.
+
+    Parameters
+    ----------
+    json
+        Print JSON.
+    debug
+        On an error, show where in the program it arose.
+    """
+    from loader.cli.display import Display
+    from loader.engine.loop import loop_factory
+
+    options = options or InspectOptions()
+    options.check()
+    Display(quiet=False, verbose=False, progress=False)  # says what is retried
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        found = runner.run(_look(options))
+    if json:
+        _print_json(found if isinstance(found, list) else found.to_dict())
+    elif isinstance(found, list):
+        for task in found:
+            _print_json(task)
+    elif options.job is not None:
+        _show_job(found.jobs[0])
+    else:
+        _show(found)
+    return 0
+
+
+async def _look(options: InspectOptions) -> Findings | list[dict[str, Any]]:
+    import itertools
+    import secrets
+
+    from loader.inspection.server import named, survey
+    from loader.inspection.task import find_task
+    from loader.wire.address import parse_address
+    from loader.wire.session import Session, require_one_server
+
+    run, numbers = secrets.token_hex(6), itertools.count(1)
+    address = parse_address(options.redis)
+    session = Session(
+        address, options.timeout, options.retry_for, lambda: f"runqy-loader:inspect:{run}:0.{next(numbers)}"
+    )
+    try:
+        await require_one_server(session, "inspect")
+        if options.task is not None:
+            return await find_task(session, options.task, options.queue)
+        findings = await survey(session)
+    finally:
+        await session.close()
+    if options.job is not None:
+        findings.queues = []
+        findings.jobs = [job for job in findings.jobs if job.job == options.job]
+        if not findings.jobs:
+            raise LoaderError(f"no job {options.job!r} on {address}", "runqy-loader inspect lists all")
+    elif options.queue is not None:
+        findings.queues = list(named(findings, options.queue))
+        if not findings.queues:
+            raise LoaderError(f"no queue {options.queue!r} on {address}", "runqy-loader inspect lists all")
+        findings.jobs = []
+    return findings
+
+
+def _print_json(value: Any) -> None:
+    import orjson
+
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    with open(1, "wb", closefd=False) as stdout:  # sys.stdout may be None, or not UTF-8
+        stdout.write(text)
+
+
+def _show(findings: Findings) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout is not None and sys.stdout.isatty() else 160)
+    counts = ("pending", "active", "scheduled", "retry", "archived", "completed")
+    if findings.queues:
+        table = Table("queue", "layout", box=None, pad_edge=False)
+        for name in counts:
+            table.add_column(name, justify="right")
+        table.add_column("")
+        for queue in findings.queues:
+            numbers = [f"{getattr(queue, name):,}" if queue.layout == "asynq" else "" for name in counts]
+            numbers[0] = f"{queue.pending:,}"
+            table.add_row(_plain(queue.queue), queue.layout, *numbers, "paused" if queue.paused else "")
+        console.print(table)
+    else:
+        console.print(f"no queues on {findings.server}", markup=False)
+    if findings.jobs:
+        console.print()
+        jobs = Table("job", "kind", "state", "begun", box=None, pad_edge=False)
+        jobs.add_column("done", justify="right")
+        jobs.add_column("", overflow="fold")
+        for job in findings.jobs:
+            jobs.add_row(_plain(job.job), job.kind, job.state, _when(job.created), _progress(job), _plain(_remark(job)))
+        console.print(jobs)
+
+
+def _plain(text: str) -> Any:
+    from rich.text import Text
+
+    return Text(text)  # a name in brackets is no markup
+
+
+def _progress(job: JobProgress) -> str:
+    report = job.report or {}
+    if job.kind == "migrate":
+        return f"{report.get('migrated', 0):,} tasks" if job.state == "done" else ""
+    if job.state == "done":
+        return f"{report.get('loaded', 0) + report.get('already_loaded', 0):,} tasks"
+    return f"{job.batches:,} batches"
+
+
+def _remark(job: JobProgress) -> str:
+    if job.held:
+        return f"holds {job.held:,} tasks in {', '.join(job.held_in)}: run the same migrate again"
+    if job.holder is not None:
+        return job.holder
+    names = [str(source.get("name")) for source in job.manifest.get("sources", [])]
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+
+
+def _show_job(job: JobProgress) -> None:
+    from dataclasses import asdict
+
+    _print_json({name: value for name, value in asdict(job).items() if value not in (None, [], {})})
+
+
+def _when(moment: float | None) -> str:
+    import time
+
+    return "" if moment is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))

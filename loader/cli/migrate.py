@@ -1,0 +1,72 @@
+"""``runqy-loader migrate``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from loader.cli.output import ReportOptions, counting, stoppable, write_report
+from loader.migrate.options import MigrateOptions
+
+if TYPE_CHECKING:
+    from loader.cli.display import Display
+    from loader.migrate.report import MigrateReport
+
+
+def migrate(*, options: MigrateOptions, reporting: ReportOptions | None = None) -> int:
+    """Copies or moves the pending tasks of a queue: to another layout, another server, another queue.
+
+    Each task is in the target once, however often the command is stopped, killed and run again. With --move, tasks
+    leave the source only once they are in the target, and a worker that takes one meanwhile simply has it.
+    """
+    from loader.cli.display import Display
+    from loader.engine.loop import loop_factory
+
+    reporting = reporting or ReportOptions()
+    display = Display(quiet=reporting.quiet, verbose=False, progress=False)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(_migrate(options, reporting, display))
+
+
+async def _migrate(options: MigrateOptions, reporting: ReportOptions, display: Display) -> int:
+    from loader.migrate.run import Migration
+
+    migration = Migration(options)
+    report = migration.report
+    try:
+        async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
+            await stoppable(migration.run(), migration.stop, display)
+    finally:
+        write_report(reporting.report, report.to_dict())
+        if not reporting.quiet and report.status != "running":
+            _summary(report)
+    return report.exit_status
+
+
+def _line(report: MigrateReport) -> str:
+    done = "moved" if report.moves else "copied"
+    parts = [f"{report.migrated:,} of some {report.waiting:,} {done}", f"{report.tasks_per_second:,.0f}/s"]
+    if report.already:
+        parts.append(f"{report.already:,} there already")
+    parts.append(f"{report.rejected:,} rejected")
+    return " · ".join(parts)
+
+
+def _summary(report: MigrateReport) -> None:
+    rows = [
+        ("moved" if report.moves else "copied", report.migrated, f"{report.tasks_per_second:,.0f} tasks/s"),
+        ("there already", report.already, ""),
+        ("gone meanwhile", report.missing, ""),
+        ("rejected", report.rejected, f"see {report.rejects_file}" if report.rejects_file else ""),
+    ]
+    if report.moves:
+        rows.append(("put back", report.put_back, "to the source"))
+    lines = [f"job {report.job}: {report.status} in {report.seconds:.1f} s", f"  {report.source} to {report.target}"]
+    lines += [f"  {name:<15}{count:>13,}  {remark}".rstrip() for name, count, remark in rows]
+    if report.held:
+        lines.append(f"  {'held':<15}{report.held:>13,}  perhaps in the target: the same command finds out")
+    if report.status != "completed":
+        lines.append(f"run the same command again to go on (job {report.job})")
+    for line in lines:
+        print(line, file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Pending tasks out of Redis, as JSON lines."""

@@ -1,0 +1,254 @@
+"""Pending tasks out of Redis, as JSON lines that ``load --envelope`` takes back in."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import orjson
+
+from loader.envelope import Envelope
+from loader.export.options import ExportOptions
+from loader.profiles import LayoutName
+from loader.report import Status
+from loader.stored.fetch import Fetcher
+from loader.stored.queue import StoredQueue, stored_queue
+from loader.stored.snapshot import keyed_ids, pending_ids
+from loader.stored.spool import DistinctSpool, Spool
+from loader.stored.task import StoredTask
+from loader.task_options import LIFECYCLE
+from loader.wire.address import parse_address
+from loader.wire.resp import command
+from loader.wire.session import Session, require_one_server
+
+_MOST = 1000
+_SHOWN = 10
+
+Write = Callable[[bytes], Awaitable[None]]
+"""Takes a piece of the output."""
+
+
+@dataclass(slots=True)
+class ExportReport:
+    """Counts of an export, filled as it goes. On a completed one ``listed == exported + missing + rejected``.
+
+    Attributes:
+        listed: Ids found.
+        missing: Of these, tasks that were taken before they could be read.
+        rejected: Tasks that cannot be read, or not be written in this format.
+        rejects: Ids of the first of them, and why.
+        elsewhere: Pending tasks that the queue has in the other layout, where it has none in this one.
+    """
+
+    queue: str
+    layout: LayoutName
+    status: Status = "running"
+    error: str | None = None
+    listed: int = 0
+    exported: int = 0
+    missing: int = 0
+    rejected: int = 0
+    bytes_written: int = 0
+    elsewhere: int = 0
+    rejects: list[tuple[str, str]] = field(default_factory=list)
+    _started: float = field(default_factory=time.monotonic)
+    _seconds: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started if self._seconds is None else self._seconds
+
+    def end(self, status: Status, error: str | None = None) -> None:
+        self.status, self.error = status, error
+        self._seconds = time.monotonic() - self._started
+
+    @property
+    def exit_status(self) -> int:
+        """0 all out; 1 failed; 3 completed with rejects; 130 interrupted."""
+        if self.status == "completed":
+            return 3 if self.rejected else 0
+        return 130 if self.status == "interrupted" else 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON report; see docs/migrate.md."""
+        return {
+            "queue": self.queue,
+            "layout": self.layout,
+            "status": self.status,
+            "error": self.error,
+            "listed": self.listed,
+            "exported": self.exported,
+            "missing": self.missing,
+            "rejected": self.rejected,
+            "rejects": [{"id": task_id, "reason": reason} for task_id, reason in self.rejects],
+            "bytes_written": self.bytes_written,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+class Exporter:
+    """Writes out the pending tasks of a queue. Only reads from the server: consumers notice nothing.
+
+    Args:
+        write: Takes the output, piece by piece.
+
+    Raises:
+        UsageError: Options out of range, or a ``redis`` URL that is none.
+    """
+
+    def __init__(self, options: ExportOptions, write: Write) -> None:
+        options.check()
+        self._options = options
+        self._write = write
+        self._address = parse_address(options.redis)
+        self._queue = stored_queue(options.layout, options.full_queue)
+        self._stopping = False
+        self.report = ExportReport(self._queue.name, options.layout)
+
+    def stop(self) -> None:
+        """Ends soon; what has been written stays."""
+        self._stopping = True
+
+    async def run(self) -> ExportReport:
+        """Exports everything.
+
+        Raises:
+            LoaderError: The server or the disk refuses.
+        """
+        options, report = self._options, self.report
+        run, numbers = secrets.token_hex(6), itertools.count(1)
+        session = Session(
+            self._address, options.timeout, options.retry_for, lambda: f"runqy-loader:export:{run}:0.{next(numbers)}"
+        )
+        try:
+            await require_one_server(session, "export")
+            export = self._by_list if options.by == "list" else self._by_scan
+            await export(session, Fetcher(session, self._queue, _MOST))
+            if not report.listed:
+                report.elsewhere = await _elsewhere(session, self._queue)
+            report.end("interrupted" if self._stopping else "completed")
+        except Exception as error:
+            report.end("failed", str(error))
+            raise
+        finally:
+            await session.close()
+        return report
+
+    async def _by_list(self, session: Session, fetcher: Fetcher) -> None:
+        with Spool() as spool:
+            async for ids in pending_ids(session, self._queue):
+                if self._stopping:
+                    return
+                spool.add(ids)
+            self.report.listed = spool.count
+            for ids in spool.backwards():
+                async for fetched in fetcher.each(ids):
+                    self.report.missing += len(fetched.missing)
+                    for task_id, reason in fetched.unreadable:
+                        self._reject(task_id, reason)
+                    await self._put(fetched.tasks)
+                    if self._stopping:
+                        return
+
+    async def _by_scan(self, session: Session, fetcher: Fetcher) -> None:
+        with DistinctSpool() as spool:
+            async for ids in keyed_ids(session, self._queue):
+                if self._stopping:
+                    return
+                spool.add(ids)
+            for ids in spool.blocks():
+                async for fetched in fetcher.each(ids):
+                    # Other keys only look like this queue's tasks.
+                    tasks = [task for task in fetched.tasks if self._queue.holds(task.fields) and _is_pending(task)]
+                    self.report.listed += len(tasks)
+                    await self._put(tasks)
+                    if self._stopping:
+                        return
+
+    async def _put(self, tasks: Sequence[StoredTask]) -> None:
+        report = self.report
+        lines = []
+        for task in tasks:
+            if not _is_pending(task):
+                report.missing += 1
+                continue
+            try:
+                lines.append(self._line(task))
+            except ValueError as error:
+                self._reject(task.id, str(error))
+        piece = b"".join(lines)
+        await self._write(piece)
+        report.exported += len(lines)
+        report.bytes_written += len(piece)
+
+    def _line(self, task: StoredTask) -> bytes:
+        if self._options.format == "envelope":
+            return envelope_line(task)
+        if b"\n" in task.payload or not task.payload:
+            raise ValueError("its payload is not one line: --format envelope keeps it")
+        return task.payload + b"\n"
+
+    def _reject(self, task_id: bytes, reason: str) -> None:
+        self.report.rejected += 1
+        if len(self.report.rejects) < _SHOWN:
+            self.report.rejects.append((task_id.decode(errors="replace"), reason))
+
+
+def _is_pending(task: StoredTask) -> bool:
+    return task.state in ("", "pending")
+
+
+def envelope_line(task: StoredTask) -> bytes:
+    """A line from which ``load --envelope`` makes the same task, its payload byte for byte.
+
+    What the layout's own defaults could fill in otherwise is always written, zeros included.
+
+    Raises:
+        ValueError: The id is not UTF-8, so JSON cannot hold it.
+    """
+    options = task.options
+    fields: dict[str, Any] = {"id": _utf8_id(task), "queue": task.queue, "max_retry": options.max_retry}
+    fields["type"] = options.type or task.queue
+    if task.state:
+        fields |= {"timeout": options.timeout, "retention": options.retention}
+        names = ("deadline", "unique_ttl", *LIFECYCLE)
+        fields |= {name: value for name in names if (value := getattr(options, name))}
+        if options.headers:
+            fields["headers"] = dict(options.headers)
+    payload = task.payload
+    if b"\n" not in payload and b"\r" not in payload:
+        line = msgspec.json.encode(Envelope(**fields, payload=msgspec.Raw(payload)))
+        if _reads_back(line, payload):
+            return line + b"\n"
+    return msgspec.json.encode(Envelope(**fields, payload_base64=base64.b64encode(payload).decode())) + b"\n"
+
+
+_decode = msgspec.json.Decoder(Envelope).decode
+
+
+def _reads_back(line: bytes, payload: bytes) -> bool:
+    """Whether a load would take this very payload from the line: it is JSON, with no white space around it."""
+    try:
+        orjson.loads(line)  # a load's first judge
+        return _decode(line).payload_bytes() == payload
+    except (ValueError, RecursionError):  # orjson's and msgspec's errors are among them; the latter: nested too deep
+        return False
+
+
+def _utf8_id(task: StoredTask) -> str:
+    try:
+        return task.id.decode()
+    except UnicodeDecodeError:
+        raise ValueError("its id is not UTF-8, so JSON cannot hold it") from None
+
+
+async def _elsewhere(session: Session, queue: StoredQueue) -> int:
+    other = stored_queue("asynq" if queue.layout == "documented" else "documented", queue.name)
+    (found,) = await session.values(command(b"LLEN", other.pending_key), 1)
+    return found if isinstance(found, int) else 0

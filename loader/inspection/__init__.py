@@ -1,0 +1,1 @@
+"""What is in a server: queues, jobs, tasks. Only reads."""

@@ -1,0 +1,215 @@
+"""Queues and jobs of a server, found by their keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import hiredis
+import orjson
+
+from loader.profiles import LayoutName
+from loader.queues import QUEUES_KEY
+from loader.wire.connection import Reply
+from loader.wire.resp import command
+from loader.wire.session import Session
+
+# One walk over all keys finds every kind that is wanted: names that end in pending, job, batches, moving, aside or
+# migrated. The server compares; what comes back is few keys, unless ids look like that.
+_PATTERN = b"*:[pjbma][eoais][nbtvig]*"
+_SCAN_COUNT = 5000
+_DOCUMENTED = re.compile(rb"asynq:([^{}]+):pending")
+_ASYNQ = re.compile(rb"asynq:\{([^{}]+)\}:pending")
+_JOB = re.compile(rb"runqy-loader:\{([^{}]+)\}:job")
+_PART = re.compile(rb"(\{[^{}]+\}):runqy-loader:([^:]+):(?:[0-9]+:)?(batches|moving|aside|migrated)")
+
+_SETS = ("scheduled", "retry", "archived", "completed")
+
+
+@dataclass(slots=True)
+class QueueCounts:
+    """How many tasks a queue has in each state. The documented layout has pending ones only."""
+
+    queue: str
+    layout: LayoutName
+    pending: int = 0
+    active: int = 0
+    scheduled: int = 0
+    retry: int = 0
+    archived: int = 0
+    completed: int = 0
+    paused: bool = False
+
+
+@dataclass(slots=True)
+class JobProgress:
+    """A job, from its record and its ledgers.
+
+    Attributes:
+        kind: ``load`` or ``migrate``.
+        state: ``running``, ``stopped``, ``done``; ``unknown`` where only its ledger is left.
+        holder: The process that runs it now.
+        batches: Batches of a load that are in.
+        held: Tasks that an interrupted move keeps in neither queue.
+        remembered: Ids that a migration knows to be in its target.
+    """
+
+    job: str
+    kind: str = "load"
+    state: str = "unknown"
+    holder: str | None = None
+    created: float | None = None
+    finished: float | None = None
+    batches: int = 0
+    held: int = 0
+    remembered: int = 0
+    held_in: list[str] = field(default_factory=list)
+    manifest: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a server holds."""
+
+    server: str
+    queues: list[QueueCounts] = field(default_factory=list)
+    jobs: list[JobProgress] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+async def survey(session: Session) -> Findings:
+    """Finds all queues and jobs, by one walk over the keys and a few commands for each.
+
+    Raises:
+        SinkError: The server refuses, or cannot be reached.
+    """
+    documented, asynq, jobs = set[str](), set[str](), set[str]()
+    parts: dict[bytes, tuple[str, str]] = {}
+    for key in await _keys(session):
+        if match := _DOCUMENTED.fullmatch(key):
+            documented.add(_text(match[1]))
+        elif match := _ASYNQ.fullmatch(key):
+            asynq.add(_text(match[1]))
+        elif match := _JOB.fullmatch(key):
+            jobs.add(_text(match[1]))
+        elif match := _PART.fullmatch(key):
+            parts[key] = (_text(match[2]), _text(match[3]))
+    (members,) = await session.values(command(b"SMEMBERS", QUEUES_KEY.encode()), 1)
+    if not isinstance(members, hiredis.ReplyError):
+        asynq |= {_text(member) for member in members}
+    findings = Findings(str(session.address))
+    findings.queues = [
+        *[await _documented_counts(session, name) for name in sorted(documented)],
+        *[await _asynq_counts(session, name) for name in sorted(asynq)],
+    ]
+    found = {name: await _job(session, name) for name in sorted(jobs)}
+    for key, (name, what) in sorted(parts.items()):
+        await _add_part(session, found.setdefault(name, JobProgress(name)), key, what)
+    findings.jobs = list(found.values())
+    return findings
+
+
+async def queue_names(session: Session) -> list[str]:
+    """Names of the queues in layout asynq, as their index has them."""
+    (members,) = await session.call(command(b"SMEMBERS", QUEUES_KEY.encode()), 1, f"key {QUEUES_KEY}")
+    return sorted(_text(member) for member in members)
+
+
+async def _keys(session: Session) -> set[bytes]:
+    keys, cursor = set[bytes](), b"0"
+    while True:
+        commands = command(b"SCAN", cursor, b"MATCH", _PATTERN, b"COUNT", b"%d" % _SCAN_COUNT)
+        ((cursor, some),) = await session.call(commands, 1, "SCAN")
+        keys.update(some)
+        if cursor == b"0":
+            return keys
+
+
+async def _documented_counts(session: Session, name: str) -> QueueCounts:
+    (pending,) = await session.values(command(b"LLEN", b"asynq:%b:pending" % name.encode()), 1)
+    return QueueCounts(name, "documented", pending=_count(pending))
+
+
+async def _asynq_counts(session: Session, name: str) -> QueueCounts:
+    base = b"asynq:{%b}:" % name.encode()
+    commands = [
+        command(b"LLEN", base + b"pending"),
+        command(b"LLEN", base + b"active"),
+        *[command(b"ZCARD", base + state.encode()) for state in _SETS],
+        command(b"EXISTS", base + b"paused"),
+    ]
+    *replies, paused = await session.values(b"".join(commands), len(commands))
+    counts = dict(zip(("pending", "active", *_SETS), map(_count, replies), strict=True))
+    return QueueCounts(name, "asynq", paused=paused == 1, **counts)
+
+
+async def _job(session: Session, name: str) -> JobProgress:
+    base = f"runqy-loader:{{{name}}}:".encode()
+    record, holder = await session.values(command(b"HGETALL", base + b"job") + command(b"GET", base + b"lease"), 2)
+    fields = _pairs(record)
+    job = JobProgress(name)
+    job.manifest = _json(fields.get(b"manifest"))
+    job.kind = str(job.manifest.get("command", "load"))
+    job.report = _json(fields.get(b"report")) or None
+    job.created, job.finished = _time(fields.get(b"created")), _time(fields.get(b"finished"))
+    if isinstance(holder, bytes):
+        process = _json(holder)
+        job.state, job.holder = "running", f"process {process.get('pid')} on {process.get('host')}"
+    elif fields:
+        job.state = "done" if fields.get(b"state") == b"done" else "stopped"
+    return job
+
+
+async def _add_part(session: Session, job: JobProgress, key: bytes, what: str) -> None:
+    name = {"batches": b"BITCOUNT", "moving": b"LLEN", "aside": b"LLEN", "migrated": b"SCARD"}[what]
+    (reply,) = await session.values(command(name, key), 1)
+    count = _count(reply)
+    if what == "batches":
+        job.batches += count
+    elif what == "migrated":
+        job.remembered += count
+    elif count:
+        job.held += count
+        job.held_in.append(_text(key))
+    if what != "batches":
+        job.kind = "migrate"
+
+
+def _pairs(reply: Reply) -> dict[bytes, bytes]:
+    if isinstance(reply, hiredis.ReplyError) or not reply:
+        return {}
+    return dict(zip(reply[::2], reply[1::2], strict=True))
+
+
+def _count(reply: Reply) -> int:
+    """A key of another type counts as empty: it is no queue."""
+    return reply if isinstance(reply, int) else 0
+
+
+def _json(text: bytes | None) -> dict[str, Any]:
+    try:
+        value = orjson.loads(text or b"{}")
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _time(text: bytes | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+def _text(name: bytes) -> str:
+    return name.decode(errors="replace")
+
+
+def named(findings: Findings, name: str) -> Sequence[QueueCounts]:
+    """The queues that a user means by a name."""
+    return [counts for counts in findings.queues if counts.queue in (name, f"{name}.default")]

@@ -1,0 +1,128 @@
+"""One task in full, wherever it is."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import asdict
+from typing import Any
+
+import hiredis
+import orjson
+
+from loader.errors import LoaderError
+from loader.inspection.server import queue_names
+from loader.layouts.task_message import MessageError, decode
+from loader.stored.queue import AsynqQueue, DocumentedQueue, StoredQueue
+from loader.wire.connection import Reply
+from loader.wire.resp import command
+from loader.wire.session import Session
+
+_FARTHEST = 1_000_000
+
+
+async def find_task(session: Session, task_id: str, queue: str | None) -> list[dict[str, Any]]:
+    """All tasks with an id, ready for JSON: one in each layout, and in each queue of the asynq one.
+
+    Args:
+        queue: Where to look; None for every queue that the server lists.
+
+    Raises:
+        LoaderError: There is none.
+    """
+    key = task_id.encode(errors="surrogateescape")
+    found: list[dict[str, Any]] = []
+    fields = await _hash(session, b"asynq:t:" + key)
+    names = [queue, f"{queue}.default"] if queue is not None else await queue_names(session)
+    named = fields.get(b"queue", b"").decode(errors="replace")
+    if b"payload" in fields and (queue is None or named in names):
+        found.append(await _documented(session, key, fields, named))
+    if queue is None and named and named not in names:
+        names.append(named)
+    for name in names:
+        in_queue = AsynqQueue(name)
+        if fields := await _hash(session, in_queue.task_key(key)):
+            found.append(await _asynq(session, key, fields, in_queue))
+    if not found:
+        where = f" in queue {queue}" if queue is not None else ""
+        raise LoaderError(
+            f"no task {task_id!r}{where} on {session.address}",
+            "It may be done and deleted; a queue that asynq:queues does not list must be named with --queue",
+        )
+    return found
+
+
+async def _documented(session: Session, task_id: bytes, fields: dict[bytes, bytes], name: str) -> dict[str, Any]:
+    queue = DocumentedQueue(name)
+    (result,) = await session.values(command(b"GET", b"asynq:result:" + task_id), 1)
+    place = await _place(session, queue, task_id)
+    return {
+        "id": _readable(task_id),
+        "layout": "documented",
+        "queue": name,
+        "state": "taken, or far back in a long queue" if place is None else "pending",
+        "ahead": place,
+        "fields": {_key(name): _readable(value) for name, value in fields.items() if name not in (b"payload",)},
+        **_payload(fields[b"payload"]),
+        "result": _readable(result) if isinstance(result, bytes) else None,
+    }
+
+
+async def _asynq(session: Session, task_id: bytes, fields: dict[bytes, bytes], queue: AsynqQueue) -> dict[str, Any]:
+    state = fields.get(b"state", b"").decode(errors="replace")
+    shown: dict[str, Any] = {
+        "id": _readable(task_id),
+        "layout": "asynq",
+        "queue": queue.name,
+        "state": state or "pending",
+        "ahead": await _place(session, queue, task_id) if state in ("", "pending") else None,
+        "fields": {_key(name): _readable(value) for name, value in fields.items() if name not in (b"msg", b"payload")},
+    }
+    payload = fields.get(b"payload", b"")
+    if b"msg" in fields:
+        try:
+            message = decode(fields[b"msg"])
+        except MessageError as error:
+            return {**shown, "unreadable": str(error), "message": _readable(fields[b"msg"])}
+        payload = message.payload
+        # 'payload' is shown below; what is not set says nothing.
+        shown["message"] = {name: value for name, value in asdict(message).items() if value and name != "payload"}
+    if state in ("scheduled", "retry"):
+        key = b"asynq:{%b}:%b" % (queue.name.encode(), state.encode())
+        (score,) = await session.values(command(b"ZSCORE", key, task_id), 1)
+        shown["starts"] = float(score) if isinstance(score, bytes) else None
+    return {**shown, **_payload(payload)}
+
+
+async def _place(session: Session, queue: StoredQueue, task_id: bytes) -> int | None:
+    """How many tasks of the pending list workers will take before it; None where it is not among the next million."""
+    commands = command(b"LPOS", queue.pending_key, task_id, b"RANK", b"-1", b"MAXLEN", b"%d" % _FARTHEST)
+    place, length = await session.values(commands + command(b"LLEN", queue.pending_key), 2)
+    return length - 1 - place if isinstance(place, int) and isinstance(length, int) else None
+
+
+async def _hash(session: Session, key: bytes) -> dict[bytes, bytes]:
+    (reply,) = await session.values(command(b"HGETALL", key), 1)
+    return _fields(reply)
+
+
+def _fields(reply: Reply) -> dict[bytes, bytes]:
+    return {} if isinstance(reply, hiredis.ReplyError) else dict(zip(reply[::2], reply[1::2], strict=True))
+
+
+def _payload(payload: bytes) -> dict[str, Any]:
+    try:
+        return {"payload": orjson.loads(payload)}
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return {"payload_text": payload.decode()}
+    except UnicodeDecodeError:
+        return {"payload_base64": base64.b64encode(payload).decode()}
+
+
+def _key(name: bytes) -> str:
+    return name.decode(errors="backslashreplace")
+
+
+def _readable(value: bytes) -> str:
+    return value.decode(errors="backslashreplace")

@@ -1,0 +1,1 @@
+"""Tasks from one queue to another: other layout, other server, other name."""

@@ -1,0 +1,83 @@
+"""What a migration did."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from loader.report import Status, peak_rss_bytes
+
+
+@dataclass(slots=True)
+class MigrateReport:
+    """Counts of a migration, filled as it goes, in tasks.
+
+    Attributes:
+        migrated: Put into the target by this run.
+        already: In the target already: by an earlier run, or, with ``--on-conflict skip``, by others.
+        rejected: Left in the source, as they cannot be put into the target.
+        missing: Ids whose task was gone: a worker had taken it, or it was deleted.
+        put_back: Claimed, and given back to the source's pending list in the end.
+        held: Claimed and neither moved nor given back: the job must be run again.
+        waiting: Length of the source's pending list when it began; for the display.
+    """
+
+    job: str
+    moves: bool
+    source: str
+    target: str
+    status: Status = "running"
+    error: str | None = None
+    resumed: bool = False
+    migrated: int = 0
+    already: int = 0
+    rejected: int = 0
+    missing: int = 0
+    put_back: int = 0
+    held: int = 0
+    waiting: int = 0
+    rejects_file: str | None = None
+    _started: float = field(default_factory=time.monotonic)
+    _seconds: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started if self._seconds is None else self._seconds
+
+    @property
+    def tasks_per_second(self) -> float:
+        return self.migrated / self.seconds if self.seconds else 0.0
+
+    def end(self, status: Status, error: str | None = None) -> None:
+        self.status, self.error = status, error
+        self._seconds = time.monotonic() - self._started
+
+    @property
+    def exit_status(self) -> int:
+        """0 all in the target; 1 failed; 3 completed with rejects; 130 interrupted."""
+        if self.status == "completed":
+            return 3 if self.rejected else 0
+        return 130 if self.status == "interrupted" else 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON report; see docs/migrate.md for its fields."""
+        return {
+            "job": self.job,
+            "mode": "move" if self.moves else "copy",
+            "source": self.source,
+            "target": self.target,
+            "status": self.status,
+            "error": self.error,
+            "resumed": self.resumed,
+            "migrated": self.migrated,
+            "already": self.already,
+            "rejected": self.rejected,
+            "missing": self.missing,
+            "put_back": self.put_back,
+            "held": self.held,
+            "rejects_file": self.rejects_file,
+            "seconds": round(self.seconds, 3),
+            "tasks_per_second": round(self.tasks_per_second, 1),
+            "peak_rss_bytes": peak_rss_bytes(),
+        }

@@ -1,0 +1,197 @@
+"""Where tasks come from: a copy reads a snapshot, a move claims tasks one step after the other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Literal, Protocol
+
+from loader.layouts.lua import lua_string
+from loader.stored.fetch import Fetched, Fetcher
+from loader.stored.queue import StoredQueue
+from loader.stored.snapshot import pending_ids
+from loader.stored.spool import Spool
+from loader.wire.resp import array, command
+from loader.wire.session import Session
+
+_STEP = 1000
+
+Verb = Literal["drop", "forget", "aside"]
+"""What becomes of a claimed task: it is deleted; its id alone is dropped; it is kept aside until the end."""
+
+
+class TaskSource(Protocol):
+    """Hands out tasks, the next to be consumed first."""
+
+    async def take(self, in_flight: int) -> Fetched:
+        """The next tasks; none at the end.
+
+        Args:
+            in_flight: How many of those handed out are not settled yet.
+        """
+        ...
+
+    async def settle(self, verb: Verb, ids: Sequence[bytes]) -> None:
+        """Says what is to become of tasks handed out; they come in the order in which they were taken."""
+        ...
+
+
+class Snapshot:
+    """See ``TaskSource``: what was pending when it began. It changes nothing in the source."""
+
+    def __init__(self, session: Session, queue: StoredQueue, spool: Spool, most: int) -> None:
+        self._session = session
+        self._queue = queue
+        self._spool = spool
+        self._fetcher = Fetcher(session, queue, most)
+        self._chunks: AsyncGenerator[Fetched, None] | None = None
+
+    async def take(self, in_flight: int) -> Fetched:
+        if self._chunks is None:
+            async for ids in pending_ids(self._session, self._queue):
+                self._spool.add(ids)
+            self._chunks = self._each()
+        return await anext(self._chunks, Fetched())
+
+    async def _each(self) -> AsyncGenerator[Fetched, None]:
+        for ids in self._spool.backwards():
+            async for fetched in self._fetcher.each(ids):
+                running = [task for task in fetched.tasks if task.state not in ("", "pending")]
+                if running:
+                    fetched.tasks = [task for task in fetched.tasks if task not in running]
+                    fetched.missing += [task.id for task in running]
+                yield fetched
+
+    async def settle(self, verb: Verb, ids: Sequence[bytes]) -> None:
+        pass
+
+
+# Each of these may be repeated after a lost connection, and may even run late: what it does follows from what is in
+# the lists when it runs. In the holding list the oldest task is on the right, as in the pending list.
+
+# ARGV: how many to hand out, how many are out already. Reply: the ids, the newest first.
+_CLAIM = b"""
+local short = ARGV[1] + ARGV[2] - redis.call('LLEN', KEYS[2])
+for i = 1, short do
+  if not redis.call('RPOPLPUSH', KEYS[1], KEYS[2]) then break end
+end
+return redis.call('LRANGE', KEYS[2], -(ARGV[1] + ARGV[2]), -(ARGV[2] + 1))
+"""
+# Only an id that is still held is settled: a task that came back under its old id is not touched by a late repetition.
+_SETTLE = b"""
+local function drop(id)
+%b
+end
+local what = {drop = drop, forget = function(id) end, aside = function(id) redis.call('LPUSH', KEYS[2], id) end}
+local settled = 0
+for i = 2, #ARGV do
+  if redis.call('LREM', KEYS[1], -1, ARGV[i]) == 1 then
+    local ok, fault = pcall(what[ARGV[1]], ARGV[i])
+    if not ok then
+      redis.call('RPUSH', KEYS[1], ARGV[i])
+      if type(fault) == 'table' then return fault end
+      return redis.error_reply('ERR ' .. tostring(fault))
+    end
+    settled = settled + 1
+  end
+end
+return settled
+"""
+# ARGV: how many of the oldest to keep, how many to put back at most. Newest first, so that the oldest is taken first.
+_PUT_BACK = b"""
+redis.call('LLEN', KEYS[2])
+local moved = 0
+while moved < tonumber(ARGV[2]) and redis.call('LLEN', KEYS[1]) > tonumber(ARGV[1]) do
+  redis.call('RPUSH', KEYS[2], redis.call('LINDEX', KEYS[1], 0))
+  redis.call('LPOP', KEYS[1])
+  moved = moved + 1
+end
+return moved
+"""
+_DROP_ASYNQ = b"""
+  local key = %b .. id
+  local lock = redis.call('HGET', key, 'unique_key')
+  if lock and redis.call('GET', lock) == id then redis.call('DEL', lock) end
+  redis.call('DEL', key)
+"""
+# runqy's look-up by id: a hash of the queue's name alone. One that names another queue is another's by now.
+_DROP_LOOK_UP = b"""
+  local reverse = 'asynq:t:' .. id
+  if redis.call('TYPE', reverse).ok == 'hash' and redis.call('HLEN', reverse) == 1
+    and redis.call('HGET', reverse, 'queue') == %b then redis.call('DEL', reverse) end
+"""
+
+
+class Claims:
+    """See ``TaskSource``: claims tasks by moving their ids from the pending list to a list of the job's own.
+
+    A worker that takes one first simply has it; nothing that is not claimed is touched.
+
+    Args:
+        keeps_hashes: Whether the target has written the task into the source's own hash.
+        look_up: Queue for runqy's look-up, which is to take the hash's place; empty for none.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        queue: StoredQueue,
+        job: str,
+        most: int,
+        *,
+        keeps_hashes: bool = False,
+        look_up: str = "",
+    ) -> None:
+        base = b"%b:runqy-loader:%b:" % (queue.slot_tag, job.encode())
+        self.holding_key, self.aside_key = base + b"moving", base + b"aside"
+        self._session = session
+        self._pending_key = queue.pending_key
+        self._fetcher = Fetcher(session, queue, most)
+        self._settle_script = _SETTLE % _drop(queue, keeps_hashes, look_up)
+        self._where = f"keys {queue.pending_key.decode()} and {base.decode()}*"
+
+    async def held(self) -> list[bytes]:
+        """Ids claimed and not settled, the next to be consumed first."""
+        (ids,) = await self._session.call(command(b"LRANGE", self.holding_key, b"0", b"-1"), 1, self._where)
+        return list(reversed(ids))
+
+    async def take(self, in_flight: int) -> Fetched:
+        keys = (b"2", self._pending_key, self.holding_key)
+        numbers = (b"%d" % self._fetcher.chunk, b"%d" % in_flight)
+        (ids,) = await self._session.call(command(b"EVAL", _CLAIM, *keys, *numbers), 1, self._where)
+        return await self._fetcher.fetch(list(reversed(ids)))
+
+    async def settle(self, verb: Verb, ids: Sequence[bytes]) -> None:
+        if ids:
+            head = (b"EVAL", self._settle_script, b"2", self.holding_key, self.aside_key, verb.encode())
+            await self._session.call(array((*head, *ids)), 1, self._where)
+
+    async def put_back(self, keep: int) -> int:
+        """Gives claimed tasks back to the pending list, in their order; how many.
+
+        Args:
+            keep: How many of the oldest to hold on to.
+        """
+        # What was put aside was claimed before everything that is held, so it goes back last.
+        return await self._put_back(self.holding_key, keep) + await self._put_back(self.aside_key, 0)
+
+    async def _put_back(self, key: bytes, keep: int) -> int:
+        total = 0
+        while True:
+            keys, numbers = (b"2", key, self._pending_key), (b"%d" % keep, b"%d" % _STEP)
+            (moved,) = await self._session.call(command(b"EVAL", _PUT_BACK, *keys, *numbers), 1, self._where)
+            total += int(moved)
+            if moved < _STEP:
+                return total
+
+
+def _drop(queue: StoredQueue, keeps_hashes: bool, look_up: str) -> bytes:
+    if queue.layout == "asynq":
+        drop = _DROP_ASYNQ % lua_string(queue.task_key(b""))
+        # On one server in the documented layout, that key is the task itself by now: it holds more than a queue.
+        return drop + _DROP_LOOK_UP % lua_string(queue.name.encode())
+    if keeps_hashes:
+        return b""
+    drop = b"  redis.call('DEL', 'asynq:t:' .. id)\n"
+    if look_up:
+        drop += b"  redis.call('HSET', 'asynq:t:' .. id, 'queue', %b)\n" % lua_string(look_up.encode())
+    return drop

@@ -1,0 +1,185 @@
+"""Puts tasks into the target, each once: a set of ids tells which this job has put there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import hiredis
+
+from loader.layouts.base import QueueEncoder
+from loader.ledger import parse_skipped, placing_script
+from loader.migrate.translate import Translation
+from loader.stored.task import StoredTask
+from loader.wire.faults import from_reply
+from loader.wire.resp import array, bulk, command
+from loader.wire.session import Session
+
+ALREADY = "a"
+"""Why a task is not placed: this job has placed it before. The other letters are those of ``loader.ledger.SKIPPED``."""
+
+# ARGV[1]: where source and target may share a task's key, the source's queue, else ''; ARGV[2]: 1 if the task itself is
+# under that key, 0 if only runqy's look-up, a hash of the queue's name alone, is; ARGV[3]: the time in nanoseconds;
+# then each task's arguments, its id being the first, the fields to carry over the last.
+# As in the ledger, the first DEL finds nothing and shows that what follows may be undone.
+_PLACE = b"""
+%b
+local placed, seen = {}, {}
+local function carry(key, text)
+  local fields, at = {}, 1
+  while at <= #text do
+    local colon = string.find(text, ':', at, true)
+    local stop = colon + tonumber(string.sub(text, at, colon - 1))
+    fields[#fields + 1] = string.sub(text, colon + 1, stop)
+    at = stop + 1
+  end
+  if #fields > 0 then redis.call('HSET', key, unpack(fields)) end
+end
+local function shared(key)
+  return ARGV[1] ~= '' and redis.call('TYPE', key).ok == 'hash' and redis.call('HGET', key, 'queue') == ARGV[1]
+    and redis.call('HEXISTS', key, 'payload') == tonumber(ARGV[2])
+end
+local function place()
+  local taken = {}
+  for at = 4, #ARGV, %d do
+    local id, verdict = ARGV[at], ''
+    if seen[id] or redis.call('SISMEMBER', KEYS[2], id) == 1 then verdict = 'a'
+    else
+      local key = key_of(id)
+      local free, old = redis.call('EXISTS', key) == 0, nil
+      if not free and shared(key) then free, old = true, redis.call('HGETALL', key) end
+      if free then
+        if old then undo[#undo + 1] = {'HSET', key, unpack(old)}
+        elseif #undo == 0 then redis.call('DEL', key) end
+        undo[#undo + 1] = {'DEL', key}
+        verdict = write(key, at, undo)
+        if verdict == true or verdict == false then
+          carry(key, ARGV[at + %d])
+          placed[#placed + 1], seen[id] = id, true
+        end
+      end
+    end
+    if verdict == true then ids[#ids + 1] = id
+    elseif verdict then taken[#taken + 1] = (at - 4) / %d .. verdict end
+  end
+  return table.concat(taken, ',')
+end
+"""
+_MARK = b"""
+  if #placed > 0 then
+    undo[#undo + 1] = {'SREM', KEYS[2], unpack(placed)}
+    redis.call('SADD', KEYS[2], unpack(placed))
+  end
+"""
+# Keeps of the set only these ids.
+_TRIM = b"""
+local kept = {}
+for i = 1, #ARGV do
+  if redis.call('SISMEMBER', KEYS[1], ARGV[i]) == 1 then kept[#kept + 1] = ARGV[i] end
+end
+redis.call('DEL', KEYS[1])
+for i = 1, #kept do redis.call('SADD', KEYS[1], kept[i]) end
+return #kept
+"""
+
+
+class Target:
+    """The queue that is written.
+
+    Args:
+        shared_with: The source's queue, where source and target are one server and keys may coincide; else empty.
+        shares_tasks: Whether it is the tasks themselves that are under one key in both.
+
+    Attributes:
+        in_doubt: Whether it is unknown if the last tasks handed in were placed.
+        repeated: Whether they were sent more than once.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        encoder: QueueEncoder,
+        job: str,
+        translation: Translation,
+        *,
+        shared_with: str = "",
+        shares_tasks: bool = False,
+    ) -> None:
+        self._session = session
+        self._encoder = encoder
+        self._translation = translation
+        self._head = [shared_with.encode(), b"1" if shares_tasks else b"0"]
+        self._width = encoder.insert_width + 1
+        self.migrated_key = b"%b:runqy-loader:%b:migrated" % (encoder.slot_tag, job.encode())
+        place = _PLACE % (encoder.insert_script, self._width, self._width - 1, self._width)
+        script = placing_script(place, _MARK)
+        self._eval = b"$4\r\nEVAL\r\n" + b"".join(map(bulk, (script, b"2", encoder.pending_key, self.migrated_key)))
+        self._forget: list[bytes] = []
+        self.in_doubt = self.repeated = False
+
+    async def insert(self, tasks: Sequence[StoredTask]) -> dict[int, str]:
+        """Writes and pushes tasks, the first to be consumed first, but for those that this job has placed before.
+
+        Returns:
+            Positions of those not placed now, and why: a letter of ``loader.ledger.SKIPPED``, or ``ALREADY``.
+
+        Raises:
+            SinkError: The server refuses, or cannot be reached any more.
+        """
+        if not tasks:
+            return {}
+        where = f"keys {self._encoder.pending_key.decode()} and {self.migrated_key.decode()}"
+        arguments = self._arguments(tasks)
+        commands = b"".join((b"*%d\r\n" % (5 + len(arguments)), self._eval, *map(bulk, arguments)))
+        forgotten = array((b"SREM", self.migrated_key, *self._forget)) if self._forget else b""
+        losses = self._session.losses
+        self.in_doubt = True
+        replies = await self._session.values(forgotten + commands, 2 if forgotten else 1)
+        # Sent more than once, the first time may have placed them, whatever the last one says.
+        self.in_doubt = self.repeated = self._session.losses > losses
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError):
+                raise from_reply(str(reply), f"{self._session.address}, {where}")
+        self.in_doubt = False
+        self._forget.clear()
+        skipped = parse_skipped(replies[-1])
+        if self.repeated:  # what was placed the first time is 'already' there by now
+            skipped = {position: why for position, why in skipped.items() if why != ALREADY}
+        return skipped
+
+    def _arguments(self, tasks: Sequence[StoredTask]) -> list[bytes]:
+        ids, payloads = [task.id for task in tasks], [task.payload for task in tasks]
+        options = [self._translation.options_of(task) for task in tasks]
+        given = self._encoder.insert_arguments(ids, payloads, options)
+        width = self._encoder.insert_width
+        arguments = [*self._head, b"%d" % time.time_ns()]
+        for position, task in enumerate(tasks):
+            own = given[position * width : (position + 1) * width]
+            arguments += self._translation.with_history(task, own)
+            arguments.append(self._translation.carried(task))
+        return arguments
+
+    def forget(self, ids: Sequence[bytes]) -> None:
+        """These tasks have left the source, so they need not be remembered: goes out with the next insert."""
+        self._forget += ids
+
+    async def settle(self) -> None:
+        """Forgets what is left to be forgotten."""
+        if self._forget:
+            await self._session.call(array((b"SREM", self.migrated_key, *self._forget)), 1)
+            self._forget.clear()
+
+    async def remember_only(self, ids: Sequence[bytes]) -> set[bytes]:
+        """Forgets all tasks but these, of which it returns those that are placed.
+
+        Of a move, only tasks that it holds may be known as placed: another may come back under its old id.
+        """
+        if ids:
+            replies = await self._session.call(
+                b"".join(command(b"SISMEMBER", self.migrated_key, task_id) for task_id in ids), len(ids)
+            )
+            placed = {task_id for task_id, is_in in zip(ids, replies, strict=True) if is_in}
+        else:
+            placed = set()
+        await self._session.call(command(b"EVAL", _TRIM, b"1", self.migrated_key, *placed), 1)
+        return placed
