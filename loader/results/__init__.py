@@ -1,0 +1,1 @@
+"""Results: waits for what workers make of tasks, one id or millions."""

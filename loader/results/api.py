@@ -1,0 +1,92 @@
+"""Waiting for results from a program."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from typing import Any
+
+from loader.errors import ResultTimeoutError
+from loader.profiles import LayoutName
+from loader.results.options import WaitOptions
+from loader.results.result import TaskResult
+from loader.results.waiter import Waiter, WaitReport
+from loader.results.waiting import Waiting, WaitingIds, in_chunks
+from loader.task import check_task_id, resolve_queue
+from loader.wire.address import parse_address
+
+TaskRef = str | tuple[str, str]
+"""A task: its id, or its id and its queue."""
+
+
+def wait_for_results(
+    tasks: Iterable[TaskRef], *, loaded: bool = False, **fields: Any
+) -> AsyncGenerator[TaskResult, None]:
+    """Waits for tasks, and yields what becomes of each as it comes; at the timeout also of those that are not done.
+
+    Args:
+        tasks: Ids, or pairs of id and queue; each id is waited for once. Memory stays flat for millions.
+        loaded: Whether they are known to be tasks: then one of which nothing is left is 'expired' at once, where it
+            would be 'missing' at the timeout.
+        fields: Those of ``WaitOptions``: ``redis``, ``layout``, ``queue``, ``profile``, ``timeout`` (seconds; without,
+            it waits until all are done), ``reply_timeout``, ``retry_for``.
+
+    Raises:
+        UsageError: An option is out of range.
+        ValueError: While iterating: an id or a queue's name is none.
+        LoaderError: While iterating: the server refuses, or cannot be reached.
+
+    Example:
+        >>> async for result in wait_for_results(ids, redis="redis://localhost:6379/0", timeout=60):
+        ...     print(result.id, result.status, result.value)
+    """
+    options = WaitOptions(**fields)
+    options.check()
+    if isinstance(tasks, str | bytes):
+        raise TypeError(f"give an iterable of ids, not {type(tasks).__name__}; wait_for_result waits for one")
+    layout: LayoutName = options.layout or ("documented" if options.profile is None else "asynq")
+    return _results((_waiting(task, options, loaded=loaded) for task in tasks), options, layout)
+
+
+async def wait_for_result(task: TaskRef, *, loaded: bool = False, **fields: Any) -> TaskResult:
+    """Waits for one task: 'completed', 'failed' or 'expired'. See ``wait_for_results``.
+
+    Raises:
+        ResultTimeoutError: It is not done within ``timeout`` seconds.
+        LoaderError: The server refuses, or cannot be reached.
+
+    Example:
+        >>> result = await wait_for_result(task_id, timeout=30)
+    """
+    async with aclosing(wait_for_results([task], loaded=loaded, **fields)) as results:
+        result = await anext(results)
+    if result.status in ("pending", "missing"):
+        found = "is not done" if result.status == "pending" else "has not been found"
+        raise ResultTimeoutError(f"task {result.id} {found} after {fields.get('timeout')} s")
+    return result
+
+
+async def _results(
+    tasks: Iterable[Waiting], options: WaitOptions, layout: LayoutName
+) -> AsyncGenerator[TaskResult, None]:
+    waiting = WaitingIds()
+    try:
+        for some in in_chunks(tasks):
+            waiting.add(some)
+        waiter = Waiter(parse_address(options.redis), options, waiting, layout, WaitReport(total=waiting.count))
+        async with aclosing(waiter.results()) as chunks:
+            async for chunk in chunks:
+                for result in chunk:
+                    yield result
+        for chunk in waiter.unfinished():
+            for result in chunk:
+                yield result
+    finally:
+        waiting.close()
+
+
+def _waiting(task: TaskRef, options: WaitOptions, *, loaded: bool) -> Waiting:
+    task_id, queue = (task, None) if isinstance(task, str) else task
+    if queue is not None:
+        queue = resolve_queue(queue, sub_queues=options.profile != "asynq")
+    return Waiting(check_task_id(task_id), queue or options.default_queue, loaded, None)

@@ -1,0 +1,120 @@
+"""The files that waiting writes: results as they come, and what is still missing at its end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import aiofiles
+import orjson
+from aiofiles.threadpool.binary import AsyncFileIO
+
+from loader.errors import LoaderError, UsageError
+from loader.results.result import TaskResult
+
+_STDOUT = 1
+_FINAL = ("completed", "failed", "expired")
+
+
+class ResultsFile:
+    """Appends results, each chunk of them in one write. Results that the file holds already stay.
+
+    Args:
+        path: The file; '-' for standard output.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: AsyncFileIO | None = None
+
+    @property
+    def is_stdout(self) -> bool:
+        return str(self._path) == "-"
+
+    def ids(self) -> Iterator[str]:
+        """Ids whose results the file holds, from an earlier run. A line that a crash tore is cut off.
+
+        Raises:
+            UsageError: The file holds something else than results.
+            LoaderError: It cannot be read or written.
+        """
+        if self.is_stdout:
+            return
+        try:
+            with self._path.open("rb+") as file:
+                whole = 0
+                for number, line in enumerate(file, 1):
+                    if not line.endswith(b"\n") and whole:
+                        file.truncate(whole)
+                        return
+                    yield from self._id_of(line, number)
+                    whole += len(line)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _id_of(self, line: bytes, number: int) -> Iterator[str]:
+        try:
+            value = orjson.loads(line)
+            task_id, status = value["id"], value["status"]
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            raise UsageError(
+                f"--out {self._path}:{number}: this is no result of a task",
+                "Name a new file, or one of an earlier wait",
+            ) from None
+        if status in _FINAL:
+            yield str(task_id)
+
+    async def add(self, results: Sequence[TaskResult]) -> None:
+        """Raises LoaderError if the file cannot be written."""
+        try:
+            if self._file is None:
+                target = _STDOUT if self.is_stdout else self._path
+                self._file = await aiofiles.open(target, "ab", buffering=0, closefd=not self.is_stdout)
+            rest = memoryview(b"".join(result.to_json() for result in results))
+            while rest:
+                rest = rest[await self._file.write(rest) :]
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    async def close(self) -> None:
+        if self._file is not None:
+            await self._file.close()
+
+    def _unwritable(self, error: OSError) -> LoaderError:
+        return LoaderError(
+            f"--out {self._path} cannot be written: {error.strerror}", "The same command again goes on from there"
+        )
+
+
+class MissingFile:
+    """The tasks that were not done when waiting ended, as lines that ``--ids`` takes. Replaced as a whole by each run.
+
+    Args:
+        path: The file; it is removed where nothing is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def replace(self, results: Iterator[Sequence[TaskResult]]) -> None:
+        """Raises LoaderError if the file cannot be written."""
+        fresh = self._path.with_name(self._path.name + ".part")
+        try:
+            written = 0
+            with fresh.open("wb") as file:
+                for chunk in results:
+                    written += file.write(b"".join(result.to_json() for result in chunk))
+            if written:
+                os.replace(fresh, self._path)  # noqa: PTH105 - one step, also over a file that is there
+            else:
+                fresh.unlink()
+                self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise LoaderError(
+                f"--missing {self._path} cannot be written: {error.strerror}", "Name a writable file with --missing"
+            ) from error

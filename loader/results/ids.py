@@ -1,0 +1,147 @@
+"""The ids to wait for: from a file in one of several forms, or from the ids file that a job has noted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import IO, cast
+
+import orjson
+
+from loader.errors import LoaderError, SourceError
+from loader.ids_file import HEADER
+from loader.profiles import LayoutName
+from loader.results.waiting import Waiting
+from loader.servers import Servers
+from loader.settings import is_job_name
+from loader.task import check_task_id
+from loader.wire.faults import translated
+
+_LAYOUTS: tuple[LayoutName, ...] = ("documented", "asynq")
+log = logging.getLogger("runqy_loader")
+
+_FORMS = "Write ID, ID <tab> QUEUE, or an object with 'id' and 'queue', one a line"
+
+
+@dataclass(frozen=True, slots=True)
+class IdsSource:
+    """An ids file, and what is known of its tasks.
+
+    Attributes:
+        path: None for standard input.
+        loaded: Whether its tasks are known to have been loaded.
+        layout: Layout of the tasks, where that is known.
+    """
+
+    path: Path | None
+    loaded: bool = False
+    layout: LayoutName | None = None
+
+    @property
+    def name(self) -> str:
+        return "standard input" if self.path is None else str(self.path)
+
+
+def ids_source(path: Path) -> IdsSource:
+    """A file of ids, or '-'; the first line of one that a load has written tells more.
+
+    Raises:
+        SourceError: It cannot be read.
+    """
+    if str(path) == "-":
+        return IdsSource(None)
+    try:
+        with path.open("rb") as file:
+            return _with_header(IdsSource(path), file.readline(4096))
+    except OSError as error:
+        raise _unreadable(str(path), error) from error
+
+
+async def ids_of_job(servers: Servers, job: str) -> IdsSource:
+    """The ids file that a job has noted.
+
+    Raises:
+        LoaderError: There is no such job, or it has none, or its file is not here.
+    """
+    key = f"runqy-loader:{{{job}}}:job"
+    with translated(f"{servers}, key {key}"):
+        manifest, path, state = await cast(
+            "Awaitable[list[bytes | None]]", servers.client_of(key).hmget(key, ["manifest", "ids", "state"])
+        )
+    again = "Run its load again with --ids-out FILE: it loads nothing twice, and writes the ids of all that is in"
+    if manifest is None:
+        raise LoaderError(f"there is no job {job} on {servers}", "Check --job and --redis")
+    if path is None:
+        raise LoaderError(f"job {job} was loaded without --ids-out, so its ids are not known", again)
+    file = Path(path.decode())
+    if not await asyncio.to_thread(file.exists):
+        raise LoaderError(f"the ids file of job {job}, {file}, is not there", f"Wait on the host that has it. {again}")
+    if state != b"done":
+        log.warning("job %s is not all in: waiting for the tasks that its ids file names by now", job)
+    layout = orjson.loads(manifest).get("layout")
+    return IdsSource(file, loaded=True, layout=layout if layout in _LAYOUTS else None)
+
+
+def read_ids(source: IdsSource, queue: str | None) -> Iterator[Waiting]:
+    """The tasks of a file, in its order.
+
+    Args:
+        queue: Full name of the queue of those that name none.
+
+    Raises:
+        SourceError: It cannot be read, or a line is no id.
+    """
+    try:
+        if source.path is None:
+            yield from _read(source, sys.stdin.buffer, queue)
+        else:
+            with source.path.open("rb") as file:
+                yield from _read(source, file, queue)
+    except OSError as error:
+        raise _unreadable(source.name, error) from error
+
+
+def _read(source: IdsSource, file: IO[bytes], queue: str | None) -> Iterator[Waiting]:
+    first = file.readline()
+    known = _with_header(source, first).loaded
+    lines = file if first.startswith(HEADER) else chain((first,), file)
+    for number, line in enumerate(lines, 2 if first.startswith(HEADER) else 1):
+        stripped = line.strip(b"\r\n")
+        if not stripped:
+            continue
+        try:
+            task_id, own, seen = _of_object(stripped) if stripped.startswith(b"{") else _of_columns(stripped)
+        except ValueError as error:
+            raise SourceError(f"{source.name}:{number}: {error}", _FORMS) from error
+        yield Waiting(task_id, own or queue, known or seen, None)
+
+
+def _of_columns(line: bytes) -> tuple[str, str | None, bool]:
+    name, _, queue = line.decode().partition("\t")
+    return check_task_id(name), queue or None, False
+
+
+def _of_object(line: bytes) -> tuple[str, str | None, bool]:
+    value = orjson.loads(line)
+    queue = value.get("queue")
+    if "id" not in value or not (queue is None or isinstance(queue, str)):
+        raise ValueError("the object has no field 'id', or a 'queue' that is not text")
+    # An earlier wait that ended before its tasks did says 'pending' of those that it had seen.
+    return check_task_id(value["id"]), queue, value.get("status") == "pending"
+
+
+def _with_header(source: IdsSource, line: bytes) -> IdsSource:
+    if not line.startswith(HEADER):
+        return source
+    pairs = dict(pair.partition("=")[::2] for pair in line.removeprefix(HEADER).decode(errors="replace").split())
+    layout = next((known for known in _LAYOUTS if known == pairs.get("layout")), None)
+    return IdsSource(source.path, is_job_name(pairs.get("job", "")), source.layout or layout)
+
+
+def _unreadable(name: str, error: OSError) -> SourceError:
+    return SourceError(f"{name} cannot be read: {error.strerror or error}", "Check that it exists and your permissions")

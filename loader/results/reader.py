@@ -1,0 +1,68 @@
+"""Asks the server, or each key's node of a cluster, with ready-made commands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import count
+from typing import NamedTuple
+
+from loader.servers import Servers
+from loader.wire.address import Address
+from loader.wire.connection import Connection, Reply
+
+
+class Question(NamedTuple):
+    """A command, and the key that it is about."""
+
+    key: bytes
+    command: bytes
+
+
+class Reader:
+    """Connections that are made as they are needed.
+
+    Args:
+        timeout: Seconds without any reply after which a connection counts as lost.
+    """
+
+    def __init__(self, servers: Servers, timeout: float) -> None:
+        self._servers = servers
+        self._timeout = timeout
+        self._connections: dict[Address, Connection] = {}
+        self._numbers = count(1)
+
+    def drop(self) -> None:
+        """Gives up all connections: what took one has most likely taken the others."""
+        for connection in self._connections.values():
+            connection.abort()
+        self._connections.clear()
+
+    async def ask(self, questions: Sequence[Question]) -> list[Reply]:
+        """The replies, in the order of the questions; errors are values among them.
+
+        Raises:
+            LoaderError: A connection cannot be made, or was lost.
+        """
+        by_node: dict[Address, list[int]] = {}
+        if self._servers.is_cluster:
+            for position, question in enumerate(questions):
+                by_node.setdefault(self._servers.address_of(question.key), []).append(position)
+        elif questions:
+            by_node[self._servers.address] = list(range(len(questions)))
+        replies: list[Reply] = [None] * len(questions)
+        calls = [self._call(address, [questions[at].command for at in places]) for address, places in by_node.items()]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        for answer, places in zip(answers, by_node.values(), strict=True):
+            if isinstance(answer, BaseException):
+                raise answer
+            for at, reply in zip(places, answer, strict=True):
+                replies[at] = reply
+        return replies
+
+    async def _call(self, address: Address, commands: list[bytes]) -> list[Reply]:
+        connection = self._connections.get(address)
+        if connection is None:
+            name = f"runqy-loader-wait:{next(self._numbers)}"
+            connection = self._connections[address] = await Connection.open(address, name, self._timeout)
+        return await connection.call(b"".join(commands), replies=len(commands))

@@ -1,0 +1,209 @@
+"""Waits: sweeps over the ids that are not done, with pauses that grow while nothing happens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from loader.errors import TransientError
+from loader.profiles import LayoutName
+from loader.results.lookup import LOOKUPS, Look, Lookup
+from loader.results.options import WaitOptions
+from loader.results.reader import Reader
+from loader.results.result import TaskResult
+from loader.results.waiting import Waiting, WaitingIds
+from loader.retry import patiently
+from loader.servers import Servers
+from loader.wire.address import Address
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+"""Seconds between two sweeps: the first while results come, growing to the second while none do."""
+
+_GROWTH = 1.5
+_CONFIRM_SECONDS = 0.1
+_FIRST_CHUNK, _LARGEST_CHUNK = 64, 1000
+_CHUNK_BYTES = 8 * 1024 * 1024
+"""About how much a call may bring: where results are large, fewer ids are asked for at a time."""
+
+_EXIT_FAILED_TASKS, _EXIT_TIMED_OUT, _EXIT_INTERRUPTED = 3, 4, 130
+
+log = logging.getLogger("runqy_loader")
+
+
+@dataclass(slots=True)
+class WaitReport:
+    """Counts of tasks, filled as waiting goes on.
+
+    Attributes:
+        total: Distinct ids that were to be waited for.
+        already: Of these, in the results file before.
+        sweeps: How often all that were not done were looked at.
+        timed_out: Whether the time was up before all were done.
+        interrupted: Whether it was stopped before that.
+    """
+
+    total: int = 0
+    already: int = 0
+    completed: int = 0
+    failed: int = 0
+    expired: int = 0
+    pending: int = 0
+    missing: int = 0
+    sweeps: int = 0
+    timed_out: bool = False
+    interrupted: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def done(self) -> int:
+        return self.already + self.completed + self.failed + self.expired
+
+    @property
+    def left(self) -> int:
+        return self.total - self.done
+
+    def add(self, result: TaskResult) -> None:
+        setattr(self, result.status, getattr(self, result.status) + 1)
+
+    @property
+    def exit_status(self) -> int:
+        """0 all completed; 3 all done, some failed or expired; 4 the time was up; 130 interrupted."""
+        if self.interrupted:
+            return _EXIT_INTERRUPTED
+        if self.timed_out:
+            return _EXIT_TIMED_OUT
+        return _EXIT_FAILED_TASKS if self.failed or self.expired else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """All counts."""
+        names = ("total", "already", "completed", "failed", "expired", "pending", "missing", "timed_out")
+        return {name: getattr(self, name) for name in names}
+
+
+class Waiter:
+    """Waits for tasks.
+
+    Args:
+        address: The server.
+        waiting: The tasks; those that are done are removed.
+        layout: Of these tasks.
+        report: Its ``total`` and ``already`` are the caller's to set.
+    """
+
+    def __init__(
+        self, address: Address, options: WaitOptions, waiting: WaitingIds, layout: LayoutName, report: WaitReport
+    ) -> None:
+        self._options = options
+        self._waiting = waiting
+        self._lookup: Lookup = LOOKUPS[layout]()
+        self._report = report
+        self._stop = asyncio.Event()
+        self._servers = Servers(address, options.reply_timeout)
+        self._reader = Reader(self._servers, options.reply_timeout)
+        self._lost = False
+        self._chunk = _FIRST_CHUNK
+
+    def stop(self) -> None:
+        """``results`` ends soon."""
+        self._stop.set()
+
+    async def results(self) -> AsyncGenerator[list[TaskResult], None]:
+        """Results as they come, in chunks, until all are in, the time is up, or ``stop``.
+
+        A result is taken from the waiting ones only once the caller asks for the next chunk: so one that it could not
+        keep is found again.
+
+        Raises:
+            LoaderError: The server refuses, or cannot be reached for ``retry_for`` seconds.
+        """
+        limit = self._options.timeout_seconds
+        deadline = None if limit is None else time.monotonic() + limit
+        pause = FIRST_PAUSE
+        reach = self._servers.reach
+        try:
+            await patiently(lambda: reach("runqy-loader-wait:0"), self._options.retry_for, connected=False)
+            while self._waiting.count and not self._stop.is_set():
+                before, began = self._waiting.count, time.monotonic()
+                async for chunk in self._sweep(deadline if self._report.sweeps else None):
+                    yield chunk
+                self._report.sweeps += 1
+                if not self._waiting.count:
+                    break
+                # Growing pauses, and never more than half of the time spent on reading.
+                pause = FIRST_PAUSE if self._waiting.count < before else min(pause * _GROWTH, LONGEST_PAUSE)
+                now = time.monotonic()
+                wanted = max(pause, now - began)
+                if deadline is not None and now + wanted >= deadline:
+                    await self._sleep(max(_CONFIRM_SECONDS, deadline - now))
+                    async for chunk in self._last_look(limit):
+                        yield chunk
+                    self._report.timed_out = self._waiting.count > 0 and not self._stop.is_set()
+                    return
+                await self._sleep(wanted)
+        finally:
+            self._reader.drop()
+            await self._servers.aclose()
+
+    def unfinished(self) -> Iterator[list[TaskResult]]:
+        """What is known of the tasks that are not done, in chunks; counts them."""
+        after = ""
+        while page := self._waiting.page(after, _LARGEST_CHUNK):
+            after = page[-1].id
+            found = [
+                TaskResult(task.id, "pending" if task.known else "missing", task.queue, task.state) for task in page
+            ]
+            for result in found:
+                self._report.add(result)
+            yield found
+
+    async def _last_look(self, limit: float | None) -> AsyncGenerator[list[TaskResult], None]:
+        # What a single look has missed is looked for once more; with a timeout of 0, nothing else is.
+        async for chunk in self._sweep(None, gone=limit == 0):
+            yield chunk
+
+    async def _sweep(self, deadline: float | None, *, gone: bool = False) -> AsyncGenerator[list[TaskResult], None]:
+        after = ""
+        while page := self._waiting.page(after, self._chunk, gone=gone):
+            if self._stop.is_set() or (deadline is not None and time.monotonic() > deadline):
+                return
+            after = page[-1].id
+            looks = await self._look(page)
+            finals = [look.final for look in looks if look.final is not None]
+            self._waiting.update(
+                look.task for task, look in zip(page, looks, strict=True) if look.final is None and look.task != task
+            )
+            self._adapt(finals)
+            if finals:
+                yield finals
+                self._waiting.drop(final.id for final in finals)
+                for final in finals:
+                    self._report.add(final)
+
+    def _adapt(self, finals: Sequence[TaskResult]) -> None:
+        """Asks for fewer tasks at a time where results are large, for more where they are not."""
+        largest = max((len(final.result or b"") for final in finals), default=0)
+        self._chunk = max(1, min(self._chunk * 2, _LARGEST_CHUNK, _CHUNK_BYTES // (largest + 1)))
+
+    async def _look(self, tasks: Sequence[Waiting]) -> list[Look]:
+        async def attempt() -> list[Look]:
+            if self._lost:
+                await self._servers.reconnect()  # also learns which node serves what by now
+                self._lost = False
+            try:
+                return await self._lookup.look(self._reader, tasks)
+            except TransientError:
+                self._reader.drop()
+                self._lost = True
+                raise
+
+        return await patiently(attempt, self._options.retry_for)
+
+    async def _sleep(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()

@@ -1,0 +1,104 @@
+"""The ids that are still waited for, in a private temporary database: memory stays flat however many there are."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+_CACHE_KIB = 64 * 1024
+_CHUNK = 20_000
+GONE = "gone"
+"""State of a task that was there and has not been found in the last sweep."""
+
+
+T = TypeVar("T")
+
+
+class Waiting(NamedTuple):
+    """A task that is waited for.
+
+    Attributes:
+        queue: Full name, where it is known.
+        known: Whether it is known to have been a task: by the loader's record, or as it has been seen.
+        state: What the last look at it found; None if it found nothing.
+    """
+
+    id: str
+    queue: str | None
+    known: bool
+    state: str | None
+
+
+class WaitingIds:
+    """A set of ids. SQLite keeps it in its cache (64 MiB) and what is more than that in a file without a name."""
+
+    def __init__(self) -> None:
+        # Threads take turns with it, never two at once.
+        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KIB}"):
+            self._db.execute(f"PRAGMA {pragma}")
+        self._db.execute(
+            "CREATE TABLE waiting (id TEXT PRIMARY KEY, queue INTEGER, known INTEGER, state TEXT) WITHOUT ROWID"
+        )
+        self._queues: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self.count = 0
+
+    def close(self) -> None:
+        self._db.close()
+
+    def add(self, tasks: Iterable[Waiting]) -> None:
+        """Adds tasks; one that is there already stays as it is."""
+        rows = [(task.id, self._number(task.queue), task.known, task.state) for task in tasks]
+        self._many("INSERT OR IGNORE INTO waiting VALUES (?, ?, ?, ?)", rows, counts=1)
+
+    def drop(self, ids: Iterable[str]) -> None:
+        """Removes ids; one that is not there is no error."""
+        self._many("DELETE FROM waiting WHERE id = ?", [(task_id,) for task_id in ids], counts=-1)
+
+    def update(self, tasks: Iterable[Waiting]) -> None:
+        """Notes what has been learnt of tasks."""
+        rows = [(self._number(task.queue), task.known, task.state, task.id) for task in tasks]
+        self._many("UPDATE waiting SET queue = ?, known = ?, state = ? WHERE id = ?", rows)
+
+    def page(self, after: str, most: int, *, gone: bool = False) -> Sequence[Waiting]:
+        """The next tasks in the order of their ids.
+
+        Args:
+            after: The last id of the page before; empty for the first one.
+            gone: Only those in state ``GONE``.
+        """
+        where = f"AND state = '{GONE}'" if gone else ""
+        found = self._db.execute(
+            f"SELECT id, queue, known, state FROM waiting WHERE id > ? {where} ORDER BY id LIMIT ?",  # noqa: S608 - ours
+            (after, most),
+        )
+        return [
+            Waiting(task_id, None if queue is None else self._queues[queue], bool(known), state)
+            for task_id, queue, known, state in found
+        ]
+
+    def _many(self, statement: str, rows: Sequence[tuple[str | int | None, ...]], counts: int = 0) -> None:
+        if not rows:
+            return
+        self._db.execute("BEGIN")
+        changed = self._db.executemany(statement, rows).rowcount
+        self._db.execute("COMMIT")
+        self.count += counts * changed
+
+    def _number(self, queue: str | None) -> int | None:
+        if queue is None:
+            return None
+        if queue not in self._numbers:
+            self._numbers[queue] = len(self._queues)
+            self._queues.append(queue)
+        return self._numbers[queue]
+
+
+def in_chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    """Items as lists of a size that is good for one change of the database."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk

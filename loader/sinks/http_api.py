@@ -1,0 +1,282 @@
+"""runqy's HTTP API: where it is, what is sent to it, and what its answers mean."""
+
+from __future__ import annotations
+
+import email.utils
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from loader.errors import ConnectionFailedError, LoaderError, SinkError, TransientError, UnknownQueueError, UsageError
+from loader.settings import LoadOptions
+from loader.wire.faults import RESUME
+
+DEFAULT_KEY_ENV = "RUNQY_API_KEY"
+_SHOWN = 200
+_FAULTY = (400, 413, 422)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the API is, and the key for it. ``url`` has no slash at its end.
+
+    Attributes:
+        key: None to send none.
+    """
+
+    url: str
+    key: str | None = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.url.partition("://")[2]
+
+
+def endpoint_of(options: LoadOptions) -> Endpoint:
+    """Raises UsageError if the URL or the key cannot be used."""
+    assert options.to is not None  # noqa: S101 - for the type checker
+    return Endpoint(base_url(options.to), _api_key(options))
+
+
+class RefusedError(Exception):
+    """The server refused a request for what is in it, and has taken nothing of it."""
+
+
+class UnsureError(TransientError):
+    """A request was sent, and whether the server has taken it is unknown."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What the server made of a request's tasks.
+
+    Attributes:
+        ids: By position, of the tasks that are in.
+        refused: By position, why the others are not.
+    """
+
+    ids: dict[int, bytes] = field(default_factory=dict)
+    refused: dict[int, str] = field(default_factory=dict)
+
+
+def base_url(given: str) -> str:
+    """The URL of the API without a slash at its end.
+
+    Raises:
+        UsageError: It is no http:// or https:// URL of a host, or holds a user name.
+    """
+    how = "Write http://HOST:PORT or https://HOST; the key goes into a variable, see --api-key-env"
+    try:
+        parts = urlsplit(given)
+        port_is_fine = parts.port != 0
+    except ValueError:
+        raise UsageError("--to is not a usable URL", how) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
+        raise UsageError("--to is not a usable URL", how)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise UsageError("--to takes neither a user name nor what follows a '?' or '#'", how)
+    return given.rstrip("/")
+
+
+def _api_key(options: LoadOptions) -> str | None:
+    """The key, or None to send none.
+
+    Raises:
+        UsageError: The variable that the user names is not set, or holds what no header can.
+    """
+    name = options.api_key_env or DEFAULT_KEY_ENV
+    key = os.environ.get(name)
+    if options.api_key_env is not None and not key:
+        raise UsageError(f"--api-key-env {name}: this variable is not set", f"Set it: export {name}=…")
+    if key and not (key.isascii() and key.isprintable()):
+        raise UsageError(f"the API key in {name} holds characters that no header can", "Check the variable")
+    return key or None
+
+
+class Requests:
+    """Builds bodies for one queue. Payloads go into them byte for byte.
+
+    Args:
+        timeout: Seconds that each task may run; 0 leaves it to the server.
+    """
+
+    def __init__(self, queue: str, timeout: int) -> None:
+        limit = b',"timeout":%d' % timeout if timeout else b""
+        self._head = b'{"queue":%b%b,' % (orjson.dumps(queue), limit)
+
+    def batch(self, payloads: Sequence[bytes]) -> bytes:
+        """Of ``POST /queue/add-batch``."""
+        return b"".join((self._head, b'"jobs":[{"data":', b'},{"data":'.join(payloads), b"}]}"))
+
+    def single(self, payload: bytes) -> bytes:
+        """Of ``POST /queue/add``."""
+        return b'%b"data":%b}' % (self._head, payload)
+
+
+def read_batch(body: bytes, count: int, where: str) -> tuple[list[bytes], list[Any]]:
+    """Ids and errors of an answer to ``add-batch``.
+
+    Raises:
+        SinkError: It is no such answer, or does not account for all tasks.
+    """
+    answer = _object(body, where)
+    ids, errors = answer.get("task_ids") or [], answer.get("errors") or []
+    enqueued, failed = answer.get("enqueued"), answer.get("failed", 0)
+    lists = isinstance(ids, list) and isinstance(errors, list)
+    if not (lists and isinstance(failed, int) and enqueued == len(ids) and enqueued + failed == count):
+        raise _no_answer(body, where)
+    return [str(task_id).encode() for task_id in ids], errors
+
+
+def read_single(body: bytes, where: str) -> bytes:
+    """The id in an answer to ``add``. Raises SinkError if it has none."""
+    info = _object(body, where).get("info")
+    if not isinstance(info, dict) or not isinstance(info.get("id"), str):
+        raise _no_answer(body, where)
+    return str(info["id"]).encode()
+
+
+def named_refusals(errors: Sequence[Any], count: int, failed: int) -> dict[int, str] | None:
+    """Which tasks of a batch were refused, and why; None where the answer does not tell which.
+
+    runqy's server lists the errors of the tasks that failed, in their order, and does not say which they are; other
+    servers may send objects with ``index``.
+    """
+    indexed = [(error.get("index"), reason(error)) for error in errors if isinstance(error, dict)]
+    named = {index: why for index, why in indexed if isinstance(index, int) and 0 <= index < count}
+    if len(named) == failed:
+        return named
+    if failed == count:
+        reasons = [reason(error) for error in errors]
+        return {
+            position: reasons[position] if position < len(reasons) else "no reason given" for position in range(count)
+        }
+    return None
+
+
+def told_apart(payloads: Sequence[bytes], stored: Mapping[bytes, Any], errors: Sequence[Any]) -> Answer:
+    """Which tasks are in, by the payloads that the server has stored of them; equal payloads stand for each other.
+
+    Args:
+        stored: Ids, and what the server says their payload is: the job as it was sent, or its data.
+    """
+    held: dict[bytes, list[bytes]] = {}
+    for task_id, value in stored.items():
+        held.setdefault(_canonical(_data_of(value)), []).append(task_id)
+    answer = Answer()
+    for position, payload in enumerate(payloads):
+        same = held.get(_canonical(orjson.loads(payload))) or held.get(_canonical(_data_of(orjson.loads(payload))))
+        if same:
+            answer.ids[position] = same.pop()
+    reasons = Counter(reason(error) for error in errors)
+    why = "; ".join(reasons) or "no reason given"
+    for position in range(len(payloads)):
+        if position not in answer.ids:
+            answer.refused[position] = why
+    return answer
+
+
+def judge(status: int, headers: Mapping[str, str], body: bytes, queue: str, where: str) -> None:
+    """Raises what an answer's status stands for; returns for a success.
+
+    Raises:
+        RefusedError: For what is in the request: nothing of it is in.
+        UnsureError: The server failed on the way.
+        TransientError: It is to be sent again later; nothing of it is in.
+        LoaderError: Nothing mends it but the user.
+    """
+    if 200 <= status < 300:
+        return
+    said = _said(body)
+    if status in (408, 429):
+        raise _later(TransientError(f"{where}: the server asks to wait ({status} {said})"), headers)
+    if status >= 500:
+        raise _later(UnsureError(f"{where}: the server failed ({status} {said})"), headers)
+    if status in _FAULTY:
+        raise RefusedError(said)
+    if status in (401, 403):
+        raise SinkError(
+            f"{where}: the server refuses the API key ({status} {said})",
+            f"Name the variable that holds it with --api-key-env (default: {DEFAULT_KEY_ENV})",
+        )
+    if status == 404 and "queue" in said:
+        raise UnknownQueueError(f"{where}: queue {queue} does not exist ({said})", "Create it, or name another")
+    raise SinkError(f"{where}: this is no answer of runqy's API ({status} {said})", "Check the URL in --to")
+
+
+def _later(error: TransientError, headers: Mapping[str, str]) -> TransientError:
+    error.retry_after = retry_after(headers.get("Retry-After", ""))
+    return error
+
+
+def retry_after(value: str) -> float:
+    """Seconds that a ``Retry-After`` asks for (RFC 9110, 10.2.3: a number of seconds, or a date); 0 for none."""
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return 0.0
+
+
+def unreachable(error: Exception, where: str) -> ConnectionFailedError:
+    """The error for a connection that could not be made: nothing was sent."""
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return ConnectionFailedError(f"{where}: {text}", "Check that the server runs there, and the URL in --to")
+
+
+def unsure(error: Exception, where: str) -> UnsureError:
+    """The error for a request without an answer."""
+    text = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+    return UnsureError(f"{where}: {text}")
+
+
+def reason(error: Any) -> str:
+    """The text of one error, however it is written."""
+    if isinstance(error, dict):
+        error = next((error[name] for name in ("error", "message", "reason") if name in error), error)
+    return error if isinstance(error, str) else orjson.dumps(error).decode()
+
+
+def _said(body: bytes) -> str:
+    """The server's own words, on one line and not too many of them."""
+    try:
+        value = orjson.loads(body)
+        errors = (value.get("errors") or value.get("error")) if isinstance(value, dict) else None
+        text = "; ".join(map(reason, errors)) if isinstance(errors, list) else reason(errors or value)
+    except orjson.JSONDecodeError:
+        text = body.decode(errors="replace")
+    text = " ".join(text.split())
+    return (text if len(text) <= _SHOWN else text[:_SHOWN] + "…") or "no reason given"
+
+
+def _object(body: bytes, where: str) -> dict[str, Any]:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise _no_answer(body, where) from None
+    if not isinstance(value, dict):
+        raise _no_answer(body, where)
+    return value
+
+
+def _no_answer(body: bytes, where: str) -> LoaderError:
+    return SinkError(
+        f"{where}: the answer is not one of runqy's API ({_said(body)})", f"Check the URL in --to; then {RESUME}"
+    )
+
+
+def _data_of(value: Any) -> Any:
+    return (
+        value["data"] if isinstance(value, dict) and value.keys() <= {"data", "timeout"} and "data" in value else value
+    )
+
+
+def _canonical(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
