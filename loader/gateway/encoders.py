@@ -1,0 +1,33 @@
+"""Encoders of the queues that the gateway writes to."""
+
+from __future__ import annotations
+
+from loader.gateway.settings import ServeOptions
+from loader.layouts.base import QueueEncoder
+from loader.layouts.registry import encoder_for
+
+_MOST = 256
+"""Encoders kept: clients choose queues and timeouts."""
+
+
+class Encoders:
+    """One encoder for each queue and timeout, made at first use."""
+
+    def __init__(self, options: ServeOptions) -> None:
+        self._options = options
+        self._timed = options.layout == "asynq"
+        self._encoders: dict[tuple[str, int], QueueEncoder] = {}
+
+    def get(self, queue: str, timeout: int = 0) -> QueueEncoder:
+        """The encoder of a queue.
+
+        Args:
+            queue: Full name.
+            timeout: Seconds its tasks may run; 0 for what the options say. The documented layout has no place for it.
+        """
+        key = (queue, timeout if self._timed else 0)
+        if (encoder := self._encoders.get(key)) is None:
+            if len(self._encoders) >= _MOST:
+                self._encoders.clear()
+            encoder = self._encoders[key] = encoder_for(self._options.load_options(timeout), queue)
+        return encoder

@@ -1,0 +1,122 @@
+"""``Idempotency-Key``: the same key never enqueues twice, whatever happens between two requests with it.
+
+Keys in Redis, all with the time to live that the options tell:
+
+- ``runqy-loader:idempotency:<digest of the key>``: the digest of the first request with it. Another request with the
+  same key is refused.
+- ``<tag>:runqy-loader:idempotency:<digest of key and request>``, in the cluster slot of the queue's pending list: the
+  first task id and the number of tasks, set by the script that pushes them. So a mark means that they are in, and its
+  absence that they are not.
+
+The header is that of the IETF's draft "The Idempotency-Key HTTP Header Field", which asks for 422 where a key comes
+with another request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import hiredis
+
+from loader.gateway.ids import ids_from
+from loader.gateway.link import Link
+from loader.layouts.base import QueueEncoder
+from loader.wire.connection import Reply
+from loader.wire.faults import from_reply
+from loader.wire.resp import array, command
+
+MAX_KEY = 255
+"""Characters of a key."""
+
+_VALID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+
+# KEYS: pending list, mark. ARGV: the mark's value, its seconds, the ids. Reply: '' if pushed now, else the mark's.
+#
+# A script is not undone where a command of it fails. LLEN tells a pending key of another type before anything is
+# written, and the push comes last, so that only the mark has to be taken back (see loader/ledger.py).
+_PUSH = b"""
+local earlier = redis.call('GET', KEYS[2])
+if earlier then return earlier end
+redis.call('LLEN', KEYS[1])
+redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
+local ok, fault = pcall(function()
+  for i = 3, #ARGV, 5000 do redis.call('LPUSH', KEYS[1], unpack(ARGV, i, math.min(i + 4999, #ARGV))) end
+end)
+if ok then return '' end
+redis.pcall('DEL', KEYS[2])
+if type(fault) == 'table' then return fault end
+return redis.error_reply('ERR ' .. tostring(fault))
+"""
+
+
+class KeyReusedError(Exception):
+    """The key came with another request before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the push of a request with a key leaves behind.
+
+    Attributes:
+        key: In Redis.
+        seconds: How long it stays.
+    """
+
+    key: bytes
+    seconds: int
+
+    def push(self, pending_key: bytes, ids: Sequence[bytes]) -> bytes:
+        """The command that pushes the ids and sets the mark, unless it is set."""
+        value = b"%b %d" % (ids[0], len(ids))
+        return array([b"EVAL", _PUSH, b"2", pending_key, self.key, value, b"%d" % self.seconds, *ids])
+
+    def earlier(self, reply: Reply) -> list[bytes] | None:
+        """The ids of the request that set the mark, from what the push, or GET, replied; None if it was not set."""
+        if not reply:
+            return None
+        first, _, count = bytes(reply).partition(b" ")
+        return ids_from(first, int(count))
+
+
+class IdempotencyKeys:
+    """Remembers keys.
+
+    Args:
+        seconds: For how long.
+    """
+
+    def __init__(self, link: Link, seconds: int) -> None:
+        self._link = link
+        self._seconds = seconds
+
+    async def claim(self, key: bytes, path: str, body: bytes, encoder: QueueEncoder) -> tuple[Mark, list[bytes] | None]:
+        """Binds a key to a request: its mark, and the ids that an earlier one made.
+
+        Raises:
+            ValueError: It is no usable key.
+            KeyReusedError: It came with another request before.
+            SinkError: Redis is away or refuses.
+        """
+        if not _VALID.fullmatch(key) or len(key) > MAX_KEY:
+            raise ValueError(f"the Idempotency-Key must be 1 to {MAX_KEY} printable ASCII characters")
+        # The digest of the body, not the body: it may be large, and what is in it is none of the memory's business.
+        request = hashlib.sha256(path.encode() + b"\0" + body).hexdigest().encode()
+        claim = b"runqy-loader:idempotency:" + hashlib.sha256(key).hexdigest().encode()
+        digest = hashlib.sha256(key + b"\0" + request).hexdigest().encode()
+        mark = Mark(b"%b:runqy-loader:idempotency:%b" % (encoder.slot_tag, digest), self._seconds)
+        commands = (
+            command(b"SET", claim, request, b"NX", b"EX", b"%d" % self._seconds),
+            command(b"GET", claim),
+            command(b"GET", mark.key),
+        )
+        replies = await self._link.call(b"".join(commands), replies=len(commands))
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError):
+                raise from_reply(str(reply), "Redis, Idempotency-Key")
+        _, holder, earlier = replies
+        if holder != request:
+            raise KeyReusedError
+        return mark, mark.earlier(earlier)

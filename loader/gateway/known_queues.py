@@ -1,0 +1,82 @@
+"""Which queues exist."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import hiredis
+
+from loader.gateway.link import Link
+from loader.gateway.settings import ServeOptions
+from loader.queue_config import configured_queues
+from loader.queues import QUEUES_KEY
+from loader.task import resolve_queue
+from loader.wire.faults import from_reply
+from loader.wire.resp import command
+
+_FRESH_SECONDS = 1.0
+
+
+class KnownQueues:
+    """Resolves names of queues, and tells whether they exist.
+
+    Raises:
+        UsageError: The file of queues cannot be used.
+    """
+
+    def __init__(self, options: ServeOptions, link: Link) -> None:
+        self._sub_queues = options.defaults.sub_queues
+        self._link = link
+        self._configured = None if options.queues_file is None else configured_queues(options.queues_file)
+        self._asks_redis = options.queue_check == "redis"
+        self._on_server: set[str] = set()
+        self._asked_at = -_FRESH_SECONDS
+        self._asking = asyncio.Lock()
+
+    @property
+    def configured(self) -> set[str] | None:
+        """Full names of those in ``--queues-file``; None without one."""
+        return self._configured
+
+    def resolve(self, name: str) -> str:
+        """The full name; see ``resolve_queue``.
+
+        Raises:
+            QueueNameError: It breaks the rules for names.
+        """
+        return resolve_queue(name, sub_queues=self._sub_queues)
+
+    async def exists(self, queue: str) -> bool:
+        """Whether tasks may be put into it. Without ``--queues-file`` and ``--queue-check`` they always may.
+
+        Raises:
+            SinkError: Redis is away or refuses.
+        """
+        if self._configured is None and not self._asks_redis:
+            return True
+        if self._configured is not None and queue in self._configured:
+            return True
+        if self._asks_redis and queue not in self._on_server:
+            await self._ask()
+        return self._asks_redis and queue in self._on_server
+
+    async def all(self) -> set[str]:
+        """Full names of those that may hold tasks: the configured ones and those that the server lists.
+
+        Raises:
+            SinkError: Redis is away or refuses.
+        """
+        await self._ask()
+        return self._on_server | (self._configured or set())
+
+    async def _ask(self) -> None:
+        # One question a second at most, however many ask for queues that do not exist.
+        async with self._asking:
+            if time.monotonic() - self._asked_at < _FRESH_SECONDS:
+                return
+            (reply,) = await self._link.call(command(b"SMEMBERS", QUEUES_KEY.encode()), replies=1)
+            if isinstance(reply, hiredis.ReplyError):
+                raise from_reply(str(reply), f"key {QUEUES_KEY}")
+            self._on_server = {member.decode(errors="replace") for member in reply}
+            self._asked_at = time.monotonic()

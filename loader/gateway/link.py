@@ -1,0 +1,93 @@
+"""A connection to Redis that is made again whenever it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+
+from loader.errors import ConnectionFailedError, LoaderError
+from loader.retry import patiently
+from loader.wire.address import Address
+from loader.wire.connection import Connection, Reply
+from loader.wire.resp import command
+
+_REFUSED_SECONDS = 2.0
+_PING_SECONDS = 2.0
+
+log = logging.getLogger("runqy_loader")
+
+
+class Link:
+    """Calls go over the connection of the moment and are never repeated: that is for who knows what may be.
+
+    Args:
+        name: Name of the connection.
+        timeout: Seconds without any reply after which the connection counts as lost.
+    """
+
+    def __init__(self, address: Address, name: str, timeout: float) -> None:
+        self._address = address
+        self._name = name
+        self._timeout = timeout
+        self._connection: Connection | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Connects; from then on the connection is kept.
+
+        Raises:
+            LoaderError: The server cannot be reached, or refuses.
+        """
+        self._connection = await self._connect()
+        self._keeper = asyncio.create_task(self._keep(self._connection))
+
+    async def close(self) -> None:
+        """Closes in order: what was written still goes out."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+        if self._connection is not None:
+            await self._connection.close()
+
+    @property
+    def is_up(self) -> bool:
+        return self._connection is not None
+
+    def call(self, commands: bytes, replies: int) -> asyncio.Future[list[Reply]]:
+        """See ``Connection.call``.
+
+        Raises:
+            ConnectionFailedError: There is no connection: nothing was sent.
+        """
+        if self._connection is None:
+            raise ConnectionFailedError(f"{self._address}: there is no connection at the moment")
+        return self._connection.call(commands, replies)
+
+    async def answers(self) -> bool:
+        """Whether the server answers within moments."""
+        try:
+            async with asyncio.timeout(_PING_SECONDS):
+                return await self.call(command(b"PING"), replies=1) == [b"PONG"]
+        except (LoaderError, TimeoutError):
+            return False
+
+    async def _connect(self) -> Connection:
+        return await Connection.open(self._address, self._name, self._timeout)
+
+    async def _keep(self, connection: Connection) -> None:
+        while True:
+            await connection.wait_closed()
+            self._connection = None
+            log.warning("%s: the connection was lost; reconnecting", self._address)
+            connection = await self._reconnect()
+            self._connection = connection
+            log.warning("%s: connected again", self._address)
+
+    async def _reconnect(self) -> Connection:
+        while True:
+            try:
+                return await patiently(self._connect, math.inf)
+            except LoaderError as error:  # such as a password that was changed: a gateway outlasts that as well
+                log.error("%s; trying again in %g s", error, _REFUSED_SECONDS)  # noqa: TRY400 - no traceback for users
+                await asyncio.sleep(_REFUSED_SECONDS)

@@ -1,0 +1,140 @@
+"""Runs the gateway: its connections, its socket, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import cast
+
+import uvicorn
+
+from loader.errors import UsageError
+from loader.gateway.app import Gateway, Parts
+from loader.gateway.encoders import Encoders
+from loader.gateway.idempotency import IdempotencyKeys
+from loader.gateway.keys import ApiKeys
+from loader.gateway.known_queues import KnownQueues
+from loader.gateway.link import Link
+from loader.gateway.metrics import Metrics
+from loader.gateway.reader import TaskReader
+from loader.gateway.settings import ServeOptions
+from loader.gateway.target import check_target
+from loader.gateway.waiting import TaskWaiter
+from loader.gateway.writer import Writer
+from loader.wire.address import parse_address
+
+_BACKLOG = 2048
+_KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection stays open: longer than usual clients and proxies keep theirs (nginx: 60)."""
+
+log = logging.getLogger("runqy_loader")
+
+
+async def serve(options: ServeOptions, say: Callable[[str], None]) -> bool:
+    """Serves until SIGINT or SIGTERM, then lets requests in flight finish.
+
+    Args:
+        say: Tells the user a line.
+
+    Returns:
+        Whether they did; not after a second signal.
+
+    Raises:
+        UsageError: The options cannot be used, or the port is taken.
+        LoaderError: Redis cannot be reached, or cannot be used: see ``check_target``.
+    """
+    options.check()
+    keys = ApiKeys.from_environment(options.api_key_env) if options.api_key_env is not None else ApiKeys([])
+    if not keys.needed and not options.no_auth:
+        raise UsageError("no API key is given", "Say --api-key-env NAME, or --no-auth to let everybody in")
+    address = parse_address(options.redis)
+    writing, reading = (
+        Link(address, f"runqy-loader:gateway:{os.getpid()}:{use}", options.timeout) for use in ("write", "read")
+    )
+    queues = KnownQueues(options, reading)
+    listening = _listen(options.host, options.port)
+    async with contextlib.AsyncExitStack() as closing:
+        closing.callback(listening.close)
+        await check_target(options, address, queues.configured)
+        for link in (writing, reading):
+            await link.open()
+            closing.push_async_callback(link.close)
+        encoders, metrics = Encoders(options), Metrics()
+        writer = Writer(writing, encoders, metrics)
+        reader = TaskReader(reading, encoders, options.layout, queues.all)
+        waiter = TaskWaiter(reader)
+        idempotency = IdempotencyKeys(reading, options.idempotency_seconds)
+        parts = Parts(options, keys, reading, encoders, queues, writer, idempotency, reader, waiter, metrics)
+        server = _Server(_config(Gateway(parts), options))
+
+        def stop() -> None:
+            if server.should_exit:
+                server.force_exit = True  # the second signal: at once
+                return
+            say("stopping: finishing requests in flight (once more to stop at once)")
+            server.should_exit = True
+            waiter.stop()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+        say(f"serving {options.layout} tasks to {address} at {_url(listening)}{_warning(options, keys)}")
+        await server.serve(sockets=[listening])
+        if not server.force_exit:
+            await writer.drain()
+        return not server.force_exit
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its signal handlers, which would end the process by the signal itself."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(gateway: Gateway, options: ServeOptions) -> uvicorn.Config:
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # the gateway tells what matters, and no headers
+    return uvicorn.Config(
+        gateway,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=cast(int, options.shutdown_timeout),  # it is handed to asyncio.wait_for
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, where = found[0]
+        return socket.create_server(where[:2], family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise UsageError(f"cannot listen at {host}, port {port}: {error.strerror}", "Say --host or --port") from error
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _warning(options: ServeOptions, keys: ApiKeys) -> str:
+    """What a user should know of the options, in a few words."""
+    notes = []
+    if not keys.needed:
+        notes.append("no key is asked for")
+    if options.queues_file is None and options.queue_check == "none":
+        notes.append("every queue name is taken (--queues-file says which exist)")
+    return f" ({'; '.join(notes)})" if notes else ""

@@ -1,0 +1,55 @@
+"""Looks at the server before tasks are taken for it: tasks that no worker will ever see are worse than no gateway."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from dataclasses import replace
+
+from loader.control import say_goodbye
+from loader.errors import LayoutMismatchError, SinkError, UsageError
+from loader.gateway.settings import ServeOptions
+from loader.preflight.examine import Target, examine
+from loader.servers import Servers
+from loader.wire.address import Address
+
+_OF_LOADS = ("rights", "optional")
+"""Findings about what a load does and a gateway does not."""
+
+log = logging.getLogger("runqy_loader")
+
+
+async def check_target(options: ServeOptions, address: Address, known: Collection[str] | None) -> None:
+    """Refuses a server that the gateway cannot work with, and warns of what may go wrong.
+
+    Args:
+        known: Full names of the queues that exist; None where that is not known.
+
+    Raises:
+        LayoutMismatchError: The server is used with another layout.
+        UsageError: It is a cluster.
+        LoaderError: It cannot be reached, or is none that can be written to.
+    """
+    servers = Servers(address, options.timeout)
+    try:
+        await servers.reach("runqy-loader:gateway:preflight")
+        if servers.is_cluster:
+            raise UsageError(f"{servers} is a Redis Cluster, which serve cannot write to", "Name a standalone server")
+        # As for a load whose records name their queues.
+        like = replace(
+            options.load_options(),
+            queue=None,
+            queue_field="queue",
+            redis=options.redis,
+            force_layout=options.force_layout,
+        )
+        found = await examine(servers, Target(like, "gateway", known))
+    finally:
+        await say_goodbye(servers.aclose())
+    findings = [finding for finding in found.findings if finding.name not in _OF_LOADS]
+    if (refused := next((finding for finding in findings if finding.level == "error"), None)) is not None:
+        kind = LayoutMismatchError if refused.name == "layout" else SinkError
+        raise kind(f"{servers}: {refused.text}", refused.hint.replace("Load with", "Serve with"))
+    for finding in findings:
+        if finding.level == "warning":
+            log.warning("%s: %s", servers, finding)
