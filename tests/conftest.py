@@ -120,7 +120,7 @@ def redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
 
 @pytest.fixture(scope="session")
 def _valkey() -> Iterator[Server]:
-    with ValkeyServer() as server:
+    with ValkeyServer(port=free_port()) as server:
         yield Server("valkey", server.port)
 
 

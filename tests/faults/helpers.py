@@ -52,6 +52,7 @@ class Load:
             start_new_session=True,
             preexec_fn=_give_up_reading_everything if weak and os.geteuid() == 0 else None,
         )
+        self._said = b""
 
     def __enter__(self) -> Self:
         return self
@@ -84,9 +85,17 @@ class Load:
         if not self.running and not holds():
             raise AssertionError(f"the load ended before: {what}\n{self.wait().stderr}")
 
+    def until_it_says(self, words: str) -> None:
+        """Waits for words on its stderr."""
+        assert self.process.stderr is not None
+        while words not in self._said.decode():
+            piece = os.read(self.process.stderr.fileno(), 4096)
+            assert piece, f"the load ended before it said {words!r}: {self._said.decode()}"
+            self._said += piece
+
     def wait(self, seconds: float = HANG) -> Outcome:
         stdout, stderr = self.process.communicate(timeout=seconds)
-        return Outcome(self.process.returncode, stdout.decode(), stderr.decode())
+        return Outcome(self.process.returncode, stdout.decode(), (self._said + stderr).decode())
 
 
 def load(*arguments: str | Path, cwd: Path, seconds: float = 120) -> Outcome:

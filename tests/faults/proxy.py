@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import socket
 import struct
@@ -39,6 +40,8 @@ class Verdict(Enum):
     """Forwarded; once the server has answered, the connection is reset without the answer."""
     HOLD = auto()
     """Neither it nor what follows is forwarded until ``Proxy.release``; the server sees no end of the connection."""
+    WAIT = auto()
+    """Neither it nor what follows is forwarded until ``Proxy.go_on``; then all goes on as if nothing had been."""
 
 
 class Link:
@@ -86,21 +89,58 @@ Rule = Callable[[Link, bytes], Verdict | None]
 """Looks at what the loader sends (a chunk, and the end of the one before); None lets it pass."""
 
 
+def nth_of_workers(word: bytes, count: int, verdict: Verdict) -> Rule:
+    """The verdict for the n-th piece with this word that a worker's connection carries."""
+    left = count
+
+    def rule(link: Link, chunk: bytes) -> Verdict | None:
+        nonlocal left
+        if not link.is_worker or word not in chunk:
+            return None
+        left -= 1
+        return verdict if left == 0 else None
+
+    return rule
+
+
+def workers_from_nth(word: bytes, count: int, verdict: Verdict) -> Rule:
+    """The verdict for each piece with this word that workers' connections carry, but for the first ones of all."""
+    left = count
+
+    def rule(link: Link, chunk: bytes) -> Verdict | None:
+        nonlocal left
+        if not link.is_worker or word not in chunk:
+            return None
+        left -= 1
+        return verdict if left <= 0 else None
+
+    return rule
+
+
+def now_and_then(seed: int, share: float, verdict: Verdict, concerns: Callable[[Link, bytes], bool]) -> Rule:
+    """The verdict for a random share of the pieces that a condition holds for."""
+    draw = random.Random(seed)
+    return lambda link, chunk: verdict if concerns(link, chunk) and draw.random() < share else None
+
+
 class Proxy:
     """Runs in a thread of its own. Rules are called there.
 
     Attributes:
         latency: Seconds by which each piece of reply is delayed.
         rule: See ``Rule``.
+        waiting: Count of connections that wait for ``go_on``.
     """
 
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
         self.latency = 0.0
         self.rule: Rule | None = None
+        self.waiting = 0
         self.port = 0
         self._links: set[Link] = set()
         self._serial = 0
+        self._gate = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
@@ -140,6 +180,10 @@ class Proxy:
         """Delivers what is held, as a network does that was stuck. Ends once the server has had time to act on it."""
         self._call(self._release())
 
+    def go_on(self) -> None:
+        """Ends all waiting; what a rule has wait from here on waits for the next call."""
+        self._loop.call_soon_threadsafe(self._go_on)
+
     def links(self) -> list[Link]:
         """The connections that are open now."""
         return list(self._links)
@@ -167,6 +211,11 @@ class Proxy:
     def _reset_all(self) -> None:
         for link in self._links:
             link.reset()
+
+    def _go_on(self) -> None:
+        self._gate.set()
+        self._gate = asyncio.Event()
+        self.waiting = 0
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -223,6 +272,9 @@ class Proxy:
         if verdict is Verdict.HOLD:
             link.held = [chunk]
             return True
+        if verdict is Verdict.WAIT:
+            self.waiting += 1
+            await self._gate.wait()
         if verdict in (Verdict.MUTE, Verdict.EXECUTE_AND_CUT):
             link.muted = True
         link.server.write(chunk)

@@ -324,7 +324,7 @@ def test_a_primary_that_becomes_a_replica_during_the_load(redis_server: MakeServ
 
 
 def test_a_replica(redis_server: MakeServer, tmp_path: Path) -> None:
-    primary = redis_server()
+    primary = redis_server("--repl-diskless-sync-delay", "0")
     primary.start()
     replica = redis_server("--replicaof", "127.0.0.1", str(primary.port))
     server = replica.start()
@@ -338,121 +338,7 @@ def test_a_replica(redis_server: MakeServer, tmp_path: Path) -> None:
     assert failed.stderr == line + "\n"
 
 
-# --- access rights ----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _user(client: Any, *rules: str) -> Iterator[Callable[..., None]]:
-    """A user "loader" with password "secret" who may do everything but for these rules; takes other rules later."""
-
-    def set_rules(*changed: str) -> None:
-        client.execute_command("ACL", "SETUSER", "loader", "reset", "on", ">secret", "~*", "&*", "+@all", *changed)
-
-    set_rules(*rules)
-    try:
-        yield set_rules
-    finally:
-        client.acl_deluser("loader")
-
-
-def _as_user(port: int) -> str:
-    return f"redis://loader:secret@127.0.0.1:{port}/0"
-
-
-@pytest.mark.parametrize(
-    "rules",
-    [("-client|list", "-client|kill"), ("-client|kill",), ("-client",)],
-    ids=["no CLIENT LIST and KILL", "no CLIENT KILL", "no CLIENT at all"],
-)
-def test_a_user_who_may_not_fence_loads_all_the_same_and_is_told_when_it_matters(
-    server: Server, client: Any, proxy: Proxy, tmp_path: Path, rules: tuple[str, ...]
-) -> None:
-    lines = numbered(tmp_path / "in.jsonl", 1000)
-    smooth = ("in.jsonl", "-q", "q", "-b", "100", "--redis", _as_user(server.port), "--report", "-")
-    lost: list[Link] = []
-
-    def rule(link: Link, chunk: bytes) -> Verdict | None:
-        if link.is_worker and b"'LPUSH'" in chunk and len(lost) < 2:
-            lost.append(link)
-            return Verdict.MUTE  # the server keeps the connection: there is something to kill
-        return None
-
-    with _user(client, *rules):
-        calm = load(*smooth, "--job", "calm", cwd=tmp_path)
-        client.flushdb()
-        proxy.rule = rule
-        rough = load(
-            *("in.jsonl", "-q", "q", "-b", "100", "--redis", _as_user(proxy.port), "--report", "-"),
-            *("--job", "rough", "--timeout", "1"),
-            cwd=tmp_path,
-        )
-
-    assert calm.status == 0, calm.stderr
-    assert "refuses CLIENT" not in calm.stderr  # nothing had to be fenced
-    assert rough.status == 0, rough.stderr
-    assert rough.stderr.count("the server refuses CLIENT LIST or CLIENT KILL") == (
-        1 if rules != ("-client|kill",) else 0
-    )
-    assert_adds_up(rough, loaded_in_all=1000)
-    assert_each_once(client, lines)
-
-
-# --- wrong addresses and credentials ----------------------------------------------------------------------------------
-
-
-def test_a_wrong_password(redis_server: MakeServer, tmp_path: Path) -> None:
-    own = redis_server("--requirepass", "right")
-    own.start()
-    numbered(tmp_path / "in.jsonl", 10)
-
-    for login in (":wrong@", "somebody:right@"):
-        url = f"redis://{login}127.0.0.1:{own.port}"
-        failed = load("in.jsonl", "-q", "q", "--redis", url, "--quiet", cwd=tmp_path)
-
-        line = assert_one_error(failed, "the server refuses this user name or password", "Check the credentials")
-        assert failed.stderr == line + "\n"
-        assert "right" not in line and "wrong" not in line  # no password in an error
-
-
-def test_a_password_where_none_is_wanted(valkey: Server, tmp_path: Path) -> None:
-    numbered(tmp_path / "in.jsonl", 10)
-
-    failed = load("in.jsonl", "-q", "q", "--redis", f"redis://:secret@127.0.0.1:{valkey.port}", cwd=tmp_path)
-
-    assert "secret" not in assert_one_error(failed, "credentials")
-
-
-def test_no_password_where_one_is_wanted(redis_server: MakeServer, tmp_path: Path) -> None:
-    own = redis_server("--requirepass", "right")
-    own.start()
-    numbered(tmp_path / "in.jsonl", 10)
-
-    failed = load("in.jsonl", "-q", "q", "--redis", f"redis://127.0.0.1:{own.port}", "--quiet", cwd=tmp_path)
-
-    line = assert_one_error(failed, "the server wants a password", "redis://:PASSWORD@")
-    assert failed.stderr == line + "\n"
-
-
-def test_a_database_that_does_not_exist(server: Server, tmp_path: Path) -> None:
-    numbered(tmp_path / "in.jsonl", 10)
-
-    failed = load("in.jsonl", "-q", "q", "--redis", f"redis://127.0.0.1:{server.port}/99", "--quiet", cwd=tmp_path)
-
-    line = assert_one_error(failed, "the server has no such database")
-    assert failed.stderr == line + "\n"
-
-
-@pytest.mark.parametrize("url", ["redis://127.0.0.1:{port}/0", "unix://{path}/nothing.sock"], ids=["tcp", "unix"])
-def test_a_refused_connection_is_told_at_once(tmp_path: Path, url: str) -> None:
-    numbered(tmp_path / "in.jsonl", 10)
-    address = url.format(port=free_port(), path=tmp_path)
-
-    began = time.monotonic()
-    failed = load("in.jsonl", "-q", "q", "--redis", address, "--quiet", cwd=tmp_path)
-
-    assert time.monotonic() - began < 5
-    line = assert_one_error(failed, "Check that the server runs there, and the address in --redis")
-    assert failed.stderr == line + "\n"
+# --- a key in the way -------------------------------------------------------------------------------------------------
 
 
 def test_a_pending_key_of_another_type(server: Server, client: Any, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,8 +32,8 @@ from tests.faults.helpers import (
 from tests.faults.proxy import Link, Proxy, Verdict
 
 PENDING = "asynq:q.default:pending"
-SOON = 10.0
-"""Upper bound for "at once" on a busy machine. The loader's own patience with a silent server is 30 s and more."""
+PATIENT = ("--timeout", "600", "--retry-for", "600")
+"""Longer than any test waits: a load that ends with these did not wait for the server."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
@@ -65,7 +64,10 @@ def test_a_signal_ends_the_load_in_order_and_a_resume_loads_exactly_the_rest(
     assert_each_once(client, lines)
 
 
-def test_signals_one_after_the_other_until_the_load_is_complete(proxy: Proxy, client: Any, tmp_path: Path) -> None:
+def test_signals_one_after_the_other_until_the_load_is_complete(
+    valkey_proxy: Proxy, valkey_client: Any, tmp_path: Path
+) -> None:
+    proxy, client = valkey_proxy, valkey_client
     lines = numbered(tmp_path / "in.jsonl", 3000)
     command = ("in.jsonl", "-q", "q", "-b", "50", "--redis", proxy.url, "--report", "-")
     proxy.latency = 0.02
@@ -91,18 +93,16 @@ def test_the_second_signal_stops_at_once_even_where_the_server_is_silent(
 ) -> None:
     proxy, client = valkey_proxy, valkey_client
     lines = numbered(tmp_path / "in.jsonl", 3000)
-    command = ("in.jsonl", "-q", "q", "-b", "50", "--redis", proxy.url, "--report", "-")
+    command = ("in.jsonl", "-q", "q", "-b", "50", "--redis", proxy.url, *PATIENT, "--report", "-")
     proxy.latency = 0.02
 
     with Load(*command, cwd=tmp_path) as running:
         running.until(lambda: client.llen(PENDING) > 300, "300 tasks are in")
         proxy.rule = lambda link, chunk: Verdict.MUTE  # from here on no reply comes back, on any connection
-        time.sleep(0.3)
         running.signal(number)
-        time.sleep(0.3)
-        assert running.running  # it waits for what is in flight
+        running.until_it_says("stopping: finishing what is in flight")
         running.signal(number)
-        stopped = running.wait(SOON)
+        stopped = running.wait()
     proxy.rule = None
     proxy.latency = 0
     resumed = load(*command, cwd=tmp_path)
@@ -126,12 +126,12 @@ def test_a_signal_before_the_server_is_reached_ends_the_load(
         return Verdict.MUTE
 
     proxy.rule = rule
-    with Load("in.jsonl", "-q", "q", "--redis", proxy.url, cwd=tmp_path) as running:
+    with Load("in.jsonl", "-q", "q", "--redis", proxy.url, *PATIENT, cwd=tmp_path) as running:
         assert met.wait(HANG)
         running.signal(signal.SIGINT)
-        time.sleep(0.3)
+        running.until_it_says("stopping: finishing what is in flight")
         running.signal(signal.SIGINT)
-        stopped = running.wait(SOON)
+        stopped = running.wait()
 
     assert stopped.status == 130, stopped.stderr
     assert_tidy(stopped)
@@ -147,7 +147,7 @@ def test_a_signal_while_standard_input_is_open_ends_the_load(
         running.process.stdin.flush()
         running.until(lambda: valkey_client.llen(PENDING) == 5, "the first batch is in")
         running.signal(signal.SIGTERM)
-        running.process.wait(SOON)  # although the pipe's writer goes on
+        running.process.wait(HANG)  # although the pipe's writer goes on
         stopped = running.wait()
 
     assert stopped.status == 130, stopped.stderr

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import redis_binary
-
-PEERS = Path(__file__).parent / "peers"
-_INSTALL_SECONDS = 200
-_UNREACHABLE = (
-    "ENOTFOUND",
-    "EAI_AGAIN",
-    "ECONNREFUSED",
-    "ECONNRESET",
-    "ETIMEDOUT",
-    "ENETUNREACH",
-    "ERR_SOCKET_TIMEOUT",
-    "npm error network",
-    "dial tcp",
-    "no such host",
-    "i/o timeout",
-    "TLS handshake",
-    "lookup disabled",
-)
-"""How npm and go say that the registry cannot be reached. Anything else that stops them is a failure."""
+from tests.interop.asynq_peer import asynq_peer as asynq_peer
+from tests.interop.asynq_peer import asynq_program as asynq_program
+from tests.interop.installing import PEERS, install, tool
 
 Task = tuple[str, str]
 """A task's id, and its payload as JSON text."""
@@ -116,18 +98,18 @@ def _redis_cli() -> Peer:
 
 @pytest.fixture(scope="session")
 def _node(tmp_path_factory: pytest.TempPathFactory) -> Peer:
-    node, npm = _tool("node", "Node.js"), _tool("npm", "npm")
+    node, npm = tool("node", "the guide's Node.js example"), tool("npm", "the guide's Node.js example")
     folder = tmp_path_factory.mktemp("peers") / "node"
     shutil.copytree(PEERS / "node", folder, ignore=shutil.ignore_patterns("node_modules"))
-    _install([npm, "ci", "--ignore-scripts", "--fetch-retries=3", "--fetch-retry-mintimeout=1000"], folder)
+    install([npm, "ci", "--ignore-scripts", "--fetch-retries=3", "--fetch-retry-mintimeout=1000"], folder)
     return Peer("node", [node, str(folder / "enqueue.mjs")], _tabbed, _as_json_stringify)
 
 
 @pytest.fixture(scope="session")
 def _go(tmp_path_factory: pytest.TempPathFactory) -> Peer:
-    go = _tool("go", "Go")
+    go = tool("go", "the guide's Go example")
     program = tmp_path_factory.mktemp("peers") / "enqueue"
-    _install([go, "build", "-mod=readonly", "-buildvcs=false", "-o", str(program), "."], PEERS / "go")
+    install([go, "build", "-mod=readonly", "-buildvcs=false", "-o", str(program), "."], PEERS / "go")
     return Peer("go", [str(program)], _tabbed, _as_go, ordered=False)
 
 
@@ -136,33 +118,3 @@ def peer(request: pytest.FixtureRequest) -> Peer:
     """Each of the guide's ways in turn."""
     found: Peer = request.getfixturevalue(request.param)
     return found
-
-
-def _tool(name: str, product: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not installed: the guide's {product} example is not compared")
-    return found
-
-
-def _install(command: Sequence[str], folder: Path) -> None:
-    """Runs an installer; skips if its registry cannot be reached."""
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env={**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"},
-            capture_output=True,
-            text=True,
-            timeout=_INSTALL_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"{' '.join(command[:2])} took over {_INSTALL_SECONDS} s: its registry is out of reach")
-    if done.returncode == 0:
-        return
-    said = done.stderr + done.stdout
-    signs = [line for line in said.splitlines() if any(sign in line for sign in _UNREACHABLE)]
-    if signs:
-        pytest.skip(f"{' '.join(command[:2])} does not reach its registry: {signs[-1].strip()}")
-    pytest.fail(f"{' '.join(command)} failed:\n{said}")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loader.layouts.documented import DocumentedEncoder, lua_string
+from loader.layouts.documented import DocumentedEncoder
+from loader.layouts.lua import lua_string
 from loader.task import id_prefix, id_suffixes
 from tests.conftest import Server
 from tests.unit.strategies import NAMES

@@ -16,6 +16,8 @@ from loader.wire.faults import from_os_error, from_redis_py, from_reply
 TRANSIENT = [
     "LOADING Redis is loading the dataset in memory",
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+    "MOVED 3999 127.0.0.1:6381",
+    "ASK 3999 127.0.0.1:6381",
     "TRYAGAIN Multiple keys request during rehashing of slot",
     "CLUSTERDOWN Hash slot not served",
     "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
@@ -35,7 +37,6 @@ FATAL = [
     ("NOPERM this user has no permissions to run the 'eval' command", "may not run a command"),
     ("MISCONF Redis is configured to save RDB snapshots, but it's unable to persist to disk.", "cannot save to disk"),
     ("NOREPLICAS Not enough good replicas to write.", "too few replicas"),
-    ("MOVED 3999 127.0.0.1:6381", "Redis Cluster"),
     ("WRONGTYPE Operation against a key holding the wrong kind of value", "holds another type"),
     ("ERR DB index is out of range", "no such database"),
     ("ERR unknown command 'EVAL'", "the server refuses"),

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loader.layouts.documented import DocumentedEncoder
-from loader.ledger import LedgerState, QueueLedger
+from loader.ledger import LedgerState, QueueLedger, parse_skipped
 from loader.task import id_prefix, id_suffixes
 from tests.conftest import Server
 
@@ -23,7 +23,7 @@ PENDING = "asynq:inference.default:pending"
 TAG = b"{asynq:inference.default:pending}"
 
 CRCS = st.integers(0, 2**32 - 1)
-POSITIONS = st.lists(st.integers(0, 5000), unique=True, max_size=5)
+POSITIONS = st.dictionaries(st.integers(0, 5000), st.sampled_from(["", "t", "u"]), max_size=5)
 
 
 def parse(commands: bytes) -> list[bytes]:
@@ -83,7 +83,7 @@ def state_on(client: Any) -> LedgerState:
 
 @given(st.integers(0, 10**6), CRCS, st.integers(0, 2**40), st.integers(0, 50), POSITIONS)
 def test_commit_is_one_eval_of_the_ledgers_keys_and_the_batch(
-    batch: int, crc: int, first: int, count: int, skipped: list[int]
+    batch: int, crc: int, first: int, count: int, skipped: dict[int, str]
 ) -> None:
     arguments = parse(LEDGER.commit(batch, crc, PREFIX, id_suffixes(first, count), skipped))
 
@@ -93,7 +93,8 @@ def test_commit_is_one_eval_of_the_ledgers_keys_and_the_batch(
     assert keys == [PENDING.encode(), LEDGER.batches_key, LEDGER.checksums_key, LEDGER.skipped_key]
     assert values[0] == str(batch).encode()
     assert int.from_bytes(values[1], "big") == crc and len(values[1]) == 4
-    assert values[2] == b",".join(str(position).encode() for position in skipped)
+    assert values[2] == b",".join(f"{position}{why}".encode() for position, why in skipped.items())
+    assert parse_skipped(values[2]) == skipped
     assert values[3:] == ids(first, count)
 
 
@@ -114,7 +115,8 @@ def test_insert_is_one_eval_of_the_ledgers_keys_and_the_tasks(
         [PENDING.encode(), LEDGER.batches_key, LEDGER.checksums_key, LEDGER.skipped_key],
     )
     assert rest[4:6] == [str(batch).encode(), crc.to_bytes(4, "big")]
-    assert rest[6:] == [part for task in tasks for part in task]
+    assert rest[6].isdigit()
+    assert rest[7:] == [part for task in tasks for part in (*task, b"task", b"3")]
 
 
 def test_all_keys_of_the_ledger_share_the_pending_keys_cluster_slot() -> None:
@@ -126,18 +128,18 @@ def test_all_keys_of_the_ledger_share_the_pending_keys_cluster_slot() -> None:
 
 
 def test_commit_pushes_the_ids_so_that_a_worker_takes_the_first_one_first(send: Raw, client: Any) -> None:
-    assert send(LEDGER.commit(0, 1, PREFIX, id_suffixes(0, 100))) == 1
-    assert send(LEDGER.commit(1, 1, PREFIX, id_suffixes(100, 100))) == 1
+    assert send(LEDGER.commit(0, 1, PREFIX, id_suffixes(0, 100))) == b""
+    assert send(LEDGER.commit(1, 1, PREFIX, id_suffixes(100, 100))) == b""
 
     assert popped(client) == ids(0, 200)
 
 
 def test_commit_marks_its_batch_and_no_other(send: Raw, client: Any) -> None:
-    send(LEDGER.commit(13, 0xDEADBEEF, PREFIX, id_suffixes(0, 2), [4, 7]))
+    send(LEDGER.commit(13, 0xDEADBEEF, PREFIX, id_suffixes(0, 2), {4: "", 7: "t"}))
 
     assert [n for n in range(64) if client.getbit(LEDGER.batches_key, n)] == [13]
     assert client.getrange(LEDGER.checksums_key, 13 * 4, 13 * 4 + 3) == b"\xde\xad\xbe\xef"
-    assert client.hgetall(LEDGER.skipped_key) == {b"13": b"4,7"}
+    assert client.hgetall(LEDGER.skipped_key) == {b"13": b"4,7t"}
     assert send(LEDGER.is_loaded(13)) == 1
     assert send(LEDGER.is_loaded(12)) == send(LEDGER.is_loaded(10_000)) == 0
 
@@ -148,9 +150,9 @@ def test_a_batch_without_skipped_tasks_leaves_no_trace_of_them(send: Raw, client
 
 
 def test_committing_a_batch_again_changes_nothing(send: Raw, client: Any) -> None:
-    assert send(LEDGER.commit(5, 1, PREFIX, id_suffixes(0, 10), [3])) == 1
+    assert send(LEDGER.commit(5, 1, PREFIX, id_suffixes(0, 10), {3: ""})) == b"3"
 
-    assert send(LEDGER.commit(5, 2, PREFIX, id_suffixes(50, 10), [4])) == 0
+    assert send(LEDGER.commit(5, 2, PREFIX, id_suffixes(50, 10), {4: ""})) == b"3"
 
     assert popped(client) == ids(0, 10)
     assert state_on(client).checksum(5) == 1
@@ -158,14 +160,14 @@ def test_committing_a_batch_again_changes_nothing(send: Raw, client: Any) -> Non
 
 
 def test_a_batch_of_which_every_task_was_skipped_is_still_marked(send: Raw, client: Any) -> None:
-    assert send(LEDGER.commit(0, 1, PREFIX, [], [0, 1])) == 1
+    assert send(LEDGER.commit(0, 1, PREFIX, [], {0: "", 1: "u"})) == b"0,1u"
     assert not client.exists(PENDING)
     assert state_on(client).is_loaded(0)
 
 
 @pytest.mark.parametrize("count", [1, 3999, 4000, 4001, 5000, 5001, 8001, 25_000])
 def test_batches_of_any_size_are_pushed_whole_and_in_order(send: Raw, client: Any, count: int) -> None:
-    assert send(LEDGER.commit(0, 1, PREFIX, id_suffixes(0, count))) == 1
+    assert send(LEDGER.commit(0, 1, PREFIX, id_suffixes(0, count))) == b""
     assert popped(client) == ids(0, count)
 
 
@@ -177,7 +179,7 @@ def test_a_key_of_another_type_in_the_lists_place_leaves_the_batch_unmarked(send
     assert isinstance(reply, hiredis.ReplyError) and "WRONGTYPE" in str(reply)
     assert client.keys("*") == [PENDING.encode()]
     client.delete(PENDING)
-    assert send(LEDGER.commit(0, 1, PREFIX, id_suffixes(0, 3))) == 1
+    assert send(LEDGER.commit(0, 1, PREFIX, id_suffixes(0, 3))) == b""
     assert popped(client) == ids(0, 3)
 
 

@@ -56,12 +56,18 @@ def naive(content: bytes, batch_size: int, max_record_bytes: int, batch_bytes: i
     return batches
 
 
-@given(chunkings(CONTENTS.filter(lambda content: not content.startswith(BOM))), st.integers(1, 8), LIMITS)
+@given(
+    chunkings(CONTENTS.filter(lambda content: not content.startswith(BOM))),
+    st.integers(1, 8),
+    LIMITS,
+    st.sampled_from([0, 5, 400]),
+)
 def test_batches_are_those_of_the_naive_cut_however_the_content_is_chunked(
-    case: tuple[bytes, list[bytes]], batch_size: int, max_record_bytes: int
+    case: tuple[bytes, list[bytes]], batch_size: int, max_record_bytes: int, long_line: int
 ) -> None:
     content, chunks = case
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "_LONG_LINE", long_line)  # which of two ways to split is taken must not show
         patch.setattr(lines, "BATCH_BYTES", SMALL_BATCH_BYTES)
         assert batches_of(chunks, batch_size, max_record_bytes) == naive(
             content, batch_size, max_record_bytes, SMALL_BATCH_BYTES

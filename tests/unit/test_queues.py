@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from loader.errors import UnknownQueueError, UsageError
-from loader.queues import check_queue, configured_queues
+from loader.queue_config import configured_queues
+from loader.queues import check_queue
 
 CONFIGURATION = """
 queues:
@@ -102,3 +103,8 @@ def test_a_queue_that_does_not_exist_is_refused_naming_those_near_it(known: set[
     with pytest.raises(UnknownQueueError, match=r"queue a\.default does not exist in queues\.yaml") as caught:
         check_queue("a.default", known, "queues.yaml")
     assert str(caught.value).endswith(advice)
+
+
+def test_names_that_yaml_takes_for_something_else_stay_text(file: Path) -> None:
+    file.write_text("queues:\n  on: {}\n  1:\n    sub_queues:\n    - name: off\n    - name: 010\n  simple:\n")
+    assert configured_queues(file) == {"on.default", "1.off", "1.010", "simple.default"}

@@ -1,0 +1,97 @@
+"""The OpenAPI document, its page, and what schemathesis finds when it holds the gateway to the document."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Server
+from tests.gateway.conftest import Start
+from tests.gateway.helpers import KEY, KEY_ENV
+
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("layout", ["documented", "asynq"])
+def test_schemathesis_finds_nothing(valkey: Server, start: Start, tmp_path: Path, layout: str) -> None:
+    gateway = start(valkey.url, "--wait-timeout", "0.05", "--layout", layout)
+    done = subprocess.run(
+        [
+            *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIGURATION)),
+            *("run", f"{gateway.url}/openapi.json", "--header", f"Authorization: Bearer {KEY}", "--checks", "all"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 selected / 5 total" in done.stdout
+    assert gateway.stop().status == 0
+    assert "bug" not in "\n".join(gateway.said)
+
+
+def test_the_document_and_the_page_need_no_key(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url)
+    document = gateway.get("/openapi.json", key=None)
+    assert document.status == 200
+    assert document.headers["content-type"] == "application/json"
+    assert set(document.json["paths"]) == {
+        "/queue/add",
+        "/queue/add-batch",
+        "/queue/{id}",
+        "/healthz",
+        "/metrics",
+    }
+    page = gateway.get("/docs", key=None)
+    assert page.status == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+
+
+class Page(HTMLParser):
+    """What a page says and what it asks for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self.loaded: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.loaded += [str(value) for name, value in attrs if name == "src" or (name == "href" and tag != "a")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_shows_everything_and_loads_nothing(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url)
+    reply = gateway.get("/docs")
+    page = Page()
+    page.feed(reply.body.decode())
+    assert page.loaded == []
+    assert "script" not in page.tags
+    assert "default-src 'none'" in reply.headers["content-security-policy"]
+    document = gateway.get("/openapi.json").json
+    for path, methods in document["paths"].items():
+        assert path in page.text
+        for operation in methods.values():
+            assert operation["summary"] in page.text
+    for name in document["components"]["schemas"]:
+        assert name in page.text
+
+
+def test_the_document_tells_the_limits(valkey: Server, start: Start) -> None:
+    document = start(valkey.url, "--max-jobs", "77").get("/openapi.json").json
+    schemas = document["components"]["schemas"]
+    assert schemas["AddBatchRequest"]["properties"]["jobs"]["maxItems"] == 77
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    assert KEY not in str(document)
+    assert KEY_ENV not in str(document)

@@ -1,0 +1,159 @@
+"""The command ``runqy-loader serve``: its options, what it refuses to start with, and what it says."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli import Outcome, environment, run
+from tests.conftest import Server, free_port
+from tests.gateway.conftest import Start
+from tests.gateway.helpers import KEY, Gateway
+from tests.integration.cluster import Cluster
+from tests.integration.cluster import cluster as cluster
+from tests.unit.test_preflight import server_info
+
+
+def refused(*arguments: str | Path, cwd: Path, status: int = 2, env: dict[str, str] | None = None) -> str:
+    """Starts a gateway that refuses; its one line."""
+    port = () if "--port" in arguments else ("--port", "0")
+    outcome = run("serve", *port, *arguments, cwd=cwd, env=env)
+    assert outcome.status == status, outcome
+    (line,) = outcome.stderr.splitlines()
+    assert line.startswith("runqy-loader: error: ")
+    return line
+
+
+def test_it_asks_for_keys_unless_told_not_to(valkey: Server, tmp_path: Path) -> None:
+    assert "--api-key-env NAME, or --no-auth" in refused("--redis", valkey.url, cwd=tmp_path)
+    with Gateway("--redis", valkey.url, "--no-auth", cwd=tmp_path) as gateway:
+        assert gateway.post("/queue/add", {"queue": "any", "data": 1}, key=None).status == 200
+        assert "no key is asked for" in gateway.serving
+        assert "securitySchemes" not in gateway.get("/openapi.json", key=None).json["components"]
+
+
+@pytest.mark.parametrize("value", [None, "", " , "])
+def test_a_variable_without_a_key_is_refused(valkey: Server, tmp_path: Path, value: str | None) -> None:
+    env = {} if value is None else {"NO_KEY": value}
+    assert "NO_KEY holds no key" in refused("--redis", valkey.url, "--api-key-env", "NO_KEY", cwd=tmp_path, env=env)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--no-auth", "--api-key-env", "X"), "contradict"),
+        (("--no-auth", "--port", "70000"), "--port must be between 0 and 65535"),
+        (("--no-auth", "--max-jobs", "0"), "--max-jobs must be at least 1"),
+        (("--no-auth", "--timeout", "0"), "--timeout must be above 0"),
+        (("--no-auth", "--max-buffered-bytes", "10"), "must not be below --max-body-bytes"),
+        (("--no-auth", "--idempotency-ttl", "soon"), "--idempotency-ttl: 'soon' is no duration"),
+        (("--no-auth", "--redis", "embedded"), "--redis embedded is for load only"),
+        (("--no-auth", "--profile", "asynq"), "--profile asynq needs --layout asynq"),
+        (("--no-auth", "--layout", "asynq", "--profile", "asynq"), "--profile asynq needs --type"),
+        (("--no-auth", "--task-timeout", "3"), "--task-timeout needs --layout asynq"),
+        (("--no-auth", "--queues-file", "missing.yaml"), "missing.yaml: No such file"),
+        (("--no-auth", "--redis", "http://x"), "--redis is not a usable URL"),
+        (("--no-auth", "--quiet", "--verbose"), "contradict"),
+        (("--no-auth", "--host", "256.1.1.1"), "cannot listen at 256.1.1.1"),
+    ],
+)
+def test_unusable_options_are_refused_in_one_line(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    assert words in refused(*arguments, cwd=tmp_path)
+
+
+def test_a_taken_port_and_an_absent_redis_are_told(valkey: Server, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert f"port {port}" in refused("--no-auth", "--redis", valkey.url, "--port", port, cwd=tmp_path)
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    assert "connection refused" in refused("--no-auth", "--redis", url, cwd=tmp_path, status=1)
+
+
+def test_a_server_whose_workers_read_the_other_layout_is_refused(valkey: Server, tmp_path: Path) -> None:
+    usual = ("--no-auth", "--redis", valkey.url)
+    with valkey.client() as client:
+        key = "asynq:servers:{host:1:5f7c}"
+        client.zadd("asynq:servers", {key: time.time() + 3600})
+        client.set(key, server_info("inference.default"))
+    said = refused(*usual, cwd=tmp_path, status=1)
+    assert "never see documented tasks" in said
+    assert "Serve with --layout asynq" in said
+    for arguments in (("--force-layout",), ("--layout", "asynq")):
+        with Gateway(*usual, *arguments, cwd=tmp_path) as gateway:
+            assert gateway.post("/queue/add", {"queue": "inference", "data": 1}).status == 200
+
+
+def test_a_cluster_is_refused(cluster: Cluster, tmp_path: Path) -> None:
+    assert "is a Redis Cluster" in refused("--no-auth", "--redis", cluster.url, cwd=tmp_path)
+
+
+def test_options_come_from_a_file_and_the_environment(valkey: Server, tmp_path: Path) -> None:
+    (tmp_path / "gateway.toml").write_text(f'[serve]\nredis = "{valkey.url}"\nno_auth = true\nmax_jobs = 5\n')
+    with Gateway("--config", "gateway.toml", cwd=tmp_path, env={"RUNQY_LOADER_LAYOUT": "asynq"}) as gateway:
+        assert "serving asynq tasks" in gateway.serving
+        document = gateway.get("/openapi.json").json
+        assert document["components"]["schemas"]["AddBatchRequest"]["properties"]["jobs"]["maxItems"] == 5
+
+
+def test_without_its_extra_it_says_what_to_install(tmp_path: Path) -> None:
+    for module in ("uvicorn", "prometheus_client"):
+        program = (
+            f"import sys; sys.modules[{module!r}] = None; from loader.cli import main; main(['serve', '--no-auth'])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"runqy-loader: error: serve needs {module}. Install it: pip install 'runqy-loader[gateway]'\n"
+        )
+
+
+def test_help_needs_nothing_of_the_gateways(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom loader.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit: pass\n"
+        "print(*(name for name in ('uvicorn', 'prometheus_client', 'asyncio', 'hiredis') if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "serve" in done.stdout
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def test_no_secret_is_ever_written(valkey: Server, start: Start, tmp_path: Path) -> None:
+    url = f"redis://default:password-of-redis@127.0.0.1:{valkey.port}/0"
+    with valkey.client() as client:
+        client.config_set("requirepass", "password-of-redis")
+        try:
+            gateway = start(url, "--verbose")
+            gateway.add("simple", {"secret": "of-the-payload"})
+            gateway.get("/queue/x", key="wrong-key-of-somebody")
+            gateway.ask("POST", "/queue/add", b"{bad-body", headers={"Idempotency-Key": "idempotency-secret"})
+            with socket.create_connection(("127.0.0.1", gateway.port)) as rude:
+                rude.sendall(f"NONSENSE\r\nAuthorization: Bearer {KEY}\r\n\r\n".encode())
+                rude.recv(1000)
+            shown = gateway.get("/metrics").body.decode() + gateway.get("/docs").body.decode()
+            client.client_kill_filter(_type="normal", skipme=True)
+            outcome: Outcome = gateway.stop()
+        finally:
+            with valkey_client(valkey) as again:
+                again.config_set("requirepass", "")
+    said = outcome.stdout + outcome.stderr + shown
+    for secret in (KEY, "password-of-redis", "of-the-payload", "wrong-key", "idempotency-secret", "bad-body"):
+        assert secret not in said
+
+
+def valkey_client(valkey: Server) -> Any:
+    import redis
+
+    return redis.Redis(port=valkey.port, password="password-of-redis")

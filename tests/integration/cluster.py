@@ -1,0 +1,100 @@
+"""A Redis Cluster of real servers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from redis.crc import key_slot
+
+from tests.conftest import RedisServer, Server, free_port
+
+SLOTS = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Primaries, each with an equal share of the slots."""
+
+    nodes: list[Server]
+
+    @property
+    def url(self) -> str:
+        return self.nodes[0].url
+
+    def client(self) -> Any:
+        return redis.RedisCluster(host="127.0.0.1", port=self.nodes[0].port)
+
+    def owner(self, key: str) -> Server:
+        """The node that says that it serves a key."""
+        slot = key_slot(key.encode())
+        for node in self.nodes:
+            with node.client() as client:
+                ranges = client.execute_command("CLUSTER", "SLOTS")
+                owner = next(primary for first, last, primary, *_ in ranges if first <= slot <= last)
+                if int(owner[1]) == node.port:
+                    return node
+        raise AssertionError(f"nobody serves slot {slot}")
+
+    def move(self, key: str, to: Server) -> None:
+        """Moves a key's slot, with all keys in it, to another node, as a resharding does."""
+        slot, source = key_slot(key.encode()), self.owner(key)
+        with source.client() as old, to.client() as new:
+            ids = {
+                node: _text(client.execute_command("CLUSTER", "MYID")) for node, client in ((source, old), (to, new))
+            }
+            new.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
+            old.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[to])
+            while keys := old.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100):
+                old.execute_command("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
+            for node in (to, source, *self.nodes):
+                with node.client() as client:
+                    client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[to])
+
+
+def _id(client: Any) -> str:
+    return _text(client.execute_command("CLUSTER", "MYID"))
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+@pytest.fixture
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of three primaries."""
+    with ExitStack() as stack:
+        nodes: list[Server] = []
+        buses = [free_port() for _ in range(3)]  # by itself a bus takes the port 10,000 further up, if there is one
+        for bus in buses:
+            directory: Path = tmp_path_factory.mktemp("node")
+            options = ("--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "2000")
+            server = RedisServer(directory, *options)
+            stack.callback(server.kill)
+            nodes.append(server.start())
+        share = SLOTS // len(nodes) + 1
+        for number, node in enumerate(nodes):
+            with node.client() as client:
+                last = min(SLOTS, (number + 1) * share) - 1
+                client.execute_command("CLUSTER", "ADDSLOTSRANGE", number * share, last)
+                for other, cport in zip(nodes, buses, strict=True):
+                    client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, cport)
+        deadline = time.monotonic() + 60
+        while not all(_is_whole(node, len(nodes)) for node in nodes):
+            assert time.monotonic() < deadline, "the cluster does not come up"
+            time.sleep(0.05)
+        yield Cluster(nodes)
+
+
+def _is_whole(node: Server, count: int) -> bool:
+    with node.client() as client:
+        info = client.execute_command("CLUSTER", "INFO")
+        ranges = client.execute_command("CLUSTER", "SLOTS")
+    text = info if isinstance(info, dict) else dict(line.split(":") for line in _text(info).splitlines() if ":" in line)
+    return text.get("cluster_state") == "ok" and len(ranges) == count

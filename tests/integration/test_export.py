@@ -1,0 +1,333 @@
+"""Export: pending tasks to JSON lines and back, while others push and take."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loader.stored.queue import stored_queue
+from loader.stored.snapshot import CHUNK, pending_ids
+from loader.stored.spool import DistinctSpool, Spool
+from loader.wire.address import parse_address
+from loader.wire.session import Session
+from tests.cli import command, environment, run
+from tests.conftest import Server
+from tests.integration.stored import Consumer, Producer, numbered, pending_key, push, stored, task_key
+
+LAYOUTS = ("documented", "asynq")
+AWKWARD = [
+    b'{"a":  1}',
+    b" 1",
+    b"1\t",
+    b'"caf\xc3\xa9"',
+    b"\xff\x00 no text",
+    b"not json",
+    b'{\n  "a": 1\n}',
+    b'{"a":\r1}',
+    b'"lone \\ud800 surrogate"',
+    b"123456789012345678901234567890",
+    b"[" * 1023 + b"]" * 1023,
+    b"NaN",
+    b"null",
+]
+
+
+def without_time(tasks: list[tuple[str, dict[bytes, bytes]]]) -> list[tuple[str, dict[bytes, bytes]]]:
+    return [(i, {name: value for name, value in fields.items() if name != b"pending_since"}) for i, fields in tasks]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("by", ["list", "scan"])
+def test_an_export_loaded_again_is_the_same_queue_byte_for_byte(
+    server: Server, client: Any, tmp_path: Path, layout: str, by: str
+) -> None:
+    awkward = [(f"awkward {n} é", payload) for n, payload in enumerate(AWKWARD)]
+    push(client, layout, "q.default", numbered(2500) + awkward)
+    before = without_time(stored(client, layout, "q.default"))
+    shared = ("--layout", layout, "--redis", server.url, "--quiet", "--report")
+
+    out = run("export", "-q", "q", "--by", by, "-o", "out.jsonl", *shared, "-", cwd=tmp_path)
+    client.flushall()
+    back = run("load", "out.jsonl", "--envelope", "-w", "1", *shared, "-", cwd=tmp_path)
+
+    assert (out.status, out.stderr) == (0, ""), out
+    count = 2500 + len(AWKWARD)
+    assert (out.report["listed"], out.report["exported"], out.report["status"]) == (count, count, "completed")
+    assert out.report["bytes_written"] == (tmp_path / "out.jsonl").stat().st_size
+    assert (back.status, back.report["loaded"]) == (0, count), back
+    after = without_time(stored(client, layout, "q.default"))
+    if by == "scan":
+        before, after = sorted(before, key=lambda task: task[0]), sorted(after, key=lambda task: task[0])
+    assert after == before
+
+
+def test_an_export_writes_nothing_to_the_server(server: Server, client: Any, tmp_path: Path) -> None:
+    push(client, "documented", "q.default", numbered(100))
+    dump = {key: client.dump(key) for key in client.keys("*")}
+
+    done = run("export", "-q", "q", "--redis", server.url, cwd=tmp_path)
+
+    assert done.status == 0
+    assert len(done.stdout.splitlines()) == 100
+    assert {key: client.dump(key) for key in client.keys("*")} == dump
+
+
+def test_options_of_asynq_tasks_are_exported_also_where_they_are_zero(valkey: Server, tmp_path: Path) -> None:
+    lines = [
+        {"id": "bare", "payload": 1, "timeout": 0, "retention": 0, "max_retry": 0, "type": "x"},
+        {"id": "full", "payload": 2, "deadline": 4102444800, "headers": {"a": "b"}, "ttl_completed": 60,
+         "unique_ttl": 3600, "type": "email:send"},
+    ]  # fmt: skip
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    shared = ("--layout", "asynq", "--redis", valkey.url, "--quiet")
+    loaded = run("load", "in.jsonl", "--envelope", "-q", "q", *shared, cwd=tmp_path)
+    with valkey.client() as client:
+        before = without_time(stored(client, "asynq", "q.default"))
+        out = run("export", "-q", "q", "-o", "out.jsonl", *shared, cwd=tmp_path)
+        client.flushall()
+        back = run("load", "out.jsonl", "--envelope", *shared, cwd=tmp_path)
+        after = without_time(stored(client, "asynq", "q.default"))
+        locks = client.keys("asynq:{q.default}:unique:*")
+
+    assert (loaded.status, out.status, back.status) == (0, 0, 0)
+    assert after == before
+    assert len(locks) == 1
+    bare, full = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
+    assert bare == {"payload": 1, "id": "bare", "queue": "q.default", "type": "x", "max_retry": 0, "timeout": 0,
+                    "retention": 0}  # fmt: skip
+    assert (full["headers"], full["deadline"], full["ttl_completed"]) == ({"a": "b"}, 4102444800, 60)
+    assert 3500 < full["unique_ttl"] <= 3600
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_consumers_and_producers_are_not_disturbed_and_nothing_that_stays_is_left_out(
+    server: Server, client: Any, tmp_path: Path, layout: str
+) -> None:
+    push(client, layout, "q.default", numbered(20_000))
+    extra = numbered(20_000, first=1_000_000)
+    with (
+        Consumer(server, layout, "q.default", pause=0.001) as consumer,
+        Producer(server, layout, "q.default", extra) as producer,
+    ):
+        done = run(
+            "export", "-q", "q", "--layout", layout, "--redis", server.url, "--report", "report.json", cwd=tmp_path
+        )
+        staying = {i for i, _ in stored(client, layout, "q.default")} & {i for i, _ in numbered(20_000)}
+        taken = list(consumer.done)
+        client.delete(pending_key(layout, "q.default"))
+
+    assert done.status == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    ids = [line["id"] for line in lines]
+    assert len(set(ids)) == len(ids)
+    assert staying <= set(ids)
+    old = [i for i in ids if int(i[5:]) < 1_000_000]
+    assert old == sorted(old)
+    assert consumer.hollow == [] and taken == numbered(len(taken))
+    assert set(ids) <= {i for i, _ in numbered(20_000) + producer.pushed + extra}
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["listed"] == report["exported"] + report["missing"]
+
+
+def test_tasks_taken_meanwhile_or_running_are_left_out_and_counted(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "asynq", "q.default", numbered(5))
+        client.delete(task_key("asynq", "q.default", "task-0000001"))
+        client.hset(task_key("asynq", "q.default", "task-0000002"), "state", "active")
+        client.hset(task_key("asynq", "q.default", "task-0000003"), "msg", b"\x0a\xff")
+
+    done = run("export", "-q", "q", "--layout", "asynq", "--redis", valkey.url, "--report", "r", cwd=tmp_path)
+
+    assert done.status == 3
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["task-0000000", "task-0000004"]
+    report = json.loads((tmp_path / "r").read_text())
+    assert (report["missing"], report["rejected"]) == (2, 1)
+    assert report["rejects"][0]["id"] == "task-0000003" and "message" in report["rejects"][0]["reason"]
+    assert "task-0000003" in done.stderr
+
+
+def test_a_scan_finds_tasks_whose_list_is_lost_and_no_others(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "documented", "q.default", numbered(300))
+        push(client, "documented", "other.default", numbered(3, first=900))
+        push(client, "asynq", "q.default", numbered(3, first=700))
+        client.hset("asynq:t:task-0000700", "queue", "q.default")  # runqy's reverse look-up
+        client.set("asynq:t:text", "no task")
+        client.delete("asynq:q.default:pending")
+
+    done = run("export", "-q", "q", "--by", "scan", "--redis", valkey.url, cwd=tmp_path)
+
+    assert done.status == 0, done.stderr
+    assert sorted(json.loads(line)["id"] for line in done.stdout.splitlines()) == [i for i, _ in numbered(300)]
+
+
+def test_payloads_alone_are_one_a_line_and_those_of_several_lines_are_rejected(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "documented", "q.default", [("a", b'{"x": 1}'), ("b", b"[\n]"), ("c", b"2")])
+
+    done = run("export", "-q", "q", "--format", "payload", "--redis", valkey.url, cwd=tmp_path)
+
+    assert (done.status, done.stdout) == (3, '{"x": 1}\n2\n')
+    assert "b: its payload is not one line" in done.stderr
+
+
+def test_a_file_has_its_name_only_once_it_is_complete(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "documented", "q.default", [(f"{n}", b'"%b"' % (b"x" * 100_000)) for n in range(1500)])
+        exporting = subprocess.Popen(
+            command("export", "-q", "q", "--redis", valkey.url, "-o", "out.jsonl"),
+            cwd=tmp_path, env=environment(), stderr=subprocess.PIPE,
+        )  # fmt: skip
+        part = tmp_path / "out.jsonl.part"
+        while not (part.exists() and part.stat().st_size):
+            assert exporting.poll() is None
+        exporting.send_signal(signal.SIGINT)
+        _, stderr = exporting.communicate()
+
+    assert exporting.returncode == 130, stderr
+    assert list(tmp_path.iterdir()) == []
+    assert b"interrupted" in stderr and b"Traceback" not in stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ((), 2, ("--queue",)),
+        (("-q", "a..b"), 2, ("empty part",)),
+        (("-q", "q", "--redis", "redis://127.0.0.1:1"), 1, ("127.0.0.1:1", "connection refused")),
+        (("-q", "q", "--profile", "asynq"), 2, ("--layout asynq",)),
+        (("-q", "q", "--report", "-"), 2, ("--output", "--report")),
+        (("-q", "q", "-o", "no/such/folder"), 1, ("no/such/folder", "No such file")),
+    ],
+)
+def test_what_cannot_work_is_said_in_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], status: int, words: tuple[str, ...]
+) -> None:
+    done = run("export", *arguments, "--no-progress", cwd=tmp_path)
+
+    assert done.status == status
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_a_queue_of_the_other_layout_is_pointed_out(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "asynq", "q.default", numbered(7))
+
+    done = run("export", "-q", "q", "--redis", valkey.url, cwd=tmp_path)
+
+    assert (done.status, done.stdout) == (0, "")
+    assert "7 pending tasks in the other layout: --layout asynq" in done.stderr
+
+
+def test_plain_asynq_queues_keep_their_names(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "asynq", "critical", numbered(2))
+
+    done = run(
+        "export", "-q", "critical", "--layout", "asynq", "--profile", "asynq", "--redis", valkey.url, cwd=tmp_path
+    )
+
+    assert [json.loads(line)["queue"] for line in done.stdout.splitlines()] == ["critical", "critical"]
+
+
+def test_options_may_come_from_the_environment_and_a_file(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "documented", "q.default", numbered(2))
+    (tmp_path / "c.toml").write_text('[export]\nqueue = "q"\nformat = "payload"\n')
+
+    done = run("export", "--config", "c.toml", "--quiet", cwd=tmp_path, env={"REDIS_URL": valkey.url})
+
+    assert (done.status, done.stdout.encode()) == (0, b"".join(payload + b"\n" for _, payload in numbered(2)))
+
+
+# --- the snapshot itself ---------------------------------------------------------------------------------------------
+
+
+def snapshot(server: Server, between: Any) -> list[str]:
+    """The ids of q.default, where ``between(ids so far)`` runs after each chunk."""
+
+    async def read() -> list[str]:
+        names = itertools.count()
+        session = Session(parse_address(server.url), 10, 0, lambda: f"test:{next(names)}")
+        found: list[str] = []
+        async for ids in pending_ids(session, stored_queue("documented", "q.default")):
+            found += [task_id.decode() for task_id in ids]
+            between(found)
+        await session.close()
+        return found
+
+    return asyncio.run(read())
+
+
+PENDING = "asynq:q.default:pending"
+
+
+@pytest.fixture
+def listed(server: Server, client: Any) -> list[str]:
+    """Ids of a list of five chunks, from its head on."""
+    ids = [f"{n}" for n in range(5 * CHUNK)]
+    client.rpush(PENDING, *ids)
+    return ids
+
+
+@pytest.mark.parametrize("pushes", [1, CHUNK - 1, CHUNK, 3 * CHUNK])
+def test_pushes_during_the_reading_neither_hide_nor_repeat_ids(
+    server: Server, client: Any, listed: list[str], pushes: int
+) -> None:
+    found = snapshot(server, lambda so_far: client.lpush(PENDING, *["new"] * pushes))
+    assert found == listed
+
+
+@pytest.mark.parametrize("removed", [1, 7, CHUNK // 2])
+def test_ids_removed_from_what_was_read_hide_nothing(
+    server: Server, client: Any, listed: list[str], removed: int
+) -> None:
+    def remove(so_far: list[str]) -> None:
+        for task_id in so_far[-removed:]:
+            client.lrem(PENDING, 1, task_id)
+
+    assert snapshot(server, remove) == listed
+
+
+def test_ids_removed_and_pushed_at_once_hide_and_repeat_nothing(server: Server, client: Any, listed: list[str]) -> None:
+    def disturb(so_far: list[str]) -> None:
+        client.lpush(PENDING, *["new"] * (len(so_far) // 2))
+        for task_id in so_far[-3::2]:
+            client.lrem(PENDING, 1, task_id)
+
+    assert snapshot(server, disturb) == listed
+
+
+def test_a_list_that_consumers_empty_ends_the_reading(server: Server, client: Any, listed: list[str]) -> None:
+    def drain(so_far: list[str]) -> None:
+        if len(so_far) == 2 * CHUNK:
+            client.rpop(PENDING, 4 * CHUNK)
+            client.lpush(PENDING, *["new"] * (3 * CHUNK))
+
+    assert snapshot(server, drain) == listed[: 2 * CHUNK]
+
+
+def test_a_spool_gives_back_the_last_id_first() -> None:
+    with Spool() as spool:
+        spool.add([b"a", b"\xff\n"])
+        spool.add([b"c"])
+        assert list(spool.backwards()) == [[b"c"], [b"\xff\n", b"a"]]
+        assert spool.count == 3
+
+
+def test_a_distinct_spool_gives_each_id_once() -> None:
+    ids = [b"%d" % n for n in range(200_000)]
+    with DistinctSpool() as spool:
+        for start in range(0, len(ids), 1000):
+            spool.add(ids[start : start + 1500])
+        found = [task_id for block in spool.blocks() for task_id in block]
+    assert len(found) == len(ids) and set(found) == set(ids)

@@ -1,0 +1,160 @@
+"""Inspect: what is on a server, for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli import run
+from tests.conftest import Server
+from tests.integration.stored import numbered, push, task_key
+
+
+@pytest.fixture
+def busy(server: Server, client: Any, tmp_path: Path) -> Server:
+    """A server with queues of both layouts and a finished job."""
+    push(client, "documented", "old.default", numbered(1200))
+    push(client, "asynq", "new.high", numbered(3, first=5000))
+    client.rpoplpush("asynq:{new.high}:pending", "asynq:{new.high}:active")
+    client.zadd("asynq:{new.high}:archived", {"a": 1, "b": 2})
+    client.set("asynq:{new.high}:paused", "1")
+    client.sadd("asynq:queues", "idle.default")
+    (tmp_path / "in.jsonl").write_text("1\n2\nbad\n")
+    run("load", "in.jsonl", "-q", "loaded", "--job", "mine", "--redis", server.url, cwd=tmp_path)
+    return server
+
+
+def inspect(server: Server, folder: Path, *arguments: str) -> Any:
+    done = run("inspect", "--redis", server.url, "--json", *arguments, cwd=folder)
+    assert (done.status, done.stderr) == (0, ""), done
+    return json.loads(done.stdout)
+
+
+def test_queues_of_both_layouts_are_listed_with_their_counts(busy: Server, tmp_path: Path) -> None:
+    found = inspect(busy, tmp_path)
+
+    nothing = dict.fromkeys(("pending", "active", "scheduled", "retry", "archived", "completed"), 0)
+    assert found["queues"] == [
+        {"queue": "loaded.default", "layout": "documented", **nothing, "pending": 2, "paused": False},
+        {"queue": "old.default", "layout": "documented", **nothing, "pending": 1200, "paused": False},
+        {"queue": "idle.default", "layout": "asynq", **nothing, "paused": False},
+        {"queue": "new.high", "layout": "asynq", **nothing, "pending": 2, "active": 1, "archived": 2, "paused": True},
+    ]
+
+
+def test_jobs_are_listed_with_state_and_progress(busy: Server, client: Any, tmp_path: Path) -> None:
+    client.hset("runqy-loader:{begun}:job", mapping={"manifest": "{}", "state": "loading", "created": "1.5"})
+    client.setbit("{asynq:q.default:pending}:runqy-loader:begun:0:batches", 7, 1)
+    client.setbit("{asynq:q.default:pending}:runqy-loader:begun:1:batches", 3, 1)
+    client.set("runqy-loader:{live}:lease", '{"run": "x", "host": "here", "pid": 7}')
+    client.hset("runqy-loader:{live}:job", mapping={"manifest": "{}", "state": "loading"})
+    client.rpush("{q.default}:runqy-loader:lost:moving", "a", "b")
+
+    jobs = {job["job"]: job for job in inspect(busy, tmp_path)["jobs"]}
+
+    assert set(jobs) == {"mine", "begun", "live", "lost"}
+    assert (jobs["mine"]["state"], jobs["mine"]["batches"], jobs["mine"]["report"]["loaded"]) == ("done", 1, 2)
+    assert (jobs["begun"]["state"], jobs["begun"]["batches"], jobs["begun"]["created"]) == ("stopped", 2, 1.5)
+    assert (jobs["live"]["state"], jobs["live"]["holder"]) == ("running", "process 7 on here")
+    assert (jobs["lost"]["kind"], jobs["lost"]["held"]) == ("migrate", 2)
+    alone = inspect(busy, tmp_path, "--job", "mine")
+    assert alone["jobs"] == [jobs["mine"]] and alone["queues"] == []
+
+
+def test_one_queue_may_be_named_as_runqy_does(busy: Server, tmp_path: Path) -> None:
+    assert [queue["queue"] for queue in inspect(busy, tmp_path, "-q", "old")["queues"]] == ["old.default"]
+
+
+def test_a_documented_task_is_shown_in_full(busy: Server, client: Any, tmp_path: Path) -> None:
+    client.set("asynq:result:task-0000002", '{"done": true}')
+    (task,) = inspect(busy, tmp_path, "--task", "task-0000002")
+
+    assert task == {
+        "id": "task-0000002",
+        "layout": "documented",
+        "queue": "old.default",
+        "state": "pending",
+        "ahead": 2,
+        "fields": {"type": "task", "retry": "0", "max_retry": "3", "queue": "old.default"},
+        "payload": {"n": 2, "text": "é"},
+        "result": '{"done": true}',
+    }
+
+
+def test_an_asynq_task_is_shown_in_full(busy: Server, client: Any, tmp_path: Path) -> None:
+    (task,) = inspect(busy, tmp_path, "--task", "task-0005002")
+
+    assert (task["layout"], task["queue"], task["state"], task["ahead"]) == ("asynq", "new.high", "pending", 1)
+    assert task["message"] == {
+        "type": "new.high",
+        "id": "task-0005002",
+        "queue": "new.high",
+        "max_retry": 7,
+        "timeout": 45,
+        "retention": 600,
+        "headers": {"trace": "é"},
+    }
+    assert task["payload"] == {"n": 5002, "text": "é"}
+    assert task["fields"]["state"] == "pending"
+
+
+def test_a_task_is_found_by_runqys_look_up_where_its_queue_is_not_listed(
+    busy: Server, client: Any, tmp_path: Path
+) -> None:
+    client.srem("asynq:queues", "new.high")
+    client.hset("asynq:t:task-0005002", "queue", "new.high")
+    (task,) = inspect(busy, tmp_path, "--task", "task-0005002")
+    assert task["queue"] == "new.high"
+
+
+def test_payloads_that_are_no_json_are_shown_all_the_same(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "documented", "q.default", [("text", b"plain"), ("bytes", b"\xff\x00")])
+        push(client, "asynq", "q.default", [("torn", b"1")])
+        client.hset(task_key("asynq", "q.default", "torn"), "msg", b"\x0a\xff")
+
+    assert inspect(valkey, tmp_path, "--task", "text")[0]["payload_text"] == "plain"
+    assert inspect(valkey, tmp_path, "--task", "bytes")[0]["payload_base64"] == "/wA="
+    assert "unreadable" in inspect(valkey, tmp_path, "--task", "torn")[0]
+
+
+def test_people_see_tables(busy: Server, tmp_path: Path) -> None:
+    done = run("inspect", "--redis", busy.url, cwd=tmp_path)
+
+    assert done.status == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["old.default", "documented", "1,200"] in lines
+    assert ["new.high", "asynq", "2", "1", "0", "0", "2", "0", "paused"] in lines
+    (job,) = [line for line in lines if line[:1] == ["mine"]]
+    assert job[1:3] == ["load", "done"] and job[-3:] == ["2", "tasks", "in.jsonl"]
+
+
+def test_an_empty_server_has_no_queues(valkey: Server, tmp_path: Path) -> None:
+    done = run("inspect", "--redis", valkey.url, cwd=tmp_path)
+    assert (done.status, done.stderr) == (0, "")
+    assert "no queues" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("--task", "none"), 1, ("no task 'none'",)),
+        (("--job", "none"), 1, ("no job 'none'",)),
+        (("--queue", "none"), 1, ("no queue 'none'",)),
+        (("--job", "a", "--task", "b"), 2, ("--job",)),
+        (("--redis", "http://x"), 2, ("URL",)),
+        (("--redis", "redis://127.0.0.1:1"), 1, ("connection refused",)),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_line(
+    valkey: Server, tmp_path: Path, arguments: tuple[str, ...], status: int, words: tuple[str, ...]
+) -> None:
+    done = run("inspect", *arguments, cwd=tmp_path, env={"REDIS_URL": valkey.url})
+
+    assert done.status == status
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    for word in words:
+        assert word in done.stderr

@@ -1,0 +1,579 @@
+"""Migrate: copies and moves between layouts, servers and queues, with workers on both sides, kills and conflicts."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loader.layouts.task_message import decode, encode
+from loader.task_options import TaskOptions
+from tests.cli import Outcome, command, environment, run
+from tests.conftest import RedisServer, Server
+from tests.integration.stored import (
+    Consumer,
+    Producer,
+    numbered,
+    payload_of,
+    pending_key,
+    push,
+    stored,
+    task_key,
+    until,
+)
+
+LAYOUTS = ("documented", "asynq")
+PAIRS = [(one, other) for one in LAYOUTS for other in LAYOUTS]
+Q = "q.default"
+
+
+@pytest.fixture
+def other(redis_server: Callable[..., RedisServer]) -> Iterator[Server]:
+    """A second server: Debian's Redis."""
+    process = redis_server()
+    yield process.start()
+    process.kill()
+
+
+@pytest.fixture
+def there(other: Server) -> Iterator[Any]:
+    with other.client() as client:
+        yield client
+
+
+def arguments(source: Server, target: Server, layouts: tuple[str, str], *more: str, queue: str = "q") -> list[str]:
+    return [
+        "migrate", "--from-redis", source.url, "--to-redis", target.url, "--from-layout", layouts[0],
+        "--to-layout", layouts[1], "--from-queue", queue, "--report", "-", "--quiet", *more,
+    ]  # fmt: skip
+
+
+def own_keys(client: Any) -> list[str]:
+    """What a job has left behind but for its record."""
+    keys = [key.decode() for key in client.scan_iter(match="*runqy-loader*", count=1000)]
+    return [key for key in keys if not key.endswith(":job")]
+
+
+def counts(outcome: Outcome) -> dict[str, int]:
+    return {
+        name: outcome.report[name] for name in ("migrated", "already", "rejected", "missing") if outcome.report[name]
+    }
+
+
+def tasks(client: Any, layout: str, queue: str = Q) -> list[tuple[str, bytes]]:
+    return [(task_id, payload_of(fields)) for task_id, fields in stored(client, layout, queue)]
+
+
+# --- what becomes of a queue ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layouts", PAIRS)
+def test_a_move_to_another_server_leaves_nothing_behind(
+    valkey: Server, other: Server, there: Any, tmp_path: Path, layouts: tuple[str, str]
+) -> None:
+    with valkey.client() as here:
+        push(here, layouts[0], Q, numbered(2500))
+        if layouts[0] == "asynq":
+            for task_id, _ in numbered(2500):
+                here.hset(f"asynq:t:{task_id}", "queue", Q)
+
+        done = run(*arguments(valkey, other, layouts, "--move"), cwd=tmp_path)
+
+        assert (done.status, done.stderr) == (0, ""), done
+        assert counts(done) == {"migrated": 2500}
+        assert tasks(there, layouts[1]) == numbered(2500)
+        left = {key.decode() for key in here.keys("*")}
+        assert left <= {"asynq:queues", f"runqy-loader:{{{done.report['job']}}}:job"}
+        assert own_keys(there) == []
+        assert (there.smembers("asynq:queues") == {Q.encode()}) is (layouts[1] == "asynq")
+
+
+@pytest.mark.parametrize("layouts", PAIRS)
+def test_a_copy_leaves_the_source_as_it_is_and_again_copies_what_is_new(
+    valkey: Server, other: Server, there: Any, tmp_path: Path, layouts: tuple[str, str]
+) -> None:
+    with valkey.client() as here:
+        push(here, layouts[0], Q, numbered(1500))
+        dump = {key: here.dump(key) for key in here.keys("*")}
+
+        first = run(*arguments(valkey, other, layouts), cwd=tmp_path)
+
+        assert (first.status, counts(first)) == (0, {"migrated": 1500}), first
+        assert {key: here.dump(key) for key in here.keys("*")} == dump
+        assert tasks(there, layouts[1]) == numbered(1500)
+
+        with Consumer(other, layouts[1], Q):
+            pass  # the target's workers have run everything
+        push(here, layouts[0], Q, numbered(3, first=9000))
+        again = run(*arguments(valkey, other, layouts), cwd=tmp_path)
+
+        assert (again.status, counts(again)) == (0, {"migrated": 3, "already": 1500}), again
+        assert tasks(there, layouts[1]) == numbered(3, first=9000)
+
+
+@pytest.mark.parametrize("move", [True, False], ids=["move", "copy"])
+def test_an_asynq_task_keeps_all_that_it_has(
+    valkey: Server, other: Server, there: Any, tmp_path: Path, move: bool
+) -> None:
+    options = TaskOptions(
+        type="email:send", max_retry=0, timeout=0, deadline=4102444800, retention=77, headers=(("a", "b"), ("c", "d"))
+    )
+    key, lock = task_key("asynq", Q, "one"), "asynq:{q.default}:unique:email:send:0cc175b9c0f1b6a831c399e269772661"
+    message = encode("email:send", b"a", b"one", Q, options, lock.encode()) + b"\x30\x02\x3a\x05oops!"
+    with valkey.client() as here:
+        fields = {"msg": message, "state": "pending", "pending_since": "1", "unique_key": lock, "ttl_completed": "60"}
+        here.hset(key, mapping={**fields, "own": b"\xff"})
+        here.lpush(pending_key("asynq", Q), "one")
+        here.set(lock, "one", ex=1000)
+
+        done = run(
+            *arguments(valkey, other, ("asynq", "asynq"), "--to-queue", "r", *(["--move"] if move else [])),
+            cwd=tmp_path,
+        )
+
+        assert done.status == 0, done
+        assert here.exists(key, lock) == (0 if move else 2)
+    ((_, found),) = stored(there, "asynq", "r.default")
+    new_lock = lock.replace(Q, "r.default")
+    after = decode(found[b"msg"])
+    expected = decode(message)
+    expected.queue, expected.unique_key = "r.default", new_lock
+    assert after == expected and (after.retried, after.error_msg) == (2, "oops!")
+    assert (found[b"ttl_completed"], found[b"own"], found[b"unique_key"]) == (b"60", b"\xff", new_lock.encode())
+    assert there.get(new_lock) == b"one" and 900 < there.ttl(new_lock) <= 1000
+
+
+def test_a_documented_task_becomes_one_of_runqys_by_the_profiles_rules_and_back(
+    valkey: Server, other: Server, there: Any, tmp_path: Path
+) -> None:
+    with valkey.client() as here:
+        push(here, "documented", Q, [("one", b'{"a":  1}')])
+        here.hset("asynq:t:one", mapping={"max_retry": "9", "retry": "4"})
+        before = here.hgetall("asynq:t:one")
+
+        run(*arguments(valkey, other, ("documented", "asynq"), "--to-queue", "r", "--move"), cwd=tmp_path)
+        ((_, found),) = stored(there, "asynq", "r.default")
+        message = decode(found[b"msg"])
+        assert (message.type, message.queue, message.payload) == ("r.default", "r.default", b'{"a":  1}')
+        assert (message.max_retry, message.retried, message.timeout, message.retention) == (9, 4, 30, 86_400)
+        assert there.hgetall("asynq:t:one") == {b"queue": b"r.default"}
+
+        back = run(
+            *arguments(other, valkey, ("asynq", "documented"), "--to-queue", "q", "--move", queue="r"),
+            cwd=tmp_path,
+        )
+        assert back.status == 0, back
+        assert here.hgetall("asynq:t:one") == before
+        assert not there.exists("asynq:t:one")
+
+
+def test_plain_asynq_needs_a_type_for_documented_tasks(
+    valkey: Server, other: Server, there: Any, tmp_path: Path
+) -> None:
+    with valkey.client() as here:
+        push(here, "documented", Q, numbered(1))
+    given = arguments(valkey, other, ("documented", "asynq"), "--profile", "asynq", "--to-queue", "critical")
+
+    refused = run(*given, cwd=tmp_path)
+    done = run(*given, "--type", "email:send", cwd=tmp_path)
+
+    assert refused.status == 2 and "--type" in refused.stderr
+    assert done.status == 0
+    ((_, found),) = stored(there, "asynq", "critical")
+    assert (decode(found[b"msg"]).type, decode(found[b"msg"]).timeout) == ("email:send", 1800)
+
+
+# --- on one server -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("to_queue", ["q", "r"])
+@pytest.mark.parametrize("move", [True, False], ids=["move", "copy"])
+def test_documented_to_asynq_on_one_server_keeps_both_meanings_of_the_shared_key_apart(
+    server: Server, client: Any, tmp_path: Path, to_queue: str, move: bool
+) -> None:
+    push(client, "documented", Q, numbered(700))
+    given = arguments(server, server, ("documented", "asynq"), "--to-queue", to_queue)
+
+    done = run(*given, *(["--move"] if move else []), cwd=tmp_path)
+
+    assert (done.status, counts(done)) == (0, {"migrated": 700}), done
+    name = f"{to_queue}.default"
+    assert tasks(client, "asynq", name) == numbered(700)
+    if move:
+        # runqy's look-up stands where the task was.
+        assert client.llen(pending_key("documented", Q)) == 0
+        assert client.hgetall("asynq:t:task-0000005") == {b"queue": name.encode()}
+    else:
+        assert tasks(client, "documented") == numbered(700)
+        assert client.hget("asynq:t:task-0000005", "queue") == Q.encode()
+
+
+@pytest.mark.parametrize("to_queue", ["q", "r"])
+@pytest.mark.parametrize("move", [True, False], ids=["move", "copy"])
+def test_asynq_to_documented_on_one_server_takes_the_look_up_for_no_task(
+    server: Server, client: Any, tmp_path: Path, to_queue: str, move: bool
+) -> None:
+    push(client, "asynq", Q, numbered(700))
+    for task_id, _ in numbered(700):
+        client.hset(f"asynq:t:{task_id}", "queue", Q)
+    given = arguments(server, server, ("asynq", "documented"), "--to-queue", to_queue)
+
+    done = run(*given, *(["--move"] if move else []), cwd=tmp_path)
+
+    assert (done.status, counts(done)) == (0, {"migrated": 700}), done
+    assert tasks(client, "documented", f"{to_queue}.default") == numbered(700)
+    assert len(tasks(client, "asynq")) == (0 if move else 700)
+    assert len(client.keys("asynq:{q.default}:t:*")) == (0 if move else 700)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_queue_moves_to_another_name_on_one_server(server: Server, client: Any, tmp_path: Path, layout: str) -> None:
+    push(client, layout, Q, numbered(700))
+
+    done = run(*arguments(server, server, (layout, layout), "--to-queue", "r", "--move"), cwd=tmp_path)
+
+    assert (done.status, counts(done)) == (0, {"migrated": 700}), done
+    assert tasks(client, layout, "r.default") == numbered(700)
+    assert tasks(client, layout) == []
+    hashes = [key for key in client.keys("asynq:*") if b":t:" in key]
+    if layout == "documented":
+        assert len(hashes) == 700
+        assert client.hget("asynq:t:task-0000001", "queue") == b"r.default"
+    else:
+        assert client.hgetall("asynq:t:task-0000001") == {b"queue": b"r.default"}
+    assert own_keys(client) == []
+
+
+def test_one_server_is_known_by_any_of_its_addresses(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "documented", Q, numbered(3))
+    alias = Server("alias", valkey.port)
+    url = valkey.url.replace("127.0.0.1", "localhost")
+
+    same = run(
+        "migrate", "--from-redis", valkey.url, "--to-redis", url, "--from-queue", "q", "--move", "--quiet", cwd=tmp_path
+    )
+
+    assert alias.url == valkey.url
+    assert (same.status, "are the same" in same.stderr) == (2, True), same
+    with valkey.client() as client:
+        assert tasks(client, "documented") == numbered(3)
+        assert own_keys(client) == []
+
+
+# --- beside workers ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layouts", PAIRS)
+def test_beside_workers_and_a_producer_each_task_runs_once(
+    valkey: Server, other: Server, tmp_path: Path, layouts: tuple[str, str]
+) -> None:
+    with valkey.client() as here:
+        push(here, layouts[0], Q, numbered(8000))
+    extra = numbered(400, first=100_000)
+    with Consumer(other, layouts[1], Q) as at_target, Consumer(valkey, layouts[0], Q, pause=0.002) as at_source:
+        with Producer(valkey, layouts[0], Q, extra) as producer:
+            done = run(*arguments(valkey, other, layouts, "--move", "-b", "200"), cwd=tmp_path)
+            until(lambda: len(producer.pushed) == 400, "all is produced")
+        again = run(*arguments(valkey, other, layouts, "--move"), cwd=tmp_path)
+        at_source.finish()
+        at_target.finish()
+
+    assert (done.status, again.status) == (0, 0), (done, again)
+    assert at_source.hollow == at_target.hollow == []
+    assert Counter(at_source.done + at_target.done) == Counter(numbered(8000) + extra)
+    assert at_source.done and len(at_target.done) == done.report["migrated"] + again.report["migrated"]
+    for consumer in (at_source, at_target):
+        old = [task_id for task_id, _ in consumer.done if int(task_id[5:]) < 100_000]
+        assert old == sorted(old)
+
+
+@pytest.mark.parametrize("layouts", [("documented", "asynq"), ("asynq", "documented"), ("documented", "documented")])
+def test_on_one_server_beside_workers_each_task_runs_once(
+    valkey: Server, tmp_path: Path, layouts: tuple[str, str]
+) -> None:
+    with valkey.client() as client:
+        push(client, layouts[0], Q, numbered(6000))
+        with Consumer(valkey, layouts[1], "r.default") as new, Consumer(valkey, layouts[0], Q, pause=0.002) as old:
+            done = run(*arguments(valkey, valkey, layouts, "--to-queue", "r", "--move", "-b", "100"), cwd=tmp_path)
+            old.finish()
+            new.finish()
+
+        assert done.status == 0, done
+        assert old.hollow == new.hollow == []
+        assert Counter(old.done + new.done) == Counter(numbered(6000))
+        assert [key for key in own_keys(client) if "moving" in key] == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("where", ["other server", "same server"])
+@pytest.mark.parametrize("layouts", [("documented", "asynq"), ("asynq", "documented"), ("documented", "documented")])
+def test_killed_again_and_again_each_task_runs_once_in_order(
+    valkey: Server, other: Server, tmp_path: Path, layouts: tuple[str, str], where: str, seed: int
+) -> None:
+    target = other if where == "other server" else valkey
+    chance = random.Random(f"{seed} {where} {layouts}")
+    with valkey.client() as here:
+        push(here, layouts[0], Q, numbered(6000))
+        given = arguments(valkey, target, layouts, "--to-queue", "r", "--move", "-b", "150")
+        with Consumer(target, layouts[1], "r.default") as at_target:
+            for _ in range(4):
+                moving = subprocess.Popen(
+                    command(*given), cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                )
+                goal = len(at_target.done) + chance.randrange(0, 1200)
+                while moving.poll() is None and len(at_target.done) < goal:
+                    time.sleep(0.001)
+                time.sleep(chance.random() * 0.02)
+                moving.send_signal(chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
+                _, stderr = moving.communicate()
+                assert moving.returncode in (-9, -15, 130, 0) and b"Traceback" not in stderr, stderr
+            with Consumer(valkey, layouts[0], Q, pause=0.001) as at_source:
+                done = run(*given, cwd=tmp_path)
+                at_source.finish()
+            at_target.finish()
+
+        assert done.status == 0, done
+        assert at_source.hollow == at_target.hollow == []
+        assert Counter(at_source.done + at_target.done) == Counter(numbered(6000))
+        assert at_target.done == sorted(at_target.done)
+        assert tasks(here, layouts[0]) == []
+        assert [key for key in own_keys(here) if not key.endswith(":lease")] == []
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_copy_that_is_killed_goes_on_and_gives_each_task_once(
+    valkey: Server, other: Server, tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
+    with valkey.client() as here:
+        push(here, "asynq", Q, numbered(5000))
+    given = arguments(valkey, other, ("asynq", "asynq"), "-b", "100")
+    with Consumer(other, "asynq", Q) as worker:
+        for _ in range(3):
+            copying = subprocess.Popen(
+                command(*given), cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            goal = len(worker.done) + chance.randrange(0, 1000)
+            while copying.poll() is None and len(worker.done) < goal:
+                time.sleep(0.001)
+            copying.kill()
+            copying.wait()
+        done = run(*given, cwd=tmp_path)
+        worker.finish()
+
+    assert done.status == 0, done
+    assert done.report["migrated"] + done.report["already"] == 5000
+    assert worker.done == numbered(5000)
+
+
+def test_an_interrupted_move_gives_back_what_it_has_claimed_in_order(
+    valkey: Server, other: Server, there: Any, tmp_path: Path
+) -> None:
+    with valkey.client() as here:
+        push(here, "documented", Q, numbered(30_000))
+        given = arguments(valkey, other, ("documented", "asynq"), "--move", "-b", "50")
+        moving = subprocess.Popen(
+            command(*given), cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        until(lambda: there.llen(pending_key("asynq", Q)) > 500 or moving.poll() is not None, "some are moved")
+        moving.send_signal(signal.SIGINT)
+        stdout, stderr = moving.communicate()
+        report = json.loads(stdout)
+
+        assert (moving.returncode, stderr) == (130, b"")
+        assert (report["status"], report["held"]) == ("interrupted", 0)
+        assert 500 < report["migrated"] < 30_000
+        assert tasks(there, "asynq") + tasks(here, "documented") == numbered(30_000)
+        assert own_keys(here) == own_keys(there) == []
+
+        done = run(*given, cwd=tmp_path)
+        assert (done.status, done.report["resumed"]) == (0, True)
+        assert tasks(there, "asynq") == numbered(30_000)
+
+
+def test_a_task_that_comes_back_under_its_old_id_is_moved_again(valkey: Server, other: Server, tmp_path: Path) -> None:
+    with valkey.client() as here, other.client() as there:
+        push(here, "asynq", Q, numbered(300))
+        for source, target in ((valkey, other), (other, valkey), (valkey, other)):
+            done = run(*arguments(source, target, ("asynq", "asynq"), "--move"), cwd=tmp_path)
+            assert (done.status, counts(done)) == (0, {"migrated": 300}), done
+        assert tasks(here, "asynq") == []
+        assert tasks(there, "asynq") == numbered(300)
+
+
+# --- what cannot be moved ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layouts", PAIRS)
+def test_an_id_that_is_a_task_in_the_target_is_rejected_and_stays(
+    valkey: Server, other: Server, there: Any, tmp_path: Path, layouts: tuple[str, str]
+) -> None:
+    taken = [("task-0000003", b"theirs"), ("task-0000150", b"theirs")]
+    with valkey.client() as here:
+        push(here, layouts[0], Q, numbered(200))
+        push(there, layouts[1], "r.default", taken)
+
+        done = run(*arguments(valkey, other, layouts, "--move", "--to-queue", "r"), cwd=tmp_path)
+
+        assert (done.status, counts(done)) == (3, {"migrated": 198, "rejected": 2}), done
+        assert done.report["put_back"] == 2
+        ours = dict(numbered(200))
+        assert tasks(here, layouts[0]) == [(task_id, ours[task_id]) for task_id, _ in taken]
+        assert [task for task in tasks(there, layouts[1], "r.default") if task[0] in dict(taken)] == taken
+        rejects = [json.loads(line) for line in (tmp_path / done.report["rejects_file"]).read_text().splitlines()]
+        assert [(reject["id"], reject["reason"]) for reject in rejects] == [
+            (task_id, "its task id is a task already") for task_id, _ in taken
+        ]
+
+        skipping = run(*arguments(valkey, other, layouts, "--move", "--to-queue", "r", "--on-conflict", "skip"),
+                       cwd=tmp_path)  # fmt: skip
+        assert (skipping.status, counts(skipping)) == (0, {"already": 2}), skipping
+        assert tasks(here, layouts[0]) == []
+
+
+def test_unreadable_and_missing_tasks_do_not_hold_up_the_others(
+    valkey: Server, other: Server, there: Any, tmp_path: Path
+) -> None:
+    with valkey.client() as here:
+        push(here, "asynq", Q, numbered(20))
+        here.delete(task_key("asynq", Q, "task-0000004"))
+        here.hset(task_key("asynq", Q, "task-0000005"), "msg", b"\x0a\xff")
+        here.delete(task_key("asynq", Q, "task-0000006"))
+        here.set(task_key("asynq", Q, "task-0000006"), "text")
+
+        done = run(*arguments(valkey, other, ("asynq", "documented"), "--move"), cwd=tmp_path)
+
+        assert (done.status, counts(done)) == (3, {"migrated": 17, "rejected": 2, "missing": 1}), done
+        assert here.lrange(pending_key("asynq", Q), 0, -1) == [b"task-0000006", b"task-0000005"]
+        assert len(tasks(there, "documented")) == 17
+
+
+def test_too_many_rejects_stop_a_move_with_everything_in_its_place(
+    valkey: Server, other: Server, there: Any, tmp_path: Path
+) -> None:
+    with valkey.client() as here:
+        push(here, "documented", Q, numbered(500))
+        push(there, "documented", Q, [("task-0000060", b"theirs")])
+
+        done = run(*arguments(valkey, other, ("documented", "documented"), "--move", "--max-errors", "0", "-b", "20"),
+                   cwd=tmp_path)  # fmt: skip
+
+        assert done.status == 1 and "--max-errors 0" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        moved = [task for task in tasks(there, "documented") if task[1] != b"theirs"]
+        assert sorted(moved + tasks(here, "documented")) == numbered(500)
+        assert own_keys(here) == []
+
+
+def test_a_target_that_refuses_leaves_everything_in_the_source(
+    valkey: Server, redis_server: Callable[..., RedisServer], tmp_path: Path
+) -> None:
+    small = redis_server("--maxmemory", "3mb").start()
+    with valkey.client() as here, small.client() as there:
+        push(here, "documented", Q, [(f"{n:05}", b'"%b"' % (b"x" * 2000)) for n in range(3000)])
+        given = arguments(valkey, small, ("documented", "asynq"), "--move")
+
+        failed = run(*given, cwd=tmp_path)
+
+        assert failed.status == 1 and "memory limit" in failed.stderr, failed
+        assert failed.report["held"] == 0
+        assert own_keys(here) == []
+        moved, left = tasks(there, "asynq"), tasks(here, "documented")
+        assert [task_id for task_id, _ in moved + left] == [f"{n:05}" for n in range(3000)]
+
+        there.config_set("maxmemory", 0)
+        assert run(*given, cwd=tmp_path).status == 0
+        assert len(tasks(there, "asynq")) == 3000
+
+
+# --- one job at a time, and the same job ---------------------------------------------------------------------------
+
+
+def test_what_a_job_holds_is_not_moved_to_another_target(
+    valkey: Server, other: Server, redis_server: Callable[..., RedisServer], tmp_path: Path
+) -> None:
+    third = redis_server().start()
+    with valkey.client() as here:
+        push(here, "documented", Q, numbered(5))
+        run(*arguments(valkey, other, ("documented", "documented"), "--move", "--job", "j"), cwd=tmp_path)
+        push(here, "documented", Q, numbered(5, first=50))
+        here.rpoplpush(pending_key("documented", Q), "{asynq:q.default:pending}:runqy-loader:j:moving")
+
+        refused = run(*arguments(valkey, third, ("documented", "documented"), "--move", "--job", "j"), cwd=tmp_path)
+        done = run(*arguments(valkey, other, ("documented", "documented"), "--move", "--job", "j"), cwd=tmp_path)
+
+        assert refused.status == 1 and "another target" in refused.stderr
+        assert counts(done) == {"migrated": 5}
+
+
+def test_a_job_goes_on_with_the_same_options_only(valkey: Server, other: Server, tmp_path: Path) -> None:
+    first = run(*arguments(valkey, other, ("documented", "asynq"), "--job", "j"), cwd=tmp_path)
+    changed = run(*arguments(valkey, other, ("documented", "asynq"), "--job", "j", "--move"), cwd=tmp_path)
+
+    assert first.status == 0
+    assert changed.status == 1 and "--move False, not True" in changed.stderr
+
+
+def test_a_second_process_on_the_same_job_is_refused(valkey: Server, other: Server, tmp_path: Path) -> None:
+    with valkey.client() as here:
+        push(here, "documented", Q, numbered(60_000))
+    given = arguments(valkey, other, ("documented", "documented"), "--move", "-b", "5")
+    moving = subprocess.Popen(
+        command(*given), cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with other.client() as there:
+        until(lambda: there.llen(pending_key("documented", Q)), "it moves")
+        second = run(*given, cwd=tmp_path)
+        assert moving.poll() is None, "the first should still be running: give it more tasks"
+        moving.send_signal(signal.SIGTERM)
+        moving.communicate()
+
+    assert second.status == 1 and "process" in second.stderr
+    assert moving.returncode == 130
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "words"),
+    [
+        (("--batch-size", "0"), 2, ("--batch-size",)),
+        (("--to-queue", "a..b"), 2, ("empty part",)),
+        (("--to-queue", "a.b.c"), 2, ("more than one dot",)),
+        (("--to-redis", "http://x"), 2, ("URL",)),
+        (("--to-redis", "redis://127.0.0.1:1"), 1, ("127.0.0.1:1", "connection refused")),
+        (("--job", "a b"), 2, ("--job",)),
+        (("--to-queue", "q"), 2, ("are the same",)),
+        (("--to-queue", "r"), 2, ("--move",)),
+        (("--profile", "asynq"), 2, ("--profile asynq",)),
+    ],
+)
+def test_what_cannot_work_is_said_in_one_line(
+    valkey: Server, tmp_path: Path, more: tuple[str, ...], status: int, words: tuple[str, ...]
+) -> None:
+    done = run("migrate", "--from-queue", "q", "--from-redis", valkey.url, *more, "--no-progress", cwd=tmp_path)
+
+    assert done.status == status, done
+    errors = [line for line in done.stderr.splitlines() if line.startswith("runqy-loader: error: ")]
+    assert len(errors) == 1 and "Traceback" not in done.stderr
+    for word in words:
+        assert word in errors[0]
+
+
+def test_a_person_sees_what_was_done(valkey: Server, other: Server, tmp_path: Path) -> None:
+    with valkey.client() as here:
+        push(here, "documented", Q, numbered(30))
+    (tmp_path / "c.toml").write_text('[migrate]\nfrom-queue = "q"\nto-layout = "asynq"\nmove = true\n')
+
+    done = run("migrate", "--config", "c.toml", "--from-redis", valkey.url, "--to-redis", other.url, cwd=tmp_path)
+
+    assert done.status == 0, done.stderr
+    assert "completed" in done.stderr and f"on {other.url[8:]}" in done.stderr
+    assert ["moved", "30"] in [line.split()[:2] for line in done.stderr.splitlines()]

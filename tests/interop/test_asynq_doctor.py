@@ -1,0 +1,65 @@
+"""The layout check meets asynq itself: a live server, a stopped one, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli import Outcome, run
+from tests.conftest import Server
+from tests.interop.asynq_peer import AsynqPeer
+
+
+def load(server: Server, folder: Path, queue: str, *arguments: str) -> Outcome:
+    (folder / "in.jsonl").write_bytes(b"1\n2\n")
+    shared = ("-q", queue, "--redis", server.url, "--quiet", "--report", "-")
+    return run("load", "in.jsonl", *shared, *arguments, cwd=folder)
+
+
+def layout_finding(server: Server, folder: Path, queue: str, *arguments: str) -> tuple[str, str]:
+    """Level and text of doctor's finding."""
+    done = run("doctor", "-q", queue, "--redis", server.url, "--json", *arguments, cwd=folder)
+    (found,) = [finding for finding in json.loads(done.stdout)["findings"] if finding["name"] == "layout"]
+    return found["level"], found["text"]
+
+
+def test_a_documented_load_is_refused_while_a_server_serves_its_queue_and_only_then(
+    server: Server, asynq_peer: AsynqPeer, tmp_path: Path
+) -> None:
+    with asynq_peer.serving("mail.default", "bills.default", folder=tmp_path) as running:
+        refused = load(server, tmp_path, "mail")
+        elsewhere = load(server, tmp_path, "elsewhere")
+        asynq = layout_finding(server, tmp_path, "mail", "--layout", "asynq")
+        running.stop()
+    after = load(server, tmp_path, "mail")
+
+    assert refused.status == 1
+    assert "queue mail.default is served by 1 worker of the asynq layout" in refused.stderr
+    assert (elsewhere.status, elsewhere.report["loaded"]) == (0, 2)
+    assert asynq[0] == "ok" and "of queue mail.default read it" in asynq[1]
+    assert (after.status, after.report["loaded"]) == (0, 2)
+
+
+def test_a_queue_that_a_server_has_emptied_is_still_known_as_asynqs(
+    server: Server, asynq_peer: AsynqPeer, tmp_path: Path
+) -> None:
+    asynq_peer.enqueue("mail.default", "t", b"1")
+    assert len(asynq_peer.serve("mail.default")) == 1
+
+    level, text = layout_finding(server, tmp_path, "mail")
+
+    assert level == "error" and "asynq:{mail.default}:…" in text
+
+
+@pytest.mark.parametrize("options", [("--type", "t", "--profile", "asynq"), ()], ids=["asynq's profile", "runqy's"])
+def test_what_the_loader_wrote_for_asynq_is_known_as_asynqs(
+    server: Server, asynq_peer: AsynqPeer, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    done = load(server, tmp_path, "mail.default", "--layout", "asynq", *options)
+    assert done.status == 0, done.stderr
+    assert asynq_peer.queue("mail.default").pending == 2
+
+    assert layout_finding(server, tmp_path, "mail.default")[0] == "error"
+    assert layout_finding(server, tmp_path, "mail.default", "--layout", "asynq", *options)[0] == "ok"
