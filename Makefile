@@ -45,4 +45,4 @@ lock: $(STAMP) ## renew requirements.lock from pyproject.toml
 		--custom-compile-command "make lock" --group dev pyproject.toml -o requirements.lock
 
 clean: ## remove the environment and what runs left behind
-	rm -rf .venv demo benchmarks/out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv demo benchmarks/out benchmarks/peers/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

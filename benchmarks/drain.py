@@ -8,12 +8,16 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks.errors import WrongResultError
+from benchmarks.outcome import QUEUE, USUAL, Window
 from benchmarks.payloads import Content, Tally
 from benchmarks.server import Server
-from benchmarks.verify import PENDING, TASK_KEY, check_content, check_tasks
+from benchmarks.verify import check_content, check_tasks
 
 _AT_ONCE = 2000
 _MAX_REPLY_BYTES = 4_000_000
+_PENDING = USUAL.layout.pending_key(QUEUE)
+_TASK_KEY = USUAL.layout.task_key(QUEUE, b"")
+_ANY_TIME = Window(0, 0)  # this layout stores none
 
 # One step on the server: it takes ids, reads their hashes and deletes them.
 _TAKE = """
@@ -68,10 +72,10 @@ class Drain:
             self._failure = error
 
     def _take(self) -> bool:
-        ids, tasks = self._client.call("EVAL", _TAKE, 1, PENDING, TASK_KEY, self._at_once)
+        ids, tasks = self._client.call("EVAL", _TAKE, 1, _PENDING, _TASK_KEY, self._at_once)
         if not ids:
             return False
-        check_tasks(tasks, self._tally)
+        check_tasks(USUAL, QUEUE, ids, tasks, _ANY_TIME, self._tally)
         for task_id in ids:
             seen = self._seen.setdefault(task_id[:-12], bytearray())
             number = int(task_id[-12:], 16)

@@ -74,7 +74,7 @@ def write(result: Result, scenario: type[Scenario], folder: Path) -> None:
     result.save(folder / f"{scenario.name}.json")
     if not result.measured:
         return
-    table = markdown(result, scenario.varied, scenario.remark)
+    table = markdown(result, scenario)
     try:
         figures = scenario.draw(result)
     except ImportError as error:

@@ -6,11 +6,12 @@ guide's example does) still leaves the same bytes. Lengths vary by some ten perc
 
 from __future__ import annotations
 
+import binascii
 import json
 import os
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count, cycle, islice
 from pathlib import Path
@@ -57,6 +58,56 @@ class Tally:
         return Content(self.tasks, self.payload_bytes, self.hash_sum)
 
 
+def _even_queues(quarters: int, each: int) -> tuple[str, ...]:
+    """Names of queues of which as many lie in each part of a cluster's slots, so that its nodes get equal shares."""
+    found: list[list[str]] = [[] for _ in range(quarters)]
+    for number in count():
+        name = f"bench{number:02d}"
+        # Redis Cluster specification, "Key distribution model": CRC16 (XMODEM) of what is in the braces.
+        here = found[binascii.crc_hqx(name.encode(), 0) % 16_384 * quarters // 16_384]
+        if len(here) < each:
+            here.append(name)
+        if all(len(names) == each for names in found):
+            return tuple(name for names in zip(*found, strict=True) for name in names)
+    raise AssertionError
+
+
+QUEUES = _even_queues(4, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a payload is written as a record.
+
+    Attributes:
+        name: In file names.
+        record: Of a payload and its number.
+        payload: What of a record becomes a task's payload.
+        more: Bytes that a payload gets besides those of the size asked for.
+    """
+
+    name: str
+    record: Callable[[bytes, int], bytes]
+    payload: Callable[[bytes], bytes] = bytes
+    more: int = 0
+
+
+PLAIN = Form("", lambda payload, number: payload)
+WITH_ID = Form("-with-id", lambda payload, number: b'{"id": "task-%010d", %b' % (number, payload[1:]), more=25)
+WITH_QUEUE = Form(
+    "-with-queue",
+    lambda payload, number: b'{"queue": "%b", %b' % (QUEUES[number % len(QUEUES)].encode(), payload[1:]),
+    more=20,
+)
+_BEFORE = b'{"payload": '
+ENVELOPE = Form(
+    "-with-id-in-envelope",
+    lambda payload, number: _BEFORE + WITH_ID.record(payload, number) + b"}",
+    payload=lambda record: record[len(_BEFORE) : -1],
+    more=WITH_ID.more,
+)
+
+
 @dataclass(slots=True)
 class Dataset:
     """A file of JSON lines.
@@ -68,6 +119,7 @@ class Dataset:
     path: Path
     size: int
     tasks: int
+    form: Form = PLAIN
     _content: Content | None = field(default=None, repr=False)
 
     @property
@@ -81,7 +133,7 @@ class Dataset:
             tally = Tally()
             with self.path.open("rb") as file:
                 while lines := list(islice(file, 10_000)):
-                    tally.add([line.rstrip(b"\n") for line in lines])
+                    tally.add([self.form.payload(line.rstrip(b"\n")) for line in lines])
             self._content = tally.content
         return self._content
 
@@ -121,25 +173,27 @@ def _cut(payload: dict[str, object]) -> tuple[bytes, bytes]:
     return head, tail
 
 
-def write(path: Path, size: int, *, tasks: int | None = None, file_bytes: int | None = None) -> Dataset:
+def write(
+    path: Path, size: int, *, tasks: int | None = None, file_bytes: int | None = None, form: Form = PLAIN
+) -> Dataset:
     """Writes a file of so many payloads, or of about so many bytes."""
-    source = payloads(size)
+    source = (form.record(payload, number) for number, payload in enumerate(payloads(size - form.more)))
     tally = Tally()
     with path.open("wb", buffering=1 << 20) as file:
         while tally.tasks != tasks and (file_bytes is None or file.tell() < file_bytes):
             chunk = list(islice(source, 5_000 if tasks is None else min(5_000, tasks - tally.tasks)))
             file.write(b"\n".join(chunk) + b"\n")
-            tally.add(chunk)
-    return Dataset(path, size, tally.tasks, tally.content)
+            tally.add(list(map(form.payload, chunk)))
+    return Dataset(path, size, tally.tasks, form, tally.content)
 
 
-def dataset(size: int, tasks: int) -> Dataset:
+def dataset(size: int, tasks: int, form: Form = PLAIN) -> Dataset:
     """A file of so many payloads, kept in the system's temporary directory for the next time."""
     folder = Path(tempfile.gettempdir()) / f"runqy-loader-benchmarks-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    path = folder / f"v{_VERSION}-{size}-bytes-{tasks}.jsonl"
+    path = folder / f"v{_VERSION}-{size}-bytes-{tasks}{form.name}.jsonl"
     if not path.exists():
         part = path.with_suffix(f".{os.getpid()}.part")
-        write(part, size, tasks=tasks)
+        write(part, size, tasks=tasks, form=form)
         part.replace(path)
-    return Dataset(path, size, tasks)
+    return Dataset(path, size, tasks, form)

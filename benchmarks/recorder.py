@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -16,8 +16,8 @@ import hiredis
 
 from benchmarks.errors import WrongResultError
 from benchmarks.measure import environment
+from benchmarks.outcome import QUEUE
 from benchmarks.server import Target
-from benchmarks.verify import QUEUE
 
 JOB = "benchmark"
 """Name of the loader's job; ids are made from it, so all runs leave the same ones."""
@@ -53,16 +53,19 @@ class _Stream:
     parser: hiredis.Reader = field(default_factory=hiredis.Reader)
 
 
-def record(payloads: Path, target: Target, batch_size: int, folder: Path) -> Recording:
+def record(payloads: Path, target: Target, batch_size: int, folder: Path, options: Sequence[str] = ()) -> Recording:
     """Loads the payloads once through the proxy, over one connection, and keeps what that connection carried.
+
+    Args:
+        options: More options for the loader's command line.
 
     Raises:
         WrongResultError: The load failed.
     """
-    return asyncio.run(_record(payloads, target, batch_size, folder))
+    return asyncio.run(_record(payloads, target, batch_size, folder, options))
 
 
-async def _record(payloads: Path, target: Target, batch_size: int, folder: Path) -> Recording:
+async def _record(payloads: Path, target: Target, batch_size: int, folder: Path, options: Sequence[str]) -> Recording:
     streams: list[_Stream] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -82,7 +85,8 @@ async def _record(payloads: Path, target: Target, batch_size: int, folder: Path)
     server = await asyncio.start_server(serve, "127.0.0.1", limit=_CHUNK)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        command = loader_command(payloads, f"redis://127.0.0.1:{port}/0", batch_size, "recording.json", "--workers=1")
+        url = f"redis://127.0.0.1:{port}/0"
+        command = loader_command(payloads, url, batch_size, "recording.json", *options, "--workers=1")
         process = await asyncio.create_subprocess_exec(
             *command, cwd=folder, env=environment(), stderr=asyncio.subprocess.PIPE
         )

@@ -20,6 +20,8 @@ class Run:
         server_seconds: CPU of the server meanwhile.
         server_bytes_in: What the server received meanwhile.
         load_average: Of the machine (1 minute) when the run began.
+        gateway_seconds: CPU of a gateway, start-up included, where the contestant is one; part of the client's.
+        sender_seconds: CPU that its client took for sending the requests, without making them; part of the client's.
     """
 
     round: int
@@ -31,6 +33,8 @@ class Run:
     server_bytes_in: int
     peak_rss_bytes: int
     load_average: float
+    gateway_seconds: float = 0
+    sender_seconds: float = 0
 
     @property
     def client_seconds(self) -> float:
@@ -55,7 +59,9 @@ class CaseResult:
     """One contestant with one set of parameters.
 
     Attributes:
-        limit: Key of the case that it is compared with, round by round.
+        limit: Key of the case that is its limit; compared with it round by round.
+        base: Key of another case that it is compared with in this way.
+        variant: What a scenario varies, where that is no number.
         parameter: What the scenario varies.
         same_work: False for figures that are only for orientation.
         unavailable: Why it did not take part.
@@ -74,6 +80,8 @@ class CaseResult:
     same_work: bool = True
     note: str = ""
     unavailable: str = ""
+    base: str | None = None
+    variant: str = ""
     failures: list[str] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
 
@@ -86,6 +94,11 @@ class CaseResult:
     def process_rate(self) -> Spread:
         """Tasks a second, the start of the process included."""
         return Spread.of([self.tasks / run.process_seconds for run in self.runs])
+
+    @property
+    def process_seconds(self) -> Spread:
+        """Of whole processes."""
+        return Spread.of([run.process_seconds for run in self.runs])
 
     @property
     def megabytes_per_second(self) -> Spread:
@@ -101,6 +114,16 @@ class CaseResult:
     def server_us(self) -> float:
         """Microseconds of server CPU a task, median."""
         return median(run.server_seconds for run in self.runs) * 1e6 / self.tasks
+
+    @property
+    def gateway_us(self) -> float:
+        """The same of a gateway, where there is one."""
+        return median(run.gateway_seconds for run in self.runs) * 1e6 / self.tasks
+
+    @property
+    def sender_us(self) -> float:
+        """The same of sending requests to it."""
+        return median(run.sender_seconds for run in self.runs) * 1e6 / self.tasks
 
     @property
     def peak_rss_bytes(self) -> int:
@@ -149,12 +172,14 @@ class Result:
         content = asdict(self)
         for case, fields in zip(self.cases, content["cases"], strict=True):
             if case.runs:
-                limit = self.case(case.limit)
+                limit, base = self.case(case.limit), self.case(case.base)
                 ratio = case.ratio(limit) if limit else None
+                of_base = case.ratio(base) if base else None
                 fields["summary"] = {
                     "tasks_per_second": asdict(case.rate),
                     "tasks_per_second_with_start": asdict(case.process_rate),
                     "ratio_to_limit": asdict(ratio) if ratio else None,
+                    "ratio_to_base": asdict(of_base) if of_base else None,
                     "client_cpu_us_per_task": case.client_us,
                     "server_cpu_us_per_task": case.server_us,
                     "peak_rss_bytes": case.peak_rss_bytes,

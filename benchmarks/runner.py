@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import hiredis
 
-from benchmarks.contestants.base import Contestant, Plan, Work
+from benchmarks.contestants.base import Apart, Contestant, Plan, Work
 from benchmarks.errors import UnavailableError, WrongResultError
 from benchmarks.measure import run_process
+from benchmarks.outcome import USUAL, Outcome, Window
 from benchmarks.payloads import Dataset
 from benchmarks.results import CaseResult, Run
-from benchmarks.server import Server
+from benchmarks.server import Store
 from benchmarks.verify import check_load
 
 
@@ -25,6 +27,9 @@ class Case:
 
     Attributes:
         key: Unique within the scenario.
+        options: More options for the loader's command line.
+        outcome: What it must leave.
+        store: Where it loads into; None for the harness's one server.
     """
 
     key: str
@@ -35,6 +40,10 @@ class Case:
     options: tuple[str, ...] = ()
     parameter: float | None = None
     limit: str | None = None
+    base: str | None = None
+    variant: str = ""
+    outcome: Outcome = USUAL
+    store: Store | None = None
 
     def result(self) -> CaseResult:
         """An empty result."""
@@ -44,6 +53,8 @@ class Case:
             label=self.contestant.label,
             parameter=self.parameter,
             limit=self.limit,
+            base=self.base,
+            variant=self.variant,
             tasks=self.dataset.tasks,
             payload_bytes=self.dataset.content.payload_bytes,
             batch_size=self.batch_size,
@@ -59,16 +70,17 @@ def say(text: str) -> None:
 
 
 class Runner:
-    """Runs cases against one server.
+    """Runs cases.
 
     Args:
+        server: Where they load into, unless they have one of their own.
         scratch: A folder for files that are not kept.
     """
 
-    def __init__(self, server: Server, scratch: Path) -> None:
+    def __init__(self, server: Store, scratch: Path) -> None:
         self._server = server
         self._scratch = scratch
-        self._ids: dict[Path, int] = {}  # digest of the ids that the loader's own commands leave, by input
+        self._ids: dict[tuple[Path, str | None], int] = {}  # digests, by input and the field that ids come from
 
     def rounds(self, cases: Sequence[Case], runs: int) -> list[CaseResult]:
         """Every case once, then all of them again: A B C A B C, so that what disturbs the machine disturbs all."""
@@ -93,15 +105,19 @@ class Runner:
                     say(f"  round {number}/{runs}  {case.key}: FAILED: {error}")
                     continue
                 result.runs.append(run)
-                say(f"  round {number}/{runs}  {case.key:<28} {result.tasks / run.seconds:>11,.0f} tasks/s")
+                say(
+                    f"  round {number}/{runs}  {case.key:<28} {result.tasks / run.seconds:>11,.0f} tasks/s, "
+                    f"{run.process_seconds:.2f} s"
+                )
         return results
 
     def prepare(self, case: Case) -> tuple[Plan, Work]:
         """Has the contestant make ready what is not measured. Raises UnavailableError if it cannot take part."""
         folder = self._scratch / case.key.replace("/", "-")
         folder.mkdir()
-        work = Work(case.dataset, self._server.target, case.batch_size, case.workers, folder, case.options)
-        self._server.clear()  # the limit is recorded from a load, which must not find an earlier one's job
+        store = case.store or self._server
+        work = Work(case.dataset, store.target, case.batch_size, case.workers, folder, case.options)
+        store.clear()  # the limit is recorded from a load, which must not find an earlier one's job
         return case.contestant.prepare(work), work
 
     def once(self, case: Case, plan: Plan, work: Work, number: int, *, check: bool = True) -> Run:
@@ -113,14 +129,18 @@ class Runner:
         Raises:
             WrongResultError: It failed, or its result is not right and complete.
         """
-        self._server.clear()
+        store = case.store or self._server
+        store.clear()
         load_average = os.getloadavg()[0]
-        before = self._server.counters()
+        before = store.counters()
+        started_at = time.time_ns()
         usage = run_process(plan.command, work.scratch, plan.stdin)
-        after = self._server.counters()
+        window = Window(plan.made_at or started_at, time.time_ns())
+        after = store.counters()
         seconds = plan.seconds(usage)
+        apart = Apart() if plan.apart is None else plan.apart(usage)
         if check and case.contestant.same_work:
-            self._check(case, plan)
+            self._check(case, plan, store, window)
         return Run(
             round=number,
             seconds=seconds,
@@ -131,13 +151,15 @@ class Runner:
             server_bytes_in=after.bytes_in - before.bytes_in,
             peak_rss_bytes=usage.peak_rss_bytes,
             load_average=load_average,
+            gateway_seconds=apart.gateway,
+            sender_seconds=apart.sender,
         )
 
-    def _check(self, case: Case, plan: Plan) -> None:
+    def _check(self, case: Case, plan: Plan, store: Store, window: Window) -> None:
         try:
-            with self._server.connect() as client:
-                ids = check_load(client, case.dataset.content)
+            with store.nodes() as nodes:
+                ids = check_load(nodes, case.dataset.content, case.outcome, window, listed=plan.lists_queues)
         except hiredis.ReplyError as error:  # a key of another type, say
             raise WrongResultError(f"while it was checked, the server said: {error}") from error
-        if plan.same_ids and ids != self._ids.setdefault(case.dataset.path, ids):
+        if plan.same_ids and ids != self._ids.setdefault((case.dataset.path, case.outcome.id_field), ids):
             raise WrongResultError("the task ids are not the ones that the loader makes of this input")

@@ -9,11 +9,12 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import hiredis
 
 from benchmarks.errors import BenchmarkError
+from benchmarks.nodes import Nodes
 from benchmarks.raw import Raw
 
 _START_SECONDS = 30
@@ -48,11 +49,29 @@ class Counters:
     user_seconds: float
     system_seconds: float
     bytes_in: int
-    commands: int
+
+
+class Store(Protocol):
+    """What contestants load into: a server, or several."""
+
+    @property
+    def target(self) -> Target: ...
+
+    def nodes(self) -> Nodes:
+        """Connections for the harness itself."""
+        ...
+
+    def clear(self) -> None:
+        """Empties it and gives its memory back, so that every run begins alike."""
+        ...
+
+    def counters(self) -> Counters:
+        """CPU and work since its start, all threads and servers together."""
+        ...
 
 
 class Server:
-    """Use with ``with``.
+    """Use with ``with``; see ``Store`` as well.
 
     Args:
         binary: redis-server or valkey-server, found on PATH if not given.
@@ -64,7 +83,7 @@ class Server:
         found = binary or shutil.which("redis-server") or shutil.which("valkey-server")
         if found is None:
             raise BenchmarkError("there is no redis-server on PATH; install it (Debian: apt-get install redis-server)")
-        self._binary = found
+        self.binary = found
         self._options = options
         self._unix = unix
         self._directory = tempfile.TemporaryDirectory(prefix="runqy-bench-")
@@ -76,7 +95,7 @@ class Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = int(probe.getsockname()[1])
-        command = [self._binary, "--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        command = [self.binary, "--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(folder)]
         command += ["--unixsocket", str(self._socket), "--save", "", "--appendonly", "no", *self._options]
         with (folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
@@ -90,7 +109,7 @@ class Server:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     text = (folder / "server.log").read_text(errors="replace")[-500:]
                     self.__exit__()
-                    raise BenchmarkError(f"{self._binary} does not come up: {text}") from error
+                    raise BenchmarkError(f"{self.binary} does not come up: {text}") from error
                 time.sleep(0.02)
 
     def __exit__(self, *_: object) -> None:
@@ -112,8 +131,10 @@ class Server:
         """A connection for the harness itself."""
         return Raw(self._port, self._socket)
 
+    def nodes(self) -> Nodes:
+        return Nodes([self.connect()])
+
     def clear(self) -> None:
-        """Empties the server and gives its memory back, so that every run begins alike."""
         with self.connect() as client:
             client.call("FLUSHALL", "SYNC")
             client.call("MEMORY", "PURGE")
@@ -125,11 +146,9 @@ class Server:
         return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
 
     def counters(self) -> Counters:
-        """CPU and work since the start of the server, all of its threads together."""
         info = self.info()
         return Counters(
             float(info["used_cpu_user"]),
             float(info["used_cpu_sys"]),
             int(info["total_net_input_bytes"]),
-            int(info["total_commands_processed"]),
         )

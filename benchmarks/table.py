@@ -6,18 +6,17 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from benchmarks.results import CaseResult, Result, Spread
-from benchmarks.scenarios.base import Varied
+from benchmarks.scenarios.base import Scenario
 from benchmarks.units import share_text
 
-_ABOUT_LIMIT = (
-    "The limit is `redis-cli --pipe` fed with the loader's own bytes, recorded ahead. Shares of it are medians over "
-    "rounds, each round compared within itself."
-)
-_ABOUT = (
+_ABOUT_LIMIT = "The limit is `redis-cli --pipe` fed with the loader's own bytes, recorded ahead."
+_ABOUT_SHARES = "Shares are medians over rounds, each round compared within itself."
+_ABOUT_RATES = (
     "tasks/s is by each program's own clock, from its first read to its last reply; *with start-up* is the whole "
     "process, from its start to its end. CPU is user and system time of the process tree, start-up included; of the "
     "server, all its threads. MB are 10^6 bytes, of payload or of memory; peak RSS is that of the largest process."
 )
+_ABOUT_TIMES = "Times are whole processes, from start to end; CPU is their user and system time."
 
 
 class _Column(NamedTuple):
@@ -25,7 +24,7 @@ class _Column(NamedTuple):
     text: Callable[[CaseResult], str]
 
 
-def markdown(result: Result, varied: Varied | None = None, remark: str = "") -> str:
+def markdown(result: Result, kind: type[Scenario]) -> str:
     """The whole page of a scenario, but for its plots."""
     machine = result.machine
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
@@ -38,38 +37,73 @@ def markdown(result: Result, varied: Varied | None = None, remark: str = "") -> 
         f"{machine['memory_gib']} GiB, {machine['kernel']}, {machine['distribution']}; server: {machine['server']}; "
         f"{versions}.",
         "",
-        *_table(result, [case for case in result.measured if case.same_work], varied),
     ]
-    if apart := [case for case in result.measured if not case.same_work]:
-        lines += ["", "For orientation, not the same work:", "", *_table(result, apart, varied)]
-    limited = any(result.case(case.limit) for case in result.measured)
-    lines += ["", " ".join(filter(None, (remark, _ABOUT_LIMIT if limited else "", _ABOUT))), ""]
+    columns = [*_names(kind), *(_times(result) if kind.timed else _rates(result, kind))]
+    whole = [case for case in result.measured if case.same_work or kind.timed]
+    if whole:
+        lines += _table(whole, columns)
+    if apart := [case for case in result.measured if case not in whole]:
+        lines += ["", "For orientation, not the same work:", "", *_table(apart, columns)]
+    about = [kind.remark(result)]
+    if any(result.case(case.limit) for case in result.measured):
+        about.append(_ABOUT_LIMIT)
+    if any(result.case(case.limit) or kind.base_heading for case in result.measured):
+        about.append(_ABOUT_SHARES)
+    about.append(_ABOUT_TIMES if kind.timed else _ABOUT_RATES)
+    lines += ["", " ".join(filter(None, about)), ""]
     return "\n".join([*lines, *_notes(result)]) + "\n"
 
 
-def _table(result: Result, cases: list[CaseResult], varied: Varied | None) -> list[str]:
-    def share(of: Callable[[CaseResult, CaseResult], Spread | None]) -> Callable[[CaseResult], str]:
+def _names(kind: type[Scenario]) -> list[_Column]:
+    varied = kind.varied
+    return [
+        _Column("contestant", lambda case: case.label),
+        *((_Column(kind.variant_heading, lambda case: case.variant),) if kind.variant_heading else ()),
+        *((_Column(varied.heading, lambda case: varied.text(case.parameter or 0)),) if varied else ()),
+        _Column("tasks", lambda case: f"{case.tasks:,}" if not kind.timed else ""),
+    ]
+
+
+def _rates(result: Result, kind: type[Scenario]) -> list[_Column]:
+    def share(of: Callable[[CaseResult, CaseResult], Spread | None], key: str) -> Callable[[CaseResult], str]:
         def text(case: CaseResult) -> str:
-            limit = result.case(case.limit)
-            found = of(case, limit) if limit else None
+            other = result.case(getattr(case, key))
+            found = of(case, other) if other else None
             return share_text(found.median) if found else ""
 
         return text
 
-    columns = [
-        _Column("contestant", lambda case: case.label),
-        *((_Column(varied.heading, lambda case: varied.text(case.parameter or 0)),) if varied else ()),
-        _Column("tasks", lambda case: f"{case.tasks:,}"),
+    return [
         _Column("tasks/s: min · **median** · max", _rate),
-        _Column("of the limit", share(CaseResult.ratio)),
+        _Column("of the limit", share(CaseResult.ratio, "limit")),
+        *((_Column(kind.base_heading, share(CaseResult.ratio, "base")),) if kind.base_heading else ()),
         _Column("MB/s", lambda case: f"{case.megabytes_per_second.median:.3g}"),
         _Column("tasks/s with start-up", lambda case: f"{case.process_rate.median:,.0f}"),
-        _Column("of the limit with start-up", share(CaseResult.process_ratio)),
+        _Column("of the limit with start-up", share(CaseResult.process_ratio, "limit")),
         _Column("client µs/task", lambda case: f"{case.client_us:.2f}"),
+        _Column("of it, the gateway", lambda case: f"{case.gateway_us:.2f}" if case.gateway_us else ""),
+        _Column("of it, sending requests", lambda case: f"{case.sender_us:.2f}" if case.sender_us else ""),
         _Column("server µs/task", lambda case: f"{case.server_us:.2f}"),
         _Column("peak RSS, MB", lambda case: f"{case.peak_rss_bytes / 1e6:,.0f}"),
         _Column("runs", lambda case: f"{len(case.runs)}"),
     ]
+
+
+def _times(result: Result) -> list[_Column]:
+    def beyond(case: CaseResult) -> str:
+        base = result.case(case.base)
+        return f"{(case.process_seconds.median - base.process_seconds.median) * 1000:+.0f}" if base else ""
+
+    return [
+        _Column("ms: min · **median** · max", _milliseconds),
+        _Column("ms beyond Python's own", beyond),
+        _Column("CPU, ms", lambda case: f"{case.client_us * case.tasks / 1000:.0f}"),
+        _Column("peak RSS, MB", lambda case: f"{case.peak_rss_bytes / 1e6:,.0f}"),
+        _Column("runs", lambda case: f"{len(case.runs)}"),
+    ]
+
+
+def _table(cases: list[CaseResult], columns: list[_Column]) -> list[str]:
     rows = [[column.text(case) for column in columns] for case in cases]
     shown = [index for index in range(len(columns)) if any(row[index] for row in rows)]
     rule = ["---" if index == 0 else "---:" for index in range(len(columns))]
@@ -81,6 +115,13 @@ def _table(result: Result, cases: list[CaseResult], varied: Varied | None) -> li
 
 def _rate(case: CaseResult) -> str:
     return f"{case.rate.low:,.0f} · **{case.rate.median:,.0f}** · {case.rate.high:,.0f}"
+
+
+def _milliseconds(case: CaseResult) -> str:
+    low, middle, high = (
+        seconds * 1000 for seconds in (case.process_seconds.low, case.process_seconds.median, case.process_seconds.high)
+    )
+    return f"{low:.0f} · **{middle:.0f}** · {high:.0f}"
 
 
 def _notes(result: Result) -> list[str]:

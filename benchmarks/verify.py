@@ -6,30 +6,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.errors import WrongResultError
+from benchmarks.nodes import Nodes
+from benchmarks.outcome import QUEUES_KEY, Outcome, Window
 from benchmarks.payloads import Content, Tally
-from benchmarks.raw import Raw
 
-QUEUE = "inference.default"
-PENDING = f"asynq:{QUEUE}:pending".encode()
-TASK_KEY = b"asynq:t:"
-FIELDS = {b"type": b"task", b"retry": b"0", b"max_retry": b"3", b"queue": QUEUE.encode()}
-"""The five fields of a task are these and ``payload``."""
+_BOOKKEEPING = b"runqy-loader:"
+"""What the names of the loader's own keys hold."""
 
 _MASK = 2**64 - 1
 
 
-def check_tasks(tasks: Sequence[Sequence[bytes]], tally: Tally) -> None:
+def check_tasks(
+    outcome: Outcome, queue: str, ids: Sequence[bytes], hashes: Sequence[Sequence[bytes]], window: Window, tally: Tally
+) -> None:
     """Checks hashes (each as fields and values in turn) and adds their payloads to the tally.
 
     Raises:
-        WrongResultError: A hash has not exactly the five fields with the right values.
+        WrongResultError: A hash is not what the outcome says.
     """
     payloads: list[bytes] = []
-    for flat in tasks:
-        found = dict(zip(flat[::2], flat[1::2], strict=True))
-        payload = found.pop(b"payload", None)
-        if payload is None or found != FIELDS:
-            raise WrongResultError(f"a task is stored with the fields {dict(zip(flat[::2], flat[1::2], strict=True))}")
+    for task_id, flat in zip(ids, hashes, strict=True):
+        payload = outcome.layout.payload(queue, task_id, _fields(flat), window)
+        outcome.check_told(queue, task_id, payload)
         payloads.append(payload)
     tally.add(payloads)
 
@@ -44,8 +42,12 @@ def check_content(found: Content, expected: Content) -> None:
         )
 
 
-def check_load(client: Raw, expected: Content) -> int:
-    """Checks the pending list, every id and every task.
+def check_load(nodes: Nodes, expected: Content, outcome: Outcome, window: Window, *, listed: bool = True) -> int:
+    """Checks the pending lists, every id, every task, and that there is nothing else.
+
+    Args:
+        window: When tasks can have been made.
+        listed: Whether the list of queues must be there, where the layout has one.
 
     Returns:
         A digest of the set of ids, to compare runs within this process.
@@ -53,30 +55,60 @@ def check_load(client: Raw, expected: Content) -> int:
     Raises:
         WrongResultError: Anything is missing, twice, or different.
     """
-    length = client.call("LLEN", PENDING)
-    if length != expected.tasks:
-        raise WrongResultError(f"the pending list has {length} ids, not {expected.tasks}")
-    if (stored := _count_tasks(client)) != expected.tasks:
-        raise WrongResultError(f"{stored} tasks are stored, not {expected.tasks}")
+    layout = outcome.layout
+    lengths = {queue: _length(nodes, layout.pending_key(queue)) for queue in outcome.queues}
+    if sum(lengths.values()) != expected.tasks:
+        raise WrongResultError(f"the pending lists have {sum(lengths.values())} ids, not {expected.tasks}")
+    unexplained = _stored(nodes)
     # Asked for in pieces whose replies fit the sockets' buffers, as Raw sends before it receives.
     piece = max(1, min(1000, 200_000 * expected.tasks // max(1, expected.payload_bytes)))
     tally, seen = Tally(), set[bytes]()
-    for first in range(0, length, piece):
-        ids: list[bytes] = client.call("LRANGE", PENDING, first, first + piece - 1)
-        seen.update(ids)
-        tasks: list[Any] = client.many([(b"HGETALL", TASK_KEY + task_id) for task_id in ids])
-        check_tasks(tasks, tally)
-    if len(seen) != length:
-        raise WrongResultError(f"{length - len(seen)} ids are in the list more than once")
+    for queue, length in lengths.items():
+        pending = layout.pending_key(queue)
+        unexplained.discard(pending)
+        node = nodes.of(pending)  # in a layout without braces, that is right on a single server only
+        for first in range(0, length, piece):
+            ids: list[bytes] = node.call("LRANGE", pending, first, first + piece - 1)
+            seen.update(ids)
+            keys = [layout.task_key(queue, task_id) for task_id in ids]
+            unexplained.difference_update(keys)
+            hashes: list[Any] = node.many([(b"HGETALL", key) for key in keys])
+            check_tasks(outcome, queue, ids, hashes, window, tally)
+            second = [found for task_id in ids if (found := layout.look_up(queue, task_id)) is not None]
+            unexplained.difference_update(key for key, _ in second)
+            for (key, fields), flat in zip(second, node.many([(b"HGETALL", key) for key, _ in second]), strict=True):
+                if _fields(flat) != fields:
+                    raise WrongResultError(f"{key.decode()} holds {_fields(flat)}, not {fields}")
+    if len(seen) != expected.tasks:
+        raise WrongResultError(f"{expected.tasks - len(seen)} ids are in the list more than once")
+    if layout.lists_queues and listed:
+        unexplained.discard(QUEUES_KEY)
+        names: list[bytes] = nodes.of(QUEUES_KEY).call("SMEMBERS", QUEUES_KEY)
+        if set(names) != {queue.encode() for queue in outcome.queues}:
+            raise WrongResultError(f"{QUEUES_KEY.decode()} has {sorted(names)}")
+    if unexplained:
+        raise WrongResultError(f"{len(unexplained)} keys are stored that should not be, such as {min(unexplained)!r}")
     check_content(tally.content, expected)
     return sum(map(hash, seen)) & _MASK
 
 
-def _count_tasks(client: Raw) -> int:
-    """How many tasks are stored, whether in the list or not."""
-    keys, cursor = set[bytes](), b"0"
-    while True:
-        cursor, found = client.call("SCAN", cursor, "MATCH", TASK_KEY + b"*", "COUNT", 10_000)
-        keys.update(found)  # SCAN may name a key twice
-        if cursor == b"0":
-            return len(keys)
+def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _length(nodes: Nodes, key: bytes) -> int:
+    length: int = nodes.of(key).call("LLEN", key)
+    return length
+
+
+def _stored(nodes: Nodes) -> set[bytes]:
+    """All keys but the loader's own."""
+    keys = set[bytes]()
+    for node in nodes.all:
+        cursor = b"0"
+        while True:
+            cursor, found = node.call("SCAN", cursor, "COUNT", 10_000)
+            keys.update(key for key in found if _BOOKKEEPING not in key)  # SCAN may name a key twice
+            if cursor == b"0":
+                break
+    return keys

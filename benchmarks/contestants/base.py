@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from benchmarks.measure import Usage
 from benchmarks.payloads import Dataset
@@ -35,6 +35,13 @@ def whole_process(usage: Usage) -> float:
     return usage.seconds
 
 
+class Apart(NamedTuple):
+    """CPU seconds told apart within a contestant: a gateway's, and those that went into sending it requests."""
+
+    gateway: float = 0
+    sender: float = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How a contestant does it.
@@ -44,13 +51,19 @@ class Plan:
         stdin: A file to read as standard input.
         seconds: From what the process used and said to the seconds that the load took, without the start of
             interpreters where the contestant tells them apart. Raises WrongResultError if it says that it failed.
+        apart: CPU of a gateway and of the program that sends it requests, where there are those.
         same_ids: Whether its task ids are the loader's own, so that they must be the same ones.
+        made_at: When its tasks were made, in Unix nanoseconds, where that was before the run.
+        lists_queues: Whether it adds queues to the list of queues, where the layout has one.
     """
 
     command: list[str]
     stdin: Path | None = None
     seconds: Callable[[Usage], float] = whole_process
+    apart: Callable[[Usage], Apart] | None = None
     same_ids: bool = False
+    made_at: int | None = None
+    lists_queues: bool = True
 
 
 class Contestant(Protocol):

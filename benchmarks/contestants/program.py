@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.contestants.base import Plan, Work
 from benchmarks.errors import WrongResultError
 from benchmarks.measure import Usage
-from benchmarks.verify import QUEUE
+from benchmarks.outcome import QUEUE
 
 REPORT = "report.json"
 

@@ -9,8 +9,8 @@ from itertools import islice
 from benchmarks.contestants.base import Plan, Work
 from benchmarks.errors import UnavailableError, WrongResultError
 from benchmarks.measure import Usage
+from benchmarks.outcome import QUEUE
 from benchmarks.payloads import payloads
-from benchmarks.verify import QUEUE
 
 _DEPTH = 250
 _CLIENTS = 4

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from itertools import cycle
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.plots.style import RATE_TICKS, SERIES, figure, guide_band, legend, rounds_text, whiskers
+from benchmarks.contestants.registry import DISCARDING, LIMIT, LOADER
+from benchmarks.payloads import QUEUES
+from benchmarks.plots.columns import Columns, columns
+from benchmarks.plots.style import (
+    LIMIT_COLOUR,
+    LOADER_SHADES,
+    RATE_TICKS,
+    SERIES,
+    figure,
+    guide_band,
+    legend,
+    rounds_text,
+)
 from benchmarks.results import CaseResult, Result, Spread
 from benchmarks.units import rate_text, size_text
-
-_GROUP = 0.78
-"""How much of the room between two values a group of bars takes."""
 
 
 def by_payload_size(result: Result) -> Figure:
@@ -46,6 +57,38 @@ def by_processes(result: Result) -> Figure:
     return drawn
 
 
+def by_servers(result: Result) -> Figure:
+    """Tasks a second for each number of servers and of processes, and for a load that is written nowhere."""
+    loads = [case for case in result.measured if case.contestant in (LOADER.name, DISCARDING.name)]
+    sizes = sorted({case.parameter or 0 for case in loads}, key=lambda size: size or math.inf)
+    counts = sorted({case.variant for case in loads}, key=int)
+    first = loads[0]
+    subtitle = (
+        f"Tasks of {size_text(first.payload_bytes / first.tasks)} for {len(QUEUES)} queues; {rounds_text(result)}"
+    )
+    drawn = figure(result, "How throughput depends on the number of servers", subtitle, (9, 5.6))
+    axes = drawn.add_subplot()
+    bars: list[Columns] = []
+    for count, colour in zip(counts, cycle(LOADER_SHADES), strict=False):
+        found = {case.parameter or 0: case.rate for case in loads if case.variant == count}
+        label = f"runqy-loader, {count} process{'' if count == '1' else 'es'}"
+        bars.append(Columns(label, colour, [found.get(size) for size in sizes]))
+    names = [
+        f"{size:.0f} server{'' if size == 1 else 's'}" if size else "written nowhere:\nits own ceiling"
+        for size in sizes
+    ]
+    columns(axes, names, bars, rate_text)
+    if limit := result.case(LIMIT.name):
+        label = f"redis-cli --pipe, bytes made ahead, into one server: {rate_text(limit.rate.median)}"
+        axes.axhline(limit.rate.median, color=LIMIT_COLOUR, ls="--", label=label)
+    axes.set_ylabel("tasks per second")
+    axes.set_xlabel(f"nodes of a Redis Cluster; they and the loader share {result.machine['cores']} cores")
+    axes.yaxis.set_major_formatter(RATE_TICKS)
+    guide_band(axes)
+    legend(drawn, axes)
+    return drawn
+
+
 def _groups(
     axes: Axes,
     result: Result,
@@ -54,37 +97,13 @@ def _groups(
     tick_text: Callable[[float], str],
 ) -> None:
     values = sorted({case.parameter for case in result.measured if case.parameter is not None})
-    shown = [series for series in SERIES if any(case.parameter is not None for case in series.cases(result))]
-    width = _GROUP / len(shown)
+    shown: list[Columns] = []
     for series in SERIES:
         cases = series.cases(result)
-        if cases and series not in shown:  # one for all values
+        if cases and all(case.parameter is None for case in cases):  # one for all values
             limit = of(cases[0]).median
             axes.axhline(limit, color=series.colour, ls="--", label=f"{series.label}: {value_text(limit)}")
-    for place, series in enumerate(shown):
-        cases = [case for case in series.cases(result) if case.parameter is not None]
-        spreads = [of(case) for case in cases]
-        middles = [values.index(case.parameter or 0) + (place - (len(shown) - 1) / 2) * width for case in cases]
-        axes.bar(
-            middles,
-            [spread.median for spread in spreads],
-            width * 0.94,
-            yerr=whiskers(spreads),
-            color=series.colour,
-            error_kw={"ecolor": "#222222", "capsize": 3, "lw": 1},
-            label=series.label,
-        )
-        for middle, spread in zip(middles, spreads, strict=True):
-            axes.annotate(
-                value_text(spread.median),
-                (middle, spread.high),
-                xytext=(0, 4),
-                textcoords="offset points",
-                ha="center",
-                size=9,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
-            )
-    axes.set_xticks(range(len(values)), [tick_text(value) for value in values])
-    axes.tick_params(axis="x", length=0)
-    axes.set_ylim(0, max(of(case).high for case in result.measured) * 1.1)
-    axes.grid(axis="y", color="#e4e4e4", lw=0.6)
+        elif cases:
+            found = {case.parameter: of(case) for case in cases}
+            shown.append(Columns(series.label, series.colour, [found.get(value) for value in values]))
+    columns(axes, [tick_text(value) for value in values], shown, value_text)

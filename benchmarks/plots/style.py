@@ -17,9 +17,11 @@ from benchmarks.results import CaseResult, Result, Spread
 from benchmarks.units import rate_text
 
 LOADER_COLOUR = "#0b6e99"
+LOADER_SHADES = ("#0b6e99", "#6db3d1", "#b9dcea")
 LIMIT_COLOUR = "#4a4a4a"
 CEILING_COLOUR = "#7fb069"
 PEER_COLOUR = "#a9bcc8"
+SERVER_COLOUR = "#b5533c"
 GUIDE_COLOUR = "#e39b2d"
 ALARM_COLOUR = "#c0392b"
 _HEAD, _FOOT = 0.72, 0.5  # inches

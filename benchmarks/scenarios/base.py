@@ -34,14 +34,18 @@ class Scenario(ABC):
         name: Of the command, and of the files.
         title: Of the page.
         varied: What changes from case to case, if anything but the contestant does.
-        remark: A line under the table.
+        variant_heading: Of the column that tells cases' variants.
+        base_heading: Of the column that compares cases with their bases.
+        timed: Whether the question is how long a process takes, not how many tasks a second it loads.
         server_options: More options for the server.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     varied: ClassVar[Varied | None] = None
-    remark: ClassVar[str] = ""
+    variant_heading: ClassVar[str] = ""
+    base_heading: ClassVar[str] = ""
+    timed: ClassVar[bool] = False
     server_options: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
@@ -52,6 +56,11 @@ class Scenario(ABC):
     @abstractmethod
     def measure(self, runner: Runner, server: Server, scratch: Path) -> list[CaseResult]:
         """Runs all cases."""
+
+    @classmethod
+    def remark(cls, result: Result) -> str:
+        """What to say under the table."""
+        return ""
 
     @classmethod
     @abstractmethod

@@ -44,7 +44,7 @@ class Throughput(Scenario):
 
     @classmethod
     def quick(cls) -> Self:
-        return cls(tasks=5_000, runs=1)
+        return cls(tasks=2_000, runs=1)
 
     def measure(self, runner: Runner, server: Server, scratch: Path) -> list[CaseResult]:
         cases = [
