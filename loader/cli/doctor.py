@@ -38,15 +38,12 @@ def doctor(
         On an error, show where in the program it arose.
     """
     # Imported here, so that --help does not wait for what only the checks need.
-    import asyncio
-
-    from loader.engine.loop import loop_factory
+    from loader.cli.signals import run
     from loader.preflight.diagnosis import diagnose
 
     if unknown := [path for path in paths if path.startswith("-") and path != "-"]:
         raise UsageError(f"unknown option {unknown[0]}", "See runqy-loader doctor --help; for a file write ./-NAME")
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        diagnosis = runner.run(diagnose(options or LoadOptions(), paths))
+    diagnosis = run(diagnose(options or LoadOptions(), paths))
     if json:
         _print_json(diagnosis)
     elif sys.stdout is not None and sys.stdout.isatty():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Self
 
 from cyclopts import Group, Parameter
 
-from loader.cli.output import ReportOptions, counting, stoppable, write_report
+from loader.cli.output import ReportOptions, counting, write_report
 from loader.errors import LoaderError, UsageError
 from loader.export.options import ExportOptions
 
@@ -37,17 +37,17 @@ def export(
         File to write; '-' for standard output.
     """
     from loader.cli.display import Display
-    from loader.engine.loop import loop_factory
+    from loader.cli.signals import run
 
     reporting = reporting or ReportOptions()
     if str(output) == "-" == str(reporting.report):
         raise UsageError("--output and --report cannot both be standard output", "Name a file for one of them")
     display = Display(quiet=reporting.quiet, verbose=False, progress=False)
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(_export(options, output, reporting, display))
+    return run(_export(options, output, reporting, display))
 
 
 async def _export(options: ExportOptions, output: Path, reporting: ReportOptions, display: Display) -> int:
+    from loader.cli.signals import stoppable
     from loader.export.run import Exporter
 
     with _Output(output) as out:

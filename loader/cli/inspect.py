@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,13 +32,12 @@ def inspect(
         On an error, show where in the program it arose.
     """
     from loader.cli.display import Display
-    from loader.engine.loop import loop_factory
+    from loader.cli.signals import run
 
     options = options or InspectOptions()
     options.check()
     Display(quiet=False, verbose=False, progress=False)  # says what is retried
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        found = runner.run(_look(options))
+    found = run(_look(options))
     if json:
         _print_json(found if isinstance(found, list) else found.to_dict())
     elif isinstance(found, list):

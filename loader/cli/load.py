@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import re
 import shlex
-import signal
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
+from loader.cli import INTERRUPTED
 from loader.errors import LoaderError, UsageError
 from loader.report import LoadReport
 from loader.settings import LoadOptions
 
 if TYPE_CHECKING:
-    import asyncio
-
     from loader.cli.display import Display
 
 _OUTPUT = Group("Output", sort_key=6)
@@ -59,10 +56,8 @@ def load(
     The same command run again loads nothing twice; a stopped or killed one goes on where it was.
     """
     # Imported here, so that --help does not wait for what only a load needs.
-    import asyncio
-
     from loader.cli.display import Display
-    from loader.engine.loop import loop_factory
+    from loader.cli.signals import run
     from loader.engine.tuning import tune_process
 
     if unknown := [path for path in paths if path.startswith("-") and path != "-"]:
@@ -75,71 +70,35 @@ def load(
         raise UsageError("--quiet and --verbose contradict each other", "Give one of them")
     display = Display(quiet=output.quiet, verbose=output.verbose, progress=not (output.no_progress or output.quiet))
     tune_process()
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(_load(list(paths), options, output, display))
+    return run(_load(list(paths), options, output, display))
 
 
 async def _load(paths: list[str], options: LoadOptions, output: OutputOptions, display: Display) -> int:
-    import asyncio
-
     from loader.api import Loader
+    from loader.cli.output import write_report
+    from loader.cli.signals import stoppable
 
     loader = Loader(options)
-    main = asyncio.current_task()
-    assert main is not None  # noqa: S101 - this is a coroutine
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _stop, loader.stop, main, display)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _stop, loader.stop, main, display)
     failure: LoaderError | None = None
-    try:
+
+    async def work() -> None:
         async with loader, display.showing(loader):
-            try:
-                await loader.load(paths, passing_over=[output.report] if output.report is not None else ())
-            except LoaderError as error:
-                failure = error
-            except asyncio.CancelledError:
-                if loader.report is None or not display.stopping:
-                    raise  # not the user's second signal
-                main.uncancel()
-    except asyncio.CancelledError:
-        if not display.stopping:
-            raise
-        return 130
+            await loader.load(paths, passing_over=[output.report] if output.report is not None else ())
+
+    try:
+        await stoppable(work(), loader.stop, display)
+    except LoaderError as error:
+        failure = error
     report = loader.report
     if report is None:
-        assert failure is not None  # noqa: S101 - without a report there is a failure
-        raise failure
-    if output.report is not None:
-        _write(output.report, report)
+        if failure is not None:
+            raise failure
+        return INTERRUPTED
+    write_report(output.report, report.to_dict())
     display.summary(report, _resume_command(report))
     if failure is not None:
         raise failure
     return report.exit_status
-
-
-def _stop(stop: Callable[[], None], main: asyncio.Task[int], display: Display) -> None:
-    """First signal: drain. Second: stop at once. Either way the job can be resumed."""
-    if display.stopping:
-        main.cancel()
-    else:
-        display.stopping = True
-        display.say("stopping: finishing what is in flight (once more to stop at once)")
-        stop()
-
-
-def _write(path: Path, report: LoadReport) -> None:
-    import orjson
-
-    text = orjson.dumps(report.to_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    try:
-        if str(path) == "-":
-            with open(1, "wb", closefd=False) as stdout:  # sys.stdout may be None
-                stdout.write(text)
-        else:
-            path.write_bytes(text)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise LoaderError(f"--report {path} cannot be written: {error.strerror}", "The load itself is done") from error
 
 
 def _resume_command(report: LoadReport) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from loader.cli.output import ReportOptions, counting, stoppable, write_report
+from loader.cli.output import ReportOptions, counting, write_report
 from loader.migrate.options import MigrateOptions
 
 if TYPE_CHECKING:
@@ -21,15 +20,15 @@ def migrate(*, options: MigrateOptions, reporting: ReportOptions | None = None) 
     leave the source only once they are in the target, and a worker that takes one meanwhile simply has it.
     """
     from loader.cli.display import Display
-    from loader.engine.loop import loop_factory
+    from loader.cli.signals import run
 
     reporting = reporting or ReportOptions()
     display = Display(quiet=reporting.quiet, verbose=False, progress=False)
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(_migrate(options, reporting, display))
+    return run(_migrate(options, reporting, display))
 
 
 async def _migrate(options: MigrateOptions, reporting: ReportOptions, display: Display) -> int:
+    from loader.cli.signals import stoppable
     from loader.migrate.run import Migration
 
     migration = Migration(options)

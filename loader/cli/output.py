@@ -1,15 +1,14 @@
-"""What ``export`` and ``migrate`` share: signals, a running count, the report's file."""
+"""What commands share: a running count, the report's file."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
@@ -17,8 +16,6 @@ from loader.errors import LoaderError
 
 if TYPE_CHECKING:
     from loader.cli.display import Display
-
-T = TypeVar("T")
 
 _LIVE_SECONDS = 0.2
 _LINE_SECONDS = 5.0
@@ -45,29 +42,6 @@ class ReportOptions:
     @property
     def shows_progress(self) -> bool:
         return not (self.no_progress or self.quiet)
-
-
-async def stoppable(work: Awaitable[T], stop: Callable[[], None], display: Display) -> T | None:
-    """Runs work that a signal ends in order, and a second one at once; None where the second came."""
-    task = asyncio.ensure_future(work)
-
-    def signalled() -> None:
-        if display.stopping:
-            task.cancel()
-        else:
-            display.stopping = True
-            display.say("stopping: finishing what is in flight (once more to stop at once)")
-            stop()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, signalled)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        if not display.stopping:
-            raise
-        return None
 
 
 @asynccontextmanager

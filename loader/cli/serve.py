@@ -33,10 +33,8 @@ def serve(
         On an error, show where in the program it arose.
     """
     # Imported here, so that --help does not wait for what only a gateway needs.
-    import asyncio
-
     from loader.cli.display import Display
-    from loader.engine.loop import loop_factory
+    from loader.cli.signals import run
     from loader.engine.tuning import tune_process
 
     try:
@@ -49,6 +47,5 @@ def serve(
         raise UsageError("--quiet and --verbose contradict each other", "Give one of them")
     display = Display(quiet=quiet, verbose=verbose, progress=False)
     tune_process()
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        finished = runner.run(serve_gateway(options or ServeOptions(), display.say))
+    finished = run(serve_gateway(options or ServeOptions(), display.say))
     return 0 if finished else 130

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ from cyclopts import Group, Parameter
 from loader.results.options import WaitOptions
 
 if TYPE_CHECKING:
+    from loader.cli.display import Display
     from loader.results.session import WaitSession
     from loader.results.waiter import WaitReport
 
@@ -40,60 +40,42 @@ def wait(*, options: WaitOptions | None = None, shown: ShownOptions | None = Non
     The same command again waits only for what is not in the results file yet.
     """
     # Imported here, so that --help does not wait for what only the work needs.
-    import asyncio
-
-    from loader.engine.loop import loop_factory
+    from loader.cli.display import Display
+    from loader.cli.signals import run
     from loader.results.session import WaitSession
 
     shown = shown or ShownOptions()
-    _set_up_log(quiet=shown.quiet)
+    display = Display(quiet=shown.quiet, verbose=False, progress=False)
     session = WaitSession(options or WaitOptions())
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        report = runner.run(_wait(session, shown))
+    report = run(_wait(session, display, shown=not (shown.quiet or shown.no_progress)))
     if not shown.quiet:
-        _summarise(session, report)
+        _summarise(session, report, display)
     return report.exit_status
 
 
-async def _wait(session: WaitSession, shown: ShownOptions) -> WaitReport:
+async def _wait(session: WaitSession, display: Display, *, shown: bool) -> WaitReport:
     import asyncio
 
-    main = asyncio.current_task()
-    assert main is not None  # noqa: S101 - this is a coroutine
-    loop, asked = asyncio.get_running_loop(), False
+    from loader.cli.signals import stoppable
 
-    def stop() -> None:
-        """First signal: end soon. Second: at once; what is in the file stays either way."""
-        nonlocal asked
-        if asked:
-            main.cancel()
-        asked = True
-        session.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    progress = None if shown.quiet or shown.no_progress else asyncio.create_task(_show(session.report))
+    progress = asyncio.create_task(_show(session.report, display)) if shown else None
     try:
-        return await session.run()
-    except asyncio.CancelledError:
-        if not asked:
-            raise
-        main.uncancel()
-        session.report.interrupted = True
-        return session.report
+        if await stoppable(session.run(), session.stop, display) is None:
+            session.report.interrupted = True  # what is in the file stays
     finally:
         if progress is not None:
             progress.cancel()
             await asyncio.wait([progress])
+    return session.report
 
 
-async def _show(report: WaitReport) -> None:
+async def _show(report: WaitReport, display: Display) -> None:
     import asyncio
 
     if not sys.stderr.isatty():
         while True:
             await asyncio.sleep(_LINE_SECONDS)
-            _say(_line(report))
+            display.say(_line(report))
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
@@ -111,7 +93,7 @@ def _line(report: WaitReport) -> str:
     return " · ".join(parts)
 
 
-def _summarise(session: WaitSession, report: WaitReport) -> None:
+def _summarise(session: WaitSession, report: WaitReport, display: Display) -> None:
     counts = {"completed": report.completed, "failed": report.failed, "expired": report.expired}
     if report.already:
         counts["in the file before"] = report.already
@@ -120,22 +102,7 @@ def _summarise(session: WaitSession, report: WaitReport) -> None:
     for name, count in counts.items():
         print(f"  {name:<18}{count:>13,}", file=sys.stderr)
     if report.interrupted:
-        _say(f"interrupted with {report.left:,} left; the same command goes on")
+        display.say(f"interrupted with {report.left:,} left; the same command goes on")
     elif report.timed_out:
         where = f": see {session.missing_file}" if session.missing_file is not None else ""
-        _say(f"the time was up with {report.left:,} not done{where}; the same command goes on")
-
-
-def _say(text: str) -> None:
-    print(f"runqy-loader: {text}", file=sys.stderr, flush=True)
-
-
-def _set_up_log(*, quiet: bool) -> None:
-    import logging
-
-    log = logging.getLogger("runqy_loader")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("runqy-loader: %(message)s"))
-    log.setLevel(logging.ERROR if quiet else logging.INFO)
-    log.propagate = False
-    log.handlers[:] = [handler]
+        display.say(f"the time was up with {report.left:,} not done{where}; the same command goes on")
