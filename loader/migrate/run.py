@@ -62,7 +62,6 @@ class Migration:
         self._run = Run.new()
         self._stopping = False
         self._unsettled = 0
-        self._placed: set[bytes] = set()
         job = options.job_name(_place(self._from), _place(self._to))
         self._rejects = options.rejects or Path(f"{job}.rejects.jsonl")
         self.report = MigrateReport(
@@ -245,8 +244,15 @@ class Migration:
     async def _work(self, source: Claims | Snapshot, target: Target, lease: Lease) -> bool:
         if isinstance(source, Snapshot):
             return await self._transfer(source, target)
-        self._placed = await target.remember_only(await source.held())
+        held = await source.held()
+        self._unsettled = len(held)  # until it is known which of them a run that was killed has placed
         try:
+            # These leave the source before all else, as from here on what is held may be put back.
+            placed = await target.remember_only(held)
+            await source.settle("drop", placed)
+            target.forget(placed)
+            self.report.already += len(placed)
+            self._unsettled = 0
             complete = await self._transfer(source, target)
             await target.settle()
         except JobBusyError:
@@ -294,12 +300,7 @@ class Migration:
                 rejected.append((task.id, SKIPPED[why]))
                 continue
             there.append(task.id)
-        for task_id in fetched.missing:
-            # A worker at the target may have taken it, and with it the hash that both have in common.
-            if task_id in self._placed:
-                report.already += 1
-            else:
-                report.missing += 1
+        report.missing += len(fetched.missing)
         self._write_rejects(rejected)
         await source.settle("drop", there)
         await source.settle("forget", fetched.missing)

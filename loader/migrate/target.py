@@ -169,8 +169,8 @@ class Target:
             await self._session.call(array((b"SREM", self.migrated_key, *self._forget)), 1)
             self._forget.clear()
 
-    async def remember_only(self, ids: Sequence[bytes]) -> set[bytes]:
-        """Forgets all tasks but these, of which it returns those that are placed.
+    async def remember_only(self, ids: Sequence[bytes]) -> list[bytes]:
+        """Forgets all tasks but these, of which it returns those that are placed, in their order.
 
         Of a move, only tasks that it holds may be known as placed: another may come back under its old id.
         """
@@ -178,8 +178,8 @@ class Target:
             replies = await self._session.call(
                 b"".join(command(b"SISMEMBER", self.migrated_key, task_id) for task_id in ids), len(ids)
             )
-            placed = {task_id for task_id, is_in in zip(ids, replies, strict=True) if is_in}
+            placed = [task_id for task_id, is_in in zip(ids, replies, strict=True) if is_in]
         else:
-            placed = set()
+            placed = []
         await self._session.call(command(b"EVAL", _TRIM, b"1", self.migrated_key, *placed), 1)
         return placed

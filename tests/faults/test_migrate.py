@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import subprocess
 from collections import Counter
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from loader.migrate.options import MigrateOptions
+from loader.migrate.run import Migration
 from tests.cli import Outcome, command, environment, run
 from tests.conftest import RedisServer, Server
 from tests.faults.proxy import Link, Proxy, Rule, Verdict
@@ -158,6 +161,50 @@ def test_killed_just_before_or_after_a_step_each_task_runs_once(
     assert done.status == 0, done.stderr
     assert worker.done == numbered(1500) and worker.hollow == []
     assert (done.report["missing"], done.report["rejected"]) == (0, 0)
+
+
+@pytest.mark.parametrize("same", [False, True], ids=["other server", "same server"])
+@pytest.mark.parametrize("layouts", [*PAIRS, ("documented", "documented"), ("asynq", "asynq")])
+def test_a_stop_right_after_a_killed_run_puts_nothing_back_that_the_target_has(
+    both: tuple[Server, Server], ends: tuple[Proxy, Proxy], tmp_path: Path, layouts: tuple[str, str], same: bool
+) -> None:
+    if same:
+        both, ends = (both[0], both[0]), (ends[0], ends[0])
+    inserts = 0
+    with both[0].client() as here:
+        push(here, layouts[0], Q, numbered(500))
+    moving = subprocess.Popen(
+        command(*arguments(ends, layouts), "-b", "100"), cwd=tmp_path, env=environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def rule(link: Link, chunk: bytes) -> Verdict | None:
+        nonlocal inserts
+        inserts += INSERT in chunk
+        if INSERT not in chunk or inserts < 2:
+            return None
+        moving.kill()
+        return Verdict.EXECUTE_AND_CUT
+
+    ends[1].rule = rule
+    assert moving.wait(60) == -9
+    ends[1].rule = None
+    migration = Migration(
+        MigrateOptions(
+            move=True, from_redis=ends[0].url, to_redis=ends[1].url, from_layout=layouts[0], to_layout=layouts[1],
+            from_queue="q", to_queue="r", job="j",
+        )
+    )  # fmt: skip
+    migration.stop()
+    stopped = asyncio.run(migration.run())
+
+    with both[0].client() as here, both[1].client() as there:
+        placed = [task_id for task_id, _ in stored(there, layouts[1], R)]
+        left = [task_id for task_id, _ in stored(here, layouts[0], Q)]
+    assert stopped.status == "interrupted"
+    assert len(placed) == 150  # 50 at first, then 100, whose answer was lost
+    assert placed + left == [task_id for task_id, _ in numbered(500)]
+    assert (stopped.already, stopped.held) == (100, 0)
 
 
 def test_an_insert_that_arrives_late_places_nothing_again(
