@@ -22,7 +22,7 @@ demo: $(STAMP) ## load a real data set into the embedded server and look at it
 	$(BIN)/python -m benchmarks.demo
 
 test: $(STAMP) ## the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

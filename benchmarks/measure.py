@@ -32,8 +32,12 @@ class Usage:
 
 
 def environment() -> dict[str, str]:
-    """The environment of contestants: the caller's, without what would set the loader's options."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("RUNQY_LOADER_") and k != "REDIS_URL"}
+    """The environment of contestants: the caller's, without what would set the loader's options.
+
+    Also without what keeps Python from storing compiled modules, as an installed program's are.
+    """
+    others = ("REDIS_URL", "PYTHONDONTWRITEBYTECODE")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("RUNQY_LOADER_") and k not in others}
     return {**kept, "PYTHONPATH": str(ROOT)}
 
 

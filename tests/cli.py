@@ -27,8 +27,12 @@ class Outcome:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """The environment of a run: the caller's, less the tool's own variables."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("RUNQY_LOADER_") and k != "REDIS_URL"}
+    """The environment of a run: the caller's, less the tool's own variables.
+
+    Also less what keeps Python from storing compiled modules: an installed program's are, and each run starts faster.
+    """
+    others = ("REDIS_URL", "PYTHONDONTWRITEBYTECODE")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("RUNQY_LOADER_") and k not in others}
     return {**kept, **extra}
 
 
