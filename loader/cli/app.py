@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,7 +46,12 @@ for _module, _help, _ending in (
 ):
     # By name: a command is imported when it is called, not for the help of all.
     app.command(f"loader.cli.{_module}:{_module}", name=_module, help=_help, help_epilogue=_ending)
-app.register_install_completion_command(name="--install-completion", group=Group("Session", sort_key=9))
+app.command(
+    "loader.cli.completion:install_completion",
+    name="--install-completion",
+    help="Install shell completion for this application.",
+    group=Group("Session", sort_key=9),
+)
 
 app.meta.group_parameters = Group("Session", sort_key=9)
 
@@ -74,6 +77,8 @@ def _launch(
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import tomllib  # 4 ms that only this option needs
+
     try:
         with path.open("rb") as file:
             content = tomllib.load(file)
@@ -97,13 +102,10 @@ def _split_at_dashes(tokens: list[str]) -> tuple[list[str], list[str]]:
     return tokens[:end], tokens[end:]
 
 
-def launch(tokens: list[str]) -> int:
-    """Runs the tool; its exit status.
+def _config_first(tokens: list[str]) -> list[str]:
+    """cyclopts reads an option that belongs to no command only before the command; users put it anywhere."""
+    import argparse
 
-    Raises:
-        CycloptsError, LoaderError: What to tell the user.
-    """
-    # The library reads an option that belongs to no command only before the command; users put it anywhere.
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     finder.add_argument("--config")
     try:
@@ -111,7 +113,16 @@ def launch(tokens: list[str]) -> int:
         found, rest = finder.parse_known_args(before)
     except argparse.ArgumentError as error:
         raise UsageError(str(error), "Name a TOML file") from error
-    if found.config is not None:
-        tokens = ["--config", found.config, *rest, *after]
+    return tokens if found.config is None else ["--config", found.config, *rest, *after]
+
+
+def launch(tokens: list[str]) -> int:
+    """Runs the tool; its exit status.
+
+    Raises:
+        CycloptsError, LoaderError: What to tell the user.
+    """
+    if any(token.startswith("--config") for token in tokens):
+        tokens = _config_first(tokens)
     status = app.meta(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     return status if isinstance(status, int) else 0

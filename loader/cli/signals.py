@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,6 +25,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         KeyboardInterrupt: A signal has cancelled it.
     """
     asked = False
+    gc.enable()  # main() has put it off
 
     async def minding() -> T:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()

@@ -14,6 +14,7 @@ import pytest
 
 from loader.migrate.options import MigrateOptions
 from loader.migrate.run import Migration
+from loader.profiles import LayoutName
 from tests.cli import Outcome, command, environment, run
 from tests.conftest import RedisServer, Server
 from tests.faults.proxy import Link, Proxy, Rule, Verdict
@@ -166,8 +167,9 @@ def test_killed_just_before_or_after_a_step_each_task_runs_once(
 @pytest.mark.parametrize("same", [False, True], ids=["other server", "same server"])
 @pytest.mark.parametrize("layouts", [*PAIRS, ("documented", "documented"), ("asynq", "asynq")])
 def test_a_stop_right_after_a_killed_run_puts_nothing_back_that_the_target_has(
-    both: tuple[Server, Server], ends: tuple[Proxy, Proxy], tmp_path: Path, layouts: tuple[str, str], same: bool
-) -> None:
+    both: tuple[Server, Server], ends: tuple[Proxy, Proxy], tmp_path: Path,
+    layouts: tuple[LayoutName, LayoutName], same: bool,
+) -> None:  # fmt: skip
     if same:
         both, ends = (both[0], both[0]), (ends[0], ends[0])
     inserts = 0
