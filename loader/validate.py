@@ -16,6 +16,8 @@ from loader.sources.batch import SHOWN_OF_OVERSIZED, RawBatch
 JSON_SPACE = b" \t\r\n"
 """White space of RFC 8259. ``bytes.strip()`` alone would also take form feeds, which JSON does not know."""
 
+_LONG_RECORD = 2048
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:
@@ -81,7 +83,7 @@ def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool, sha
     # own work; joining lines into one document was measured and gains nothing). Only a batch with a bad or blank line
     # is gone through one by one.
     stripped = [record.strip(JSON_SPACE) for record in raw.records]
-    checksum = isal_zlib.crc32(b"\n".join(stripped))  # the same CRC-32 as zlib's, nine times as fast
+    checksum = _checksum(stripped)
     if not raw.oversized:
         try:
             if parsed:
@@ -94,6 +96,17 @@ def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool, sha
     batch = Batch(shard, number, source_index, raw, [], [], [] if parsed else None, checksum)
     _one_by_one(batch, stripped)
     return batch
+
+
+def _checksum(records: list[bytes]) -> int:
+    """CRC-32 of the records with a line feed between them; ISA-L's is nine times as fast as zlib's."""
+    if sum(map(len, records)) <= _LONG_RECORD * len(records):
+        return isal_zlib.crc32(b"\n".join(records))
+    # Two calls a record are cheaper than a copy of it from about here: 0.95 instead of 1.5 us for 10 KB.
+    checksum = isal_zlib.crc32(records[0])
+    for record in records[1:]:
+        checksum = isal_zlib.crc32(record, isal_zlib.crc32(b"\n", checksum))
+    return checksum
 
 
 def _one_by_one(batch: Batch, stripped: list[bytes]) -> None:

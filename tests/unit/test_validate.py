@@ -137,3 +137,8 @@ def test_only_a_record_that_is_not_utf_8_is_encoded(record: bytes, encoded: bool
 def test_a_reject_of_a_file_whose_name_is_not_utf_8_can_be_written() -> None:
     read = orjson.loads(Reject(os.fsdecode(b"caf\xe9.jsonl"), 1, 0, "r", b"x").to_json())
     assert "caf" in read["source"]
+
+
+@given(records=st.lists(st.integers(0, 5000).map(lambda size: b'"' + b"x" * size + b'"'), min_size=1, max_size=6))
+def test_the_checksum_of_long_records_is_the_same_crc_32(records: list[bytes]) -> None:
+    assert check(records, parsed=False).checksum == zlib.crc32(b"\n".join(records))
