@@ -99,7 +99,7 @@ class LoadOptions:
     retention: Annotated[int | str | None, Parameter(group=_ASYNQ)] = None
     """How long a completed task and its result are kept."""
 
-    header: Annotated[tuple[str, ...], Parameter(group=_ASYNQ, negative="")] = ()
+    header: Annotated[tuple[str, ...], Parameter(group=_ASYNQ, negative="", show_default=False)] = ()
     """A header of every task, as NAME=VALUE; may be given several times."""
 
     unique_ttl: Annotated[int | str | None, Parameter(group=_ASYNQ)] = None

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """A signal before the command minds them (loader.cli.signals). Nothing has been written yet.
+    """A signal before or after the time in which a command minds them (loader.cli.signals): nothing is being written.
 
     Python's own way, an exception at whatever line runs, comes through neither imports nor an event loop's start
     unharmed: now and then a task was left half done, with complaints of the interpreter.

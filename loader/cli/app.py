@@ -24,6 +24,11 @@ _WAIT_EPILOGUE = (
     "130 interrupted. After 1, 4 and 130, the same command goes on."
 )
 
+_USAGE = {
+    "load": "Usage: runqy-loader load PATH... --queue NAME [OPTIONS]",
+    "doctor": "Usage: runqy-loader doctor [PATH...] [--queue NAME] [OPTIONS]",
+}
+
 app = App(
     name="runqy-loader",
     help="Loads millions of tasks into a runqy/asynq queue on Redis: fast, exactly once, resumable.",
@@ -45,7 +50,9 @@ for _module, _help, _ending in (
     ("serve", "Serve runqy's enqueueing API over HTTP.", _EPILOGUE),
 ):
     # By name: a command is imported when it is called, not for the help of all.
-    app.command(f"loader.cli.{_module}:{_module}", name=_module, help=_help, help_epilogue=_ending)
+    app.command(
+        f"loader.cli.{_module}:{_module}", name=_module, help=_help, usage=_USAGE.get(_module), help_epilogue=_ending
+    )
 app.command(
     "loader.cli.completion:install_completion",
     name="--install-completion",

@@ -25,6 +25,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         KeyboardInterrupt: A signal has cancelled it.
     """
     asked = False
+    before = {number: signal.getsignal(number) for number in ASKING_TO_END}
     gc.enable()  # main() has put it off
 
     async def minding() -> T:
@@ -48,9 +49,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
             raise
         raise KeyboardInterrupt from None
     finally:
-        # What is left to do is to tell the outcome, and that it should.
-        for number in ASKING_TO_END:
-            signal.signal(number, signal.SIG_IGN)
+        # What is left is to tell the outcome. That may take long where nobody reads it, so it can be ended as well.
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def stoppable(work: Coroutine[Any, Any, T], stop: Callable[[], None], display: Display) -> T | None:
