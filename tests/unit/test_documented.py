@@ -67,7 +67,7 @@ def test_the_slot_tag_hashes_like_the_pending_key() -> None:
     assert (before, tag, after) == (b"", encoder.pending_key, b"")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(st.binary(max_size=200))
 def test_a_lua_literal_is_evaluated_to_the_same_bytes(valkey: Server, text: bytes) -> None:
     with valkey.client() as client:

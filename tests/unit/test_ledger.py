@@ -191,7 +191,7 @@ def test_jobs_queues_and_shards_have_ledgers_of_their_own(send: Raw) -> None:
     assert [send(ledger.is_loaded(0)) for ledger in (LEDGER, other_job, other_queue, other_shard)] == [1, 0, 0, 0]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(st.dictionaries(st.integers(0, 300), CRCS, max_size=12))
 def test_the_state_read_back_agrees_with_the_server(send: Raw, client: Any, batches: dict[int, int]) -> None:
     client.flushall()

@@ -40,7 +40,6 @@ def sources_of(contents: list[bytes]) -> Iterator[list[Source]]:
         yield [LinesFile(s.files[0]) if s.format == "jsonl" else Documents(s) for s in found]
 
 
-@settings(deadline=None)
 @given(st.lists(CONTENTS, min_size=1, max_size=5), st.integers(1, 300))
 def test_the_pieces_of_all_shards_are_the_sources_end_to_end(contents: list[bytes], size: int) -> None:
     with sources_of(contents) as sources:
@@ -58,7 +57,7 @@ def test_the_pieces_of_all_shards_are_the_sources_end_to_end(contents: list[byte
             assert piece.start < piece.end
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(CONTENTS, st.integers(1, 300), st.integers(1, 5))
 def test_pieces_give_the_records_of_the_whole_file_and_their_places_in_it(
     content: bytes, size: int, batch_size: int
