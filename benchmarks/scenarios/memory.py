@@ -32,7 +32,7 @@ class Memory(Scenario):
     title: ClassVar[str] = "Peak memory of the loader against the size of its input"
     varied: ClassVar[Varied | None] = Varied("input", size_text)
     # If the drain should fail, the load ends with a clear error rather than the machine's memory.
-    server_options: ClassVar[tuple[str, ...]] = ("--maxmemory", "3gb", "--maxmemory-policy", "noeviction")
+    server_options: ClassVar[tuple[str, ...]] = ("--maxmemory", "8gb", "--maxmemory-policy", "noeviction")
 
     sizes: str = "10MB,100MB,1GB,2GB"
     """Sizes of the input files, made for the run and deleted."""
