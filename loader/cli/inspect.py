@@ -136,7 +136,7 @@ def _progress(job: JobProgress) -> str:
 
 
 def _remark(job: JobProgress) -> str:
-    if job.held:
+    if job.held and job.holder is None:
         return f"holds {job.held:,} tasks in {', '.join(job.held_in)}: run the same migrate again"
     if job.holder is not None:
         return job.holder

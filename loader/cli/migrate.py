@@ -65,6 +65,8 @@ def _summary(report: MigrateReport) -> None:
     lines += [f"  {name:<15}{count:>13,}  {remark}".rstrip() for name, count, remark in rows]
     if report.held:
         lines.append(f"  {'held':<15}{report.held:>13,}  perhaps in the target: the same command finds out")
+    if report.elsewhere:
+        lines.append(f"the source queue has {report.elsewhere:,} pending tasks in the other layout: see --from-layout")
     if report.status != "completed":
         lines.append(f"run the same command again to go on (job {report.job})")
     for line in lines:

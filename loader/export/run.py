@@ -18,13 +18,12 @@ from loader.export.options import ExportOptions
 from loader.profiles import LayoutName
 from loader.report import Status
 from loader.stored.fetch import Fetcher
-from loader.stored.queue import StoredQueue, stored_queue
-from loader.stored.snapshot import keyed_ids, pending_ids
+from loader.stored.queue import stored_queue
+from loader.stored.snapshot import in_the_other_layout, keyed_ids, pending_ids
 from loader.stored.spool import DistinctSpool, Spool
 from loader.stored.task import StoredTask
 from loader.task_options import LIFECYCLE
 from loader.wire.address import parse_address
-from loader.wire.resp import command
 from loader.wire.session import Session, require_one_server
 
 _MOST = 1000
@@ -131,7 +130,7 @@ class Exporter:
             export = self._by_list if options.by == "list" else self._by_scan
             await export(session, Fetcher(session, self._queue, _MOST))
             if not report.listed:
-                report.elsewhere = await _elsewhere(session, self._queue)
+                report.elsewhere = await in_the_other_layout(session, self._queue)
             report.end("interrupted" if self._stopping else "completed")
         except Exception as error:
             report.end("failed", str(error))
@@ -164,7 +163,10 @@ class Exporter:
                 spool.add(ids)
             for ids in spool.blocks():
                 async for fetched in fetcher.each(ids):
-                    # Other keys only look like this queue's tasks.
+                    for task_id, reason in fetched.unreadable if self._queue.layout == "asynq" else ():
+                        self.report.listed += 1
+                        self._reject(task_id, reason)
+                    # In the documented layout, other keys only look like this queue's tasks.
                     tasks = [task for task in fetched.tasks if self._queue.holds(task.fields) and _is_pending(task)]
                     self.report.listed += len(tasks)
                     await self._put(tasks)
@@ -246,9 +248,3 @@ def _utf8_id(task: StoredTask) -> str:
         return task.id.decode()
     except UnicodeDecodeError:
         raise ValueError("its id is not UTF-8, so JSON cannot hold it") from None
-
-
-async def _elsewhere(session: Session, queue: StoredQueue) -> int:
-    other = stored_queue("asynq" if queue.layout == "documented" else "documented", queue.name)
-    (found,) = await session.values(command(b"LLEN", other.pending_key), 1)
-    return found if isinstance(found, int) else 0

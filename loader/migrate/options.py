@@ -141,7 +141,7 @@ class MigrateOptions:
             "from_queue": self.source_queue,
             "to_layout": self.target_layout,
             "to_queue": self.target_queue,
-            "profile": self.profile,
+            "profile": self.profile or ("runqy" if "asynq" in (self.from_layout, self.target_layout) else None),
             "type": self.type,
             "tasks": {},
             "sources": [],

@@ -21,6 +21,7 @@ class MigrateReport:
         put_back: Claimed, and given back to the source's pending list in the end.
         held: Claimed and neither moved nor given back: the job must be run again.
         waiting: Length of the source's pending list when it began; for the display.
+        elsewhere: Where nothing was found: pending tasks that the source queue has in the other layout.
     """
 
     job: str
@@ -37,6 +38,7 @@ class MigrateReport:
     put_back: int = 0
     held: int = 0
     waiting: int = 0
+    elsewhere: int = 0
     rejects_file: str | None = None
     _started: float = field(default_factory=time.monotonic)
     _seconds: float | None = None

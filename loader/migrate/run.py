@@ -29,11 +29,14 @@ from loader.retry import patiently
 from loader.servers import Servers
 from loader.stored.fetch import Fetched
 from loader.stored.queue import stored_queue
+from loader.stored.snapshot import in_the_other_layout
 from loader.stored.spool import Spool
 from loader.wire.address import Address, parse_address
 from loader.wire.faults import translated
 from loader.wire.resp import command
 from loader.wire.session import Session, require_one_server
+
+_LAST_LOOK_SECONDS = 1.0
 
 log = logging.getLogger("runqy_loader")
 
@@ -118,6 +121,8 @@ class Migration:
             source = claims = self._claims(out, same=same)
             if not same:
                 await patiently(lambda: self._bind(to, opened[-1], claims), options.retry_for)
+            for job, count in (await claims.enter()).items():
+                log.warning("job %s holds %s tasks of this queue: migrate them with --job %s", job, f"{count:,}", job)
         else:
             source = Snapshot(out, queue, stack.enter_context(Spool()), options.batch_size)
         if key := encoder_for(options.target, options.target_queue).queues_key:
@@ -127,6 +132,8 @@ class Migration:
         if complete:
             for each in opened:
                 await self._finish(each.job)
+        if not (report.waiting or report.migrated or report.already):
+            report.elsewhere = await in_the_other_layout(out, queue)
         return complete
 
     # --- before and after ------------------------------------------------------------------------------------------
@@ -257,10 +264,15 @@ class Migration:
             await target.settle()
         except JobBusyError:
             raise  # what is claimed is the other run's now
+        except asyncio.CancelledError:
+            self.report.held = await self._still_held(source)
+            raise
         except LoaderError as error:
             await self._give_back(source, lease, error)
             raise
         await self._give_back(source, lease)
+        if not self.report.held:
+            await source.leave()
         return complete
 
     async def _transfer(self, source: TaskSource, target: Target) -> bool:
@@ -334,6 +346,14 @@ class Migration:
                 f"the rejects file {self._rejects} cannot be written: {error.strerror}",
                 "Name a writable one with --rejects",
             ) from error
+
+    async def _still_held(self, source: Claims) -> int:
+        """For the report of a run that was told to stop at once: a second is all that it asks for."""
+        try:
+            async with asyncio.timeout(_LAST_LOOK_SECONDS):
+                return len(await source.held())
+        except (LoaderError, TimeoutError):
+            return self._unsettled
 
     async def _give_back(self, source: Claims, lease: Lease, failure: LoaderError | None = None) -> None:
         """Puts back what is claimed, but for what may be in the target.

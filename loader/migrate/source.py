@@ -141,13 +141,30 @@ class Claims:
         keeps_hashes: bool = False,
         look_up: str = "",
     ) -> None:
-        base = b"%b:runqy-loader:%b:" % (queue.slot_tag, job.encode())
+        tag = b"%b:runqy-loader:" % queue.slot_tag
+        base = b"%b%b:" % (tag, job.encode())
         self.holding_key, self.aside_key = base + b"moving", base + b"aside"
+        self.moves_key = tag + b"moves"
+        self._tag, self._job = tag, job.encode()
         self._session = session
         self._pending_key = queue.pending_key
         self._fetcher = Fetcher(session, queue, most)
         self._settle_script = _SETTLE % _drop(queue, keeps_hashes, look_up)
         self._where = f"keys {queue.pending_key.decode()} and {base.decode()}*"
+
+    async def enter(self) -> dict[str, int]:
+        """Puts the job on the list of those that move this queue's tasks; what others of it still hold, by job."""
+        commands = command(b"SADD", self.moves_key, self._job) + command(b"SMEMBERS", self.moves_key)
+        _, jobs = await self._session.call(commands, 2, self._where)
+        others = sorted(job for job in jobs if job != self._job)
+        keys = [self._tag + job + end for job in others for end in (b":moving", b":aside")]
+        lengths = await self._session.call(b"".join(command(b"LLEN", key) for key in keys), len(keys)) if keys else []
+        counts = (int(moving) + int(aside) for moving, aside in zip(lengths[::2], lengths[1::2], strict=True))
+        return {job.decode(): count for job, count in zip(others, counts, strict=True) if count}
+
+    async def leave(self) -> None:
+        """Takes the job off that list: it holds nothing any more."""
+        await self._session.call(command(b"SREM", self.moves_key, self._job), 1, self._where)
 
     async def held(self) -> list[bytes]:
         """Ids claimed and not settled, the next to be consumed first."""
@@ -156,7 +173,7 @@ class Claims:
 
     async def take(self, in_flight: int) -> Fetched:
         keys = (b"2", self._pending_key, self.holding_key)
-        numbers = (b"%d" % self._fetcher.chunk, b"%d" % in_flight)
+        numbers = (b"%d" % self._fetcher.most, b"%d" % in_flight)
         (ids,) = await self._session.call(command(b"EVAL", _CLAIM, *keys, *numbers), 1, self._where)
         return await self._fetcher.fetch(list(reversed(ids)))
 

@@ -33,8 +33,8 @@ class Translation:
         if self._options.type is not None:
             return self._options.type
         if not self._from_asynq:
-            # The guide knows one type, 'task', which says nothing; a queue in the guide's layout keeps what it has.
-            return None if self._to_asynq else task.options.type
+            # The guide's own type, 'task', says nothing; any other is somebody's.
+            return None if self._to_asynq and task.options.type == "task" else task.options.type
         if task.options.type == task.queue and self._options.target_profile.sub_queues:
             return None if self._to_asynq else "task"  # runqy's: the queue's name
         return task.options.type

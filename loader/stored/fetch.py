@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import hiredis
 
+from loader.profiles import LayoutName
 from loader.stored.queue import StoredQueue
 from loader.stored.task import StoredTask, UnreadableTaskError
 from loader.wire.connection import Reply
@@ -15,7 +16,11 @@ from loader.wire.resp import command
 from loader.wire.session import Session
 
 CHUNK_BYTES = 4 * 1024 * 1024
-_FIRST_CHUNK = 50
+_LARGE_FIELDS: dict[LayoutName, tuple[bytes, ...]] = {
+    "documented": (b"payload",),
+    "asynq": (b"msg", b"payload", b"result"),
+}
+"""Of a task's hash, those that may be large."""
 
 
 @dataclass(slots=True)
@@ -38,28 +43,23 @@ class Fetched:
 
 
 class Fetcher:
-    """Reads the tasks of one queue.
-
-    The size of a task is not known before it is read. So a chunk is as many tasks as would make 4 MiB if they were as
-    large as the largest of the last chunk, and the first one is small.
-    """
+    """Reads the tasks of one queue, at most ``most`` of them and some 4 MiB at a time, a single larger task aside."""
 
     def __init__(self, session: Session, queue: StoredQueue, most: int) -> None:
         self._session = session
         self._queue = queue
-        self._most = most
-        self.chunk = min(_FIRST_CHUNK, most)
+        self.most = most
 
     async def each(self, ids: Sequence[bytes]) -> AsyncIterator[Fetched]:
         """Reads all of these ids, chunk by chunk."""
         at = 0
         while at < len(ids):
-            part = ids[at : at + self.chunk]
-            at += len(part)
-            yield await self.fetch(part)
+            fetched = await self.fetch(ids[at : at + self.most])
+            at += fetched.count
+            yield fetched
 
     async def fetch(self, ids: Sequence[bytes]) -> Fetched:
-        """Reads these ids at once.
+        """Reads the first of these ids, as many as fit, one at least.
 
         Raises:
             SinkError: The server refuses.
@@ -67,9 +67,9 @@ class Fetcher:
         fetched = Fetched()
         if not ids:
             return fetched
+        ids = ids[: await self._how_many_fit(ids)]
         keys = [self._queue.task_key(task_id) for task_id in ids]
         replies = await self._session.values(b"".join(command(b"HGETALL", key) for key in keys), len(keys))
-        largest = 1
         for task_id, key, reply in zip(ids, keys, replies, strict=True):
             if isinstance(reply, hiredis.ReplyError):
                 if not str(reply).startswith("WRONGTYPE"):
@@ -77,7 +77,6 @@ class Fetcher:
                 fetched.unreadable.append((task_id, "its key holds another type"))
                 continue
             fields = _pairs(reply)
-            largest = max(largest, sum(map(len, reply)))
             try:
                 if fields:
                     fetched.tasks.append(self._queue.read(task_id, fields))
@@ -85,9 +84,24 @@ class Fetcher:
                     fetched.missing.append(task_id)
             except UnreadableTaskError as error:
                 fetched.unreadable.append((task_id, str(error)))
-        self.chunk = max(1, min(self._most, CHUNK_BYTES // largest))
         await self._read_locks(fetched)
         return fetched
+
+    async def _how_many_fit(self, ids: Sequence[bytes]) -> int:
+        """Asks for lengths before anything is read: the next task may be a million times the last one's size.
+
+        Where the server does not tell, a task is taken for as large as any may be.
+        """
+        large = _LARGE_FIELDS[self._queue.layout]
+        fields = [(self._queue.task_key(task_id), name) for task_id in ids for name in large]
+        replies = await self._session.values(b"".join(command(b"HSTRLEN", *field) for field in fields), len(fields))
+        lengths = [_refused_length(reply) if isinstance(reply, hiredis.ReplyError) else int(reply) for reply in replies]
+        width, total = len(large), 0
+        for count in range(len(ids)):
+            total += sum(lengths[count * width : (count + 1) * width])
+            if total > CHUNK_BYTES:
+                return max(1, count)
+        return len(ids)
 
     async def _read_locks(self, fetched: Fetched) -> None:
         """Notes for unique tasks how long their locks hold on."""
@@ -105,3 +119,7 @@ class Fetcher:
 
 def _pairs(reply: Reply) -> dict[bytes, bytes]:
     return dict(zip(reply[::2], reply[1::2], strict=True))
+
+
+def _refused_length(reply: hiredis.ReplyError) -> int:
+    return 0 if str(reply).startswith("WRONGTYPE") else CHUNK_BYTES

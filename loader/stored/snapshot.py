@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from loader.stored.queue import StoredQueue
+from loader.stored.queue import StoredQueue, stored_queue
 from loader.wire.resp import command
 from loader.wire.session import Session
 
@@ -68,3 +68,10 @@ async def keyed_ids(session: Session, queue: StoredQueue) -> AsyncIterator[list[
         yield [queue.id_of(key) for key in keys]
         if cursor == b"0":
             return
+
+
+async def in_the_other_layout(session: Session, queue: StoredQueue) -> int:
+    """How many tasks are pending under the same name in the other layout: for a hint where none are in this one."""
+    other = stored_queue("asynq" if queue.layout == "documented" else "documented", queue.name)
+    (found,) = await session.values(command(b"LLEN", other.pending_key), 1)
+    return found if isinstance(found, int) else 0

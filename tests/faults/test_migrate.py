@@ -204,9 +204,42 @@ def test_a_stop_right_after_a_killed_run_puts_nothing_back_that_the_target_has(
         placed = [task_id for task_id, _ in stored(there, layouts[1], R)]
         left = [task_id for task_id, _ in stored(here, layouts[0], Q)]
     assert stopped.status == "interrupted"
-    assert len(placed) == 150  # 50 at first, then 100, whose answer was lost
+    assert len(placed) == 200  # 100, then 100 whose answer was lost
     assert placed + left == [task_id for task_id, _ in numbered(500)]
     assert (stopped.already, stopped.held) == (100, 0)
+
+
+def test_a_killed_move_under_another_name_is_told_of_what_it_holds(
+    both: tuple[Server, Server], ends: tuple[Proxy, Proxy], tmp_path: Path
+) -> None:
+    moving = subprocess.Popen(
+        command(*arguments(ends, PAIRS[0]), "-b", "100"), cwd=tmp_path, env=environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def rule(link: Link, chunk: bytes) -> Verdict | None:
+        if INSERT not in chunk:
+            return None
+        moving.kill()
+        return Verdict.EXECUTE_AND_CUT
+
+    ends[1].rule = rule
+    with both[0].client() as here:
+        push(here, "documented", Q, numbered(500))
+        assert moving.wait(60) == -9
+        ends[1].rule = None
+        held = here.llen("{asynq:q.default:pending}:runqy-loader:j:moving")
+
+        renamed = ["k" if argument == "j" else argument for argument in arguments(ends, PAIRS[0])]
+        other = run(*renamed, "--no-progress", cwd=tmp_path)
+        same = move(ends, PAIRS[0], tmp_path, "--no-progress")
+
+        assert held >= 100
+        assert (other.status, other.report["migrated"]) == (0, 500 - held)
+        assert f"job j holds {held} tasks of this queue" in other.stderr
+        assert (same.status, same.report["migrated"] + same.report["already"]) == (0, held)
+        assert "holds" not in same.stderr
+        assert here.keys("*runqy-loader:moves") == []
 
 
 def test_an_insert_that_arrives_late_places_nothing_again(
@@ -243,7 +276,7 @@ def test_a_user_with_the_documented_rights_can_move(
         "~asynq:* ~{*}:runqy-loader:* ~runqy-loader:* +ping +select +hsetnx +hset +hget +eval +get +set +hincrby "
         "+hgetall +llen +lpush +exists +del +sadd +client|setname +client|list +client|kill "
     )
-    source = "+lrange +ttl +rpoplpush +lrem +rpush +lpop +lindex +hlen +type"
+    source = "+lrange +hstrlen +ttl +rpoplpush +lrem +rpush +lpop +lindex +hlen +type +smembers +srem"
     target = "+sadd +srem +sismember +type +hexists"
     urls: list[Any] = []
     for server, rights in zip(both, (source, target), strict=True):

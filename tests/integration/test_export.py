@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from loader.stored.fetch import Fetcher
 from loader.stored.queue import stored_queue
 from loader.stored.snapshot import CHUNK, pending_ids
 from loader.stored.spool import DistinctSpool, Spool
@@ -338,3 +339,39 @@ def test_a_distinct_spool_gives_each_id_once() -> None:
             spool.add(ids[start : start + 1500])
         found = [task_id for block in spool.blocks() for task_id in block]
     assert len(found) == len(ids) and set(found) == set(ids)
+
+
+def test_a_damaged_task_is_rejected_also_where_it_is_found_by_its_key(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "asynq", "q.default", numbered(3))
+        client.hset("asynq:{q.default}:t:damaged", mapping={"msg": b"\xff", "state": "pending"})
+
+    shared = ("--layout", "asynq", "--redis", valkey.url, "--quiet")
+    done = run("export", "-q", "q", "--by", "scan", "-o", "o.jsonl", "--report", "-", *shared, cwd=tmp_path)
+
+    assert done.status == 3, done
+    assert (done.report["listed"], done.report["exported"], done.report["rejected"]) == (4, 3, 1)
+    assert done.report["rejects"][0]["id"] == "damaged"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_chunk_is_as_large_as_its_tasks_allow_whatever_came_before(valkey: Server, layout: str) -> None:
+    large = [(f"large-{n}", b'"%b"' % (b"x" * 1_500_000)) for n in range(5)]
+    tasks = numbered(300) + large + numbered(300, first=300)
+    with valkey.client() as client:
+        push(client, layout, "q.default", tasks)
+
+    async def read() -> list[list[str]]:
+        names = itertools.count()
+        session = Session(parse_address(valkey.url), 10, 0, lambda: f"test:{next(names)}")
+        queue = stored_queue("asynq" if layout == "asynq" else "documented", "q.default")
+        ids = [task_id.encode() for task_id, _ in tasks]
+        found = [[task.id.decode() for task in part.tasks] async for part in Fetcher(session, queue, 250).each(ids)]
+        await session.close()
+        return found
+
+    parts = asyncio.run(read())
+
+    assert [task_id for part in parts for task_id in part] == [task_id for task_id, _ in tasks]
+    assert max(map(len, parts)) == 250
+    assert max(sum(name.startswith("large") for name in part) for part in parts) == 2  # 3 MB, of 4 MiB at most

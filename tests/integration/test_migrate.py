@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from loader.layouts.task_message import decode, encode
 from loader.task_options import TaskOptions
 from tests.cli import Outcome, command, environment, run
 from tests.conftest import RedisServer, Server
+from tests.faults.proxy import Link, Proxy, Verdict
 from tests.integration.stored import (
     Consumer,
     Producer,
@@ -577,3 +580,70 @@ def test_a_person_sees_what_was_done(valkey: Server, other: Server, tmp_path: Pa
     assert done.status == 0, done.stderr
     assert "completed" in done.stderr and f"on {other.url[8:]}" in done.stderr
     assert ["moved", "30"] in [line.split()[:2] for line in done.stderr.splitlines()]
+
+
+def test_a_type_of_the_guides_layout_is_kept_unless_it_is_the_guides_own(
+    valkey: Server, other: Server, there: Any, tmp_path: Path
+) -> None:
+    with valkey.client() as here:
+        push(here, "documented", Q, numbered(2))
+        here.hset("asynq:t:task-0000001", "type", "resize")
+
+        done = run(*arguments(valkey, other, ("documented", "asynq"), "--move"), cwd=tmp_path)
+
+    assert done.status == 0, done.stderr
+    found = [decode(there.hget(f"asynq:{{{Q}}}:t:task-000000{n}", "msg")).type for n in range(2)]
+    assert found == [Q, "resize"]
+
+
+def test_a_queue_that_is_in_the_other_layout_is_told(valkey: Server, other: Server, tmp_path: Path) -> None:
+    with valkey.client() as here:
+        push(here, "asynq", Q, numbered(3))
+
+    urls = ("--from-redis", valkey.url, "--to-redis", other.url)
+    done = run("migrate", *urls, "--from-queue", "q", "--move", "--no-progress", cwd=tmp_path)
+
+    assert done.status == 0, done.stderr
+    assert "the source queue has 3 pending tasks in the other layout: see --from-layout" in done.stderr
+
+
+def test_a_second_signal_tells_what_is_held(
+    valkey: Server, redis_server: Callable[..., RedisServer], tmp_path: Path
+) -> None:
+    stuck = threading.Event()
+
+    def rule(link: Link, chunk: bytes) -> Verdict | None:
+        if b"local placed" not in chunk:
+            return None
+        stuck.set()
+        return Verdict.WAIT
+
+    with valkey.client() as here, Proxy(redis_server().start().port) as target:
+        target.rule = rule
+        push(here, "documented", Q, numbered(300))
+        given = (
+            "--from-redis",
+            valkey.url,
+            "--to-redis",
+            target.url,
+            "--from-queue",
+            "q",
+            "-b",
+            "100",
+            "--report",
+            "-",
+        )
+        moving = subprocess.Popen(
+            command("migrate", *given, "--move"), cwd=tmp_path, env=environment(),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert stuck.wait(60)
+        moving.send_signal(signal.SIGTERM)
+        assert moving.stderr is not None
+        while b"stopping" not in os.read(moving.stderr.fileno(), 4096):
+            pass
+        moving.send_signal(signal.SIGTERM)
+        stdout, _ = moving.communicate(timeout=60)
+
+        assert moving.returncode == 130
+        assert json.loads(stdout)["held"] == here.llen(next(here.scan_iter(match="*:moving", count=10_000))) > 0
