@@ -1,7 +1,8 @@
 """Who consumes from this server right now, and which layout they read.
 
 - asynq's servers (0.26, ``internal/rdb``: ``WriteServerState``) keep ``asynq:servers``: a sorted set of keys by the
-  Unix time until which each holds, renewed every few seconds. Each key has a ``ServerInfo`` (protobuf) with the queues.
+  Unix time until which each holds, renewed every few seconds. Each key has a ``ServerInfo`` (protobuf) with the queues,
+  and ends by Redis's own clock when its server does: so the key tells who lives, not the worker's idea of the time.
 - runqy's workers since January 2026 (runqy-worker, ``heartbeat.go``) keep ``asynq:workers``: a sorted set of
   ``host:pid``, each good for half an hour. The hash ``asynq:workers:<host:pid>`` lasts 30 s beyond its last heartbeat;
   its field ``queues`` is a Go map as text, ``map[inference.default:1]``. asynq's servers have members in the same set,
@@ -66,7 +67,7 @@ def candidates(replies: Sequence[Any], now: float) -> list[Candidate]:
         now: The server's Unix time.
     """
     servers, timed, untimed = replies
-    found = [Candidate(_tail(key), "asynq", ("GET", key)) for key in _until(servers, now)]
+    found = [Candidate(_tail(key), "asynq", ("GET", key)) for key in _members(servers)]
     runqy = [member for member in _until(timed, now) if b"{" not in member]
     found += [Candidate(_text(member), "asynq", _heartbeat(member)) for member in runqy]
     if isinstance(untimed, list):
@@ -83,6 +84,8 @@ def consumers(registered: Sequence[Candidate], replies: Sequence[Any]) -> list[C
     found: list[Consumer] = []
     for candidate, reply in zip(registered, replies, strict=True):
         queues: frozenset[str] | None = None
+        if reply is None:
+            continue
         if isinstance(reply, bytes):
             queues = server_queues(reply)
         elif isinstance(reply, list):
@@ -141,6 +144,10 @@ def _fields(data: bytes, wanted: int) -> list[bytes]:
             found.append(data[at : at + length])
         at += length
     return found
+
+
+def _members(reply: Any) -> list[bytes]:
+    return list(reply[::2]) if isinstance(reply, list) else []
 
 
 def _until(reply: Any, now: float) -> list[bytes]:

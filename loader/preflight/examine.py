@@ -48,6 +48,12 @@ class Target:
             own += sorted(set(self.known_queues or ()) - set(own))
         return own[:_MOST_QUEUES]
 
+    @property
+    def open_ended(self) -> bool:
+        """Whether records may name queues that are not known."""
+        options = self.options
+        return not self.queues or (self.known_queues is None and (options.queue_field is not None or options.envelope))
+
 
 @dataclass(frozen=True, slots=True)
 class Examination:
@@ -102,7 +108,7 @@ async def examine(servers: Servers, target: Target) -> Examination:
         findings += worst_of_each([server.clock(before, after, told_time)] for _, _, told_time in nodes)
         seconds = clock[0] if isinstance(clock, tuple | list) else after
         candidates = consumers.candidates(registered, float(seconds))
-        listed = [] if target.queues else sorted(_texts(own[1]))
+        listed = sorted(_texts(own[1])) if target.open_ended else []
         asked, may = rights.asked(options), _user(who[0])
         queue = target.queues[0] if target.queues else "x.default"
         keys = rights.keys_of(target.job, encoder_for(options, queue, cluster=servers.is_cluster))
@@ -123,6 +129,7 @@ async def examine(servers: Servers, target: Target) -> Examination:
             options.layout,
             layout.signs(target.queues, looks),
             living,
+            open_ended=target.open_ended,
             listed=layout.signs(listed, others),
             forced=options.force_layout,
             untold=consumers.untold(registered),

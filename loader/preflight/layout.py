@@ -6,8 +6,9 @@ first:
 1. Who lives and serves the queue, and which layout that process reads (``consumers.py``).
 2. Keys of the queue: ``asynq:{<queue>}:…`` is the asynq layout, ``asynq:<queue>:pending`` or ``:active`` the documented
    one. They may be leftovers, so what lives outweighs them.
-3. The queue's name in ``asynq:queues``, or consumers of other queues. Neither refuses a load: the set outlives all
-   tasks, and one server may hold the queues of two products.
+3. Consumers of the asynq layout that serve other queues. They refuse a documented load of a queue that no key tells
+   of: most likely its workers are of the same kind, and not there yet.
+4. The queue's name in ``asynq:queues``. It refuses nothing, as the set outlives all tasks.
 
 A sign of the load's own layout takes back a refusal that rests on leftovers alone. docs/doctor.md has the rules as a
 table.
@@ -88,6 +89,7 @@ def layout_finding(
     queues: Sequence[QueueSigns],
     living: Sequence[Consumer],
     *,
+    open_ended: bool = False,
     listed: Sequence[QueueSigns] = (),
     forced: bool = False,
     untold: bool = False,
@@ -96,16 +98,16 @@ def layout_finding(
 
     Args:
         layout: The load's.
-        queues: The queues it writes to, as far as they are known; empty where each record names its own.
+        queues: The queues it writes to, as far as they are known.
         living: Consumers of any queue.
-        listed: Where ``queues`` is empty: some of those in ``asynq:queues``.
+        open_ended: Whether records may name queues that are not known.
+        listed: In that case, some of those in ``asynq:queues``.
         forced: Whether the user knows better: then nothing is refused.
         untold: Whether the server refused to tell who consumes.
     """
-    if queues:
-        findings = [_of_queue(layout, queue, living) for queue in queues]
-    else:
-        findings = [_of_any_queue(layout, living, listed)]
+    findings = [_of_queue(layout, queue, living) for queue in queues]
+    if open_ended or not queues:
+        findings.append(_of_any_queue(layout, living, listed))
     order = ("ok", "warning", "error")
     finding = max(findings, key=lambda found: order.index(found.level))
     if finding.level == "error" and forced:
@@ -129,8 +131,14 @@ def _of_queue(layout: LayoutName, queue: QueueSigns, living: Sequence[Consumer])
         if theirs or other_keys:
             return _warning(f"queue {queue.name} is used in both layouts, and {_NEVER_SEE[layout]}")
         if elsewhere and not ours:
-            text = f"{_named(elsewhere)} serve other queues, not {queue.name}; {_NEVER_SEE[layout]}"
+            text = f"{_named(elsewhere)} serve other queues, not {queue.name}"
+            if not own_keys:
+                return _refusal(layout, f"{text}, of which no documented key tells")
+            text = f"{text}; {_NEVER_SEE[layout]}"
             return _warning(text, "If the workers to come are of the same kind, use --layout asynq")
+        if queue.listed and not ours and not own_keys:
+            text = f"asynq:queues names {queue.name}, as the asynq layout does, and no documented key tells of it"
+            return _warning(f"{text}; {_NEVER_SEE[layout]}", "If its workers read the asynq layout, use --layout asynq")
         return _fine(layout, queue, ours)
     if other_keys:
         tasks = f"asynq:{queue.name}:pending holds {queue.waiting:,} tasks" if queue.waiting else "it has keys"

@@ -37,13 +37,13 @@ def db(valkey: Server) -> Redis:
         yield client
 
 
-def asynq_server(db: Redis, *queues: str, ends: float = SOON, number: int = 1) -> None:
-    """What a server of asynq's leaves in Redis; without queues, only its entry."""
+def asynq_server(db: Redis, *queues: str, ends: float = SOON, number: int = 1, living: bool = True) -> None:
+    """What a server of asynq's leaves in Redis; without queues, something that cannot be read."""
     key = f"asynq:servers:{{host:{number}:5f7c}}"
     db.zadd("asynq:servers", {key: time.time() + ends})
     db.zadd("asynq:workers", {f"asynq:workers:{{host:{number}:5f7c}}": time.time() + ends})
-    if queues:
-        db.set(key, server_info(*queues))
+    if living:
+        db.set(key, server_info(*queues) if queues else b"\x2a\xff")
 
 
 def runqy_worker(db: Redis, *queues: str, living: bool = True, status: str = "running", old: bool = False) -> None:
@@ -104,6 +104,16 @@ def test_documented_is_refused_where_records_name_their_queues_and_all_consumers
     assert_refused(load("--queue-field", "queue", queue=""), db, "all who consume")
 
 
+@pytest.mark.parametrize("options", [("--queue-field", "queue"), ("--envelope",)], ids=["a field", "an envelope"])
+def test_a_fallback_queue_does_not_hide_that_all_consumers_read_asynq(
+    db: Redis, load: Load, options: tuple[str, ...]
+) -> None:
+    db.lpush("asynq:q.default:pending", "x")
+    asynq_server(db, "other")
+
+    assert_refused(load(*options), db, "all who consume")
+
+
 @pytest.mark.parametrize("key", ["pending", "active", "scheduled", "completed", "processed"])
 def test_documented_is_refused_where_the_queue_has_keys_of_asynqs(db: Redis, load: Load, key: str) -> None:
     db.set(f"asynq:{{q.default}}:{key}", "anything")
@@ -119,10 +129,17 @@ def test_documented_is_refused_into_a_queue_that_was_loaded_with_layout_asynq(db
     assert_refused(load(), db)
 
 
-def test_documented_is_loaded_where_servers_of_asynqs_are_gone(db: Redis, load: Load) -> None:
-    asynq_server(db, "q.default", ends=LONG_AGO)
+@pytest.mark.parametrize("ends", [LONG_AGO, SOON], ids=["on time", "by a clock that is ahead"])
+def test_documented_is_loaded_where_servers_of_asynqs_are_gone(db: Redis, load: Load, ends: float) -> None:
+    asynq_server(db, "q.default", ends=ends, living=False)
 
     assert_loaded(load())
+
+
+def test_documented_is_refused_where_a_server_of_asynqs_lives_whose_clock_is_behind(db: Redis, load: Load) -> None:
+    asynq_server(db, "q.default", ends=LONG_AGO)
+
+    assert_refused(load(), db, "queue q.default is served by 1 worker of the asynq layout (host:1)")
 
 
 @pytest.mark.parametrize("how", [{"living": False}, {"status": "stopped"}], ids=["no heartbeat", "stopped"])
@@ -132,13 +149,16 @@ def test_documented_is_loaded_where_workers_of_runqys_are_gone(db: Redis, load: 
     assert_loaded(load())
 
 
-def test_documented_is_loaded_where_asynq_is_another_products(
+def test_documented_is_refused_where_asynq_consumers_serve_other_queues_until_a_documented_key_tells_of_this_one(
     db: Redis, load: Load, valkey: Server, tmp_path: Path
 ) -> None:
     asynq_server(db, "mail", "billing")
     db.lpush("asynq:{mail}:pending", "x")
     db.sadd("asynq:queues", "mail", "billing")
 
+    assert_refused(load(), db, "serve other queues, not q.default")
+
+    db.lpush("asynq:q.default:pending", "x")
     assert "serve other queues, not q.default" in warning(valkey.url, tmp_path, "-q", "q")
     assert_loaded(load())
 
@@ -148,7 +168,7 @@ def test_documented_is_loaded_where_asynq_queues_names_the_queue_and_nothing_els
 ) -> None:
     db.sadd("asynq:queues", "q.default")
 
-    assert warning(valkey.url, tmp_path, "-q", "q") == ""
+    assert "asynq:queues names q.default" in warning(valkey.url, tmp_path, "-q", "q")
     assert_loaded(load())
 
 
