@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-KEY = "secret"
+KEY = "an-api-key-of-the-tests"
 
 
 @dataclass(slots=True)

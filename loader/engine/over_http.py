@@ -29,8 +29,9 @@ async def load_over_http(
     """
     options = part.options
     path = options.journal or Path(f"{part.job}.journal")
-    if options.journal is not None and options.journal in (options.ids_out, options.rejects):
-        raise UsageError("--journal names the file of another option", "Give each its own")
+    others = [other.resolve() for other in (options.ids_out, options.rejects) if other is not None]
+    if path.resolve() in others:
+        raise UsageError(f"{path} is the journal, and the file of another option", "Give each its own")
     endpoint = endpoint_of(options)
     with Journal(path, part.job, manifest, keep_ids=options.ids_out is not None) as journal:
         report.journal, report.resumed = str(path), journal.resumed

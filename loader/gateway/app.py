@@ -200,6 +200,7 @@ class Gateway:
                     return self._replayed(queue, earlier)
             ids = new_ids(len(payloads))
             earlier = await parts.writer.put(queue, ids, payloads, timeouts, mark)
+            parts.queues.made(queue)
         except KeyReusedError:
             raise HttpError(422, "this Idempotency-Key came with another request before") from None
         except ValueError as error:

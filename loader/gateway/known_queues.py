@@ -31,6 +31,7 @@ class KnownQueues:
         self._configured = None if options.queues_file is None else configured_queues(options.queues_file)
         self._asks_redis = options.queue_check == "redis"
         self._on_server: set[str] = set()
+        self._made: set[str] = set()
         self._asked_at = -_FRESH_SECONDS
         self._asking = asyncio.Lock()
 
@@ -61,6 +62,10 @@ class KnownQueues:
             await self._ask()
         return self._asks_redis and queue in self._on_server
 
+    def made(self, queue: str) -> None:
+        """A task was put into this queue: it is there by now, whenever the server was last asked."""
+        self._made.add(queue)
+
     async def all(self) -> set[str]:
         """Full names of those that may hold tasks: the configured ones and those that the server lists.
 
@@ -68,7 +73,7 @@ class KnownQueues:
             SinkError: Redis is away or refuses.
         """
         await self._ask()
-        return self._on_server | (self._configured or set())
+        return self._on_server | self._made | (self._configured or set())
 
     async def _ask(self) -> None:
         # One question a second at most, however many ask for queues that do not exist.

@@ -119,6 +119,7 @@ def _asynq(task_id: bytes, queue: str, fields: Fields) -> TaskInfo:
         _plain_fields(info, fields)  # runqy-worker reads these where there is no message
     else:
         _message_fields(info, message)
+        _noted_error(info, fields)  # runqy's workers note it beside the message
     if b"result" in fields:
         info.result = _text(fields[b"result"])
     return info
@@ -132,8 +133,12 @@ def _plain_fields(info: TaskInfo, fields: Fields) -> None:
     for name, given in (("retried", fields.get(b"retry")), ("max_retry", fields.get(b"max_retry"))):
         if given is not None and given.isdigit():
             setattr(info, name, int(given))
-    if b"error_msg" in fields:
-        info.last_err = _text(fields[b"error_msg"])
+    _noted_error(info, fields)
+
+
+def _noted_error(info: TaskInfo, fields: Fields) -> None:
+    if noted := fields.get(b"error_msg") or fields.get(b"last_err"):
+        info.last_err = _text(noted)
 
 
 def _message_fields(info: TaskInfo, message: TaskMessage) -> None:

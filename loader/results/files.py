@@ -45,7 +45,7 @@ class ResultsFile:
             with self._path.open("rb+") as file:
                 whole = 0
                 for number, line in enumerate(file, 1):
-                    if not line.endswith(b"\n") and whole:
+                    if not line.endswith(b"\n") and (whole or line.startswith(b'{"id":')):
                         file.truncate(whole)
                         return
                     yield from self._id_of(line, number)

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from itertools import chain
 from pathlib import Path
 from typing import IO, cast
@@ -54,7 +55,7 @@ def ids_source(path: Path) -> IdsSource:
         SourceError: It cannot be read.
     """
     if str(path) == "-":
-        return IdsSource(None)
+        return _with_header(IdsSource(None), cast(BufferedReader, sys.stdin.buffer).peek(4096).partition(b"\n")[0])
     try:
         with path.open("rb") as file:
             return _with_header(IdsSource(path), file.readline(4096))

@@ -111,9 +111,8 @@ class AsynqLookup:
             for task, reply in zip(asked, replies, strict=True)
             if (found := _value(reply, "asynq:t:*")) is not None
         }
-        return [
-            task._replace(queue=task.queue or told[task.id], known=True) if task.id in told else task for task in tasks
-        ]
+        # What it tells is where the task is; --queue, or a line of the ids file, only where nothing tells.
+        return [task._replace(queue=told[task.id], known=True) if task.id in told else task for task in tasks]
 
     async def _errors(self, reader: Reader, tasks: Sequence[Waiting]) -> dict[str, str | None]:
         """Why tasks failed: runqy's workers note it in a field, asynq's in the message."""

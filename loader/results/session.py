@@ -42,6 +42,7 @@ class WaitSession:
         self._address = parse_address(options.redis)
         self._waiter: Waiter | None = None
         self._stopping = False
+        self._filled = False
         self.report = WaitReport()
         self.missing_file: Path | None = options.missing
         if options.missing is None and not self._out.is_stdout:
@@ -63,14 +64,14 @@ class WaitSession:
         options, waiting = self._options, WaitingIds()
         try:
             await asyncio.to_thread(self._fill, waiting, source)
-            layout = options.layout or source.layout or _layout_of_profile(options)
+            layout = options.layout or source.layout or _layout_of_profile(options, source)
             self._waiter = waiter = Waiter(self._address, options, waiting, layout, self.report)
             if self._stopping:
                 waiter.stop()
             async with aclosing(waiter.results()) as results:
                 async for chunk in results:
                     await self._out.add(chunk)
-            self.report.interrupted = self._stopping and waiting.count > 0
+            self.report.interrupted = self._stopping and (waiting.count > 0 or not self._filled)
             if not self.report.interrupted:
                 await self._list_missing(waiter)
         finally:
@@ -103,6 +104,7 @@ class WaitSession:
         for done in in_chunks(self._out.ids()):
             waiting.drop(done)
         self.report.already = self.report.total - waiting.count
+        self._filled = True
 
     async def _list_missing(self, waiter: Waiter) -> None:
         if self.missing_file is not None:
@@ -112,5 +114,11 @@ class WaitSession:
             await self._out.add(chunk)
 
 
-def _layout_of_profile(options: WaitOptions) -> LayoutName:
+def _layout_of_profile(options: WaitOptions, source: IdsSource) -> LayoutName:
+    if options.profile is None and source.loaded:
+        # Looked for in the wrong one, tasks that are surely there would be taken for expired.
+        raise UsageError(
+            f"{source.name} does not tell in which layout its tasks are, as they were loaded over HTTP",
+            "Say --layout asynq for a runqy server since January 2026, else --layout documented",
+        )
     return "documented" if options.profile is None else "asynq"

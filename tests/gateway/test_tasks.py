@@ -7,11 +7,12 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from tests.conftest import Server
 from tests.gateway.conftest import Start
-from tests.gateway.helpers import KEY, Gateway
+from tests.gateway.helpers import KEY, KEY_ENV, Gateway
 from tests.unit.task_message_oracle import encode
 
 
@@ -156,3 +157,18 @@ def until_waiting(gateway: Gateway, count: int) -> None:
     while f"runqy_gateway_waiting {count}.0" not in gateway.get("/metrics").body.decode():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_what_a_worker_notes_beside_the_message_is_its_error(asynq_gateway: Gateway, client: Any) -> None:
+    task_id = asynq_gateway.add("simple", {"n": 1})
+    key = f"asynq:{{simple.default}}:t:{task_id}"
+    client.hset(key, mapping={"state": "archived", "last_err": "out of memory"})
+    assert info(asynq_gateway, task_id)["last_err"] == "out of memory"
+
+
+def test_a_task_is_found_at_once_in_a_queue_that_is_new(valkey: Server, tmp_path: Path) -> None:
+    options = ("--layout", "asynq", "--profile", "asynq", "--type", "t")
+    with Gateway("--redis", valkey.url, "--api-key-env", KEY_ENV, *options, cwd=tmp_path) as gateway:
+        assert gateway.get("/queue/nothing").status == 404  # by now it has asked for the queues that there are
+        task_id = gateway.add("new", {"n": 1})
+        assert info(gateway, task_id)["queue"] == "new"

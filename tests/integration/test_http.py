@@ -215,9 +215,9 @@ def test_a_key_that_is_wrong_is_an_error_and_never_shown(
 
     done = load(api, tmp_path, *given, key=key)
 
-    assert words in done.stderr and key not in done.stderr.replace("secret", "") and api.tasks == {}
+    assert words in done.stderr and key not in done.stderr and api.tasks == {}
     assert done.status == (1 if key == "wrong" else 2)
-    assert list(tmp_path.glob("*.journal")) == [] or key == "wrong"
+    assert len(list(tmp_path.glob("*.journal"))) == (1 if key == "wrong" else 0)
 
 
 def test_the_key_is_taken_from_the_variable_that_is_named(api: RunqyApi, tmp_path: Path) -> None:
@@ -502,7 +502,7 @@ def test_ids_cannot_be_asked_for_later(api: RunqyApi, tmp_path: Path) -> None:
         (("--to", "localhost:3000"), "--to is not a usable URL"),
         (("--to", "http://user:pass@host"), "--to takes neither a user name"),
         (("--http-connections", "0"), "--http-connections must be 1 to 256"),
-        (("--journal", "x", "--rejects", "x"), "--journal names the file of another option"),
+        (("--journal", "x", "--rejects", "x"), "x is the journal, and the file of another option"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(

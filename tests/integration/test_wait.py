@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -428,3 +429,56 @@ def test_one_result_is_waited_for(valkey: Server) -> None:
 def test_wrong_calls_are_refused_at_once(call: Callable[[], object], error: type[Exception]) -> None:
     with pytest.raises(error):
         call()
+
+
+def test_a_signal_before_all_ids_are_read_is_no_success(valkey: Server, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        command("wait", "--redis", valkey.url, "--ids", "-", "--out", "r.jsonl"),
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as waiting:
+        assert waiting.stdin is not None and waiting.stderr is not None
+        # More than a pipe holds, so it is reading by now; and it reads on for as long as the pipe is open.
+        for n in range(20_000):
+            waiting.stdin.write(b"id-%d\n" % n)
+        waiting.stdin.flush()
+        waiting.send_signal(signal.SIGTERM)
+        said = os.read(waiting.stderr.fileno(), 4096)
+        waiting.stdin.close()
+        said += waiting.stderr.read()
+
+        assert waiting.wait(60) == 130, said
+    assert b"stopping" in said
+    assert not (tmp_path / "r.jsonl.missing.jsonl").exists()
+
+
+def test_the_layout_of_ids_from_standard_input_is_that_of_their_first_line(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        asynq_task(client, "a", "completed", result="1")
+    ids = b"# runqy-loader ids: job=j layout=asynq\na\tq.default\n"
+
+    done = wait(valkey, tmp_path, "--ids", "-", "--out", "r.jsonl", "--timeout", "5", stdin=ids)
+
+    assert (done.status, statuses(tmp_path / "r.jsonl")) == (0, {"a": "completed"}), done
+
+
+def test_loaded_ids_without_a_layout_are_not_looked_for_in_the_wrong_one(valkey: Server, tmp_path: Path) -> None:
+    (tmp_path / "ids").write_text("# runqy-loader ids: job=j\na\tq.default\n")
+
+    done = wait(valkey, tmp_path, "--ids", "ids", "--out", "r.jsonl", "--timeout", "5")
+
+    assert done.status == 2 and "Say --layout asynq" in done.stderr, done
+    assert not (tmp_path / "r.jsonl").exists()
+
+
+def test_what_the_reverse_look_up_tells_goes_before_the_queue_of_the_options(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        asynq_task(client, "a", "completed", reverse=True, result="1")
+    (tmp_path / "ids").write_text("a\n")
+
+    shared = ("--layout", "asynq", "--queue", "other", "--timeout", "5")
+    done = wait(valkey, tmp_path, "--ids", "ids", "--out", "r.jsonl", *shared)
+
+    assert (done.status, statuses(tmp_path / "r.jsonl")) == (0, {"a": "completed"}), done
