@@ -41,7 +41,10 @@ class Assigner:
             from loader.envelope import EnvelopeReader  # msgspec takes 8 ms that only this option needs
 
             self._envelopes = EnvelopeReader(
-                options.task_options, timeout=options.defaults.timeout, asynq=options.layout == "asynq"
+                options.task_options,
+                timeout=options.defaults.timeout if options.task_timeout is None else None,
+                asynq=options.layout == "asynq",
+                needs_type=options.defaults.needs_type and options.type is None,
             )
 
     @property

@@ -57,12 +57,15 @@ class EnvelopeReader:
 
     Args:
         defaults: The load's own options.
-        timeout: Seconds a task may run where neither its record nor the load tells a timeout or a deadline.
+        timeout: Seconds a task may run where neither its record nor the load tells a timeout or a deadline; None where
+            the load tells a timeout.
+        needs_type: Whether each record must bring a type.
         asynq: Whether the layout can hold all options; the documented one has a type and a maximum of retries only.
     """
 
-    def __init__(self, defaults: TaskOptions, *, timeout: int, asynq: bool) -> None:
+    def __init__(self, defaults: TaskOptions, *, timeout: int | None, asynq: bool, needs_type: bool = False) -> None:
         self._defaults = defaults
+        self._needs_type = needs_type
         self._timeout = timeout
         self._asynq = asynq
         self._decode = msgspec.json.Decoder(Envelope).decode
@@ -85,6 +88,8 @@ class EnvelopeReader:
 
     def _options(self, envelope: Envelope) -> TaskOptions:
         given: dict[str, Any] = {}
+        if envelope.type is None and self._needs_type:
+            raise ValueError("the record has no field 'type', and --type gives none: no handler would be found")
         if envelope.type is not None:
             if not envelope.type or not envelope.type.isprintable():
                 raise ValueError("field 'type' is empty or holds control characters")
@@ -108,4 +113,6 @@ class EnvelopeReader:
                 raise ValueError(f"field {name!r}: {error}") from error
         if self._defaults.timeout == self._timeout and "deadline" in given and "timeout" not in given:
             given["timeout"] = 0  # the profile's, which holds only where nothing else bounds the task
+        if "process_at" in given or "process_in" in given:  # its own start takes the place of the load's
+            given = {"process_at": 0, "process_in": 0, **given}
         return replace(self._defaults, **given) if given else self._defaults

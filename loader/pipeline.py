@@ -187,7 +187,7 @@ class Pipeline:
             raise TooManyRejectsError(
                 f"{last.source}:{last.line}: {last.reason}; more than --max-errors {limit} "
                 f"record{'' if limit == 1 else 's'} rejected",
-                "Mend the input, or raise --max-errors",
+                "Raise --max-errors to go on: bad records are set aside, to be mended and loaded by themselves",
             )
 
     # --- workers ------------------------------------------------------------------------------------------------

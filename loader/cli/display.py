@@ -144,6 +144,8 @@ class Display:
             lines.append(f"  {'loaded':<15}{report.loaded:>13,}  {report.tasks_per_second:,.0f} tasks/s{into}")
             lines.append(f"  {'already loaded':<15}{report.already_loaded:>13,}")
         where = f"  see {report.rejects_file}" if report.rejects_file else ""
+        if report.rejected and not where:
+            where = f"  {report.last_reject} (--rejects FILE keeps them)"
         lines.append(f"  {'rejected':<15}{report.rejected:>13,}{where}")
         count = len(report.sources)
         lines.append(

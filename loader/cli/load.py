@@ -94,7 +94,12 @@ async def _load(paths: list[str], options: LoadOptions, output: OutputOptions, d
         if failure is not None:
             raise failure
         return INTERRUPTED
-    write_report(output.report, report.to_dict())
+    try:
+        write_report(output.report, report.to_dict())
+    except LoaderError as error:
+        if failure is not None:  # that comes first
+            display.say(str(error))
+        failure = failure or error
     display.summary(report, _resume_command(report))
     if failure is not None:
         raise failure

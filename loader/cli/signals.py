@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from loader.cli import INTERRUPTED
 from loader.engine.loop import loop_factory
 
 if TYPE_CHECKING:
@@ -55,11 +57,16 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def stoppable(work: Coroutine[Any, Any, T], stop: Callable[[], None], display: Display) -> T | None:
-    """Runs work that a first signal ends in order, by ``stop``, and a second one at once; None where that came."""
+    """Runs work that a first signal ends in order, by ``stop``, and a second one at once; None where that came.
+
+    A third one does not even wait for threads.
+    """
     task = asyncio.ensure_future(work)
 
     def signalled() -> None:
-        if display.stopping:
+        if task.cancelling() or task.done():
+            os._exit(INTERRUPTED)  # a third: a thread may be stuck in slow storage, and the loop waits for it
+        elif display.stopping:
             task.cancel()
         else:
             display.stopping = True

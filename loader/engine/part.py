@@ -97,7 +97,10 @@ class PartialLoad:
             lease = Lease(servers, part.job, part.run, part.process)
             servers.takes_names = part.named
             sink = RedisSink(servers, part.options, part.job, lease)
-            return await self._run(shards, sink.work, self._state_of(servers, sink))
+            complete = await self._run(shards, sink.work, self._state_of(servers, sink))
+            if complete:
+                await patiently(sink.confirm, part.options.retry_for, between=servers.reconnect)
+            return complete
         finally:
             await servers.aclose()
 

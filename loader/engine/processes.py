@@ -109,7 +109,7 @@ class ProcessPool:
                 TooManyRejectsError(
                     f"{self._report.last_reject}; more than --max-errors {limit} "
                     f"record{'' if limit == 1 else 's'} rejected, by all processes together",
-                    "Mend the input, or raise --max-errors",
+                    "Raise --max-errors to go on: bad records are set aside, to be mended and loaded by themselves",
                 )
             )
 

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 
 import hiredis
 
-from loader.errors import LoaderError, TransientError
+from loader.errors import LoaderError, SinkError, TransientError
+from loader.job import ledger_state
 from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
 from loader.lease import Lease
@@ -44,6 +45,7 @@ class RedisSink:
         self._job = job
         self._encoders: dict[str, QueueEncoder] = {}
         self._ledgers: dict[tuple[str, int], QueueLedger] = {}
+        self._acknowledged: dict[tuple[str, int], list[int]] = {}
 
     def encoder(self, queue: str) -> QueueEncoder:
         """Encoder of a queue (full name), made at first use."""
@@ -56,6 +58,27 @@ class RedisSink:
         if (queue, shard) not in self._ledgers:
             self._ledgers[queue, shard] = QueueLedger(self._job, self.encoder(queue), shard)
         return self._ledgers[queue, shard]
+
+    def acknowledged(self, delivery: Delivery) -> None:
+        """Notes that the server has acknowledged this batch."""
+        self._acknowledged.setdefault((delivery.queue, delivery.batch.shard), []).append(delivery.batch.number)
+
+    async def confirm(self) -> None:
+        """Looks whether the server still has what it acknowledged: it may have lost its last seconds meanwhile.
+
+        Raises:
+            SinkError: It has not.
+        """
+        lost = 0
+        for (queue, shard), numbers in self._acknowledged.items():
+            state = await ledger_state(self.servers, self.ledger(queue, shard))
+            lost += sum(not state.is_loaded(number) for number in numbers)
+        if lost:
+            raise SinkError(
+                f"{self.servers} has lost {lost:,} batches that it had acknowledged: it was restarted, or failed over, "
+                "without its last data",
+                "Run the same command again: it loads what is missing",
+            )
 
     async def work(self, feed: Feed, observer: Observer) -> None:
         """Runs one pipeline worker until its feed ends.
@@ -210,6 +233,7 @@ class _Worker:
     def _done(self, delivery: Delivery) -> None:
         del self._unfinished[delivery]
         self._acknowledged += 1
+        self._sink.acknowledged(delivery)
         self._sink.progressed_at = time.monotonic()
         self._observer.loaded(delivery)
 

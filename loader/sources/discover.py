@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
+import orjson
+
 from loader.errors import SourceError, UsageError
 from loader.settings import FormatName
 from loader.sources.base import printable
 
 STDIN = "-"
 REJECTS_ENDING = ".rejects.jsonl"
+_MOST_OF_A_REJECT = 256 * 1024 * 1024
 RecordFormat = Literal["jsonl", "json"]
 _SUFFIXES: dict[str, FormatName] = {
     ".jsonl": "jsonl",
@@ -25,6 +29,8 @@ _SUFFIXES: dict[str, FormatName] = {
     ".json": "json",
     ".json.gz": "json.gz",
 }
+
+log = logging.getLogger("runqy_loader")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,8 @@ def discover(
         raise UsageError("standard input (-) is named twice", "Name it once")
     own = {Path(path).resolve() for path in passing_over}
     files = [file for argument in arguments for file in _expand(argument, forced, own)]
+    if not files:
+        raise SourceError("the input holds what loads rejected, and no payloads", "Take its records out of their lines")
     seen: set[Path] = set()
     for file in files:
         if file.path is not None:
@@ -99,6 +107,10 @@ def _expand(argument: str, forced: FormatName | None, own: set[Path]) -> Iterabl
     try:
         if path.is_dir():
             return _directory(path, forced, own)
+        if path.name.endswith(REJECTS_ENDING) and _holds_rejects(path):
+            # A shell has expanded a pattern: to load them would make the same command another job the second time.
+            log.warning("passing over %s: it holds what a load rejected, not payloads", argument)
+            return []
         if path.exists():
             return [_input_file(argument, path, forced or _format_of(path))]
     except OSError as error:
@@ -110,6 +122,16 @@ def _expand(argument: str, forced: FormatName | None, own: set[Path]) -> Iterabl
             raise SourceError(f"{argument}: no file matches", "Check the pattern")
         return [_input_file(str(file), file, forced or _format_of(file)) for file in found]
     raise SourceError(f"{argument}: no such file or directory", "Check the path")
+
+
+def _holds_rejects(path: Path) -> bool:
+    """Whether a file is what its ending says."""
+    try:
+        with path.open("rb") as file:
+            first = orjson.loads(file.readline(_MOST_OF_A_REJECT))
+    except (OSError, orjson.JSONDecodeError):
+        return False
+    return isinstance(first, dict) and first.keys() >= {"source", "line", "byte_offset", "reason", "record"}
 
 
 def _is_own(path: Path, own: set[Path]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from typing import Any
 
@@ -55,6 +56,7 @@ class IterablePayloads:
             self._position += length
             if len(batch.records) == batch_size or total >= BATCH_BYTES:
                 yield batch
+                await asyncio.sleep(0)  # neither the caller's items nor what is loaded already need make us wait
                 batch = RawBatch(number, batch.byte_offset + total + len(batch.records), [])
                 total = 0
         if batch.records:

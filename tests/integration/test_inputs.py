@@ -290,3 +290,18 @@ def test_an_empty_document_file_is_rejected(tool: Tool, db: Redis) -> None:
     assert_fine(done, 3)
     assert counts(done) == (2, 1, 0, 1)
     assert [reject["source"] for reject in rejects(tool, done)] == ["docs/b.json"]
+
+
+def test_a_rejects_file_that_a_shell_has_named_is_passed_over_and_the_job_stays_the_same(tool: Tool, db: Redis) -> None:
+    tool.write("a.jsonl", b"1\nbad\n")
+    first = tool.load("a.jsonl", "-q", "q")
+    left = sorted(path.name for path in tool.folder.glob("*.jsonl"))
+
+    again = tool.load(*left, "-q", "q")
+    alone = tool.load(next(name for name in left if name.endswith(".rejects.jsonl")), "-q", "q")
+
+    assert len(left) == 2
+    assert again.report["job"] == first.report["job"]
+    assert counts(again) == (2, 0, 1, 1)
+    assert db.llen("asynq:q.default:pending") == 1
+    assert_error(alone, 1, "no payloads")

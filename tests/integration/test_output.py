@@ -162,3 +162,25 @@ def test_debug_shows_where_an_error_arose(tool: Tool) -> None:
     *trace, last = done.stderr.splitlines()
     assert trace[0].startswith("Traceback")
     assert last.startswith("runqy-loader: error: missing.jsonl")
+
+
+def test_a_load_that_failed_says_so_although_its_report_cannot_be_written(tool: Tool, db: Redis) -> None:
+    tool.write("in.jsonl", b"1\n")
+    db.set("asynq:q.default:pending", "no list")
+
+    given = ("load", "in.jsonl", "-q", "q", "--redis", tool.url, "--no-progress", "--report", "no/r.json")
+    done = run(*given, cwd=tool.folder)
+
+    assert done.status == 1
+    assert "--report no/r.json cannot be written" in done.stderr
+    assert "go on with: runqy-loader load" in done.stderr
+    assert "asynq:q.default:pending" in done.stderr.splitlines()[-1]
+
+
+def test_a_dry_run_tells_the_last_of_the_bad_records(tool: Tool) -> None:
+    tool.write("in.jsonl", b"1\nbad\n3\n")
+
+    done = run("load", "in.jsonl", "-q", "q", "--dry-run", "--no-progress", cwd=tool.folder)
+
+    assert done.status == 3
+    assert "in.jsonl:2: not valid JSON" in done.stderr

@@ -115,3 +115,22 @@ def test_the_documented_layout_has_no_place_for_most_options(field: str) -> None
     with pytest.raises(ValueError, match=f"field '{field}' needs --layout asynq"):
         reader.read(json.dumps({"payload": 1, field: 1}).encode())
     assert reader.read(b'{"payload":1,"type":"x","max_retry":1}')[1] == TaskOptions(type="x", max_retry=1)
+
+
+def test_a_timeout_that_the_user_gave_stays_beside_a_deadline_also_where_it_is_the_profiles() -> None:
+    reader = EnvelopeReader(TaskOptions(timeout=30), timeout=None, asynq=True)
+    assert reader.read(b'{"payload":1,"deadline":9}')[1].timeout == 30
+
+
+@pytest.mark.parametrize(("own", "kept"), [({"process_at": 5}, (5, 0)), ({"process_in": 7}, (0, 7)), ({}, (0, 3600))])
+def test_a_start_of_its_own_takes_the_place_of_the_loads(own: dict[str, int], kept: tuple[int, int]) -> None:
+    reader = EnvelopeReader(TaskOptions(process_in=3600), timeout=30, asynq=True)
+    options = reader.read(json.dumps({"payload": 1, **own}).encode())[1]
+    assert (options.process_at, options.process_in) == kept
+
+
+def test_a_record_must_bring_a_type_where_nothing_else_gives_one() -> None:
+    reader = EnvelopeReader(TaskOptions(type=None), timeout=30, asynq=True, needs_type=True)
+    assert reader.read(b'{"payload":1,"type":"mail"}')[1].type == "mail"
+    with pytest.raises(ValueError, match="no field 'type', and --type gives none"):
+        reader.read(b'{"payload":1}')
