@@ -25,7 +25,7 @@ from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
 from loader.preflight.checks import Finding, in_bytes
 from loader.preflight.sample import Stretch, sample
-from loader.preflight.server import room
+from loader.preflight.server import room, room_on_machine
 from loader.servers import Servers
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery
@@ -183,22 +183,33 @@ async def estimate_finding(servers: Servers, options: LoadOptions, sources: Sequ
         raise
     except SinkError as error:
         return Finding(name, "unknown", f"the server refuses to measure: {error.args[0]}")
-    return _compared(name, found, left)
+    return compared(found, left, room_on_machine(info))
 
 
-def _compared(name: str, found: Estimate, left: int | None) -> Finding:
+def compared(found: Estimate, left: int | None, on_machine: int | None) -> Finding:
+    """Whether tasks fit.
+
+    Args:
+        left: Bytes left below ``maxmemory``; None where there is none.
+        on_machine: Bytes of the machine's memory that the server does not use, where it tells.
+    """
+    name = "estimate"
     numbers = {"tasks": found.tasks, "needed_bytes": found.size, "left_bytes": left}
     each = f" ({in_bytes(found.size / found.tasks)} each)" if found.tasks else ""
     needs = f"{'' if found.exact else 'about '}{found.tasks:,} tasks need about {in_bytes(found.size)}{each}"
+    if left is None and on_machine is not None and found.size > on_machine:
+        has = f"no maxmemory limits them, but the server's machine has {in_bytes(on_machine)} besides what it uses"
+        hint = "Make room, or have workers drain the queue; with maxmemory a full server refuses tasks instead of dying"
+        return Finding(name, "warning", f"{needs}; {has}", hint, numbers)
     if left is None:
         return Finding(name, "ok", f"{needs}; no maxmemory limits them", numbers=numbers)
-    compared = f"{needs}, {in_bytes(left)} left below maxmemory"
+    against = f"{needs}, {in_bytes(left)} left below maxmemory"
     if found.size > left:
         hint = "Make room, raise maxmemory, or have workers drain the queue while it loads"
-        return Finding(name, "error", f"{compared}: they do not fit", hint, numbers)
+        return Finding(name, "error", f"{against}: they do not fit", hint, numbers)
     if found.size > _CLOSE * left:
-        return Finding(name, "warning", f"{compared}: they fit only just", "Make room, or raise maxmemory", numbers)
-    return Finding(name, "ok", compared, numbers=numbers)
+        return Finding(name, "warning", f"{against}: they fit only just", "Make room, or raise maxmemory", numbers)
+    return Finding(name, "ok", against, numbers=numbers)
 
 
 @dataclass(frozen=True, slots=True)

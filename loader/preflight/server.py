@@ -95,6 +95,13 @@ def room(info: object) -> int | None:
     return max(0, int(info["maxmemory"]) - counted)
 
 
+def room_on_machine(info: object) -> int | None:
+    """Bytes of the machine's memory that the server does not use: no more than these are left, others use it too."""
+    if not isinstance(info, dict) or not int(info.get("total_system_memory", 0)):
+        return None
+    return max(0, int(info["total_system_memory"]) - int(info.get("used_memory_rss", 0)))
+
+
 def memory(info: Info) -> Finding:
     """Warns of every eviction policy but ``noeviction``: it drops tasks, or what keeps them unique, unasked."""
     policy, limit = str(info.get("maxmemory_policy", "noeviction")), int(info.get("maxmemory", 0))

@@ -9,6 +9,7 @@ import pytest
 from loader.preflight import server
 from loader.preflight.checks import in_bytes
 from loader.preflight.consumers import server_queues, worker_queues
+from loader.preflight.estimate import Estimate, compared
 
 
 def server_info(*queues: str) -> bytes:
@@ -93,3 +94,16 @@ def test_the_queues_of_a_worker_of_runqys_are_read(text: str, queues: frozenset[
 )
 def test_sizes_are_told_in_decimal_units(size: float, text: str) -> None:
     assert in_bytes(size) == text
+
+
+@pytest.mark.parametrize(
+    ("info", "level"),
+    [
+        ({"total_system_memory": 8_000_000_000, "used_memory_rss": 1_000_000_000}, "warning"),
+        ({"total_system_memory": 16_000_000_000, "used_memory_rss": 1_000_000_000}, "ok"),
+        ({}, "ok"),
+    ],
+)
+def test_without_maxmemory_what_is_needed_is_compared_with_the_machine(info: dict[str, int], level: str) -> None:
+    found = compared(Estimate(10_000_000, False, 8_000_000_000), None, server.room_on_machine(info))
+    assert found.level == level
