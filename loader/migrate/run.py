@@ -271,8 +271,6 @@ class Migration:
             await self._give_back(source, lease, error)
             raise
         await self._give_back(source, lease)
-        if not self.report.held:
-            await source.leave()
         return complete
 
     async def _transfer(self, source: TaskSource, target: Target) -> bool:
@@ -366,6 +364,8 @@ class Migration:
             await patiently(lease.renew, self._options.retry_for)
             self.report.put_back = await source.put_back(self._unsettled)
             self.report.held = len(await source.held())
+            if not self.report.held:
+                await source.leave()
         except LoaderError as error:
             self.report.held = self._unsettled
             if failure is None:
