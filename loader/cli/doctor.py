@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
+from loader.cli.output import print_json
 from loader.errors import UsageError
 from loader.settings import LoadOptions
 
@@ -45,20 +46,12 @@ def doctor(
         raise UsageError(f"unknown option {unknown[0]}", "See runqy-loader doctor --help; for a file write ./-NAME")
     diagnosis = run(diagnose(options or LoadOptions(), paths))
     if json:
-        _print_json(diagnosis)
+        print_json(diagnosis.to_dict())
     elif sys.stdout is not None and sys.stdout.isatty():
         _print_table(diagnosis)
     else:
         _print_lines(diagnosis)
     return 1 if diagnosis.level == "error" else 0
-
-
-def _print_json(diagnosis: Diagnosis) -> None:
-    import orjson
-
-    text = orjson.dumps(diagnosis.to_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    with open(1, "wb", closefd=False) as stdout:  # sys.stdout may be None
-        stdout.write(text)
 
 
 def _print_lines(diagnosis: Diagnosis) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
+from loader.cli.output import print_json
 from loader.errors import LoaderError
 from loader.inspection.options import InspectOptions
 
@@ -39,10 +40,10 @@ def inspect(
     Display(quiet=False, verbose=False, progress=False)  # says what is retried
     found = run(_look(options))
     if json:
-        _print_json(found if isinstance(found, list) else found.to_dict())
+        print_json(found if isinstance(found, list) else found.to_dict())
     elif isinstance(found, list):
         for task in found:
-            _print_json(task)
+            print_json(task)
     elif options.job is not None:
         _show_job(found.jobs[0])
     else:
@@ -82,14 +83,6 @@ async def _look(options: InspectOptions) -> Findings | list[dict[str, Any]]:
             raise LoaderError(f"no queue {options.queue!r} on {address}", "runqy-loader inspect lists all")
         findings.jobs = []
     return findings
-
-
-def _print_json(value: Any) -> None:
-    import orjson
-
-    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    with open(1, "wb", closefd=False) as stdout:  # sys.stdout may be None, or not UTF-8
-        stdout.write(text)
 
 
 def _show(findings: Findings) -> None:
@@ -147,7 +140,7 @@ def _remark(job: JobProgress) -> str:
 def _show_job(job: JobProgress) -> None:
     from dataclasses import asdict
 
-    _print_json({name: value for name, value in asdict(job).items() if value not in (None, [], {})})
+    print_json({name: value for name, value in asdict(job).items() if value not in (None, [], {})})
 
 
 def _when(moment: float | None) -> str:

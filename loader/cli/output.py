@@ -75,6 +75,15 @@ async def _lines(display: Display, line: Callable[[], str]) -> None:
         display.say(line())
 
 
+def print_json(value: Any) -> None:
+    """Prints JSON on standard output."""
+    import orjson
+
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    with open(1, "wb", closefd=False) as stdout:  # sys.stdout may be None, or not UTF-8
+        stdout.write(text)
+
+
 def write_report(path: Path | None, report: dict[str, Any]) -> None:
     """Writes the JSON report, if one is wanted.
 
@@ -85,13 +94,11 @@ def write_report(path: Path | None, report: dict[str, Any]) -> None:
         return
     import orjson
 
-    text = orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     try:
         if str(path) == "-":
-            with open(1, "wb", closefd=False) as stdout:  # sys.stdout may be None
-                stdout.write(text)
+            print_json(report)
         else:
-            path.write_bytes(text)
+            path.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     except BrokenPipeError:
         raise
     except OSError as error:
