@@ -110,6 +110,8 @@ class Pipeline:
         except LoaderError as error:
             # What was read before is good: the workers deliver it, then run() raises this.
             self._failure = error
+        if self._stopping:
+            raise asyncio.CancelledError
         await self._queue.put(None)
 
     def _after_reading(self, reader: asyncio.Task[None]) -> None:
@@ -130,6 +132,8 @@ class Pipeline:
                 )
                 async with aclosing(batches):
                     async for raw in batches:
+                        if self._stopping:  # an iterable of the caller's may have caught the cancellation
+                            raise asyncio.CancelledError
                         parsed = self._assigner.needs_values
                         batch = validate(raw, number, piece.source, parsed=parsed, shard=shard.number)
                         await self._admit(batch, source, tally)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ASKING_TO_END = (signal.SIGINT, signal.SIGTERM)
-_INSIST_SECONDS = 3.0
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -64,17 +63,11 @@ async def stoppable(work: Coroutine[Any, Any, T], stop: Callable[[], None], disp
     """
     task = asyncio.ensure_future(work)
 
-    def insist() -> None:
-        # Again until it is heard: a cancellation was swallowed once, while a connection's first reply was awaited.
-        if not task.done():
-            task.cancel()
-            asyncio.get_running_loop().call_later(_INSIST_SECONDS, insist)
-
     def signalled() -> None:
         if task.cancelling() or task.done():
             os._exit(INTERRUPTED)  # a third: a thread may be stuck in slow storage, and the loop waits for it
         elif display.stopping:
-            insist()
+            task.cancel()
         else:
             display.stopping = True
             display.say("stopping: finishing what is in flight (once more to stop at once)")

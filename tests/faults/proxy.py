@@ -265,7 +265,8 @@ class Proxy:
         if link.held is not None:
             link.held.append(chunk)
             return True
-        verdict = (self.rule(link, seen) if self.rule is not None and not link.muted else None) or Verdict.PASS
+        rule = self.rule  # once: the test's thread may change it at any moment
+        verdict = (rule(link, seen) if rule is not None and not link.muted else None) or Verdict.PASS
         if verdict is Verdict.CUT:
             link.reset()
             return False

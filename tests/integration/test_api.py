@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,26 @@ def test_a_stop_ends_a_load_soon_whenever_it_comes_and_the_job_goes_on_later(too
 
     asyncio.run(scenario())
     assert sorted(payloads(db, "q.default")) == [b"0", b"1"]
+
+
+@pytest.mark.parametrize(("more", "status"), [(0, "completed"), (40, "interrupted")], ids=["and ends", "and goes on"])
+def test_a_stop_ends_a_load_whose_iterable_catches_the_cancellation(tool: Tool, more: int, status: str) -> None:
+    async def scenario() -> loader.LoadReport:
+        async with loader.Loader(queue="q", redis=tool.url, batch_size=1, workers=2, queue_depth=3) as loads:
+
+            async def deaf() -> AsyncIterator[int]:
+                yield 0
+                loads.stop()
+                with suppress(asyncio.CancelledError):  # as asyncio.wait_for does now and then before Python 3.12
+                    await asyncio.sleep(60)
+                for number in range(more):
+                    yield number
+
+            return await asyncio.wait_for(loads.load(deaf()), 20)
+
+    report = asyncio.run(scenario())
+
+    assert (report.status, report.loaded) == (status, 1)
 
 
 def test_wrong_options_are_refused_when_the_loader_is_made() -> None:
