@@ -278,15 +278,17 @@ def test_a_server_that_hangs_past_the_timeout_and_then_goes_on(
     own = redis_server()
     server = own.start()
     assert own.process is not None
-    lines = numbered(tmp_path / "in.jsonl", 100_000, width=200)
-    command = ("in.jsonl", "-q", "q", "-b", "500", "-w", "4", "--redis", server.url, "--timeout", "1", "--report", "-")
+    lines = numbered(tmp_path / "in.jsonl", 20_000, width=200)
+    command = ("in.jsonl", "-q", "q", "-b", "100", "-w", "4", "--timeout", "1", "--report", "-")
 
     with (
         server.client() as client,
+        Proxy(server.port) as proxy,
         Consumer(server.port, ["q.default"]) as consumer,
-        Load(*command, cwd=tmp_path) as running,
+        Load(*command, "--redis", proxy.url, cwd=tmp_path) as running,
     ):
-        for goal in (1000, 5000):
+        proxy.latency = 0.05
+        for goal in (1000, 3000):
             running.until(lambda goal=goal: consumer.payloads.total() > goal, f"{goal} are consumed")  # type: ignore[misc]
             own.process.send_signal(signal.SIGSTOP)
             time.sleep(2)
@@ -297,7 +299,7 @@ def test_a_server_that_hangs_past_the_timeout_and_then_goes_on(
         assert done.status == 0, done.stderr
         assert_tidy(done)
         assert "1 s" in done.stderr
-        assert_adds_up(done, loaded_in_all=100_000)
+        assert_adds_up(done, loaded_in_all=20_000)
         consumer.assert_each_once(client, lines)
 
 

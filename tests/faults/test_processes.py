@@ -84,6 +84,7 @@ def test_sigkill_of_the_parent_ends_its_processes_and_a_resume_completes_the_loa
                 running.process.kill()
                 until(lambda children=children: _gone(children), "the other processes end as well")  # type: ignore[misc]
             assert running.wait().status == -9
+        until(lambda: not valkey_proxy.links(), "nothing that it had sent is still on its way")
     done = load(*_command(big, valkey_proxy.url, 1), cwd=tmp_path)
 
     assert done.status == 0, done.stderr

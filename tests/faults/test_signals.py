@@ -42,7 +42,7 @@ def test_a_signal_ends_the_load_in_order_and_a_resume_loads_exactly_the_rest(
 ) -> None:
     lines = numbered(tmp_path / "in.jsonl", 4000)
     command = ("in.jsonl", "-q", "q", "-b", "50", "--redis", proxy.url, "--report", "-")
-    proxy.latency = 0.02
+    proxy.latency = 0.1  # the load is far from its end when the signal comes, however late that is
 
     with Load(*command, cwd=tmp_path) as running:
         running.until(lambda: client.llen(PENDING) > 500, "500 tasks are in")
@@ -70,7 +70,7 @@ def test_signals_one_after_the_other_until_the_load_is_complete(
     proxy, client = valkey_proxy, valkey_client
     lines = numbered(tmp_path / "in.jsonl", 3000)
     command = ("in.jsonl", "-q", "q", "-b", "50", "--redis", proxy.url, "--report", "-")
-    proxy.latency = 0.02
+    proxy.latency = 0.05
     loaded = []
 
     for goal in (200, 900, 1600):
@@ -94,7 +94,7 @@ def test_the_second_signal_stops_at_once_even_where_the_server_is_silent(
     proxy, client = valkey_proxy, valkey_client
     lines = numbered(tmp_path / "in.jsonl", 3000)
     command = ("in.jsonl", "-q", "q", "-b", "50", "--redis", proxy.url, *PATIENT, "--report", "-")
-    proxy.latency = 0.02
+    proxy.latency = 0.1
 
     with Load(*command, cwd=tmp_path) as running:
         running.until(lambda: client.llen(PENDING) > 300, "300 tasks are in")
