@@ -15,7 +15,6 @@ import redis.exceptions
 
 from loader.control import say_goodbye
 from loader.engine.part import Destination, Part, PartialLoad
-from loader.engine.processes import ProcessPool
 from loader.errors import SourceError
 from loader.ids_file import begin_ids_file
 from loader.job import Job, job_name, manifest_of
@@ -34,6 +33,7 @@ from loader.wire.address import parse_address
 
 if TYPE_CHECKING:
     from loader.embedded import EmbeddedServer
+    from loader.engine.processes import ProcessPool
 
 log = logging.getLogger("runqy_loader")
 
@@ -221,6 +221,8 @@ class Loader:
             load = here = PartialLoad(part, report, destination)
             work = here.run(_each(shards))
         else:
+            from loader.engine.processes import ProcessPool
+
             load = pool = ProcessPool(part, report.processes, report)
             work = pool.run(shards)
         self._running = load

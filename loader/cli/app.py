@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +15,9 @@ from loader.cli.help import ReflowingFormatter
 from loader.errors import UsageError
 
 ENV_PREFIX = "RUNQY_LOADER_"
+_CONFIG_VARIABLE = f"{ENV_PREFIX}CONFIG"
+_RAISING: dict[str, Any] = {"exit_on_error": False, "print_error": False, "result_action": "return_value"}
+"""Errors are raised, and what a command returns is returned."""
 
 _EPILOGUE = (
     "Every option can also be set in the environment (RUNQY_LOADER_BATCH_SIZE for --batch-size) and in the table of "
@@ -66,7 +71,7 @@ app.meta.group_parameters = Group("Session", sort_key=9)
 @app.meta.default
 def _launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    config: Annotated[Path | None, Parameter(env_var=f"{ENV_PREFIX}CONFIG")] = None,
+    config: Annotated[Path | None, Parameter(env_var=_CONFIG_VARIABLE)] = None,
 ) -> Any:
     """Reads the configuration file, then runs the command.
 
@@ -75,12 +80,16 @@ def _launch(
     config
         TOML file with options: a table a command, such as [load].
     """
-    app.config = [Env(ENV_PREFIX, command=False)]
-    if config is not None:
-        app.config = [*app.config, Dict(_read(config), source=str(config))]
-    # RUNQY_LOADER_WAIT_TIMEOUT: what RUNQY_LOADER_TIMEOUT says of a load's connections is not how long to wait.
-    app["wait"].config = [Env(ENV_PREFIX), *app.config[1:]]
-    return app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    return _command(tokens, Dict(_read(config), source=str(config)) if config is not None else None)
+
+
+def _command(tokens: Sequence[str], config: Dict | None = None) -> Any:
+    configs = () if config is None else (config,)
+    app.config = [Env(ENV_PREFIX, command=False), *configs]
+    if "wait" in tokens:  # asking the app for a command imports it
+        # RUNQY_LOADER_WAIT_TIMEOUT: what RUNQY_LOADER_TIMEOUT says of a load's connections is not how long to wait.
+        app["wait"].config = [Env(ENV_PREFIX), *configs]
+    return app(tokens, **_RAISING)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -130,6 +139,9 @@ def launch(tokens: list[str]) -> int:
         CycloptsError, LoaderError: What to tell the user.
     """
     if any(token.startswith("--config") for token in tokens):
-        tokens = _config_first(tokens)
-    status = app.meta(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        status = app.meta(_config_first(tokens), **_RAISING)
+    elif _CONFIG_VARIABLE in os.environ:
+        status = app.meta(tokens, **_RAISING)
+    else:
+        status = _command(tokens)  # cyclopts takes 35 ms to find out that there is no --config
     return status if isinstance(status, int) else 0
