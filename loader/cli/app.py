@@ -15,6 +15,7 @@ from loader.cli.help import ReflowingFormatter
 from loader.errors import UsageError
 
 ENV_PREFIX = "RUNQY_LOADER_"
+_HELP_FLAGS = ("--help", "-h")
 _CONFIG_VARIABLE = f"{ENV_PREFIX}CONFIG"
 _RAISING: dict[str, Any] = {"exit_on_error": False, "print_error": False, "result_action": "return_value"}
 """Errors are raised, and what a command returns is returned."""
@@ -132,12 +133,24 @@ def _config_first(tokens: list[str]) -> list[str]:
     return tokens if found.config is None else ["--config", found.config, *rest, *after]
 
 
+def _show_help(tokens: list[str]) -> int:
+    """By itself, cyclopts first reads the rest of the line, for which it goes through all options of the command."""
+    from rich.console import Console
+
+    app.help_print(tokens, console=Console(emoji=False))
+    return 0
+
+
 def launch(tokens: list[str]) -> int:
     """Runs the tool; its exit status.
 
     Raises:
         CycloptsError, LoaderError: What to tell the user.
     """
+    before, _ = _split_at_dashes(tokens)
+    topic = [token for token in before if token not in _HELP_FLAGS]
+    if len(topic) < len(before) and (not topic or (topic[0] in app and not topic[0].startswith("-"))):
+        return _show_help(topic)
     if any(token.startswith("--config") for token in tokens):
         status = app.meta(_config_first(tokens), **_RAISING)
     elif _CONFIG_VARIABLE in os.environ:
