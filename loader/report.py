@@ -12,6 +12,29 @@ _EXIT_REJECTS = 3
 _EXIT_INTERRUPTED = 130
 
 
+@dataclass(slots=True, kw_only=True)
+class RunReport:
+    """How a run ended, and how long it took."""
+
+    status: Status = "running"
+    error: str | None = None
+    _started: float = field(default_factory=time.monotonic)
+    _seconds: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started if self._seconds is None else self._seconds
+
+    def end(self, status: Status, error: str | None = None) -> None:
+        self.status, self.error = status, error
+        self._seconds = time.monotonic() - self._started
+
+    def _exit_status(self, rejected: int) -> int:
+        if self.status == "completed":
+            return _EXIT_REJECTS if rejected else 0
+        return _EXIT_INTERRUPTED if self.status == "interrupted" else 1
+
+
 @dataclass(slots=True)
 class SourceReport:
     """Counts of one source, in records; ``bytes`` as stored."""
@@ -53,7 +76,7 @@ class InDoubt:
 
 
 @dataclass(slots=True)
-class LoadReport:
+class LoadReport(RunReport):
     """Counts of a load, filled as it goes.
 
     On a completed load ``records_read == loaded + already_loaded + rejected``.
@@ -80,8 +103,6 @@ class LoadReport:
     discarded: bool = False
     processes: int = 1
     resumed: bool = False
-    status: Status = "running"
-    error: str | None = None
     queues: dict[str, int] = field(default_factory=dict)
     batches: int = 0
     valid: int = 0
@@ -92,8 +113,6 @@ class LoadReport:
     in_doubt: list[InDoubt] = field(default_factory=list)
     unsettled: int = 0
     peak_child_rss_bytes: int = 0
-    _started: float = field(default_factory=time.monotonic)
-    _seconds: float | None = None
 
     @property
     def records_read(self) -> int:
@@ -116,23 +135,13 @@ class LoadReport:
         return sum(source.bytes_read for source in self.sources)
 
     @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._started if self._seconds is None else self._seconds
-
-    @property
     def tasks_per_second(self) -> float:
         return self.loaded / self.seconds if self.seconds else 0.0
-
-    def end(self, status: Status, error: str | None = None) -> None:
-        self.status, self.error = status, error
-        self._seconds = time.monotonic() - self._started
 
     @property
     def exit_status(self) -> int:
         """0 all in; 1 failed; 3 completed with rejects; 130 interrupted."""
-        if self.status == "completed":
-            return _EXIT_REJECTS if self.rejected else 0
-        return _EXIT_INTERRUPTED if self.status == "interrupted" else 1
+        return self._exit_status(self.rejected)
 
     def _http(self) -> dict[str, Any]:
         if self.journal is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Group, Parameter
 
 from loader.cli.output import print_json
-from loader.errors import UsageError
+from loader.cli.paths import refuse_unknown_options
 from loader.settings import LoadOptions
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def doctor(
     from loader.cli.signals import run
     from loader.preflight.diagnosis import diagnose
 
-    if unknown := [path for path in paths if path.startswith("-") and path != "-"]:
-        raise UsageError(f"unknown option {unknown[0]}", "See runqy-loader doctor --help; for a file write ./-NAME")
+    refuse_unknown_options(paths, "doctor")
     diagnosis = run(diagnose(options or LoadOptions(), paths))
     if json:
         print_json(diagnosis.to_dict())

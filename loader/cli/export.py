@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Self
 
 from cyclopts import Group, Parameter
 
-from loader.cli.output import ReportOptions, counting, write_report
+from loader.cli.output import write_report
+from loader.cli.report_options import ReportOptions
 from loader.errors import LoaderError, UsageError
 from loader.export.options import ExportOptions
 
@@ -42,11 +42,15 @@ def export(
     reporting = reporting or ReportOptions()
     if str(output) == "-" == str(reporting.report):
         raise UsageError("--output and --report cannot both be standard output", "Name a file for one of them")
-    display = Display(quiet=reporting.quiet, verbose=False, progress=False)
+    reporting.check()
+    display = Display(quiet=reporting.quiet, verbose=reporting.verbose, progress=False)
     return run(_export(options, output, reporting, display))
 
 
 async def _export(options: ExportOptions, output: Path, reporting: ReportOptions, display: Display) -> int:
+    import asyncio
+
+    from loader.cli.counting import counting
     from loader.cli.signals import stoppable
     from loader.export.run import Exporter
 

@@ -5,42 +5,20 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
 from loader.cli import INTERRUPTED
-from loader.errors import LoaderError, UsageError
-from loader.report import LoadReport
+from loader.cli.output import write_report
+from loader.cli.paths import refuse_unknown_options
+from loader.cli.report_options import ReportOptions
+from loader.errors import LoaderError
 from loader.settings import LoadOptions
 
 if TYPE_CHECKING:
     from loader.cli.display import Display
-
-_OUTPUT = Group("Output", sort_key=6)
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputOptions:
-    """What a load shows and writes about itself."""
-
-    report: Annotated[Path | None, Parameter(group=_OUTPUT, allow_leading_hyphen=True)] = None
-    """Write the JSON report to this file; '-' for standard output."""
-
-    no_progress: Annotated[bool, Parameter(group=_OUTPUT, show_default=False)] = False
-    """Show no progress."""
-
-    quiet: Annotated[bool, Parameter(group=_OUTPUT, show_default=False)] = False
-    """Show errors only."""
-
-    verbose: Annotated[bool, Parameter(group=_OUTPUT, show_default=False)] = False
-    """Show more of what happens."""
-
-    debug: Annotated[bool, Parameter(group=_OUTPUT, show_default=False)] = False
-    """On an error, show where in the program it arose."""
+    from loader.report import LoadReport
 
 
 def load(
@@ -49,7 +27,7 @@ def load(
         Parameter(allow_leading_hyphen=True, help="Files, globs, directories (recursively), or - for standard input."),
     ],
     options: LoadOptions | None = None,
-    output: OutputOptions | None = None,
+    reporting: ReportOptions | None = None,
 ) -> int:
     """Loads payload files into a queue: JSON lines (.jsonl, .ndjson) or one JSON document a file (.json), also gzipped.
 
@@ -60,22 +38,18 @@ def load(
     from loader.cli.signals import run
     from loader.engine.tuning import tune_process
 
-    if unknown := [path for path in paths if path.startswith("-") and path != "-"]:
-        # '-' is an input here, so the parser lets everything with a dash through to this argument.
-        raise UsageError(f"unknown option {unknown[0]}", "See runqy-loader load --help; for a file write ./-NAME")
+    refuse_unknown_options(paths, "load")
     if options is None:
         options = LoadOptions()  # raises what is missing
-    output = output or OutputOptions()
-    if output.quiet and output.verbose:
-        raise UsageError("--quiet and --verbose contradict each other", "Give one of them")
-    display = Display(quiet=output.quiet, verbose=output.verbose, progress=not (output.no_progress or output.quiet))
+    reporting = reporting or ReportOptions()
+    reporting.check()
+    display = Display(quiet=reporting.quiet, verbose=reporting.verbose, progress=reporting.shows_progress)
     tune_process()
-    return run(_load(list(paths), options, output, display))
+    return run(_load(list(paths), options, reporting, display))
 
 
-async def _load(paths: list[str], options: LoadOptions, output: OutputOptions, display: Display) -> int:
+async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions, display: Display) -> int:
     from loader.api import Loader
-    from loader.cli.output import write_report
     from loader.cli.signals import stoppable
 
     loader = Loader(options)
@@ -83,7 +57,7 @@ async def _load(paths: list[str], options: LoadOptions, output: OutputOptions, d
 
     async def work() -> None:
         async with loader, display.showing(loader):
-            await loader.load(paths, passing_over=[output.report] if output.report is not None else ())
+            await loader.load(paths, passing_over=[reporting.report] if reporting.report is not None else ())
 
     try:
         await stoppable(work(), loader.stop, display)
@@ -95,7 +69,7 @@ async def _load(paths: list[str], options: LoadOptions, output: OutputOptions, d
             raise failure
         return INTERRUPTED
     try:
-        write_report(output.report, report.to_dict())
+        write_report(reporting.report, report.to_dict())
     except LoaderError as error:
         if failure is not None:  # that comes first
             display.say(str(error))

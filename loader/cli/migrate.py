@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from loader.cli.output import ReportOptions, counting, write_report
+from loader.cli.output import write_report
+from loader.cli.report_options import ReportOptions
 from loader.migrate.options import MigrateOptions
 
 if TYPE_CHECKING:
@@ -23,11 +24,13 @@ def migrate(*, options: MigrateOptions, reporting: ReportOptions | None = None) 
     from loader.cli.signals import run
 
     reporting = reporting or ReportOptions()
-    display = Display(quiet=reporting.quiet, verbose=False, progress=False)
+    reporting.check()
+    display = Display(quiet=reporting.quiet, verbose=reporting.verbose, progress=False)
     return run(_migrate(options, reporting, display))
 
 
 async def _migrate(options: MigrateOptions, reporting: ReportOptions, display: Display) -> int:
+    from loader.cli.counting import counting
     from loader.cli.signals import stoppable
     from loader.migrate.run import Migration
 

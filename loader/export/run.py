@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import itertools
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,7 @@ import orjson
 from loader.envelope import Envelope
 from loader.export.options import ExportOptions
 from loader.profiles import LayoutName
-from loader.report import Status
+from loader.report import RunReport
 from loader.stored.fetch import Fetcher
 from loader.stored.queue import stored_queue
 from loader.stored.snapshot import in_the_other_layout, keyed_ids, pending_ids
@@ -34,7 +33,7 @@ Write = Callable[[bytes], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class ExportReport:
+class ExportReport(RunReport):
     """Counts of an export, filled as it goes. On a completed one ``listed == exported + missing + rejected``.
 
     Attributes:
@@ -47,8 +46,6 @@ class ExportReport:
 
     queue: str
     layout: LayoutName
-    status: Status = "running"
-    error: str | None = None
     listed: int = 0
     exported: int = 0
     missing: int = 0
@@ -56,23 +53,11 @@ class ExportReport:
     bytes_written: int = 0
     elsewhere: int = 0
     rejects: list[tuple[str, str]] = field(default_factory=list)
-    _started: float = field(default_factory=time.monotonic)
-    _seconds: float | None = None
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._started if self._seconds is None else self._seconds
-
-    def end(self, status: Status, error: str | None = None) -> None:
-        self.status, self.error = status, error
-        self._seconds = time.monotonic() - self._started
 
     @property
     def exit_status(self) -> int:
         """0 all out; 1 failed; 3 completed with rejects; 130 interrupted."""
-        if self.status == "completed":
-            return 3 if self.rejected else 0
-        return 130 if self.status == "interrupted" else 1
+        return self._exit_status(self.rejected)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON report; see docs/migrate.md."""

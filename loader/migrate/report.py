@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from loader.report import Status, peak_rss_bytes
+from loader.report import RunReport, peak_rss_bytes
 
 
 @dataclass(slots=True)
-class MigrateReport:
+class MigrateReport(RunReport):
     """Counts of a migration, filled as it goes, in tasks.
 
     Attributes:
@@ -28,8 +27,6 @@ class MigrateReport:
     moves: bool
     source: str
     target: str
-    status: Status = "running"
-    error: str | None = None
     resumed: bool = False
     migrated: int = 0
     already: int = 0
@@ -40,27 +37,15 @@ class MigrateReport:
     waiting: int = 0
     elsewhere: int = 0
     rejects_file: str | None = None
-    _started: float = field(default_factory=time.monotonic)
-    _seconds: float | None = None
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._started if self._seconds is None else self._seconds
 
     @property
     def tasks_per_second(self) -> float:
         return self.migrated / self.seconds if self.seconds else 0.0
 
-    def end(self, status: Status, error: str | None = None) -> None:
-        self.status, self.error = status, error
-        self._seconds = time.monotonic() - self._started
-
     @property
     def exit_status(self) -> int:
         """0 all in the target; 1 failed; 3 completed with rejects; 130 interrupted."""
-        if self.status == "completed":
-            return 3 if self.rejected else 0
-        return 130 if self.status == "interrupted" else 1
+        return self._exit_status(self.rejected)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON report; see docs/migrate.md for its fields."""

@@ -108,7 +108,7 @@ def test_a_stop_ends_a_load_soon_whenever_it_comes_and_the_job_goes_on_later(too
         yield 0
         await asyncio.sleep(1)
         then()
-        await asyncio.sleep(60)
+        await asyncio.sleep(600)
 
     async def scenario() -> None:
         options = loader.LoadOptions(queue="q", redis=tool.url, job="j", batch_size=1)
@@ -117,11 +117,11 @@ def test_a_stop_ends_a_load_soon_whenever_it_comes_and_the_job_goes_on_later(too
             stopping = asyncio.create_task(early.load(stream([0, 1])))
             await asyncio.sleep(0)
             early.stop()
-            report = await asyncio.wait_for(stopping, 10)
+            report = await asyncio.wait_for(stopping, 60)
             assert (report.status, report.exit_status) == ("interrupted", 130)
         late = loader.Loader(options)
         async with late:
-            report = await asyncio.wait_for(late.load(endless(late.stop)), 10)
+            report = await asyncio.wait_for(late.load(endless(late.stop)), 60)
             assert (report.status, report.loaded) == ("interrupted", 1)
         report = await loader.load([0, 1], queue="q", redis=tool.url, job="j", batch_size=1)
         assert (report.status, report.loaded + report.already_loaded) == ("completed", 2)
@@ -139,11 +139,11 @@ def test_a_stop_ends_a_load_whose_iterable_catches_the_cancellation(tool: Tool, 
                 yield 0
                 loads.stop()
                 with suppress(asyncio.CancelledError):  # as asyncio.wait_for does now and then before Python 3.12
-                    await asyncio.sleep(60)
+                    await asyncio.sleep(600)
                 for number in range(more):
                     yield number
 
-            return await asyncio.wait_for(loads.load(deaf()), 20)
+            return await asyncio.wait_for(loads.load(deaf()), 60)
 
     report = asyncio.run(scenario())
 
