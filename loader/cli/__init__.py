@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = _run(tokens)
     except KeyboardInterrupt:
         status = INTERRUPTED
+    gc.freeze()  # as it ends, Python looks for garbage several times in all that there is: 10 % of --help
     sys.exit(status)
 
 
