@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.measure import ROOT
 
-_PACKAGES = ("runqy-loader", "hiredis", "orjson", "uvloop", "aiofiles")
+_PACKAGES = ("runqy-loader", "hiredis", "orjson", "pysimdjson", "uvloop", "aiofiles")
 
 
 def describe(server_info: dict[str, str], transport: str) -> dict[str, str | int | dict[str, str]]:
@@ -31,7 +31,7 @@ def describe(server_info: dict[str, str], transport: str) -> dict[str, str | int
         "commit": _output("git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=10"),
         "versions": {
             "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in _PACKAGES},
+            **{name: _installed(name) for name in _PACKAGES},
             "redis-py": importlib.metadata.version("redis"),
             "redis-cli": _version(_output("redis-cli", "--version")),
             "go": _version(_output("go", "version")),
@@ -48,6 +48,13 @@ def headline(machine: dict[str, object]) -> str:
     server = str(machine["server"]).split(",", maxsplit=1)[0]
     transport = str(machine["server"]).rsplit(", ", maxsplit=1)[1]
     return f"{virtual}{machine['cores']} cores of {machine['cpu']}, {server} on the same machine ({transport})"
+
+
+def _installed(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"  # pysimdjson has no wheel for the newest Python
 
 
 def _cpu() -> str:
