@@ -90,7 +90,7 @@ class Servers:
             raise
         except LoaderError as error:
             # No cluster ("cluster support disabled"), an old server, or a user who may not ask.
-            log.debug("not taken for a cluster: %s", error)
+            log.debug("not taken for a cluster: %s", error.args[0])
             return
         served = sorted((int(first), int(last), primary) for first, last, primary, *_ in ranges)
         if sum(last - first + 1 for first, last, _ in served) < SLOTS:
