@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,15 +86,13 @@ def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool, sha
     size = sum(map(len, stripped))
     checksum = _checksum(stripped, size)
     if not raw.oversized:
-        if not parsed:
-            if all_json(stripped, size):
-                return Batch(shard, number, source_index, raw, stripped, None, None, checksum)
-        else:
-            try:
+        # Where this does not return, the loop below finds which record is bad, and says why.
+        if parsed:
+            with suppress(orjson.JSONDecodeError):
                 values = list(map(orjson.loads, stripped))
                 return Batch(shard, number, source_index, raw, stripped, None, values, checksum)
-            except orjson.JSONDecodeError:
-                pass  # the loop below finds which, and says why
+        elif all_json(stripped, size):
+            return Batch(shard, number, source_index, raw, stripped, None, None, checksum)
     batch = Batch(shard, number, source_index, raw, [], [], [] if parsed else None, checksum)
     _one_by_one(batch, stripped)
     return batch

@@ -151,10 +151,8 @@ def launch(tokens: list[str]) -> int:
     topic = [token for token in before if token not in _HELP_FLAGS]
     if len(topic) < len(before) and (not topic or (topic[0] in app and not topic[0].startswith("-"))):
         return _show_help(topic)
-    if any(token.startswith("--config") for token in tokens):
+    if _CONFIG_VARIABLE in os.environ or any(token.startswith("--config") for token in tokens):
         status = app.meta(_config_first(tokens), **_RAISING)
-    elif _CONFIG_VARIABLE in os.environ:
-        status = app.meta(tokens, **_RAISING)
     else:
         status = _command(tokens)  # cyclopts takes 35 ms to find out that there is no --config
     return status if isinstance(status, int) else 0

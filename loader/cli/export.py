@@ -36,14 +36,12 @@ def export(
     output
         File to write; '-' for standard output.
     """
-    from loader.cli.display import Display
     from loader.cli.signals import run
 
     reporting = reporting or ReportOptions()
     if str(output) == "-" == str(reporting.report):
         raise UsageError("--output and --report cannot both be standard output", "Name a file for one of them")
-    reporting.check()
-    display = Display(quiet=reporting.quiet, verbose=reporting.verbose, progress=False)
+    display = reporting.display()
     return run(_export(options, output, reporting, display))
 
 

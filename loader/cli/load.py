@@ -34,7 +34,6 @@ def load(
     The same command run again loads nothing twice; a stopped or killed one goes on where it was.
     """
     # Imported here, so that --help does not wait for what only a load needs.
-    from loader.cli.display import Display
     from loader.cli.signals import run
     from loader.engine.tuning import tune_process
 
@@ -42,8 +41,7 @@ def load(
     if options is None:
         options = LoadOptions()  # raises what is missing
     reporting = reporting or ReportOptions()
-    reporting.check()
-    display = Display(quiet=reporting.quiet, verbose=reporting.verbose, progress=reporting.shows_progress)
+    display = reporting.display(progress=reporting.shows_progress)
     tune_process()
     return run(_load(list(paths), options, reporting, display))
 

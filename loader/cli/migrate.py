@@ -20,12 +20,10 @@ def migrate(*, options: MigrateOptions, reporting: ReportOptions | None = None) 
     Each task is in the target once, however often the command is stopped, killed and run again. With --move, tasks
     leave the source only once they are in the target, and a worker that takes one meanwhile simply has it.
     """
-    from loader.cli.display import Display
     from loader.cli.signals import run
 
     reporting = reporting or ReportOptions()
-    reporting.check()
-    display = Display(quiet=reporting.quiet, verbose=reporting.verbose, progress=False)
+    display = reporting.display()
     return run(_migrate(options, reporting, display))
 
 

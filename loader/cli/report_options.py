@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
 from loader.errors import UsageError
+
+if TYPE_CHECKING:
+    from loader.cli.display import Display
 
 _GROUP = Group("Report", sort_key=8)
 
@@ -33,10 +36,13 @@ class ReportOptions:
     debug: Annotated[bool, Parameter(group=_GROUP, show_default=False)] = False
     """On an error, show where in the program it arose."""
 
-    def check(self) -> None:
-        """Raises UsageError if two of them contradict each other."""
+    def display(self, *, progress: bool = False) -> Display:
+        """What shows the run. Raises UsageError if two of the options contradict each other."""
+        from loader.cli.display import Display
+
         if self.quiet and self.verbose:
             raise UsageError("--quiet and --verbose contradict each other", "Give one of them")
+        return Display(quiet=self.quiet, verbose=self.verbose, progress=progress)
 
     @property
     def shows_progress(self) -> bool:
