@@ -157,8 +157,7 @@ class QueueLedger:
             bulk(checksum.to_bytes(4, "big")),
             bulk(positions),
         )
-        ids = between.join((b"", *suffixes))[2:] + b"\r\n" if suffixes else b""
-        return head + ids
+        return b"".join((head, between[2:], between.join(suffixes), b"\r\n")) if suffixes else head
 
     def insert(
         self,

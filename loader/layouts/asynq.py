@@ -114,16 +114,17 @@ class AsynqEncoder:
         else:
             end = self._reverse_tail
             parts = [end + head] * (8 * count)
-            parts[5::8] = [tail + self._reverse_head + id_prefix] * count
-            parts[6::8] = suffixes
+            parts[6::8] = [tail + self._reverse_head + id_prefix] * count
+            parts[7::8] = suffixes
         width = len(parts) // count
-        parts[0::width] = suffixes
-        parts[1::width] = map(middles.__getitem__, lengths)
-        parts[2::width] = payloads
-        parts[3::width] = [between] * count
-        parts[4::width] = suffixes
-        parts[-1] = end
-        return head + b"".join(parts)
+        parts[0] = head
+        parts[1::width] = suffixes
+        parts[2::width] = map(middles.__getitem__, lengths)
+        parts[3::width] = payloads
+        parts[4::width] = [between] * count
+        parts[5::width] = suffixes
+        parts.append(end)
+        return b"".join(parts)
 
     def _middle(self, length: int) -> bytes:
         start = self._before_payload + _PAYLOAD_TAG + varint(length)

@@ -65,13 +65,13 @@ class DocumentedEncoder:
                 middles.clear()
             middles.update((length, b"%b%d\r\n" % (self._type_and_payload, length)) for length in distinct)
         head = self._head + id_prefix
-        count = len(payloads)
-        parts: list[bytes] = [self._tail + head] * (4 * count)
-        parts[0::4] = suffixes
-        parts[1::4] = map(middles.__getitem__, lengths)
-        parts[2::4] = payloads
-        parts[-1] = self._tail
-        return head + b"".join(parts)
+        parts: list[bytes] = [self._tail + head] * (4 * len(payloads))
+        parts[0] = head  # in the list, as putting it before the joined bytes would copy them all once more
+        parts[1::4] = suffixes
+        parts[2::4] = map(middles.__getitem__, lengths)
+        parts[3::4] = payloads
+        parts.append(self._tail)
+        return b"".join(parts)
 
     def scattered(self, ids: Sequence[bytes], payloads: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
         task_type, max_retry = self._defaults
