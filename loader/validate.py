@@ -58,6 +58,7 @@ class Batch:
         kept: Index within ``raw`` of each payload; None where all records were kept.
         payloads: The valid records, byte for byte, without the white space around them.
         values: The parsed payloads, if they were asked for.
+        size: Bytes of all records, the bad ones included.
         checksum: CRC-32 of the batch's bytes, which tells a resume whether the input is still the same.
         blank: How many blank lines were passed over.
     """
@@ -69,6 +70,7 @@ class Batch:
     payloads: list[bytes]
     kept: list[int] | None
     values: list[Any] | None
+    size: int
     checksum: int
     blank: int = 0
     rejected: list[tuple[int, str]] = field(default_factory=list)
@@ -90,10 +92,10 @@ def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool, sha
         if parsed:
             with suppress(orjson.JSONDecodeError):
                 values = list(map(orjson.loads, stripped))
-                return Batch(shard, number, source_index, raw, stripped, None, values, checksum)
+                return Batch(shard, number, source_index, raw, stripped, None, values, size, checksum)
         elif all_json(stripped, size):
-            return Batch(shard, number, source_index, raw, stripped, None, None, checksum)
-    batch = Batch(shard, number, source_index, raw, [], [], [] if parsed else None, checksum)
+            return Batch(shard, number, source_index, raw, stripped, None, None, size, checksum)
+    batch = Batch(shard, number, source_index, raw, [], [], [] if parsed else None, size, checksum)
     _one_by_one(batch, stripped)
     return batch
 

@@ -34,6 +34,11 @@ class Delivery:
     skipped: dict[int, str] = field(default_factory=dict)
 
     @property
+    def size(self) -> int:
+        """Bytes of its payloads, about: its share of the batch."""
+        return self.batch.size * len(self.payloads) // len(self.batch.payloads)
+
+    @property
     def whole_ids(self) -> Sequence[bytes]:
         """The whole ids."""
         return [self.id_prefix + suffix for suffix in self.ids] if self.id_prefix else self.ids

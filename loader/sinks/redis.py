@@ -25,11 +25,9 @@ from loader.servers import Servers
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer, is_pipelined
 from loader.sinks.connections import Connections
+from loader.sinks.window import Window
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
-
-IN_FLIGHT = 2
-"""Deliveries on the way per connection: the server works on one while the client writes the next."""
 
 log = logging.getLogger("runqy_loader")
 
@@ -145,27 +143,34 @@ class _Worker:
         self._lost_connections.clear()
 
     async def _deliver_all(self, connections: Connections) -> None:
-        slots = asyncio.Semaphore(IN_FLIGHT)
+        window = Window()
         async with asyncio.TaskGroup() as group:
+
+            async def begin(delivery: Delivery) -> None:
+                # Tasks run in the order in which they are made, up to their first write, and none has to wait for its
+                # connection: one worker keeps the order.
+                await connections.to(self._sink.encoder(delivery.queue).pending_key)
+                window.enter(delivery)
+                group.create_task(self._deliver(connections, delivery, window))
+
             for delivery in list(self._unfinished):
-                await slots.acquire()
-                group.create_task(self._deliver(connections, delivery, slots))
+                await window.room()
+                await begin(delivery)
             while not self._exhausted:
-                await slots.acquire()
+                await window.room()
                 following = await self._feed()
                 if following is None:
                     self._exhausted = True
                     break
                 self._unfinished[following] = None
-                # Tasks run in the order in which they are made, up to their first write: one worker keeps the order.
-                group.create_task(self._deliver(connections, following, slots))
+                await begin(following)
 
-    async def _deliver(self, connections: Connections, delivery: Delivery, slots: asyncio.Semaphore) -> None:
+    async def _deliver(self, connections: Connections, delivery: Delivery, window: Window) -> None:
         if is_pipelined(delivery, self._sink.encoder(delivery.queue)):
             await self._write_and_commit(connections, delivery)
         else:
             await self._insert(connections, delivery)
-        slots.release()
+        window.leave(delivery)
 
     async def _write_and_commit(self, connections: Connections, delivery: Delivery) -> None:
         batch = delivery.batch

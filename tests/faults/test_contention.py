@@ -30,7 +30,7 @@ from tests.faults.proxy import Link, Proxy, Verdict, nth_of_workers
 PENDING = "asynq:q.default:pending"
 LEASE = "runqy-loader:{shared}:lease"
 HASHES, COMMIT = b"\r\nHSET\r\n", b"'LPUSH'"
-SHARED = ("in.jsonl", "-q", "q", "-b", "50", "-w", "1", "--job", "shared", "--timeout", "120", "--report", "-")
+SHARED = ("in.jsonl", "-q", "q", "-b", "12", "-w", "1", "--job", "shared", "--timeout", "120", "--report", "-")
 ID_KINDS = pytest.mark.parametrize("extra", [(), ("--id-field", "n")], ids=["generated ids", "ids from the records"])
 
 

@@ -133,7 +133,7 @@ def test_several_files_with_bad_records(
         (name, n) for name, lines in sources.items() for n, line in enumerate(lines, 1) if b'"text"' not in line
     )
     good = [line for lines in sources.values() for line in lines if b'"text"' in line]
-    command = ("a.jsonl", "b.jsonl.gz", "c", "-q", "inference", "-b", "30", "--job", "kill", "--report", "-")
+    command = ("a.jsonl", "b.jsonl.gz", "c", "-q", "inference", "-b", "10", "--job", "kill", "--report", "-")
     undisturbed = load(*command, "--redis", _beside(server), "--rejects", "undisturbed.jsonl", cwd=tmp_path)
 
     done = Assassin(proxy, 1).run(*command, "--redis", proxy.url, "--rejects", "rejects.jsonl", cwd=tmp_path)
@@ -159,7 +159,7 @@ def test_queues_from_the_records(server: Server, client: Any, reference: Any, pr
     )
     bad = [("in.jsonl", n) for n, line in enumerate(lines, 1) if line.endswith((b':"no.such.queue"}', b'"to":7}'))]
     good = [line for line in lines if not line.endswith((b':"no.such.queue"}', b'"to":7}'))]
-    command = ("in.jsonl", "-q", "rest", "--queue-field", "to", "-b", "60", "--job", "kill", "--report", "-")
+    command = ("in.jsonl", "-q", "rest", "--queue-field", "to", "-b", "20", "--job", "kill", "--report", "-")
     undisturbed = load(*command, "--redis", _beside(server), "--rejects", "undisturbed.jsonl", cwd=tmp_path)
 
     done = Assassin(proxy, 2).run(*command, "--redis", proxy.url, "--rejects", "rejects.jsonl", cwd=tmp_path)
@@ -196,7 +196,7 @@ def test_ids_from_the_records_some_of_them_taken(
         else:
             good.append(line)
         met.add(task_id)
-    command = ("in.jsonl", "-q", "q", "--id-field", "id", "-b", "30", "-w", "1", "--job", "kill", "--report", "-")
+    command = ("in.jsonl", "-q", "q", "--id-field", "id", "-b", "10", "-w", "1", "--job", "kill", "--report", "-")
     undisturbed = load(*command, "--redis", _beside(server), "--rejects", "undisturbed.jsonl", cwd=tmp_path)
 
     done = Assassin(proxy, 3).run(*command, "--redis", proxy.url, "--rejects", "rejects.jsonl", cwd=tmp_path)
@@ -222,7 +222,7 @@ def test_a_consumer_that_works_meanwhile_gets_each_payload_once(
 
     with Consumer(server.port, ["q.default"]) as consumer:
         done = Assassin(proxy, 4 + len(extra)).run(
-            "in.jsonl", "-q", "q", "-b", "30", "--redis", proxy.url, "--report", "-", *extra, cwd=tmp_path
+            "in.jsonl", "-q", "q", "-b", "10", "--redis", proxy.url, "--report", "-", *extra, cwd=tmp_path
         )
 
     assert done.status == 0, done.stderr

@@ -185,7 +185,7 @@ def test_a_network_that_is_down_for_a_while_is_waited_for(
     lines = numbered(tmp_path / "in.jsonl", 3000)
     proxy.latency = 0.02
 
-    with Load("in.jsonl", "-q", "q", "-b", "50", "--redis", proxy.url, "--report", "-", cwd=tmp_path) as running:
+    with Load("in.jsonl", "-q", "q", "-b", "12", "--redis", proxy.url, "--report", "-", cwd=tmp_path) as running:
         running.until(lambda: client.llen(PENDING) > 300, "300 tasks are in")
         proxy.down()
         running.until_it_says("connection refused; trying again")
@@ -203,7 +203,7 @@ def test_a_network_that_is_down_for_longer_than_retry_for_fails_the_load_and_a_r
 ) -> None:
     proxy, client = valkey_proxy, valkey_client
     lines = numbered(tmp_path / "in.jsonl", 3000)
-    command = ("in.jsonl", "-q", "q", "-b", "50", "--redis", proxy.url, "--retry-for", "1", "--report", "-")
+    command = ("in.jsonl", "-q", "q", "-b", "12", "--redis", proxy.url, "--retry-for", "1", "--report", "-")
     proxy.latency = 0.02
 
     with Load(*command, "--quiet", cwd=tmp_path) as running:
@@ -229,7 +229,7 @@ def test_progress_between_faults_renews_the_patience(valkey_proxy: Proxy, valkey
     # Faults spread over longer than --retry-for do not end a load that goes on between them.
     lines = numbered(tmp_path / "in.jsonl", 3000)
     proxy.latency = 0.05
-    command = ("in.jsonl", "-q", "q", "-b", "50", "--redis", proxy.url, "--retry-for", "1.5", "--report", "-")
+    command = ("in.jsonl", "-q", "q", "-b", "12", "--redis", proxy.url, "--retry-for", "1.5", "--report", "-")
 
     with Load(*command, cwd=tmp_path) as running:
         for goal in (100, 500, 900, 1300, 1700):
@@ -254,7 +254,7 @@ def test_connections_that_the_server_kills_are_made_anew(
 
     with (
         Consumer(server.port, ["q.default"]) as consumer,
-        Load("in.jsonl", "-q", "q", "-b", "50", "--redis", proxy.url, "--report", "-", cwd=tmp_path) as running,
+        Load("in.jsonl", "-q", "q", "-b", "12", "--redis", proxy.url, "--report", "-", cwd=tmp_path) as running,
     ):
         running.until(lambda: consumer.payloads, "tasks are in")  # before, a lost connection is the user's mistake
         while running.running:
@@ -309,7 +309,7 @@ def test_a_server_that_pauses_all_clients_past_the_timeout(
     server, client, proxy = valkey, valkey_client, valkey_proxy
     lines = numbered(tmp_path / "in.jsonl", 3000)
     proxy.latency = 0.02
-    command = ("in.jsonl", "-q", "q", "-b", "50", "--redis", proxy.url, "--timeout", "1", "--report", "-")
+    command = ("in.jsonl", "-q", "q", "-b", "12", "--redis", proxy.url, "--timeout", "1", "--report", "-")
 
     with Consumer(server.port, ["q.default"]) as consumer, Load(*command, cwd=tmp_path) as running:
         running.until(lambda: consumer.payloads.total() > 200, "200 are consumed")

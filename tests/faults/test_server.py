@@ -46,7 +46,7 @@ def test_a_server_that_is_killed_and_restarted_from_its_append_only_file(
     own = redis_server("--appendonly", "yes", "--appendfsync", "always")
     server = own.start()
     lines = numbered(tmp_path / "in.jsonl", 3000)
-    command = ("in.jsonl", "-q", "q", "-b", "50", "--report", "-", *extra)
+    command = ("in.jsonl", "-q", "q", "-b", "12", "--report", "-", *extra)
 
     with Proxy(own.port) as proxy, Consumer(server.port, ["q.default"]) as consumer:
         proxy.latency = 0.02
@@ -74,7 +74,7 @@ def test_a_server_that_lost_tasks_and_ledger_together_gets_just_these_again(
     own = redis_server()
     server = own.start()
     lines = numbered(tmp_path / "in.jsonl", 3000)
-    command = ("in.jsonl", "-q", "q", "-b", "50", "--report", "-", *extra)
+    command = ("in.jsonl", "-q", "q", "-b", "12", "--report", "-", *extra)
 
     with Proxy(own.port) as proxy, server.client() as client:
         proxy.latency = 0.02
@@ -178,7 +178,7 @@ def test_a_server_busy_with_a_script_during_the_load_is_waited_for(
     lines = numbered(tmp_path / "in.jsonl", 3000)
     proxy.latency = 0.02
 
-    command = ("in.jsonl", "-q", "q", "-b", "50", "--redis", proxy.url, "--report", "-", *extra)
+    command = ("in.jsonl", "-q", "q", "-b", "12", "--redis", proxy.url, "--report", "-", *extra)
     with Load(*command, cwd=tmp_path) as running:
         for goal in (300, 1200):
             running.until(lambda goal=goal: client.llen(PENDING) > goal, f"{goal} tasks are in")  # type: ignore[misc]
@@ -304,7 +304,7 @@ def test_a_primary_that_becomes_a_replica_during_the_load(redis_server: MakeServ
     own = redis_server()
     server = own.start()
     lines = numbered(tmp_path / "in.jsonl", 3000)
-    command = ("in.jsonl", "-q", "q", "-b", "50", "--report", "-")
+    command = ("in.jsonl", "-q", "q", "-b", "12", "--report", "-")
 
     with Proxy(own.port) as proxy, server.client() as client:
         proxy.latency = 0.02

@@ -41,7 +41,7 @@ def test_a_signal_ends_the_load_in_order_and_a_resume_loads_exactly_the_rest(
     proxy: Proxy, client: Any, tmp_path: Path, number: signal.Signals
 ) -> None:
     lines = numbered(tmp_path / "in.jsonl", 4000)
-    command = ("in.jsonl", "-q", "q", "-b", "50", "--redis", proxy.url, "--report", "-")
+    command = ("in.jsonl", "-q", "q", "-b", "12", "--redis", proxy.url, "--report", "-")
     proxy.latency = 0.1  # the load is far from its end when the signal comes, however late that is
 
     with Load(*command, cwd=tmp_path) as running:
@@ -69,7 +69,7 @@ def test_signals_one_after_the_other_until_the_load_is_complete(
 ) -> None:
     proxy, client = valkey_proxy, valkey_client
     lines = numbered(tmp_path / "in.jsonl", 3000)
-    command = ("in.jsonl", "-q", "q", "-b", "50", "--redis", proxy.url, "--report", "-")
+    command = ("in.jsonl", "-q", "q", "-b", "12", "--redis", proxy.url, "--report", "-")
     proxy.latency = 0.05
     loaded = []
 
@@ -93,7 +93,7 @@ def test_the_second_signal_stops_at_once_even_where_the_server_is_silent(
 ) -> None:
     proxy, client = valkey_proxy, valkey_client
     lines = numbered(tmp_path / "in.jsonl", 3000)
-    command = ("in.jsonl", "-q", "q", "-b", "50", "--redis", proxy.url, *PATIENT, "--report", "-")
+    command = ("in.jsonl", "-q", "q", "-b", "12", "--redis", proxy.url, *PATIENT, "--report", "-")
     proxy.latency = 0.1
 
     with Load(*command, cwd=tmp_path) as running:
