@@ -13,6 +13,7 @@ from loader.errors import LoaderError
 
 INTERRUPTED = 130
 USAGE = 2
+_ASKING_FOR_ALL: tuple[list[str], ...] = ([], ["--help"], ["-h"])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -49,21 +50,36 @@ def _occupy_standard_streams() -> None:
 
 
 def _run(tokens: list[str]) -> int:
+    try:
+        if tokens in _ASKING_FOR_ALL and _show_front_page():
+            return 0
+        return _launch(tokens)
+    except LoaderError as error:
+        return _fail(tokens, error, str(error), error.exit_status)
+    except BrokenPipeError:
+        return 1  # whoever read our output has gone; there is nobody to tell
+    except Exception as error:  # the last line of defence: a bug must not look like a stack of noise
+        what = f"unexpected {type(error).__name__}: {_one_line(str(error))}"
+        return _fail(tokens, error, f"{what}. This is a bug; --debug shows where. What is loaded can be resumed.", 1)
+
+
+def _show_front_page() -> bool:
+    from rich.console import Console
+
+    from loader.cli.front import show_front_page
+
+    return show_front_page(Console(emoji=False))
+
+
+def _launch(tokens: list[str]) -> int:
     from cyclopts import CycloptsError
 
     from loader.cli.app import launch
 
     try:
         return launch(tokens)
-    except LoaderError as error:
-        return _fail(tokens, error, str(error), error.exit_status)
     except CycloptsError as error:
         return _fail(tokens, error, f"{_one_line(str(error))} See runqy-loader --help.", USAGE)
-    except BrokenPipeError:
-        return 1  # whoever read our output has gone; there is nobody to tell
-    except Exception as error:  # the last line of defence: a bug must not look like a stack of noise
-        what = f"unexpected {type(error).__name__}: {_one_line(str(error))}"
-        return _fail(tokens, error, f"{what}. This is a bug; --debug shows where. What is loaded can be resumed.", 1)
 
 
 def _fail(tokens: list[str], error: BaseException, message: str, status: int) -> int:

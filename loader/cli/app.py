@@ -11,6 +11,7 @@ from cyclopts import App, Group, Parameter
 from cyclopts.config import Dict, Env
 
 import loader
+from loader.cli.front import COMMANDS, CONFIG, EPILOGUE, HELP, INSTALL_COMPLETION
 from loader.cli.help import ReflowingFormatter
 from loader.errors import UsageError
 
@@ -20,11 +21,6 @@ _CONFIG_VARIABLE = f"{ENV_PREFIX}CONFIG"
 _RAISING: dict[str, Any] = {"exit_on_error": False, "print_error": False, "result_action": "return_value"}
 """Errors are raised, and what a command returns is returned."""
 
-_EPILOGUE = (
-    "Every option can also be set in the environment (RUNQY_LOADER_BATCH_SIZE for --batch-size) and in the table of "
-    "its command in a TOML file given with --config. Exit status: 0 all in; 1 failed; 2 usage; 3 completed with "
-    "rejects; 130 interrupted."
-)
 _WAIT_EPILOGUE = (
     "Exit status: 0 all completed; 1 error; 2 usage; 3 all done, but some failed or expired; 4 the time was up; "
     "130 interrupted. After 1, 4 and 130, the same command goes on."
@@ -37,8 +33,8 @@ _USAGE = {
 
 app = App(
     name="runqy-loader",
-    help="Loads millions of tasks into a runqy/asynq queue on Redis: fast, exactly once, resumable.",
-    help_epilogue=_EPILOGUE,
+    help=HELP,
+    help_epilogue=EPILOGUE,
     version=loader.__version__,
     version_flags=["--version"],
     help_formatter=ReflowingFormatter(),
@@ -46,23 +42,19 @@ app = App(
     default_parameter=Parameter(show_env_var=False, negative=""),
 )
 
-for _module, _help, _ending in (
-    ("load", "Load payload files into a queue, exactly once.", _EPILOGUE),
-    ("doctor", "Check a server before a load: version, role, rights, memory, persistence, clock, layout.", _EPILOGUE),
-    ("export", "Write pending tasks to a file, without disturbing workers.", _EPILOGUE),
-    ("migrate", "Copy or move tasks to another queue, layout or server, exactly once.", _EPILOGUE),
-    ("inspect", "Show queues, jobs and single tasks.", _EPILOGUE),
-    ("wait", "Wait for the results of tasks and write them as they come.", _WAIT_EPILOGUE),
-    ("serve", "Serve runqy's enqueueing API over HTTP.", _EPILOGUE),
-):
+for _name, _help in COMMANDS.items():
     # By name: a command is imported when it is called, not for the help of all.
     app.command(
-        f"loader.cli.{_module}:{_module}", name=_module, help=_help, usage=_USAGE.get(_module), help_epilogue=_ending
+        f"loader.cli.{_name}:{_name}",
+        name=_name,
+        help=_help,
+        usage=_USAGE.get(_name),
+        help_epilogue=_WAIT_EPILOGUE if _name == "wait" else EPILOGUE,
     )
 app.command(
     "loader.cli.completion:install_completion",
     name="--install-completion",
-    help="Install shell completion for this application.",
+    help=INSTALL_COMPLETION,
     group=Group("Session", sort_key=9),
 )
 
@@ -72,15 +64,9 @@ app.meta.group_parameters = Group("Session", sort_key=9)
 @app.meta.default
 def _launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    config: Annotated[Path | None, Parameter(env_var=_CONFIG_VARIABLE)] = None,
+    config: Annotated[Path | None, Parameter(env_var=_CONFIG_VARIABLE, help=CONFIG)] = None,
 ) -> Any:
-    """Reads the configuration file, then runs the command.
-
-    Parameters
-    ----------
-    config
-        TOML file with options: a table a command, such as [load].
-    """
+    """Reads the configuration file, then runs the command."""
     return _command(tokens, Dict(_read(config), source=str(config)) if config is not None else None)
 
 
