@@ -6,10 +6,10 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
+from loader.cli.progress import LINE_SECONDS, LIVE_SECONDS, progress
 from loader.report import LoadReport
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from loader.api import Loader
 
-_LIVE_SECONDS = 0.2
-_LINE_SECONDS = 5.0
 _PENDING_SECONDS = 1.0
 _RATE_WINDOW = 5.0
 
@@ -55,18 +53,9 @@ class Display:
         else:
             print(f"runqy-loader: {text}", file=sys.stderr, flush=True)
 
-    @asynccontextmanager
-    async def showing(self, loader: Loader) -> AsyncIterator[None]:
+    def showing(self, loader: Loader) -> AbstractAsyncContextManager[None]:
         """Shows progress while the block runs."""
-        if not self._progress:
-            yield
-            return
-        task = asyncio.create_task(self._live(loader) if sys.stderr.isatty() else self._lines(loader))
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
+        return progress(lambda: self._live(loader), lambda: self._lines(loader), shown=self._progress)
 
     async def _live(self, loader: Loader) -> None:
         from rich.console import Console, Group
@@ -95,13 +84,13 @@ class Display:
                         bar.update(task, completed=report.bytes_read, total=_total(report))
                         counts = Text(self._line(report, loader, pending), overflow="ellipsis", no_wrap=True)
                         live.update(Group(bar, counts), refresh=True)
-                    await asyncio.sleep(_LIVE_SECONDS)
+                    await asyncio.sleep(LIVE_SECONDS)
             finally:
                 self._console = None
 
     async def _lines(self, loader: Loader) -> None:
         while True:
-            await asyncio.sleep(_LINE_SECONDS)
+            await asyncio.sleep(LINE_SECONDS)
             report = loader.report
             if report is not None:
                 total = _total(report)

@@ -48,7 +48,7 @@ def export(
 async def _export(options: ExportOptions, output: Path, reporting: ReportOptions, display: Display) -> int:
     import asyncio
 
-    from loader.cli.counting import counting
+    from loader.cli.progress import counting
     from loader.cli.signals import stoppable
     from loader.export.run import Exporter
 

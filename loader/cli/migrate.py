@@ -28,7 +28,7 @@ def migrate(*, options: MigrateOptions, reporting: ReportOptions | None = None) 
 
 
 async def _migrate(options: MigrateOptions, reporting: ReportOptions, display: Display) -> int:
-    from loader.cli.counting import counting
+    from loader.cli.progress import counting
     from loader.cli.signals import stoppable
     from loader.migrate.run import Migration
 

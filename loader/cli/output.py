@@ -10,11 +10,14 @@ from loader.errors import LoaderError
 
 def print_json(value: Any) -> None:
     """Prints JSON on standard output."""
+    with open(1, "wb", closefd=False) as stdout:  # sys.stdout may be None, or not UTF-8
+        stdout.write(_encoded(value))
+
+
+def _encoded(value: Any) -> bytes:
     import orjson
 
-    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    with open(1, "wb", closefd=False) as stdout:  # sys.stdout may be None, or not UTF-8
-        stdout.write(text)
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def write_report(path: Path | None, report: dict[str, Any]) -> None:
@@ -25,13 +28,11 @@ def write_report(path: Path | None, report: dict[str, Any]) -> None:
     """
     if path is None:
         return
-    import orjson
-
     try:
         if str(path) == "-":
             print_json(report)
         else:
-            path.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+            path.write_bytes(_encoded(report))
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -1,32 +1,47 @@
-"""A running count, for commands that have no bar to show."""
+"""Progress on stderr while a command works: live on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from loader.cli.display import Display
 
-_LIVE_SECONDS = 0.2
-_LINE_SECONDS = 5.0
+LIVE_SECONDS = 0.2
+LINE_SECONDS = 5.0
+
+Showing = Callable[[], Coroutine[Any, Any, None]]
+"""Shows progress until it is cancelled."""
 
 
 @asynccontextmanager
-async def counting(display: Display, line: Callable[[], str], *, shown: bool) -> AsyncIterator[None]:
-    """Shows a line of counts while the block runs: live on a terminal, now and then elsewhere."""
+async def progress(live: Showing, lines: Showing, *, shown: bool) -> AsyncIterator[None]:
+    """Runs ``live`` on a terminal, ``lines`` elsewhere, while the block runs."""
     if not shown:
         yield
         return
-    task = asyncio.create_task(_live(line) if sys.stderr.isatty() else _lines(display, line))
+    task = asyncio.create_task(live() if sys.stderr.isatty() else lines())
     try:
         yield
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+def counting(display: Display, line: Callable[[], str], *, shown: bool) -> AbstractAsyncContextManager[None]:
+    """Shows a line of counts while the block runs, for commands that have no bar to show."""
+    return progress(lambda: _live(line), lambda: said(display, line), shown=shown)
+
+
+async def said(display: Display, line: Callable[[], str]) -> None:
+    """Says a line now and then."""
+    while True:
+        await asyncio.sleep(LINE_SECONDS)
+        display.say(line())
 
 
 async def _live(line: Callable[[], str]) -> None:
@@ -37,10 +52,4 @@ async def _live(line: Callable[[], str]) -> None:
     with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
         while True:
             live.update(Text(line(), overflow="ellipsis", no_wrap=True), refresh=True)
-            await asyncio.sleep(_LIVE_SECONDS)
-
-
-async def _lines(display: Display, line: Callable[[], str]) -> None:
-    while True:
-        await asyncio.sleep(_LINE_SECONDS)
-        display.say(line())
+            await asyncio.sleep(LIVE_SECONDS)

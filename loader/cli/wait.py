@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
 from loader.results.options import WaitOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from loader.cli.display import Display
     from loader.results.session import WaitSession
     from loader.results.waiter import WaitReport
 
 _SHOWN = Group("Display", sort_key=4)
-_LIVE_SECONDS, _LINE_SECONDS = 0.2, 5.0
 
 
 @Parameter(name="*")
@@ -54,37 +55,32 @@ def wait(*, options: WaitOptions | None = None, shown: ShownOptions | None = Non
 
 
 async def _wait(session: WaitSession, display: Display, *, shown: bool) -> WaitReport:
-    import asyncio
-
+    from loader.cli.progress import progress, said
     from loader.cli.signals import stoppable
 
-    progress = asyncio.create_task(_show(session.report, display)) if shown else None
-    try:
+    def lines() -> Coroutine[Any, Any, None]:
+        return said(display, lambda: _line(session.report))
+
+    async with progress(lambda: _bar(session.report), lines, shown=shown):
         if await stoppable(session.run(), session.stop, display) is None:
             session.report.interrupted = True  # what is in the file stays
-    finally:
-        if progress is not None:
-            progress.cancel()
-            await asyncio.wait([progress])
     return session.report
 
 
-async def _show(report: WaitReport, display: Display) -> None:
+async def _bar(report: WaitReport) -> None:
     import asyncio
 
-    if not sys.stderr.isatty():
-        while True:
-            await asyncio.sleep(_LINE_SECONDS)
-            display.say(_line(report))
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    from loader.cli.progress import LIVE_SECONDS
 
     columns = (BarColumn(bar_width=None), TaskProgressColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
         task = bar.add_task("", total=None)
         while True:
             bar.update(task, total=report.total or None, completed=report.done, description=_line(report), refresh=True)
-            await asyncio.sleep(_LIVE_SECONDS)
+            await asyncio.sleep(LIVE_SECONDS)
 
 
 def _line(report: WaitReport) -> str:
