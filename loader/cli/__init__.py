@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -13,6 +14,7 @@ from loader.errors import LoaderError
 
 INTERRUPTED = 130
 USAGE = 2
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _ASKING_FOR_ALL: tuple[list[str], ...] = ([], ["--help"], ["-h"])
 
 
@@ -58,9 +60,19 @@ def _run(tokens: list[str]) -> int:
         return _fail(tokens, error, str(error), error.exit_status)
     except BrokenPipeError:
         return 1  # whoever read our output has gone; there is nobody to tell
+    except OSError as error:
+        # Of a named file, whoever writes it tells what is the matter; what is left is standard output.
+        if error.filename is not None or error.errno not in _FULL:
+            return _unexpected(tokens, error)
+        message = f"the output cannot be written: {error.strerror}. Make room, or send it elsewhere."
+        return _fail(tokens, error, message, 1)
     except Exception as error:  # the last line of defence: a bug must not look like a stack of noise
-        what = f"unexpected {type(error).__name__}: {_one_line(str(error))}"
-        return _fail(tokens, error, f"{what}. This is a bug; --debug shows where. What is loaded can be resumed.", 1)
+        return _unexpected(tokens, error)
+
+
+def _unexpected(tokens: list[str], error: Exception) -> int:
+    what = f"unexpected {type(error).__name__}: {_one_line(str(error))}"
+    return _fail(tokens, error, f"{what}. This is a bug; --debug shows where. What is loaded can be resumed.", 1)
 
 
 def _show_front_page() -> bool:

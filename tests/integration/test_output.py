@@ -155,6 +155,28 @@ def test_version_and_help_go_to_standard_output(tmp_path: Path) -> None:
         assert word in usage.stdout
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("load", "--help"), ("--version",), ("inspect", "--json")], ids=" ".join
+)
+def test_output_onto_a_full_disk_is_told_as_such(tool: Tool, arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command(*arguments),
+            env=environment(REDIS_URL=tool.url),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "runqy-loader: error: the output cannot be written: No space left on device. Make room, or send it elsewhere.\n"
+    )
+
+
 def test_debug_shows_where_an_error_arose(tool: Tool) -> None:
     done = tool.load("missing.jsonl", "-q", "q", "--debug")
 
