@@ -15,7 +15,6 @@ from loader.errors import LoaderError
 INTERRUPTED = 130
 USAGE = 2
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_ASKING_FOR_ALL: tuple[list[str], ...] = ([], ["--help"], ["-h"])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,9 +52,7 @@ def _occupy_standard_streams() -> None:
 
 def _run(tokens: list[str]) -> int:
     try:
-        if tokens in _ASKING_FOR_ALL and _show_front_page():
-            return 0
-        return _launch(tokens)
+        return 0 if _show_front_page(tokens) else _launch(tokens)
     except LoaderError as error:
         return _fail(tokens, error, str(error), error.exit_status)
     except BrokenPipeError:
@@ -75,10 +72,12 @@ def _unexpected(tokens: list[str], error: Exception) -> int:
     return _fail(tokens, error, f"{what}. This is a bug; --debug shows where. What is loaded can be resumed.", 1)
 
 
-def _show_front_page() -> bool:
-    from rich.console import Console
+def _show_front_page(tokens: list[str]) -> bool:
+    from loader.cli.front import HELP_FLAGS, show_front_page
 
-    from loader.cli.front import show_front_page
+    if not HELP_FLAGS.issuperset(tokens):  # no command, no other option
+        return False
+    from rich.console import Console
 
     return show_front_page(Console(emoji=False))
 

@@ -11,12 +11,11 @@ from cyclopts import App, Group, Parameter
 from cyclopts.config import Dict, Env
 
 import loader
-from loader.cli.front import COMMANDS, CONFIG, EPILOGUE, HELP, INSTALL_COMPLETION
+from loader.cli.front import COMMANDS, CONFIG, EPILOGUE, HELP, HELP_FLAGS, INSTALL_COMPLETION
 from loader.cli.help import ReflowingFormatter
 from loader.errors import UsageError
 
 ENV_PREFIX = "RUNQY_LOADER_"
-_HELP_FLAGS = ("--help", "-h")
 _CONFIG_VARIABLE = f"{ENV_PREFIX}CONFIG"
 _RAISING: dict[str, Any] = {"exit_on_error": False, "print_error": False, "result_action": "return_value"}
 """Errors are raised, and what a command returns is returned."""
@@ -134,7 +133,7 @@ def launch(tokens: list[str]) -> int:
         CycloptsError, LoaderError: What to tell the user.
     """
     before, _ = _split_at_dashes(tokens)
-    topic = [token for token in before if token not in _HELP_FLAGS]
+    topic = [token for token in before if token not in HELP_FLAGS]
     if len(topic) < len(before) and (not topic or (topic[0] in app and not topic[0].startswith("-"))):
         return _show_help(topic)
     if _CONFIG_VARIABLE in os.environ or any(token.startswith("--config") for token in tokens):

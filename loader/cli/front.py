@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+HELP_FLAGS = frozenset(("--help", "-h"))
 HELP = "Loads millions of tasks into a runqy/asynq queue on Redis: fast, exactly once, resumable."
 COMMANDS = {
     "doctor": "Check a server before a load: version, role, rights, memory, persistence, clock, layout.",

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
 from loader.results.options import WaitOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from loader.cli.display import Display
     from loader.results.session import WaitSession
     from loader.results.waiter import WaitReport
@@ -58,13 +56,11 @@ async def _wait(session: WaitSession, display: Display, *, shown: bool) -> WaitR
     from loader.cli.progress import progress, said
     from loader.cli.signals import stoppable
 
-    def lines() -> Coroutine[Any, Any, None]:
-        return said(display, lambda: _line(session.report))
-
-    async with progress(lambda: _bar(session.report), lines, shown=shown):
+    report = session.report
+    async with progress(lambda: _bar(report), lambda: said(display, lambda: _line(report)), shown=shown):
         if await stoppable(session.run(), session.stop, display) is None:
-            session.report.interrupted = True  # what is in the file stays
-    return session.report
+            report.interrupted = True  # what is in the file stays
+    return report
 
 
 async def _bar(report: WaitReport) -> None:

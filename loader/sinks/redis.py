@@ -26,7 +26,7 @@ from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer, is_pipelined
 from loader.sinks.connections import Connections
 from loader.sinks.window import Window
-from loader.wire.connection import Reply
+from loader.wire.connection import Connection, Reply
 from loader.wire.faults import from_reply
 
 log = logging.getLogger("runqy_loader")
@@ -149,9 +149,9 @@ class _Worker:
             async def begin(delivery: Delivery) -> None:
                 # Tasks run in the order in which they are made, up to their first write, and none has to wait for its
                 # connection: one worker keeps the order.
-                await connections.to(self._sink.encoder(delivery.queue).pending_key)
+                connection = await connections.to(self._sink.encoder(delivery.queue).pending_key)
                 window.enter(delivery)
-                group.create_task(self._deliver(connections, delivery, window))
+                group.create_task(self._deliver(connections, connection, delivery, window))
 
             for delivery in list(self._unfinished):
                 await window.room()
@@ -165,17 +165,18 @@ class _Worker:
                 self._unfinished[following] = None
                 await begin(following)
 
-    async def _deliver(self, connections: Connections, delivery: Delivery, window: Window) -> None:
+    async def _deliver(
+        self, connections: Connections, connection: Connection, delivery: Delivery, window: Window
+    ) -> None:
         if is_pipelined(delivery, self._sink.encoder(delivery.queue)):
-            await self._write_and_commit(connections, delivery)
+            await self._write_and_commit(connections, connection, delivery)
         else:
-            await self._insert(connections, delivery)
+            await self._insert(connections, connection, delivery)
         window.leave(delivery)
 
-    async def _write_and_commit(self, connections: Connections, delivery: Delivery) -> None:
+    async def _write_and_commit(self, connections: Connections, connection: Connection, delivery: Delivery) -> None:
         batch = delivery.batch
         encoder, ledger = self._sink.encoder(delivery.queue), self._sink.ledger(delivery.queue, batch.shard)
-        connection = await connections.to(encoder.pending_key)
         refused: dict[int, str] = {}
         if encoder.on_other_slots:
             refused = await self._scatter(connections, delivery, encoder)
@@ -213,11 +214,10 @@ class _Worker:
                 _check(reply, f"queue {delivery.queue}, key {key.decode()}")
         return refused
 
-    async def _insert(self, connections: Connections, delivery: Delivery) -> None:
+    async def _insert(self, connections: Connections, connection: Connection, delivery: Delivery) -> None:
         batch = delivery.batch
         encoder, ledger = self._sink.encoder(delivery.queue), self._sink.ledger(delivery.queue, batch.shard)
         commands = ledger.insert(batch.number, batch.checksum, delivery.whole_ids, delivery.payloads, delivery.options)
-        connection = await connections.to(encoder.pending_key)
         if encoder.on_other_slots:
             await self._scatter(connections, delivery, encoder)
         (reply,) = await connection.call(commands, replies=1)
