@@ -23,12 +23,17 @@ _REDIS_PY = b"redis-py"
 _LONGEST_WORD = 16
 """Bytes, of the words that rules look for."""
 
+_SCRIPT = re.compile(rb"(?=\$4\r\nEVAL\r\n)")
 _CHUNK = 16 * 1024
 _QUIET_SECONDS = 0.05
 
 
 class Verdict(Enum):
-    """What becomes of a chunk that the loader sent, and of its connection."""
+    """What becomes of a piece of what the loader sent, and of its connection.
+
+    A piece begins no more than one script: else a rule that counts commits would count several as one, or not,
+    depending on how fast loader and proxy run.
+    """
 
     PASS = auto()
     """Forwarded."""
@@ -50,7 +55,7 @@ class Link:
     Attributes:
         name: The name it took; None before it has one.
         is_control: Whether it is a client of redis-py, which introduces itself.
-        is_worker: Whether tasks have gone over it.
+        is_worker: Whether tasks have gone over it. A control connection only names such keys, to ask for rights.
         serial: Count of connections that the proxy had accepted before.
     """
 
@@ -71,7 +76,8 @@ class Link:
         seen = self._tail + chunk
         self._tail = seen[-200:]
         self.is_control = self.is_control or _REDIS_PY in seen
-        self.is_worker = self.is_worker or b"asynq:t:" in seen or b"'LPUSH'" in seen
+        carries_tasks = not self.is_control and (b"asynq:t:" in seen or b"'LPUSH'" in seen)
+        self.is_worker = self.is_worker or carries_tasks
         for match in _NAME.finditer(seen):
             self.name = match[1]
         return seen[max(0, len(seen) - len(chunk) - _LONGEST_WORD + 1) :]
@@ -86,7 +92,7 @@ class Link:
 
 
 Rule = Callable[[Link, bytes], Verdict | None]
-"""Looks at what the loader sends (a chunk, and the end of the one before); None lets it pass."""
+"""Looks at what the loader sends (a piece, and the end of the one before); None lets it pass."""
 
 
 def nth_of_workers(word: bytes, count: int, verdict: Verdict) -> Rule:
@@ -251,8 +257,9 @@ class Proxy:
     async def _pump_up(self, link: Link, reader: asyncio.StreamReader) -> None:
         try:
             while chunk := await reader.read(_CHUNK):
-                if not await self._pass_up(link, chunk):
-                    return
+                for piece in filter(None, _SCRIPT.split(chunk)):
+                    if not await self._pass_up(link, piece):
+                        return
             while link.held is not None:
                 await asyncio.sleep(0.02)  # the server must not see that the loader has gone
             link.server.close()
