@@ -26,6 +26,13 @@ settings.register_profile("suite", settings(), deadline=None, suppress_health_ch
 settings.load_profile("suite")
 
 
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """``-n auto`` starts half as many again as there are processors: many tests wait, for a time or for a process."""
+    count = yield
+    return count if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else count * 3 // 2
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     report = yield
