@@ -99,13 +99,25 @@ WITH_QUEUE = Form(
     lambda payload, number: b'{"queue": "%b", %b' % (QUEUES[number % len(QUEUES)].encode(), payload[1:]),
     more=20,
 )
-_BEFORE = b'{"payload": '
-ENVELOPE = Form(
-    "-with-id-in-envelope",
-    lambda payload, number: _BEFORE + WITH_ID.record(payload, number) + b"}",
-    payload=lambda record: record[len(_BEFORE) : -1],
-    more=WITH_ID.more,
+
+
+def _enveloped(name: str, before: Callable[[int], bytes]) -> Form:
+    """A payload with an id in an envelope, which is as long before the payload in each record."""
+    width = len(before(0))
+    return Form(
+        f"-with-id-in-{name}",
+        lambda payload, number: before(number) + WITH_ID.record(payload, number) + b"}",
+        payload=lambda record: record[width:-1],
+        more=WITH_ID.more,
+    )
+
+
+ENVELOPE = _enveloped("envelope", lambda number: b'{"payload": ')
+EXPORTED = _enveloped(
+    "exported-envelope",
+    lambda number: b'{"id": "task-%010d", "type": "task", "max_retry": 25, "timeout": 1800, "payload": ' % number,
 )
+"""As ``export`` writes tasks: each with its id and its options."""
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -14,6 +15,8 @@ from loader.times import instant, seconds
 
 _DURATIONS = ("timeout", "retention", "unique_ttl", "process_in", *LIFECYCLE)
 _ASYNQ_ONLY = (*_DURATIONS, "deadline", "process_at", "headers")
+_plain_options_of = attrgetter("type", "max_retry", *_DURATIONS, "deadline", "process_at")
+_MOST_KNOWN = 10_000
 
 
 class Envelope(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
@@ -61,17 +64,21 @@ class EnvelopeReader:
             the load tells a timeout.
         needs_type: Whether each record must bring a type.
         asynq: Whether the layout can hold all options; the documented one has a type and a maximum of retries only.
+
+    Attributes:
+        defaults: As given.
     """
 
     def __init__(self, defaults: TaskOptions, *, timeout: int | None, asynq: bool, needs_type: bool = False) -> None:
-        self._defaults = defaults
+        self.defaults = defaults
         self._needs_type = needs_type
         self._timeout = timeout
         self._asynq = asynq
         self._decode = msgspec.json.Decoder(Envelope).decode
+        self._known: dict[tuple[Any, ...], TaskOptions] = {}
 
     def read(self, record: bytes) -> tuple[Envelope, TaskOptions]:
-        """An envelope and its task's options.
+        """An envelope and its task's options: ``defaults`` itself where it brings none.
 
         Raises:
             ValueError: It is no envelope; the message says which field is wrong.
@@ -84,7 +91,17 @@ class EnvelopeReader:
             raise ValueError(f"not valid JSON: {error}") from error
         except RecursionError:
             raise ValueError("its payload is nested too deeply for an envelope; payload_base64 takes it") from None
-        return envelope, self._options(envelope)
+        # Hot path: most records say the same, so that what comes of it is found rather than made.
+        headers = None if envelope.headers is None else tuple(sorted(envelope.headers.items()))
+        said = (headers, *_plain_options_of(envelope))
+        try:
+            return envelope, self._known[said]
+        except KeyError:
+            options = self._options(envelope)
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[said] = options
+        return envelope, options
 
     def _options(self, envelope: Envelope) -> TaskOptions:
         given: dict[str, Any] = {}
@@ -111,8 +128,8 @@ class EnvelopeReader:
                 given[name] = seconds(value) if name in _DURATIONS else instant(value)
             except ValueError as error:
                 raise ValueError(f"field {name!r}: {error}") from error
-        if self._defaults.timeout == self._timeout and "deadline" in given and "timeout" not in given:
+        if self.defaults.timeout == self._timeout and "deadline" in given and "timeout" not in given:
             given["timeout"] = 0  # the profile's, which holds only where nothing else bounds the task
         if "process_at" in given or "process_in" in given:  # its own start takes the place of the load's
             given = {"process_at": 0, "process_in": 0, **given}
-        return replace(self._defaults, **given) if given else self._defaults
+        return replace(self.defaults, **given) if given else self.defaults

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from loader.layouts.base import QueueEncoder
 from loader.task import ID_BYTES
 from loader.task_options import TaskOptions
-from loader.wire.resp import bulk, command
+from loader.wire.resp import bulk, bulks, command
 
 SKIPPED = {
     "": "its task id is a task already",
@@ -128,15 +128,14 @@ class QueueLedger:
         self.checksums_key = base + b":checksums"
         self.skipped_key = base + b":skipped"
         keys = (encoder.pending_key, self.batches_key, self.checksums_key, self.skipped_key)
-        self._keys = b"".join(map(bulk, (b"%d" % len(keys), *keys)))
         self._key_count = len(keys) + 1
         self._encoder = encoder
         # EVAL with the whole script, not EVALSHA: a kilobyte a batch, and no NOSCRIPT after a failover.
         commit = _KNOWN + placing_script(_PLACE_WRITTEN, _MARK)
         fresh = _PLACE_FRESH % (encoder.insert_script, encoder.insert_width, encoder.insert_width)
         insert = _KNOWN + placing_script(fresh, _MARK)
-        self._commit_head = b"$4\r\nEVAL\r\n" + bulk(commit) + self._keys
-        self._insert_head = b"$4\r\nEVAL\r\n" + bulk(insert) + self._keys
+        self._commit_head = bulks((b"EVAL", commit, b"%d" % len(keys), *keys))
+        self._insert_head = bulks((b"EVAL", insert, b"%d" % len(keys), *keys))
 
     def commit(
         self,
@@ -170,8 +169,7 @@ class QueueLedger:
         """Writes and pushes the tasks whose ids are free, and marks the batch. Reply: what was skipped."""
         arguments = [b"%d" % batch, checksum.to_bytes(4, "big"), b"%d" % time.time_ns()]
         arguments += self._encoder.insert_arguments(ids, payloads, options)
-        parts = [b"*%d\r\n" % (2 + self._key_count + len(arguments)), self._insert_head, *map(bulk, arguments)]
-        return b"".join(parts)
+        return bulks(arguments, b"*%d\r\n%b" % (2 + self._key_count + len(arguments), self._insert_head))
 
     def is_loaded(self, batch: int) -> bytes:
         """Asks whether a batch is in. Reply: 1 or 0."""

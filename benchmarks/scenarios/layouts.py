@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from benchmarks import payloads
 from benchmarks.contestants.registry import LIMIT, LOADER
 from benchmarks.outcome import ASYNQ, RUNQY, USUAL, Outcome
-from benchmarks.payloads import ENVELOPE, WITH_ID, Form
+from benchmarks.payloads import ENVELOPE, EXPORTED, WITH_ID, Form
 from benchmarks.results import CaseResult, Result
 from benchmarks.runner import Case, Runner
 from benchmarks.scenarios.base import SMALL, Scenario
@@ -36,6 +36,7 @@ VARIANTS = (
     _Variant("asynq for runqy", ("--layout=asynq",), Outcome(RUNQY)),
     _Variant("own ids", ("--id-field=id",), Outcome(id_field="id")),
     _Variant("envelopes", (*_AS_ASYNQ, "--envelope"), Outcome(ASYNQ), ENVELOPE),
+    _Variant("envelopes as exported", (*_AS_ASYNQ, "--envelope"), Outcome(ASYNQ, id_field="id"), EXPORTED),
 )
 
 
@@ -84,8 +85,8 @@ class Layouts(Scenario):
         options = (f"{each.name}: `{' '.join(each.options)}`" for each in VARIANTS if each.options)
         return (
             f"Options: {'; '.join(options)}. All load the same payloads; in envelopes they are wrapped as "
-            '`{"payload": …}`. Own ids and envelopes go through a script that looks before it writes, and so do their '
-            "limits: redis-cli sends the same scripts."
+            '`{"payload": …}`, as exported with id, type, retries and timeout beside. Own ids, in envelopes too, go '
+            "through a script that looks before it writes, and so do their limits: redis-cli sends the same scripts."
         )
 
     @classmethod

@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import orjson
 
 from loader.layouts.lua import lua_string
-from loader.layouts.task_message import after_id, before_payload, encode, varint
+from loader.layouts.task_message import after_id, before_payload, join, varint
 from loader.task import ID_BYTES
 from loader.task_options import TaskOptions
+from loader.wire.lengths import ByLength
 from loader.wire.resp import bulk, command
 
 _PAYLOAD_TAG = varint(2 << 3 | 2)
@@ -50,6 +52,17 @@ _REVERSE = b"""
   if redis.call('EXISTS', reverse) == 0 then undo[#undo + 1] = {'DEL', reverse} end
   redis.call('HSET', reverse, 'queue', %b)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What is the same in the script's arguments of all tasks with the same options."""
+
+    before_payload: bytes
+    after_id: bytes
+    start: bytes
+    lock_seconds: bytes
+    fields: bytes
 
 
 class AsynqEncoder:
@@ -87,20 +100,14 @@ class AsynqEncoder:
         self._head = b"*%d\r\n$4\r\nHSET\r\n$%d\r\n%b" % (8 + 2 * len(options.lifecycle), len(key) + ID_BYTES, key)
         self._reverse_head = b"*4\r\n$4\r\nHSET\r\n$%d\r\nasynq:t:" % (len(b"asynq:t:") + ID_BYTES)
         self._reverse_tail = b"\r\n$5\r\nqueue\r\n" + bulk(name)
-        self._middles: dict[int, bytes] = {}
+        self._middles = ByLength(self._middle)
 
     def task_key(self, task_id: bytes) -> bytes:
         return self._base + b"t:" + task_id
 
     def write_tasks(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
         # Hot path, as in the documented layout: one list for the batch, filled by slices, and one join. The message's
-        # length and the payload's depend on the payload's length alone, so both are in one piece that is made once.
-        lengths = list(map(len, payloads))
-        middles = self._middles
-        if not middles.keys() >= (distinct := set(lengths)):
-            if len(middles) > 100_000:
-                middles.clear()
-            middles.update((length, self._middle(length)) for length in distinct)
+        # length and the payload's depend on the payload's length alone, so both are in one piece.
         between = _ID_TAG + id_prefix
         tail = self._after_id + b"\r\n$5\r\nstate\r\n$7\r\npending\r\n$13\r\npending_since\r\n%b%b" % (
             bulk(b"%d" % time.time_ns()),
@@ -119,7 +126,7 @@ class AsynqEncoder:
         width = len(parts) // count
         parts[0] = head
         parts[1::width] = suffixes
-        parts[2::width] = map(middles.__getitem__, lengths)
+        parts[2::width] = map(self._middles.__getitem__, map(len, payloads))
         parts[3::width] = payloads
         parts[4::width] = [between] * count
         parts[5::width] = suffixes
@@ -140,27 +147,32 @@ class AsynqEncoder:
     def insert_arguments(
         self, ids: Sequence[bytes], payloads: Sequence[bytes], options: Sequence[TaskOptions] | None
     ) -> list[bytes]:
-        arguments: list[bytes] = []
+        given = [self._options] * len(ids) if options is None else options
         now = time.time()
-        for position, (task_id, payload) in enumerate(zip(ids, payloads, strict=True)):
-            own = self._options if options is None else options[position]
-            task_type = own.type or self._queue
-            start = own.starts_at(now)
-            lock, ttl = b"", 0
-            if own.unique_ttl:
-                # asynq counts the lock of a task that starts later from its start.
-                lock = self.unique_key(task_type, payload)
-                ttl = own.unique_ttl + (start - int(now) if start else 0)
-            fields = [part for name, value in own.lifecycle for part in (name, str(value))]
-            arguments += (
-                task_id,
-                encode(task_type, payload, task_id, self._queue, own, lock),
-                b"%d" % start if start else b"",
-                lock,
-                b"%d" % ttl if lock else b"",
-                orjson.dumps(fields) if fields else b"",
-            )
+        shared = {number: self._shared(own, now) for number, own in {id(own): own for own in given}.items()}
+        arguments: list[bytes] = []
+        for task_id, payload, own in zip(ids, payloads, given, strict=True):
+            parts = shared[id(own)]
+            lock, after = b"", parts.after_id
+            if parts.lock_seconds:
+                lock = self.unique_key(own.type or self._queue, payload)
+                after = after_id(self._queue, own, lock)
+            message = join(parts.before_payload, payload, task_id, after)
+            arguments += (task_id, message, parts.start, lock, parts.lock_seconds, parts.fields)
         return arguments
+
+    def _shared(self, options: TaskOptions, now: float) -> _Shared:
+        start, seconds = options.starts_at(now), options.unique_ttl
+        if seconds and start:
+            seconds += start - int(now)  # asynq counts the lock of a task that starts later from its start
+        fields = [part for name, value in options.lifecycle for part in (name, str(value))]
+        return _Shared(
+            before_payload(options.type or self._queue),
+            after_id(self._queue, options),
+            b"%d" % start if start else b"",
+            b"%d" % seconds if seconds else b"",
+            orjson.dumps(fields) if fields else b"",
+        )
 
     def unique_key(self, task_type: str, payload: bytes) -> bytes:
         """The lock of a unique task: queue, type and a hash of the payload (asynq 0.26, ``base.UniqueKey``)."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loader.task_options import TaskOptions
+from loader.wire.lengths import ByLength
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _NAMES: dict[int, str] = {
@@ -103,9 +104,22 @@ def encode(
     task_type: str, payload: bytes, task_id: bytes, queue: str, options: TaskOptions, unique_key: bytes = b""
 ) -> bytes:
     """A whole message."""
-    return b"".join(
-        (before_payload(task_type), _text(2, payload), _text(3, task_id), after_id(queue, options, unique_key))
-    )
+    return join(before_payload(task_type), payload, task_id, after_id(queue, options, unique_key))
+
+
+_PAYLOAD_HEADS = ByLength(lambda length: varint(2 << 3 | _BYTES) + varint(length) if length else b"")
+_ID_HEADS = ByLength(lambda length: varint(3 << 3 | _BYTES) + varint(length) if length else b"")
+
+
+def join(before: bytes, payload: bytes, task_id: bytes, after: bytes) -> bytes:
+    """A whole message.
+
+    Args:
+        before: See ``before_payload``.
+        after: See ``after_id``.
+    """
+    heads = _PAYLOAD_HEADS[len(payload)], _ID_HEADS[len(task_id)]
+    return b"".join((before, heads[0], payload, heads[1], task_id, after))
 
 
 def history(message: TaskMessage) -> bytes:

@@ -12,7 +12,7 @@ from loader.ledger import parse_skipped, placing_script
 from loader.migrate.translate import Translation
 from loader.stored.task import StoredTask
 from loader.wire.faults import from_reply
-from loader.wire.resp import array, bulk, command
+from loader.wire.resp import array, bulks, command
 from loader.wire.session import Session
 
 ALREADY = "a"
@@ -113,7 +113,7 @@ class Target:
         self.migrated_key = b"%b:runqy-loader:%b:migrated" % (encoder.slot_tag, job.encode())
         place = _PLACE % (encoder.insert_script, self._width, self._width - 1, self._width)
         script = placing_script(place, _MARK)
-        self._eval = b"$4\r\nEVAL\r\n" + b"".join(map(bulk, (script, b"2", encoder.pending_key, self.migrated_key)))
+        self._eval = bulks((b"EVAL", script, b"2", encoder.pending_key, self.migrated_key))
         self._forget: list[bytes] = []
         self.in_doubt = self.repeated = False
 
@@ -130,7 +130,7 @@ class Target:
             return {}
         where = f"keys {self._encoder.pending_key.decode()} and {self.migrated_key.decode()}"
         arguments = self._arguments(tasks)
-        commands = b"".join((b"*%d\r\n" % (5 + len(arguments)), self._eval, *map(bulk, arguments)))
+        commands = bulks(arguments, b"*%d\r\n%b" % (5 + len(arguments), self._eval))
         forgotten = array((b"SREM", self.migrated_key, *self._forget)) if self._forget else b""
         losses = self._session.losses
         self.in_doubt = True

@@ -18,7 +18,7 @@ from loader.results.result import TaskResult, text
 from loader.results.waiting import GONE, Waiting
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
-from loader.wire.resp import bulk, command
+from loader.wire.resp import bulks, command
 
 _FAILED_STATES = (b"archived", b"failed")
 _UNTOLD = "stored"
@@ -28,7 +28,7 @@ _DOCUMENTED_FIELDS = (b"type", b"queue", b"state", b"error_msg", b"last_err")
 _ASYNQ_FIELDS = (b"state", b"result", b"type")
 _ERROR_FIELDS = (b"error_msg", b"last_err", b"msg")
 _TAILS: dict[tuple[bytes, ...], bytes] = {
-    fields: b"".join(map(bulk, fields)) for fields in (_DOCUMENTED_FIELDS, _ASYNQ_FIELDS, _ERROR_FIELDS)
+    fields: bulks(fields) for fields in (_DOCUMENTED_FIELDS, _ASYNQ_FIELDS, _ERROR_FIELDS)
 }
 
 

@@ -160,3 +160,30 @@ def test_values_are_parsed_only_where_a_field_is_needed() -> None:
         return Assigner(LoadOptions(**options), "job", [], None).needs_values
 
     assert (needs(queue="q"), needs(queue="q", id_field="a"), needs(queue_field="a")) == (False, True, True)
+
+
+# --- envelopes -----------------------------------------------------------------------------------------------------
+
+
+def test_envelopes_without_ids_and_options_are_loaded_as_bare_payloads_are() -> None:
+    lines = [b'{"payload":1}', b'{"payload":2,"queue":"other"}', b"{}", b'{"payload":3}']
+    deliveries, batch = assign(lines, first=10, queue="q", envelope=True)
+    suffixes = id_suffixes(10, 4)
+    first, other = deliveries["q.default"], deliveries["other.default"]
+    assert (first.payloads, ids(first)) == ([b"1", b"3"], [PREFIXES[0] + suffixes[0], PREFIXES[0] + suffixes[3]])
+    assert (other.payloads, ids(other)) == ([b"2"], [PREFIXES[0] + suffixes[1]])
+    assert first.options is None and first.id_prefix and other.options is None and other.id_prefix
+    assert [index for index, _ in batch.rejected] == [2]
+
+
+@pytest.mark.parametrize(("own", "task_id"), [(b'"id":"mine"', b"mine"), (b'"max_retry":9', None)])
+def test_one_envelope_that_brings_more_makes_its_queue_go_through_the_script(own: bytes, task_id: bytes | None) -> None:
+    lines = [b'{"payload":1}', b'{"payload":2,%b}' % own, b'{"payload":3,"queue":"other"}']
+    deliveries, _ = assign(lines, queue="q", envelope=True)
+    generated = [PREFIXES[0] + suffix for suffix in id_suffixes(0, 3)]
+    first = deliveries["q.default"]
+    assert first.id_prefix == b"" and first.options is not None
+    assert list(first.ids) == [generated[0], task_id or generated[1]]
+    assert [options.max_retry for options in first.options] == [3, 3 if task_id else 9]
+    assert deliveries["other.default"].options is None
+    assert ids(deliveries["other.default"]) == [generated[2]]

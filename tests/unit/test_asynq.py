@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import hiredis
@@ -96,6 +98,31 @@ def test_an_encoder_keeps_nothing_of_the_batches_before(batches: list[list[bytes
             for encoder in (used, AsynqEncoder("a.b", TaskOptions(), reverse_lookup=True))
         )
         assert again == fresh
+
+
+@given(NAMES, OPTIONS, st.lists(OPTIONS, min_size=1, max_size=3), st.data())
+def test_the_scripts_arguments_are_each_tasks_own_whatever_is_around_it(
+    queue: str, default: TaskOptions, kinds: list[TaskOptions], data: st.DataObject
+) -> None:
+    payloads = data.draw(st.lists(st.binary(max_size=200), min_size=1, max_size=8))
+    ids = [b"%d-%b" % (number, b"x" * data.draw(st.integers(0, 200))) for number in range(len(payloads))]
+    locked = replace(data.draw(st.sampled_from(kinds)), unique_ttl=60)
+    options = data.draw(st.lists(st.sampled_from([*kinds, locked]), min_size=len(ids), max_size=len(ids)) | st.none())
+    encoder = AsynqEncoder(queue, default, reverse_lookup=False)
+
+    found = encoder.insert_arguments(ids, payloads, options)
+
+    expected: list[bytes] = []
+    for position, (task_id, payload) in enumerate(zip(ids, payloads, strict=True)):
+        own = default if options is None else options[position]
+        lock = b""
+        if own.unique_ttl:
+            digest = hashlib.md5(payload, usedforsecurity=False).hexdigest() if payload else ""
+            lock = f"asynq:{{{queue}}}:unique:{own.type or queue}:{digest}".encode()
+        fields = [part for name, value in own.lifecycle for part in (name, str(value))]
+        expected += (task_id, message(queue, task_id, payload, own, lock.decode()), b"", lock)
+        expected += (b"60" if lock else b"", json.dumps(fields, separators=(",", ":")).encode() if fields else b"")
+    assert found == expected
 
 
 def test_all_keys_of_a_queue_share_one_cluster_slot() -> None:

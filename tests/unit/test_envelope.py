@@ -72,6 +72,39 @@ def test_every_option_may_be_given() -> None:
     )
 
 
+SAID: list[dict[str, Any]] = [
+    {},
+    {"headers": {}},
+    {"headers": {"a": "1", "b": "2"}},
+    {"headers": {"b": "2", "a": "1"}},
+    {"headers": {"a": "1"}},
+    {"timeout": 60},
+    {"timeout": "1m"},
+    {"timeout": 0},
+    {"type": "1", "max_retry": 1},
+    {"process_at": 1.0},
+    {"process_at": 1},
+    {"process_at": "1"},
+    {"process_in": 1},
+    {"retention": 0, "deadline": 5},
+]
+
+
+@given(st.lists(st.sampled_from(SAID), max_size=30))
+def test_what_records_before_have_said_makes_no_difference(said: list[dict[str, Any]]) -> None:
+    used = EnvelopeReader(DEFAULTS, timeout=30, asynq=True)
+    for fields in said:
+        record = json.dumps({"payload": 1, **fields}).encode()
+        assert used.read(record)[1] == EnvelopeReader(DEFAULTS, timeout=30, asynq=True).read(record)[1]
+
+
+def test_no_end_of_different_options_takes_no_end_of_memory() -> None:
+    reader = EnvelopeReader(DEFAULTS, timeout=30, asynq=True)
+    for number in range(25_000):
+        assert reader.read(b'{"payload":1,"timeout":%d}' % number)[1].timeout == number
+    assert len(reader._known) <= 10_000
+
+
 def test_null_is_as_good_as_left_out() -> None:
     assert read(type=None, retention=None, headers=None) == DEFAULTS
 

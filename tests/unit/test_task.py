@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.errors import QueueNameError
-from loader.task import MAX_ID_BYTES, check_task_id, id_prefix, id_suffixes, resolve_queue
+from loader.task import MAX_ID_BYTES, check_task_id, check_task_ids, id_prefix, id_suffixes, resolve_queue
 
 JOBS = st.text("abc-_.019", min_size=1, max_size=20)
 DIGESTS = st.text("0123456789abcdef", max_size=32)
@@ -86,6 +86,24 @@ def test_text_and_integers_are_task_ids(value: object, task_id: str) -> None:
 def test_anything_else_is_no_task_id_and_the_reason_is_told(value: object, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         check_task_id(value)
+
+
+KINDS_OF_IDS: tuple[st.SearchStrategy[object], ...] = (
+    st.integers(-(2**63), 2**64 - 1),
+    st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1),
+    st.sampled_from(["", "a\nb", "é" * (MAX_ID_BYTES // 2), "é" * (MAX_ID_BYTES // 2 + 1), True, None, 1.5]),
+)
+
+
+@given(st.one_of([st.lists(kind, min_size=1) for kind in (*KINDS_OF_IDS, st.one_of(*KINDS_OF_IDS))]))
+def test_ids_checked_all_at_once_are_those_that_are_checked_one_by_one(values: list[object]) -> None:
+    try:
+        expected = [check_task_id(value).encode() for value in values]
+    except ValueError:
+        assert check_task_ids(values) is None
+    else:
+        # Where kinds are mixed, it may leave them to the other.
+        assert check_task_ids(values) == (expected if len(set(map(type, values))) == 1 else None)
 
 
 @given(JOBS, st.integers(0, 1000), DIGESTS, st.integers(0, 2**48 - 1))
