@@ -113,7 +113,9 @@ class Assigner:
                 continue
             if envelope.id is not None or options is not envelopes.defaults:
                 special.add(queue)
-            ids, payloads, records, tasks = groups.setdefault(queue, ([], [], [], []))
+            if queue not in groups:
+                groups[queue] = [], [], [], []
+            ids, payloads, records, tasks = groups[queue]
             ids.append(task_id)
             payloads.append(payload)
             records.append(index)

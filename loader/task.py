@@ -48,6 +48,8 @@ def check_task_id(value: object) -> str:
     Raises:
         ValueError: It is neither text nor an integer, empty, too long, or holds control characters.
     """
+    if type(value) is str and 0 < len(value) <= MAX_ID_BYTES and value.isascii() and value.isprintable():
+        return value  # hot path: half of what the steps below take, and nearly all ids are such
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(f"the task id is {_json_type(value)}, not text or an integer")  # noqa: TRY004 - one reason type
     text = str(value)
