@@ -94,7 +94,7 @@ class Loader:
 
         Args:
             given: A path, a list of paths (globs, directories and '-' included), or an iterable or async iterable of
-                payloads: bytes are JSON text, anything else is written as JSON.
+                payloads: bytes are JSON text, anything else is written as JSON, or rejected where it cannot be.
             passing_over: Files that are no input though they lie in a directory or match a glob. The rejects file and
                 those of other jobs are passed over anyway.
 

@@ -85,9 +85,11 @@ def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool, sha
     # Hot path: all lines go through a parser in one C-level loop (joining them into one document was measured and gains
     # nothing). Only a batch with a bad or blank line is gone through one by one.
     stripped = [record.strip(JSON_SPACE) for record in raw.records]
+    for index in raw.unwritable:
+        stripped[index] = b""  # a resume must find the same checksum
     size = sum(map(len, stripped))
     checksum = _checksum(stripped, size)
-    if not raw.oversized:
+    if not raw.oversized and not raw.unwritable:
         # Where this does not return, the loop below finds which record is bad, and says why.
         if parsed:
             with suppress(orjson.JSONDecodeError):
@@ -123,6 +125,9 @@ def _one_by_one(batch: Batch, stripped: list[bytes]) -> None:
                     f"only its first {shown} bytes are shown here",
                 )
             )
+            continue
+        if (why := batch.raw.unwritable.get(index)) is not None:
+            batch.rejected.append((index, why))
             continue
         if not record:
             if batch.raw.names is not None:  # a file of its own, which should hold a document

@@ -21,6 +21,8 @@ class RawBatch:
         byte_offset: Where the first record begins, in the (decompressed) source.
         records: The records as they stand in the source, without their newline.
         oversized: Index to full length in bytes, of records over the limit; ``records`` holds their beginning only.
+        unwritable: Index to why, of a program's payloads that cannot be written as JSON; ``records`` holds what they
+            look like, for the rejects file. That may differ from run to run.
         names: One name a record, where each record is a file of its own.
         start: Where in the source its piece begins: a byte offset, or the number of a document.
     """
@@ -29,6 +31,7 @@ class RawBatch:
     byte_offset: int
     records: list[bytes]
     oversized: dict[int, int] = field(default_factory=dict)
+    unwritable: dict[int, str] = field(default_factory=dict)
     names: Sequence[str] | None = None
     start: int = 0
 
@@ -36,5 +39,10 @@ class RawBatch:
         """Line (1-based, counted from the piece's start) and byte offset of the record at ``index``."""
         if self.names is not None:
             return 1, 0
-        lengths = (self.oversized.get(i, len(record)) + 1 for i, record in enumerate(self.records[:index]))
+        lengths = (self._length(i) + 1 for i in range(index))
         return self.first_record + index + 1, self.byte_offset + sum(lengths)
+
+    def _length(self, index: int) -> int:
+        if index in self.unwritable:
+            return 0  # it has no bytes in the source
+        return self.oversized.get(index, len(self.records[index]))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import reprlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from typing import Any
 
 import orjson
 
-from loader.errors import SourceError
 from loader.sources.base import Place, SourceIdentity
 from loader.sources.batch import BATCH_BYTES, SHOWN_OF_OVERSIZED, RawBatch
 
 Payload = bytes | bytearray | memoryview | dict[str, Any] | list[Any] | str | int | float | bool | None
 """Bytes are JSON text and go to Redis as they are; anything else is written as JSON by orjson."""
+
+_REPR = reprlib.Repr()
+_REPR.maxdict = _REPR.maxlist = _REPR.maxtuple = 100
+_REPR.maxstring = _REPR.maxother = SHOWN_OF_OVERSIZED
 
 
 class IterablePayloads:
@@ -45,8 +49,13 @@ class IterablePayloads:
         batch = RawBatch(0, 0, [])
         total = number = 0
         async for payload in _async(self._payloads):
-            text = self._text(payload, number)
-            length = len(text)
+            try:
+                text = _text(payload)
+                length = len(text)
+            except TypeError as error:  # orjson.JSONEncodeError is a TypeError
+                batch.unwritable[len(batch.records)] = f"the payload cannot be written as JSON: {error}"
+                text = _REPR.repr(payload).encode(errors="backslashreplace")[:SHOWN_OF_OVERSIZED]
+                length = 0
             if length > max_record_bytes:
                 batch.oversized[len(batch.records)] = length
                 text = text[: min(SHOWN_OF_OVERSIZED, max_record_bytes)]
@@ -62,15 +71,13 @@ class IterablePayloads:
         if batch.records:
             yield batch
 
-    def _text(self, payload: Payload, number: int) -> bytes:
-        if isinstance(payload, bytes):
-            return payload
-        if isinstance(payload, bytearray | memoryview):
-            return bytes(payload)
-        try:
-            return orjson.dumps(payload)
-        except TypeError as error:  # orjson.JSONEncodeError is a TypeError
-            raise SourceError(f"payload {number} of {self._name} cannot be written as JSON: {error}") from error
+
+def _text(payload: Payload) -> bytes:
+    if isinstance(payload, bytes):
+        return payload
+    if isinstance(payload, bytearray | memoryview):
+        return bytes(payload)
+    return orjson.dumps(payload)
 
 
 async def _async(payloads: Iterable[Payload] | AsyncIterable[Payload]) -> AsyncIterator[Payload]:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.errors import SourceError
 from loader.sources.batch import BATCH_BYTES, SHOWN_OF_OVERSIZED, RawBatch
 from loader.sources.iterable import IterablePayloads, Payload
+from loader.validate import validate
 from tests.unit.drain import drain, records
 from tests.unit.strategies import JSON_VALUES
 
@@ -81,10 +81,37 @@ def test_a_payload_over_the_limit_keeps_its_beginning_and_tells_its_length() -> 
     assert batch.oversized == {1: 5002}
 
 
-@pytest.mark.parametrize("payload", [object(), {"a": {1, 2}}, 2**64, "\ud800", {(1, 2): 3}])
-def test_a_payload_that_json_cannot_say_is_told_by_its_number(payload: Any) -> None:
-    with pytest.raises(SourceError, match="payload 1 of payloads cannot be written as JSON"):
-        drain(IterablePayloads([1, payload]))
+UNWRITABLE = pytest.mark.parametrize("payload", [object(), {"a": {1, 2}}, 2**64, "\ud800", {(1, 2): 3}])
+
+
+@UNWRITABLE
+def test_a_payload_that_json_cannot_say_is_rejected_and_shown(payload: Any) -> None:
+    (raw,) = drain(IterablePayloads([1, payload, b" 2 "]))
+    batch = validate(raw, 0, 0, parsed=False)
+    ((index, why),) = batch.rejected
+    assert index == 1 and why.startswith("the payload cannot be written as JSON: ")
+    assert raw.records[1] == repr(payload).encode(errors="backslashreplace")
+    assert (batch.payloads, batch.kept) == ([b"1", b"2"], [0, 2])
+
+
+@UNWRITABLE
+def test_how_it_looks_has_no_say_in_where_batches_end_and_in_their_checksums(payload: Any) -> None:
+    class Wide:
+        def __repr__(self) -> str:
+            return "x" * BATCH_BYTES
+
+    wide: Any = Wide()
+    found = [drain(IterablePayloads([1, bad, 3, bad, b"bad", 5]), 4) for bad in (payload, wide)]
+    first, second = (
+        [
+            (validate(raw, 0, 0, parsed=False).checksum, raw.locate(len(raw.records) - 1), raw.byte_offset)
+            for raw in raws
+        ]
+        for raws in found
+    )
+    assert first == second
+    assert [len(raw.records) for raw in found[0]] == [4, 2]
+    assert all(len(record) <= SHOWN_OF_OVERSIZED for raw in found[1] for record in raw.records)
 
 
 def test_an_error_of_the_program_passes_through() -> None:
