@@ -95,6 +95,12 @@ class Job:
         self.resumed = True
         refuse_other_manifest(self.name, recorded, self._manifest)
 
+    async def forget(self) -> None:
+        """Deletes the record, of a job that this run has begun and that is refused before it has done anything."""
+        if not self.resumed:
+            with translated(f"{self._where}, key {self._key}"):
+                await self._client.delete(self._key)
+
     async def note_ids(self, path: str) -> None:
         """Notes where the ids of the job's tasks are: an absolute path, in field ``ids``."""
         with translated(f"{self._where}, key {self._key}"):

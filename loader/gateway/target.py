@@ -49,7 +49,7 @@ async def check_target(options: ServeOptions, address: Address, known: Collectio
     findings = [finding for finding in found.findings if finding.name not in _OF_LOADS]
     if (refused := next((finding for finding in findings if finding.level == "error"), None)) is not None:
         kind = LayoutMismatchError if refused.name == "layout" else SinkError
-        raise kind(f"{servers}: {refused.text}", refused.hint.replace("Load with", "Serve with"))
+        raise kind(f"{servers}: {refused.text}", refused.hint)
     for finding in findings:
         if finding.level == "warning":
             log.warning("%s: %s", servers, finding)

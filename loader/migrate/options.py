@@ -54,6 +54,9 @@ class MigrateOptions:
     """Task type in the target. Default: the source's, but where that is only its layout's usual one, the target's usual
     one: 'task' in the documented layout, else the queue's name."""
 
+    force_layout: Annotated[bool, Parameter(group=_TO, negative="", show_default=False)] = False
+    """Migrate although the target queue seems to be used with another layout: 'I know'. See docs/doctor.md."""
+
     move: Annotated[bool, Parameter(group=_HOW, negative="", show_default=False)] = False
     """Take each task from the source once it is in the target. Without this, tasks are copied."""
 
@@ -128,6 +131,7 @@ class MigrateOptions:
             profile=self.profile if asynq else None,
             # A source in this layout brings its own types.
             type=self.type or ("task" if self.target_profile.needs_type else None),
+            force_layout=self.force_layout,
             timeout=self.timeout,
             retry_for=self.retry_for,
         )

@@ -8,12 +8,20 @@ import secrets
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import orjson
 
 from loader.control import say_goodbye
-from loader.errors import JobBusyError, JobMismatchError, LoaderError, TooManyRejectsError, UsageError
+from loader.errors import (
+    JobBusyError,
+    JobMismatchError,
+    LayoutMismatchError,
+    LoaderError,
+    TooManyRejectsError,
+    UsageError,
+)
 from loader.job import Job
 from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.base import QueueEncoder
@@ -25,6 +33,7 @@ from loader.migrate.report import MigrateReport
 from loader.migrate.source import Claims, Snapshot, TaskSource
 from loader.migrate.target import ALREADY, Target
 from loader.migrate.translate import Translation
+from loader.preflight.examine import check_layout
 from loader.retry import patiently
 from loader.servers import Servers
 from loader.stored.fetch import Fetched
@@ -110,7 +119,8 @@ class Migration:
         same = await self._is_same_server(out)
         if same:
             self._check_same_server()
-        elif options.move:
+        await self._check_layout(to, same=same)
+        if options.move and not same:
             opened.append(await self._opened(stack, self._from))
             lease = opened[-1].lease
             out = await stack.enter_async_context(self._session(self._from, lease, fenced=True, reached=True))
@@ -195,6 +205,16 @@ class Migration:
                 "in the documented layout, a task's key does not hold its queue, so it cannot be in two of one server",
                 "Say --move, or export the queue and load it with other ids",
             )
+
+    async def _check_layout(self, to: _Opened, *, same: bool) -> None:
+        options = self._options
+        leaving = options.from_layout if same and options.source_queue == options.target_queue else None
+        check = partial(check_layout, to.servers, options.target, option="--to-layout", leaving=leaving)
+        try:
+            await patiently(check, options.retry_for, between=to.servers.reconnect)
+        except LayoutMismatchError:
+            await to.job.forget()
+            raise
 
     async def _bind(self, to: _Opened, source: _Opened, claims: Claims) -> None:
         """Ties what the source holds of this job to this target, which knows what of it is in.

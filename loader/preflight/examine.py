@@ -14,6 +14,7 @@ from loader.layouts.registry import encoder_for
 from loader.preflight import consumers, estimate, layout, rights, server
 from loader.preflight.ask import Command, ask, ask_node, raise_transient
 from loader.preflight.checks import Finding, worst_of_each
+from loader.profiles import LayoutName
 from loader.queues import QUEUES_KEY
 from loader.servers import Servers
 from loader.settings import EMBEDDED, LoadOptions
@@ -160,6 +161,40 @@ async def check_before_load(servers: Servers, target: Target, sources: Sequence[
             warnings.append(needed)
     for finding in warnings:
         log.warning("%s: %s", servers, finding)
+
+
+async def check_layout(servers: Servers, options: LoadOptions, *, option: str, leaving: LayoutName | None) -> None:
+    """Refuses to fill a queue in a layout that those who consume it never see, and warns where some do not.
+
+    Args:
+        options: What a load into the queue would be given.
+        option: What sets the layout.
+        leaving: A layout of which the queue's keys tell nothing, as they are what is taken away.
+
+    Raises:
+        LayoutMismatchError: The queue is used with another layout.
+        LoaderError: The server cannot be reached, or is loading or busy.
+    """
+    queues, where = Target(options, "").queues, str(servers)
+    with translated(where):
+        registered, looks, clock = await ask(servers, consumers.QUESTIONS, layout.questions(queues), (("TIME",),))
+        raise_transient((*registered, *looks, *clock), where)
+        seconds = clock[0][0] if isinstance(clock[0], tuple | list) else time.time()
+        candidates = consumers.candidates(registered, float(seconds))
+        (alive,) = await ask(servers, [candidate.question for candidate in candidates])
+        raise_transient(alive, where)
+    finding = layout.layout_finding(
+        options.layout,
+        [signs.without(leaving) for signs in layout.signs(queues, looks)],
+        consumers.consumers(candidates, alive),
+        forced=options.force_layout,
+        untold=consumers.untold(registered),
+        option=option,
+    )
+    if finding.level == "error":
+        raise LayoutMismatchError(f"{where}: {finding.text}", finding.hint)
+    if finding.level == "warning":
+        log.warning("%s: %s", where, finding)
 
 
 async def _only(node: Any, questions: Sequence[Command]) -> list[list[Any]]:

@@ -17,7 +17,7 @@ table.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import redis.exceptions
@@ -59,6 +59,12 @@ class QueueSigns:
     listed: bool = False
     untold: bool = False
 
+    def without(self, layout: LayoutName | None) -> QueueSigns:
+        """As if it had no keys of this layout."""
+        if layout == "asynq":
+            return replace(self, asynq=False)
+        return replace(self, documented=False, waiting=0) if layout == "documented" else self
+
 
 def questions(queues: Sequence[str]) -> list[Command]:
     """Asks about each of these queues (full names)."""
@@ -93,6 +99,7 @@ def layout_finding(
     listed: Sequence[QueueSigns] = (),
     forced: bool = False,
     untold: bool = False,
+    option: str = "--layout",
 ) -> Finding:
     """The gravest of what is to be said about the load's queues.
 
@@ -104,6 +111,7 @@ def layout_finding(
         listed: In that case, some of those in ``asynq:queues``.
         forced: Whether the user knows better: then nothing is refused.
         untold: Whether the server refused to tell who consumes.
+        option: What sets the layout.
     """
     findings = [_of_queue(layout, queue, living) for queue in queues]
     if open_ended or not queues:
@@ -111,7 +119,11 @@ def layout_finding(
     order = ("ok", "warning", "error")
     finding = max(findings, key=lambda found: order.index(found.level))
     if finding.level == "error" and forced:
-        return Finding("layout", "warning", f"{finding.text} (--force-layout: loading all the same)")
+        return Finding("layout", "warning", f"{finding.text} (--force-layout: all the same)")
+    if finding.level == "error":
+        other = "asynq" if layout == "documented" else "documented"
+        hint = f"Say {option} {other}, or --force-layout if you know that {layout} is right"
+        return Finding("layout", "error", finding.text, hint)
     if finding.level == "ok" and (untold or any(queue.untold for queue in (*queues, *listed))):
         return Finding("layout", "unknown", "the server does not tell who consumes, or which keys there are")
     return finding
@@ -175,9 +187,7 @@ def _fine(layout: LayoutName, queue: QueueSigns, ours: Sequence[Consumer]) -> Fi
 
 
 def _refusal(layout: LayoutName, text: str) -> Finding:
-    other = "asynq" if layout == "documented" else "documented"
-    hint = f"Load with --layout {other}, or with --force-layout if you know that {layout} is right"
-    return Finding("layout", "error", f"{text}, and {_NEVER_SEE[layout]}", hint)
+    return Finding("layout", "error", f"{text}, and {_NEVER_SEE[layout]}")
 
 
 def _warning(text: str, hint: str = "") -> Finding:
