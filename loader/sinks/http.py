@@ -16,7 +16,7 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
-from loader.errors import SinkError, TransientError, UnknownQueueError
+from loader.errors import LoaderError, SinkError, TransientError, UnknownQueueError
 from loader.retry import patiently
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer
@@ -49,7 +49,9 @@ class HttpSink:
         self._base = endpoint.url
         self._key = endpoint.key
         self._where = str(endpoint)
-        self._slots = asyncio.Semaphore(options.http_connections)
+        # The first batch goes alone: a wrong key or queue is told by one answer, while nothing else is on the way.
+        self._slots = asyncio.Semaphore(1)
+        self._more_slots = options.http_connections - 1
         self._requests: dict[str, Requests] = {}
         self._session: aiohttp.ClientSession | None = None
         self._reached = False
@@ -92,10 +94,16 @@ class HttpSink:
                 group.create_task(self._deliver(delivery, observer))
 
     async def _deliver(self, delivery: Delivery, observer: Observer) -> None:
+        sending = _Sending(delivery, observer)
         if self._journal.was_in_doubt(delivery):
-            await observer.in_doubt(delivery, EARLIER)
+            await sending.doubt(EARLIER)
         self._journal.sent(delivery)
-        answer = await self._send(_Sending(delivery, observer), range(len(delivery.payloads)))
+        try:
+            answer = await self._send(sending, range(len(delivery.payloads)))
+        except LoaderError:
+            if not sending.may_be_in:
+                self._journal.withdrawn(delivery)
+            raise
         delivery.id_prefix = b""
         delivery.ids = [answer.ids.get(position, b"") for position in range(len(delivery.payloads))]
         delivery.skipped |= answer.refused
@@ -108,6 +116,9 @@ class HttpSink:
             observer.loaded(delivery)
         await self._journal.settle()
         self._slots.release()  # not after a failure: nothing more is to be begun
+        while self._more_slots:
+            self._more_slots -= 1
+            self._slots.release()
 
     async def _send(self, sending: _Sending, positions: Sequence[int]) -> Answer:
         """Sends these tasks of a delivery; a request that is refused is halved until the culprits stand alone."""
@@ -186,6 +197,7 @@ class HttpSink:
                 self._reached = True
                 answered = await response.read()
             judge(response.status, response.headers, answered, sending.delivery.queue, self._where)
+            sending.may_be_in = True
         except _NOT_SENT as error:
             failure = unreachable(error, self._where)
             if not self._reached:  # the user's mistake more likely than a fault
@@ -226,14 +238,20 @@ class HttpSink:
 
 
 class _Sending:
-    """A delivery on its way."""
+    """A delivery on its way.
+
+    Attributes:
+        may_be_in: Whether the server has taken some of it, or may have.
+    """
 
     def __init__(self, delivery: Delivery, observer: Observer) -> None:
         self.delivery = delivery
+        self.may_be_in = False
         self._observer = observer
 
     async def doubt(self, why: str) -> None:
         """The outcome of a request of it is unknown."""
+        self.may_be_in = True
         await self._observer.in_doubt(self.delivery, why)
 
 

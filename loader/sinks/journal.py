@@ -1,8 +1,8 @@
 """The journal of a load over HTTP: which batches the server has acknowledged, in a file on this machine.
 
 JSON lines, only ever appended to: a header with the job's manifest, then for each batch ``sent`` before its first
-request and ``acked`` after the server's answer. A batch that was sent and not acknowledged is in doubt: whether the
-server took it is unknown, and a resume sends it again.
+request, and after it ``acked`` with the server's answer, or ``withdrawn`` where nothing of it is in for certain. A
+batch that was sent, and has neither, is in doubt: whether the server took it is unknown, and a resume sends it again.
 
 Each line is with the operating system before the loader goes on, so a kill loses none; the disk is made sure of
 (``fsync``) about once a second and at the end, so a power failure may lose the last second's lines. Their batches are
@@ -109,6 +109,12 @@ class Journal:
             self._open.add(key)
             self._write({"sent": key})
 
+    def withdrawn(self, delivery: Delivery) -> None:
+        """Notes that nothing of a batch is in, although it was sent: the server has refused it for certain."""
+        key = _key(delivery)
+        self._write({"withdrawn": key})
+        self._open.discard(key)
+
     def acknowledged(self, delivery: Delivery) -> None:
         """Notes the server's answer: what it refused, and the ids it gave."""
         key = _key(delivery)
@@ -194,6 +200,10 @@ class Journal:
         if "sent" in entry:
             shard, queue, number = entry["sent"]
             self._open.add((shard, queue, number))
+            return
+        if "withdrawn" in entry:
+            shard, queue, number = entry["withdrawn"]
+            self._open.discard((shard, queue, number))
             return
         shard, queue, number = entry["acked"]
         self._open.discard((shard, queue, number))

@@ -332,6 +332,49 @@ def test_a_fault_that_lasts_ends_the_load_and_a_resume_repeats_what_was_in_doubt
     assert counts(third) == (1000, 0, 1000, 0) and doubts(third) == []
 
 
+def test_a_batch_that_is_refused_for_certain_is_not_in_doubt(api: RunqyApi, tmp_path: Path) -> None:
+    numbered(tmp_path, 2000)
+
+    first = load(api, tmp_path, key="wrong")
+    asked = len(api.bodies)
+    second = load(api, tmp_path)
+
+    assert_error(first, 1, "refuses the API key")
+    assert asked == 1, "nothing else is on the way before the server has taken a batch"
+    assert (first.report["unsettled_batches"], doubts(first)) == (0, [])
+    assert second.status == 0, second.stderr
+    assert second.report["resumed"] and counts(second) == (2000, 2000, 0, 0)
+    assert doubts(second) == []
+    assert b'"withdrawn"' in next(tmp_path.glob("*.journal")).read_bytes()
+
+
+def test_a_batch_in_doubt_stays_so_when_a_later_run_is_refused(api: RunqyApi, tmp_path: Path) -> None:
+    numbered(tmp_path, 100)
+    api.rule = lambda number, body: Fault(500, carry_out=True)
+    first = load(api, tmp_path, "--retry-for", "0")
+    api.rule = None
+
+    refused = load(api, tmp_path, key="wrong")
+    last = load(api, tmp_path)
+
+    assert first.report["unsettled_batches"] == refused.report["unsettled_batches"] == 1
+    assert (last.status, doubts(last)) == (0, [(1, 100, True)]), last
+    assert len(api.tasks) == 200
+
+
+def test_a_batch_of_which_a_part_is_in_is_in_doubt_when_the_rest_is_refused(api: RunqyApi, tmp_path: Path) -> None:
+    numbered(tmp_path, 10)
+    api.rule = lambda number, body: Fault(403) if number >= 5 else None
+
+    first = load(api, tmp_path, "--http-mode", "single", "--batch-size", "10")
+    api.rule = None
+    second = load(api, tmp_path, "--http-mode", "single", "--batch-size", "10")
+
+    assert first.status == 1 and first.report["unsettled_batches"] == 1
+    assert (second.status, doubts(second)) == (0, [(1, 10, True)]), second
+    assert Counter(value["n"] for value in data(api)) == Counter([*range(5), *range(10)])
+
+
 def test_a_load_that_is_killed_sends_again_what_had_no_answer_and_names_it(api: RunqyApi, tmp_path: Path) -> None:
     numbered(tmp_path, 2000)
     api.rule = lambda number, body: Fault(hang=True, carry_out=True) if number >= 5 else None
