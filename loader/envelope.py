@@ -78,7 +78,7 @@ class EnvelopeReader:
         self._known: dict[tuple[Any, ...], TaskOptions] = {}
 
     def read(self, record: bytes) -> tuple[Envelope, TaskOptions]:
-        """An envelope and its task's options: ``defaults`` itself where it brings none.
+        """An envelope and its task's options: ``defaults`` itself where it brings no others.
 
         Raises:
             ValueError: It is no envelope; the message says which field is wrong.
@@ -132,4 +132,5 @@ class EnvelopeReader:
             given["timeout"] = 0  # the profile's, which holds only where nothing else bounds the task
         if "process_at" in given or "process_in" in given:  # its own start takes the place of the load's
             given = {"process_at": 0, "process_in": 0, **given}
-        return replace(self.defaults, **given) if given else self.defaults
+        options = replace(self.defaults, **given)
+        return self.defaults if options == self.defaults else options

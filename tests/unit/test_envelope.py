@@ -98,6 +98,11 @@ def test_what_records_before_have_said_makes_no_difference(said: list[dict[str, 
         assert used.read(record)[1] == EnvelopeReader(DEFAULTS, timeout=30, asynq=True).read(record)[1]
 
 
+@pytest.mark.parametrize("said", [{}, {"type": "mail"}, {"max_retry": 3, "timeout": "30s", "retention": 60}])
+def test_what_is_the_same_as_for_all_is_nothing_of_its_own(said: dict[str, Any]) -> None:
+    assert read(**said) is DEFAULTS
+
+
 def test_no_end_of_different_options_takes_no_end_of_memory() -> None:
     reader = EnvelopeReader(DEFAULTS, timeout=30, asynq=True)
     for number in range(25_000):
