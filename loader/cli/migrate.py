@@ -39,7 +39,7 @@ async def _migrate(options: MigrateOptions, reporting: ReportOptions, display: D
             await stoppable(migration.run(), migration.stop, display)
     finally:
         write_report(reporting.report, report.to_dict())
-        if not reporting.quiet and report.status != "running":
+        if not reporting.quiet and report.status != "running" and not report.refused:
             _summary(report)
     return report.exit_status
 

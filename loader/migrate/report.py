@@ -20,6 +20,7 @@ class MigrateReport(RunReport):
         put_back: Claimed, and given back to the source's pending list in the end.
         held: Claimed and neither moved nor given back: the job must be run again.
         waiting: Length of the source's pending list when it began; for the display.
+        refused: Whether nothing was begun, and running it again would come to the same.
         elsewhere: Where nothing was found: pending tasks that the source queue has in the other layout.
     """
 
@@ -35,6 +36,7 @@ class MigrateReport(RunReport):
     put_back: int = 0
     held: int = 0
     waiting: int = 0
+    refused: bool = False
     elsewhere: int = 0
     rejects_file: str | None = None
 

@@ -209,10 +209,11 @@ class Migration:
     async def _check_layout(self, to: _Opened, *, same: bool) -> None:
         options = self._options
         leaving = options.from_layout if same and options.source_queue == options.target_queue else None
-        check = partial(check_layout, to.servers, options.target, option="--to-layout", leaving=leaving)
+        check = partial(check_layout, to.servers, options.target, leaving=leaving)
         try:
             await patiently(check, options.retry_for, between=to.servers.reconnect)
         except LayoutMismatchError:
+            self.report.refused = not to.job.resumed
             await to.job.forget()
             raise
 

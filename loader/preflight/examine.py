@@ -163,13 +163,12 @@ async def check_before_load(servers: Servers, target: Target, sources: Sequence[
         log.warning("%s: %s", servers, finding)
 
 
-async def check_layout(servers: Servers, options: LoadOptions, *, option: str, leaving: LayoutName | None) -> None:
-    """Refuses to fill a queue in a layout that those who consume it never see, and warns where some do not.
+async def check_layout(servers: Servers, options: LoadOptions, *, leaving: LayoutName | None) -> None:
+    """Refuses to migrate to a layout that those who consume the queue never see, and warns where some do not.
 
     Args:
         options: What a load into the queue would be given.
-        option: What sets the layout.
-        leaving: A layout of which the queue's keys tell nothing, as they are what is taken away.
+        leaving: The layout that the queue's tasks are in before, where it is the same queue: such keys tell nothing.
 
     Raises:
         LayoutMismatchError: The queue is used with another layout.
@@ -189,7 +188,7 @@ async def check_layout(servers: Servers, options: LoadOptions, *, option: str, l
         consumers.consumers(candidates, alive),
         forced=options.force_layout,
         untold=consumers.untold(registered),
-        option=option,
+        option="--to-layout" if leaving is None else None,
     )
     if finding.level == "error":
         raise LayoutMismatchError(f"{where}: {finding.text}", finding.hint)

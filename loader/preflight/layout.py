@@ -99,7 +99,7 @@ def layout_finding(
     listed: Sequence[QueueSigns] = (),
     forced: bool = False,
     untold: bool = False,
-    option: str = "--layout",
+    option: str | None = "--layout",
 ) -> Finding:
     """The gravest of what is to be said about the load's queues.
 
@@ -111,7 +111,7 @@ def layout_finding(
         listed: In that case, some of those in ``asynq:queues``.
         forced: Whether the user knows better: then nothing is refused.
         untold: Whether the server refused to tell who consumes.
-        option: What sets the layout.
+        option: What sets the layout; None where it can be no other.
     """
     findings = [_of_queue(layout, queue, living) for queue in queues]
     if open_ended or not queues:
@@ -122,7 +122,8 @@ def layout_finding(
         return Finding("layout", "warning", f"{finding.text} (--force-layout: all the same)")
     if finding.level == "error":
         other = "asynq" if layout == "documented" else "documented"
-        hint = f"Say {option} {other}, or --force-layout if you know that {layout} is right"
+        remedy = f"Say {option} {other}" if option else f"First start workers that read the {layout} layout"
+        hint = f"{remedy}, or say --force-layout if you know that {layout} is right"
         return Finding("layout", "error", finding.text, hint)
     if finding.level == "ok" and (untold or any(queue.untold for queue in (*queues, *listed))):
         return Finding("layout", "unknown", "the server does not tell who consumes, or which keys there are")
@@ -143,7 +144,7 @@ def _of_queue(layout: LayoutName, queue: QueueSigns, living: Sequence[Consumer])
         if theirs or other_keys:
             return _warning(f"queue {queue.name} is used in both layouts, and {_NEVER_SEE[layout]}")
         if elsewhere and not ours:
-            text = f"{_named(elsewhere)} serve other queues, not {queue.name}"
+            text = f"other queues are served by {_named(elsewhere)}, not {queue.name}"
             if not own_keys:
                 return _refusal(layout, f"{text}, of which no documented key tells")
             text = f"{text}; {_NEVER_SEE[layout]}"
@@ -171,7 +172,7 @@ def _of_any_queue(layout: LayoutName, living: Sequence[Consumer], listed: Sequen
     if theirs:
         return _warning(f"this server has consumers of both layouts, and {_NEVER_SEE[layout]}")
     if ours:
-        return Finding("layout", "ok", f"{layout}, as {_named(ours)} read it")
+        return Finding("layout", "ok", f"{layout}, which is read by {_named(ours)}")
     if used:
         names = ", ".join(sorted(used)[:5]) + (", …" if len(used) > 5 else "")
         return _warning(f"queues are used in the other layout here ({names}), and {_NEVER_SEE[layout]}")
@@ -180,7 +181,7 @@ def _of_any_queue(layout: LayoutName, living: Sequence[Consumer], listed: Sequen
 
 def _fine(layout: LayoutName, queue: QueueSigns, ours: Sequence[Consumer]) -> Finding:
     if ours:
-        return Finding("layout", "ok", f"{layout}, as {_named(ours)} of queue {queue.name} read it")
+        return Finding("layout", "ok", f"{layout}; queue {queue.name} is served by {_named(ours)}")
     used = queue.asynq if layout == "asynq" else queue.documented
     what = "has keys of it" if used else "has no keys yet"
     return Finding("layout", "ok", f"{layout}; queue {queue.name} {what}, and nobody consumes from it at the moment")

@@ -156,10 +156,12 @@ def test_documented_is_refused_where_asynq_consumers_serve_other_queues_until_a_
     db.lpush("asynq:{mail}:pending", "x")
     db.sadd("asynq:queues", "mail", "billing")
 
-    assert_refused(load(), db, "serve other queues, not q.default")
+    assert_refused(load(), db, "other queues are served by 1 worker of the asynq layout (host:1), not q.default")
 
     db.lpush("asynq:q.default:pending", "x")
-    assert "serve other queues, not q.default" in warning(valkey.url, tmp_path, "-q", "q")
+    assert "other queues are served by 1 worker of the asynq layout (host:1), not q.default" in warning(
+        valkey.url, tmp_path, "-q", "q"
+    )
     assert_loaded(load())
 
 

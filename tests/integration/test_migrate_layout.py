@@ -56,8 +56,7 @@ def test_a_queue_that_the_targets_workers_would_not_see_is_refused(
     assert refused.report["status"] == "failed"
     assert refused.report["migrated"] == 0
     assert "served by 1 worker of the asynq layout (host:1)" in refused.stderr
-    assert "Say --to-layout asynq" in refused.stderr
-    assert "--force-layout" in refused.stderr
+    assert "First start workers that read the documented layout, or say --force-layout" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     assert_migrated(forced, db, "documented")
 
@@ -68,7 +67,25 @@ def test_nothing_is_left_of_a_refused_migration(valkey: Server, db: Any, tmp_pat
 
     refused = migrate(valkey, tmp_path, "documented", "asynq", "--move")
 
-    assert_refused(refused, db, "documented", "worker of the documented layout", "Say --to-layout documented")
+    assert_refused(
+        refused, db, "documented", "worker of the documented layout", "First start workers that read the asynq"
+    )
+
+
+def test_a_person_is_told_why_and_not_to_run_it_again(valkey: Server, db: Any, tmp_path: Path) -> None:
+    push(db, "asynq", Q, numbered(10))
+    asynq_server(db, Q)
+
+    done = run(
+        *("migrate", "--from-queue", "q", "--from-redis", valkey.url, "--from-layout", "asynq", "--to-queue", "r"),
+        *("--to-layout", "documented"),
+        cwd=tmp_path,
+    )
+
+    (line,) = done.stderr.splitlines()
+    assert done.status == 1 and line.startswith("runqy-loader: error: ")
+    assert "other queues are served by 1 worker of the asynq layout (host:1), not r.default" in line
+    assert "Say --to-layout asynq, or say --force-layout" in line
 
 
 def test_a_job_that_is_under_way_stays_when_it_is_refused(valkey: Server, db: Any, tmp_path: Path) -> None:
