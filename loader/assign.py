@@ -58,21 +58,24 @@ class Assigner:
         if self._prefix[0] != piece:  # batches come piece by piece, so the last one's is nearly always it
             self._prefix = (piece, id_prefix(self._job, piece[0], self._digests[piece[0]], piece[1]))
         prefix = self._prefix[1]
-        total = len(batch.raw.records)
         if self._envelopes is not None:
             return self._by_envelope(batch, prefix, self._envelopes)
         if batch.values is None:
-            if not batch.payloads:
-                return []
-            keep = None
-            if batch.kept is not None:
-                keep = [False] * total
-                for index in batch.kept:
-                    keep[index] = True
-            ids = id_suffixes(batch.raw.first_record, total, keep)
-            assert self._default_queue is not None  # noqa: S101 - LoadOptions sees to it
-            return [Delivery(batch, self._default_queue, prefix, ids, batch.payloads, batch.kept or range(total))]
+            return self._plain(batch, prefix, batch.payloads)
         return self._by_record(batch, prefix, batch.values)
+
+    def _plain(self, batch: Batch, prefix: bytes, payloads: list[bytes]) -> list[Delivery]:
+        if not payloads:
+            return []
+        total = len(batch.raw.records)
+        keep = None
+        if batch.kept is not None:
+            keep = [False] * total
+            for index in batch.kept:
+                keep[index] = True
+        ids = id_suffixes(batch.raw.first_record, total, keep)
+        assert self._default_queue is not None  # noqa: S101 - LoadOptions, or the caller, sees to it
+        return [Delivery(batch, self._default_queue, prefix, ids, payloads, batch.kept or range(total))]
 
     def _by_record(self, batch: Batch, prefix: bytes, values: list[Any]) -> list[Delivery]:
         id_field = self._options.id_field
@@ -98,6 +101,8 @@ class Assigner:
         return [Delivery(batch, queue, kept_prefix, *columns) for queue, columns in groups.items()]
 
     def _by_envelope(self, batch: Batch, prefix: bytes, envelopes: EnvelopeReader) -> list[Delivery]:
+        if self._default_queue is not None and (bare := envelopes.payloads(batch.payloads)) is not None:
+            return self._plain(batch, prefix, bare)
         suffixes = id_suffixes(batch.raw.first_record, len(batch.raw.records))
         groups: dict[str, tuple[list[bytes], list[bytes], list[int], list[TaskOptions]]] = {}
         special: set[str] = set()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loader.assign import Assigner
 from loader.settings import LoadOptions
@@ -12,6 +14,7 @@ from loader.sinks.base import Delivery
 from loader.sources.batch import RawBatch
 from loader.task import id_prefix, id_suffixes
 from loader.validate import Batch, validate
+from tests.unit.strategies import json_texts
 
 PREFIXES = [id_prefix("job", 0, "digest0"), id_prefix("job", 1, "digest1")]
 
@@ -174,6 +177,27 @@ def test_envelopes_without_ids_and_options_are_loaded_as_bare_payloads_are() -> 
     assert (other.payloads, ids(other)) == ([b"2"], [PREFIXES[0] + suffixes[1]])
     assert first.options is None and first.id_prefix and other.options is None and other.id_prefix
     assert [index for index, _ in batch.rejected] == [2]
+
+
+@given(st.lists(json_texts(), min_size=1, max_size=6), st.sets(st.integers(0, 5)))
+def test_bare_envelopes_become_what_their_payloads_would(texts: list[bytes], blank: set[int]) -> None:
+    texts = [b"" if number in blank else text for number, text in enumerate(texts)]
+    envelopes, batch = assign([b'{"payload":%b}' % text if text else b"" for text in texts], queue="q", envelope=True)
+    plain, _ = assign(texts, queue="q")
+    assert batch.rejected == []
+    for queue in envelopes.keys() | plain.keys():
+        found, expected = envelopes[queue], plain[queue]
+        assert (found.payloads, ids(found), list(found.records), found.id_prefix, found.options) == (
+            *(expected.payloads, ids(expected), list(expected.records), expected.id_prefix),
+            None,
+        )
+
+
+def test_bare_envelopes_are_rejected_where_each_must_bring_a_type_or_a_queue() -> None:
+    _, batch = assign([b'{"payload":1}'], queue="q", envelope=True, layout="asynq", profile="asynq")
+    assert "no field 'type'" in batch.rejected[0][1]
+    _, batch = assign([b'{"payload":1}'], envelope=True)
+    assert "names no queue" in batch.rejected[0][1]
 
 
 @pytest.mark.parametrize(("own", "task_id"), [(b'"id":"mine"', b"mine"), (b'"max_retry":9', None)])
