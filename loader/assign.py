@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ class Assigner:
             records = batch.kept or range(len(values))
             return [Delivery(batch, self._default_queue, b"", own_ids, batch.payloads, records)]
         suffixes = id_suffixes(batch.raw.first_record, len(batch.raw.records)) if id_field is None else None
-        groups: dict[str, tuple[list[bytes], list[bytes], list[int]]] = {}
+        groups: dict[str, tuple[list[bytes], list[bytes], list[int]]] = defaultdict(lambda: ([], [], []))
         for position, (payload, value) in enumerate(zip(batch.payloads, values, strict=True)):
             index = position if batch.kept is None else batch.kept[position]
             try:
@@ -93,7 +94,7 @@ class Assigner:
             except ValueError as error:
                 batch.rejected.append((index, str(error)))
                 continue
-            ids, payloads, records = groups.setdefault(queue, ([], [], []))
+            ids, payloads, records = groups[queue]
             ids.append(task_id)
             payloads.append(payload)
             records.append(index)
@@ -104,7 +105,8 @@ class Assigner:
         if self._default_queue is not None and (bare := envelopes.payloads(batch.payloads)) is not None:
             return self._plain(batch, prefix, bare)
         suffixes = id_suffixes(batch.raw.first_record, len(batch.raw.records))
-        groups: dict[str, tuple[list[bytes], list[bytes], list[int], list[TaskOptions]]] = {}
+        groups: dict[str, tuple[list[bytes], list[bytes], list[int], list[TaskOptions]]]
+        groups = defaultdict(lambda: ([], [], [], []))
         special: set[str] = set()
         for position, record in enumerate(batch.payloads):
             index = position if batch.kept is None else batch.kept[position]
@@ -118,8 +120,6 @@ class Assigner:
                 continue
             if envelope.id is not None or options is not envelopes.defaults:
                 special.add(queue)
-            if queue not in groups:
-                groups[queue] = [], [], [], []
             ids, payloads, records, tasks = groups[queue]
             ids.append(task_id)
             payloads.append(payload)
