@@ -15,7 +15,7 @@ import airportsdata
 import orjson
 import redis
 
-from loader.embedded import EmbeddedServer
+from loader.servers.embedded import EmbeddedServer
 
 DIRECTORY = Path("demo")
 PAYLOADS = DIRECTORY / "airports.jsonl"

@@ -36,7 +36,7 @@ class Drain:
     """Use with ``with`` around a load; then ``finish``.
 
     Every id is remembered, in one byte, so that one which came twice is noticed among a hundred million: the loader's
-    ids end with a number that counts up from 0 for each of their beginnings (see ``loader.task``).
+    ids end with a number that counts up from 0 for each of their beginnings (see ``loader.tasks.ids``).
     """
 
     def __init__(self, server: Server, payload_size: int) -> None:

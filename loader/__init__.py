@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from loader.api import Loader, load
     from loader.errors import LoaderError
-    from loader.report import LoadReport, SourceReport
+    from loader.jobs.report import LoadReport, SourceReport
     from loader.results.api import wait_for_result, wait_for_results
     from loader.results.result import TaskResult
     from loader.settings import LoadOptions
@@ -32,10 +32,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "LoadOptions": "loader.settings",
-    "LoadReport": "loader.report",
+    "LoadReport": "loader.jobs.report",
     "Loader": "loader.api",
     "LoaderError": "loader.errors",
-    "SourceReport": "loader.report",
+    "SourceReport": "loader.jobs.report",
     "TaskResult": "loader.results.result",
     "load": "loader.api",
     "wait_for_result": "loader.results.api",

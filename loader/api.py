@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 import redis.exceptions
 
-from loader.control import say_goodbye
 from loader.engine.part import Destination, Part, PartialLoad
 from loader.errors import SourceError
-from loader.ids_file import begin_ids_file
-from loader.job import Job, job_name, manifest_of
+from loader.jobs.ids_file import begin_ids_file
+from loader.jobs.job import Job, job_name, manifest_of
+from loader.jobs.lease import Lease, Run, while_held
+from loader.jobs.report import LoadReport, SourceReport
 from loader.layouts.registry import check_cluster, encoder_for
-from loader.lease import Lease, Run, while_held
 from loader.preflight.examine import Target, check_before_load
-from loader.queues import check_queue, queues_on_server
-from loader.report import LoadReport, SourceReport
-from loader.retry import patiently
-from loader.servers import Servers
+from loader.queues.existing import check_queue, queues_on_server
+from loader.servers.control import say_goodbye
+from loader.servers.retry import patiently
+from loader.servers.routing import Servers
 from loader.settings import DISCARD, EMBEDDED, LoadOptions
 from loader.sources.base import Source
 from loader.sources.registry import Input, open_sources
@@ -32,8 +32,8 @@ from loader.sources.shards import Shard, plan, shard_bytes
 from loader.wire.address import parse_address
 
 if TYPE_CHECKING:
-    from loader.embedded import EmbeddedServer
     from loader.engine.processes import ProcessPool
+    from loader.servers.embedded import EmbeddedServer
 
 log = logging.getLogger("runqy_loader")
 
@@ -242,7 +242,7 @@ class Loader:
     def _configured(self) -> set[str] | None:
         if self.options.queues_file is None:
             return None
-        from loader.queue_config import configured_queues  # YAML takes 10 ms that only this option needs
+        from loader.queues.runqy_yaml import configured_queues  # YAML takes 10 ms that only this option needs
 
         return configured_queues(self.options.queues_file)
 
@@ -272,7 +272,7 @@ async def load(given: Input, **fields: Any) -> LoadReport:
 
 
 def _embedded_server(options: LoadOptions) -> EmbeddedServer:
-    from loader.embedded import EmbeddedServer  # 20 ms that only this option needs
+    from loader.servers.embedded import EmbeddedServer  # 20 ms that only this option needs
 
     return EmbeddedServer(options.embedded_dir)
 

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from loader.errors import UsageError
-from loader.profiles import LayoutName, Profile, ProfileName, profile_of
-from loader.task import resolve_queue
-from loader.task_options import LIFECYCLE, TaskOptions
-from loader.times import instant, seconds
+from loader.tasks.ids import resolve_queue
+from loader.tasks.options import LIFECYCLE, TaskOptions
+from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
+from loader.tasks.times import instant, seconds
 
 FormatName = Literal["jsonl", "jsonl.gz", "json", "json.gz"]
 EMBEDDED = "embedded"

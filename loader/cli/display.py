@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from loader.cli.progress import LINE_SECONDS, LIVE_SECONDS, progress
-from loader.report import LoadReport
+from loader.jobs.report import LoadReport
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -57,8 +57,8 @@ async def _look(options: InspectOptions) -> Findings | list[dict[str, Any]]:
 
     from loader.inspection.server import named, survey
     from loader.inspection.task import find_task
+    from loader.servers.session import Session, require_one_server
     from loader.wire.address import parse_address
-    from loader.wire.session import Session, require_one_server
 
     run, numbers = secrets.token_hex(6), itertools.count(1)
     address = parse_address(options.redis)

@@ -18,7 +18,7 @@ from loader.settings import LoadOptions
 
 if TYPE_CHECKING:
     from loader.cli.display import Display
-    from loader.report import LoadReport
+    from loader.jobs.report import LoadReport
 
 
 def load(

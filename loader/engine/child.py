@@ -14,7 +14,7 @@ from loader.engine.messages import Begin, Counts, Ended, Log, NextShard, Stop, p
 from loader.engine.part import Part, PartialLoad
 from loader.engine.tuning import tune_process
 from loader.errors import LoaderError
-from loader.report import LoadReport, SourceReport, peak_rss_bytes
+from loader.jobs.report import LoadReport, SourceReport, peak_rss_bytes
 from loader.sources.shards import Shard
 
 _TELL_SECONDS = 0.1

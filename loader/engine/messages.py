@@ -12,7 +12,7 @@ from typing import Any
 
 from loader.engine.part import Part
 from loader.errors import LoaderError
-from loader.report import LoadReport, SourceReport
+from loader.jobs.report import LoadReport, SourceReport
 from loader.sources.shards import Shard
 
 _LENGTH_BYTES = 4

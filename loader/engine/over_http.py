@@ -10,8 +10,8 @@ from typing import Any
 
 from loader.engine.part import Destination, Part
 from loader.errors import UsageError
-from loader.ids_file import append_ids, begin_ids_file
-from loader.report import LoadReport
+from loader.jobs.ids_file import append_ids, begin_ids_file
+from loader.jobs.report import LoadReport
 from loader.sinks.http import HttpSink
 from loader.sinks.http_api import endpoint_of
 from loader.sinks.journal import Journal

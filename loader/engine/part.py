@@ -6,16 +6,16 @@ from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loader.assign import Assigner
-from loader.ids_file import IdsFile
-from loader.job import ledger_state
-from loader.lease import Lease, Run
-from loader.ledger import LedgerState
-from loader.pipeline import Pipeline, StateOf
-from loader.rejects import RejectsFile
-from loader.report import LoadReport
-from loader.retry import patiently
-from loader.servers import Servers
+from loader.engine.assign import Assigner
+from loader.engine.pipeline import Pipeline, StateOf
+from loader.jobs.ids_file import IdsFile
+from loader.jobs.job import ledger_state
+from loader.jobs.lease import Lease, Run
+from loader.jobs.ledger import LedgerState
+from loader.jobs.rejects import RejectsFile
+from loader.jobs.report import LoadReport
+from loader.servers.retry import patiently
+from loader.servers.routing import Servers
 from loader.settings import DISCARD, LoadOptions
 from loader.sinks.base import Worker
 from loader.sinks.discard import discard

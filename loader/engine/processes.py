@@ -16,7 +16,7 @@ from dataclasses import replace
 from loader.engine.messages import Begin, Counts, Ended, Log, NextShard, Stop, Tally, pack, receive
 from loader.engine.part import Part
 from loader.errors import LoaderError, SinkError, TooManyRejectsError
-from loader.report import LoadReport
+from loader.jobs.report import LoadReport
 from loader.sources.shards import Shard
 from loader.wire.faults import RESUME
 

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from cyclopts import Group, Parameter
 
 from loader.errors import UsageError
-from loader.profiles import LayoutName, ProfileName, profile_of
 from loader.settings import DEFAULT_REDIS
-from loader.task import resolve_queue
+from loader.tasks.ids import resolve_queue
+from loader.tasks.profiles import LayoutName, ProfileName, profile_of
 
 _FROM = Group("Source", sort_key=1)
 _OUT = Group("Output", sort_key=2)

@@ -12,18 +12,18 @@ from typing import Any
 import msgspec
 import orjson
 
-from loader.envelope import Envelope
 from loader.export.options import ExportOptions
-from loader.profiles import LayoutName
-from loader.report import RunReport
+from loader.jobs.report import RunReport
+from loader.servers.session import Session, require_one_server
 from loader.stored.fetch import Fetcher
 from loader.stored.queue import stored_queue
 from loader.stored.snapshot import in_the_other_layout, keyed_ids, pending_ids
 from loader.stored.spool import DistinctSpool, Spool
 from loader.stored.task import StoredTask
-from loader.task_options import LIFECYCLE
+from loader.tasks.envelope import Envelope
+from loader.tasks.options import LIFECYCLE
+from loader.tasks.profiles import LayoutName
 from loader.wire.address import parse_address
-from loader.wire.session import Session, require_one_server
 
 _MOST = 1000
 _SHOWN = 10

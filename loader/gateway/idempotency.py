@@ -36,7 +36,7 @@ _VALID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 # KEYS: pending list, mark. ARGV: the mark's value, its seconds, the ids. Reply: '' if pushed now, else the mark's.
 #
 # A script is not undone where a command of it fails. LLEN tells a pending key of another type before anything is
-# written, and the push comes last, so that only the mark has to be taken back (see loader/ledger.py).
+# written, and the push comes last, so that only the mark has to be taken back (see loader/jobs/ledger.py).
 _PUSH = b"""
 local earlier = redis.call('GET', KEYS[2])
 if earlier then return earlier end

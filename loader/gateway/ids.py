@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from loader.task import id_prefix, id_suffixes
+from loader.tasks.ids import id_prefix, id_suffixes
 
 _PREFIX = 24
 """Characters of an id up to its last group, the dash included."""

@@ -9,9 +9,9 @@ import hiredis
 
 from loader.gateway.link import Link
 from loader.gateway.settings import ServeOptions
-from loader.queue_config import configured_queues
-from loader.queues import QUEUES_KEY
-from loader.task import resolve_queue
+from loader.queues.existing import QUEUES_KEY
+from loader.queues.runqy_yaml import configured_queues
+from loader.tasks.ids import resolve_queue
 from loader.wire.faults import from_reply
 from loader.wire.resp import command
 

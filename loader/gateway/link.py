@@ -7,7 +7,7 @@ import logging
 import math
 
 from loader.errors import ConnectionFailedError, LoaderError
-from loader.retry import patiently
+from loader.servers.retry import patiently
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
 from loader.wire.resp import command

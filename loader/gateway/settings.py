@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 from cyclopts import Group, Parameter
 
 from loader.errors import UsageError
-from loader.profiles import LayoutName, Profile, ProfileName, profile_of
 from loader.settings import DEFAULT_REDIS, DISCARD, EMBEDDED, LoadOptions
-from loader.times import seconds
+from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
+from loader.tasks.times import seconds
 
 _HTTP = Group("HTTP", sort_key=1)
 _TASKS = Group("Tasks", sort_key=2)

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Collection
 from dataclasses import replace
 
-from loader.control import say_goodbye
 from loader.errors import LayoutMismatchError, SinkError, UsageError
 from loader.gateway.settings import ServeOptions
 from loader.preflight.examine import Target, examine
-from loader.servers import Servers
+from loader.servers.control import say_goodbye
+from loader.servers.routing import Servers
 from loader.wire.address import Address
 
 _OF_LOADS = ("rights", "optional")

@@ -10,11 +10,11 @@ from typing import Any
 import hiredis
 import orjson
 
-from loader.profiles import LayoutName
-from loader.queues import QUEUES_KEY
+from loader.queues.existing import QUEUES_KEY
+from loader.servers.session import Session
+from loader.tasks.profiles import LayoutName
 from loader.wire.connection import Reply
 from loader.wire.resp import command
-from loader.wire.session import Session
 
 # One walk over all keys finds every kind that is wanted: names that end in pending, job, batches, moving, aside or
 # migrated. The server compares; what comes back is few keys, unless ids look like that.

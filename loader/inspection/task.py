@@ -12,10 +12,10 @@ import orjson
 from loader.errors import LoaderError
 from loader.inspection.server import queue_names
 from loader.layouts.task_message import MessageError, decode
+from loader.servers.session import Session
 from loader.stored.queue import AsynqQueue, DocumentedQueue, StoredQueue
 from loader.wire.connection import Reply
 from loader.wire.resp import command
-from loader.wire.session import Session
 
 _FARTHEST = 1_000_000
 

@@ -16,8 +16,8 @@ import orjson
 
 from loader.layouts.lua import lua_string
 from loader.layouts.task_message import after_id, before_payload, join, varint
-from loader.task import ID_BYTES
-from loader.task_options import TaskOptions
+from loader.tasks.ids import ID_BYTES
+from loader.tasks.options import TaskOptions
 from loader.wire.lengths import ByLength
 from loader.wire.resp import bulk, command
 

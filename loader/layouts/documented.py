@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loader.layouts.lua import lua_string
-from loader.task import ID_BYTES
-from loader.task_options import TaskOptions
+from loader.tasks.ids import ID_BYTES
+from loader.tasks.options import TaskOptions
 from loader.wire.lengths import ByLength
 from loader.wire.resp import bulk, command
 

@@ -8,9 +8,9 @@ from loader.errors import UsageError
 from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.base import QueueEncoder
 from loader.layouts.documented import DocumentedEncoder
-from loader.profiles import LayoutName
-from loader.servers import Servers
+from loader.servers.routing import Servers
 from loader.settings import LoadOptions
+from loader.tasks.profiles import LayoutName
 
 
 def _documented(options: LoadOptions, queue: str, cluster: bool) -> QueueEncoder:

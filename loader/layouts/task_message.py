@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from loader.task_options import TaskOptions
+from loader.tasks.options import TaskOptions
 from loader.wire.lengths import ByLength
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5

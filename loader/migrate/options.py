@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from loader.errors import UsageError
-from loader.profiles import LayoutName, Profile, ProfileName, profile_of
 from loader.settings import DEFAULT_REDIS, LoadOptions, is_job_name
-from loader.task import resolve_queue
+from loader.tasks.ids import resolve_queue
+from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
 
 _FROM = Group("Source", sort_key=1)
 _TO = Group("Target", sort_key=2)
@@ -137,7 +137,7 @@ class MigrateOptions:
         )
 
     def manifest(self) -> dict[str, Any]:
-        """All that must stay the same when a job goes on; see ``loader.job.Job``."""
+        """All that must stay the same when a job goes on; see ``loader.jobs.job.Job``."""
         return {
             "command": "migrate",
             "move": self.move,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from loader.report import RunReport, peak_rss_bytes
+from loader.jobs.report import RunReport, peak_rss_bytes
 
 
 @dataclass(slots=True)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import orjson
 
-from loader.control import say_goodbye
 from loader.errors import (
     JobBusyError,
     JobMismatchError,
@@ -22,20 +21,22 @@ from loader.errors import (
     TooManyRejectsError,
     UsageError,
 )
-from loader.job import Job
+from loader.jobs.job import Job
+from loader.jobs.lease import Lease, Run, while_held
+from loader.jobs.ledger import SKIPPED
 from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
-from loader.lease import Lease, Run, while_held
-from loader.ledger import SKIPPED
 from loader.migrate.options import MigrateOptions
 from loader.migrate.report import MigrateReport
 from loader.migrate.source import Claims, Snapshot, TaskSource
 from loader.migrate.target import ALREADY, Target
 from loader.migrate.translate import Translation
 from loader.preflight.examine import check_layout
-from loader.retry import patiently
-from loader.servers import Servers
+from loader.servers.control import say_goodbye
+from loader.servers.retry import patiently
+from loader.servers.routing import Servers
+from loader.servers.session import Session, require_one_server
 from loader.stored.fetch import Fetched
 from loader.stored.queue import stored_queue
 from loader.stored.snapshot import in_the_other_layout
@@ -43,7 +44,6 @@ from loader.stored.spool import Spool
 from loader.wire.address import Address, parse_address
 from loader.wire.faults import translated
 from loader.wire.resp import command
-from loader.wire.session import Session, require_one_server
 
 _LAST_LOOK_SECONDS = 1.0
 

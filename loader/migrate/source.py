@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Literal, Protocol
 
 from loader.layouts.lua import lua_string
+from loader.servers.session import Session
 from loader.stored.fetch import Fetched, Fetcher
 from loader.stored.queue import StoredQueue
 from loader.stored.snapshot import pending_ids
 from loader.stored.spool import Spool
 from loader.wire.resp import array, command
-from loader.wire.session import Session
 
 _STEP = 1000
 

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 
 import hiredis
 
+from loader.jobs.ledger import parse_skipped, placing_script
 from loader.layouts.base import QueueEncoder
-from loader.ledger import parse_skipped, placing_script
 from loader.migrate.translate import Translation
+from loader.servers.session import Session
 from loader.stored.task import StoredTask
 from loader.wire.faults import from_reply
 from loader.wire.resp import array, bulks, command
-from loader.wire.session import Session
 
 ALREADY = "a"
-"""Why a task is not placed: this job has placed it before. The other letters are those of ``loader.ledger.SKIPPED``."""
+"""Why a task is not placed: this job has placed it before. The other letters: ``loader.jobs.ledger.SKIPPED``."""
 
 # ARGV[1]: where source and target may share a task's key, the source's queue, else ''; ARGV[2]: 1 if the task itself is
 # under that key, 0 if only runqy's look-up, a hash of the queue's name alone, is; ARGV[3]: the time in nanoseconds;
@@ -121,7 +121,7 @@ class Target:
         """Writes and pushes tasks, the first to be consumed first, but for those that this job has placed before.
 
         Returns:
-            Positions of those not placed now, and why: a letter of ``loader.ledger.SKIPPED``, or ``ALREADY``.
+            Positions of those not placed now, and why: a letter of ``loader.jobs.ledger.SKIPPED``, or ``ALREADY``.
 
         Raises:
             SinkError: The server refuses, or cannot be reached any more.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from loader.layouts.task_message import TaskMessage, history
 from loader.migrate.options import MigrateOptions
 from loader.stored.task import StoredTask
-from loader.task_options import LIFECYCLE, TaskOptions
+from loader.tasks.options import LIFECYCLE, TaskOptions
 
 _DOCUMENTED_FIELDS = {b"type", b"payload", b"retry", b"max_retry", b"queue"}
 _ASYNQ_FIELDS = {b"msg", b"state", b"pending_since", b"unique_key", *(name.encode() for name in LIFECYCLE)}

@@ -10,7 +10,7 @@ import redis.asyncio
 import redis.exceptions
 
 from loader.errors import TransientError
-from loader.servers import Servers
+from loader.servers.routing import Servers
 from loader.wire.faults import from_redis_py
 
 Command = tuple[str | bytes | int, ...]

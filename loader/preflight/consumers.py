@@ -20,7 +20,7 @@ from typing import Any
 import redis.exceptions
 
 from loader.preflight.ask import Command
-from loader.profiles import LayoutName
+from loader.tasks.profiles import LayoutName
 
 _MOST = 100
 """How many consumers are looked at; on a server with more, the first ones tell enough."""

@@ -13,8 +13,8 @@ from loader.layouts.registry import check_cluster
 from loader.preflight.checks import Finding, Level, worst
 from loader.preflight.estimate import estimate_finding
 from loader.preflight.examine import Target, examine
-from loader.queues import check_queue, queues_on_server
-from loader.servers import Servers
+from loader.queues.existing import check_queue, queues_on_server
+from loader.servers.routing import Servers
 from loader.settings import DISCARD, EMBEDDED, LoadOptions
 from loader.sources.registry import open_sources
 from loader.wire.address import Address, parse_address
@@ -63,7 +63,7 @@ async def diagnose(options: LoadOptions, paths: Sequence[str]) -> Diagnosis:
         raise UsageError("--redis discard names no server", "Give the one to check")
     if options.redis != EMBEDDED:
         return await _diagnose(parse_address(options.redis), options, paths)
-    from loader.embedded import EmbeddedServer  # 20 ms that only this option needs
+    from loader.servers.embedded import EmbeddedServer  # 20 ms that only this option needs
 
     server = EmbeddedServer(options.embedded_dir)
     address = parse_address(await asyncio.to_thread(server.start))
@@ -76,7 +76,7 @@ async def diagnose(options: LoadOptions, paths: Sequence[str]) -> Diagnosis:
 async def _diagnose(address: Address, options: LoadOptions, paths: Sequence[str]) -> Diagnosis:
     configured = None
     if options.queues_file is not None:
-        from loader.queue_config import configured_queues  # YAML takes 10 ms that only this option needs
+        from loader.queues.runqy_yaml import configured_queues  # YAML takes 10 ms that only this option needs
 
         configured = configured_queues(options.queues_file)
     servers = Servers(address, options.timeout)

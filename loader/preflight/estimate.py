@@ -26,11 +26,11 @@ from loader.layouts.registry import encoder_for
 from loader.preflight.checks import Finding, in_bytes
 from loader.preflight.sample import Stretch, sample
 from loader.preflight.server import room, room_on_machine
-from loader.servers import Servers
+from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery
 from loader.sources.base import Source
-from loader.task import id_prefix, id_suffixes
+from loader.tasks.ids import id_prefix, id_suffixes
 from loader.wire.faults import translated
 
 _LEAST_ROOM = 8 * 1024 * 1024

@@ -14,11 +14,11 @@ from loader.layouts.registry import encoder_for
 from loader.preflight import consumers, estimate, layout, rights, server
 from loader.preflight.ask import Command, ask, ask_node, raise_transient
 from loader.preflight.checks import Finding, worst_of_each
-from loader.profiles import LayoutName
-from loader.queues import QUEUES_KEY
-from loader.servers import Servers
+from loader.queues.existing import QUEUES_KEY
+from loader.servers.routing import Servers
 from loader.settings import EMBEDDED, LoadOptions
 from loader.sources.base import Source
+from loader.tasks.profiles import LayoutName
 from loader.wire.faults import translated
 
 _MOST_QUEUES = 100

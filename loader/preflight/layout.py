@@ -25,8 +25,8 @@ import redis.exceptions
 from loader.preflight.ask import Command
 from loader.preflight.checks import Finding
 from loader.preflight.consumers import Consumer
-from loader.profiles import LayoutName
-from loader.queues import QUEUES_KEY
+from loader.queues.existing import QUEUES_KEY
+from loader.tasks.profiles import LayoutName
 
 _ASYNQ_KINDS = ("pending", "active", "scheduled", "retry", "archived", "completed", "processed")
 """What asynq keeps for a queue (asynq 0.26, ``internal/base``). The last counts what was consumed and never ends, so

@@ -13,11 +13,11 @@ from typing import Any
 
 import redis.exceptions
 
+from loader.jobs.ledger import QueueLedger
 from loader.layouts.base import QueueEncoder
-from loader.ledger import QueueLedger
 from loader.preflight.ask import Command
 from loader.preflight.checks import Finding
-from loader.queues import QUEUES_KEY
+from loader.queues.existing import QUEUES_KEY
 from loader.settings import LoadOptions
 from loader.wire.faults import explained
 
@@ -84,7 +84,7 @@ CONNECTING = (Right("PING"), Right("SELECT 0"), Right("CLUSTER SLOTS"))
 """What every connection runs, and what tells a cluster. Who has come so far has these, so nobody is asked."""
 
 NEEDED = (
-    # the job's record (job.py) and its lease (lease.py, also within its scripts)
+    # the job's record (jobs/job.py) and its lease (jobs/lease.py, also within its scripts)
     Right("HSETNX @job manifest x"),
     Right("HSET @job state x"),
     Right("HGET @job manifest"),
@@ -97,7 +97,7 @@ NEEDED = (
     Right("GET @checksums"),
     Right("HGETALL @skipped"),
     Right("GETBIT @batches 0"),
-    # a batch: its hashes, then the script of ledger.py
+    # a batch: its hashes, then the script of jobs/ledger.py
     Right("HSET @task x x"),
     Right("EVAL @pending @batches @checksums @skipped"),
     Right("HGET @skipped 0"),

@@ -7,12 +7,12 @@ from contextlib import aclosing
 from copy import copy
 from dataclasses import dataclass
 
-from loader.assign import Assigner
+from loader.engine.assign import Assigner
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery
 from loader.sources.base import Source
 from loader.sources.batch import RawBatch
-from loader.validate import validate
+from loader.sources.validate import validate
 
 _POINTS = 16
 _FEWEST = 4

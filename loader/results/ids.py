@@ -15,12 +15,12 @@ from typing import IO, cast
 import orjson
 
 from loader.errors import LoaderError, SourceError
-from loader.ids_file import HEADER
-from loader.profiles import LayoutName
+from loader.jobs.ids_file import HEADER
 from loader.results.waiting import Waiting
-from loader.servers import Servers
+from loader.servers.routing import Servers
 from loader.settings import is_job_name
-from loader.task import check_task_id
+from loader.tasks.ids import check_task_id
+from loader.tasks.profiles import LayoutName
 from loader.wire.faults import translated
 
 _LAYOUTS: tuple[LayoutName, ...] = ("documented", "asynq")

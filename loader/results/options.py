@@ -9,10 +9,10 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from loader.errors import UsageError
-from loader.profiles import LayoutName, Profile, ProfileName, profile_of
 from loader.settings import DEFAULT_REDIS, is_job_name
-from loader.task import resolve_queue
-from loader.times import seconds
+from loader.tasks.ids import resolve_queue
+from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
+from loader.tasks.times import seconds
 
 _TASKS = Group("Tasks", sort_key=1)
 _OUT = Group("Output", sort_key=2)

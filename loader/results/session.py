@@ -8,14 +8,14 @@ from contextlib import aclosing
 from pathlib import Path
 
 from loader.errors import UsageError
-from loader.profiles import LayoutName
 from loader.results.files import MissingFile, ResultsFile
 from loader.results.ids import IdsSource, ids_of_job, ids_source, read_ids
 from loader.results.options import WaitOptions
 from loader.results.waiter import Waiter, WaitReport
 from loader.results.waiting import WaitingIds, in_chunks
-from loader.retry import patiently
-from loader.servers import Servers
+from loader.servers.retry import patiently
+from loader.servers.routing import Servers
+from loader.tasks.profiles import LayoutName
 from loader.wire.address import parse_address
 
 log = logging.getLogger("runqy_loader")

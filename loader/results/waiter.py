@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loader.errors import TransientError
-from loader.profiles import LayoutName
 from loader.results.lookup import LOOKUPS, Look, Lookup
 from loader.results.options import WaitOptions
 from loader.results.reader import Reader
 from loader.results.result import TaskResult
 from loader.results.waiting import Waiting, WaitingIds
-from loader.retry import patiently
-from loader.servers import Servers
+from loader.servers.retry import patiently
+from loader.servers.routing import Servers
+from loader.tasks.profiles import LayoutName
 from loader.wire.address import Address
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0

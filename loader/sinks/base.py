@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from loader.layouts.base import QueueEncoder
-from loader.task_options import TaskOptions
-from loader.validate import Batch
+from loader.sources.validate import Batch
+from loader.tasks.options import TaskOptions
 
 
 @dataclass(slots=True, eq=False)
@@ -21,7 +21,7 @@ class Delivery:
         payloads: One a task.
         records: Index of each task's record within the batch.
         options: One a task, where its record brings some; else the load's own hold for all.
-        skipped: Positions of tasks that cannot be loaded, and why: a letter of ``loader.ledger.SKIPPED``.
+        skipped: Positions of tasks that cannot be loaded, and why: a letter of ``loader.jobs.ledger.SKIPPED``.
     """
 
     batch: Batch

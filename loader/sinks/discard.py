@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from loader.jobs.ledger import QueueLedger
 from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
-from loader.ledger import QueueLedger
 from loader.settings import LoadOptions
 from loader.sinks.base import Feed, Observer, Worker, is_pipelined
 

@@ -17,7 +17,7 @@ import aiohttp
 import orjson
 
 from loader.errors import LoaderError, SinkError, TransientError, UnknownQueueError
-from loader.retry import patiently
+from loader.servers.retry import patiently
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer
 from loader.sinks.http_api import (

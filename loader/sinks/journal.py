@@ -23,8 +23,8 @@ from typing import Any, Self
 import orjson
 
 from loader.errors import JobBusyError, LoaderError, UsageError
-from loader.job import refuse_other_manifest
-from loader.ledger import LedgerState
+from loader.jobs.job import refuse_other_manifest
+from loader.jobs.ledger import LedgerState
 from loader.sinks.base import Delivery
 
 _VERSION = 1
@@ -39,7 +39,7 @@ class Journal:
 
     Args:
         path: The file; it is made where there is none.
-        manifest: Of the job; see ``loader.job.manifest_of``.
+        manifest: Of the job; see ``loader.jobs.job.manifest_of``.
         keep_ids: Whether to note the ids that the server gives.
 
     Attributes:
@@ -98,7 +98,7 @@ class Journal:
         return _key(delivery) in self._doubtful
 
     async def state(self, queue: str, shard: int) -> LedgerState:
-        """What earlier runs had acknowledged. See ``loader.pipeline.StateOf``."""
+        """What earlier runs had acknowledged. See ``loader.engine.pipeline.StateOf``."""
         marks = self._states.get((shard, queue))
         return LedgerState() if marks is None else marks.state()
 

@@ -15,13 +15,13 @@ from collections.abc import Mapping
 import hiredis
 
 from loader.errors import LoaderError, SinkError, TransientError
-from loader.job import ledger_state
+from loader.jobs.job import ledger_state
+from loader.jobs.lease import Lease
+from loader.jobs.ledger import QueueLedger, parse_skipped
 from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
-from loader.lease import Lease
-from loader.ledger import QueueLedger, parse_skipped
-from loader.retry import patiently
-from loader.servers import Servers
+from loader.servers.retry import patiently
+from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer, is_pipelined
 from loader.sinks.connections import Connections

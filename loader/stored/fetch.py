@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 
 import hiredis
 
-from loader.profiles import LayoutName
+from loader.servers.session import Session
 from loader.stored.queue import StoredQueue
 from loader.stored.task import StoredTask, UnreadableTaskError
+from loader.tasks.profiles import LayoutName
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
 from loader.wire.resp import command
-from loader.wire.session import Session
 
 CHUNK_BYTES = 4 * 1024 * 1024
 _LARGE_FIELDS: dict[LayoutName, tuple[bytes, ...]] = {

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from loader.layouts.task_message import MessageError, decode
-from loader.profiles import LayoutName
 from loader.stored.task import StoredTask, UnreadableTaskError
-from loader.task_options import LIFECYCLE, TaskOptions
+from loader.tasks.options import LIFECYCLE, TaskOptions
+from loader.tasks.profiles import LayoutName
 
 _GUIDES_MAX_RETRY = 3
 Fields = Mapping[bytes, bytes]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from loader.servers.session import Session
 from loader.stored.queue import StoredQueue, stored_queue
 from loader.wire.resp import command
-from loader.wire.session import Session
 
 CHUNK = 2000
 """Ids read at a time: some 80 KB, and under a millisecond of the server's time."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from loader.layouts.task_message import TaskMessage
-from loader.task_options import TaskOptions
+from loader.tasks.options import TaskOptions
 
 
 class UnreadableTaskError(ValueError):

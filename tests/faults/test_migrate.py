@@ -14,7 +14,7 @@ import pytest
 
 from loader.migrate.options import MigrateOptions
 from loader.migrate.run import Migration
-from loader.profiles import LayoutName
+from loader.tasks.profiles import LayoutName
 from tests.cli import Outcome, command, environment, run
 from tests.conftest import RedisServer, Server
 from tests.faults.proxy import Link, Proxy, Rule, Verdict

@@ -17,7 +17,7 @@ from tests.gateway.conftest import Start
 from tests.gateway.helpers import KEY, Gateway
 from tests.integration.cluster import Cluster
 from tests.integration.cluster import cluster as cluster
-from tests.unit.test_preflight import server_info
+from tests.unit.preflight.test_preflight import server_info
 
 
 def refused(*arguments: str | Path, cwd: Path, status: int = 2, env: dict[str, str] | None = None) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Self
 import redis
 
 from loader.layouts.task_message import decode, encode
-from loader.task_options import TaskOptions
+from loader.tasks.options import TaskOptions
 from tests.conftest import Server
 
 HANG = 60.0

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 import uvloop
 
-from loader.servers import Servers
+from loader.servers.routing import Servers
 from loader.wire.address import parse_address
 from tests.integration.tool import Tool
 

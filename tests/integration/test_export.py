@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from loader.servers.session import Session
 from loader.stored.fetch import Fetcher
 from loader.stored.queue import stored_queue
 from loader.stored.snapshot import CHUNK, pending_ids
 from loader.stored.spool import DistinctSpool, Spool
 from loader.wire.address import parse_address
-from loader.wire.session import Session
 from tests.cli import command, environment, run
 from tests.conftest import Server
 from tests.integration.stored import Consumer, Producer, numbered, pending_key, push, stored, task_key

@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli import Outcome, run
 from tests.conftest import Server
-from tests.unit.test_preflight import server_info
+from tests.unit.preflight.test_preflight import server_info
 
 Redis = Any
 Load = Callable[..., Outcome]

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from loader.layouts.task_message import decode, encode
-from loader.task_options import TaskOptions
+from loader.tasks.options import TaskOptions
 from tests.cli import Outcome, command, environment, run
 from tests.conftest import RedisServer, Server
 from tests.faults.proxy import Link, Proxy, Verdict

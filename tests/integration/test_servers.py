@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from loader.embedded import EmbeddedServer
+from loader.servers.embedded import EmbeddedServer
 from tests.cli import run
 from tests.conftest import RedisServer, free_port
 from tests.integration.tool import (

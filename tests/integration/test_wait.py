@@ -17,7 +17,7 @@ import pytest
 import loader
 from loader.errors import ResultTimeoutError, UsageError
 from loader.layouts.task_message import encode
-from loader.task_options import TaskOptions
+from loader.tasks.options import TaskOptions
 from tests.cli import Outcome, command, environment, run
 from tests.conftest import Server
 from tests.faults.helpers import until

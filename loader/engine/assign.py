@@ -1,0 +1,176 @@
+"""Gives each valid record its queue and its id."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from loader.errors import QueueNameError
+from loader.settings import LoadOptions
+from loader.sinks.base import Delivery
+from loader.sources.validate import Batch
+from loader.tasks.ids import check_task_id, check_task_ids, id_prefix, id_suffixes, resolve_queue
+from loader.tasks.options import TaskOptions
+
+if TYPE_CHECKING:
+    from loader.tasks.envelope import EnvelopeReader
+
+
+class Assigner:
+    """Turns validated batches into deliveries.
+
+    Args:
+        job: Name of the job.
+        digests: Digest of each source; with the job's name and the source's place it makes the ids.
+        known_queues: Full names of the queues that exist; None where that is not checked.
+    """
+
+    def __init__(
+        self, options: LoadOptions, job: str, digests: Sequence[str], known_queues: Collection[str] | None
+    ) -> None:
+        self._options = options
+        self._known_queues = known_queues
+        self._default_queue = options.default_queue
+        self._job = job
+        self._digests = digests
+        self._prefix: tuple[tuple[int, int], bytes] = ((-1, -1), b"")
+        self._names: dict[str, str] = {}
+        self._sub_queues = options.defaults.sub_queues
+        self._envelopes: EnvelopeReader | None = None
+        if options.envelope:
+            from loader.tasks.envelope import EnvelopeReader  # msgspec takes 8 ms that only this option needs
+
+            self._envelopes = EnvelopeReader(
+                options.task_options,
+                timeout=options.defaults.timeout if options.task_timeout is None else None,
+                asynq=options.layout == "asynq",
+                needs_type=options.defaults.needs_type and options.type is None,
+            )
+
+    @property
+    def needs_values(self) -> bool:
+        """Whether batches must keep their parsed records."""
+        return self._options.id_field is not None or self._options.queue_field is not None
+
+    def assign(self, batch: Batch) -> list[Delivery]:
+        """One delivery a queue. Records without a usable id or queue join ``batch.rejected``."""
+        piece = (batch.source_index, batch.raw.start)
+        if self._prefix[0] != piece:  # batches come piece by piece, so the last one's is nearly always it
+            self._prefix = (piece, id_prefix(self._job, piece[0], self._digests[piece[0]], piece[1]))
+        prefix = self._prefix[1]
+        if self._envelopes is not None:
+            return self._by_envelope(batch, prefix, self._envelopes)
+        if batch.values is None:
+            return self._plain(batch, prefix, batch.payloads)
+        return self._by_record(batch, prefix, batch.values)
+
+    def _plain(self, batch: Batch, prefix: bytes, payloads: list[bytes]) -> list[Delivery]:
+        if not payloads:
+            return []
+        total = len(batch.raw.records)
+        keep = None
+        if batch.kept is not None:
+            keep = [False] * total
+            for index in batch.kept:
+                keep[index] = True
+        ids = id_suffixes(batch.raw.first_record, total, keep)
+        assert self._default_queue is not None  # noqa: S101 - LoadOptions, or the caller, sees to it
+        return [Delivery(batch, self._default_queue, prefix, ids, payloads, batch.kept or range(total))]
+
+    def _by_record(self, batch: Batch, prefix: bytes, values: list[Any]) -> list[Delivery]:
+        id_field = self._options.id_field
+        if self._options.queue_field is None and (own_ids := _ids_at_once(values, id_field)):
+            assert self._default_queue is not None  # noqa: S101 - LoadOptions sees to it
+            records = batch.kept or range(len(values))
+            return [Delivery(batch, self._default_queue, b"", own_ids, batch.payloads, records)]
+        suffixes = id_suffixes(batch.raw.first_record, len(batch.raw.records)) if id_field is None else None
+        groups: dict[str, tuple[list[bytes], list[bytes], list[int]]] = defaultdict(lambda: ([], [], []))
+        for position, (payload, value) in enumerate(zip(batch.payloads, values, strict=True)):
+            index = position if batch.kept is None else batch.kept[position]
+            try:
+                queue = self._queue_of(value)
+                task_id = suffixes[index] if suffixes is not None else check_task_id(_field(value, id_field)).encode()
+            except ValueError as error:
+                batch.rejected.append((index, str(error)))
+                continue
+            ids, payloads, records = groups[queue]
+            ids.append(task_id)
+            payloads.append(payload)
+            records.append(index)
+        kept_prefix = prefix if id_field is None else b""
+        return [Delivery(batch, queue, kept_prefix, *columns) for queue, columns in groups.items()]
+
+    def _by_envelope(self, batch: Batch, prefix: bytes, envelopes: EnvelopeReader) -> list[Delivery]:
+        if self._default_queue is not None and (bare := envelopes.payloads(batch.payloads)) is not None:
+            return self._plain(batch, prefix, bare)
+        suffixes = id_suffixes(batch.raw.first_record, len(batch.raw.records))
+        groups: dict[str, tuple[list[bytes], list[bytes], list[int], list[TaskOptions]]]
+        groups = defaultdict(lambda: ([], [], [], []))
+        special: set[str] = set()
+        for position, record in enumerate(batch.payloads):
+            index = position if batch.kept is None else batch.kept[position]
+            try:
+                envelope, options = envelopes.read(record)
+                payload = envelope.payload_bytes()
+                queue = self._resolved(envelope.queue) if envelope.queue is not None else self._fallback()
+                task_id = check_task_id(envelope.id).encode() if envelope.id is not None else prefix + suffixes[index]
+            except ValueError as error:
+                batch.rejected.append((index, str(error)))
+                continue
+            if envelope.id is not None or options is not envelopes.defaults:
+                special.add(queue)
+            ids, payloads, records, tasks = groups[queue]
+            ids.append(task_id)
+            payloads.append(payload)
+            records.append(index)
+            tasks.append(options)
+        return [
+            Delivery(batch, queue, b"", ids, payloads, records, tasks)
+            if queue in special  # else as if there were no envelopes, which is twice as fast
+            else Delivery(batch, queue, prefix, [suffixes[index] for index in records], payloads, records)
+            for queue, (ids, payloads, records, tasks) in groups.items()
+        ]
+
+    def _fallback(self) -> str:
+        if self._default_queue is None:
+            raise ValueError("the record names no queue, and --queue gives none")
+        return self._default_queue
+
+    def _queue_of(self, value: Any) -> str:
+        """Raises ValueError if the record names no queue that can be used."""
+        field = self._options.queue_field
+        if field is None or (self._default_queue is not None and not (isinstance(value, dict) and field in value)):
+            assert self._default_queue is not None  # noqa: S101 - LoadOptions sees to it
+            return self._default_queue
+        name = _field(value, field)
+        if not isinstance(name, str):
+            raise ValueError(f"field {field!r} is not text, so it names no queue")  # noqa: TRY004 - one reason type
+        return self._resolved(name)
+
+    def _resolved(self, name: str) -> str:
+        if name not in self._names:
+            try:
+                queue = resolve_queue(name, sub_queues=self._sub_queues)
+            except QueueNameError as error:
+                raise ValueError(str(error)) from error
+            if self._known_queues is not None and queue not in self._known_queues:
+                raise ValueError(f"queue {queue!r} does not exist")
+            self._names[name] = queue
+        return self._names[name]
+
+
+def _ids_at_once(values: list[Any], name: str | None) -> list[bytes] | None:
+    """The ids of all records; None where each must be looked at to tell which of them has none that can be used."""
+    try:
+        return check_task_ids([value[name] for value in values])
+    except (KeyError, TypeError):  # it is no object, or has no such field
+        return None
+
+
+def _field(value: Any, name: str | None) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError(f"the record is not an object, so it has no field {name!r}")  # noqa: TRY004 - one reason type
+    if name not in value:
+        raise ValueError(f"the record has no field {name!r}")
+    return value[name]

@@ -1,0 +1,1 @@
+"""Jobs: which batches are in, who is loading, and what came of it."""

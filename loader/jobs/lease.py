@@ -1,0 +1,265 @@
+"""One loader a job at a time, and no late write of a dead one.
+
+A run names all its connections ``runqy-loader:<job>:<run>:<process>.<n>`` and holds a lease that it renews. A run that
+was killed leaves the lease behind for a moment, but no connections: the server drops them once it has worked off what
+they sent. So a lease whose holder has no connection is taken over at once, and one whose holder is there is respected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Collection, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any, TypeVar
+
+import orjson
+import redis.asyncio
+import redis.exceptions
+
+from loader.errors import JobBusyError, TransientError
+from loader.servers.routing import Servers, list_clients
+from loader.wire.faults import from_redis_py, translated
+
+T = TypeVar("T")
+
+LEASE_MS = 15_000
+RENEW_SECONDS = 4.0
+_GRACE_SECONDS = 2.0
+_POLL_SECONDS = 0.05
+
+# KEYS: lease, job. The job counts the runs that have held its lease, so that one which has slept through the end of its
+# lease, and through another run's work, cannot take the lease for its own again.
+# ARGV: holder to replace ('' for none), new holder, milliseconds. Reply: the number of this run, or 0.
+_ACQUIRE = """
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return redis.call('HINCRBY', KEYS[2], 'runs', 1)
+"""
+# ARGV: holder, milliseconds, number of its run. A server that has lost its data has lost the job as well: go on.
+_RENEW = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+if not holder and tonumber(redis.call('HGET', KEYS[2], 'runs') or 0) > tonumber(ARGV[3]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+log = logging.getLogger("runqy_loader")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the loader, which may be several processes: the lease's holder.
+
+    Attributes:
+        number: How many runs have held the job's lease, this one included; 0 before it does.
+    """
+
+    token: str
+    host: str
+    pid: int
+    number: int = 0
+
+    @classmethod
+    def new(cls) -> Run:
+        return cls(secrets.token_hex(6), socket.gethostname(), os.getpid())
+
+    def connection_name(self, job: str, process: int, number: int) -> str:
+        return f"runqy-loader:{job}:{self.token}:{process}.{number}"
+
+
+class Lease:
+    """The right to load one job.
+
+    Args:
+        job: Name of the job.
+        run: The holder; all its processes may use and renew the lease.
+        process: Number of this process within the run.
+    """
+
+    def __init__(self, servers: Servers, job: str, run: Run, process: int = 0) -> None:
+        self._servers = servers
+        self._job = job
+        self.run = run
+        self._where = str(servers)
+        self._process = process
+        self._key = f"runqy-loader:{{{job}}}:lease"
+        self._keys = (self._key, f"runqy-loader:{{{job}}}:job")
+        self._numbers = count(1)
+        self._can_fence = True
+
+    @property
+    def _holder(self) -> bytes:
+        run = self.run
+        named = self._servers.takes_names
+        return orjson.dumps({"run": run.token, "host": run.host, "pid": run.pid, "named": named})
+
+    @property
+    def _client(self) -> redis.asyncio.Redis:
+        return self._servers.client_of(self._key)
+
+    def next_connection_name(self) -> str:
+        """A name that no other connection has or had."""
+        return self.run.connection_name(self._job, self._process, next(self._numbers))
+
+    async def acquire(self) -> None:
+        """Takes the lease.
+
+        Raises:
+            JobBusyError: Another process is loading this job.
+            LoaderError: The server does not answer as it should.
+        """
+        loop = asyncio.get_running_loop()
+        patience = loop.time() + _GRACE_SECONDS
+        told = False
+        with translated(self._where):
+            while not await self._take(b""):
+                holder = await self._client.get(self._key)
+                if holder is None:
+                    continue
+                others = await self._connections_of_other_runs() if _is_named(holder) else None
+                if others == []:
+                    if await self._take(holder):
+                        log.info("took job %s over from %s, which is gone", self._job, _describe(holder))
+                        break
+                elif loop.time() > patience:
+                    if others is None and not told:
+                        # The server tells no connections, or takes no names: only the lease's end shows that its
+                        # holder is gone.
+                        told = True
+                        patience = loop.time() + LEASE_MS / 1000 + _GRACE_SECONDS
+                        log.warning(
+                            "waiting up to %d s for the lease of %s to end", LEASE_MS // 1000, _describe(holder)
+                        )
+                        continue
+                    raise JobBusyError(
+                        f"job {self._job} is being loaded by {_describe(holder)}",
+                        "Wait for it or stop it; to load the same input a second time, give another --job name",
+                    )
+                await asyncio.sleep(_POLL_SECONDS)
+            for server, connection in await self._connections_of_other_runs() or ():
+                # Its run lost the lease: stalled for long, or on a host that died without closing anything.
+                await self._kill(server, connection)
+
+    async def _take(self, holder: bytes | str) -> bool:
+        number = await self._client.eval(_ACQUIRE, 2, *self._keys, holder, self._holder, LEASE_MS)
+        if number:
+            self.run = replace(self.run, number=int(number))
+        return bool(number)
+
+    async def renew(self) -> None:
+        """Renews the lease.
+
+        Raises:
+            JobBusyError: Another run has taken it.
+        """
+        with translated(self._where):
+            mine = await self._client.eval(_RENEW, 2, *self._keys, self._holder, LEASE_MS, self.run.number)
+        if not mine:
+            raise JobBusyError(
+                f"job {self._job} was taken over by another process while this one could not reach the server",
+                "Leave it to that one",
+            )
+
+    async def release(self) -> None:
+        await self._client.eval(_RELEASE, 1, self._key, self._holder)
+
+    async def reconnect(self) -> None:
+        """See ``Servers.reconnect``."""
+        await self._servers.reconnect()
+
+    async def fence(self, connection_names: Collection[str]) -> None:
+        """Makes sure that the server executes nothing more of what lost connections of this run had sent.
+
+        A server that hung may still hold a connection's commands and run them later: then it would write the hash of
+        a task that a resend has pushed and a worker has taken. After CLIENT KILL it will not.
+        """
+        for server in self._servers.clients():
+            clients = await list_clients(server, self._where)
+            if clients is None:
+                self._cannot_fence()
+            for client in clients or ():
+                if client["name"] in connection_names:
+                    await self._kill(server, client["id"])
+
+    async def _kill(self, server: redis.asyncio.Redis, client_id: str) -> None:
+        with translated(self._where):
+            try:
+                await server.client_kill_filter(_id=client_id)
+            except redis.exceptions.ResponseError as error:
+                if isinstance(from_redis_py(error, self._where), TransientError):
+                    raise
+                if "No such client" not in str(error):
+                    self._cannot_fence()
+
+    def _cannot_fence(self) -> None:
+        if self._can_fence:
+            self._can_fence = False
+            log.warning(
+                "the server refuses CLIENT LIST or CLIENT KILL: after a lost connection no task is pushed twice, but a "
+                "hash may be written once more after its task was taken"
+            )
+
+    async def _connections_of_other_runs(self) -> list[tuple[redis.asyncio.Redis, str]] | None:
+        """Servers and ids of connections; None where a server does not tell."""
+        prefix, own = f"runqy-loader:{self._job}:", f"runqy-loader:{self._job}:{self.run.token}:"
+        found: list[tuple[redis.asyncio.Redis, str]] = []
+        for server in self._servers.clients():
+            clients = await list_clients(server, self._where)
+            if clients is None:
+                return None
+            names = ((client["id"], client["name"]) for client in clients)
+            found += [(server, id_) for id_, name in names if name.startswith(prefix) and not name.startswith(own)]
+        return found
+
+
+async def while_held(leases: Sequence[Lease], work: Coroutine[Any, Any, T]) -> T:
+    """Runs work while all leases are renewed; its result.
+
+    Raises:
+        JobBusyError: As soon as another run has taken one.
+    """
+    working = asyncio.create_task(work)
+    keeping = [asyncio.create_task(_keep(lease)) for lease in leases]
+    try:
+        await asyncio.wait([working, *keeping], return_when=asyncio.FIRST_COMPLETED)
+        for keeper in keeping:
+            if keeper.done():
+                keeper.result()
+        return await working
+    finally:
+        for task in (working, *keeping):
+            task.cancel()
+        await asyncio.wait([working, *keeping])
+
+
+async def _keep(lease: Lease) -> None:
+    """Renews the lease until cancelled. Raises JobBusyError if another run has taken it."""
+    while True:
+        await asyncio.sleep(RENEW_SECONDS)
+        try:
+            await lease.renew()
+        except TransientError as error:
+            log.debug("the lease could not be renewed: %s", error)
+
+
+def _is_named(holder: bytes | str) -> bool:
+    """Whether the server knows the holder's connections by name, so that their absence shows that it is gone."""
+    try:
+        return bool(orjson.loads(holder).get("named", True))
+    except (orjson.JSONDecodeError, AttributeError):
+        return True
+
+
+def _describe(holder: bytes | str) -> str:
+    try:
+        fields = orjson.loads(holder)
+        return f"process {fields['pid']} on {fields['host']}"
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return "another process"

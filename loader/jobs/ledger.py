@@ -1,0 +1,182 @@
+"""Which batches of a job are in: one bit a batch, set by the same server-side step that pushes the batch's ids.
+
+The input is cut into shards, and each shard has a ledger for each queue that its tasks go to.
+
+Keys, all in the cluster slot of the queue's pending list:
+
+- ``<tag>:runqy-loader:<job>:<shard>:batches``: a bitmap; bit k is set once batch k is pushed.
+- ``<tag>:runqy-loader:<job>:<shard>:checksums``: CRC-32 of each batch, four bytes each, so that a resume notices other
+  input.
+- ``<tag>:runqy-loader:<job>:<shard>:skipped``: a hash from batch to the positions (comma-separated, each with the
+  letter of ``SKIPPED`` that says why) that were not loaded. Missing where that never happened.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from loader.layouts.base import QueueEncoder
+from loader.tasks.ids import ID_BYTES
+from loader.tasks.options import TaskOptions
+from loader.wire.resp import bulk, bulks, command
+
+SKIPPED = {
+    "": "its task id is a task already",
+    "t": "its task key holds another type",
+    "u": "a unique task of this type and payload is there already",
+}
+"""Why a task of a batch is not loaded, by the letter that follows its position in the ledger."""
+
+# What every script that places tasks has around it; KEYS[1] is the pending list. `place` writes the tasks, fills `ids`
+# with those to be pushed and returns the positions skipped, which are the reply; what follows it marks the work.
+#
+# A script is not undone where a command of it fails, for want of a right or as a key is of another type. So every step
+# that could fail leaves behind how to take it back, and the mark and the push are the last two. LLEN tells a pending
+# key of another type before anything is written.
+# Lua's unpack() is limited by its C stack (LUAI_MAXCSTACK, 8000 in Lua 5.1), hence the slices.
+_FRAME = b"""
+redis.call('LLEN', KEYS[1])
+local ids, undo, skipped = {}, {}, ''
+%b
+local ok, fault = pcall(function()
+  skipped = place()
+%b
+  for i = 1, #ids, 5000 do redis.call('LPUSH', KEYS[1], unpack(ids, i, math.min(i + 4999, #ids))) end
+end)
+if ok then return skipped end
+for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
+if type(fault) == 'table' then return fault end
+return redis.error_reply('ERR ' .. tostring(fault))
+"""
+
+# ARGV: batch, checksum, then what `place` takes. Reply: the positions skipped, now or when the batch was marked.
+_KNOWN = b"""
+if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KEYS[4], ARGV[1]) or '' end
+"""
+_MARK = b"""
+  redis.call('SETRANGE', KEYS[3], ARGV[1] * 4, ARGV[2])
+  if #skipped > 0 then redis.call('HSET', KEYS[4], ARGV[1], skipped) end
+  undo[#undo + 1] = {'SETBIT', KEYS[2], ARGV[1], 0}
+  redis.call('SETBIT', KEYS[2], ARGV[1], 1)
+"""
+
+# ARGV[3]: skipped positions; then the ids, the first to be consumed first.
+_PLACE_WRITTEN = b"""
+local function place()
+  ids = {unpack(ARGV, 4, math.min(#ARGV, 4003))}
+  for i = 4004, #ARGV do ids[#ids + 1] = ARGV[i] end
+  return ARGV[3]
+end
+"""
+
+# ARGV[3]: the time in nanoseconds; then each task's arguments, its id being the first. The first DEL finds nothing: it
+# shows, while nothing is written, that what follows may be undone.
+_PLACE_FRESH = b"""
+%b
+local function place()
+  local taken = {}
+  for at = 4, #ARGV, %d do
+    local key, verdict = key_of(ARGV[at]), ''
+    if redis.call('EXISTS', key) == 0 then
+      if #undo == 0 then redis.call('DEL', key) end
+      undo[#undo + 1] = {'DEL', key}
+      verdict = write(key, at, undo)
+    end
+    if verdict == true then ids[#ids + 1] = ARGV[at]
+    elseif verdict then taken[#taken + 1] = (at - 4) / %d .. verdict end
+  end
+  return table.concat(taken, ',')
+end
+"""
+
+
+def placing_script(place: bytes, mark: bytes) -> bytes:
+    """A script that writes tasks, marks them and pushes their ids, or does none of it.
+
+    Args:
+        place: Lua that defines ``place()``. Of what it writes, it adds to ``undo`` how to take it back.
+        mark: Lua that notes what was placed, likewise.
+    """
+    return _FRAME % (place, mark)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerState:
+    """What the ledger held when a run began."""
+
+    batches: bytes = b""
+    checksums: bytes = b""
+    skipped: dict[int, dict[int, str]] = field(default_factory=dict)
+
+    def is_loaded(self, batch: int) -> bool:
+        byte, bit = divmod(batch, 8)
+        return byte < len(self.batches) and bool(self.batches[byte] >> (7 - bit) & 1)
+
+    def checksum(self, batch: int) -> int:
+        return int.from_bytes(self.checksums[4 * batch : 4 * batch + 4], "big")
+
+
+class QueueLedger:
+    """Builds the commands that commit batches of one shard of a job to one queue."""
+
+    def __init__(self, job: str, encoder: QueueEncoder, shard: int = 0) -> None:
+        base = b"%b:runqy-loader:%b:%d" % (encoder.slot_tag, job.encode(), shard)
+        self.batches_key = base + b":batches"
+        self.checksums_key = base + b":checksums"
+        self.skipped_key = base + b":skipped"
+        keys = (encoder.pending_key, self.batches_key, self.checksums_key, self.skipped_key)
+        self._key_count = len(keys) + 1
+        self._encoder = encoder
+        # EVAL with the whole script, not EVALSHA: a kilobyte a batch, and no NOSCRIPT after a failover.
+        commit = _KNOWN + placing_script(_PLACE_WRITTEN, _MARK)
+        fresh = _PLACE_FRESH % (encoder.insert_script, encoder.insert_width, encoder.insert_width)
+        insert = _KNOWN + placing_script(fresh, _MARK)
+        self._commit_head = bulks((b"EVAL", commit, b"%d" % len(keys), *keys))
+        self._insert_head = bulks((b"EVAL", insert, b"%d" % len(keys), *keys))
+
+    def commit(
+        self,
+        batch: int,
+        checksum: int,
+        id_prefix: bytes,
+        suffixes: Sequence[bytes],
+        skipped: Mapping[int, str] | None = None,
+    ) -> bytes:
+        """Pushes ids whose hashes are written, and marks the batch. Reply: what the mark says was skipped."""
+        # Hot path: one join; the part between two suffixes is constant within a source.
+        between = b"\r\n$%d\r\n%b" % (ID_BYTES, id_prefix)
+        positions = ",".join(f"{position}{why}" for position, why in (skipped or {}).items()).encode()
+        head = b"*%d\r\n%b%b%b%b" % (
+            2 + self._key_count + 3 + len(suffixes),
+            self._commit_head,
+            bulk(b"%d" % batch),
+            bulk(checksum.to_bytes(4, "big")),
+            bulk(positions),
+        )
+        return b"".join((head, between[2:], between.join(suffixes), b"\r\n")) if suffixes else head
+
+    def insert(
+        self,
+        batch: int,
+        checksum: int,
+        ids: Sequence[bytes],
+        payloads: Sequence[bytes],
+        options: Sequence[TaskOptions] | None = None,
+    ) -> bytes:
+        """Writes and pushes the tasks whose ids are free, and marks the batch. Reply: what was skipped."""
+        arguments = [b"%d" % batch, checksum.to_bytes(4, "big"), b"%d" % time.time_ns()]
+        arguments += self._encoder.insert_arguments(ids, payloads, options)
+        return bulks(arguments, b"*%d\r\n%b" % (2 + self._key_count + len(arguments), self._insert_head))
+
+    def is_loaded(self, batch: int) -> bytes:
+        """Asks whether a batch is in. Reply: 1 or 0."""
+        return command(b"GETBIT", self.batches_key, b"%d" % batch)
+
+
+def parse_skipped(text: bytes) -> dict[int, str]:
+    """Positions, and why they were skipped, from a reply or the ledger."""
+    found = (re.fullmatch(r"([0-9]+)([a-z]*)", part) for part in text.decode().split(",") if part)
+    return {int(match[1]): match[2] for match in found if match is not None}

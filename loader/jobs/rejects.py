@@ -1,0 +1,89 @@
+"""The rejects file: JSON lines of records set aside, flushed as they come, only ever appended to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import aiofiles
+import orjson
+from aiofiles.threadpool.binary import AsyncFileIO
+
+from loader.errors import LoaderError
+from loader.sources.validate import Reject
+
+
+class RejectsFile:
+    """Writes rejects. The file is made with the first one.
+
+    What the file holds already is not written again: so each bad record is in it once, however often the job was
+    stopped, and also after a dry run. Rejects are flushed before their batch is committed, so none is lost either.
+
+    Args:
+        path: The file; None to keep none.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.used = False
+        self._known: set[int] | None = None
+        self._file: AsyncFileIO | None = None
+
+    async def add(self, rejects: Sequence[Reject]) -> None:
+        """Appends rejects and flushes.
+
+        Raises:
+            LoaderError: The file cannot be written.
+        """
+        if self.path is None or not rejects:
+            return
+        self.used = True
+        try:
+            if self._known is None:
+                self._known = _identities(self.path) if self.path.is_file() else set()
+            lines = [reject.to_json() for reject in rejects]
+            if self._known:
+                lines = [line for line in lines if _identity(orjson.loads(line)) not in self._known]
+            if not lines:
+                return
+            if self._file is None:
+                torn = _ends_without_newline(self.path)
+                # Unbuffered and appending: several processes may write here, each batch of lines in one write.
+                self._file = await aiofiles.open(self.path, "ab", buffering=0)
+                if torn:
+                    await self._file.write(b"\n")
+            data = b"".join(lines)
+            while data:  # a disk that fills up takes a part, and refuses the rest
+                data = data[await self._file.write(data) :]
+        except OSError as error:
+            raise LoaderError(
+                f"the rejects file {self.path} cannot be written: {error.strerror}",
+                "Name a writable one with --rejects",
+            ) from error
+
+    async def close(self) -> None:
+        if self._file is not None:
+            await self._file.close()
+
+
+def _identity(reject: dict[str, object]) -> int:
+    return hash(tuple(reject.get(name) for name in ("source", "line", "byte_offset", "reason", "record")))
+
+
+def _identities(path: Path) -> set[int]:
+    known: set[int] = set()
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                known.add(_identity(orjson.loads(line)))
+            except (orjson.JSONDecodeError, AttributeError, TypeError):
+                continue  # a line torn by a crash, or not ours
+    return known
+
+
+def _ends_without_newline(path: Path) -> bool:
+    if not path.is_file() or path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        return file.read(1) != b"\n"

@@ -1,0 +1,1 @@
+"""Queues: their names, and which exist."""

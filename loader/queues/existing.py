@@ -1,0 +1,26 @@
+"""Which queues exist on the server, and what to say of one that does not."""
+
+from __future__ import annotations
+
+from loader.errors import UnknownQueueError
+from loader.servers.routing import Servers
+from loader.wire.faults import translated
+
+QUEUES_KEY = "asynq:queues"
+
+
+async def queues_on_server(servers: Servers) -> set[str]:
+    """Members of ``asynq:queues``, which servers and workers of the asynq family keep."""
+    with translated(f"{servers}, key {QUEUES_KEY}"):
+        members = await servers.client_of(QUEUES_KEY).smembers(QUEUES_KEY)
+    return {str(member, errors="replace") if isinstance(member, bytes) else member for member in members}
+
+
+def check_queue(queue: str, known: set[str], where: str) -> None:
+    """Raises UnknownQueueError, naming the ones that are close."""
+    if queue in known:
+        return
+    parent = queue.split(".")[0]
+    near = sorted(name for name in known if name.split(".")[0] == parent) or sorted(known)
+    listed = ", ".join(near[:8]) + (", …" if len(near) > 8 else "") if near else "none at all"
+    raise UnknownQueueError(f"queue {queue} does not exist in {where}", f"Use one of these: {listed}")

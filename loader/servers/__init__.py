@@ -1,0 +1,1 @@
+"""Servers: which one a key lives on, how to ask it, and waiting out its faults."""

@@ -1,0 +1,163 @@
+"""Where keys live: on the one server, or on the primaries of a Redis Cluster."""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_right
+from dataclasses import replace
+from urllib.parse import urlsplit, urlunsplit
+
+import redis.asyncio
+import redis.exceptions
+from redis.crc import key_slot
+
+from loader.errors import LoaderError, TransientError
+from loader.servers.control import control_client, say_goodbye
+from loader.wire.address import Address
+from loader.wire.faults import from_redis_py, translated
+
+SLOTS = 16_384
+
+log = logging.getLogger("runqy_loader")
+
+
+class Servers:
+    """The server that the user named, and where it belongs to a cluster, the other primaries.
+
+    Args:
+        address: The server that the user named.
+        timeout: Seconds for connecting and for each reply.
+
+    Attributes:
+        takes_names: Whether connections have the names that they were given.
+    """
+
+    def __init__(self, address: Address, timeout: float) -> None:
+        self.address = address
+        self.takes_names = True
+        self._timeout = timeout
+        self._clients: dict[Address, redis.asyncio.Redis] = {}
+        self._first_slots: list[int] = []  # of each range, ascending
+        self._primaries: list[Address] = []  # of each range
+
+    def __str__(self) -> str:
+        return str(self.address)
+
+    @property
+    def is_cluster(self) -> bool:
+        return bool(self._primaries)
+
+    async def reach(self, name: str) -> None:
+        """Asks whether the server answers and belongs to a cluster. Gives connections a name, where that is allowed.
+
+        Raises:
+            LoaderError: It does not answer.
+        """
+        with translated(str(self.address)):
+            await self._client(self.address).ping()
+        await self.refresh()
+        for client in self.clients():
+            with translated(str(self.address)):
+                try:
+                    await client.client_setname(name)
+                except redis.exceptions.ResponseError as error:
+                    self.takes_names = False
+                    log.debug("the server refuses CLIENT SETNAME: %s", error)
+
+    async def refresh(self) -> None:
+        """Learns which node serves which slots, if this is a cluster.
+
+        Raises:
+            TransientError: No node answers, or slots are not served now.
+        """
+        failure: LoaderError | None = None
+        for address in dict.fromkeys([*self._primaries, self.address]):
+            try:
+                await self._learn(address)
+            except TransientError as error:
+                failure = error
+            else:
+                return
+        if failure is not None:
+            raise failure
+
+    async def _learn(self, address: Address) -> None:
+        try:
+            with translated(str(address)):
+                # As two arguments: for the one command redis-py has a parser that drops what is not covered.
+                ranges = await self._client(address).execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
+        except TransientError:
+            raise
+        except LoaderError as error:
+            # No cluster ("cluster support disabled"), an old server, or a user who may not ask.
+            log.debug("not taken for a cluster: %s", error.args[0])
+            return
+        served = sorted((int(first), int(last), primary) for first, last, primary, *_ in ranges)
+        if sum(last - first + 1 for first, last, _ in served) < SLOTS:
+            raise TransientError(f"{address}: the cluster does not serve all slots", "Wait until it is whole")
+        self._first_slots = [first for first, _, _ in served]
+        self._primaries = [_at(self.address, _text(node[0]) or address.host, int(node[1])) for _, _, node in served]
+
+    def address_of(self, key: bytes | str) -> Address:
+        """The node that serves a key."""
+        if not self._primaries:
+            return self.address
+        slot = key_slot(key if isinstance(key, bytes) else key.encode(), SLOTS)
+        return self._primaries[bisect_right(self._first_slots, slot) - 1]
+
+    def client_of(self, key: bytes | str) -> redis.asyncio.Redis:
+        """A client of the node that serves a key."""
+        return self._client(self.address_of(key))
+
+    def clients(self) -> list[redis.asyncio.Redis]:
+        """A client for each primary."""
+        return [self._client(address) for address in dict.fromkeys(self._primaries or [self.address])]
+
+    def _client(self, address: Address) -> redis.asyncio.Redis:
+        if address not in self._clients:
+            self._clients[address] = control_client(address, self._timeout)
+        return self._clients[address]
+
+    async def reconnect(self) -> None:
+        """Drops idle connections, and learns anew which node serves what.
+
+        What took one connection has most likely taken these as well, and each would cost a retry.
+        """
+        for client in self._clients.values():
+            with translated(str(self.address)):
+                await client.connection_pool.disconnect(inuse_connections=False)
+        if self.is_cluster:
+            await self.refresh()
+
+    async def aclose(self) -> None:
+        for client in self._clients.values():
+            await say_goodbye(client.aclose())
+
+
+async def list_clients(client: redis.asyncio.Redis, where: str) -> list[dict[str, str]] | None:
+    """The connections that a server has; None where it does not tell.
+
+    Raises:
+        LoaderError: The server does not answer.
+    """
+    with translated(where):
+        try:
+            found: list[dict[str, str]] = await client.client_list()
+        except redis.exceptions.ResponseError as error:
+            if isinstance(from_redis_py(error, where), TransientError):
+                raise
+            log.debug("the server refuses CLIENT LIST: %s", error)
+            return None
+    return found
+
+
+def _text(value: bytes | str | None) -> str:
+    return value.decode() if isinstance(value, bytes) else value or ""
+
+
+def _at(address: Address, host: str, port: int) -> Address:
+    """Another node that is logged in to in the same way."""
+    parts = urlsplit(address.url)
+    login, at, _ = parts.netloc.rpartition("@")
+    netloc = f"{login}{at}{f'[{host}]' if ':' in host else host}:{port}"
+    return replace(address, url=urlunsplit(parts._replace(netloc=netloc)), host=host, port=port, path=None)

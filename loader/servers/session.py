@@ -1,0 +1,132 @@
+"""A connection for steps that may be repeated: it is made at first use, and made anew after it was lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+
+import hiredis
+
+from loader.errors import LoaderError, TransientError, UsageError
+from loader.servers.retry import patiently
+from loader.wire.address import Address
+from loader.wire.connection import Connection, Reply
+from loader.wire.faults import from_reply
+from loader.wire.resp import command
+
+Fence = Callable[[Collection[str]], Awaitable[None]]
+"""Makes sure that nothing more is executed of what connections of these names had sent."""
+
+
+class Session:
+    """Calls to one server, each repeated while a fault may heal. Calls may overlap.
+
+    Args:
+        timeout: Seconds without any reply after which the connection counts as lost.
+        retry_for: Seconds for which a step is repeated.
+        next_name: Gives each connection a name that no other has or had.
+        reached: Whether the server is known to be there. Where not, a connection that fails at first is the user's
+            mistake more likely than a fault, and is not retried.
+        fence: Awaited after a connection was lost, before anything is sent again; None where late writes do no harm.
+
+    Attributes:
+        losses: How many connections were lost so far.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        timeout: float,
+        retry_for: float,
+        next_name: Callable[[], str],
+        fence: Fence | None = None,
+        *,
+        reached: bool = False,
+    ) -> None:
+        self.address = address
+        self.losses = 0
+        self._timeout = timeout
+        self._retry_for = retry_for
+        self._next_name = next_name
+        self._fence = fence
+        self._connection: Connection | None = None
+        self._opening = asyncio.Lock()
+        self._lost: set[str] = set()
+        self._name = ""
+        self._reached = reached
+
+    async def call(self, commands: bytes, replies: int, where: str = "") -> list[Reply]:
+        """Sends commands, again after a lost connection or a server that was busy, and gives their replies.
+
+        Args:
+            where: What it is about, such as a key; for errors.
+
+        Raises:
+            SinkError: The server refuses one of them, or the fault lasted.
+        """
+        found = await self.values(commands, replies)
+        for reply in found:
+            if isinstance(reply, hiredis.ReplyError):
+                raise from_reply(str(reply), f"{self.address}, {where}" if where else str(self.address))
+        return found
+
+    async def values(self, commands: bytes, replies: int) -> list[Reply]:
+        """Like ``call``, but error replies that no repetition mends are values."""
+        return await patiently(lambda: self._once(commands, replies), self._retry_for, connected=self._reached)
+
+    async def _once(self, commands: bytes, replies: int) -> list[Reply]:
+        connection = await self._connected()
+        try:
+            found = await connection.call(commands, replies)
+        except TransientError:
+            self._drop(connection)
+            raise
+        for reply in found:
+            if isinstance(reply, hiredis.ReplyError):
+                error = from_reply(str(reply), str(self.address))
+                if isinstance(error, TransientError):
+                    raise error
+        return found
+
+    async def _connected(self) -> Connection:
+        async with self._opening:
+            if self._connection is None:
+                if self._lost and self._fence is not None:
+                    await self._fence(self._lost)
+                self._lost.clear()
+                self._name = self._next_name()
+                self._connection = await Connection.open(self.address, self._name, self._timeout)
+                self._reached = True
+            return self._connection
+
+    def _drop(self, connection: Connection) -> None:
+        if connection is self._connection:  # else another call has noticed already
+            self._connection = None
+            self._lost.add(self._name)
+            self.losses += 1
+            connection.abort()
+
+    async def close(self) -> None:
+        """Closes the connection, if there is one."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            try:
+                async with asyncio.timeout(1):
+                    await connection.close()
+            except (TimeoutError, LoaderError):
+                connection.abort()
+
+
+async def require_one_server(session: Session, what: str) -> None:
+    """Asks whether the server keeps all keys itself.
+
+    Args:
+        what: What cannot be done with a cluster, for the error.
+
+    Raises:
+        UsageError: It belongs to a Redis Cluster.
+        LoaderError: It does not answer.
+    """
+    (ranges,) = await session.values(command(b"CLUSTER", b"SLOTS"), 1)
+    if isinstance(ranges, list) and ranges:  # else an error: no cluster, an old server, or no right to ask
+        raise UsageError(f"{session.address} belongs to a Redis Cluster, which {what} does not support yet")

@@ -1,0 +1,146 @@
+"""Tells valid records from bad ones. The verdict is orjson's: a record is one JSON value, white space aside."""
+
+from __future__ import annotations
+
+import base64
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from isal import isal_zlib
+
+from loader.sources.base import printable
+from loader.sources.batch import SHOWN_OF_OVERSIZED, RawBatch
+from loader.sources.verdict import all_json
+
+JSON_SPACE = b" \t\r\n"
+"""White space of RFC 8259. ``bytes.strip()`` alone would also take form feeds, which JSON does not know."""
+
+_LONG_RECORD = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One record set aside: where it stands, why, and the record itself."""
+
+    source: str
+    line: int
+    byte_offset: int
+    reason: str
+    record: bytes
+
+    def to_json(self) -> bytes:
+        """The line for the rejects file; a record that is not UTF-8 is base64, and ``encoding`` says so."""
+        line: dict[str, Any] = {
+            "source": printable(self.source),
+            "line": self.line,
+            "byte_offset": self.byte_offset,
+            "reason": self.reason,
+        }
+        try:
+            line["record"] = self.record.decode()
+        except UnicodeDecodeError:
+            line["record"] = base64.b64encode(self.record).decode()
+            line["encoding"] = "base64"
+        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+@dataclass(slots=True)
+class Batch:
+    """A validated batch.
+
+    Attributes:
+        shard: Which part of the input it belongs to.
+        number: Number of the batch within its shard: its bit in the shard's ledger.
+        source_index: Which source it comes from.
+        raw: What was read, for locating records.
+        kept: Index within ``raw`` of each payload; None where all records were kept.
+        payloads: The valid records, byte for byte, without the white space around them.
+        values: The parsed payloads, if they were asked for.
+        size: Bytes of all records, the bad ones included.
+        checksum: CRC-32 of the batch's bytes, which tells a resume whether the input is still the same.
+        blank: How many blank lines were passed over.
+    """
+
+    shard: int
+    number: int
+    source_index: int
+    raw: RawBatch
+    payloads: list[bytes]
+    kept: list[int] | None
+    values: list[Any] | None
+    size: int
+    checksum: int
+    blank: int = 0
+    rejected: list[tuple[int, str]] = field(default_factory=list)
+
+
+def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool, shard: int = 0) -> Batch:
+    """Validates a batch, one verdict a record.
+
+    Args:
+        parsed: Keep the parsed values, for ids and queues that are taken from the records.
+    """
+    # Hot path: all lines go through a parser in one C-level loop (joining them into one document was measured and gains
+    # nothing). Only a batch with a bad or blank line is gone through one by one.
+    stripped = [record.strip(JSON_SPACE) for record in raw.records]
+    for index in raw.unwritable:
+        stripped[index] = b""  # a resume must find the same checksum
+    size = sum(map(len, stripped))
+    checksum = _checksum(stripped, size)
+    if not raw.oversized and not raw.unwritable:
+        # Where this does not return, the loop below finds which record is bad, and says why.
+        if parsed:
+            with suppress(orjson.JSONDecodeError):
+                values = list(map(orjson.loads, stripped))
+                return Batch(shard, number, source_index, raw, stripped, None, values, size, checksum)
+        elif all_json(stripped, size):
+            return Batch(shard, number, source_index, raw, stripped, None, None, size, checksum)
+    batch = Batch(shard, number, source_index, raw, [], [], [] if parsed else None, size, checksum)
+    _one_by_one(batch, stripped)
+    return batch
+
+
+def _checksum(records: list[bytes], size: int) -> int:
+    """CRC-32 of the records with a line feed between them; ISA-L's is nine times as fast as zlib's."""
+    if size <= _LONG_RECORD * len(records):
+        return isal_zlib.crc32(b"\n".join(records))
+    # Two calls a record are cheaper than a copy of it from about here: 0.95 instead of 1.5 us for 10 KB.
+    checksum = isal_zlib.crc32(records[0])
+    for record in records[1:]:
+        checksum = isal_zlib.crc32(record, isal_zlib.crc32(b"\n", checksum))
+    return checksum
+
+
+def _one_by_one(batch: Batch, stripped: list[bytes]) -> None:
+    assert batch.kept is not None  # noqa: S101 - for the type checker
+    for index, record in enumerate(stripped):
+        if (length := batch.raw.oversized.get(index)) is not None:
+            shown = min(SHOWN_OF_OVERSIZED, len(record))
+            batch.rejected.append(
+                (
+                    index,
+                    f"the record is {length} bytes long, over the limit of --max-record-bytes; "
+                    f"only its first {shown} bytes are shown here",
+                )
+            )
+            continue
+        if (why := batch.raw.unwritable.get(index)) is not None:
+            batch.rejected.append((index, why))
+            continue
+        if not record:
+            if batch.raw.names is not None:  # a file of its own, which should hold a document
+                batch.rejected.append((index, "the file is empty"))
+            else:
+                batch.blank += 1
+            continue
+        try:
+            value = orjson.loads(record)
+        except orjson.JSONDecodeError as error:
+            batch.rejected.append((index, f"not valid JSON: {error.msg} (column {error.colno})"))
+            continue
+        batch.payloads.append(record)
+        batch.kept.append(index)
+        if batch.values is not None:
+            batch.values.append(value)

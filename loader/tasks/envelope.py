@@ -1,0 +1,156 @@
+"""Records that carry a task's options around its payload (``--envelope``)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+from dataclasses import replace
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from loader.tasks.options import LIFECYCLE, TaskOptions
+from loader.tasks.times import instant, seconds
+
+_DURATIONS = ("timeout", "retention", "unique_ttl", "process_in", *LIFECYCLE)
+_ASYNQ_ONLY = (*_DURATIONS, "deadline", "process_at", "headers")
+_plain_options_of = attrgetter("type", "max_retry", *_DURATIONS, "deadline", "process_at")
+_MOST_KNOWN = 10_000
+
+
+class Envelope(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
+    """One record. What is left out is as the load's own options say.
+
+    The payload is ``payload``, any JSON value, which is kept byte for byte; or ``payload_base64``, any bytes.
+    """
+
+    payload: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    payload_base64: str | msgspec.UnsetType = msgspec.UNSET
+    id: str | int | None = None
+    queue: str | None = None
+    type: str | None = None
+    max_retry: int | None = None
+    timeout: int | str | None = None
+    deadline: float | str | None = None
+    retention: int | str | None = None
+    headers: dict[str, str] | None = None
+    unique_ttl: int | str | None = None
+    process_at: float | str | None = None
+    process_in: int | str | None = None
+    ttl_completed: int | str | None = None
+    ttl_archived: int | str | None = None
+    pending_timeout: int | str | None = None
+    active_timeout: int | str | None = None
+
+    def payload_bytes(self) -> bytes:
+        """Raises ValueError if it has no payload, or two, or what should be base64 is not."""
+        if (self.payload is msgspec.UNSET) == (self.payload_base64 is msgspec.UNSET):
+            raise ValueError("the record needs one of the fields 'payload' and 'payload_base64'")
+        if isinstance(self.payload, msgspec.Raw):
+            return bytes(self.payload)
+        try:
+            return base64.b64decode(str(self.payload_base64), validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"field 'payload_base64' is not base64: {error}") from error
+
+
+class _Bare(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """An envelope with nothing but a payload."""
+
+    payload: msgspec.Raw
+
+
+class EnvelopeReader:
+    """Reads envelopes of one load.
+
+    Args:
+        defaults: The load's own options.
+        timeout: Seconds a task may run where neither its record nor the load tells a timeout or a deadline; None where
+            the load tells a timeout.
+        needs_type: Whether each record must bring a type.
+        asynq: Whether the layout can hold all options; the documented one has a type and a maximum of retries only.
+
+    Attributes:
+        defaults: As given.
+    """
+
+    def __init__(self, defaults: TaskOptions, *, timeout: int | None, asynq: bool, needs_type: bool = False) -> None:
+        self.defaults = defaults
+        self._needs_type = needs_type
+        self._timeout = timeout
+        self._asynq = asynq
+        self._decode = msgspec.json.Decoder(Envelope).decode
+        self._decode_bare = msgspec.json.Decoder(_Bare).decode
+        self._known: dict[tuple[Any, ...], TaskOptions] = {}
+
+    def payloads(self, records: Iterable[bytes]) -> list[bytes] | None:
+        """The payloads of envelopes that bring nothing else; None where one brings more, or is none.
+
+        Hot path: for such records, a quarter of the time that ``read`` takes.
+        """
+        if self._needs_type:
+            return None
+        try:
+            return [bytes(bare.payload) for bare in map(self._decode_bare, records)]
+        except (msgspec.DecodeError, RecursionError):
+            return None  # ``read`` will tell
+
+    def read(self, record: bytes) -> tuple[Envelope, TaskOptions]:
+        """An envelope and its task's options: ``defaults`` itself where it brings no others.
+
+        Raises:
+            ValueError: It is no envelope; the message says which field is wrong.
+        """
+        try:
+            envelope = self._decode(record)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"not an envelope: {error}") from error
+        except msgspec.DecodeError as error:
+            raise ValueError(f"not valid JSON: {error}") from error
+        except RecursionError:
+            raise ValueError("its payload is nested too deeply for an envelope; payload_base64 takes it") from None
+        # Hot path: most records say the same, so that what comes of it is found rather than made.
+        headers = None if envelope.headers is None else tuple(sorted(envelope.headers.items()))
+        said = (headers, *_plain_options_of(envelope))
+        try:
+            return envelope, self._known[said]
+        except KeyError:
+            options = self._options(envelope)
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[said] = options
+        return envelope, options
+
+    def _options(self, envelope: Envelope) -> TaskOptions:
+        given: dict[str, Any] = {}
+        if envelope.type is None and self._needs_type:
+            raise ValueError("the record has no field 'type', and --type gives none: no handler would be found")
+        if envelope.type is not None:
+            if not envelope.type or not envelope.type.isprintable():
+                raise ValueError("field 'type' is empty or holds control characters")
+            given["type"] = envelope.type
+        if envelope.max_retry is not None:
+            if not 0 <= envelope.max_retry < 2**31:
+                raise ValueError("field 'max_retry' must be between 0 and 2147483647")
+            given["max_retry"] = envelope.max_retry
+        for name in _ASYNQ_ONLY:
+            value = getattr(envelope, name)
+            if value is None:
+                continue
+            if not self._asynq:
+                raise ValueError(f"field {name!r} needs --layout asynq")
+            if name == "headers":
+                given[name] = tuple(sorted(value.items()))
+                continue
+            try:
+                given[name] = seconds(value) if name in _DURATIONS else instant(value)
+            except ValueError as error:
+                raise ValueError(f"field {name!r}: {error}") from error
+        if self.defaults.timeout == self._timeout and "deadline" in given and "timeout" not in given:
+            given["timeout"] = 0  # the profile's, which holds only where nothing else bounds the task
+        if "process_at" in given or "process_in" in given:  # its own start takes the place of the load's
+            given = {"process_at": 0, "process_in": 0, **given}
+        options = replace(self.defaults, **given)
+        return self.defaults if options == self.defaults else options

@@ -1,0 +1,129 @@
+"""The rejects file: each bad record once, nothing ever lost from it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from loader.errors import LoaderError
+from loader.jobs.rejects import RejectsFile
+from loader.sources.validate import Reject
+
+
+def reject(line: int, record: bytes = b"bad") -> Reject:
+    return Reject("in.jsonl", line, 10 * line, "not valid JSON", record)
+
+
+def write(path: Path, *batches: Sequence[Reject]) -> RejectsFile:
+    """One run that rejects these batches."""
+
+    async def run() -> RejectsFile:
+        file = RejectsFile(path)
+        for batch in batches:
+            await file.add(batch)
+        await file.close()
+        return file
+
+    return asyncio.run(run())
+
+
+def lines(path: Path) -> list[int]:
+    return [json.loads(line)["line"] for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "job.rejects.jsonl"
+
+
+def test_without_rejects_there_is_no_file(path: Path) -> None:
+    assert not write(path, [], []).used
+    assert not path.exists()
+
+
+def test_each_reject_is_a_line(path: Path) -> None:
+    assert write(path, [reject(1), reject(2)], [reject(9, b"\xff")]).used
+    assert path.read_bytes() == reject(1).to_json() + reject(2).to_json() + reject(9, b"\xff").to_json()
+
+
+def test_a_reject_is_in_the_file_as_soon_as_it_is_added(path: Path) -> None:
+    async def run() -> None:
+        file = RejectsFile(path)
+        await file.add([reject(1)])
+        assert lines(path) == [1]
+        await file.close()
+
+    asyncio.run(run())
+
+
+def test_a_resume_adds_only_what_is_not_there_yet(path: Path) -> None:
+    write(path, [reject(1), reject(2, b"\xff\xfe")])
+
+    second = write(path, [reject(1), reject(2, b"\xff\xfe")], [reject(3)])
+
+    assert lines(path) == [1, 2, 3]
+    assert second.used
+
+
+def test_a_resume_that_meets_known_rejects_only_still_names_the_file(path: Path) -> None:
+    write(path, [reject(1)])
+    assert write(path, [reject(1)]).used
+    assert lines(path) == [1]
+
+
+def test_equal_records_on_other_lines_or_of_other_files_are_kept_apart(path: Path) -> None:
+    write(path, [reject(1), reject(2)])
+    elsewhere = Reject("other.jsonl", 1, 10, "not valid JSON", b"bad")
+    write(path, [reject(1), reject(2), elsewhere])
+    assert [json.loads(line)["source"] for line in path.read_text().splitlines()] == ["in.jsonl"] * 2 + ["other.jsonl"]
+
+
+def test_another_reason_for_the_same_record_is_another_reject(path: Path) -> None:
+    write(path, [reject(1)])
+    write(path, [Reject("in.jsonl", 1, 10, "its task id is a task already", b"bad")])
+    assert lines(path) == [1, 1]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 20, 60])
+def test_a_line_torn_by_a_crash_is_written_again_whole_and_runs_into_no_other(path: Path, cut: int) -> None:
+    write(path, [reject(1), reject(2)])
+    torn = path.read_bytes()[:-cut]
+    path.write_bytes(torn)
+
+    write(path, [reject(1), reject(2), reject(3)])
+
+    content = path.read_bytes()
+    assert content.startswith(torn)
+    whole = [line + b"\n" for line in content.split(b"\n")[:-1]]
+    assert [whole.count(reject(n).to_json()) for n in (1, 2, 3)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "foreign", [b"notes of mine", b"[1, 2]\n", b"7\n", b'{"a": 1}\n', b'{"record": ["a"]}\n', b"\xff\n"]
+)
+def test_lines_that_are_not_the_loaders_stay_as_they_are(path: Path, foreign: bytes) -> None:
+    path.write_bytes(foreign)
+    write(path, [reject(1)])
+    assert path.read_bytes() == foreign.removesuffix(b"\n") + b"\n" + reject(1).to_json()
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_file_that_cannot_be_written_is_told_by_name(tmp_path: Path, resumed: bool) -> None:
+    for path in (tmp_path, tmp_path / "no" / "such.jsonl"):
+        with pytest.raises(LoaderError, match=r"rejects file .* cannot be written") as caught:
+            write(path, [reject(1)])
+        assert str(path) in str(caught.value)
+
+
+def test_no_path_keeps_no_rejects() -> None:
+    async def run() -> RejectsFile:
+        file = RejectsFile(None)
+        await file.add([reject(1)])
+        await file.close()
+        return file
+
+    assert not asyncio.run(run()).used

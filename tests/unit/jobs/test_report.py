@@ -1,0 +1,94 @@
+"""The report: counts add up over sources, and the exit status follows from them."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from loader.jobs.report import LoadReport, SourceReport, Status, peak_rss_bytes
+
+GUARANTEED_FIELDS = {
+    "job",
+    "layout",
+    "queues",
+    "records_read",
+    "loaded",
+    "already_loaded",
+    "rejected",
+    "batches",
+    "bytes_read",
+    "seconds",
+    "tasks_per_second",
+    "peak_rss_bytes",
+    "sources",
+}
+
+
+def report() -> LoadReport:
+    first = SourceReport("a", "jsonl", 100, bytes_read=100, records_read=10, loaded=5, already_loaded=3, rejected=2)
+    second = SourceReport("b", "json", None, bytes_read=7, records_read=1, loaded=1)
+    return LoadReport("job", "documented", [first, second])
+
+
+def test_totals_are_sums_over_the_sources() -> None:
+    found = report()
+    assert (found.records_read, found.loaded, found.already_loaded, found.rejected) == (11, 6, 3, 2)
+    assert found.bytes_read == 107
+
+
+@pytest.mark.parametrize(
+    ("status", "rejected", "exit_status"),
+    [
+        ("completed", 0, 0),
+        ("completed", 1, 3),
+        ("failed", 0, 1),
+        ("failed", 1, 1),
+        ("interrupted", 0, 130),
+        ("interrupted", 1, 130),
+        ("running", 0, 1),
+    ],
+)
+def test_the_exit_status_tells_how_it_ended(status: Status, rejected: int, exit_status: int) -> None:
+    found = LoadReport("job", "documented", [SourceReport("a", "jsonl", 1, rejected=rejected)])
+    found.status = status
+    assert found.exit_status == exit_status
+
+
+def test_the_json_report_has_every_field_that_users_count_on() -> None:
+    found = report()
+    found.end("completed")
+    read = json.loads(json.dumps(found.to_dict()))
+    assert set(read) >= GUARANTEED_FIELDS
+    assert read["records_read"] == read["loaded"] + read["already_loaded"] + read["rejected"]
+    assert read["sources"][0] == {
+        "name": "a",
+        "format": "jsonl",
+        "size": 100,
+        "bytes_read": 100,
+        "records_read": 10,
+        "loaded": 5,
+        "already_loaded": 3,
+        "rejected": 2,
+    }
+
+
+def test_only_a_dry_run_reports_valid_records() -> None:
+    assert "valid" not in report().to_dict()
+    dry = LoadReport("job", "documented", [], dry_run=True, valid=7)
+    assert dry.to_dict()["valid"] == 7
+
+
+def test_the_clock_stops_at_the_end() -> None:
+    found = report()
+    found.end("failed", "why")
+    seconds, rate = found.seconds, found.tasks_per_second
+    time.sleep(0.01)
+    assert (found.seconds, found.tasks_per_second) == (seconds, rate)
+    assert rate == pytest.approx(6 / seconds)
+    assert (found.to_dict()["status"], found.to_dict()["error"]) == ("failed", "why")
+
+
+def test_peak_memory_is_in_bytes() -> None:
+    assert 10 * 2**20 < peak_rss_bytes() < 2**36

@@ -1,0 +1,244 @@
+"""Layout ``asynq``: plain tasks are the HSETs that asynq's client would send, whatever their size and options."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import hiredis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loader.jobs.ledger import QueueLedger
+from loader.layouts.asynq import AsynqEncoder
+from loader.tasks.ids import id_prefix, id_suffixes
+from loader.tasks.options import LIFECYCLE, TaskOptions
+from tests.conftest import Server
+from tests.unit import task_message_oracle as oracle
+from tests.unit.jobs.test_ledger import Raw
+from tests.unit.strategies import NAMES
+
+PAYLOADS = st.lists(st.binary(min_size=1, max_size=300) | st.sampled_from([b"{}", b"x" * 12345]), min_size=1)
+TYPES = st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=10)
+OPTIONS = st.builds(
+    TaskOptions,
+    type=TYPES,
+    max_retry=st.integers(0, 2**31 - 1),
+    timeout=st.integers(0, 2**40),
+    retention=st.integers(0, 2**40),
+    headers=st.sampled_from([(), (("trace", "1"),), (("a", "b"), ("c", "é"))]),
+    ttl_completed=st.integers(0, 99),
+    active_timeout=st.integers(0, 99),
+)
+PREFIX = id_prefix("job", 0, "digest")
+
+
+def commands(data: bytes) -> list[list[bytes]]:
+    reader = hiredis.Reader()
+    reader.feed(data)
+    found: list[list[bytes]] = []
+    while (command := reader.gets()) is not False:
+        found.append(command)
+    return found
+
+
+def message(queue: str, task_id: bytes, payload: bytes, options: TaskOptions, unique_key: str = "") -> bytes:
+    return oracle.encode(
+        type=options.type or queue,
+        payload=payload,
+        id=task_id.decode(),
+        queue=queue,
+        retry=options.max_retry,
+        timeout=options.timeout,
+        retention=options.retention,
+        headers=dict(options.headers),
+        unique_key=unique_key,
+    )
+
+
+@given(NAMES, OPTIONS, st.booleans(), st.integers(0, 2**48 - 1000), PAYLOADS)
+def test_each_plain_task_is_the_hash_that_asynq_writes(
+    queue: str, options: TaskOptions, reverse_lookup: bool, first: int, payloads: list[bytes]
+) -> None:
+    suffixes = id_suffixes(first, len(payloads))
+    encoder = AsynqEncoder(queue, options, reverse_lookup=reverse_lookup)
+    before = time.time_ns()
+
+    found = commands(encoder.write_tasks(PREFIX, suffixes, payloads))
+
+    assert len(found) == len(payloads) * encoder.commands_a_task
+    for position, (suffix, payload) in enumerate(zip(suffixes, payloads, strict=True)):
+        task_id = PREFIX + suffix
+        name, key, *fields = found[position * encoder.commands_a_task]
+        assert (name, key) == (b"HSET", f"asynq:{{{queue}}}:t:".encode() + task_id)
+        values = dict(zip(fields[::2], fields[1::2], strict=True))
+        assert before <= int(values.pop(b"pending_since")) <= time.time_ns()
+        assert {key.decode(): int(value) for key, value in values.items() if key.decode() in LIFECYCLE} == dict(
+            options.lifecycle
+        )
+        assert (values[b"msg"], values[b"state"]) == (message(queue, task_id, payload, options), b"pending")
+        assert fields[::2][:3] == [b"msg", b"state", b"pending_since"]
+        if reverse_lookup:
+            second = found[position * 2 + 1]
+            assert second == [b"HSET", b"asynq:t:" + task_id, b"queue", queue.encode()]
+
+
+@given(st.lists(PAYLOADS, min_size=2, max_size=4))
+def test_an_encoder_keeps_nothing_of_the_batches_before(batches: list[list[bytes]]) -> None:
+    used = AsynqEncoder("a.b", TaskOptions(), reverse_lookup=True)
+    for payloads in batches:
+        suffixes = id_suffixes(0, len(payloads))
+        again, fresh = (
+            [command[:4] for command in commands(encoder.write_tasks(PREFIX, suffixes, payloads))]
+            for encoder in (used, AsynqEncoder("a.b", TaskOptions(), reverse_lookup=True))
+        )
+        assert again == fresh
+
+
+@given(NAMES, OPTIONS, st.lists(OPTIONS, min_size=1, max_size=3), st.data())
+def test_the_scripts_arguments_are_each_tasks_own_whatever_is_around_it(
+    queue: str, default: TaskOptions, kinds: list[TaskOptions], data: st.DataObject
+) -> None:
+    payloads = data.draw(st.lists(st.binary(max_size=200), min_size=1, max_size=8))
+    ids = [b"%d-%b" % (number, b"x" * data.draw(st.integers(0, 200))) for number in range(len(payloads))]
+    locked = replace(data.draw(st.sampled_from(kinds)), unique_ttl=60)
+    options = data.draw(st.lists(st.sampled_from([*kinds, locked]), min_size=len(ids), max_size=len(ids)) | st.none())
+    encoder = AsynqEncoder(queue, default, reverse_lookup=False)
+
+    found = encoder.insert_arguments(ids, payloads, options)
+
+    expected: list[bytes] = []
+    for position, (task_id, payload) in enumerate(zip(ids, payloads, strict=True)):
+        own = default if options is None else options[position]
+        lock = b""
+        if own.unique_ttl:
+            digest = hashlib.md5(payload, usedforsecurity=False).hexdigest() if payload else ""
+            lock = f"asynq:{{{queue}}}:unique:{own.type or queue}:{digest}".encode()
+        fields = [part for name, value in own.lifecycle for part in (name, str(value))]
+        expected += (task_id, message(queue, task_id, payload, own, lock.decode()), b"", lock)
+        expected += (b"60" if lock else b"", json.dumps(fields, separators=(",", ":")).encode() if fields else b"")
+    assert found == expected
+
+
+def test_all_keys_of_a_queue_share_one_cluster_slot() -> None:
+    encoder = AsynqEncoder("inference.default", TaskOptions(), reverse_lookup=False)
+    ledger = QueueLedger("job", encoder)
+    keys = (encoder.pending_key, encoder.task_key(b"1"), ledger.batches_key, ledger.checksums_key, ledger.skipped_key)
+    assert {key.split(b"{")[1].split(b"}")[0] for key in keys} == {b"inference.default"}
+
+
+@pytest.mark.parametrize(
+    ("options", "needed"),
+    [({}, False), ({"unique_ttl": 1}, True), ({"process_at": 1}, True), ({"process_in": 1}, True)],
+)
+def test_only_plain_tasks_go_without_a_script(options: dict[str, int], needed: bool) -> None:
+    assert AsynqEncoder("q", TaskOptions(**options), reverse_lookup=False).needs_script is needed  # type: ignore[arg-type]
+
+
+# --- inserted by the script ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def send(valkey: Server) -> Iterator[Raw]:
+    raw = Raw(valkey.port)
+    yield raw
+    raw.close()
+
+
+@pytest.fixture
+def client(valkey: Server) -> Iterator[Any]:
+    with valkey.client() as client:
+        yield client
+
+
+def insert(
+    send: Raw,
+    ids: Sequence[bytes],
+    payloads: Sequence[bytes],
+    options: Sequence[TaskOptions],
+    *,
+    batch: int = 0,
+    reverse_lookup: bool = False,
+) -> Any:
+    encoder = AsynqEncoder("q", TaskOptions(), reverse_lookup=reverse_lookup)
+    return send(QueueLedger("job", encoder).insert(batch, 9, ids, payloads, options))
+
+
+def test_a_task_with_options_of_its_own_is_written_whole(send: Raw, client: Any) -> None:
+    own = TaskOptions(type="mail", max_retry=7, timeout=9, headers=(("h", "1"),), ttl_archived=5)
+
+    assert insert(send, [b"a"], [b"\xff\0"], [own], reverse_lookup=True) == b""
+
+    stored = client.hgetall("asynq:{q}:t:a")
+    assert stored.pop(b"pending_since").isdigit()
+    assert stored == {b"msg": message("q", b"a", b"\xff\0", own), b"state": b"pending", b"ttl_archived": b"5"}
+    assert client.lrange("asynq:{q}:pending", 0, -1) == [b"a"]
+    assert client.hgetall("asynq:t:a") == {b"queue": b"q"}
+
+
+def test_a_task_that_starts_later_waits_in_the_scheduled_set(send: Raw, client: Any) -> None:
+    start = int(time.time()) + 1000
+
+    assert insert(send, [b"a", b"b"], [b"1", b"2"], [TaskOptions(process_at=start), TaskOptions(process_at=1)]) == b""
+
+    assert client.zrange("asynq:{q}:scheduled", 0, -1, withscores=True) == [(b"a", start)]
+    assert client.hgetall("asynq:{q}:t:a").keys() == {b"msg", b"state"}
+    assert client.hget("asynq:{q}:t:a", "state") == b"scheduled"
+    assert client.lrange("asynq:{q}:pending", 0, -1) == [b"b"], "a time that has passed is now"
+
+
+def test_a_second_task_of_the_same_type_and_payload_is_not_let_in(send: Raw, client: Any) -> None:
+    unique = TaskOptions(type="mail", unique_ttl=100)
+    other = TaskOptions(type="post", unique_ttl=100)
+
+    assert insert(send, [b"a", b"b", b"c", b"d"], [b"1", b"1", b"2", b"1"], [unique, unique, unique, other]) == b"1u"
+
+    lock = f"asynq:{{q}}:unique:mail:{hashlib.md5(b'1', usedforsecurity=False).hexdigest()}"
+    assert client.get(lock) == b"a" and 0 < client.ttl(lock) <= 100
+    assert client.hget("asynq:{q}:t:a", "unique_key") == lock.encode()
+    assert client.hget("asynq:{q}:t:a", "msg") == message("q", b"a", b"1", unique, lock)
+    assert client.lrange("asynq:{q}:pending", 0, -1) == [b"d", b"c", b"a"]
+    assert not client.exists("asynq:{q}:t:b")
+
+
+def test_the_lock_of_a_task_that_starts_later_lasts_from_its_start(send: Raw, client: Any) -> None:
+    insert(send, [b"a"], [b"1"], [TaskOptions(process_in=1000, unique_ttl=50)])
+    (lock,) = client.keys("asynq:{q}:unique:*")
+    assert 1000 < client.ttl(lock) <= 1050
+
+
+def test_an_id_that_is_taken_takes_no_lock(send: Raw, client: Any) -> None:
+    client.hset("asynq:{q}:t:a", "state", "active")
+    assert insert(send, [b"a"], [b"1"], [TaskOptions(unique_ttl=50)]) == b"0"
+    assert not client.keys("asynq:{q}:unique:*")
+
+
+@pytest.mark.parametrize("reverse_lookup", [False, True])
+def test_a_script_that_fails_takes_everything_back(send: Raw, client: Any, reverse_lookup: bool) -> None:
+    client.set("asynq:{q}:scheduled", "not a sorted set")
+    options = [TaskOptions(), TaskOptions(unique_ttl=9), TaskOptions(process_in=99)]
+    before = client.keys("*")
+
+    reply = insert(send, [b"a", b"b", b"c"], [b"1", b"2", b"3"], options, reverse_lookup=reverse_lookup)
+
+    assert isinstance(reply, hiredis.ReplyError) and "WRONGTYPE" in str(reply)
+    assert client.keys("*") == before
+    client.delete("asynq:{q}:scheduled")
+    assert insert(send, [b"a", b"b", b"c"], [b"1", b"2", b"3"], options, reverse_lookup=reverse_lookup) == b""
+    assert client.lrange("asynq:{q}:pending", 0, -1) == [b"b", b"a"]
+
+
+def test_inserting_a_batch_again_names_what_was_skipped_and_why(send: Raw) -> None:
+    unique = TaskOptions(unique_ttl=100)
+    case: tuple[list[bytes], list[bytes], list[TaskOptions]] = ([b"a", b"a", b"b"], [b"1", b"2", b"1"], [unique] * 3)
+    assert [insert(send, *case), insert(send, *case)] == [b"1,2u", b"1,2u"]
+
+
+def test_lifecycle_fields_are_text(send: Raw, client: Any) -> None:
+    insert(send, [b"a"], [b"1"], [TaskOptions(pending_timeout=3, active_timeout=4)])
+    assert client.hmget("asynq:{q}:t:a", "pending_timeout", "active_timeout") == [b"3", b"4"]

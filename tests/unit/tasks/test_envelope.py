@@ -1,0 +1,174 @@
+"""Envelopes: a task's options around its payload."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loader.tasks.envelope import EnvelopeReader
+from loader.tasks.options import TaskOptions
+from tests.unit.strategies import json_texts
+
+DEFAULTS = TaskOptions(type="mail", max_retry=3, timeout=30, retention=60)
+READER = EnvelopeReader(DEFAULTS, timeout=30, asynq=True)
+
+
+def read(**fields: Any) -> TaskOptions:
+    return READER.read(json.dumps({"payload": 1, **fields}).encode())[1]
+
+
+@given(json_texts())
+def test_a_payload_is_kept_byte_for_byte(text: bytes) -> None:
+    envelope, options = READER.read(b'{"id":"a", "payload" : %b , "queue": "q"}' % text)
+    assert envelope.payload_bytes() == text.strip(b" \t\r\n")
+    assert options is DEFAULTS
+    assert (envelope.id, envelope.queue) == ("a", "q")
+
+
+@given(st.binary(max_size=50))
+def test_a_payload_may_be_any_bytes_as_base64(payload: bytes) -> None:
+    record = json.dumps({"payload_base64": base64.b64encode(payload).decode()}).encode()
+    assert READER.read(record)[0].payload_bytes() == payload
+
+
+def test_a_payload_that_is_nested_beyond_measure_rejects_its_record() -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        READER.read(b'{"payload":' + b"[" * 1020 + b"]" * 1020 + b"}")
+
+
+def test_every_option_may_be_given() -> None:
+    options = read(
+        type="post",
+        max_retry=9,
+        timeout="5m",
+        deadline="2026-12-24T18:00:00Z",
+        retention=7,
+        headers={"b": "2", "a": "1"},
+        unique_ttl="1h",
+        process_at=1_800_000_000.5,
+        ttl_completed=1,
+        ttl_archived=2,
+        pending_timeout=3,
+        active_timeout="4s",
+    )
+    assert options == TaskOptions(
+        type="post",
+        max_retry=9,
+        timeout=300,
+        deadline=1_798_135_200,
+        retention=7,
+        headers=(("a", "1"), ("b", "2")),
+        unique_ttl=3600,
+        process_at=1_800_000_000,
+        ttl_completed=1,
+        ttl_archived=2,
+        pending_timeout=3,
+        active_timeout=4,
+    )
+
+
+SAID: list[dict[str, Any]] = [
+    {},
+    {"headers": {}},
+    {"headers": {"a": "1", "b": "2"}},
+    {"headers": {"b": "2", "a": "1"}},
+    {"headers": {"a": "1"}},
+    {"timeout": 60},
+    {"timeout": "1m"},
+    {"timeout": 0},
+    {"type": "1", "max_retry": 1},
+    {"process_at": 1.0},
+    {"process_at": 1},
+    {"process_at": "1"},
+    {"process_in": 1},
+    {"retention": 0, "deadline": 5},
+]
+
+
+@given(st.lists(st.sampled_from(SAID), max_size=30))
+def test_what_records_before_have_said_makes_no_difference(said: list[dict[str, Any]]) -> None:
+    used = EnvelopeReader(DEFAULTS, timeout=30, asynq=True)
+    for fields in said:
+        record = json.dumps({"payload": 1, **fields}).encode()
+        assert used.read(record)[1] == EnvelopeReader(DEFAULTS, timeout=30, asynq=True).read(record)[1]
+
+
+@pytest.mark.parametrize("said", [{}, {"type": "mail"}, {"max_retry": 3, "timeout": "30s", "retention": 60}])
+def test_what_is_the_same_as_for_all_is_nothing_of_its_own(said: dict[str, Any]) -> None:
+    assert read(**said) is DEFAULTS
+
+
+def test_no_end_of_different_options_takes_no_end_of_memory() -> None:
+    reader = EnvelopeReader(DEFAULTS, timeout=30, asynq=True)
+    for number in range(25_000):
+        assert reader.read(b'{"payload":1,"timeout":%d}' % number)[1].timeout == number
+    assert len(reader._known) <= 10_000
+
+
+def test_null_is_as_good_as_left_out() -> None:
+    assert read(type=None, retention=None, headers=None) == DEFAULTS
+
+
+def test_a_deadline_takes_the_place_of_the_profiles_timeout() -> None:
+    assert (read(deadline=9).timeout, read(deadline=9, timeout=5).timeout) == (0, 5)
+
+
+def test_a_timeout_that_the_user_gave_for_all_stays_beside_a_deadline() -> None:
+    reader = EnvelopeReader(TaskOptions(timeout=77), timeout=30, asynq=True)
+    assert reader.read(b'{"payload":1,"deadline":9}')[1].timeout == 77
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (b'{"payload":1,"retires":2}', "unknown field `retires`"),
+        (b'{"id":"a"}', "needs one of the fields 'payload' and 'payload_base64'"),
+        (b'{"payload":1,"payload_base64":""}', "needs one of the fields"),
+        (b'{"payload_base64":"?"}', "not base64"),
+        (b"[1]", "not an envelope: Expected `object`"),
+        (b'{"payload":1,"max_retry":"3"}', r"Expected `int \| null`, got `str` - at `\$.max_retry`"),
+        (b'{"payload":1,"max_retry":-1}', "'max_retry' must be between"),
+        (b'{"payload":1,"max_retry":2147483648}', "'max_retry' must be between"),
+        (b'{"payload":1,"timeout":"soon"}', "field 'timeout': 'soon' is no duration"),
+        (b'{"payload":1,"retention":1.5}', r"got `float` - at `\$.retention`"),
+        (b'{"payload":1,"process_at":"noon"}', "field 'process_at': 'noon' is no time"),
+        (b'{"payload":1,"headers":{"a":1}}', "Expected `str`, got `int`"),
+        (b'{"payload":1,"type":""}', "field 'type' is empty"),
+        (b'{"payload":1,"id":1.5}', "got `float`"),
+    ],
+)
+def test_a_record_that_is_no_envelope_is_told_by_field(record: bytes, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        READER.read(record)[0].payload_bytes()
+
+
+@pytest.mark.parametrize("field", ["timeout", "deadline", "retention", "unique_ttl", "process_in", "ttl_archived"])
+def test_the_documented_layout_has_no_place_for_most_options(field: str) -> None:
+    reader = EnvelopeReader(TaskOptions(), timeout=0, asynq=False)
+    with pytest.raises(ValueError, match=f"field '{field}' needs --layout asynq"):
+        reader.read(json.dumps({"payload": 1, field: 1}).encode())
+    assert reader.read(b'{"payload":1,"type":"x","max_retry":1}')[1] == TaskOptions(type="x", max_retry=1)
+
+
+def test_a_timeout_that_the_user_gave_stays_beside_a_deadline_also_where_it_is_the_profiles() -> None:
+    reader = EnvelopeReader(TaskOptions(timeout=30), timeout=None, asynq=True)
+    assert reader.read(b'{"payload":1,"deadline":9}')[1].timeout == 30
+
+
+@pytest.mark.parametrize(("own", "kept"), [({"process_at": 5}, (5, 0)), ({"process_in": 7}, (0, 7)), ({}, (0, 3600))])
+def test_a_start_of_its_own_takes_the_place_of_the_loads(own: dict[str, int], kept: tuple[int, int]) -> None:
+    reader = EnvelopeReader(TaskOptions(process_in=3600), timeout=30, asynq=True)
+    options = reader.read(json.dumps({"payload": 1, **own}).encode())[1]
+    assert (options.process_at, options.process_in) == kept
+
+
+def test_a_record_must_bring_a_type_where_nothing_else_gives_one() -> None:
+    reader = EnvelopeReader(TaskOptions(type=None), timeout=30, asynq=True, needs_type=True)
+    assert reader.read(b'{"payload":1,"type":"mail"}')[1].type == "mail"
+    with pytest.raises(ValueError, match="no field 'type', and --type gives none"):
+        reader.read(b'{"payload":1}')
