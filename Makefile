@@ -27,11 +27,12 @@ test: $(STAMP) ## the whole test suite
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 types: $(STAMP)
 	$(BIN)/mypy
 
-check: lint types ## ruff and mypy
+check: lint types ## ruff, import contracts and mypy
 
 bench: $(STAMP) ## throughput beside redis-cli --pipe and redis-py (needs redis-server)
 	$(BIN)/python -m benchmarks throughput

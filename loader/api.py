@@ -19,9 +19,10 @@ from loader.jobs.ids_file import begin_ids_file
 from loader.jobs.job import Job, job_name, manifest_of
 from loader.jobs.lease import Lease, Run, while_held
 from loader.jobs.report import LoadReport, SourceReport
-from loader.layouts.registry import check_cluster, encoder_for
+from loader.layouts.registry import encoder_for
+from loader.preflight.cluster import check_cluster
 from loader.preflight.examine import Target, check_before_load
-from loader.queues.existing import check_queue, queues_on_server
+from loader.queues.existing import QUEUES_KEY, check_queue, queues_on_server
 from loader.servers.control import say_goodbye
 from loader.servers.retry import patiently
 from loader.servers.routing import Servers
@@ -249,7 +250,8 @@ class Loader:
     async def _known_queues(self, servers: Servers) -> set[str] | None:
         known, where = self._configured(), str(self.options.queues_file)
         if known is None and self.options.queue_check == "redis":
-            known, where = await queues_on_server(servers), f"asynq:queues on {servers}"
+            known = await queues_on_server(servers.client_of(QUEUES_KEY), str(servers))
+            where = f"{QUEUES_KEY} on {servers}"
         queue = self.options.default_queue
         if known is None:
             log.info(

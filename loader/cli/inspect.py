@@ -12,7 +12,7 @@ from loader.errors import LoaderError
 from loader.inspection.options import InspectOptions
 
 if TYPE_CHECKING:
-    from loader.inspection.server import Findings, JobProgress
+    from loader.inspection.survey import Findings, JobProgress
 
 _SHAPE = Group("Output", sort_key=3)
 
@@ -55,8 +55,8 @@ async def _look(options: InspectOptions) -> Findings | list[dict[str, Any]]:
     import itertools
     import secrets
 
-    from loader.inspection.server import named, survey
-    from loader.inspection.task import find_task
+    from loader.inspection.find_task import find_task
+    from loader.inspection.survey import named, survey
     from loader.servers.session import Session, require_one_server
     from loader.wire.address import parse_address
 

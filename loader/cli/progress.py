@@ -6,16 +6,16 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from loader.cli.display import Display
+from typing import Any
 
 LIVE_SECONDS = 0.2
 LINE_SECONDS = 5.0
 
 Showing = Callable[[], Coroutine[Any, Any, None]]
 """Shows progress until it is cancelled."""
+
+Say = Callable[[str], None]
+"""Takes one line for the user."""
 
 
 @asynccontextmanager
@@ -32,16 +32,16 @@ async def progress(live: Showing, lines: Showing, *, shown: bool) -> AsyncIterat
         await asyncio.wait([task])
 
 
-def counting(display: Display, line: Callable[[], str], *, shown: bool) -> AbstractAsyncContextManager[None]:
+def counting(say: Say, line: Callable[[], str], *, shown: bool) -> AbstractAsyncContextManager[None]:
     """Shows a line of counts while the block runs, for commands that have no bar to show."""
-    return progress(lambda: _live(line), lambda: said(display, line), shown=shown)
+    return progress(lambda: _live(line), lambda: said(say, line), shown=shown)
 
 
-async def said(display: Display, line: Callable[[], str]) -> None:
+async def said(say: Say, line: Callable[[], str]) -> None:
     """Says a line now and then."""
     while True:
         await asyncio.sleep(LINE_SECONDS)
-        display.say(line())
+        say(line())
 
 
 async def _live(line: Callable[[], str]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from loader.errors import UsageError
-from loader.gateway.settings import ServeOptions
+from loader.gateway.options import ServeOptions
 
 _OUTPUT = Group("Output", sort_key=6)
 

@@ -57,7 +57,7 @@ async def _wait(session: WaitSession, display: Display, *, shown: bool) -> WaitR
     from loader.cli.signals import stoppable
 
     report = session.report
-    async with progress(lambda: _bar(report), lambda: said(display, lambda: _line(report)), shown=shown):
+    async with progress(lambda: _bar(report), lambda: said(display.say, lambda: _line(report)), shown=shown):
         if await stoppable(session.run(), session.stop, display) is None:
             report.interrupted = True  # what is in the file stays
     return report

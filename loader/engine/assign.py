@@ -7,10 +7,11 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from loader.errors import QueueNameError
+from loader.queues.names import resolve_queue
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery
 from loader.sources.validate import Batch
-from loader.tasks.ids import check_task_id, check_task_ids, id_prefix, id_suffixes, resolve_queue
+from loader.tasks.ids import check_task_id, check_task_ids, id_prefix, id_suffixes
 from loader.tasks.options import TaskOptions
 
 if TYPE_CHECKING:

@@ -159,7 +159,7 @@ class Pipeline:
                 skipped = state.skipped.get(batch.number, {})
                 tally.already_loaded += len(delivery.payloads) - len(skipped)
                 if self._ids is not None and self._ids.passed_over:
-                    self._ids.add(delivery, skipped)
+                    self._ids.add(delivery.queue, delivery.id_prefix, delivery.ids, skipped)
                     await self._ids.settle()
                 if skipped:
                     await self.skipped(delivery, skipped)
@@ -234,7 +234,7 @@ class Pipeline:
         if (doubt := self._doubts.pop(delivery, None)) is not None:
             doubt.repeated = True
         if self._ids is not None:
-            self._ids.add(delivery, delivery.skipped)
+            self._ids.add(delivery.queue, delivery.id_prefix, delivery.ids, delivery.skipped)
         count = len(delivery.payloads) - len(delivery.skipped)
         report = self._report
         report.sources[delivery.batch.source_index].loaded += count

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from cyclopts import Group, Parameter
 
 from loader.errors import UsageError
+from loader.queues.names import resolve_queue
 from loader.settings import DEFAULT_REDIS
-from loader.tasks.ids import resolve_queue
 from loader.tasks.profiles import LayoutName, ProfileName, profile_of
 
 _FROM = Group("Source", sort_key=1)

@@ -16,10 +16,10 @@ from loader.export.options import ExportOptions
 from loader.jobs.report import RunReport
 from loader.servers.session import Session, require_one_server
 from loader.stored.fetch import Fetcher
-from loader.stored.queue import stored_queue
+from loader.stored.queue_reader import stored_queue
 from loader.stored.snapshot import in_the_other_layout, keyed_ids, pending_ids
 from loader.stored.spool import DistinctSpool, Spool
-from loader.stored.task import StoredTask
+from loader.stored.stored_task import StoredTask
 from loader.tasks.envelope import Envelope
 from loader.tasks.options import LIFECYCLE
 from loader.tasks.profiles import LayoutName

@@ -25,9 +25,7 @@ from loader.gateway.http import (
     unavailable,
 )
 from loader.gateway.idempotency import IdempotencyKeys, KeyReusedError
-from loader.gateway.ids import new_ids
 from loader.gateway.keys import ApiKeys
-from loader.gateway.known_queues import KnownQueues
 from loader.gateway.link import Link
 from loader.gateway.messages import (
     BadRequestError,
@@ -39,10 +37,12 @@ from loader.gateway.messages import (
     task_body,
 )
 from loader.gateway.metrics import CONTENT_TYPE, Metrics
+from loader.gateway.new_ids import new_ids
 from loader.gateway.openapi import DOCUMENT_PATH, PAGE_PATH, document
+from loader.gateway.options import ServeOptions
 from loader.gateway.page import HEADERS, page
+from loader.gateway.queue_check import KnownQueues
 from loader.gateway.reader import FINAL, TaskReader
-from loader.gateway.settings import ServeOptions
 from loader.gateway.waiting import StoppingError, TaskWaiter
 from loader.gateway.writer import NotEnqueuedError, UnknownOutcomeError, Writer
 

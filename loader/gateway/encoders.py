@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loader.gateway.settings import ServeOptions
+from loader.gateway.options import ServeOptions
 from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 import hiredis
 
-from loader.gateway.ids import ids_from
 from loader.gateway.link import Link
+from loader.gateway.new_ids import ids_from
 from loader.layouts.base import QueueEncoder
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply

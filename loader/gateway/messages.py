@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 import orjson
 
-from loader.gateway.settings import LONGEST_TIMEOUT
+from loader.gateway.options import LONGEST_TIMEOUT
 
 # A float for msgspec, as JSON knows no integers: 30.0 is one as well, in JSON Schema's eyes and in some serialisers'.
 Timeout = Annotated[

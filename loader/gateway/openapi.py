@@ -10,7 +10,7 @@ import orjson
 import loader
 from loader.gateway.idempotency import MAX_KEY
 from loader.gateway.messages import AddBatchRequest, AddRequest, BatchAnswer, Errors, Health, TaskAnswer
-from loader.gateway.settings import ServeOptions
+from loader.gateway.options import ServeOptions
 
 DOCUMENT_PATH = "/openapi.json"
 PAGE_PATH = "/docs"

@@ -18,11 +18,11 @@ from loader.gateway.app import Gateway, Parts
 from loader.gateway.encoders import Encoders
 from loader.gateway.idempotency import IdempotencyKeys
 from loader.gateway.keys import ApiKeys
-from loader.gateway.known_queues import KnownQueues
 from loader.gateway.link import Link
 from loader.gateway.metrics import Metrics
+from loader.gateway.options import ServeOptions
+from loader.gateway.queue_check import KnownQueues
 from loader.gateway.reader import TaskReader
-from loader.gateway.settings import ServeOptions
 from loader.gateway.target import check_target
 from loader.gateway.waiting import TaskWaiter
 from loader.gateway.writer import Writer

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from loader.errors import LayoutMismatchError, SinkError, UsageError
-from loader.gateway.settings import ServeOptions
+from loader.gateway.options import ServeOptions
 from loader.preflight.examine import Target, examine
 from loader.servers.control import say_goodbye
 from loader.servers.routing import Servers

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from loader.errors import UsageError
 from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.base import QueueEncoder
 from loader.layouts.documented import DocumentedEncoder
-from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.tasks.profiles import LayoutName
 
@@ -36,14 +34,3 @@ def encoder_for(options: LoadOptions, queue: str, *, cluster: bool = False) -> Q
         cluster: Whether the tasks go to a Redis Cluster.
     """
     return _ENCODERS[options.layout](options, queue, cluster)
-
-
-def check_cluster(options: LoadOptions, servers: Servers) -> None:
-    """Raises UsageError if the server is a cluster, and the tasks cannot be written exactly once there."""
-    if servers.is_cluster and options.layout == "documented" and (options.id_field is not None or options.envelope):
-        given = "--envelope" if options.envelope else "--id-field"
-        raise UsageError(
-            f"{servers} is a Redis Cluster, where the documented layout scatters a queue's keys: {given}, which must "
-            "look and write in one step, cannot be used",
-            "Use --layout asynq, whose workers are today's, or generated ids",
-        )

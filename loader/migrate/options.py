@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from loader.errors import UsageError
+from loader.queues.names import resolve_queue
 from loader.settings import DEFAULT_REDIS, LoadOptions, is_job_name
-from loader.tasks.ids import resolve_queue
 from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
 
 _FROM = Group("Source", sort_key=1)

@@ -38,7 +38,7 @@ from loader.servers.retry import patiently
 from loader.servers.routing import Servers
 from loader.servers.session import Session, require_one_server
 from loader.stored.fetch import Fetched
-from loader.stored.queue import stored_queue
+from loader.stored.queue_reader import stored_queue
 from loader.stored.snapshot import in_the_other_layout
 from loader.stored.spool import Spool
 from loader.wire.address import Address, parse_address

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from loader.layouts.lua import lua_string
 from loader.servers.session import Session
 from loader.stored.fetch import Fetched, Fetcher
-from loader.stored.queue import StoredQueue
+from loader.stored.queue_reader import StoredQueue
 from loader.stored.snapshot import pending_ids
 from loader.stored.spool import Spool
 from loader.wire.resp import array, command

@@ -11,7 +11,7 @@ from loader.jobs.ledger import parse_skipped, placing_script
 from loader.layouts.base import QueueEncoder
 from loader.migrate.translate import Translation
 from loader.servers.session import Session
-from loader.stored.task import StoredTask
+from loader.stored.stored_task import StoredTask
 from loader.wire.faults import from_reply
 from loader.wire.resp import array, bulks, command
 

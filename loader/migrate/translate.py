@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from loader.layouts.task_message import TaskMessage, history
 from loader.migrate.options import MigrateOptions
-from loader.stored.task import StoredTask
+from loader.stored.stored_task import StoredTask
 from loader.tasks.options import LIFECYCLE, TaskOptions
 
 _DOCUMENTED_FIELDS = {b"type", b"payload", b"retry", b"max_retry", b"queue"}

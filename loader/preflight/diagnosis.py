@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from loader.errors import LoaderError, TransientError, UsageError
-from loader.layouts.registry import check_cluster
 from loader.preflight.checks import Finding, Level, worst
+from loader.preflight.cluster import check_cluster
 from loader.preflight.estimate import estimate_finding
 from loader.preflight.examine import Target, examine
-from loader.queues.existing import check_queue, queues_on_server
+from loader.queues.existing import QUEUES_KEY, check_queue, queues_on_server
 from loader.servers.routing import Servers
 from loader.settings import DISCARD, EMBEDDED, LoadOptions
 from loader.sources.registry import open_sources
@@ -124,7 +124,8 @@ async def _known_queues(
     known, source = configured, str(options.queues_file)
     try:
         if known is None and options.queue_check == "redis":
-            known, source = await queues_on_server(servers), f"asynq:queues on {servers}"
+            known = await queues_on_server(servers.client_of(QUEUES_KEY), str(servers))
+            source = f"{QUEUES_KEY} on {servers}"
         if known is None or options.default_queue is None:
             return known, []
         check_queue(options.default_queue, known, source)

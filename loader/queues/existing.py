@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import redis.asyncio
+
 from loader.errors import UnknownQueueError
-from loader.servers.routing import Servers
 from loader.wire.faults import translated
 
 QUEUES_KEY = "asynq:queues"
 
 
-async def queues_on_server(servers: Servers) -> set[str]:
-    """Members of ``asynq:queues``, which servers and workers of the asynq family keep."""
-    with translated(f"{servers}, key {QUEUES_KEY}"):
-        members = await servers.client_of(QUEUES_KEY).smembers(QUEUES_KEY)
+async def queues_on_server(client: redis.asyncio.Redis, where: str) -> set[str]:
+    """Members of ``asynq:queues``, which servers and workers of the asynq family keep.
+
+    Args:
+        client: Of the node that serves ``QUEUES_KEY``.
+        where: The server's address, for errors.
+
+    Raises:
+        LoaderError: The server does not answer, or refuses.
+    """
+    with translated(f"{where}, key {QUEUES_KEY}"):
+        members = await client.smembers(QUEUES_KEY)
     return {str(member, errors="replace") if isinstance(member, bytes) else member for member in members}
 
 

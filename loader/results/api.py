@@ -7,11 +7,12 @@ from contextlib import aclosing
 from typing import Any
 
 from loader.errors import ResultTimeoutError
+from loader.queues.names import resolve_queue
 from loader.results.options import WaitOptions
 from loader.results.result import TaskResult
 from loader.results.waiter import Waiter, WaitReport
 from loader.results.waiting import Waiting, WaitingIds, in_chunks
-from loader.tasks.ids import check_task_id, resolve_queue
+from loader.tasks.ids import check_task_id
 from loader.tasks.profiles import LayoutName
 from loader.wire.address import parse_address
 

@@ -9,8 +9,8 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from loader.errors import UsageError
+from loader.queues.names import resolve_queue
 from loader.settings import DEFAULT_REDIS, is_job_name
-from loader.tasks.ids import resolve_queue
 from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
 from loader.tasks.times import seconds
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from loader.errors import UsageError
 from loader.results.files import MissingFile, ResultsFile
-from loader.results.ids import IdsSource, ids_of_job, ids_source, read_ids
 from loader.results.options import WaitOptions
 from loader.results.waiter import Waiter, WaitReport
 from loader.results.waiting import WaitingIds, in_chunks
+from loader.results.wanted_ids import IdsSource, ids_of_job, ids_source, read_ids
 from loader.servers.retry import patiently
 from loader.servers.routing import Servers
 from loader.tasks.profiles import LayoutName

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import hiredis
 
 from loader.servers.session import Session
-from loader.stored.queue import StoredQueue
-from loader.stored.task import StoredTask, UnreadableTaskError
+from loader.stored.queue_reader import StoredQueue
+from loader.stored.stored_task import StoredTask, UnreadableTaskError
 from loader.tasks.profiles import LayoutName
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply

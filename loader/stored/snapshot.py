@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from loader.servers.session import Session
-from loader.stored.queue import StoredQueue, stored_queue
+from loader.stored.queue_reader import StoredQueue, stored_queue
 from loader.wire.resp import command
 
 CHUNK = 2000

@@ -1,4 +1,4 @@
-"""Queue names and task ids."""
+"""Task ids: taken from records, or generated."""
 
 from __future__ import annotations
 
@@ -8,38 +8,8 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import Any
 
-from loader.errors import QueueNameError
-
-DEFAULT_SUB_QUEUE = "default"
 MAX_ID_BYTES = 512
-_FORBIDDEN_IN_NAME = re.compile(r"[\x00-\x20\x7f-\x9f{}\ud800-\udfff]")  # surrogates: bytes that are not UTF-8
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-
-def resolve_queue(name: str, *, sub_queues: bool = True) -> str:
-    """The full name of a queue, with runqy's ``.default`` fallback.
-
-    ``inference`` becomes ``inference.default``; ``inference.high`` stays as it is (enqueueing guide,
-    "Automatic Default Fallback"). Neither part may hold a dot (runqy's queue configuration).
-
-    Args:
-        sub_queues: Whether runqy's rule holds; plain asynq knows no sub-queues and takes a name as it is.
-
-    Raises:
-        QueueNameError: A part is empty, there are more than two, or the name holds white space, control
-            characters or braces, which would break the Redis keys.
-    """
-    parts = name.split(".") if sub_queues else [name]
-    if not all(parts):
-        raise QueueNameError(f"queue name {name!r} has an empty part", "Write it as PARENT or PARENT.SUB_QUEUE")
-    if len(parts) > 2:
-        raise QueueNameError(f"queue name {name!r} has more than one dot", "Write it as PARENT or PARENT.SUB_QUEUE")
-    if _FORBIDDEN_IN_NAME.search(name):
-        raise QueueNameError(
-            f"queue name {name!r} holds white space, a control character, a brace or bytes that are not UTF-8",
-            "Use plain characters",
-        )
-    return f"{name}.{DEFAULT_SUB_QUEUE}" if sub_queues and len(parts) == 1 else name
 
 
 def check_task_id(value: object) -> str:

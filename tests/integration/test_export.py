@@ -14,7 +14,7 @@ import pytest
 
 from loader.servers.session import Session
 from loader.stored.fetch import Fetcher
-from loader.stored.queue import stored_queue
+from loader.stored.queue_reader import stored_queue
 from loader.stored.snapshot import CHUNK, pending_ids
 from loader.stored.spool import DistinctSpool, Spool
 from loader.wire.address import parse_address

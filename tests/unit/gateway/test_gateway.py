@@ -6,9 +6,9 @@ import uuid
 
 import pytest
 
-from loader.gateway.ids import ids_from, new_ids
 from loader.gateway.keys import ApiKeys
 from loader.gateway.metrics import Metrics
+from loader.gateway.new_ids import ids_from, new_ids
 
 
 @pytest.mark.parametrize(

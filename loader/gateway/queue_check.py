@@ -8,10 +8,10 @@ import time
 import hiredis
 
 from loader.gateway.link import Link
-from loader.gateway.settings import ServeOptions
+from loader.gateway.options import ServeOptions
 from loader.queues.existing import QUEUES_KEY
+from loader.queues.names import resolve_queue
 from loader.queues.runqy_yaml import configured_queues
-from loader.tasks.ids import resolve_queue
 from loader.wire.faults import from_reply
 from loader.wire.resp import command
 

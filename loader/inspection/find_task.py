@@ -10,10 +10,10 @@ import hiredis
 import orjson
 
 from loader.errors import LoaderError
-from loader.inspection.server import queue_names
+from loader.inspection.survey import queue_names
 from loader.layouts.task_message import MessageError, decode
 from loader.servers.session import Session
-from loader.stored.queue import AsynqQueue, DocumentedQueue, StoredQueue
+from loader.stored.queue_reader import AsynqQueue, DocumentedQueue, StoredQueue
 from loader.wire.connection import Reply
 from loader.wire.resp import command
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from loader.layouts.task_message import MessageError, decode
-from loader.stored.task import StoredTask, UnreadableTaskError
+from loader.stored.stored_task import StoredTask, UnreadableTaskError
 from loader.tasks.options import LIFECYCLE, TaskOptions
 from loader.tasks.profiles import LayoutName
 

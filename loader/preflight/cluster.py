@@ -1,0 +1,18 @@
+"""What a Redis Cluster cannot hold exactly once."""
+
+from __future__ import annotations
+
+from loader.errors import UsageError
+from loader.servers.routing import Servers
+from loader.settings import LoadOptions
+
+
+def check_cluster(options: LoadOptions, servers: Servers) -> None:
+    """Raises UsageError if the server is a cluster, and the tasks cannot be written exactly once there."""
+    if servers.is_cluster and options.layout == "documented" and (options.id_field is not None or options.envelope):
+        given = "--envelope" if options.envelope else "--id-field"
+        raise UsageError(
+            f"{servers} is a Redis Cluster, where the documented layout scatters a queue's keys: {given}, which must "
+            "look and write in one step, cannot be used",
+            "Use --layout asynq, whose workers are today's, or generated ids",
+        )
