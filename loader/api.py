@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 import redis.exceptions
 
@@ -35,6 +35,7 @@ from loader.wire.address import parse_address
 if TYPE_CHECKING:
     from loader.engine.processes import ProcessPool
     from loader.servers.embedded import EmbeddedServer
+    from loader.settings.keywords import LoadKeywords
 
 log = logging.getLogger("runqy_loader")
 
@@ -53,10 +54,10 @@ class Loader:
         ...     report = await loader.load(["payloads.jsonl"])
     """
 
-    def __init__(self, options: LoadOptions | None = None, **fields: Any) -> None:
+    def __init__(self, options: LoadOptions | None = None, **fields: Unpack[LoadKeywords]) -> None:
         if options is not None and fields:
             raise TypeError("give a LoadOptions or its fields, not both")
-        self.options = options or LoadOptions(**fields)
+        self.options = options or LoadOptions(**cast(dict[str, Any], fields))
         self.options.check()
         is_embedded = self.options.to is None and self.options.redis == EMBEDDED
         self._embedded = _embedded_server(self.options) if is_embedded else None
@@ -263,7 +264,7 @@ class Loader:
         return known
 
 
-async def load(given: Input, **fields: Any) -> LoadReport:
+async def load(given: Input, **fields: Unpack[LoadKeywords]) -> LoadReport:
     """Loads payloads and returns the report: ``Loader`` in one call. Keywords are the fields of ``LoadOptions``.
 
     Raises:

@@ -9,8 +9,12 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from loader.errors import LoaderError
+
+if TYPE_CHECKING:
+    import click
 
 INTERRUPTED = 130
 USAGE = 2
@@ -52,7 +56,7 @@ def _occupy_standard_streams() -> None:
 
 def _run(tokens: list[str]) -> int:
     try:
-        return 0 if _show_front_page(tokens) else _launch(tokens)
+        return _launch(tokens)
     except LoaderError as error:
         return _fail(tokens, error, str(error), error.exit_status)
     except BrokenPipeError:
@@ -72,25 +76,41 @@ def _unexpected(tokens: list[str], error: Exception) -> int:
     return _fail(tokens, error, f"{what}. This is a bug; --debug shows where. What is loaded can be resumed.", 1)
 
 
-def _show_front_page(tokens: list[str]) -> bool:
-    from loader.cli.front import HELP_FLAGS, show_front_page
-
-    if not HELP_FLAGS.issuperset(tokens):  # no command, no other option
-        return False
-    from rich.console import Console
-
-    return show_front_page(Console(emoji=False))
-
-
 def _launch(tokens: list[str]) -> int:
-    from cyclopts import CycloptsError
+    import click
 
     from loader.cli.app import launch
 
     try:
         return launch(tokens)
-    except CycloptsError as error:
-        return _fail(tokens, error, f"{_one_line(str(error))} See runqy-loader --help.", USAGE)
+    except click.UsageError as error:
+        return _fail(tokens, error, f"{_usage_error(error).rstrip('.')}. See {_path(error)} --help.", USAGE)
+    except click.ClickException as error:
+        return _fail(tokens, error, error.format_message(), error.exit_code)
+    except click.Abort:
+        return INTERRUPTED
+
+
+def _usage_error(error: click.UsageError) -> str:
+    """What click says, and where the value comes from where that is not the command line."""
+    import click
+
+    from loader.cli.app import CONFIG_PATH
+
+    message = error.format_message()
+    if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
+        return message
+    source = error.ctx.get_parameter_source(error.param.name or "")
+    if source is click.core.ParameterSource.ENVIRONMENT:
+        names = [error.param.envvar] if isinstance(error.param.envvar, str) else error.param.envvar or []
+        return f"{next(name for name in names if os.environ.get(name))}: {message}"
+    if source is click.core.ParameterSource.DEFAULT_MAP:
+        return f"--config {error.ctx.meta[CONFIG_PATH]}: {message}"
+    return message
+
+
+def _path(error: click.UsageError) -> str:
+    return "runqy-loader" if error.ctx is None else error.ctx.command_path
 
 
 def _fail(tokens: list[str], error: BaseException, message: str, status: int) -> int:

@@ -1,143 +1,160 @@
-"""The command tree, and where options come from: command line, then environment, then --config file, then default."""
+"""The command tree, for click. A value comes from the command line, the environment, --config, defaults."""
 
 from __future__ import annotations
 
-import os
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import App, Group, Parameter
-from cyclopts.config import Dict, Env
+import click
+from rich_click import RichArgument, RichCommand, RichGroup, RichHelpConfiguration, RichOption, RichOptionPanel
 
 import loader
-from loader.cli.front import COMMANDS, CONFIG, EPILOGUE, HELP, HELP_FLAGS, INSTALL_COMPLETION
-from loader.cli.help import ReflowingFormatter
-from loader.errors import UsageError
+from loader.cli.commands import COMMANDS, EXIT_STATUS, VARIABLES, Command, command
+from loader.cli.config_file import check_names, read_config
+from loader.cli.parameters import ENV_PREFIX, given, parameters
+from loader.settings.option import declared
 
-ENV_PREFIX = "RUNQY_LOADER_"
-_CONFIG_VARIABLE = f"{ENV_PREFIX}CONFIG"
-_RAISING: dict[str, Any] = {"exit_on_error": False, "print_error": False, "result_action": "return_value"}
-"""Errors are raised, and what a command returns is returned."""
+PROGRAM = "runqy-loader"
+CONFIG_PATH = "runqy-loader.config"
+"""Where a context's ``meta`` has the path of the configuration file."""
 
-_WAIT_EPILOGUE = (
-    "Exit status: 0 all completed; 1 error; 2 usage; 3 all done, but some failed or expired; 4 the time was up; "
-    "130 interrupted. After 1, 4 and 130, the same command goes on."
-)
+_HELP = "Loads millions of tasks into a runqy/asynq queue on Redis: fast, exactly once, resumable."
+_CONFIG_HELP = "TOML file with options: a table a command, such as [load]."
 
-_USAGE = {
-    "load": "Usage: runqy-loader load PATH... --queue NAME [OPTIONS]",
-    "doctor": "Usage: runqy-loader doctor [PATH...] [--queue NAME] [OPTIONS]",
-}
 
-app = App(
-    name="runqy-loader",
-    help=HELP,
-    help_epilogue=EPILOGUE,
-    version=loader.__version__,
-    version_flags=["--version"],
-    help_formatter=ReflowingFormatter(),
-    help_format="plaintext",  # what it does by itself, Markdown, takes 30 ms to import
-    default_parameter=Parameter(show_env_var=False, negative=""),
-)
+def _settings(text: str) -> dict[str, Any]:
+    """How click reads a command and draws its help.
 
-for _name, _help in COMMANDS.items():
-    # By name: a command is imported when it is called, not for the help of all.
-    app.command(
-        f"loader.cli.{_name}:{_name}",
-        name=_name,
-        help=_help,
-        usage=_USAGE.get(_name),
-        help_epilogue=_WAIT_EPILOGUE if _name == "wait" else EPILOGUE,
+    Args:
+        text: The help, whose first paragraph is set apart where others follow.
+    """
+    shape = RichHelpConfiguration(
+        theme="default-box",
+        text_markup=None,
+        text_emojis=False,
+        padding_helptext_first_line=(0, 0, int("\n\n" in text), 0),
+        text_paragraph_linebreaks="\n\n",
+        commands_before_options=True,
+        options_table_column_types=["opt_short", "opt_long_metavar", "help"],
+        append_metavars_help_string="{}",
     )
-app.command(
-    "loader.cli.completion:install_completion",
-    name="--install-completion",
-    help=INSTALL_COMPLETION,
-    group=Group("Session", sort_key=9),
-)
-
-app.meta.group_parameters = Group("Session", sort_key=9)
+    return {"help_option_names": ["--help", "-h"], "rich_help_config": shape}
 
 
-@app.meta.default
-def _launch(
-    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    config: Annotated[Path | None, Parameter(env_var=_CONFIG_VARIABLE, help=CONFIG)] = None,
-) -> Any:
-    """Reads the configuration file, then runs the command."""
-    return _command(tokens, Dict(_read(config), source=str(config)) if config is not None else None)
+class _Commands(RichGroup):
+    """Builds a command when it is run or its help is shown: for the list of all, its summary is enough."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return RichCommand(name=cmd_name, short_help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, found if name is None else _built(name, command(name)), rest
 
 
-def _command(tokens: Sequence[str], config: Dict | None = None) -> Any:
-    configs = () if config is None else (config,)
-    app.config = [Env(ENV_PREFIX, command=False), *configs]
-    if "wait" in tokens:  # asking the app for a command imports it
-        # RUNQY_LOADER_WAIT_TIMEOUT: what RUNQY_LOADER_TIMEOUT says of a load's connections is not how long to wait.
-        app["wait"].config = [Env(ENV_PREFIX), *configs]
-    return app(tokens, **_RAISING)
+class _Command(RichCommand):
+    """A command that is built from its declaration."""
+
+    def __init__(self, name: str, made_of: Command, **attributes: Any) -> None:
+        super().__init__(name=name, **attributes)
+        self._usage = made_of.usage
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return [self._usage]
 
 
-def _read(path: Path) -> dict[str, Any]:
-    import tomllib  # 4 ms that only this option needs
+def _built(name: str, made_of: Command) -> click.Command:
+    own_prefix = f"{name.upper()}_" if made_of.own_variables else ""
+    options = [one for kind in made_of.options for one in parameters(kind, own_prefix)]
+    groups = [one.option.group for kind in made_of.options for one in declared(kind)]
+    text = inspect.getdoc(made_of.run) or ""
+    taken = _arguments(made_of)
+    known = [one.name for one in options if one.name is not None]
 
-    try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
-    except OSError as error:
-        raise UsageError(f"--config {path}: {error.strerror}", "Check the path and its permissions") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {path}: not valid TOML: {error}", "Mend it") from error
-    commands = [name for name in app if not name.startswith("-")]
-    unknown = [key for key, value in content.items() if isinstance(value, dict) and key not in commands]
-    if unknown:
-        raise UsageError(f"--config {path}: there is no command {unknown[0]!r}", f"Tables are: {', '.join(commands)}")
-    stray = [key for key, value in content.items() if not isinstance(value, dict)]
-    if stray:
-        raise UsageError(f"--config {path}: {stray[0]!r} stands outside a table", "Put it under [load]")
-    return content
+    def configure(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+        if path is not None:
+            context.default_map = read_config(path).get(name, {})
+        if context.default_map:
+            context.meta[CONFIG_PATH] = path = path or context.meta[CONFIG_PATH]
+            check_names(path, name, context.default_map, known)
 
+    def run(**_: Any) -> int:
+        context = click.get_current_context()
+        arguments = [context.params[one.name] for one in taken if one.name is not None]
+        return made_of.run(*arguments, *(given(kind, context) for kind in made_of.options))
 
-def _split_at_dashes(tokens: list[str]) -> tuple[list[str], list[str]]:
-    """What stands before ``--``, and the rest from there on, which holds no options."""
-    end = tokens.index("--") if "--" in tokens else len(tokens)
-    return tokens[:end], tokens[end:]
-
-
-def _config_first(tokens: list[str]) -> list[str]:
-    """cyclopts reads an option that belongs to no command only before the command; users put it anywhere."""
-    import argparse
-
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    finder.add_argument("--config")
-    try:
-        before, after = _split_at_dashes(tokens)
-        found, rest = finder.parse_known_args(before)
-    except argparse.ArgumentError as error:
-        raise UsageError(str(error), "Name a TOML file") from error
-    return tokens if found.config is None else ["--config", found.config, *rest, *after]
+    return _Command(
+        name,
+        made_of,
+        params=[*taken, *options, _config_option(configure)],
+        panels=[RichOptionPanel(panel) for panel in dict.fromkeys(["Arguments", *groups, "Options"])],
+        callback=run,
+        help=text,
+        epilog=f"{VARIABLES} {made_of.exit_status}",
+        context_settings=_settings(text),
+    )
 
 
-def _show_help(tokens: list[str]) -> int:
-    """By itself, cyclopts first reads the rest of the line, for which it goes through all options of the command."""
-    from rich.console import Console
+def _arguments(made_of: Command) -> list[click.Parameter]:
+    if made_of.argument is None:
+        return []
+    if made_of.choices:
+        word = RichArgument(
+            [made_of.argument_name], type=click.Choice(made_of.choices), required=False, help=made_of.argument
+        )
+        return [word]
+    return [
+        RichArgument(
+            [made_of.argument_name], nargs=-1, type=click.Path(allow_dash=True), metavar="...", help=made_of.argument
+        )
+    ]
 
-    app.help_print(tokens, console=Console(emoji=False))
-    return 0
+
+def _config_option(configure: Any, *, variable: str | None = None) -> click.Parameter:
+    return RichOption(
+        ["--config"],
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        envvar=variable,
+        is_eager=True,  # other options take their defaults from it
+        callback=configure,
+        expose_value=False,
+        help=_CONFIG_HELP,
+        panel="Options",
+    )
 
 
-def launch(tokens: list[str]) -> int:
+def _configure(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    if path is not None:
+        context.meta[CONFIG_PATH] = path
+        context.default_map = read_config(path)
+
+
+def app() -> click.Group:
+    """The whole tool."""
+    group = _Commands(
+        name=PROGRAM,
+        help=_HELP,
+        epilog=f"{VARIABLES} {EXIT_STATUS}",
+        params=[_config_option(_configure, variable=f"{ENV_PREFIX}CONFIG")],
+        context_settings=_settings(_HELP),
+        subcommand_metavar="COMMAND [OPTIONS]",
+    )
+    return click.version_option(loader.__version__, message="%(version)s")(group)
+
+
+def launch(tokens: Sequence[str]) -> int:
     """Runs the tool; its exit status.
 
     Raises:
-        CycloptsError, LoaderError: What to tell the user.
+        click.ClickException, LoaderError: What to tell the user.
     """
-    before, _ = _split_at_dashes(tokens)
-    topic = [token for token in before if token not in HELP_FLAGS]
-    if len(topic) < len(before) and (not topic or (topic[0] in app and not topic[0].startswith("-"))):
-        return _show_help(topic)
-    if _CONFIG_VARIABLE in os.environ or any(token.startswith("--config") for token in tokens):
-        status = app.meta(_config_first(tokens), **_RAISING)
-    else:
-        status = _command(tokens)  # cyclopts takes 35 ms to find out that there is no --config
+    status = app().main(list(tokens) or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     return status if isinstance(status, int) else 0

@@ -3,48 +3,29 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import Group, Parameter
-
+from loader.cli.commands import Command
 from loader.cli.output import print_json
-from loader.cli.paths import refuse_unknown_options
+from loader.cli.reporting import JsonOptions
 from loader.settings import LoadOptions
 
 if TYPE_CHECKING:
     from loader.preflight.checks import Level
     from loader.preflight.diagnosis import Diagnosis
 
-_OUTPUT = Group("Output", sort_key=6)
 
-
-def doctor(
-    *paths: Annotated[
-        str, Parameter(allow_leading_hyphen=True, help="Input of a load; then the memory that it takes is estimated.")
-    ],
-    options: LoadOptions | None = None,
-    json: Annotated[bool, Parameter(group=_OUTPUT, show_default=False)] = False,
-    debug: Annotated[bool, Parameter(group=_OUTPUT, show_default=False)] = False,
-) -> int:
+def doctor(paths: tuple[str, ...], options: LoadOptions, shown: JsonOptions) -> int:
     """Checks a server before a load: version, role, rights, memory, persistence, clock, and the layout in use.
 
-    Takes the options of load, so that 'load' in a command can be replaced by 'doctor'. Nothing is loaded. Exit status:
-    0 fine, or warnings only; 1 something would keep a load from working; 2 usage.
-
-    Parameters
-    ----------
-    json
-        Print the findings as JSON.
-    debug
-        On an error, show where in the program it arose.
+    Takes the options of load, so that 'load' in a command can be replaced by 'doctor'. Nothing is loaded.
     """
     # Imported here, so that --help does not wait for what only the checks need.
     from loader.cli.signals import run
     from loader.preflight.diagnosis import diagnose
 
-    refuse_unknown_options(paths, "doctor")
-    diagnosis = run(diagnose(options or LoadOptions(), paths))
-    if json:
+    diagnosis = run(diagnose(options, paths))
+    if shown.json:
         print_json(diagnosis.to_dict())
     elif sys.stdout is not None and sys.stdout.isatty():
         _print_table(diagnosis)
@@ -86,3 +67,12 @@ def _verdict(level: Level) -> str:
         "error": "not ready: see the errors",
     }
     return verdicts[level]
+
+
+COMMAND = Command(
+    run=doctor,
+    options=(LoadOptions, JsonOptions),
+    argument="Input of a load; then the memory that it takes is estimated.",
+    usage="[PATH...] [--queue NAME] [OPTIONS]",
+    exit_status="Exit status: 0 fine, or warnings only; 1 something would keep a load from working; 2 usage.",
+)

@@ -3,46 +3,47 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Self
 
-from cyclopts import Group, Parameter
-
+from loader.cli.commands import Command
 from loader.cli.output import write_report
-from loader.cli.report_options import ReportOptions
+from loader.cli.reporting import ReportOptions
 from loader.errors import LoaderError, UsageError
 from loader.export.options import ExportOptions
+from loader.settings.option import Option
+from loader.settings.values import with_paths
 
 if TYPE_CHECKING:
     from loader.cli.display import Display
     from loader.export.run import ExportReport
 
-_OUT = Group("Output", sort_key=2)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputOptions:
+    """Where the tasks go."""
+
+    output: Annotated[
+        Path, Option(help="File to write; '-' for standard output.", group="Output", short="-o", unit="FILE")
+    ] = Path("-")
+
+    def __post_init__(self) -> None:
+        with_paths(self)
 
 
-def export(
-    *,
-    options: ExportOptions,
-    output: Annotated[Path, Parameter(group=_OUT, name=("--output", "-o"), allow_leading_hyphen=True)] = Path("-"),
-    reporting: ReportOptions | None = None,
-) -> int:
+def export(options: ExportOptions, to: OutputOptions, reporting: ReportOptions) -> int:
     """Writes the pending tasks of a queue to a file, one a line, the next to be taken first; they stay in the queue.
 
     Consumers are not disturbed: nothing is locked or written. The lines can be loaded again with load --envelope.
-
-    Parameters
-    ----------
-    output
-        File to write; '-' for standard output.
     """
     from loader.cli.signals import run
 
-    reporting = reporting or ReportOptions()
-    if str(output) == "-" == str(reporting.report):
+    if str(to.output) == "-" == str(reporting.report):
         raise UsageError("--output and --report cannot both be standard output", "Name a file for one of them")
     display = reporting.display()
-    return run(_export(options, output, reporting, display))
+    return run(_export(options, to.output, reporting, display))
 
 
 async def _export(options: ExportOptions, output: Path, reporting: ReportOptions, display: Display) -> int:
@@ -143,3 +144,6 @@ def _summary(report: ExportReport, output: Path) -> None:
         lines.append(f"the queue has {report.elsewhere:,} pending tasks in the other layout: --layout {other}")
     for line in lines:
         print(line, file=sys.stderr)
+
+
+COMMAND = Command(run=export, options=(ExportOptions, OutputOptions, ReportOptions), usage="--queue NAME [OPTIONS]")

@@ -3,43 +3,27 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Group, Parameter
-
+from loader.cli.commands import Command
 from loader.cli.output import print_json
+from loader.cli.reporting import JsonOptions
 from loader.errors import LoaderError
 from loader.inspection.options import InspectOptions
 
 if TYPE_CHECKING:
     from loader.inspection.survey import Findings, JobProgress
 
-_SHAPE = Group("Output", sort_key=3)
 
-
-def inspect(
-    *,
-    options: InspectOptions | None = None,
-    json: Annotated[bool, Parameter(group=_SHAPE, show_default=False)] = False,
-    debug: Annotated[bool, Parameter(group=_SHAPE, show_default=False)] = False,
-) -> int:
-    """Shows what is on a server: queues with their counts in either layout, jobs with their progress, or one task.
-
-    Parameters
-    ----------
-    json
-        Print JSON.
-    debug
-        On an error, show where in the program it arose.
-    """
+def inspect(options: InspectOptions, shown: JsonOptions) -> int:
+    """Shows what is on a server: queues with their counts in either layout, jobs with their progress, or one task."""
     from loader.cli.display import Display
     from loader.cli.signals import run
 
-    options = options or InspectOptions()
     options.check()
     Display(quiet=False, verbose=False, progress=False)  # says what is retried
     found = run(_look(options))
-    if json:
+    if shown.json:
         print_json(found if isinstance(found, list) else found.to_dict())
     elif isinstance(found, list):
         for task in found:
@@ -147,3 +131,10 @@ def _when(moment: float | None) -> str:
     import time
 
     return "" if moment is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+
+
+COMMAND = Command(
+    run=inspect,
+    options=(InspectOptions, JsonOptions),
+    exit_status="Exit status: 0 shown; 1 failed; 2 usage; 130 interrupted.",
+)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from loader.cli import INTERRUPTED
+from loader.cli.commands import Command
 from loader.cli.output import write_report
-from loader.cli.paths import refuse_unknown_options
-from loader.cli.report_options import ReportOptions
+from loader.cli.reporting import ReportOptions
 from loader.errors import LoaderError
 from loader.settings import LoadOptions
 
@@ -21,14 +19,7 @@ if TYPE_CHECKING:
     from loader.jobs.report import LoadReport
 
 
-def load(
-    *paths: Annotated[
-        str,
-        Parameter(allow_leading_hyphen=True, help="Files, globs, directories (recursively), or - for standard input."),
-    ],
-    options: LoadOptions | None = None,
-    reporting: ReportOptions | None = None,
-) -> int:
+def load(paths: tuple[str, ...], options: LoadOptions, reporting: ReportOptions) -> int:
     """Loads payload files into a queue: JSON lines (.jsonl, .ndjson) or one JSON document a file (.json), also gzipped.
 
     The same command run again loads nothing twice; a stopped or killed one goes on where it was.
@@ -37,10 +28,6 @@ def load(
     from loader.cli.signals import run
     from loader.engine.tuning import tune_process
 
-    refuse_unknown_options(paths, "load")
-    if options is None:
-        options = LoadOptions()  # raises what is missing
-    reporting = reporting or ReportOptions()
     display = reporting.display(progress=reporting.shows_progress)
     tune_process()
     return run(_load(list(paths), options, reporting, display))
@@ -84,3 +71,11 @@ def _resume_command(report: LoadReport) -> str:
     arguments = [re.sub(r"(?<=[?&]password=)[^&]*", "PASSWORD", argument) for argument in arguments]
     named = any(argument == "-j" or argument.split("=")[0] == "--job" for argument in arguments)
     return shlex.join(["runqy-loader", *arguments, *(() if named else ("--job", report.job))])
+
+
+COMMAND = Command(
+    run=load,
+    options=(LoadOptions, ReportOptions),
+    argument="Files, globs, directories (recursively), or - for standard input.",
+    usage="PATH... --queue NAME [OPTIONS]",
+)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from loader.cli.commands import Command
 from loader.cli.output import write_report
-from loader.cli.report_options import ReportOptions
+from loader.cli.reporting import ReportOptions
 from loader.migrate.options import MigrateOptions
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from loader.migrate.report import MigrateReport
 
 
-def migrate(*, options: MigrateOptions, reporting: ReportOptions | None = None) -> int:
+def migrate(options: MigrateOptions, reporting: ReportOptions) -> int:
     """Copies or moves the pending tasks of a queue: to another layout, another server, another queue.
 
     Each task is in the target once, however often the command is stopped, killed and run again. With --move, tasks
@@ -22,7 +23,6 @@ def migrate(*, options: MigrateOptions, reporting: ReportOptions | None = None) 
     """
     from loader.cli.signals import run
 
-    reporting = reporting or ReportOptions()
     display = reporting.display()
     return run(_migrate(options, reporting, display))
 
@@ -72,3 +72,6 @@ def _summary(report: MigrateReport) -> None:
         lines.append(f"run the same command again to go on (job {report.job})")
     for line in lines:
         print(line, file=sys.stderr)
+
+
+COMMAND = Command(run=migrate, options=(MigrateOptions, ReportOptions), usage="--from-queue NAME [OPTIONS]")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import Group, Parameter
-
+from loader.cli.commands import Command
+from loader.cli.reporting import ProgressOptions
 from loader.results.options import WaitOptions
 
 if TYPE_CHECKING:
@@ -15,25 +14,8 @@ if TYPE_CHECKING:
     from loader.results.session import WaitSession
     from loader.results.waiter import WaitReport
 
-_SHOWN = Group("Display", sort_key=4)
 
-
-@Parameter(name="*")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownOptions:
-    """What waiting shows."""
-
-    no_progress: Annotated[bool, Parameter(group=_SHOWN, show_default=False)] = False
-    """Show no progress."""
-
-    quiet: Annotated[bool, Parameter(group=_SHOWN, show_default=False)] = False
-    """Show errors only."""
-
-    debug: Annotated[bool, Parameter(group=_SHOWN, show_default=False)] = False
-    """On an error, show where in the program it arose."""
-
-
-def wait(*, options: WaitOptions | None = None, shown: ShownOptions | None = None) -> int:
+def wait(options: WaitOptions, shown: ProgressOptions) -> int:
     """Waits for the results of tasks and writes them as they come, one JSON object a line.
 
     The same command again waits only for what is not in the results file yet.
@@ -43,10 +25,9 @@ def wait(*, options: WaitOptions | None = None, shown: ShownOptions | None = Non
     from loader.cli.signals import run
     from loader.results.session import WaitSession
 
-    shown = shown or ShownOptions()
     display = Display(quiet=shown.quiet, verbose=False, progress=False)
-    session = WaitSession(options or WaitOptions())
-    report = run(_wait(session, display, shown=not (shown.quiet or shown.no_progress)))
+    session = WaitSession(options)
+    report = run(_wait(session, display, shown=shown.shows_progress))
     if not shown.quiet:
         _summarise(session, report, display)
     return report.exit_status
@@ -98,3 +79,12 @@ def _summarise(session: WaitSession, report: WaitReport, display: Display) -> No
     elif report.timed_out:
         where = f": see {session.missing_file}" if session.missing_file is not None else ""
         display.say(f"the time was up with {report.left:,} not done{where}; the same command goes on")
+
+
+COMMAND = Command(
+    run=wait,
+    options=(WaitOptions, ProgressOptions),
+    exit_status="Exit status: 0 all completed; 1 error; 2 usage; 3 all done, but some failed or expired; 4 the time "
+    "was up; 130 interrupted. After 1, 4 and 130, the same command goes on.",
+    own_variables=True,  # RUNQY_LOADER_TIMEOUT says of a load's connections what --timeout says here of waiting
+)

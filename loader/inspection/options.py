@@ -1,47 +1,43 @@
-"""Every option of an inspection, with its default and its help."""
+"""Every option of an inspection."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated
 
-from cyclopts import Group, Parameter
+from loader.settings import shared
+from loader.settings.check import check_declared
+from loader.settings.option import Excludes, Option
 
-from loader.errors import UsageError
-from loader.settings import DEFAULT_REDIS
-
-_WHAT = Group("What to show", sort_key=1)
-_SERVER = Group("Server", sort_key=2)
+_WHAT = "What to show"
+_JOB_ALONE = "--job shows a job alone"
 
 
-@Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InspectOptions:
     """Options of an inspection. Field names are the long options of the command line with underscores."""
 
-    queue: Annotated[str | None, Parameter(group=_WHAT, name=("--queue", "-q"))] = None
-    """This queue only (NAME also finds NAME.default); with --task, where to look for it."""
-
-    job: Annotated[str | None, Parameter(group=_WHAT, name=("--job", "-j"))] = None
-    """One job in full."""
-
-    task: Annotated[str | None, Parameter(group=_WHAT, name=("--task", "-t"))] = None
-    """One task in full, by its id."""
-
-    redis: Annotated[str, Parameter(group=_SERVER, env_var=("RUNQY_LOADER_REDIS", "REDIS_URL"))] = DEFAULT_REDIS
-    """Server: redis://, rediss:// or unix:// URL (also from REDIS_URL)."""
-
-    timeout: Annotated[float, Parameter(group=_SERVER)] = 30.0
-    """Seconds without any reply after which a connection counts as lost."""
-
-    retry_for: Annotated[float, Parameter(group=_SERVER)] = 10.0
-    """Seconds for which a lost connection, a timeout, LOADING and BUSY are retried without progress."""
+    queue: Annotated[
+        str | None,
+        shared.QUEUE.but(
+            help="This queue only (NAME also finds NAME.default); with --task, where to look for it.", group=_WHAT
+        ),
+    ] = None
+    job: Annotated[
+        str | None,
+        Option(
+            help="One job in full.",
+            group=_WHAT,
+            short="-j",
+            unit="NAME",
+            goes_with=(Excludes("task", hint=_JOB_ALONE), Excludes("queue", hint=_JOB_ALONE)),
+        ),
+    ] = None
+    task: Annotated[str | None, Option(help="One task in full, by its id.", group=_WHAT, short="-t", unit="ID")] = None
+    redis: shared.Redis = shared.DEFAULT_REDIS
+    timeout: shared.Timeout = 30.0
+    retry_for: shared.RetryFor = 10.0
 
     def check(self) -> None:
-        """Raises UsageError if a value is out of range, or two options contradict each other."""
-        if self.timeout <= 0:
-            raise UsageError(f"--timeout must be above 0, not {self.timeout!r}")
-        if self.retry_for < 0:
-            raise UsageError(f"--retry-for must not be negative, not {self.retry_for!r}")
-        if self.job is not None and (self.task is not None or self.queue is not None):
-            raise UsageError("--job shows a job alone", "Leave out --queue and --task")
+        """Raises UsageError if a value is not what its option takes, or two options contradict each other."""
+        check_declared(self)

@@ -1,4 +1,4 @@
-"""Every option of a migration, with its default and its help."""
+"""Every option of a migration."""
 
 from __future__ import annotations
 
@@ -7,99 +7,114 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import Group, Parameter
-
 from loader.errors import UsageError
 from loader.queues.names import resolve_queue
-from loader.settings import DEFAULT_REDIS, LoadOptions, is_job_name
+from loader.settings import LoadOptions, shared
+from loader.settings.check import check_declared
+from loader.settings.option import COUNT, Option
+from loader.settings.values import with_paths
 from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
 
-_FROM = Group("Source", sort_key=1)
-_TO = Group("Target", sort_key=2)
-_HOW = Group("How", sort_key=3)
-_JOB = Group("Job and failures", sort_key=4)
+_FROM = "Source"
+_TO = "Target"
+_HOW = "How"
 
 
-@Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrateOptions:
     """Options of a migration. Field names are the long options of the command line with underscores."""
 
-    from_queue: Annotated[str, Parameter(group=_FROM)]
-    """Queue to read; NAME alone means NAME.default, as in runqy."""
+    from_queue: Annotated[
+        str, shared.QUEUE.but(help="Queue to read; NAME alone means NAME.default, as in runqy.", group=_FROM, short="")
+    ]
+    from_layout: Annotated[LayoutName, shared.LAYOUT_TO_READ] = "documented"
+    from_redis: Annotated[str, shared.REDIS.but(group=_FROM, env=("RUNQY_LOADER_REDIS", "REDIS_URL"))] = (
+        shared.DEFAULT_REDIS
+    )
+    to_queue: Annotated[
+        str | None, shared.QUEUE.but(help="Queue to write.", group=_TO, short="", default_text="the same")
+    ] = None
+    to_layout: Annotated[
+        LayoutName | None, Option(help="Redis keys to write.", group=_TO, default_text="the same layout")
+    ] = None
+    to_redis: Annotated[
+        str | None, Option(help="Server to write to.", group=_TO, unit="URL", default_text="the same")
+    ] = None
+    profile: Annotated[
+        ProfileName | None,
+        Option(
+            help="In layout asynq, whose rules hold for names and for what a source task leaves unsaid: runqy's or "
+            "asynq's.",
+            group=_TO,
+            default_text="runqy",
+        ),
+    ] = None
+    type: Annotated[
+        str | None,
+        shared.TYPE.but(
+            help="Task type in the target.",
+            group=_TO,
+            default_text="the source's, but where that is only its layout's usual one, the target's usual one: 'task' "
+            "in the documented layout, else the queue's name",
+        ),
+    ] = None
+    force_layout: Annotated[bool, shared.FORCE_LAYOUT.but(group=_TO)] = False
+    move: Annotated[
+        bool,
+        Option(
+            help="Take each task from the source once it is in the target. Without this, tasks are copied.", group=_HOW
+        ),
+    ] = False
+    on_conflict: Annotated[
+        Literal["fail", "skip"],
+        Option(
+            help="A task whose id is a task in the target already, not by this job, or whose unique task is there: "
+            "reject it and leave it in the source (fail), or count it as there already (skip), which with --move takes "
+            "it from the source.",
+            group=_HOW,
+        ),
+    ] = "fail"
+    batch_size: Annotated[
+        int,
+        Option(
+            help="Tasks a step; fewer where they are large.",
+            group=_HOW,
+            short="-b",
+            unit=COUNT,
+            at_least=1,
+            at_most=5000,
+        ),
+    ] = 1000
+    job: Annotated[
+        str | None,
+        shared.JOB_NAME.but(
+            help="Name of the job; the same job never migrates a task twice.",
+            default_text="derived from source and target",
+        ),
+    ] = None
+    rejects: Annotated[
+        Path | None,
+        shared.REJECTS.but(help="Where ids of rejected tasks go, as JSON lines. The file is made with the first one."),
+    ] = None
+    max_errors: Annotated[
+        int | None,
+        shared.MAX_ERRORS.but(help="Stop when more than this many tasks are rejected; 0 stops at the first."),
+    ] = None
+    timeout: shared.Timeout = 30.0
+    retry_for: shared.RetryFor = 60.0
 
-    from_layout: Annotated[LayoutName, Parameter(group=_FROM)] = "documented"
-    """Redis keys that hold it: 'documented' is runqy's enqueueing guide; 'asynq' is asynq's workers, and runqy's since
-    January 2026."""
-
-    from_redis: Annotated[
-        str, Parameter(group=_FROM, env_var=("RUNQY_LOADER_FROM_REDIS", "RUNQY_LOADER_REDIS", "REDIS_URL"))
-    ] = DEFAULT_REDIS
-    """Server: redis://, rediss:// or unix:// URL (also from REDIS_URL)."""
-
-    to_queue: Annotated[str | None, Parameter(group=_TO)] = None
-    """Queue to write. Default: the same."""
-
-    to_layout: Annotated[LayoutName | None, Parameter(group=_TO)] = None
-    """Redis keys to write. Default: the same layout."""
-
-    to_redis: Annotated[str | None, Parameter(group=_TO)] = None
-    """Server to write to. Default: the same."""
-
-    profile: Annotated[ProfileName | None, Parameter(group=_TO)] = None
-    """In layout asynq, whose rules hold for names and for what a source task leaves unsaid: runqy's or asynq's.
-    Default: runqy."""
-
-    type: Annotated[str | None, Parameter(group=_TO)] = None
-    """Task type in the target. Default: the source's, but where that is only its layout's usual one, the target's usual
-    one: 'task' in the documented layout, else the queue's name."""
-
-    force_layout: Annotated[bool, Parameter(group=_TO, negative="", show_default=False)] = False
-    """Migrate although the target queue seems to be used with another layout: 'I know'. See docs/doctor.md."""
-
-    move: Annotated[bool, Parameter(group=_HOW, negative="", show_default=False)] = False
-    """Take each task from the source once it is in the target. Without this, tasks are copied."""
-
-    on_conflict: Annotated[Literal["fail", "skip"], Parameter(group=_HOW)] = "fail"
-    """A task whose id is a task in the target already, not by this job, or whose unique task is there: reject it and
-    leave it in the source (fail), or count it as there already (skip), which with --move takes it from the source."""
-
-    batch_size: Annotated[int, Parameter(group=_HOW, name=("--batch-size", "-b"))] = 1000
-    """Tasks a step; fewer where they are large."""
-
-    job: Annotated[str | None, Parameter(group=_JOB, name=("--job", "-j"))] = None
-    """Name of the job; the same job never migrates a task twice. Else derived from source and target."""
-
-    rejects: Annotated[Path | None, Parameter(group=_JOB)] = None
-    """Where ids of rejected tasks go, as JSON lines. Default: JOB.rejects.jsonl, made with the first one."""
-
-    max_errors: Annotated[int | None, Parameter(group=_JOB)] = None
-    """Stop when more than this many tasks are rejected; 0 stops at the first."""
-
-    timeout: Annotated[float, Parameter(group=_JOB)] = 30.0
-    """Seconds without any reply after which a connection counts as lost."""
-
-    retry_for: Annotated[float, Parameter(group=_JOB)] = 60.0
-    """Seconds for which a lost connection, a timeout, LOADING and BUSY are retried without progress."""
+    def __post_init__(self) -> None:
+        with_paths(self)
 
     def check(self) -> None:
-        """Raises UsageError if a value is out of range, or options contradict each other."""
-        self._require(1 <= self.batch_size <= 5000, "batch_size", "must be between 1 and 5000")
-        self._require(self.timeout > 0, "timeout", "must be above 0")
-        self._require(self.retry_for >= 0, "retry_for", "must not be negative")
-        self._require(self.max_errors is None or self.max_errors >= 0, "max_errors", "must not be negative")
-        if self.job is not None:
-            self._require(is_job_name(self.job), "job", "may hold letters, digits, '.', '_' and '-' only, at most 100")
+        """Raises UsageError if a value is not what its option takes, or options contradict each other."""
+        check_declared(self)
         if self.profile == "asynq" and "asynq" not in (self.from_layout, self.target_layout):
             raise UsageError("--profile asynq needs layout asynq", "asynq's workers read no other layout")
         if self.target_profile.needs_type and self.type is None and self.from_layout == "documented":
             raise UsageError("--profile asynq needs --type", "It is the pattern under which the worker has its handler")
         self.target.check()
         self.source_queue  # noqa: B018 - raises what is wrong with it
-
-    def _require(self, holds: bool, name: str, rule: str) -> None:
-        if not holds:
-            raise UsageError(f"--{name.replace('_', '-')} {rule}, not {getattr(self, name)!r}")
 
     @property
     def target_layout(self) -> LayoutName:

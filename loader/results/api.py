@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from loader.errors import ResultTimeoutError
 from loader.queues.names import resolve_queue
@@ -16,12 +16,15 @@ from loader.tasks.ids import check_task_id
 from loader.tasks.profiles import LayoutName
 from loader.wire.address import parse_address
 
+if TYPE_CHECKING:
+    from loader.settings.keywords import WaitKeywords
+
 TaskRef = str | tuple[str, str]
 """A task: its id, or its id and its queue."""
 
 
 def wait_for_results(
-    tasks: Iterable[TaskRef], *, loaded: bool = False, **fields: Any
+    tasks: Iterable[TaskRef], *, loaded: bool = False, **fields: Unpack[WaitKeywords]
 ) -> AsyncGenerator[TaskResult, None]:
     """Waits for tasks, and yields what becomes of each as it comes; at the timeout also of those that are not done.
 
@@ -41,7 +44,7 @@ def wait_for_results(
         >>> async for result in wait_for_results(ids, redis="redis://localhost:6379/0", timeout=60):
         ...     print(result.id, result.status, result.value)
     """
-    options = WaitOptions(**fields)
+    options = WaitOptions(**cast(dict[str, Any], fields))
     options.check()
     if isinstance(tasks, str | bytes):
         raise TypeError(f"give an iterable of ids, not {type(tasks).__name__}; wait_for_result waits for one")
@@ -49,7 +52,7 @@ def wait_for_results(
     return _results((_waiting(task, options, loaded=loaded) for task in tasks), options, layout)
 
 
-async def wait_for_result(task: TaskRef, *, loaded: bool = False, **fields: Any) -> TaskResult:
+async def wait_for_result(task: TaskRef, *, loaded: bool = False, **fields: Unpack[WaitKeywords]) -> TaskResult:
     """Waits for one task: 'completed', 'failed' or 'expired'. See ``wait_for_results``.
 
     Raises:

@@ -175,4 +175,4 @@ def test_wrong_options_are_refused_when_the_loader_is_made() -> None:
     with pytest.raises(loader.LoaderError, match="URL"):
         loader.Loader(queue="q", redis="http://localhost")
     with pytest.raises(TypeError):
-        loader.Loader(queue="q", no_such_option=1)
+        loader.Loader(queue="q", no_such_option=1)  # type: ignore[call-arg]

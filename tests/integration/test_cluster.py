@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from loader import Loader
+from loader.tasks.profiles import LayoutName
 from tests.cli import run
 from tests.conftest import Server
 from tests.integration.cluster import Cluster
@@ -102,7 +103,7 @@ def test_scattered_hashes_cannot_be_looked_at_and_written_in_one_step(cluster: C
 
 
 @pytest.mark.parametrize("layout", ["documented", "asynq"])
-def test_a_slot_that_moves_during_a_load_is_followed(cluster: Cluster, layout: str) -> None:
+def test_a_slot_that_moves_during_a_load_is_followed(cluster: Cluster, layout: LayoutName) -> None:
     queue = "queue0.default"
     key = f"asynq:{queue}:pending" if layout == "documented" else f"asynq:{{{queue}}}:pending"
 

@@ -115,7 +115,7 @@ def test_a_flag_may_come_from_the_environment(directory: Path) -> None:
         (("-q", "q", "--no-such-option", "3"), {}, "--no-such-option"),
         (("-q", "q", "--batch-size", "many"), {}, "batch-size"),
         (("-q", "q", "--batch-size"), {}, "batch-size"),
-        (("-q", "q", "--batch-size", "0"), {}, "--batch-size must be at least 1"),
+        (("-q", "q", "--batch-size", "0"), {}, "--batch-size must be between 1 and 100000, not 0"),
         (("-q", "q", "--on-conflict", "shrug"), {}, "on-conflict"),
         (("-q", "q"), {"RUNQY_LOADER_BATCH_SIZE": "many"}, "BATCH_SIZE"),
         ((), {}, "no queue given"),

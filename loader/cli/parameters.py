@@ -1,0 +1,118 @@
+"""Declared options as options of click: names, types, variables of the environment, and what help says."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+from rich_click import RichOption
+
+from loader.settings.option import DURATION, Declared, declared
+from loader.settings.values import duration
+
+ENV_PREFIX = "RUNQY_LOADER_"
+
+
+def parameters(kind: type[Any], own_prefix: str = "") -> list[click.Parameter]:
+    """The options of a class.
+
+    Args:
+        own_prefix: What stands between ``RUNQY_LOADER_`` and an option's name in its variable.
+    """
+    return [_parameter(one, own_prefix) for one in declared(kind)]
+
+
+def given(kind: type[Any], context: click.Context) -> Any:
+    """An object of an options class, of what the command line, the environment or the configuration file gave.
+
+    Where they are silent, the class's own defaults hold.
+    """
+    silent = click.core.ParameterSource.DEFAULT
+    values = {
+        one.name: context.params[one.name]
+        for one in declared(kind)
+        if context.get_parameter_source(one.name) is not silent
+    }
+    return kind(**values)
+
+
+def _parameter(one: Declared, own_prefix: str) -> click.Parameter:
+    option = one.option
+    required = one.default is dataclasses.MISSING
+    text = f"{option.help} [default: {option.default_text}]" if option.default_text else option.help
+    return RichOption(
+        [one.flag, *([option.short] if option.short else []), one.name],
+        type=_type(one),
+        is_flag=one.is_switch or None,
+        multiple=one.repeated,
+        required=required,
+        **({} if required else {"default": _shown_default(one)}),
+        show_default=not (one.is_switch or one.repeated or one.default is None),
+        envvar=_variables(one, own_prefix),
+        metavar=None if one.is_switch or (one.choices and not one.kinds) else option.unit or None,
+        help=text,
+        panel=option.group,
+    )
+
+
+def _variables(one: Declared, own_prefix: str) -> list[str]:
+    name = one.name.upper()
+    own = [f"{ENV_PREFIX}{own_prefix}{name}"]
+    if own_prefix and one.option.env:  # a server is the same for all commands
+        own.append(f"{ENV_PREFIX}{name}")
+    return [*own, *one.option.env]
+
+
+def _shown_default(one: Declared) -> Any:
+    is_seconds = one.option.unit == DURATION and isinstance(one.default, float)
+    return f"{one.default:g}s" if is_seconds else one.default
+
+
+def _type(one: Declared) -> click.ParamType[Any] | None:
+    if one.is_switch:
+        return None
+    if one.choices:
+        return click.Choice(one.choices) if not one.kinds else _NumberOrChoice(one.choices)
+    if one.option.unit == DURATION:
+        return _Seconds() if str not in one.kinds else click.STRING
+    if Path in one.kinds:
+        only_folders = one.option.unit == "DIR"
+        return click.Path(path_type=Path, allow_dash=True, file_okay=not only_folders)
+    (kind,) = one.kinds
+    return _TYPES[kind]
+
+
+_TYPES: dict[type, click.ParamType[Any]] = {int: click.INT, float: click.FLOAT, str: click.STRING}
+
+
+class _Seconds(click.ParamType[float]):
+    """A duration in seconds, with a fraction where it is a plain number."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return duration(value, fractions=True) if isinstance(value, str) else float(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _NumberOrChoice(click.ParamType["int | str"]):
+    """A whole number, or one of some words."""
+
+    name = "number"
+
+    def __init__(self, choices: tuple[str, ...]) -> None:
+        self._choices = choices
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        return value if value in self._choices else click.INT.convert(value, param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(choice) for choice in self._choices if choice.startswith(incomplete)]

@@ -1,0 +1,94 @@
+"""Options of what a command shows and writes about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from loader.settings.check import check_declared
+from loader.settings.option import Excludes, Option
+from loader.settings.values import with_paths
+
+if TYPE_CHECKING:
+    from loader.cli.display import Display
+
+_GROUP = "Report"
+
+Quiet = Annotated[bool, Option(help="Show errors only.", group=_GROUP)]
+NoProgress = Annotated[bool, Option(help="Show no progress.", group=_GROUP)]
+Debug = Annotated[bool, Option(help="On an error, show where in the program it arose.", group=_GROUP)]
+Verbose = Annotated[bool, Option(help="Show more of what happens.", group=_GROUP, goes_with=(Excludes("quiet"),))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebugOptions:
+    """Of a command that prints its result and nothing else."""
+
+    debug: Debug = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonOptions:
+    """Of a command that prints its findings."""
+
+    json: Annotated[bool, Option(help="Print JSON.", group=_GROUP)] = False
+    debug: Debug = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOptions:
+    """Of a command that runs until it is told to end."""
+
+    quiet: Quiet = False
+    verbose: Verbose = False
+    debug: Debug = False
+
+    def display(self) -> Display:
+        """What shows the run. Raises UsageError if two of the options contradict each other."""
+        return _display(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressOptions:
+    """Of a command that shows how far it is, and writes no report."""
+
+    no_progress: NoProgress = False
+    quiet: Quiet = False
+    debug: Debug = False
+
+    @property
+    def shows_progress(self) -> bool:
+        return not (self.no_progress or self.quiet)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions:
+    """Of a command that has a report."""
+
+    report: Annotated[
+        Path | None,
+        Option(help="Write the JSON report to this file; '-' for standard output.", group=_GROUP, unit="FILE"),
+    ] = None
+    no_progress: NoProgress = False
+    quiet: Quiet = False
+    verbose: Verbose = False
+    debug: Debug = False
+
+    def __post_init__(self) -> None:
+        with_paths(self)
+
+    def display(self, *, progress: bool = False) -> Display:
+        """What shows the run. Raises UsageError if two of the options contradict each other."""
+        return _display(self, progress=progress)
+
+    @property
+    def shows_progress(self) -> bool:
+        return not (self.no_progress or self.quiet)
+
+
+def _display(options: LogOptions | ReportOptions, *, progress: bool = False) -> Display:
+    from loader.cli.display import Display
+
+    check_declared(options)
+    return Display(quiet=options.quiet, verbose=options.verbose, progress=progress)

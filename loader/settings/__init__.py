@@ -1,0 +1,8 @@
+"""Options: how they are declared and checked, those that commands share, and those of a load."""
+
+from __future__ import annotations
+
+from loader.settings.load import DISCARD, EMBEDDED, FormatName, LoadOptions
+from loader.settings.shared import DEFAULT_REDIS, is_job_name
+
+__all__ = ["DEFAULT_REDIS", "DISCARD", "EMBEDDED", "FormatName", "LoadOptions", "is_job_name"]

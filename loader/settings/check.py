@@ -1,0 +1,137 @@
+"""Checks an options object against its declarations: types, choices, ranges, and what goes with what."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from loader.errors import UsageError
+from loader.settings.option import ANY, DURATION, Declared, Excludes, Options, declared, flag_of
+from loader.settings.values import duration
+from loader.tasks.times import seconds
+
+_NOUNS: dict[type, str] = {int: "a whole number", float: "a number", str: "text", Path: "a path", bool: "True or False"}
+
+
+def check_declared(options: Options) -> None:
+    """Checks every option by itself, then each against the others.
+
+    Raises:
+        UsageError: A value is of another type, out of range or none of the choices; or two options contradict each
+            other.
+    """
+    found = declared(type(options))
+    for one in found:
+        value = getattr(options, one.name)
+        if one.repeated and not isinstance(value, tuple | list):
+            raise UsageError(f"{one.flag} must be a list of {_wanted(one)}, not {value!r}")
+        for part in value if one.repeated else (value,):
+            _check_value(one, part)
+    by_name = {one.name: one for one in found}
+    for one in found:
+        if one.option.goes_with and is_given(one, options):
+            _check_relations(one, options, by_name)
+
+
+def is_given(one: Declared, options: Options) -> bool:
+    """Whether an option differs from its default.
+
+    One that comes from a variable for all programs, such as REDIS_URL, does not count: the user may not have meant
+    this run.
+    """
+    value = getattr(options, one.name)
+    if value == one.default:
+        return False
+    own = f"RUNQY_LOADER_{one.name.upper()}"
+    return not (one.option.env and value in {os.environ.get(name) for name in (own, *one.option.env)})
+
+
+def _check_value(one: Declared, value: Any) -> None:
+    if value is None:
+        if not one.nullable:
+            raise UsageError(f"{one.flag} must be {_wanted(one)}, not None")
+        return
+    if isinstance(value, str) and value in one.choices:
+        return
+    if not _is_of_kind(one, value):
+        raise UsageError(f"{one.flag} must be {_wanted(one)}, not {value!r}")
+    problem = _out_of_range(one, value)
+    if problem is None and isinstance(value, str) and not value:
+        problem = "must not be empty"
+    if problem is None and one.option.rule is not None:
+        problem = one.option.rule(value)
+    if problem is not None:
+        raise UsageError(f"{one.flag} {problem}, not {value!r}")
+
+
+def _is_of_kind(one: Declared, value: Any) -> bool:
+    if isinstance(value, bool):  # it is an int as well
+        return bool in one.kinds
+    if isinstance(value, int) and float in one.kinds:
+        return True
+    return isinstance(value, one.kinds)
+
+
+def _wanted(one: Declared) -> str:
+    nouns = [_NOUNS[kind] for kind in one.kinds]
+    if one.option.unit == DURATION:
+        nouns = ["a duration"]
+    return " or ".join([*nouns, *map(repr, one.choices)]) if nouns else f"one of {', '.join(map(repr, one.choices))}"
+
+
+def _out_of_range(one: Declared, value: Any) -> str | None:
+    """What is wrong with a number, or a duration; None where nothing is."""
+    option = one.option
+    if option.unit == DURATION and isinstance(value, str):
+        try:
+            value = duration(value, fractions=float in one.kinds)
+        except ValueError as error:
+            raise UsageError(f"{one.flag}: {error}") from error
+    if not isinstance(value, int | float):
+        return None
+    low, high = option.at_least, option.at_most
+    outside = (low is not None and value < low) or (high is not None and value > high) or math.isnan(value)
+    if option.above is not None:
+        return None if value > option.above and not math.isnan(value) else f"must be above {option.above:g}"
+    if not outside:
+        return None
+    otherwise = "".join(f", or {choice}" for choice in one.choices)
+    if low is not None and high is not None:
+        return f"must be between {low} and {high}{otherwise}"
+    if low == 0:
+        return f"must not be negative{otherwise}"
+    return f"must be at least {low}{otherwise}" if low is not None else f"must be a number{otherwise}"
+
+
+def _check_relations(one: Declared, options: Options, by_name: dict[str, Declared]) -> None:
+    value = getattr(options, one.name)
+    for relation in one.option.goes_with:
+        if relation.when not in (ANY, value):
+            continue
+        other = by_name[relation.option]
+        if relation.value is ANY:
+            is_there, named = is_given(other, options), other.flag
+        else:
+            is_there = getattr(options, other.name) == relation.value
+            named = other.flag if other.is_switch else f"{other.flag} {relation.value}"
+        own = one.flag if relation.when is ANY else f"{one.flag} {value}"
+        if isinstance(relation, Excludes):
+            if is_there:
+                raise UsageError(f"{own} and {named} contradict each other", relation.hint)
+        elif not is_there and (relation.unless is None or not is_given(by_name[relation.unless], options)):
+            raise UsageError(f"{own} needs {named}", relation.hint)
+
+
+def in_seconds(options: Options, name: str) -> int | None:
+    """A duration of an options object in whole seconds; None where it is not given.
+
+    Raises:
+        UsageError: It is not written as a duration.
+    """
+    value = getattr(options, name)
+    try:
+        return None if value is None else seconds(value)
+    except ValueError as error:
+        raise UsageError(f"{flag_of(name)}: {error}") from error

@@ -1,0 +1,185 @@
+"""How an option is declared: help, unit, range, names, and what it goes with, beside its type and default.
+
+An options class is a frozen dataclass whose fields are ``Annotated[TYPE, Option(…)]``. The command line, the
+environment, the configuration file, the check at run time and the keywords of the Python API are made from these.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+DURATION = "DURATION"
+"""Unit of an option that takes seconds as a number, or such as 90s, 5m, 1h30m."""
+
+BYTES = "BYTES"
+COUNT = "COUNT"
+ANY: Any = object()
+"""Stands for any value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Relation:
+    """What an option has to do with another one.
+
+    Attributes:
+        option: Field name of the other option.
+        value: Value of the other option that is meant; ``ANY``: that it is given at all.
+        when: The rule holds only where the option itself has this value; ``ANY``: wherever it is given.
+        hint: What the user must do or know, as a sentence without its full stop.
+    """
+
+    option: str = field(kw_only=False)
+    value: Any = field(default=ANY, kw_only=False)
+    hint: str = ""
+    when: Any = ANY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs(_Relation):
+    """An option that works only with another one.
+
+    Attributes:
+        unless: Field name of an option with which the rule does not hold.
+    """
+
+    unless: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excludes(_Relation):
+    """An option that contradicts another one."""
+
+    hint: str = "Give one of them"
+
+
+Rule = Callable[[Any], str | None]
+"""Looks at a value; what is wrong with it ("must not …"), or None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """What is to know of an option beside its name, type and default.
+
+    Attributes:
+        help: For people; sentences, without line breaks.
+        group: Heading under which help lists it.
+        short: Its one-letter form, such as ``-q``; '' for none.
+        unit: What its value is, as help shows it: ``COUNT``, ``DURATION``, ``URL`` …; '' for what the type says.
+        env: Further environment variables that set it, after ``RUNQY_LOADER_<NAME>``.
+        at_least: Smallest value.
+        at_most: Largest value.
+        above: Value that it must exceed.
+        rule: A further check of the value, called after all others.
+        goes_with: What else must, or must not, be given.
+        default_text: How help shows the default; '' for the value itself.
+    """
+
+    help: str
+    group: str
+    short: str = ""
+    unit: str = ""
+    env: tuple[str, ...] = ()
+    at_least: float | None = None
+    at_most: float | None = None
+    above: float | None = None
+    rule: Rule | None = None
+    goes_with: tuple[Needs | Excludes, ...] = ()
+    default_text: str = ""
+
+    def but(self, **changes: Any) -> Option:
+        """The same option with other words or limits, for a command in which it differs."""
+        return dataclasses.replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """An option as a class declares it.
+
+    Attributes:
+        name: Name of the field, and of the keyword.
+        kinds: Types of values that it takes, in the order in which text is tried as one; NoneType is left out.
+        choices: Values that it takes beside those of ``kinds``; where ``kinds`` is empty, the only ones.
+        default: Default value; ``dataclasses.MISSING`` where one must be given.
+        nullable: Whether it may be None.
+        repeated: Whether it may be given several times; its value is a tuple then.
+    """
+
+    name: str
+    option: Option
+    kinds: tuple[type, ...]
+    choices: tuple[str, ...]
+    default: Any
+    nullable: bool
+    repeated: bool
+
+    @property
+    def flag(self) -> str:
+        """Its long form on the command line."""
+        return flag_of(self.name)
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether it is given without a value."""
+        return self.kinds == (bool,)
+
+
+class Options(Protocol):
+    """A dataclass of declared options."""
+
+    __dataclass_fields__: typing.ClassVar[dict[str, dataclasses.Field[Any]]]
+
+
+def flag_of(name: str) -> str:
+    """The long form of an option on the command line, from its field's name."""
+    return f"--{name.replace('_', '-')}"
+
+
+def declared(kind: type[Options]) -> tuple[Declared, ...]:
+    """The options of a class, in the order in which it declares them.
+
+    Raises:
+        TypeError: A field is not declared as an option.
+    """
+    return _declared_by(kind)
+
+
+@functools.cache
+def _declared_by(kind: Any) -> tuple[Declared, ...]:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return tuple(_declared(one, hints[one.name]) for one in dataclasses.fields(kind))
+
+
+def _declared(one: dataclasses.Field[Any], hint: Any) -> Declared:
+    kind, *notes = typing.get_args(hint) if typing.get_origin(hint) is typing.Annotated else (hint,)
+    option = next((note for note in notes if isinstance(note, Option)), None)
+    if option is None:
+        raise TypeError(f"field {one.name} is not declared as Annotated[TYPE, Option(…)]")
+    repeated = typing.get_origin(kind) is tuple
+    parts = _parts(typing.get_args(kind)[0] if repeated else kind)
+    choices = [value for part in parts if typing.get_origin(part) is Literal for value in typing.get_args(part)]
+    kinds = [part for part in parts if isinstance(part, type) and part is not types.NoneType]
+    return Declared(
+        one.name,
+        option,
+        kinds=tuple(sorted(kinds, key=_ORDER.index)),
+        choices=tuple(choices),
+        default=one.default,
+        nullable=types.NoneType in parts,
+        repeated=repeated,
+    )
+
+
+_ORDER = (bool, int, float, Path, str)
+"""Text is tried as one of these after the other."""
+
+
+def _parts(kind: Any) -> tuple[Any, ...]:
+    is_union = typing.get_origin(kind) in (types.UnionType, typing.Union)
+    return typing.get_args(kind) if is_union else (kind,)

@@ -1,0 +1,123 @@
+"""Options that several commands have, declared once. A command may change the default or the words."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from loader.settings.option import COUNT, DURATION, Needs, Option
+from loader.tasks.profiles import LayoutName, ProfileName
+
+DEFAULT_REDIS = "redis://localhost:6379/0"
+SERVER = "Server"
+JOB = "Job and failures"
+
+REDIS = Option(
+    help="Server: redis://, rediss:// or unix:// URL (also from REDIS_URL).",
+    group=SERVER,
+    unit="URL",
+    env=("REDIS_URL",),
+)
+TIMEOUT = Option(
+    help="How long a connection may stay without any reply from the server before it counts as lost.",
+    group=SERVER,
+    unit=DURATION,
+    above=0,
+)
+RETRY_FOR = Option(
+    help="How long a lost connection, a timeout, LOADING and BUSY are retried without progress.",
+    group=SERVER,
+    unit=DURATION,
+    at_least=0,
+)
+FORCE_LAYOUT = Option(
+    help="Go on although the target seems to be used with another layout. See docs/doctor.md.", group=SERVER
+)
+QUEUES_FILE = Option(
+    help="Queues that exist: runqy's YAML file, or a directory of them. Checked before the first write.",
+    group=SERVER,
+    unit="PATH",
+)
+QUEUE_CHECK = Option(
+    help="'redis' checks queues against the server's set asynq:queues before the first write.", group=SERVER
+)
+LAYOUT = Option(
+    help="Redis keys to write: 'documented' is what runqy's enqueueing guide describes; 'asynq' is what runqy's "
+    "workers since January 2026, and all of asynq's, read. See docs/layouts.md.",
+    group="Tasks",
+)
+LAYOUT_TO_READ = Option(
+    help="Redis keys that hold it: 'documented' is runqy's enqueueing guide; 'asynq' is asynq's workers, and runqy's "
+    "since January 2026.",
+    group="Source",
+)
+NEEDS_ASYNQ_LAYOUT = Needs("layout", "asynq", when="asynq", hint="asynq's workers read no other layout")
+PROFILE = Option(
+    help="With --layout asynq, whose defaults hold: runqy's (type is the queue's name, 3 retries, timeout 30s, "
+    "retention 24h, NAME means NAME.default) or asynq's (--type is needed, 25 retries, timeout 30m).",
+    group="Tasks",
+    default_text="runqy",
+    goes_with=(NEEDS_ASYNQ_LAYOUT,),
+)
+
+
+def _printable(value: str) -> str | None:
+    return None if value.isprintable() else "must not hold control characters"
+
+
+TYPE = Option(
+    help="Task type.",
+    group="Tasks",
+    unit="NAME",
+    default_text="'task' in the documented layout, else as the profile says",
+    rule=_printable,
+)
+MAX_RETRY = Option(
+    help="How often a worker may retry a task.",
+    group="Tasks",
+    unit=COUNT,
+    at_least=0,
+    at_most=2**31 - 1,
+    default_text="3, with --profile asynq 25",
+)
+
+
+def is_job_name(name: str) -> bool:
+    """Whether a job may have this name: it becomes part of keys, of a connection's name and of a file's name."""
+    return 0 < len(name) <= 100 and name.isascii() and all(c.isalnum() or c in "._-" for c in name)
+
+
+def _job_name(value: str) -> str | None:
+    return None if is_job_name(value) else "may hold letters, digits, '.', '_' and '-' only, at most 100"
+
+
+JOB_NAME = Option(
+    help="Name of the job; the same job never loads a record twice.",
+    group=JOB,
+    short="-j",
+    unit="NAME",
+    default_text="derived from sources and options",
+    rule=_job_name,
+)
+REJECTS = Option(
+    help="Where rejected records go, as JSON lines. The file is made with the first one.",
+    group=JOB,
+    unit="FILE",
+    default_text="JOB.rejects.jsonl",
+)
+MAX_ERRORS = Option(
+    help="Stop when more than this many records are rejected; 0 stops at the first.",
+    group=JOB,
+    unit=COUNT,
+    at_least=0,
+    default_text="set all aside and go on",
+)
+QUEUE = Option(
+    help="Queue for the tasks; NAME alone means NAME.default, as in runqy.", group="Tasks", short="-q", unit="NAME"
+)
+
+Redis = Annotated[str, REDIS]
+Timeout = Annotated[float, TIMEOUT]
+RetryFor = Annotated[float, RETRY_FOR]
+ForceLayout = Annotated[bool, FORCE_LAYOUT]
+Profile = Annotated[ProfileName | None, PROFILE]
+Layout = Annotated[LayoutName, LAYOUT]

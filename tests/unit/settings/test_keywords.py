@@ -1,0 +1,52 @@
+"""The keywords of the Python API are those of the options: ``loader/settings/keywords.py`` is made from them.
+
+To renew it after an option was added or changed, run this test with RUNQY_LOADER_RENEW_GOLDEN=1 in the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import typing
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import loader
+from loader.results.options import WaitOptions
+from loader.settings import LoadOptions
+
+FILE = Path(loader.__file__).parent / "settings" / "keywords.py"
+
+HEAD = '''"""Keywords of the Python API, made from the options classes by tests/unit/settings/test_keywords.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypedDict
+'''
+
+
+def text_of(kind: Any) -> str:
+    """A type as it is written in a program."""
+    if typing.get_origin(kind) is typing.Literal:
+        return "Literal[" + ", ".join(f'"{value}"' for value in typing.get_args(kind)) + "]"
+    if typing.get_origin(kind) is tuple:
+        return f"tuple[{typing.get_args(kind)[0].__name__}, ...]"
+    if parts := typing.get_args(kind):
+        return " | ".join(text_of(part) for part in parts)
+    return str({type(None): "None", Path: "Path | str"}.get(kind, kind.__name__))
+
+
+def keywords_of(name: str, kind: type[Any]) -> str:
+    hints = typing.get_type_hints(kind)
+    lines = [f"    {field.name}: {text_of(hints[field.name])}" for field in fields(kind)]
+    doc = f'    """Keywords that are the fields of ``{kind.__name__}``."""'
+    return "\n".join([f"class {name}(TypedDict, total=False):", doc, "", *lines, ""])
+
+
+def test_they_are_the_fields_of_the_options() -> None:
+    made = "\n\n".join([HEAD, keywords_of("LoadKeywords", LoadOptions), keywords_of("WaitKeywords", WaitOptions)])
+    if os.environ.get("RUNQY_LOADER_RENEW_GOLDEN"):
+        FILE.write_text(made)
+
+    assert FILE.read_text() == made
