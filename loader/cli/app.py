@@ -13,8 +13,6 @@ from rich_click import RichArgument, RichCommand, RichGroup, RichHelpConfigurati
 import loader
 from loader.cli.commands import COMMANDS, EXIT_STATUS, VARIABLES, Command, command
 from loader.cli.config_file import check_names, read_config
-from loader.cli.parameters import ENV_PREFIX, given, parameters
-from loader.settings.option import declared
 
 PROGRAM = "runqy-loader"
 CONFIG_PATH = "runqy-loader.config"
@@ -71,6 +69,9 @@ class _Command(RichCommand):
 
 
 def _built(name: str, made_of: Command) -> click.Command:
+    from loader.cli.parameters import given, parameters  # the first page of help needs no options
+    from loader.settings.option import declared
+
     own_prefix = f"{name.upper()}_" if made_of.own_variables else ""
     options = [one for kind in made_of.options for one in parameters(kind, own_prefix)]
     groups = [one.option.group for kind in made_of.options for one in declared(kind)]
@@ -143,7 +144,7 @@ def app() -> click.Group:
         name=PROGRAM,
         help=_HELP,
         epilog=f"{VARIABLES} {EXIT_STATUS}",
-        params=[_config_option(_configure, variable=f"{ENV_PREFIX}CONFIG")],
+        params=[_config_option(_configure, variable="RUNQY_LOADER_CONFIG")],
         context_settings=_settings(_HELP),
         subcommand_metavar="COMMAND [OPTIONS]",
     )
