@@ -14,6 +14,7 @@ from loader.sinks.base import Delivery
 from loader.sources.batch import RawBatch
 from loader.sources.validate import Batch, validate
 from loader.tasks.ids import id_prefix, id_suffixes
+from loader.tasks.reasons import Reason, ReasonCode
 from tests.unit.strategies import json_texts
 
 PREFIXES = [id_prefix("job", 0, "digest0"), id_prefix("job", 1, "digest1")]
@@ -92,8 +93,8 @@ def test_ids_are_taken_from_their_field() -> None:
 )
 def test_a_record_without_a_usable_id_is_rejected_and_the_others_are_not(record: bytes, reason: str) -> None:
     deliveries, batch = assign([b'{"id": "a"}', record, b'{"id": "c"}'], queue="q", id_field="id")
-    ((index, told),) = batch.rejected
-    assert index == 1 and reason in told
+    ((index, why),) = batch.rejected
+    assert (index, why.code) == (1, "bad_id") and reason in why.text
     assert ids(deliveries["q.default"]) == [b"a", b"c"]
     assert list(deliveries["q.default"].records) == [0, 2]
 
@@ -120,7 +121,7 @@ def test_records_without_the_queue_field_go_to_the_fallback_queue() -> None:
 def test_without_a_fallback_queue_they_are_rejected(record: bytes) -> None:
     deliveries, batch = assign([record], queue_field="to")
     assert deliveries == {}
-    assert "no field 'to'" in batch.rejected[0][1]
+    assert batch.rejected[0][1].code == "bad_queue" and "no field 'to'" in batch.rejected[0][1].text
 
 
 @pytest.mark.parametrize("fallback", [None, "rest"])
@@ -140,14 +141,15 @@ def test_a_record_with_an_unusable_queue_is_rejected_even_with_a_fallback(
 ) -> None:
     deliveries, batch = assign([record], queue=fallback, queue_field="to")
     assert deliveries == {}
-    assert reason in batch.rejected[0][1]
+    assert batch.rejected[0][1].code == "bad_queue" and reason in batch.rejected[0][1].text
 
 
 def test_a_record_whose_queue_does_not_exist_is_rejected_each_time() -> None:
     lines = [b'{"to": "a"}', b'{"to": "b"}', b'{"to": "b"}']
     deliveries, batch = assign(lines, known={"a.default"}, queue_field="to")
     assert list(deliveries) == ["a.default"]
-    assert batch.rejected == [(1, "queue 'b.default' does not exist"), (2, "queue 'b.default' does not exist")]
+    why = Reason(ReasonCode.UNKNOWN_QUEUE, "queue 'b.default' does not exist")
+    assert batch.rejected == [(1, why), (2, why)]
 
 
 def test_id_and_queue_may_both_come_from_the_record() -> None:
@@ -195,9 +197,9 @@ def test_bare_envelopes_become_what_their_payloads_would(texts: list[bytes], bla
 
 def test_bare_envelopes_are_rejected_where_each_must_bring_a_type_or_a_queue() -> None:
     _, batch = assign([b'{"payload":1}'], queue="q", envelope=True, layout="asynq", profile="asynq")
-    assert "no field 'type'" in batch.rejected[0][1]
+    assert batch.rejected[0][1].code == "bad_envelope" and "no field 'type'" in batch.rejected[0][1].text
     _, batch = assign([b'{"payload":1}'], envelope=True)
-    assert "names no queue" in batch.rejected[0][1]
+    assert batch.rejected[0][1].code == "bad_queue" and "names no queue" in batch.rejected[0][1].text
 
 
 @pytest.mark.parametrize(("own", "task_id"), [(b'"id":"mine"', b"mine"), (b'"max_retry":9', None)])

@@ -12,10 +12,13 @@ import pytest
 from loader.errors import LoaderError
 from loader.jobs.rejects import RejectsFile
 from loader.sources.validate import Reject
+from loader.tasks.reasons import Reason, ReasonCode
+
+INVALID = Reason.of(ReasonCode.INVALID_JSON)
 
 
 def reject(line: int, record: bytes = b"bad") -> Reject:
-    return Reject("in.jsonl", line, 10 * line, "not valid JSON", record)
+    return Reject("in.jsonl", line, 10 * line, INVALID, record)
 
 
 def write(path: Path, *batches: Sequence[Reject]) -> RejectsFile:
@@ -77,14 +80,14 @@ def test_a_resume_that_meets_known_rejects_only_still_names_the_file(path: Path)
 
 def test_equal_records_on_other_lines_or_of_other_files_are_kept_apart(path: Path) -> None:
     write(path, [reject(1), reject(2)])
-    elsewhere = Reject("other.jsonl", 1, 10, "not valid JSON", b"bad")
+    elsewhere = Reject("other.jsonl", 1, 10, INVALID, b"bad")
     write(path, [reject(1), reject(2), elsewhere])
     assert [json.loads(line)["source"] for line in path.read_text().splitlines()] == ["in.jsonl"] * 2 + ["other.jsonl"]
 
 
 def test_another_reason_for_the_same_record_is_another_reject(path: Path) -> None:
     write(path, [reject(1)])
-    write(path, [Reject("in.jsonl", 1, 10, "its task id is a task already", b"bad")])
+    write(path, [Reject("in.jsonl", 1, 10, Reason.of(ReasonCode.ID_TAKEN), b"bad")])
     assert lines(path) == [1, 1]
 
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from loader.errors import LoaderError
 from loader.jobs.report import LoadReport, SourceReport, Status, peak_rss_bytes
 
 GUARANTEED_FIELDS = {
@@ -82,7 +83,7 @@ def test_only_a_dry_run_reports_valid_records() -> None:
 
 def test_the_clock_stops_at_the_end() -> None:
     found = report()
-    found.end("failed", "why")
+    found.fail(LoaderError("why"))
     seconds, rate = found.seconds, found.tasks_per_second
     time.sleep(0.01)
     assert (found.seconds, found.tasks_per_second) == (seconds, rate)
