@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from loader.results.api import wait_for_result, wait_for_results
     from loader.results.result import TaskResult
     from loader.settings import LoadOptions
+    from loader.tasks.reasons import ReasonCode
 
 __all__ = [
     "ConnectionFailedError",
@@ -41,6 +42,7 @@ __all__ = [
     "Loader",
     "LoaderError",
     "QueueNameError",
+    "ReasonCode",
     "ResultTimeoutError",
     "SinkError",
     "SourceChangedError",
@@ -68,6 +70,7 @@ _HOMES = {
     "Loader": "loader.api",
     "LoaderError": "loader.errors",
     "QueueNameError": "loader.errors",
+    "ReasonCode": "loader.tasks.reasons",
     "ResultTimeoutError": "loader.errors",
     "SinkError": "loader.errors",
     "SourceChangedError": "loader.errors",

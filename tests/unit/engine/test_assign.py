@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from loader.settings import LoadOptions
 from loader.sinks.base import Delivery
 from loader.sources.batch import RawBatch
 from loader.sources.validate import Batch, validate
+from loader.tasks.envelope import Envelope
 from loader.tasks.ids import id_prefix, id_suffixes
 from loader.tasks.reasons import Reason, ReasonCode
 from tests.unit.strategies import json_texts
@@ -213,3 +215,41 @@ def test_one_envelope_that_brings_more_makes_its_queue_go_through_the_script(own
     assert [options.max_retry for options in first.options] == [3, 3 if task_id else 9]
     assert deliveries["other.default"].options is None
     assert ids(deliveries["other.default"]) == [generated[2]]
+
+
+ODD = st.sampled_from(["", " ", "é", "\0", "9" * 400, "1e999", "-1s", "99999999d", "AA=", "1" * 5000, "a.b.c", "{a}"])
+ODD_NUMBERS = st.sampled_from([2**63, -(2**63) - 1, 2**64, 10**400, -(10**30), 1e300, -0.0])
+FIELDS = st.dictionaries(
+    st.sampled_from([*Envelope.__struct_fields__, "else"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]))
+    | ODD
+    | ODD_NUMBERS
+    | st.dictionaries(ODD, ODD | ODD_NUMBERS, max_size=2),
+    max_size=5,
+)
+"""What a record might hold, mostly not what it should."""
+
+LOADS = st.sampled_from(
+    [
+        {"envelope": True, "queue": "q"},
+        {"envelope": True, "layout": "asynq"},
+        {"envelope": True, "queue": "q", "layout": "asynq", "profile": "asynq"},
+        {"id_field": "id", "queue_field": "queue"},
+        {"id_field": "id", "queue": "q"},
+    ]
+)
+
+
+@given(st.lists(FIELDS, min_size=1, max_size=6), LOADS, st.none() | st.just({"q.default"}))
+def test_whatever_records_hold_each_is_taken_or_set_aside(
+    records: list[dict[str, Any]], options: dict[str, Any], known: set[str] | None
+) -> None:
+    deliveries, batch = assign([json.dumps(record).encode() for record in records], known, **options)
+
+    taken = [index for delivery in deliveries.values() for index in delivery.records]
+    assert sorted([*taken, *(index for index, _ in batch.rejected)]) == list(range(len(records)))
+    assert all(why.text for _, why in batch.rejected)

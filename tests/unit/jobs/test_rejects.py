@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -130,3 +131,27 @@ def test_no_path_keeps_no_rejects() -> None:
         return file
 
     assert not asyncio.run(run()).used
+
+
+def as_the_first_version_wrote(reject: Reject) -> bytes:
+    """A line without its code."""
+    fields = {"source": reject.source, "line": reject.line, "byte_offset": reject.byte_offset}
+    try:
+        content = {"record": reject.record.decode()}
+    except UnicodeDecodeError:
+        content = {"record": base64.b64encode(reject.record).decode(), "encoding": "base64"}
+    return json.dumps({**fields, "reason": reject.why.text, **content}).encode() + b"\n"
+
+
+def test_what_an_earlier_version_has_written_is_not_written_again(path: Path) -> None:
+    before = as_the_first_version_wrote(reject(1)) + as_the_first_version_wrote(reject(2, b"\xff"))
+    path.write_bytes(before)
+
+    write(path, [reject(1), reject(2, b"\xff"), reject(3)])
+
+    assert path.read_bytes() == before + reject(3).to_json()
+
+
+def test_each_line_holds_the_code_of_its_reason(path: Path) -> None:
+    write(path, [Reject("in.jsonl", 1, 0, Reason.of(code), b"bad") for code in ReasonCode])
+    assert [json.loads(line)["code"] for line in path.read_text().splitlines()] == [code.value for code in ReasonCode]
