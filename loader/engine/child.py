@@ -79,15 +79,15 @@ class _Child:
         report = self._report
         self.say(
             Counts(
-                changed,
-                dict(report.queues),
-                Counter(report.rejected_by_code),
-                report.batches,
-                report.valid,
-                self._load.batches_waiting,
-                report.rejects_file,
-                report.last_reject,
-                peak_rss_bytes(),
+                sources=changed,
+                queues=dict(report.queues),
+                rejected_by_code=Counter(report.rejected_by_code),
+                batches=report.batches,
+                valid=report.valid,
+                waiting=self._load.batches_waiting,
+                rejects_file=report.rejects_file,
+                last_reject=report.last_reject,
+                peak_rss_bytes=peak_rss_bytes(),
             )
         )
 

@@ -41,7 +41,7 @@ class Stop:
     """Parent: finish what is in flight, then end."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """Child: where I am. All figures count from the child's start; only sources that have changed are named."""
 

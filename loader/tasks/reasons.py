@@ -12,14 +12,17 @@ class ReasonCode(StrEnum):
 
     Attributes:
         meaning: What all reasons of this code have in common, for people.
+        is_conflict: Whether such a task is there already: with ``--on-conflict skip`` it is not rejected.
     """
 
     meaning: str
+    is_conflict: bool
 
-    def __new__(cls, code: str, meaning: str = "") -> Self:
+    def __new__(cls, code: str, meaning: str = "", is_conflict: bool = False) -> Self:
         member = str.__new__(cls, code)
         member._value_ = code
         member.meaning = meaning
+        member.is_conflict = is_conflict
         return member
 
     INVALID_JSON = "invalid_json", "not valid JSON"
@@ -30,20 +33,15 @@ class ReasonCode(StrEnum):
     BAD_QUEUE = "bad_queue", "names no usable queue"
     UNKNOWN_QUEUE = "unknown_queue", "its queue does not exist"
     BAD_ENVELOPE = "bad_envelope", "not a usable envelope"
-    ID_TAKEN = "id_taken", "its task id is a task already"
+    ID_TAKEN = "id_taken", "its task id is a task already", True
     WRONG_TYPE = "wrong_type", "its task key holds another type"
-    DUPLICATE_UNIQUE = "duplicate_unique", "a unique task of this type and payload is there already"
+    DUPLICATE_UNIQUE = "duplicate_unique", "a unique task of this type and payload is there already", True
     ALREADY_MIGRATED = "already_migrated", "this job has put it into the target before"
     REFUSED_BY_SERVER = "refused_by_server", "refused by the server"
     UNREADABLE_TASK = "unreadable_task", "its hash is no task's"
     ID_NOT_UTF8 = "id_not_utf8", "its id is not UTF-8, so JSON cannot hold it"
     NOT_ONE_LINE = "not_one_line", "its payload is not one line"
     UNKNOWN = "unknown", "a later version of the loader has noted why"
-
-    @property
-    def is_conflict(self) -> bool:
-        """Whether such a task is there already: with ``--on-conflict skip`` it is not rejected."""
-        return self in (ReasonCode.ID_TAKEN, ReasonCode.DUPLICATE_UNIQUE)
 
 
 @dataclass(frozen=True, slots=True)

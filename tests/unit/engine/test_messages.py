@@ -68,7 +68,17 @@ class Process:
         self.batches += step.batches
         self.valid += step.valid
         changed = {step.source: self.sources[step.source]}
-        return Counts(changed, dict(self.queues), Counter(self.codes), self.batches, self.valid, 0, None, "", step.peak)
+        return Counts(
+            sources=changed,
+            queues=dict(self.queues),
+            rejected_by_code=Counter(self.codes),
+            batches=self.batches,
+            valid=self.valid,
+            waiting=0,
+            rejects_file=None,
+            last_reject="",
+            peak_rss_bytes=step.peak,
+        )
 
 
 @given(st.lists(STEPS, max_size=30))
