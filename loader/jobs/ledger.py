@@ -8,7 +8,7 @@ Keys, all in the cluster slot of the queue's pending list:
 - ``<tag>:runqy-loader:<job>:<shard>:checksums``: CRC-32 of each batch, four bytes each, so that a resume notices other
   input.
 - ``<tag>:runqy-loader:<job>:<shard>:skipped``: a hash from batch to the positions (comma-separated, each with the
-  letter that says why, see ``parse_skipped``) that were not loaded. Missing where that never happened.
+  letter of ``_LETTERS`` that says why) that were not loaded. Missing where that never happened.
 """
 
 from __future__ import annotations
