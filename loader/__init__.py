@@ -10,19 +10,49 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from loader.api import Loader, load
-    from loader.errors import LoaderError
+    from loader.errors import (
+        ConnectionFailedError,
+        JobBusyError,
+        JobMismatchError,
+        LayoutMismatchError,
+        LoaderError,
+        QueueNameError,
+        ResultTimeoutError,
+        SinkError,
+        SourceChangedError,
+        SourceError,
+        TooManyRejectsError,
+        TransientError,
+        UnknownQueueError,
+        UsageError,
+    )
     from loader.jobs.report import LoadReport, SourceReport
     from loader.results.api import wait_for_result, wait_for_results
     from loader.results.result import TaskResult
     from loader.settings import LoadOptions
+    from loader.tasks.reasons import ReasonCode
 
 __all__ = [
+    "ConnectionFailedError",
+    "JobBusyError",
+    "JobMismatchError",
+    "LayoutMismatchError",
     "LoadOptions",
     "LoadReport",
     "Loader",
     "LoaderError",
+    "QueueNameError",
+    "ReasonCode",
+    "ResultTimeoutError",
+    "SinkError",
+    "SourceChangedError",
+    "SourceError",
     "SourceReport",
     "TaskResult",
+    "TooManyRejectsError",
+    "TransientError",
+    "UnknownQueueError",
+    "UsageError",
     "__version__",
     "load",
     "wait_for_result",
@@ -31,12 +61,26 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ConnectionFailedError": "loader.errors",
+    "JobBusyError": "loader.errors",
+    "JobMismatchError": "loader.errors",
+    "LayoutMismatchError": "loader.errors",
     "LoadOptions": "loader.settings",
     "LoadReport": "loader.jobs.report",
     "Loader": "loader.api",
     "LoaderError": "loader.errors",
+    "QueueNameError": "loader.errors",
+    "ReasonCode": "loader.tasks.reasons",
+    "ResultTimeoutError": "loader.errors",
+    "SinkError": "loader.errors",
+    "SourceChangedError": "loader.errors",
+    "SourceError": "loader.errors",
     "SourceReport": "loader.jobs.report",
     "TaskResult": "loader.results.result",
+    "TooManyRejectsError": "loader.errors",
+    "TransientError": "loader.errors",
+    "UnknownQueueError": "loader.errors",
+    "UsageError": "loader.errors",
     "load": "loader.api",
     "wait_for_result": "loader.results.api",
     "wait_for_results": "loader.results.api",

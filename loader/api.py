@@ -131,7 +131,7 @@ class Loader:
                 await self._dry_run(sources, shards, report)
             _require_records(report)
         except Exception as error:  # also what an iterable of the caller's raises
-            report.end("failed", str(error))
+            report.fail(error)
             raise
         except asyncio.CancelledError:
             report.end("interrupted")

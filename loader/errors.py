@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class LoaderError(Exception):
     """Base of all errors raised on purpose by runqy-loader.
 
     Attributes:
         hint: What the user must do, as one sentence; empty where the message says it all.
+        code: What kind of error it is, for programs; stable. Reports have it as ``error_code``.
         exit_status: Exit status of the command line tool.
     """
 
-    exit_status = 1
+    code: ClassVar[str] = "failed"
+    exit_status: ClassVar[int] = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -25,43 +29,62 @@ class LoaderError(Exception):
 class UsageError(LoaderError):
     """An option or argument is not usable as given."""
 
+    code = "usage"
     exit_status = 2
 
 
 class QueueNameError(UsageError):
     """A queue name that breaks runqy's naming rules."""
 
+    code = "queue_name"
+
 
 class UnknownQueueError(LoaderError):
     """The queue is not among the configured ones."""
+
+    code = "unknown_queue"
 
 
 class SourceError(LoaderError):
     """An input cannot be found, opened, read or decompressed."""
 
+    code = "source_failed"
+
 
 class SourceChangedError(SourceError):
     """An input is not what it was when the job, or the run, began."""
+
+    code = "source_changed"
 
 
 class TooManyRejectsError(LoaderError):
     """More records were rejected than ``--max-errors`` allows."""
 
+    code = "too_many_rejects"
+
 
 class JobMismatchError(LoaderError):
     """The job in Redis was made from other sources or options."""
+
+    code = "job_mismatch"
 
 
 class JobBusyError(LoaderError):
     """Another process is loading this job, or has taken it over."""
 
+    code = "job_busy"
+
 
 class LayoutMismatchError(LoaderError):
     """The target is used with another layout than the load's, so that its consumers would not see the tasks."""
 
+    code = "layout_mismatch"
+
 
 class SinkError(LoaderError):
     """Redis refused the work; what is loaded stays loaded and the job can be resumed."""
+
+    code = "sink_failed"
 
 
 class TransientError(SinkError):
@@ -71,12 +94,17 @@ class TransientError(SinkError):
         retry_after: Seconds for which the server asks to be left alone; 0 where it does not.
     """
 
+    code = "server_unavailable"
     retry_after = 0.0
 
 
 class ConnectionFailedError(TransientError):
     """A connection could not be made, or was lost."""
 
+    code = "connection_failed"
+
 
 class ResultTimeoutError(LoaderError):
     """A task was not done in time."""
+
+    code = "result_timeout"

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from loader.cli.progress import LINE_SECONDS, LIVE_SECONDS, progress
+from loader.cli.rejected import rejected_lines
 from loader.jobs.report import LoadReport
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ class Display:
         if report.rejected and not where:
             where = f"  {report.last_reject} (--rejects FILE keeps them)"
         lines.append(f"  {'rejected':<15}{report.rejected:>13,}{where}")
+        lines += rejected_lines(report)
         count = len(report.sources)
         lines.append(
             f"  {'records read':<15}{report.records_read:>13,}  "

@@ -131,6 +131,8 @@ def _line(report: ExportReport) -> str:
 
 
 def _summary(report: ExportReport, output: Path) -> None:
+    from loader.cli.rejected import rejected_lines
+
     where = "" if str(output) == "-" else f" to {output}"
     lines = [
         f"export of {report.queue}: {report.status} in {report.seconds:.1f} s",
@@ -138,7 +140,8 @@ def _summary(report: ExportReport, output: Path) -> None:
         f"  {'taken meanwhile':<15}{report.missing:>13,}",
         f"  {'rejected':<15}{report.rejected:>13,}",
     ]
-    lines += [f"    {task_id}: {reason}" for task_id, reason in report.rejects]
+    lines += rejected_lines(report)
+    lines += [f"    {task_id}: {why.text}" for task_id, why in report.rejects]
     if report.elsewhere:
         other = "asynq" if report.layout == "documented" else "documented"
         lines.append(f"the queue has {report.elsewhere:,} pending tasks in the other layout: --layout {other}")

@@ -54,16 +54,19 @@ def _line(report: MigrateReport) -> str:
 
 
 def _summary(report: MigrateReport) -> None:
+    from loader.cli.rejected import rejected_lines
+
     rows = [
         ("moved" if report.moves else "copied", report.migrated, f"{report.tasks_per_second:,.0f} tasks/s"),
         ("there already", report.already, ""),
         ("gone meanwhile", report.missing, ""),
         ("rejected", report.rejected, f"see {report.rejects_file}" if report.rejects_file else ""),
     ]
-    if report.moves:
-        rows.append(("put back", report.put_back, "to the source"))
     lines = [f"job {report.job}: {report.status} in {report.seconds:.1f} s", f"  {report.source} to {report.target}"]
     lines += [f"  {name:<15}{count:>13,}  {remark}".rstrip() for name, count, remark in rows]
+    lines += rejected_lines(report)
+    if report.moves:
+        lines.append(f"  {'put back':<15}{report.put_back:>13,}  to the source")
     if report.held:
         lines.append(f"  {'held':<15}{report.held:>13,}  perhaps in the target: the same command finds out")
     if report.elsewhere:

@@ -7,13 +7,15 @@ import logging
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import AsyncGenerator
 
 from loader.engine.loop import loop_factory
-from loader.engine.messages import Begin, Counts, Ended, Log, NextShard, Stop, pack, receive, source_counts
+from loader.engine.messages import Begin, Counts, Ended, Log, NextShard, Stop, pack, receive
 from loader.engine.part import Part, PartialLoad
 from loader.engine.tuning import tune_process
 from loader.errors import LoaderError
+from loader.jobs.counts import SourceCounts
 from loader.jobs.report import LoadReport, SourceReport, peak_rss_bytes
 from loader.sources.shards import Shard
 
@@ -28,7 +30,7 @@ class _Child:
         self._inbox = inbox
         self._out = out
         self._shards: asyncio.Queue[Shard | None] = asyncio.Queue()
-        self._told: dict[int, tuple[int, int, int, int, int]] = {}
+        self._told: dict[int, SourceCounts] = {}
 
     def say(self, message: object) -> None:
         data = memoryview(pack(message))
@@ -71,20 +73,21 @@ class _Child:
             self._tell_counts()
 
     def _tell_counts(self) -> None:
-        now = {index: source_counts(source) for index, source in enumerate(self._report.sources)}
+        now = {index: source.counts for index, source in enumerate(self._report.sources)}
         changed = {index: counts for index, counts in now.items() if counts != self._told.get(index)}
         self._told.update(changed)
         report = self._report
         self.say(
             Counts(
-                changed,
-                dict(report.queues),
-                report.batches,
-                report.valid,
-                self._load.batches_waiting,
-                report.rejects_file,
-                report.last_reject,
-                peak_rss_bytes(),
+                sources=changed,
+                queues=dict(report.queues),
+                rejected_by_code=Counter(report.rejected_by_code),
+                batches=report.batches,
+                valid=report.valid,
+                waiting=self._load.batches_waiting,
+                rejects_file=report.rejects_file,
+                last_reject=report.last_reject,
+                peak_rss_bytes=peak_rss_bytes(),
             )
         )
 

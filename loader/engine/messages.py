@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from loader.engine.part import Part
 from loader.errors import LoaderError
-from loader.jobs.report import LoadReport, SourceReport
+from loader.jobs.counts import SourceCounts
+from loader.jobs.report import LoadReport
 from loader.sources.shards import Shard
+from loader.tasks.reasons import ReasonCode
 
 _LENGTH_BYTES = 4
 
@@ -38,12 +41,13 @@ class Stop:
     """Parent: finish what is in flight, then end."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """Child: where I am. All figures count from the child's start; only sources that have changed are named."""
 
-    sources: dict[int, tuple[int, int, int, int, int]]
+    sources: dict[int, SourceCounts]
     queues: dict[str, int]
+    rejected_by_code: Counter[ReasonCode]
     batches: int
     valid: int
     waiting: int
@@ -68,35 +72,27 @@ class Ended:
     error: LoaderError | None = None
 
 
-def source_counts(source: SourceReport) -> tuple[int, int, int, int, int]:
-    """The figures of one source, in the order in which ``Tally`` adds them up."""
-    return (source.bytes_read, source.records_read, source.loaded, source.already_loaded, source.rejected)
-
-
 class Tally:
     """Adds one child's counts to the report of the whole load."""
 
     def __init__(self, report: LoadReport) -> None:
         self._report = report
-        self._sources: dict[int, tuple[int, int, int, int, int]] = {}
+        self._sources: dict[int, SourceCounts] = {}
         self._queues: dict[str, int] = {}
+        self._codes = Counter[ReasonCode]()
         self._batches = self._valid = 0
         self.waiting = 0
 
     def add(self, counts: Counts) -> None:
         report = self._report
         for index, now in counts.sources.items():
-            before = self._sources.get(index, (0, 0, 0, 0, 0))
-            source = report.sources[index]
-            source.bytes_read += now[0] - before[0]
-            source.records_read += now[1] - before[1]
-            source.loaded += now[2] - before[2]
-            source.already_loaded += now[3] - before[3]
-            source.rejected += now[4] - before[4]
+            report.sources[index] += now - self._sources.get(index, SourceCounts())
             self._sources[index] = now
         for queue, count in counts.queues.items():
             report.queues[queue] = report.queues.get(queue, 0) + count - self._queues.get(queue, 0)
         self._queues = counts.queues
+        report.rejected_by_code.update(counts.rejected_by_code - self._codes)
+        self._codes = counts.rejected_by_code
         report.batches += counts.batches - self._batches
         report.valid += counts.valid - self._valid
         self._batches, self._valid = counts.batches, counts.valid

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from operator import itemgetter
 
 from loader.engine.assign import Assigner
 from loader.errors import LoaderError, SourceChangedError, TooManyRejectsError
 from loader.jobs.ids_file import IdsFile
-from loader.jobs.ledger import SKIPPED, LedgerState
+from loader.jobs.ledger import LedgerState
 from loader.jobs.rejects import RejectsFile
 from loader.jobs.report import InDoubt, LoadReport, SourceReport
 from loader.settings import LoadOptions
@@ -17,6 +18,7 @@ from loader.sinks.base import Delivery, Worker
 from loader.sources.base import Source
 from loader.sources.shards import Shard
 from loader.sources.validate import Batch, Reject, validate
+from loader.tasks.reasons import Reason
 
 StateOf = Callable[[str, int], Awaitable[LedgerState]]
 """What the ledger holds of a queue and a shard."""
@@ -146,7 +148,7 @@ class Pipeline:
         deliveries = self._assigner.assign(batch)
         tally.records_read += len(batch.raw.records) - batch.blank
         if batch.rejected:
-            await self._reject(batch, sorted(batch.rejected))
+            await self._reject(batch, sorted(batch.rejected, key=itemgetter(0)))
         for delivery in deliveries:
             if self._worker is None:
                 self._report.valid += len(delivery.payloads)
@@ -176,20 +178,21 @@ class Pipeline:
                 "Resume with the same input, or give another --job name to load this as a new job",
             )
 
-    async def _reject(self, batch: Batch, rejected: Sequence[tuple[int, str]]) -> None:
+    async def _reject(self, batch: Batch, rejected: Sequence[tuple[int, Reason]]) -> None:
         source = self._sources[batch.source_index]
         rejects: list[Reject] = []
-        for index, reason in rejected:
-            rejects.append(Reject(*await source.place(batch.raw, index), reason, batch.raw.records[index]))
+        for index, why in rejected:
+            rejects.append(Reject(*await source.place(batch.raw, index), why, batch.raw.records[index]))
         await self._rejects.add(rejects)
         before = self._report.rejected
         self._report.sources[batch.source_index].rejected += len(rejects)
-        self._report.last_reject = f"{rejects[-1].source}:{rejects[-1].line}: {rejects[-1].reason}"
+        self._report.count_rejects(why for _, why in rejected)
+        self._report.last_reject = f"{rejects[-1].source}:{rejects[-1].line}: {rejects[-1].why.text}"
         limit = self._options.max_errors
         if limit is not None and before + len(rejects) > limit:
             last = rejects[max(0, limit - before)]
             raise TooManyRejectsError(
-                f"{last.source}:{last.line}: {last.reason}; more than --max-errors {limit} "
+                f"{last.source}:{last.line}: {last.why.text}; more than --max-errors {limit} "
                 f"record{'' if limit == 1 else 's'} rejected",
                 "Raise --max-errors to go on: bad records are set aside, to be mended and loaded by themselves",
             )
@@ -210,13 +213,13 @@ class Pipeline:
 
     # --- Observer -----------------------------------------------------------------------------------------------
 
-    async def skipped(self, delivery: Delivery, positions: Mapping[int, str]) -> None:
-        rejected: list[tuple[int, str]] = []
+    async def skipped(self, delivery: Delivery, positions: Mapping[int, Reason]) -> None:
+        rejected: list[tuple[int, Reason]] = []
         for position, why in sorted(positions.items()):
-            if self._options.on_conflict == "skip" and why != "t":
+            if self._options.on_conflict == "skip" and why.code.is_conflict:
                 self._report.sources[delivery.batch.source_index].already_loaded += 1
             else:
-                rejected.append((delivery.records[position], SKIPPED.get(why, why)))
+                rejected.append((delivery.records[position], why))
         if rejected:
             await self._reject(delivery.batch, rejected)
 

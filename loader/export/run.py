@@ -23,6 +23,7 @@ from loader.stored.stored_task import StoredTask
 from loader.tasks.envelope import Envelope
 from loader.tasks.options import LIFECYCLE
 from loader.tasks.profiles import LayoutName
+from loader.tasks.reasons import Reason, ReasonCode, UnusableRecordError
 from loader.wire.address import parse_address
 
 _MOST = 1000
@@ -39,7 +40,6 @@ class ExportReport(RunReport):
     Attributes:
         listed: Ids found.
         missing: Of these, tasks that were taken before they could be read.
-        rejected: Tasks that cannot be read, or not be written in this format.
         rejects: Ids of the first of them, and why.
         elsewhere: Pending tasks that the queue has in the other layout, where it has none in this one.
     """
@@ -49,10 +49,14 @@ class ExportReport(RunReport):
     listed: int = 0
     exported: int = 0
     missing: int = 0
-    rejected: int = 0
     bytes_written: int = 0
     elsewhere: int = 0
-    rejects: list[tuple[str, str]] = field(default_factory=list)
+    rejects: list[tuple[str, Reason]] = field(default_factory=list)
+
+    @property
+    def rejected(self) -> int:
+        """Tasks that cannot be read, or not be written in this format."""
+        return self.rejected_by_code.total()
 
     @property
     def exit_status(self) -> int:
@@ -66,11 +70,13 @@ class ExportReport(RunReport):
             "layout": self.layout,
             "status": self.status,
             "error": self.error,
+            "error_code": self.error_code,
             "listed": self.listed,
             "exported": self.exported,
             "missing": self.missing,
             "rejected": self.rejected,
-            "rejects": [{"id": task_id, "reason": reason} for task_id, reason in self.rejects],
+            "rejected_by_code": self._codes(),
+            "rejects": [{"id": task_id, "code": why.code, "reason": why.text} for task_id, why in self.rejects],
             "bytes_written": self.bytes_written,
             "seconds": round(self.seconds, 3),
         }
@@ -118,7 +124,7 @@ class Exporter:
                 report.elsewhere = await in_the_other_layout(session, self._queue)
             report.end("interrupted" if self._stopping else "completed")
         except Exception as error:
-            report.end("failed", str(error))
+            report.fail(error)
             raise
         finally:
             await session.close()
@@ -134,8 +140,8 @@ class Exporter:
             for ids in spool.backwards():
                 async for fetched in fetcher.each(ids):
                     self.report.missing += len(fetched.missing)
-                    for task_id, reason in fetched.unreadable:
-                        self._reject(task_id, reason)
+                    for task_id, why in fetched.unreadable:
+                        self._reject(task_id, why)
                     await self._put(fetched.tasks)
                     if self._stopping:
                         return
@@ -148,9 +154,9 @@ class Exporter:
                 spool.add(ids)
             for ids in spool.blocks():
                 async for fetched in fetcher.each(ids):
-                    for task_id, reason in fetched.unreadable if self._queue.layout == "asynq" else ():
+                    for task_id, why in fetched.unreadable if self._queue.layout == "asynq" else ():
                         self.report.listed += 1
-                        self._reject(task_id, reason)
+                        self._reject(task_id, why)
                     # In the documented layout, other keys only look like this queue's tasks.
                     tasks = [task for task in fetched.tasks if self._queue.holds(task.fields) and _is_pending(task)]
                     self.report.listed += len(tasks)
@@ -167,8 +173,8 @@ class Exporter:
                 continue
             try:
                 lines.append(self._line(task))
-            except ValueError as error:
-                self._reject(task.id, str(error))
+            except UnusableRecordError as error:
+                self._reject(task.id, error.reason)
         piece = b"".join(lines)
         await self._write(piece)
         report.exported += len(lines)
@@ -178,13 +184,14 @@ class Exporter:
         if self._options.format == "envelope":
             return envelope_line(task)
         if b"\n" in task.payload or not task.payload:
-            raise ValueError("its payload is not one line: --format envelope keeps it")
+            text = f"{ReasonCode.NOT_ONE_LINE.meaning}: --format envelope keeps it"
+            raise UnusableRecordError(ReasonCode.NOT_ONE_LINE, text)
         return task.payload + b"\n"
 
-    def _reject(self, task_id: bytes, reason: str) -> None:
-        self.report.rejected += 1
+    def _reject(self, task_id: bytes, why: Reason) -> None:
+        self.report.count_rejects([why])
         if len(self.report.rejects) < _SHOWN:
-            self.report.rejects.append((task_id.decode(errors="replace"), reason))
+            self.report.rejects.append((task_id.decode(errors="replace"), why))
 
 
 def _is_pending(task: StoredTask) -> bool:
@@ -197,7 +204,7 @@ def envelope_line(task: StoredTask) -> bytes:
     What the layout's own defaults could fill in otherwise is always written, zeros included.
 
     Raises:
-        ValueError: The id is not UTF-8, so JSON cannot hold it.
+        UnusableRecordError: The id is not UTF-8, so JSON cannot hold it.
     """
     options = task.options
     fields: dict[str, Any] = {"id": _utf8_id(task), "queue": task.queue, "max_retry": options.max_retry}
@@ -232,4 +239,4 @@ def _utf8_id(task: StoredTask) -> str:
     try:
         return task.id.decode()
     except UnicodeDecodeError:
-        raise ValueError("its id is not UTF-8, so JSON cannot hold it") from None
+        raise UnusableRecordError(ReasonCode.ID_NOT_UTF8, ReasonCode.ID_NOT_UTF8.meaning) from None

@@ -8,7 +8,7 @@ Keys, all in the cluster slot of the queue's pending list:
 - ``<tag>:runqy-loader:<job>:<shard>:checksums``: CRC-32 of each batch, four bytes each, so that a resume notices other
   input.
 - ``<tag>:runqy-loader:<job>:<shard>:skipped``: a hash from batch to the positions (comma-separated, each with the
-  letter of ``SKIPPED`` that says why) that were not loaded. Missing where that never happened.
+  letter of ``_LETTERS`` that says why) that were not loaded. Missing where that never happened.
 """
 
 from __future__ import annotations
@@ -21,14 +21,20 @@ from dataclasses import dataclass, field
 from loader.layouts.base import QueueEncoder
 from loader.tasks.ids import ID_BYTES
 from loader.tasks.options import TaskOptions
+from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.resp import bulk, bulks, command
 
-SKIPPED = {
-    "": "its task id is a task already",
-    "t": "its task key holds another type",
-    "u": "a unique task of this type and payload is there already",
+_LETTERS = {
+    ReasonCode.ID_TAKEN: "",
+    ReasonCode.WRONG_TYPE: "t",
+    ReasonCode.DUPLICATE_UNIQUE: "u",
+    ReasonCode.ALREADY_MIGRATED: "a",
 }
-"""Why a task of a batch is not loaded, by the letter that follows its position in the ledger."""
+"""Why a task is not placed: the letter that follows its position, in the ledger and in what scripts reply.
+
+Jobs that are begun with one version are resumed with another, so a letter never gets another meaning.
+"""
+_REASONS = {letter: Reason.of(code) for code, letter in _LETTERS.items()}
 
 # What every script that places tasks has around it; KEYS[1] is the pending list. `place` writes the tasks, fills `ids`
 # with those to be pushed and returns the positions skipped, which are the reply; what follows it marks the work.
@@ -109,7 +115,7 @@ class LedgerState:
 
     batches: bytes = b""
     checksums: bytes = b""
-    skipped: dict[int, dict[int, str]] = field(default_factory=dict)
+    skipped: dict[int, dict[int, Reason]] = field(default_factory=dict)
 
     def is_loaded(self, batch: int) -> bool:
         byte, bit = divmod(batch, 8)
@@ -143,18 +149,17 @@ class QueueLedger:
         checksum: int,
         id_prefix: bytes,
         suffixes: Sequence[bytes],
-        skipped: Mapping[int, str] | None = None,
+        skipped: Mapping[int, Reason] | None = None,
     ) -> bytes:
         """Pushes ids whose hashes are written, and marks the batch. Reply: what the mark says was skipped."""
         # Hot path: one join; the part between two suffixes is constant within a source.
         between = b"\r\n$%d\r\n%b" % (ID_BYTES, id_prefix)
-        positions = ",".join(f"{position}{why}" for position, why in (skipped or {}).items()).encode()
         head = b"*%d\r\n%b%b%b%b" % (
             2 + self._key_count + 3 + len(suffixes),
             self._commit_head,
             bulk(b"%d" % batch),
             bulk(checksum.to_bytes(4, "big")),
-            bulk(positions),
+            bulk(format_skipped(skipped) if skipped else b""),
         )
         return b"".join((head, between[2:], between.join(suffixes), b"\r\n")) if suffixes else head
 
@@ -176,7 +181,21 @@ class QueueLedger:
         return command(b"GETBIT", self.batches_key, b"%d" % batch)
 
 
-def parse_skipped(text: bytes) -> dict[int, str]:
+def format_skipped(skipped: Mapping[int, Reason]) -> bytes:
+    """Positions, and why they are skipped, as the ledger holds them: ``3,7t`` and the like.
+
+    Raises:
+        KeyError: The ledger has no letter for a reason.
+    """
+    return ",".join(f"{position}{_LETTERS[why.code]}" for position, why in skipped.items()).encode()
+
+
+def parse_skipped(text: bytes) -> dict[int, Reason]:
     """Positions, and why they were skipped, from a reply or the ledger."""
     found = (re.fullmatch(r"([0-9]+)([a-z]*)", part) for part in text.decode().split(",") if part)
-    return {int(match[1]): match[2] for match in found if match is not None}
+    return {int(match[1]): _reason(match[2]) for match in found if match is not None}
+
+
+def _reason(letter: str) -> Reason:
+    known = _REASONS.get(letter)
+    return known or Reason(ReasonCode.UNKNOWN, f"{ReasonCode.UNKNOWN.meaning}, as {letter!r}")

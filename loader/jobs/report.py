@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from loader.errors import LoaderError
+from loader.jobs.counts import SourceCounts
+from loader.tasks.reasons import Reason, ReasonCode
 
 Status = Literal["running", "completed", "interrupted", "failed"]
 _EXIT_REJECTS = 3
 _EXIT_INTERRUPTED = 130
+_NOT_OURS = "unexpected"
+"""``error_code`` where what failed is not the loader's: an iterable of the caller's, say."""
 
 
 @dataclass(slots=True, kw_only=True)
 class RunReport:
-    """How a run ended, and how long it took."""
+    """How a run ended, how long it took, and why it set aside what it did.
+
+    Attributes:
+        error: What failed; None where nothing did.
+        error_code: ``LoaderError.code`` of that, or "unexpected" for any other exception.
+        rejected_by_code: How many records or tasks were set aside, by why.
+    """
 
     status: Status = "running"
     error: str | None = None
+    error_code: str | None = None
+    rejected_by_code: Counter[ReasonCode] = field(default_factory=Counter)
     _started: float = field(default_factory=time.monotonic)
     _seconds: float | None = None
 
@@ -25,9 +41,25 @@ class RunReport:
     def seconds(self) -> float:
         return time.monotonic() - self._started if self._seconds is None else self._seconds
 
-    def end(self, status: Status, error: str | None = None) -> None:
-        self.status, self.error = status, error
+    def end(self, status: Status) -> None:
+        self.status = status
         self._seconds = time.monotonic() - self._started
+
+    def fail(self, error: Exception) -> None:
+        """Ends with status 'failed'."""
+        self.error = str(error)
+        self.error_code = error.code if isinstance(error, LoaderError) else _NOT_OURS
+        self.end("failed")
+
+    def count_rejects(self, reasons: Iterable[Reason]) -> None:
+        self.rejected_by_code.update(reason.code for reason in reasons)
+
+    def most_rejected(self) -> list[tuple[ReasonCode, int]]:
+        """``rejected_by_code``, the most frequent first."""
+        return sorted(self.rejected_by_code.items(), key=lambda counted: (-counted[1], counted[0]))
+
+    def _codes(self) -> dict[str, int]:
+        return {code.value: count for code, count in self.most_rejected()}
 
     def _exit_status(self, rejected: int) -> int:
         if self.status == "completed":
@@ -36,17 +68,16 @@ class RunReport:
 
 
 @dataclass(slots=True)
-class SourceReport:
-    """Counts of one source, in records; ``bytes`` as stored."""
+class SourceReport(SourceCounts):
+    """One source, and its counts so far.
+
+    Attributes:
+        size: Bytes as stored; None where that is not known ahead.
+    """
 
     name: str
     format: str
     size: int | None
-    bytes_read: int = 0
-    records_read: int = 0
-    loaded: int = 0
-    already_loaded: int = 0
-    rejected: int = 0
 
 
 @dataclass(slots=True)
@@ -115,6 +146,11 @@ class LoadReport(RunReport):
     peak_child_rss_bytes: int = 0
 
     @property
+    def counts(self) -> SourceCounts:
+        """Of all sources together."""
+        return SourceCounts.total(self.sources)
+
+    @property
     def records_read(self) -> int:
         return sum(source.records_read for source in self.sources)
 
@@ -155,36 +191,25 @@ class LoadReport(RunReport):
             "job": self.job,
             "status": self.status,
             "error": self.error,
+            "error_code": self.error_code,
             "dry_run": self.dry_run,
             "discarded": self.discarded,
             "resumed": self.resumed,
             "layout": self.layout,
             "processes": self.processes,
             "queues": self.queues,
-            "records_read": self.records_read,
-            "loaded": self.loaded,
-            "already_loaded": self.already_loaded,
-            "rejected": self.rejected,
+            **self.counts.by_name,
+            "rejected_by_code": self._codes(),
             **({"valid": self.valid} if self.dry_run else {}),
             "rejects_file": self.rejects_file,
             "ids_file": self.ids_file,
             **self._http(),
             "batches": self.batches,
-            "bytes_read": self.bytes_read,
             "seconds": round(self.seconds, 3),
             "tasks_per_second": round(self.tasks_per_second, 1),
             "peak_rss_bytes": max(peak_rss_bytes(), self.peak_child_rss_bytes),
             "sources": [
-                {
-                    "name": source.name,
-                    "format": source.format,
-                    "size": source.size,
-                    "bytes_read": source.bytes_read,
-                    "records_read": source.records_read,
-                    "loaded": source.loaded,
-                    "already_loaded": source.already_loaded,
-                    "rejected": source.rejected,
-                }
+                {"name": source.name, "format": source.format, "size": source.size, **source.by_name}
                 for source in self.sources
             ],
         }

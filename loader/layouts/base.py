@@ -20,7 +20,7 @@ class QueueEncoder(Protocol):
             defines ``key_of(id)``, the key of a task's hash, and ``write(key, at, undo)``, which writes the task whose
             arguments begin at ``ARGV[at]`` and adds to ``undo`` commands that take back what it wrote, the hash aside.
             It returns true where the id is to be pushed, false where it has been placed, else why the task is skipped,
-            as a letter of ``loader.jobs.ledger.SKIPPED``. ``ARGV[3]`` is the time in nanoseconds.
+            as a letter that ``loader.jobs.ledger`` knows. ``ARGV[3]`` is the time in nanoseconds.
         queues_key: A set that must hold the queue's name, for those who list queues; empty where there is none.
         on_other_slots: Whether tasks have keys in other cluster slots than the queue's, see ``scattered``. Only told
             of encoders that are made for a cluster.

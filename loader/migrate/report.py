@@ -15,7 +15,6 @@ class MigrateReport(RunReport):
     Attributes:
         migrated: Put into the target by this run.
         already: In the target already: by an earlier run, or, with ``--on-conflict skip``, by others.
-        rejected: Left in the source, as they cannot be put into the target.
         missing: Ids whose task was gone: a worker had taken it, or it was deleted.
         put_back: Claimed, and given back to the source's pending list in the end.
         held: Claimed and neither moved nor given back: the job must be run again.
@@ -31,7 +30,6 @@ class MigrateReport(RunReport):
     resumed: bool = False
     migrated: int = 0
     already: int = 0
-    rejected: int = 0
     missing: int = 0
     put_back: int = 0
     held: int = 0
@@ -39,6 +37,11 @@ class MigrateReport(RunReport):
     refused: bool = False
     elsewhere: int = 0
     rejects_file: str | None = None
+
+    @property
+    def rejected(self) -> int:
+        """Left in the source, as they cannot be put into the target."""
+        return self.rejected_by_code.total()
 
     @property
     def tasks_per_second(self) -> float:
@@ -58,10 +61,12 @@ class MigrateReport(RunReport):
             "target": self.target,
             "status": self.status,
             "error": self.error,
+            "error_code": self.error_code,
             "resumed": self.resumed,
             "migrated": self.migrated,
             "already": self.already,
             "rejected": self.rejected,
+            "rejected_by_code": self._codes(),
             "missing": self.missing,
             "put_back": self.put_back,
             "held": self.held,

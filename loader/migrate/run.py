@@ -23,14 +23,13 @@ from loader.errors import (
 )
 from loader.jobs.job import Job
 from loader.jobs.lease import Lease, Run, while_held
-from loader.jobs.ledger import SKIPPED
 from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
 from loader.migrate.options import MigrateOptions
 from loader.migrate.report import MigrateReport
 from loader.migrate.source import Claims, Snapshot, TaskSource
-from loader.migrate.target import ALREADY, Target
+from loader.migrate.target import Target
 from loader.migrate.translate import Translation
 from loader.preflight.examine import check_layout
 from loader.servers.control import say_goodbye
@@ -41,6 +40,7 @@ from loader.stored.fetch import Fetched
 from loader.stored.queue_reader import stored_queue
 from loader.stored.snapshot import in_the_other_layout
 from loader.stored.spool import Spool
+from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.address import Address, parse_address
 from loader.wire.faults import translated
 from loader.wire.resp import command
@@ -101,7 +101,7 @@ class Migration:
                 complete = await self._migrate(stack)
             report.end("completed" if complete else "interrupted")
         except Exception as error:
-            report.end("failed", str(error))
+            report.fail(error)
             raise
         except asyncio.CancelledError:
             report.end("interrupted")
@@ -318,17 +318,17 @@ class Migration:
             current = following
         return not self._stopping
 
-    async def _settle(self, source: TaskSource, target: Target, fetched: Fetched, skipped: dict[int, str]) -> None:
-        report = self.report
+    async def _settle(self, source: TaskSource, target: Target, fetched: Fetched, skipped: dict[int, Reason]) -> None:
+        report, on_conflict = self.report, self._options.on_conflict
         there, rejected = list[bytes](), list(fetched.unreadable)
         for position, task in enumerate(fetched.tasks):
             why = skipped.get(position)
             if why is None:
                 report.migrated += 1
-            elif why == ALREADY or self._options.on_conflict == "skip":
+            elif why.code is ReasonCode.ALREADY_MIGRATED or (on_conflict == "skip" and why.code.is_conflict):
                 report.already += 1
             else:
-                rejected.append((task.id, SKIPPED[why]))
+                rejected.append((task.id, why))
                 continue
             there.append(task.id)
         report.missing += len(fetched.missing)
@@ -348,14 +348,17 @@ class Migration:
                 f"See {self._rejects}",
             )
 
-    def _write_rejects(self, rejected: Sequence[tuple[bytes, str]]) -> None:
+    def _write_rejects(self, rejected: Sequence[tuple[bytes, Reason]]) -> None:
         if not rejected:
             return
-        self.report.rejected += len(rejected)
+        self.report.count_rejects(why for _, why in rejected)
         self.report.rejects_file = str(self._rejects)
         lines = [
-            orjson.dumps({"id": task_id.decode(errors="backslashreplace"), "reason": reason}) + b"\n"
-            for task_id, reason in rejected
+            orjson.dumps(
+                {"id": task_id.decode(errors="backslashreplace"), "code": why.code, "reason": why.text},
+                option=orjson.OPT_APPEND_NEWLINE,
+            )
+            for task_id, why in rejected
         ]
         try:
             with self._rejects.open("ab") as file:

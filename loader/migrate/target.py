@@ -12,15 +12,14 @@ from loader.layouts.base import QueueEncoder
 from loader.migrate.translate import Translation
 from loader.servers.session import Session
 from loader.stored.stored_task import StoredTask
+from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.faults import from_reply
 from loader.wire.resp import array, bulks, command
 
-ALREADY = "a"
-"""Why a task is not placed: this job has placed it before. The other letters: ``loader.jobs.ledger.SKIPPED``."""
-
 # ARGV[1]: where source and target may share a task's key, the source's queue, else ''; ARGV[2]: 1 if the task itself is
 # under that key, 0 if only runqy's look-up, a hash of the queue's name alone, is; ARGV[3]: the time in nanoseconds;
-# then each task's arguments, its id being the first, the fields to carry over the last.
+# then each task's arguments, its id being the first, the fields to carry over the last. Verdicts, and so the reply, are
+# letters that the ledger's ``parse_skipped`` knows.
 # As in the ledger, the first DEL finds nothing and shows that what follows may be undone.
 _PLACE = b"""
 %b
@@ -117,11 +116,11 @@ class Target:
         self._forget: list[bytes] = []
         self.in_doubt = self.repeated = False
 
-    async def insert(self, tasks: Sequence[StoredTask]) -> dict[int, str]:
+    async def insert(self, tasks: Sequence[StoredTask]) -> dict[int, Reason]:
         """Writes and pushes tasks, the first to be consumed first, but for those that this job has placed before.
 
         Returns:
-            Positions of those not placed now, and why: a letter of ``loader.jobs.ledger.SKIPPED``, or ``ALREADY``.
+            Positions of those not placed now, and why.
 
         Raises:
             SinkError: The server refuses, or cannot be reached any more.
@@ -144,7 +143,8 @@ class Target:
         self._forget.clear()
         skipped = parse_skipped(replies[-1])
         if self.repeated:  # what was placed the first time is 'already' there by now
-            skipped = {position: why for position, why in skipped.items() if why != ALREADY}
+            already = ReasonCode.ALREADY_MIGRATED
+            skipped = {position: why for position, why in skipped.items() if why.code is not already}
         return skipped
 
     def _arguments(self, tasks: Sequence[StoredTask]) -> list[bytes]:

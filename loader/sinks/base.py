@@ -9,6 +9,7 @@ from typing import Protocol
 from loader.layouts.base import QueueEncoder
 from loader.sources.validate import Batch
 from loader.tasks.options import TaskOptions
+from loader.tasks.reasons import Reason
 
 
 @dataclass(slots=True, eq=False)
@@ -21,7 +22,7 @@ class Delivery:
         payloads: One a task.
         records: Index of each task's record within the batch.
         options: One a task, where its record brings some; else the load's own hold for all.
-        skipped: Positions of tasks that cannot be loaded, and why: a letter of ``loader.jobs.ledger.SKIPPED``.
+        skipped: Positions of tasks that cannot be loaded, and why.
     """
 
     batch: Batch
@@ -31,7 +32,7 @@ class Delivery:
     payloads: Sequence[bytes]
     records: Sequence[int]
     options: Sequence[TaskOptions] | None = None
-    skipped: dict[int, str] = field(default_factory=dict)
+    skipped: dict[int, Reason] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -47,7 +48,7 @@ class Delivery:
 class Observer(Protocol):
     """What a sink tells while it works."""
 
-    async def skipped(self, delivery: Delivery, positions: Mapping[int, str]) -> None:
+    async def skipped(self, delivery: Delivery, positions: Mapping[int, Reason]) -> None:
         """These tasks cannot be loaded. Called once a task, before the delivery is acknowledged."""
         ...
 

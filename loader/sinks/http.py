@@ -30,11 +30,13 @@ from loader.sinks.http_api import (
     named_refusals,
     read_batch,
     read_single,
+    refusal,
     told_apart,
     unreachable,
     unsure,
 )
 from loader.sinks.journal import Journal
+from loader.tasks.reasons import Reason, ReasonCode
 
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 EARLIER = "an earlier run ended before the server's answer"
@@ -131,13 +133,13 @@ class HttpSink:
             return await self._add_batch(sending, positions)
         except RefusedError as error:
             if len(positions) == 1:
-                return Answer(refused={positions[0]: f"refused by the server: {error}"})
+                return Answer(refused={positions[0]: refusal(str(error))})
             half = len(positions) // 2
             return _joined([await self._send(sending, part) for part in (positions[:half], positions[half:])])
         except UnknownQueueError:
             if delivery.queue == self._options.default_queue:
                 raise
-            why = f"queue {delivery.queue!r} does not exist"
+            why = Reason(ReasonCode.UNKNOWN_QUEUE, f"queue {delivery.queue!r} does not exist")
             return Answer(refused=dict.fromkeys(positions, why))
 
     async def _add(self, sending: _Sending, position: int) -> Answer:
@@ -158,10 +160,10 @@ class HttpSink:
         else:
             rest = iter(ids)
             accepted = {at: next(rest) for at in range(len(payloads)) if at not in refused}
-            found = Answer(accepted, refused)
+            found = Answer(accepted, {at: refusal(why) for at, why in refused.items()})
         return Answer(
             {positions[at]: task_id for at, task_id in found.ids.items()},
-            {positions[at]: f"refused by the server: {why}" for at, why in found.refused.items()},
+            {positions[at]: why for at, why in found.refused.items()},
         )
 
     async def _stored(self, task_id: bytes) -> Any:

@@ -15,6 +15,7 @@ import orjson
 
 from loader.errors import ConnectionFailedError, LoaderError, SinkError, TransientError, UnknownQueueError, UsageError
 from loader.settings import LoadOptions
+from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.faults import RESUME
 
 DEFAULT_KEY_ENV = "RUNQY_API_KEY"
@@ -61,7 +62,7 @@ class Answer:
     """
 
     ids: dict[int, bytes] = field(default_factory=dict)
-    refused: dict[int, str] = field(default_factory=dict)
+    refused: dict[int, Reason] = field(default_factory=dict)
 
 
 def base_url(given: str) -> str:
@@ -174,11 +175,16 @@ def told_apart(payloads: Sequence[bytes], stored: Mapping[bytes, Any], errors: S
         if same:
             answer.ids[position] = same.pop()
     reasons = Counter(reason(error) for error in errors)
-    why = "; ".join(reasons) or "no reason given"
+    why = refusal("; ".join(reasons) or "no reason given")
     for position in range(len(payloads)):
         if position not in answer.ids:
             answer.refused[position] = why
     return answer
+
+
+def refusal(said: str) -> Reason:
+    """Why a task is not in, in the server's own words."""
+    return Reason(ReasonCode.REFUSED_BY_SERVER, f"{ReasonCode.REFUSED_BY_SERVER.meaning}: {said}")
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes, queue: str, where: str) -> None:

@@ -26,6 +26,7 @@ from loader.errors import JobBusyError, LoaderError, UsageError
 from loader.jobs.job import refuse_other_manifest
 from loader.jobs.ledger import LedgerState
 from loader.sinks.base import Delivery
+from loader.tasks.reasons import Reason, ReasonCode
 
 _VERSION = 1
 _SYNC_SECONDS = 1.0
@@ -120,7 +121,8 @@ class Journal:
         key = _key(delivery)
         line: dict[str, Any] = {"acked": key, "crc": delivery.batch.checksum}
         if delivery.skipped:
-            line["refused"] = {str(position): why for position, why in delivery.skipped.items()}
+            line["refused"] = {str(position): why.text for position, why in delivery.skipped.items()}
+            line["codes"] = {str(position): why.code for position, why in delivery.skipped.items()}
         if self._keep_ids:
             line["ids"] = [i.decode() for p, i in enumerate(delivery.ids) if p not in delivery.skipped]
         self._write(line)
@@ -207,7 +209,8 @@ class Journal:
             return
         shard, queue, number = entry["acked"]
         self._open.discard((shard, queue, number))
-        refused = {int(position): why for position, why in entry.get("refused", {}).items()}
+        texts, codes = entry.get("refused", {}), entry.get("codes", {})
+        refused = {int(position): _reason(text, codes.get(position)) for position, text in texts.items()}
         self._states.setdefault((shard, queue), _Marks()).mark(number, entry["crc"], refused)
 
     def _write(self, entry: dict[str, Any]) -> None:
@@ -239,9 +242,9 @@ class _Marks:
     def __init__(self) -> None:
         self._bits = bytearray()
         self._checksums = bytearray()
-        self._skipped: dict[int, dict[int, str]] = {}
+        self._skipped: dict[int, dict[int, Reason]] = {}
 
-    def mark(self, number: int, checksum: int, refused: dict[int, str]) -> None:
+    def mark(self, number: int, checksum: int, refused: dict[int, Reason]) -> None:
         byte, bit = divmod(number, 8)
         if byte >= len(self._bits):
             self._bits.extend(bytes(byte + 1 - len(self._bits)))
@@ -254,6 +257,14 @@ class _Marks:
 
     def state(self) -> LedgerState:
         return LedgerState(bytes(self._bits), bytes(self._checksums), self._skipped)
+
+
+def _reason(text: str, code: str | None) -> Reason:
+    """Why a task was refused. An earlier version noted the text alone, a later one may know more codes."""
+    if code is None:  # there were two reasons, and the texts of one began with its meaning
+        refused = ReasonCode.REFUSED_BY_SERVER
+        return Reason(refused if text.startswith(refused.meaning) else ReasonCode.UNKNOWN_QUEUE, text)
+    return Reason(ReasonCode(code) if code in list(ReasonCode) else ReasonCode.UNKNOWN, text)
 
 
 def _key(delivery: Delivery) -> BatchKey:

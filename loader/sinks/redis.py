@@ -26,6 +26,7 @@ from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer, is_pipelined
 from loader.sinks.connections import Connections
 from loader.sinks.window import Window
+from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.connection import Connection, Reply
 from loader.wire.faults import from_reply
 
@@ -177,7 +178,7 @@ class _Worker:
     async def _write_and_commit(self, connections: Connections, connection: Connection, delivery: Delivery) -> None:
         batch = delivery.batch
         encoder, ledger = self._sink.encoder(delivery.queue), self._sink.ledger(delivery.queue, batch.shard)
-        refused: dict[int, str] = {}
+        refused: dict[int, Reason] = {}
         if encoder.on_other_slots:
             refused = await self._scatter(connections, delivery, encoder)
         if encoder.commands_a_task:
@@ -193,22 +194,22 @@ class _Worker:
         _check(reply, _keys(encoder, ledger))
         self._done(delivery)
 
-    async def _scatter(self, connections: Connections, delivery: Delivery, encoder: QueueEncoder) -> dict[int, str]:
+    async def _scatter(self, connections: Connections, delivery: Delivery, encoder: QueueEncoder) -> dict[int, Reason]:
         """Writes the keys that lie on other nodes of a cluster; see ``_refused``."""
         commands = encoder.scattered(delivery.whole_ids, delivery.payloads)
         return self._refused(delivery, encoder, await connections.scatter(commands), 1)
 
     def _refused(
         self, delivery: Delivery, encoder: QueueEncoder, replies: list[Reply], commands_a_task: int
-    ) -> dict[int, str]:
+    ) -> dict[int, Reason]:
         """Positions of tasks whose key holds something else. Any other error reply fails the delivery."""
         if set(map(type, replies)) <= {int}:  # hot path: a C loop, 20 ns a task
             return {}
-        refused: dict[int, str] = {}
+        refused: dict[int, Reason] = {}
         for number, reply in enumerate(replies):
             position = number // commands_a_task
             if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("WRONGTYPE"):
-                refused[position] = "t"
+                refused[position] = Reason.of(ReasonCode.WRONG_TYPE)
             else:
                 key = encoder.task_key(delivery.id_prefix + delivery.ids[position])
                 _check(reply, f"queue {delivery.queue}, key {key.decode()}")
@@ -227,7 +228,7 @@ class _Worker:
         finally:
             self._done(delivery)  # the others are in, also where these are too many
 
-    async def _skip(self, delivery: Delivery, positions: Mapping[int, str]) -> None:
+    async def _skip(self, delivery: Delivery, positions: Mapping[int, Reason]) -> None:
         new = {
             position: why for position, why in positions.items() if position not in delivery.skipped
         }  # not a resend's

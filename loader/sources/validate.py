@@ -13,6 +13,7 @@ from isal import isal_zlib
 from loader.sources.base import printable
 from loader.sources.batch import SHOWN_OF_OVERSIZED, RawBatch
 from loader.sources.verdict import all_json
+from loader.tasks.reasons import Reason, ReasonCode
 
 JSON_SPACE = b" \t\r\n"
 """White space of RFC 8259. ``bytes.strip()`` alone would also take form feeds, which JSON does not know."""
@@ -22,12 +23,17 @@ _LONG_RECORD = 2048
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One record set aside: where it stands, why, and the record itself."""
+    """One record set aside: where it stands, why, and the record itself.
+
+    Attributes:
+        line: From 1.
+        byte_offset: In the (decompressed) source.
+    """
 
     source: str
     line: int
     byte_offset: int
-    reason: str
+    why: Reason
     record: bytes
 
     def to_json(self) -> bytes:
@@ -36,7 +42,8 @@ class Reject:
             "source": printable(self.source),
             "line": self.line,
             "byte_offset": self.byte_offset,
-            "reason": self.reason,
+            "code": self.why.code,
+            "reason": self.why.text,
         }
         try:
             line["record"] = self.record.decode()
@@ -61,6 +68,7 @@ class Batch:
         size: Bytes of all records, the bad ones included.
         checksum: CRC-32 of the batch's bytes, which tells a resume whether the input is still the same.
         blank: How many blank lines were passed over.
+        rejected: Index within ``raw`` of each record set aside, and why.
     """
 
     shard: int
@@ -73,7 +81,7 @@ class Batch:
     size: int
     checksum: int
     blank: int = 0
-    rejected: list[tuple[int, str]] = field(default_factory=list)
+    rejected: list[tuple[int, Reason]] = field(default_factory=list)
 
 
 def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool, shard: int = 0) -> Batch:
@@ -118,27 +126,26 @@ def _one_by_one(batch: Batch, stripped: list[bytes]) -> None:
     for index, record in enumerate(stripped):
         if (length := batch.raw.oversized.get(index)) is not None:
             shown = min(SHOWN_OF_OVERSIZED, len(record))
-            batch.rejected.append(
-                (
-                    index,
-                    f"the record is {length} bytes long, over the limit of --max-record-bytes; "
-                    f"only its first {shown} bytes are shown here",
-                )
+            text = (
+                f"the record is {length} bytes long, over the limit of --max-record-bytes; "
+                f"only its first {shown} bytes are shown here"
             )
+            batch.rejected.append((index, Reason(ReasonCode.TOO_LARGE, text)))
             continue
         if (why := batch.raw.unwritable.get(index)) is not None:
-            batch.rejected.append((index, why))
+            batch.rejected.append((index, Reason(ReasonCode.UNWRITABLE, why)))
             continue
         if not record:
             if batch.raw.names is not None:  # a file of its own, which should hold a document
-                batch.rejected.append((index, "the file is empty"))
+                batch.rejected.append((index, Reason.of(ReasonCode.EMPTY_FILE)))
             else:
                 batch.blank += 1
             continue
         try:
             value = orjson.loads(record)
         except orjson.JSONDecodeError as error:
-            batch.rejected.append((index, f"not valid JSON: {error.msg} (column {error.colno})"))
+            text = f"not valid JSON: {error.msg} (column {error.colno})"
+            batch.rejected.append((index, Reason(ReasonCode.INVALID_JSON, text)))
             continue
         batch.payloads.append(record)
         batch.kept.append(index)

@@ -11,6 +11,7 @@ from loader.servers.session import Session
 from loader.stored.queue_reader import StoredQueue
 from loader.stored.stored_task import StoredTask, UnreadableTaskError
 from loader.tasks.profiles import LayoutName
+from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
 from loader.wire.resp import command
@@ -34,7 +35,7 @@ class Fetched:
 
     tasks: list[StoredTask] = field(default_factory=list)
     missing: list[bytes] = field(default_factory=list)
-    unreadable: list[tuple[bytes, str]] = field(default_factory=list)
+    unreadable: list[tuple[bytes, Reason]] = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -74,7 +75,7 @@ class Fetcher:
             if isinstance(reply, hiredis.ReplyError):
                 if not str(reply).startswith("WRONGTYPE"):
                     raise from_reply(str(reply), f"{self._session.address}, key {key.decode(errors='replace')}")
-                fetched.unreadable.append((task_id, "its key holds another type"))
+                fetched.unreadable.append((task_id, Reason(ReasonCode.WRONG_TYPE, "its key holds another type")))
                 continue
             fields = _pairs(reply)
             try:
@@ -83,7 +84,7 @@ class Fetcher:
                 else:
                     fetched.missing.append(task_id)
             except UnreadableTaskError as error:
-                fetched.unreadable.append((task_id, str(error)))
+                fetched.unreadable.append((task_id, Reason(ReasonCode.UNREADABLE_TASK, str(error))))
         await self._read_locks(fetched)
         return fetched
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable
 from dataclasses import replace
 from operator import attrgetter
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 
 from loader.tasks.options import LIFECYCLE, TaskOptions
+from loader.tasks.reasons import ReasonCode, UnusableRecordError
 from loader.tasks.times import instant, seconds
 
 _DURATIONS = ("timeout", "retention", "unique_ttl", "process_in", *LIFECYCLE)
@@ -45,15 +45,15 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_def
     active_timeout: int | str | None = None
 
     def payload_bytes(self) -> bytes:
-        """Raises ValueError if it has no payload, or two, or what should be base64 is not."""
+        """Raises UnusableRecordError if it has no payload, or two, or what should be base64 is not."""
         if (self.payload is msgspec.UNSET) == (self.payload_base64 is msgspec.UNSET):
-            raise ValueError("the record needs one of the fields 'payload' and 'payload_base64'")
+            raise _unusable("the record needs one of the fields 'payload' and 'payload_base64'")
         if isinstance(self.payload, msgspec.Raw):
             return bytes(self.payload)
         try:
             return base64.b64decode(str(self.payload_base64), validate=True)
-        except binascii.Error as error:
-            raise ValueError(f"field 'payload_base64' is not base64: {error}") from error
+        except ValueError as error:  # binascii.Error is one
+            raise _unusable(f"field 'payload_base64' is not base64: {error}") from error
 
 
 class _Bare(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -101,16 +101,16 @@ class EnvelopeReader:
         """An envelope and its task's options: ``defaults`` itself where it brings no others.
 
         Raises:
-            ValueError: It is no envelope; the message says which field is wrong.
+            UnusableRecordError: It is no envelope; the message says which field is wrong.
         """
         try:
             envelope = self._decode(record)
         except msgspec.ValidationError as error:
-            raise ValueError(f"not an envelope: {error}") from error
+            raise _unusable(f"not an envelope: {error}") from error
         except msgspec.DecodeError as error:
-            raise ValueError(f"not valid JSON: {error}") from error
+            raise UnusableRecordError(ReasonCode.INVALID_JSON, f"not valid JSON: {error}") from error
         except RecursionError:
-            raise ValueError("its payload is nested too deeply for an envelope; payload_base64 takes it") from None
+            raise _unusable("its payload is nested too deeply for an envelope; payload_base64 takes it") from None
         # Hot path: most records say the same, so that what comes of it is found rather than made.
         headers = None if envelope.headers is None else tuple(sorted(envelope.headers.items()))
         said = (headers, *_plain_options_of(envelope))
@@ -126,31 +126,35 @@ class EnvelopeReader:
     def _options(self, envelope: Envelope) -> TaskOptions:
         given: dict[str, Any] = {}
         if envelope.type is None and self._needs_type:
-            raise ValueError("the record has no field 'type', and --type gives none: no handler would be found")
+            raise _unusable("the record has no field 'type', and --type gives none: no handler would be found")
         if envelope.type is not None:
             if not envelope.type or not envelope.type.isprintable():
-                raise ValueError("field 'type' is empty or holds control characters")
+                raise _unusable("field 'type' is empty or holds control characters")
             given["type"] = envelope.type
         if envelope.max_retry is not None:
             if not 0 <= envelope.max_retry < 2**31:
-                raise ValueError("field 'max_retry' must be between 0 and 2147483647")
+                raise _unusable("field 'max_retry' must be between 0 and 2147483647")
             given["max_retry"] = envelope.max_retry
         for name in _ASYNQ_ONLY:
             value = getattr(envelope, name)
             if value is None:
                 continue
             if not self._asynq:
-                raise ValueError(f"field {name!r} needs --layout asynq")
+                raise _unusable(f"field {name!r} needs --layout asynq")
             if name == "headers":
                 given[name] = tuple(sorted(value.items()))
                 continue
             try:
                 given[name] = seconds(value) if name in _DURATIONS else instant(value)
             except ValueError as error:
-                raise ValueError(f"field {name!r}: {error}") from error
+                raise _unusable(f"field {name!r}: {error}") from error
         if self.defaults.timeout == self._timeout and "deadline" in given and "timeout" not in given:
             given["timeout"] = 0  # the profile's, which holds only where nothing else bounds the task
         if "process_at" in given or "process_in" in given:  # its own start takes the place of the load's
             given = {"process_at": 0, "process_in": 0, **given}
         options = replace(self.defaults, **given)
         return self.defaults if options == self.defaults else options
+
+
+def _unusable(text: str) -> UnusableRecordError:
+    return UnusableRecordError(ReasonCode.BAD_ENVELOPE, text)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import Any
 
+from loader.tasks.reasons import ReasonCode, UnusableRecordError
+
 MAX_ID_BYTES = 512
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -16,17 +18,17 @@ def check_task_id(value: object) -> str:
     """A task id taken from a record, as text.
 
     Raises:
-        ValueError: It is neither text nor an integer, empty, too long, or holds control characters.
+        UnusableRecordError: It is neither text nor an integer, empty, too long, or holds control characters.
     """
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"the task id is {_json_type(value)}, not text or an integer")  # noqa: TRY004 - one reason type
+        raise _unusable(f"the task id is {_json_type(value)}, not text or an integer")
     text = str(value)
     if not text:
-        raise ValueError("the task id is empty")
+        raise _unusable("the task id is empty")
     if not text.isprintable() and _CONTROL.search(text):  # nearly all ids need no search
-        raise ValueError("the task id holds a control character")
+        raise _unusable("the task id holds a control character")
     if len(text.encode()) > MAX_ID_BYTES:
-        raise ValueError(f"the task id is longer than {MAX_ID_BYTES} bytes")
+        raise _unusable(f"the task id is longer than {MAX_ID_BYTES} bytes")
     return text
 
 
@@ -44,6 +46,10 @@ def check_task_ids(values: Sequence[Any]) -> list[bytes] | None:
         return None
     ids = [text.encode() for text in values]
     return ids if max(map(len, ids)) <= MAX_ID_BYTES else None
+
+
+def _unusable(text: str) -> UnusableRecordError:
+    return UnusableRecordError(ReasonCode.BAD_ID, text)
 
 
 def _json_type(value: object) -> str:

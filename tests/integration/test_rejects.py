@@ -31,8 +31,9 @@ def test_the_rejects_file_tells_where_each_bad_record_stands_and_why(tool: Tool)
     found = rejects(tool, done)
     assert [reject["line"] for reject in found] == [2, 5, 6, 7, 9, 10]
     for reject in found:
-        assert set(reject) - {"encoding"} == {"source", "line", "byte_offset", "reason", "record"}
+        assert set(reject) - {"encoding"} == {"source", "line", "byte_offset", "code", "reason", "record"}
         assert reject["source"] == "in.jsonl"
+        assert reject["code"] == "invalid_json"
         assert reject["reason"].startswith("not valid JSON")
         binary = reject.get("encoding") == "base64"
         record = base64.b64decode(reject["record"]) if binary else reject["record"].encode()

@@ -64,6 +64,7 @@ def counts(outcome: Outcome) -> tuple[int, int, int, int]:
     for name in (*names, "bytes_read"):
         assert report[name] == sum(source[name] for source in report["sources"])
     assert sum(report["queues"].values()) == report["loaded"]
+    assert sum(report["rejected_by_code"].values()) == report["rejected"]
     read, loaded, already, rejected = (report[name] for name in names)
     if report["status"] == "completed" and not report["dry_run"]:
         assert read == loaded + already + rejected

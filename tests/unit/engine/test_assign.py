@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from loader.settings import LoadOptions
 from loader.sinks.base import Delivery
 from loader.sources.batch import RawBatch
 from loader.sources.validate import Batch, validate
+from loader.tasks.envelope import Envelope
 from loader.tasks.ids import id_prefix, id_suffixes
+from loader.tasks.reasons import Reason, ReasonCode
 from tests.unit.strategies import json_texts
 
 PREFIXES = [id_prefix("job", 0, "digest0"), id_prefix("job", 1, "digest1")]
@@ -92,8 +95,8 @@ def test_ids_are_taken_from_their_field() -> None:
 )
 def test_a_record_without_a_usable_id_is_rejected_and_the_others_are_not(record: bytes, reason: str) -> None:
     deliveries, batch = assign([b'{"id": "a"}', record, b'{"id": "c"}'], queue="q", id_field="id")
-    ((index, told),) = batch.rejected
-    assert index == 1 and reason in told
+    ((index, why),) = batch.rejected
+    assert (index, why.code) == (1, "bad_id") and reason in why.text
     assert ids(deliveries["q.default"]) == [b"a", b"c"]
     assert list(deliveries["q.default"].records) == [0, 2]
 
@@ -120,7 +123,7 @@ def test_records_without_the_queue_field_go_to_the_fallback_queue() -> None:
 def test_without_a_fallback_queue_they_are_rejected(record: bytes) -> None:
     deliveries, batch = assign([record], queue_field="to")
     assert deliveries == {}
-    assert "no field 'to'" in batch.rejected[0][1]
+    assert batch.rejected[0][1].code == "bad_queue" and "no field 'to'" in batch.rejected[0][1].text
 
 
 @pytest.mark.parametrize("fallback", [None, "rest"])
@@ -140,14 +143,15 @@ def test_a_record_with_an_unusable_queue_is_rejected_even_with_a_fallback(
 ) -> None:
     deliveries, batch = assign([record], queue=fallback, queue_field="to")
     assert deliveries == {}
-    assert reason in batch.rejected[0][1]
+    assert batch.rejected[0][1].code == "bad_queue" and reason in batch.rejected[0][1].text
 
 
 def test_a_record_whose_queue_does_not_exist_is_rejected_each_time() -> None:
     lines = [b'{"to": "a"}', b'{"to": "b"}', b'{"to": "b"}']
     deliveries, batch = assign(lines, known={"a.default"}, queue_field="to")
     assert list(deliveries) == ["a.default"]
-    assert batch.rejected == [(1, "queue 'b.default' does not exist"), (2, "queue 'b.default' does not exist")]
+    why = Reason(ReasonCode.UNKNOWN_QUEUE, "queue 'b.default' does not exist")
+    assert batch.rejected == [(1, why), (2, why)]
 
 
 def test_id_and_queue_may_both_come_from_the_record() -> None:
@@ -195,9 +199,9 @@ def test_bare_envelopes_become_what_their_payloads_would(texts: list[bytes], bla
 
 def test_bare_envelopes_are_rejected_where_each_must_bring_a_type_or_a_queue() -> None:
     _, batch = assign([b'{"payload":1}'], queue="q", envelope=True, layout="asynq", profile="asynq")
-    assert "no field 'type'" in batch.rejected[0][1]
+    assert batch.rejected[0][1].code == "bad_envelope" and "no field 'type'" in batch.rejected[0][1].text
     _, batch = assign([b'{"payload":1}'], envelope=True)
-    assert "names no queue" in batch.rejected[0][1]
+    assert batch.rejected[0][1].code == "bad_queue" and "names no queue" in batch.rejected[0][1].text
 
 
 @pytest.mark.parametrize(("own", "task_id"), [(b'"id":"mine"', b"mine"), (b'"max_retry":9', None)])
@@ -211,3 +215,41 @@ def test_one_envelope_that_brings_more_makes_its_queue_go_through_the_script(own
     assert [options.max_retry for options in first.options] == [3, 3 if task_id else 9]
     assert deliveries["other.default"].options is None
     assert ids(deliveries["other.default"]) == [generated[2]]
+
+
+ODD = st.sampled_from(["", " ", "é", "\0", "9" * 400, "1e999", "-1s", "99999999d", "AA=", "1" * 5000, "a.b.c", "{a}"])
+ODD_NUMBERS = st.sampled_from([2**63, -(2**63) - 1, 2**64, 10**400, -(10**30), 1e300, -0.0])
+FIELDS = st.dictionaries(
+    st.sampled_from([*Envelope.__struct_fields__, "else"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]))
+    | ODD
+    | ODD_NUMBERS
+    | st.dictionaries(ODD, ODD | ODD_NUMBERS, max_size=2),
+    max_size=5,
+)
+"""What a record might hold, mostly not what it should."""
+
+LOADS = st.sampled_from(
+    [
+        {"envelope": True, "queue": "q"},
+        {"envelope": True, "layout": "asynq"},
+        {"envelope": True, "queue": "q", "layout": "asynq", "profile": "asynq"},
+        {"id_field": "id", "queue_field": "queue"},
+        {"id_field": "id", "queue": "q"},
+    ]
+)
+
+
+@given(st.lists(FIELDS, min_size=1, max_size=6), LOADS, st.none() | st.just({"q.default"}))
+def test_whatever_records_hold_each_is_taken_or_set_aside(
+    records: list[dict[str, Any]], options: dict[str, Any], known: set[str] | None
+) -> None:
+    deliveries, batch = assign([json.dumps(record).encode() for record in records], known, **options)
+
+    taken = [index for delivery in deliveries.values() for index in delivery.records]
+    assert sorted([*taken, *(index for index, _ in batch.rejected)]) == list(range(len(records)))
+    assert all(why.text for _, why in batch.rejected)

@@ -11,19 +11,28 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loader.jobs.ledger import LedgerState, QueueLedger, parse_skipped
+from loader.jobs.ledger import LedgerState, QueueLedger, format_skipped, parse_skipped
 from loader.layouts.documented import DocumentedEncoder
 from loader.tasks.ids import id_prefix, id_suffixes
+from loader.tasks.reasons import Reason, ReasonCode
 from tests.conftest import Server
 
 PREFIX = id_prefix("job", 0, "digest")
 ENCODER = DocumentedEncoder("inference.default", "task", 3)
 LEDGER = QueueLedger("job", ENCODER)
+TAKEN, WRONG, UNIQUE = (
+    Reason(ReasonCode.ID_TAKEN, "its task id is a task already"),
+    Reason(ReasonCode.WRONG_TYPE, "its task key holds another type"),
+    Reason(ReasonCode.DUPLICATE_UNIQUE, "a unique task of this type and payload is there already"),
+)
+STORED = {TAKEN: "", WRONG: "t", UNIQUE: "u"}
+"""What the first version of the loader wrote, and jobs in Redis hold."""
+
 PENDING = "asynq:inference.default:pending"
 TAG = b"{asynq:inference.default:pending}"
 
 CRCS = st.integers(0, 2**32 - 1)
-POSITIONS = st.dictionaries(st.integers(0, 5000), st.sampled_from(["", "t", "u"]), max_size=5)
+POSITIONS = st.dictionaries(st.integers(0, 5000), st.sampled_from(list(STORED)), max_size=5)
 
 
 def parse(commands: bytes) -> list[bytes]:
@@ -83,7 +92,7 @@ def state_on(client: Any) -> LedgerState:
 
 @given(st.integers(0, 10**6), CRCS, st.integers(0, 2**40), st.integers(0, 50), POSITIONS)
 def test_commit_is_one_eval_of_the_ledgers_keys_and_the_batch(
-    batch: int, crc: int, first: int, count: int, skipped: dict[int, str]
+    batch: int, crc: int, first: int, count: int, skipped: dict[int, Reason]
 ) -> None:
     arguments = parse(LEDGER.commit(batch, crc, PREFIX, id_suffixes(first, count), skipped))
 
@@ -93,7 +102,7 @@ def test_commit_is_one_eval_of_the_ledgers_keys_and_the_batch(
     assert keys == [PENDING.encode(), LEDGER.batches_key, LEDGER.checksums_key, LEDGER.skipped_key]
     assert values[0] == str(batch).encode()
     assert int.from_bytes(values[1], "big") == crc and len(values[1]) == 4
-    assert values[2] == b",".join(f"{position}{why}".encode() for position, why in skipped.items())
+    assert values[2] == b",".join(f"{position}{STORED[why]}".encode() for position, why in skipped.items())
     assert parse_skipped(values[2]) == skipped
     assert values[3:] == ids(first, count)
 
@@ -119,6 +128,42 @@ def test_insert_is_one_eval_of_the_ledgers_keys_and_the_tasks(
     assert rest[7:] == [part for task in tasks for part in (*task, b"task", b"3")]
 
 
+PLACED = st.sampled_from([*STORED, Reason.of(ReasonCode.ALREADY_MIGRATED)])
+
+
+@given(st.dictionaries(st.integers(0, 10**6), PLACED, max_size=50))
+def test_what_is_written_of_skipped_tasks_is_read_back(skipped: dict[int, Reason]) -> None:
+    assert parse_skipped(format_skipped(skipped)) == skipped
+
+
+@given(st.dictionaries(st.integers(0, 10**6), st.sampled_from(["", "t", "u", "a"]), max_size=50))
+def test_what_is_read_of_skipped_tasks_is_written_the_same(letters: dict[int, str]) -> None:
+    stored = ",".join(f"{position}{letter}" for position, letter in letters.items()).encode()
+    assert format_skipped(parse_skipped(stored)) == stored
+
+
+def test_what_earlier_versions_have_stored_keeps_its_meaning() -> None:
+    read = parse_skipped(b"3,7t,12u,500a")
+    assert {position: why.code for position, why in read.items()} == {
+        3: "id_taken",
+        7: "wrong_type",
+        12: "duplicate_unique",
+        500: "already_migrated",
+    }
+    assert [why.text for why in read.values()][:3] == [TAKEN.text, WRONG.text, UNIQUE.text]
+
+
+def test_a_letter_that_only_a_later_version_knows_still_names_its_position() -> None:
+    (why,) = parse_skipped(b"5x").values()
+    assert why.code == "unknown" and "'x'" in why.text
+
+
+@pytest.mark.parametrize("code", sorted(set(ReasonCode) - {why.code for why in STORED} - {"already_migrated"}))
+def test_the_ledger_stores_no_reason_that_it_has_no_letter_for(code: ReasonCode) -> None:
+    with pytest.raises(KeyError):
+        format_skipped({1: Reason.of(code)})
+
+
 def test_all_keys_of_the_ledger_share_the_pending_keys_cluster_slot() -> None:
     for key in (LEDGER.batches_key, LEDGER.checksums_key, LEDGER.skipped_key):
         assert key.startswith(TAG + b":runqy-loader:job:")
@@ -135,7 +180,7 @@ def test_commit_pushes_the_ids_so_that_a_worker_takes_the_first_one_first(send: 
 
 
 def test_commit_marks_its_batch_and_no_other(send: Raw, client: Any) -> None:
-    send(LEDGER.commit(13, 0xDEADBEEF, PREFIX, id_suffixes(0, 2), {4: "", 7: "t"}))
+    send(LEDGER.commit(13, 0xDEADBEEF, PREFIX, id_suffixes(0, 2), {4: TAKEN, 7: WRONG}))
 
     assert [n for n in range(64) if client.getbit(LEDGER.batches_key, n)] == [13]
     assert client.getrange(LEDGER.checksums_key, 13 * 4, 13 * 4 + 3) == b"\xde\xad\xbe\xef"
@@ -150,9 +195,9 @@ def test_a_batch_without_skipped_tasks_leaves_no_trace_of_them(send: Raw, client
 
 
 def test_committing_a_batch_again_changes_nothing(send: Raw, client: Any) -> None:
-    assert send(LEDGER.commit(5, 1, PREFIX, id_suffixes(0, 10), {3: ""})) == b"3"
+    assert send(LEDGER.commit(5, 1, PREFIX, id_suffixes(0, 10), {3: TAKEN})) == b"3"
 
-    assert send(LEDGER.commit(5, 2, PREFIX, id_suffixes(50, 10), {4: ""})) == b"3"
+    assert send(LEDGER.commit(5, 2, PREFIX, id_suffixes(50, 10), {4: TAKEN})) == b"3"
 
     assert popped(client) == ids(0, 10)
     assert state_on(client).checksum(5) == 1
@@ -160,7 +205,7 @@ def test_committing_a_batch_again_changes_nothing(send: Raw, client: Any) -> Non
 
 
 def test_a_batch_of_which_every_task_was_skipped_is_still_marked(send: Raw, client: Any) -> None:
-    assert send(LEDGER.commit(0, 1, PREFIX, [], {0: "", 1: "u"})) == b"0,1u"
+    assert send(LEDGER.commit(0, 1, PREFIX, [], {0: TAKEN, 1: UNIQUE})) == b"0,1u"
     assert not client.exists(PENDING)
     assert state_on(client).is_loaded(0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +13,13 @@ import pytest
 from loader.errors import LoaderError
 from loader.jobs.rejects import RejectsFile
 from loader.sources.validate import Reject
+from loader.tasks.reasons import Reason, ReasonCode
+
+INVALID = Reason.of(ReasonCode.INVALID_JSON)
 
 
 def reject(line: int, record: bytes = b"bad") -> Reject:
-    return Reject("in.jsonl", line, 10 * line, "not valid JSON", record)
+    return Reject("in.jsonl", line, 10 * line, INVALID, record)
 
 
 def write(path: Path, *batches: Sequence[Reject]) -> RejectsFile:
@@ -77,14 +81,14 @@ def test_a_resume_that_meets_known_rejects_only_still_names_the_file(path: Path)
 
 def test_equal_records_on_other_lines_or_of_other_files_are_kept_apart(path: Path) -> None:
     write(path, [reject(1), reject(2)])
-    elsewhere = Reject("other.jsonl", 1, 10, "not valid JSON", b"bad")
+    elsewhere = Reject("other.jsonl", 1, 10, INVALID, b"bad")
     write(path, [reject(1), reject(2), elsewhere])
     assert [json.loads(line)["source"] for line in path.read_text().splitlines()] == ["in.jsonl"] * 2 + ["other.jsonl"]
 
 
 def test_another_reason_for_the_same_record_is_another_reject(path: Path) -> None:
     write(path, [reject(1)])
-    write(path, [Reject("in.jsonl", 1, 10, "its task id is a task already", b"bad")])
+    write(path, [Reject("in.jsonl", 1, 10, Reason.of(ReasonCode.ID_TAKEN), b"bad")])
     assert lines(path) == [1, 1]
 
 
@@ -127,3 +131,27 @@ def test_no_path_keeps_no_rejects() -> None:
         return file
 
     assert not asyncio.run(run()).used
+
+
+def as_the_first_version_wrote(reject: Reject) -> bytes:
+    """A line without its code."""
+    fields = {"source": reject.source, "line": reject.line, "byte_offset": reject.byte_offset}
+    try:
+        content = {"record": reject.record.decode()}
+    except UnicodeDecodeError:
+        content = {"record": base64.b64encode(reject.record).decode(), "encoding": "base64"}
+    return json.dumps({**fields, "reason": reject.why.text, **content}).encode() + b"\n"
+
+
+def test_what_an_earlier_version_has_written_is_not_written_again(path: Path) -> None:
+    before = as_the_first_version_wrote(reject(1)) + as_the_first_version_wrote(reject(2, b"\xff"))
+    path.write_bytes(before)
+
+    write(path, [reject(1), reject(2, b"\xff"), reject(3)])
+
+    assert path.read_bytes() == before + reject(3).to_json()
+
+
+def test_each_line_holds_the_code_of_its_reason(path: Path) -> None:
+    write(path, [Reject("in.jsonl", 1, 0, Reason.of(code), b"bad") for code in ReasonCode])
+    assert [json.loads(line)["code"] for line in path.read_text().splitlines()] == [code.value for code in ReasonCode]

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from loader.errors import LoaderError, SourceChangedError
 from loader.jobs.report import LoadReport, SourceReport, Status, peak_rss_bytes
+from loader.tasks.reasons import Reason, ReasonCode
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference.md"
 
 GUARANTEED_FIELDS = {
     "job",
@@ -82,7 +90,7 @@ def test_only_a_dry_run_reports_valid_records() -> None:
 
 def test_the_clock_stops_at_the_end() -> None:
     found = report()
-    found.end("failed", "why")
+    found.fail(LoaderError("why"))
     seconds, rate = found.seconds, found.tasks_per_second
     time.sleep(0.01)
     assert (found.seconds, found.tasks_per_second) == (seconds, rate)
@@ -92,3 +100,35 @@ def test_the_clock_stops_at_the_end() -> None:
 
 def test_peak_memory_is_in_bytes() -> None:
     assert 10 * 2**20 < peak_rss_bytes() < 2**36
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(SourceChangedError("a changed", "Mend it"), "source_changed"), (ZeroDivisionError("by zero"), "unexpected")],
+)
+def test_a_failed_run_tells_what_kind_of_error_it_was(error: Exception, code: str) -> None:
+    found = report()
+    assert (found.to_dict()["error"], found.to_dict()["error_code"]) == (None, None)
+
+    found.fail(error)
+
+    assert (found.to_dict()["error"], found.to_dict()["error_code"]) == (str(error), code)
+    assert found.exit_status == 1
+
+
+@given(st.lists(st.sampled_from(ReasonCode)))
+def test_rejects_are_counted_by_code_the_most_frequent_first(codes: list[ReasonCode]) -> None:
+    found = report()
+
+    found.count_rejects(map(Reason.of, codes))
+
+    told = json.loads(json.dumps(found.to_dict()))["rejected_by_code"]
+    assert told == {code.value: codes.count(code) for code in codes}
+    assert list(told.values()) == sorted(told.values(), reverse=True)
+
+
+def test_every_field_of_the_report_is_documented() -> None:
+    found = LoadReport("job", "http", [SourceReport("a", "jsonl", 1)], dry_run=True, journal="j").to_dict()
+    section = REFERENCE.read_text().split("## JSON report")[1].split("\n## ")[0]
+    words = set(re.findall(r"\w+", section))
+    assert set(found) | set(found["sources"][0]) <= words

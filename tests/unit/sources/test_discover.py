@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from loader.errors import SourceError, UsageError
 from loader.settings import FormatName
 from loader.sources.discover import FileSource, InputFile, discover
+from loader.sources.validate import Reject
+from loader.tasks.reasons import Reason, ReasonCode
 
 
 @pytest.fixture
@@ -213,3 +216,22 @@ def test_what_earlier_runs_left_in_a_directory_is_no_input(tree: Path, argument:
 def test_a_rejects_file_that_is_named_is_taken(tree: Path) -> None:
     make("a.rejects.jsonl")
     assert names(discover(["a.rejects.jsonl"], None)) == ["a.rejects.jsonl"]
+
+
+@pytest.mark.parametrize("code", [{}, {"code": "invalid_json"}], ids=["earlier version", "this version"])
+def test_a_rejects_file_that_a_shell_has_named_is_passed_over_whichever_version_wrote_it(
+    tree: Path, code: dict[str, str]
+) -> None:
+    make("a.jsonl")
+    line = {"source": "a.jsonl", "line": 1, "byte_offset": 0, **code, "reason": "not valid JSON", "record": "bad"}
+    Path("a.rejects.jsonl").write_text(json.dumps(line) + "\n")
+
+    assert names(discover(["a.jsonl", "a.rejects.jsonl"], None)) == ["a.jsonl"]
+
+
+def test_what_a_load_has_rejected_is_known_by_its_lines(tree: Path) -> None:
+    make("a.jsonl")
+    reject = Reject("a.jsonl", 1, 0, Reason.of(ReasonCode.INVALID_JSON), b"\xff")
+    Path("a.rejects.jsonl").write_bytes(reject.to_json())
+
+    assert names(discover(["a.jsonl", "a.rejects.jsonl"], None)) == ["a.jsonl"]

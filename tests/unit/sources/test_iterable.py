@@ -89,7 +89,7 @@ def test_a_payload_that_json_cannot_say_is_rejected_and_shown(payload: Any) -> N
     (raw,) = drain(IterablePayloads([1, payload, b" 2 "]))
     batch = validate(raw, 0, 0, parsed=False)
     ((index, why),) = batch.rejected
-    assert index == 1 and why.startswith("the payload cannot be written as JSON: ")
+    assert (index, why.code) == (1, "unwritable") and why.text.startswith("the payload cannot be written as JSON: ")
     assert raw.records[1] == repr(payload).encode(errors="backslashreplace")
     assert (batch.payloads, batch.kept) == ([b"1", b"2"], [0, 2])
 

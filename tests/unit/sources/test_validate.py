@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 
 from loader.sources.batch import RawBatch
 from loader.sources.validate import JSON_SPACE, Batch, Reject, validate
+from loader.tasks.reasons import Reason, ReasonCode
 from tests.unit.strategies import LINES, json_texts
+
+BAD = Reason(ReasonCode.INVALID_JSON, "r")
 
 
 def verdict(line: bytes) -> tuple[str, Any]:
@@ -86,14 +89,15 @@ def test_a_form_feed_is_no_json_white_space() -> None:
 
 def test_the_reason_names_the_column() -> None:
     batch = check([b'{"a":}'], parsed=False)
-    ((_, reason),) = batch.rejected
-    assert reason.startswith("not valid JSON: ")
-    assert "column 6" in reason
+    ((_, why),) = batch.rejected
+    assert why.code == "invalid_json"
+    assert why.text.startswith("not valid JSON: ")
+    assert "column 6" in why.text
 
 
 def test_an_empty_line_is_blank_but_an_empty_file_is_a_bad_document() -> None:
     batch = validate(RawBatch(0, 0, [b"1", b" \n"], names=["a.json", "b.json"]), 0, 0, parsed=False)
-    assert batch.rejected == [(1, "the file is empty")]
+    assert batch.rejected == [(1, Reason(ReasonCode.EMPTY_FILE, "the file is empty"))]
     assert (batch.payloads, batch.blank) == ([b"1"], 0)
 
 
@@ -104,9 +108,9 @@ def test_an_oversized_record_is_rejected_even_if_its_beginning_is_valid_json() -
 
     assert batch.payloads == [b"1", b"2"]
     assert batch.kept == [0, 2]
-    ((index, reason),) = batch.rejected
-    assert index == 1
-    assert "9999 bytes" in reason and "first 4 bytes" in reason
+    ((index, why),) = batch.rejected
+    assert (index, why.code) == (1, "too_large")
+    assert "9999 bytes" in why.text and "first 4 bytes" in why.text
 
 
 def test_a_batch_keeps_its_number_and_source() -> None:
@@ -114,28 +118,32 @@ def test_a_batch_keeps_its_number_and_source() -> None:
     assert (batch.number, batch.source_index) == (7, 3)
 
 
-@given(st.text(), st.integers(1), st.integers(0), st.text(), st.binary() | st.text().map(str.encode))
+REASONS = st.builds(Reason, st.sampled_from(ReasonCode), st.text())
+
+
+@given(st.text(), st.integers(1), st.integers(0), REASONS, st.binary() | st.text().map(str.encode))
 def test_a_reject_is_one_json_line_from_which_the_record_can_be_had_back(
-    source: str, line: int, offset: int, reason: str, record: bytes
+    source: str, line: int, offset: int, why: Reason, record: bytes
 ) -> None:
     line, offset = line % 2**53, offset % 2**53
 
-    written = Reject(source, line, offset, reason, record).to_json()
+    written = Reject(source, line, offset, why, record).to_json()
 
     assert written.endswith(b"\n") and written.count(b"\n") == 1
     read = orjson.loads(written)
     back = base64.b64decode(read["record"]) if read.get("encoding") == "base64" else read["record"].encode()
-    assert (read["source"], read["line"], read["byte_offset"], read["reason"]) == (source, line, offset, reason)
+    assert (read["source"], read["line"], read["byte_offset"], read["reason"]) == (source, line, offset, why.text)
+    assert read["code"] == why.code.value
     assert back == record
 
 
 @pytest.mark.parametrize(("record", "encoded"), [("{雪".encode(), False), (b"\xff\xfe", True)])
 def test_only_a_record_that_is_not_utf_8_is_encoded(record: bytes, encoded: bool) -> None:
-    assert ("encoding" in orjson.loads(Reject("a", 1, 0, "r", record).to_json())) is encoded
+    assert ("encoding" in orjson.loads(Reject("a", 1, 0, BAD, record).to_json())) is encoded
 
 
 def test_a_reject_of_a_file_whose_name_is_not_utf_8_can_be_written() -> None:
-    read = orjson.loads(Reject(os.fsdecode(b"caf\xe9.jsonl"), 1, 0, "r", b"x").to_json())
+    read = orjson.loads(Reject(os.fsdecode(b"caf\xe9.jsonl"), 1, 0, BAD, b"x").to_json())
     assert "caf" in read["source"]
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from loader.tasks.envelope import EnvelopeReader
 from loader.tasks.options import TaskOptions
+from loader.tasks.reasons import UnusableRecordError
 from tests.unit.strategies import json_texts
 
 DEFAULTS = TaskOptions(type="mail", max_retry=3, timeout=30, retention=60)
@@ -130,6 +131,7 @@ def test_a_timeout_that_the_user_gave_for_all_stays_beside_a_deadline() -> None:
         (b'{"id":"a"}', "needs one of the fields 'payload' and 'payload_base64'"),
         (b'{"payload":1,"payload_base64":""}', "needs one of the fields"),
         (b'{"payload_base64":"?"}', "not base64"),
+        ('{"payload_base64":"é"}'.encode(), "'payload_base64' is not base64"),
         (b"[1]", "not an envelope: Expected `object`"),
         (b'{"payload":1,"max_retry":"3"}', r"Expected `int \| null`, got `str` - at `\$.max_retry`"),
         (b'{"payload":1,"max_retry":-1}', "'max_retry' must be between"),
@@ -143,8 +145,9 @@ def test_a_timeout_that_the_user_gave_for_all_stays_beside_a_deadline() -> None:
     ],
 )
 def test_a_record_that_is_no_envelope_is_told_by_field(record: bytes, reason: str) -> None:
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(UnusableRecordError, match=reason) as caught:
         READER.read(record)[0].payload_bytes()
+    assert caught.value.reason.code == "bad_envelope"
 
 
 @pytest.mark.parametrize("field", ["timeout", "deadline", "retention", "unique_ttl", "process_in", "ttl_archived"])
@@ -172,3 +175,9 @@ def test_a_record_must_bring_a_type_where_nothing_else_gives_one() -> None:
     assert reader.read(b'{"payload":1,"type":"mail"}')[1].type == "mail"
     with pytest.raises(ValueError, match="no field 'type', and --type gives none"):
         reader.read(b'{"payload":1}')
+
+
+def test_what_is_no_json_is_told_as_such() -> None:
+    with pytest.raises(UnusableRecordError, match="not valid JSON") as caught:
+        READER.read(b'{"payload":')
+    assert caught.value.reason.code == "invalid_json"

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.tasks.ids import MAX_ID_BYTES, check_task_id, check_task_ids, id_prefix, id_suffixes
+from loader.tasks.reasons import UnusableRecordError
 
 JOBS = st.text("abc-_.019", min_size=1, max_size=20)
 DIGESTS = st.text("0123456789abcdef", max_size=32)
@@ -38,8 +39,9 @@ def test_text_and_integers_are_task_ids(value: object, task_id: str) -> None:
     ],
 )
 def test_anything_else_is_no_task_id_and_the_reason_is_told(value: object, reason: str) -> None:
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(UnusableRecordError, match=reason) as caught:
         check_task_id(value)
+    assert caught.value.reason.code == "bad_id"
 
 
 KINDS_OF_IDS: tuple[st.SearchStrategy[object], ...] = (

@@ -1,0 +1,65 @@
+"""Why a record or a task is set aside: a code for programs, and a text for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+
+class ReasonCode(StrEnum):
+    """What is wrong. Codes are stable: reports and rejects files hold them.
+
+    Attributes:
+        meaning: What all reasons of this code have in common, for people.
+        is_conflict: Whether such a task is there already: with ``--on-conflict skip`` it is not rejected.
+    """
+
+    meaning: str
+    is_conflict: bool
+
+    def __new__(cls, code: str, meaning: str = "", is_conflict: bool = False) -> Self:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        member.is_conflict = is_conflict
+        return member
+
+    INVALID_JSON = "invalid_json", "not valid JSON"
+    TOO_LARGE = "too_large", "over the limit of --max-record-bytes"
+    EMPTY_FILE = "empty_file", "the file is empty"
+    UNWRITABLE = "unwritable", "the payload cannot be written as JSON"
+    BAD_ID = "bad_id", "no usable task id"
+    BAD_QUEUE = "bad_queue", "names no usable queue"
+    UNKNOWN_QUEUE = "unknown_queue", "its queue does not exist"
+    BAD_ENVELOPE = "bad_envelope", "not a usable envelope"
+    ID_TAKEN = "id_taken", "its task id is a task already", True
+    WRONG_TYPE = "wrong_type", "its task key holds another type"
+    DUPLICATE_UNIQUE = "duplicate_unique", "a unique task of this type and payload is there already", True
+    ALREADY_MIGRATED = "already_migrated", "this job has put it into the target before"
+    REFUSED_BY_SERVER = "refused_by_server", "refused by the server"
+    UNREADABLE_TASK = "unreadable_task", "its hash is no task's"
+    ID_NOT_UTF8 = "id_not_utf8", "its id is not UTF-8, so JSON cannot hold it"
+    NOT_ONE_LINE = "not_one_line", "its payload is not one line"
+    UNKNOWN = "unknown", "a later version of the loader has noted why"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why one record or task is set aside."""
+
+    code: ReasonCode
+    text: str
+
+    @classmethod
+    def of(cls, code: ReasonCode) -> Self:
+        """The reason that says no more than its code's meaning."""
+        return cls(code, code.meaning)
+
+
+class UnusableRecordError(ValueError):
+    """A record or a task that is to be set aside."""
+
+    def __init__(self, code: ReasonCode, text: str) -> None:
+        super().__init__(text)
+        self.reason = Reason(code, text)
