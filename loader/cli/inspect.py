@@ -12,6 +12,7 @@ from loader.errors import LoaderError
 from loader.inspection.options import InspectOptions
 
 if TYPE_CHECKING:
+    from loader.cli.progress import Say
     from loader.inspection.survey import Findings, JobProgress
 
 
@@ -21,8 +22,8 @@ def inspect(options: InspectOptions, shown: JsonOptions) -> int:
     from loader.cli.signals import run
 
     options.check()
-    Display(quiet=False, verbose=False, progress=False)  # says what is retried
-    found = run(_look(options))
+    display = Display(quiet=False, verbose=False, progress=False)
+    found = run(_look(options, display.say))
     if shown.json:
         print_json(found if isinstance(found, list) else found.to_dict())
     elif isinstance(found, list):
@@ -35,12 +36,14 @@ def inspect(options: InspectOptions, shown: JsonOptions) -> int:
     return 0
 
 
-async def _look(options: InspectOptions) -> Findings | list[dict[str, Any]]:
+async def _look(options: InspectOptions, say: Say) -> Findings | list[dict[str, Any]]:
     import itertools
     import secrets
 
+    from loader.cli.progress import counting
     from loader.inspection.find_task import find_task
-    from loader.inspection.survey import named, survey
+    from loader.inspection.lookups import find_job, find_queue
+    from loader.inspection.survey import Findings, Walk, survey
     from loader.servers.session import Session, require_one_server
     from loader.wire.address import parse_address
 
@@ -53,20 +56,19 @@ async def _look(options: InspectOptions) -> Findings | list[dict[str, Any]]:
         await require_one_server(session, "inspect")
         if options.task is not None:
             return await find_task(session, options.task, options.queue)
-        findings = await survey(session)
+        if options.job is not None:
+            if (job := await find_job(session, options.job)) is None:
+                raise LoaderError(f"no job {options.job!r} on {address}", "runqy-loader inspect lists all")
+            return Findings(str(address), jobs=[job])
+        if options.queue is not None:
+            if not (queues := await find_queue(session, options.queue)):
+                raise LoaderError(f"no queue {options.queue!r} on {address}", "runqy-loader inspect lists all")
+            return Findings(str(address), queues=queues)
+        walk = Walk()
+        async with counting(say, lambda: f"{walk.passed:,} of {walk.total:,} keys looked at", shown=True):
+            return await survey(session, walk)
     finally:
         await session.close()
-    if options.job is not None:
-        findings.queues = []
-        findings.jobs = [job for job in findings.jobs if job.job == options.job]
-        if not findings.jobs:
-            raise LoaderError(f"no job {options.job!r} on {address}", "runqy-loader inspect lists all")
-    elif options.queue is not None:
-        findings.queues = list(named(findings, options.queue))
-        if not findings.queues:
-            raise LoaderError(f"no queue {options.queue!r} on {address}", "runqy-loader inspect lists all")
-        findings.jobs = []
-    return findings
 
 
 def _show(findings: Findings) -> None:

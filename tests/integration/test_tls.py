@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 import redis
 import trustme
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 from tests.cli import Outcome, run
 from tests.conftest import RedisServer, Server, free_port
@@ -57,21 +60,23 @@ class TlsServer:
         )
         authority = ("--tls-ca-cert-file", str(certificates.ca), "--tls-auth-clients", "yes" if wants_client else "no")
         make("--tls-port", str(self.port), "--port", "0", *files, *authority).start(wait=False)
-        self._login = {
-            "ssl_certfile": str(certificates.client_certificate),
-            "ssl_keyfile": str(certificates.client_key),
-        }
-        self._authority = str(certificates.ca)
+        self._certificates = certificates
 
-    def client(self) -> redis.Redis:
-        return redis.Redis(host="localhost", port=self.port, ssl=True, ssl_ca_certs=self._authority, **self._login)
+    def client(self) -> Any:
+        """A redis-py client with the client's certificate."""
+        return redis.Redis(
+            host="localhost",
+            port=self.port,
+            ssl=True,
+            ssl_ca_certs=str(self._certificates.ca),
+            ssl_certfile=str(self._certificates.client_certificate),
+            ssl_keyfile=str(self._certificates.client_key),
+        )
 
     def wait(self) -> None:
-        from redis.backoff import ConstantBackoff
-        from redis.retry import Retry
-
+        """Returns once it answers."""
         client = self.client()
-        client.set_retry(Retry(ConstantBackoff(0.05), 200))  # type: ignore[no-untyped-call]
+        client.set_retry(Retry(ConstantBackoff(0.05), 200))
         client.ping()
 
     def url(self, **parameters: object) -> str:
@@ -80,7 +85,7 @@ class TlsServer:
 
 
 @pytest.fixture
-def tls(redis_server: MakeServer, certificates: Certificates) -> Iterator[TlsServer]:
+def tls(redis_server: MakeServer, certificates: Certificates) -> TlsServer:
     server = TlsServer(redis_server, certificates, wants_client=False)
     server.wait()
     return server
