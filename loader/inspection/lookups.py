@@ -75,7 +75,7 @@ def _parts(job: JobProgress, listed: Iterable[str]) -> Iterable[tuple[bytes, str
     """Keys in which a job keeps what it has done, and what each holds."""
     manifest, name = job.manifest, job.job.encode()
     if job.kind == "migrate":
-        for end, kinds in (("from", ("moving", "aside")), ("to", ("migrated",))):
+        for end, kinds in (("from", ("aside", "moving")), ("to", ("migrated",))):
             queue = stored_queue(manifest[f"{end}_layout"], manifest[f"{end}_queue"])
             for what in kinds:
                 yield b"%b:runqy-loader:%b:%b" % (queue.slot_tag, name, what.encode()), what
