@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from loader.cli.progress import Say
     from loader.inspection.survey import Findings, JobProgress
 
+_STATES = ("pending", "active", "scheduled", "retry", "archived", "completed")
+
 
 def inspect(options: InspectOptions, shown: JsonOptions) -> int:
     """Shows what is on a server: queues with their counts in either layout, jobs with their progress, or one task."""
@@ -76,14 +78,17 @@ def _show(findings: Findings) -> None:
     from rich.table import Table
 
     console = Console(width=None if sys.stdout is not None and sys.stdout.isatty() else 160)
-    counts = ("pending", "active", "scheduled", "retry", "archived", "completed")
     if findings.queues:
-        table = Table("queue", "layout", box=None, pad_edge=False)
-        for name in counts:
-            table.add_column(name, justify="right")
-        table.add_column("")
+        # A state that no queue has tasks in takes no column: names need the room on a terminal of 80.
+        states = [name for name in _STATES if name == "pending" or any(getattr(q, name) for q in findings.queues)]
+        table = Table(box=None, pad_edge=False)
+        table.add_column("queue", overflow="fold")
+        table.add_column("layout", no_wrap=True)
+        for name in states:
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True)
         for queue in findings.queues:
-            numbers = [f"{getattr(queue, name):,}" if queue.layout == "asynq" else "" for name in counts]
+            numbers = [f"{getattr(queue, name):,}" if queue.layout == "asynq" else "" for name in states]
             numbers[0] = f"{queue.pending:,}"
             table.add_row(_plain(queue.queue), queue.layout, *numbers, "paused" if queue.paused else "")
         console.print(table)
@@ -91,8 +96,11 @@ def _show(findings: Findings) -> None:
         console.print(f"no queues on {findings.server}", markup=False)
     if findings.jobs:
         console.print()
-        jobs = Table("job", "kind", "state", "begun", box=None, pad_edge=False)
-        jobs.add_column("done", justify="right")
+        jobs = Table(box=None, pad_edge=False)
+        jobs.add_column("job", overflow="fold")
+        for name in ("kind", "state", "begun"):
+            jobs.add_column(name, no_wrap=True)
+        jobs.add_column("done", justify="right", no_wrap=True)
         jobs.add_column("", overflow="fold")
         for job in findings.jobs:
             jobs.add_row(_plain(job.job), job.kind, job.state, _when(job.created), _progress(job), _plain(_remark(job)))
@@ -132,7 +140,7 @@ def _show_job(job: JobProgress) -> None:
 def _when(moment: float | None) -> str:
     import time
 
-    return "" if moment is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+    return "" if moment is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))
 
 
 COMMAND = Command(
