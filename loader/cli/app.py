@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from rich_click import RichArgument, RichCommand, RichGroup, RichHelpConfigurati
 import loader
 from loader.cli.commands import COMMANDS, EXIT_STATUS, VARIABLES, Command, command
 from loader.cli.config_file import check_names, read_config
+from loader.cli.variables import CONFIG, misspelt_variables
 
 PROGRAM = "runqy-loader"
 CONFIG_PATH = "runqy-loader.config"
@@ -69,11 +71,11 @@ class _Command(RichCommand):
 
 
 def _built(name: str, made_of: Command) -> click.Command:
-    from loader.cli.parameters import given, parameters  # the first page of help needs no options
+    from loader.cli.parameters import given, own_prefix, parameters  # the first page of help needs no options
     from loader.settings.option import declared
 
-    own_prefix = f"{name.upper()}_" if made_of.own_variables else ""
-    options = [one for kind in made_of.options for one in parameters(kind, own_prefix)]
+    prefix = own_prefix(name, made_of)
+    options = [one for kind in made_of.options for one in parameters(kind, prefix)]
     groups = [one.option.group for kind in made_of.options for one in declared(kind)]
     text = inspect.getdoc(made_of.run) or ""
     taken = _arguments(made_of)
@@ -144,7 +146,7 @@ def app() -> click.Group:
         name=PROGRAM,
         help=_HELP,
         epilog=f"{VARIABLES} {EXIT_STATUS}",
-        params=[_config_option(_configure, variable="RUNQY_LOADER_CONFIG")],
+        params=[_config_option(_configure, variable=CONFIG)],
         context_settings=_settings(_HELP),
         subcommand_metavar="COMMAND [OPTIONS]",
     )
@@ -157,5 +159,7 @@ def launch(tokens: Sequence[str]) -> int:
     Raises:
         click.ClickException, LoaderError: What to tell the user.
     """
+    for line in misspelt_variables():
+        print(f"{PROGRAM}: {line}", file=sys.stderr)
     status = app().main(list(tokens) or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     return status if isinstance(status, int) else 0

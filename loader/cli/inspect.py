@@ -12,7 +12,10 @@ from loader.errors import LoaderError
 from loader.inspection.options import InspectOptions
 
 if TYPE_CHECKING:
+    from loader.cli.progress import Say
     from loader.inspection.survey import Findings, JobProgress
+
+_STATES = ("pending", "active", "scheduled", "retry", "archived", "completed")
 
 
 def inspect(options: InspectOptions, shown: JsonOptions) -> int:
@@ -21,8 +24,8 @@ def inspect(options: InspectOptions, shown: JsonOptions) -> int:
     from loader.cli.signals import run
 
     options.check()
-    Display(quiet=False, verbose=False, progress=False)  # says what is retried
-    found = run(_look(options))
+    display = Display(quiet=False, verbose=False, progress=False)
+    found = run(_look(options, display.say))
     if shown.json:
         print_json(found if isinstance(found, list) else found.to_dict())
     elif isinstance(found, list):
@@ -35,12 +38,14 @@ def inspect(options: InspectOptions, shown: JsonOptions) -> int:
     return 0
 
 
-async def _look(options: InspectOptions) -> Findings | list[dict[str, Any]]:
+async def _look(options: InspectOptions, say: Say) -> Findings | list[dict[str, Any]]:
     import itertools
     import secrets
 
+    from loader.cli.progress import counting
     from loader.inspection.find_task import find_task
-    from loader.inspection.survey import named, survey
+    from loader.inspection.lookups import find_job, find_queue
+    from loader.inspection.survey import Findings, Walk, survey
     from loader.servers.session import Session, require_one_server
     from loader.wire.address import parse_address
 
@@ -53,20 +58,19 @@ async def _look(options: InspectOptions) -> Findings | list[dict[str, Any]]:
         await require_one_server(session, "inspect")
         if options.task is not None:
             return await find_task(session, options.task, options.queue)
-        findings = await survey(session)
+        if options.job is not None:
+            if (job := await find_job(session, options.job)) is None:
+                raise LoaderError(f"no job {options.job!r} on {address}", "runqy-loader inspect lists all")
+            return Findings(str(address), jobs=[job])
+        if options.queue is not None:
+            if not (queues := await find_queue(session, options.queue)):
+                raise LoaderError(f"no queue {options.queue!r} on {address}", "runqy-loader inspect lists all")
+            return Findings(str(address), queues=queues)
+        walk = Walk()
+        async with counting(say, lambda: f"{walk.passed:,} of {walk.total:,} keys looked at", shown=True):
+            return await survey(session, walk)
     finally:
         await session.close()
-    if options.job is not None:
-        findings.queues = []
-        findings.jobs = [job for job in findings.jobs if job.job == options.job]
-        if not findings.jobs:
-            raise LoaderError(f"no job {options.job!r} on {address}", "runqy-loader inspect lists all")
-    elif options.queue is not None:
-        findings.queues = list(named(findings, options.queue))
-        if not findings.queues:
-            raise LoaderError(f"no queue {options.queue!r} on {address}", "runqy-loader inspect lists all")
-        findings.jobs = []
-    return findings
 
 
 def _show(findings: Findings) -> None:
@@ -74,14 +78,17 @@ def _show(findings: Findings) -> None:
     from rich.table import Table
 
     console = Console(width=None if sys.stdout is not None and sys.stdout.isatty() else 160)
-    counts = ("pending", "active", "scheduled", "retry", "archived", "completed")
     if findings.queues:
-        table = Table("queue", "layout", box=None, pad_edge=False)
-        for name in counts:
-            table.add_column(name, justify="right")
-        table.add_column("")
+        # A state that no queue has tasks in takes no column: names need the room on a terminal of 80.
+        states = [name for name in _STATES if name == "pending" or any(getattr(q, name) for q in findings.queues)]
+        table = Table(box=None, pad_edge=False)
+        table.add_column("queue", overflow="fold")
+        table.add_column("layout", no_wrap=True)
+        for name in states:
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True)
         for queue in findings.queues:
-            numbers = [f"{getattr(queue, name):,}" if queue.layout == "asynq" else "" for name in counts]
+            numbers = [f"{getattr(queue, name):,}" if queue.layout == "asynq" else "" for name in states]
             numbers[0] = f"{queue.pending:,}"
             table.add_row(_plain(queue.queue), queue.layout, *numbers, "paused" if queue.paused else "")
         console.print(table)
@@ -89,8 +96,11 @@ def _show(findings: Findings) -> None:
         console.print(f"no queues on {findings.server}", markup=False)
     if findings.jobs:
         console.print()
-        jobs = Table("job", "kind", "state", "begun", box=None, pad_edge=False)
-        jobs.add_column("done", justify="right")
+        jobs = Table(box=None, pad_edge=False)
+        jobs.add_column("job", overflow="fold")
+        for name in ("kind", "state", "begun"):
+            jobs.add_column(name, no_wrap=True)
+        jobs.add_column("done", justify="right", no_wrap=True)
         jobs.add_column("", overflow="fold")
         for job in findings.jobs:
             jobs.add_row(_plain(job.job), job.kind, job.state, _when(job.created), _progress(job), _plain(_remark(job)))
@@ -130,7 +140,7 @@ def _show_job(job: JobProgress) -> None:
 def _when(moment: float | None) -> str:
     import time
 
-    return "" if moment is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+    return "" if moment is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))
 
 
 COMMAND = Command(

@@ -9,19 +9,24 @@ from typing import Any
 import click
 from rich_click import RichOption
 
+from loader.cli.commands import Command
+from loader.cli.variables import ENV_PREFIX
 from loader.settings.option import DURATION, Declared, declared
 from loader.settings.values import duration
 
-ENV_PREFIX = "RUNQY_LOADER_"
+
+def own_prefix(name: str, made_of: Command) -> str:
+    """What stands between ``RUNQY_LOADER_`` and the name of an option of a command in the option's variable."""
+    return f"{name.upper()}_" if made_of.own_variables else ""
 
 
-def parameters(kind: type[Any], own_prefix: str = "") -> list[click.Parameter]:
+def parameters(kind: type[Any], prefix: str = "") -> list[click.Parameter]:
     """The options of a class.
 
     Args:
-        own_prefix: What stands between ``RUNQY_LOADER_`` and an option's name in its variable.
+        prefix: See ``own_prefix``.
     """
-    return [_parameter(one, own_prefix) for one in declared(kind)]
+    return [_parameter(one, prefix) for one in declared(kind)]
 
 
 def given(kind: type[Any], context: click.Context) -> Any:
@@ -38,7 +43,7 @@ def given(kind: type[Any], context: click.Context) -> Any:
     return kind(**values)
 
 
-def _parameter(one: Declared, own_prefix: str) -> click.Parameter:
+def _parameter(one: Declared, prefix: str) -> click.Parameter:
     option = one.option
     required = one.default is dataclasses.MISSING
     text = f"{option.help} [default: {option.default_text}]" if option.default_text else option.help
@@ -50,17 +55,17 @@ def _parameter(one: Declared, own_prefix: str) -> click.Parameter:
         required=required,
         **({} if required else {"default": _shown_default(one)}),
         show_default=not (one.is_switch or one.repeated or one.default is None),
-        envvar=_variables(one, own_prefix),
+        envvar=_variables(one, prefix),
         metavar=None if one.is_switch or (one.choices and not one.kinds) else option.unit or None,
         help=text,
         panel=option.group,
     )
 
 
-def _variables(one: Declared, own_prefix: str) -> list[str]:
+def _variables(one: Declared, prefix: str) -> list[str]:
     name = one.name.upper()
-    own = [f"{ENV_PREFIX}{own_prefix}{name}"]
-    if own_prefix and one.option.env:  # a server is the same for all commands
+    own = [f"{ENV_PREFIX}{prefix}{name}"]
+    if prefix and one.option.env:  # a server is the same for all commands
         own.append(f"{ENV_PREFIX}{name}")
     return [*own, *one.option.env]
 

@@ -32,7 +32,9 @@ class ApiKeys:
         """
         keys = [key.strip() for key in os.fsencode(os.environ.get(name, "")).split(b",")]
         if not any(keys):
-            raise UsageError(f"--api-key-env: the environment variable {name} holds no key", "Put the API key into it")
+            raise UsageError(
+                f"the environment variable {name} holds no API key", "Put it there, or several with commas between them"
+            )
         return cls([key for key in keys if key])
 
     @property

@@ -47,11 +47,7 @@ class ServeOptions:
     ] = 3000
     api_key_env: Annotated[
         str | None,
-        Option(
-            help="Name of the environment variable that holds the API keys, separated by commas.",
-            group=_HTTP,
-            unit="VARIABLE",
-        ),
+        shared.API_KEY_ENV.but(help="Environment variable that holds the API keys, separated by commas."),
     ] = None
     no_auth: Annotated[
         bool,

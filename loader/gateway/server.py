@@ -26,6 +26,7 @@ from loader.gateway.reader import TaskReader
 from loader.gateway.target import check_target
 from loader.gateway.waiting import TaskWaiter
 from loader.gateway.writer import Writer
+from loader.settings.shared import API_KEY_VARIABLE
 from loader.wire.address import parse_address
 
 _BACKLOG = 2048
@@ -49,9 +50,7 @@ async def serve(options: ServeOptions, say: Callable[[str], None]) -> bool:
         LoaderError: Redis cannot be reached, or cannot be used: see ``check_target``.
     """
     options.check()
-    keys = ApiKeys.from_environment(options.api_key_env) if options.api_key_env is not None else ApiKeys([])
-    if not keys.needed and not options.no_auth:
-        raise UsageError("no API key is given", "Say --api-key-env NAME, or --no-auth to let everybody in")
+    keys = _keys(options)
     address = parse_address(options.redis)
     writing, reading = (
         Link(address, f"runqy-loader:gateway:{os.getpid()}:{use}", options.timeout) for use in ("write", "read")
@@ -96,6 +95,15 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _keys(options: ServeOptions) -> ApiKeys:
+    """The keys of clients; none with ``--no-auth``."""
+    if options.no_auth:
+        return ApiKeys([])
+    if options.api_key_env is None and not os.environ.get(API_KEY_VARIABLE):
+        raise UsageError("no API key is given", f"Put it into {API_KEY_VARIABLE}, or say --no-auth to let everybody in")
+    return ApiKeys.from_environment(options.api_key_env or API_KEY_VARIABLE)
 
 
 def _config(gateway: Gateway, options: ServeOptions) -> uvicorn.Config:

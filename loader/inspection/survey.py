@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Sequence
+import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -19,13 +20,18 @@ from loader.wire.resp import command
 # One walk over all keys finds every kind that is wanted: names that end in pending, job, batches, moving, aside or
 # migrated. The server compares; what comes back is few keys, unless ids look like that.
 _PATTERN = b"*:[pjbma][eoais][nbtvig]*"
-_SCAN_COUNT = 5000
+_SCAN_COUNT = 500
+"""Keys a step: a server that holds millions is kept from others for a millisecond, not for ten to thirty."""
+
+_REST = 1.0
+"""How long to wait between two steps, as a share of what the step took: others have half of the server's time."""
+
 _DOCUMENTED = re.compile(rb"asynq:([^{}]+):pending")
 _ASYNQ = re.compile(rb"asynq:\{([^{}]+)\}:pending")
 _JOB = re.compile(rb"runqy-loader:\{([^{}]+)\}:job")
 _PART = re.compile(rb"(\{[^{}]+\}):runqy-loader:([^:]+):(?:[0-9]+:)?(batches|moving|aside|migrated)")
 
-_SETS = ("scheduled", "retry", "archived", "completed")
+SETS = ("scheduled", "retry", "archived", "completed")
 
 
 @dataclass(slots=True)
@@ -82,15 +88,26 @@ class Findings:
         return asdict(self)
 
 
-async def survey(session: Session) -> Findings:
+@dataclass(slots=True)
+class Walk:
+    """How far a walk over all keys is: how many it has passed, of how many."""
+
+    passed: int = 0
+    total: int = 0
+
+
+async def survey(session: Session, walk: Walk) -> Findings:
     """Finds all queues and jobs, by one walk over the keys and a few commands for each.
+
+    Args:
+        walk: Is kept up to date.
 
     Raises:
         SinkError: The server refuses, or cannot be reached.
     """
     documented, asynq, jobs = set[str](), set[str](), set[str]()
     parts: dict[bytes, tuple[str, str]] = {}
-    for key in await _keys(session):
+    for key in await _keys(session, walk):
         if match := _DOCUMENTED.fullmatch(key):
             documented.add(_text(match[1]))
         elif match := _ASYNQ.fullmatch(key):
@@ -104,12 +121,13 @@ async def survey(session: Session) -> Findings:
         asynq |= {_text(member) for member in members}
     findings = Findings(str(session.address))
     findings.queues = [
-        *[await _documented_counts(session, name) for name in sorted(documented)],
-        *[await _asynq_counts(session, name) for name in sorted(asynq)],
+        *[await documented_counts(session, name) for name in sorted(documented)],
+        *[await asynq_counts(session, name) for name in sorted(asynq)],
     ]
-    found = {name: await _job(session, name) for name in sorted(jobs)}
+    found = {name: await job_record(session, name) for name in sorted(jobs)}
     for key, (name, what) in sorted(parts.items()):
-        await _add_part(session, found.setdefault(name, JobProgress(name)), key, what)
+        (reply,) = await session.values(part_question(key, what), 1)
+        add_part(found.setdefault(name, JobProgress(name)), key, what, reply)
     findings.jobs = list(found.values())
     return findings
 
@@ -120,35 +138,40 @@ async def queue_names(session: Session) -> list[str]:
     return sorted(_text(member) for member in members)
 
 
-async def _keys(session: Session) -> set[bytes]:
+async def _keys(session: Session, walk: Walk) -> set[bytes]:
     keys, cursor = set[bytes](), b"0"
+    (walk.total,) = await session.call(command(b"DBSIZE"), 1, "DBSIZE")
     while True:
+        began = time.monotonic()
         commands = command(b"SCAN", cursor, b"MATCH", _PATTERN, b"COUNT", b"%d" % _SCAN_COUNT)
         ((cursor, some),) = await session.call(commands, 1, "SCAN")
         keys.update(some)
+        walk.passed += _SCAN_COUNT
         if cursor == b"0":
             return keys
+        await asyncio.sleep(_REST * (time.monotonic() - began))
 
 
-async def _documented_counts(session: Session, name: str) -> QueueCounts:
+async def documented_counts(session: Session, name: str) -> QueueCounts:
     (pending,) = await session.values(command(b"LLEN", b"asynq:%b:pending" % name.encode()), 1)
-    return QueueCounts(name, "documented", pending=_count(pending))
+    return QueueCounts(name, "documented", pending=count_of(pending))
 
 
-async def _asynq_counts(session: Session, name: str) -> QueueCounts:
+async def asynq_counts(session: Session, name: str) -> QueueCounts:
     base = b"asynq:{%b}:" % name.encode()
     commands = [
         command(b"LLEN", base + b"pending"),
         command(b"LLEN", base + b"active"),
-        *[command(b"ZCARD", base + state.encode()) for state in _SETS],
+        *[command(b"ZCARD", base + state.encode()) for state in SETS],
         command(b"EXISTS", base + b"paused"),
     ]
     *replies, paused = await session.values(b"".join(commands), len(commands))
-    counts = dict(zip(("pending", "active", *_SETS), map(_count, replies), strict=True))
+    counts = dict(zip(("pending", "active", *SETS), map(count_of, replies), strict=True))
     return QueueCounts(name, "asynq", paused=paused == 1, **counts)
 
 
-async def _job(session: Session, name: str) -> JobProgress:
+async def job_record(session: Session, name: str) -> JobProgress:
+    """A job as its record and its lease have it, without its ledgers; state ``unknown`` where there is no record."""
     base = f"runqy-loader:{{{name}}}:".encode()
     record, holder = await session.values(command(b"HGETALL", base + b"job") + command(b"GET", base + b"lease"), 2)
     fields = _pairs(record)
@@ -165,10 +188,15 @@ async def _job(session: Session, name: str) -> JobProgress:
     return job
 
 
-async def _add_part(session: Session, job: JobProgress, key: bytes, what: str) -> None:
+def part_question(key: bytes, what: str) -> bytes:
+    """Asks how much a part of a job's records holds: ``batches``, ``moving``, ``aside`` or ``migrated``."""
     name = {"batches": b"BITCOUNT", "moving": b"LLEN", "aside": b"LLEN", "migrated": b"SCARD"}[what]
-    (reply,) = await session.values(command(name, key), 1)
-    count = _count(reply)
+    return command(name, key)
+
+
+def add_part(job: JobProgress, key: bytes, what: str, reply: Reply) -> None:
+    """Adds the answer to ``part_question`` to a job."""
+    count = count_of(reply)
     if what == "batches":
         job.batches += count
     elif what == "migrated":
@@ -176,7 +204,7 @@ async def _add_part(session: Session, job: JobProgress, key: bytes, what: str) -
     elif count:
         job.held += count
         job.held_in.append(_text(key))
-    if what != "batches":
+    if what != "batches" and count:
         job.kind = "migrate"
 
 
@@ -186,7 +214,7 @@ def _pairs(reply: Reply) -> dict[bytes, bytes]:
     return dict(zip(reply[::2], reply[1::2], strict=True))
 
 
-def _count(reply: Reply) -> int:
+def count_of(reply: Reply) -> int:
     """A key of another type counts as empty: it is no queue."""
     return reply if isinstance(reply, int) else 0
 
@@ -208,8 +236,3 @@ def _time(text: bytes | None) -> float | None:
 
 def _text(name: bytes) -> str:
     return name.decode(errors="replace")
-
-
-def named(findings: Findings, name: str) -> Sequence[QueueCounts]:
-    """The queues that a user means by a name."""
-    return [counts for counts in findings.queues if counts.queue in (name, f"{name}.default")]

@@ -13,6 +13,7 @@ from redis.crc import key_slot
 
 from loader.errors import LoaderError, TransientError
 from loader.servers.control import control_client, say_goodbye
+from loader.servers.first_contact import first_contact
 from loader.wire.address import Address
 from loader.wire.faults import from_redis_py, translated
 
@@ -53,8 +54,7 @@ class Servers:
         Raises:
             LoaderError: It does not answer.
         """
-        with translated(str(self.address)):
-            await self._client(self.address).ping()
+        await first_contact(self.address, self._ping)
         await self.refresh()
         for client in self.clients():
             with translated(str(self.address)):
@@ -63,6 +63,10 @@ class Servers:
                 except redis.exceptions.ResponseError as error:
                     self.takes_names = False
                     log.debug("the server refuses CLIENT SETNAME: %s", error)
+
+    async def _ping(self) -> None:
+        with translated(str(self.address)):
+            await self._client(self.address).ping()
 
     async def refresh(self) -> None:
         """Learns which node serves which slots, if this is a cluster.

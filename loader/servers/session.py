@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection
 import hiredis
 
 from loader.errors import LoaderError, TransientError, UsageError
+from loader.servers.first_contact import first_contact
 from loader.servers.retry import patiently
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
@@ -95,9 +96,15 @@ class Session:
                     await self._fence(self._lost)
                 self._lost.clear()
                 self._name = self._next_name()
-                self._connection = await Connection.open(self.address, self._name, self._timeout)
+                self._connection = await self._open()
                 self._reached = True
             return self._connection
+
+    async def _open(self) -> Connection:
+        def connect() -> Awaitable[Connection]:
+            return Connection.open(self.address, self._name, self._timeout)
+
+        return await (connect() if self._reached else first_contact(self.address, connect))
 
     def _drop(self, connection: Connection) -> None:
         if connection is self._connection:  # else another call has noticed already

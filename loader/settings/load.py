@@ -144,16 +144,7 @@ class LoadOptions:
             unit="URL",
         ),
     ] = None
-    api_key_env: Annotated[
-        str | None,
-        Option(
-            help="Environment variable with the server's API key.",
-            group=_HTTP,
-            unit="VARIABLE",
-            goes_with=(_HTTP_ONLY,),
-            default_text="RUNQY_API_KEY, if it is set",
-        ),
-    ] = None
+    api_key_env: Annotated[str | None, shared.API_KEY_ENV.but(goes_with=(_HTTP_ONLY,))] = None
     http_mode: Annotated[
         Literal["batch", "single"],
         Option(

@@ -81,6 +81,17 @@ MAX_RETRY = Option(
 )
 
 
+API_KEY_VARIABLE = "RUNQY_API_KEY"
+"""Variable of the environment with the API key, where no other is named."""
+
+API_KEY_ENV = Option(
+    help="Environment variable with the server's API key.",
+    group="HTTP",
+    unit="VARIABLE",
+    default_text=f"{API_KEY_VARIABLE}, if it is set",
+)
+
+
 def is_job_name(name: str) -> bool:
     """Whether a job may have this name: it becomes part of keys, of a connection's name and of a file's name."""
     return 0 < len(name) <= 100 and name.isascii() and all(c.isalnum() or c in "._-" for c in name)

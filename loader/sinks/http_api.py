@@ -15,10 +15,10 @@ import orjson
 
 from loader.errors import ConnectionFailedError, LoaderError, SinkError, TransientError, UnknownQueueError, UsageError
 from loader.settings import LoadOptions
+from loader.settings.shared import API_KEY_VARIABLE
 from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.faults import RESUME
 
-DEFAULT_KEY_ENV = "RUNQY_API_KEY"
 _SHOWN = 200
 _FAULTY = (400, 413, 422)
 
@@ -90,7 +90,7 @@ def _api_key(options: LoadOptions) -> str | None:
     Raises:
         UsageError: The variable that the user names is not set, or holds what no header can.
     """
-    name = options.api_key_env or DEFAULT_KEY_ENV
+    name = options.api_key_env or API_KEY_VARIABLE
     key = os.environ.get(name)
     if options.api_key_env is not None and not key:
         raise UsageError(f"--api-key-env {name}: this variable is not set", f"Set it: export {name}=…")
@@ -208,7 +208,7 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, queue: str, wher
     if status in (401, 403):
         raise SinkError(
             f"{where}: the server refuses the API key ({status} {said})",
-            f"Name the variable that holds it with --api-key-env (default: {DEFAULT_KEY_ENV})",
+            f"Name the variable that holds it with --api-key-env (default: {API_KEY_VARIABLE})",
         )
     if status == 404 and "queue" in said:
         raise UnknownQueueError(f"{where}: queue {queue} does not exist ({said})", "Create it, or name another")

@@ -6,14 +6,17 @@ import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import redis.exceptions
-from redis.asyncio.connection import RedisSSLContext, SSLConnection, parse_url
+from redis.asyncio.connection import parse_url
 
 from loader.errors import UsageError
+from loader.wire.tls import TLS_OPTIONS, tls_context
 
-_KNOWN = {"host", "port", "path", "db", "username", "password", "connection_class"}
+_FORM = "Write redis://[USER:PASSWORD@]HOST:PORT/DB, or unix:///PATH?db=N"
+_ENCODE = "In a user name or password, write # as %23, / as %2F, ? as %3F and @ as %40"
+_LOGIN = ("db", "username", "password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,49 +36,90 @@ class Address:
         return f"unix://{self.path}" if self.path else f"{self.host}:{self.port}"
 
 
-def parse_address(url: str) -> Address:
+def parse_address(url: str, option: str = "--redis") -> Address:
     """Understands ``redis://``, ``rediss://`` and ``unix://`` as redis-py does, ``ssl_*`` parameters included.
 
+    redis-py passes over what it cannot place: a fragment, a parameter without a value, a second one of the same name.
+    Most of these are a password that was not percent-encoded, and the rest of the URL then names another server. So
+    each is refused here. No error shows a part of the URL but the names of parameters.
+
+    Args:
+        option: Where the URL was given, for errors.
+
     Raises:
-        UsageError: It is not such a URL, or names TLS files that cannot be read.
+        UsageError: It is not such a URL, or names TLS files that cannot be used.
     """
-    how = "Write redis://[USER:PASSWORD@]HOST:PORT/DB, or unix:///PATH?db=N"
     try:
         options: dict[str, Any] = dict(parse_url(url))
         parts = urlsplit(url)
-    except (ValueError, TypeError, redis.exceptions.RedisError):
+    except (ValueError, TypeError, redis.exceptions.RedisError) as error:
         # What the parser says may quote a part of the password, and so may the traceback's frames.
-        raise UsageError("--redis is not a usable URL", how) from None
+        raise UsageError(*_unusable(str(error), option)) from None
+    _refuse_what_would_be_lost(url, parts, option)
     is_unix = parts.scheme == "unix"
     if is_unix and not options.get("path"):
-        raise UsageError("--redis: a unix:// URL needs the path of a socket", how)
+        raise UsageError(f"{option}: a unix:// URL needs the path of a socket", _FORM)
     if not is_unix and not (re.fullmatch(r"(/[0-9]*)?", parts.path) and (parts.netloc or not parts.path)):
-        raise UsageError("--redis: what follows the host is not a database number", how)
-    for name in options:
-        if name not in _KNOWN and not name.startswith("ssl_"):
-            raise UsageError(f"--redis: unknown parameter {name}", "Known are db and the ssl_… ones of redis-py")
-    if not is_unix and not options.get("host"):
-        options["host"] = "localhost"
-    try:
-        db, port = int(options.get("db", 0)), int(options.get("port", 6379))
-    except ValueError:
-        raise UsageError("--redis: the database is not a number", how) from None
+        raise UsageError(f"{option}: what follows the host is not a database number", f"{_FORM}. {_ENCODE}")
+    has_tls = parts.scheme == "rediss"
+    _check_parameters(parts, has_tls, option)
     tls = None
-    if options.get("connection_class") is SSLConnection:
-        names = ("keyfile", "certfile", "cert_reqs", "ca_certs", "ca_data", "ca_path", "check_hostname", "password")
-        given: dict[str, Any] = {name: options[f"ssl_{name}"] for name in names if f"ssl_{name}" in options}
-        given = {"cert_reqs": "required", "check_hostname": given.get("cert_reqs") != "none", **given}
-        try:
-            tls = RedisSSLContext(**given).get()
-        except (OSError, ValueError, redis.exceptions.RedisError) as error:
-            raise UsageError(f"--redis: TLS cannot be set up: {error}", "Check the ssl_… parameters") from error
+    if has_tls:
+        tls = tls_context({name: options[name] for name in TLS_OPTIONS if name in options}, option)
     return Address(
         url,
-        options.get("host", ""),
-        port,
+        options.get("host", "" if is_unix else "localhost"),
+        int(options.get("port", 6379)),
         options.get("path"),
-        db,
+        int(options.get("db", 0)),
         options.get("username"),
         options.get("password"),
         tls,
     )
+
+
+def _unusable(message: str, option: str) -> tuple[str, str]:
+    """Error and hint for a URL that redis-py refuses."""
+    for name in (*TLS_OPTIONS, *_LOGIN):
+        if f"'{name}'" in message:
+            return f"{option}: {name} must be {TLS_OPTIONS.get(name, 'a number')}", ""
+    if "verify flag" in message:
+        return f"{option}: ssl_…_verify_flags must be {TLS_OPTIONS['ssl_include_verify_flags']}", ""
+    return f"{option} is not a usable URL", f"{_FORM}. {_ENCODE}"
+
+
+def _refuse_what_would_be_lost(url: str, parts: SplitResult, option: str) -> None:
+    """Refuses what Python's and redis-py's parsers drop without a word."""
+    if "#" in url:
+        raise UsageError(f"{option}: a URL ends at its '#', and what follows would be lost", _ENCODE)
+    if re.search(r"[\x00-\x1f\x7f]", url) or url != url.strip():
+        raise UsageError(f"{option}: the URL holds a line end, a tab, a control character or a space at an end", _FORM)
+    if parts.scheme == "unix" and parts.netloc.rpartition("@")[2]:
+        raise UsageError(f"{option}: a unix:// URL names no host", "Write three slashes: unix:///run/redis.sock")
+
+
+def _check_parameters(parts: SplitResult, has_tls: bool, option: str) -> None:
+    try:
+        given = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise UsageError(f"{option}: what follows the '?' is not of the form NAME=VALUE", _ENCODE) from None
+    seen: set[str] = set()
+    for name, value in given:
+        if name not in _LOGIN and name not in TLS_OPTIONS:
+            known = ", ".join([*_LOGIN, *TLS_OPTIONS] if has_tls else _LOGIN)
+            # Only a plain word is shown: anything else may be a part of a password.
+            shown = (
+                f"unknown parameter {name}" if re.fullmatch(r"(ssl|socket|max|retry|health|client)_\w+", name) else ""
+            )
+            raise UsageError(f"{option}: {shown or 'unknown parameter'}", f"Known are {known}. {_ENCODE}")
+        if name in TLS_OPTIONS and not has_tls:
+            raise UsageError(f"{option}: {name} needs TLS", "Write rediss:// in place of " + parts.scheme + "://")
+        if name in seen:
+            raise UsageError(f"{option}: {name} is given twice", "Give it once")
+        if not value:
+            raise UsageError(f"{option}: {name} has no value", "Give one, or leave it out")
+        seen.add(name)
+    if "db" in seen and parts.scheme != "unix" and parts.path.strip("/"):
+        raise UsageError(f"{option}: the database is given twice", "Give it after the host or as db=N")
+    if parts.netloc.rpartition("@")[0] and seen & {"username", "password"}:
+        raise UsageError(f"{option}: the login is given twice", "Give it before the host or as parameters")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import redis.exceptions
 
 from loader.errors import ConnectionFailedError, LoaderError, SinkError, TransientError
+from loader.wire.tls import explain_tls
 
 RESUME = "run the same command again to go on where it stopped"
 
@@ -67,6 +68,8 @@ def from_reply(text: str, where: str) -> LoaderError:
 
 def from_os_error(error: OSError, where: str) -> ConnectionFailedError:
     """The error for a connection that cannot be made or was lost."""
+    if (known := explain_tls(error)) is not None:
+        return ConnectionFailedError(f"{where}: {known[0]}", known[1])
     reason = error.strerror or str(error) or type(error).__name__
     if isinstance(error, ConnectionRefusedError):
         reason = "connection refused"

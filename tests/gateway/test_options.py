@@ -31,17 +31,26 @@ def refused(*arguments: str | Path, cwd: Path, status: int = 2, env: dict[str, s
 
 
 def test_it_asks_for_keys_unless_told_not_to(valkey: Server, tmp_path: Path) -> None:
-    assert "--api-key-env NAME, or --no-auth" in refused("--redis", valkey.url, cwd=tmp_path)
+    assert "Put it into RUNQY_API_KEY, or say --no-auth" in refused("--redis", valkey.url, cwd=tmp_path)
     with Gateway("--redis", valkey.url, "--no-auth", cwd=tmp_path) as gateway:
         assert gateway.post("/queue/add", {"queue": "any", "data": 1}, key=None).status == 200
         assert "no key is asked for" in gateway.serving
         assert "securitySchemes" not in gateway.get("/openapi.json", key=None).json["components"]
 
 
+def test_keys_are_taken_from_the_variable_that_load_takes_its_key_from(
+    valkey: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNQY_API_KEY", "one, two")
+    with Gateway("--redis", valkey.url, cwd=tmp_path) as gateway:
+        for key, status in (("one", 200), ("two", 200), ("three", 401), (None, 401)):
+            assert gateway.post("/queue/add", {"queue": "any", "data": 1}, key=key).status == status
+
+
 @pytest.mark.parametrize("value", [None, "", " , "])
 def test_a_variable_without_a_key_is_refused(valkey: Server, tmp_path: Path, value: str | None) -> None:
     env = {} if value is None else {"NO_KEY": value}
-    assert "NO_KEY holds no key" in refused("--redis", valkey.url, "--api-key-env", "NO_KEY", cwd=tmp_path, env=env)
+    assert "NO_KEY holds no API key" in refused("--redis", valkey.url, "--api-key-env", "NO_KEY", cwd=tmp_path, env=env)
 
 
 @pytest.mark.parametrize(

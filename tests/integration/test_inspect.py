@@ -127,7 +127,8 @@ def test_people_see_tables(busy: Server, tmp_path: Path) -> None:
     assert done.status == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
     assert ["old.default", "documented", "1,200"] in lines
-    assert ["new.high", "asynq", "2", "1", "0", "0", "2", "0", "paused"] in lines
+    assert ["new.high", "asynq", "2", "1", "2", "paused"] in lines
+    assert lines[0] == ["queue", "layout", "pending", "active", "archived"]
     (job,) = [line for line in lines if line[:1] == ["mine"]]
     assert job[1:3] == ["load", "done"] and job[-3:] == ["2", "tasks", "in.jsonl"]
 
@@ -158,3 +159,57 @@ def test_what_is_not_there_is_said_in_one_line(
     assert len(done.stderr.splitlines()) == 1, done.stderr
     for word in words:
         assert word in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--queue", "old"), ("--queue", "new.high"), ("--queue", "idle.default"), ("--job", "mine"), ("--queue", "none")],
+    ids=" ".join,
+)
+def test_what_is_named_is_looked_up_without_a_walk_over_the_keys(
+    busy: Server, client: Any, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    client.config_resetstat()
+
+    run("inspect", "--redis", busy.url, *arguments, cwd=tmp_path)
+
+    asked = client.info("commandstats")
+    assert "cmdstat_scan" not in asked and "cmdstat_keys" not in asked
+    assert "cmdstat_cluster|slots" in asked or "cmdstat_cluster" in asked
+
+
+@pytest.mark.parametrize("layout", ["documented", "asynq"])
+@pytest.mark.parametrize("own_queues", [False, True], ids=["one queue", "queues from records"])
+def test_a_job_that_is_looked_up_is_the_one_that_a_walk_finds(
+    server: Server, client: Any, tmp_path: Path, layout: str, own_queues: bool
+) -> None:
+    (tmp_path / "in.jsonl").write_text("".join(f'{{"q": "q{n % 3}"}}\n' for n in range(300)))
+    client.sadd("asynq:queues", "q0.default", "q1.default", "q2.default")
+    which = ("--queue-field", "q") if own_queues else ("-q", "q0")
+    load = ("load", "in.jsonl", *which, "--layout", layout, "-b", "50", "--job", "mine", "--force-layout")
+    run(*load, "--redis", server.url, cwd=tmp_path)
+
+    (walked,) = inspect(server, tmp_path)["jobs"]
+    (looked_up,) = inspect(server, tmp_path, "--job", "mine")["jobs"]
+
+    assert walked["batches"] == (18 if own_queues else 6)
+    assert looked_up == walked
+
+
+def test_a_migration_that_is_looked_up_is_the_one_that_a_walk_finds(
+    server: Server, client: Any, tmp_path: Path
+) -> None:
+    push(client, "documented", "old.default", numbered(100))
+    move = ("migrate", "--from-queue", "old", "--to-layout", "asynq", "--move", "--job", "mine", "--force-layout")
+    done = run(*move, cwd=tmp_path, env={"REDIS_URL": server.url})
+    assert done.status == 0, done.stderr
+    # What a move that was killed leaves behind.
+    client.rpush("{asynq:old.default:pending}:runqy-loader:mine:moving", "a", "b")
+    client.rpush("{asynq:old.default:pending}:runqy-loader:mine:aside", "c")
+    client.sadd("{old.default}:runqy-loader:mine:migrated", "d", "e", "f", "g")
+
+    (walked,) = inspect(server, tmp_path)["jobs"]
+    (looked_up,) = inspect(server, tmp_path, "--job", "mine")["jobs"]
+
+    assert (walked["kind"], walked["held"], walked["remembered"]) == ("migrate", 3, 4)
+    assert looked_up == walked

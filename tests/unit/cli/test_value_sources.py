@@ -159,3 +159,52 @@ def test_bytes_that_are_not_utf_8_in_names_are_no_bug(directory: Path) -> None:
     assert done.status == 3, done.stderr
     assert done.report["rejected"] == 1
     assert "caf" in done.report["sources"][0]["name"]
+
+
+def test_a_misspelt_variable_is_told_with_the_one_that_is_close(directory: Path) -> None:
+    env = {"RUNQY_LOADER_WORKRS": "3", "RUNQY_LOADER_QUEUE": "q"}
+    done = run("load", "in.jsonl", "--dry-run", "--quiet", cwd=directory, env=env)
+    assert done.stderr == "runqy-loader: RUNQY_LOADER_WORKRS sets no option; did you mean RUNQY_LOADER_WORKERS?\n"
+
+
+@pytest.mark.parametrize("name", ["WORKERS", "WAIT_TIMEOUT", "FROM_QUEUE", "CONFIG", "NO_AUTH"])
+def test_a_variable_of_any_command_is_not_taken_for_a_misspelt_one(directory: Path, name: str) -> None:
+    env = {f"RUNQY_LOADER_{name}": "options.toml" if name == "CONFIG" else "1", "RUNQY_LOADER_QUEUE": "q"}
+    assert run("load", "in.jsonl", "--dry-run", "--quiet", cwd=directory, env=env).stderr == ""
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "RUNQY_LOADER_REPORT", "RUNQY_LOADER_JOB", "RUNQY_LOADER_WORKERS"])
+def test_an_empty_variable_is_no_value(directory: Path, name: str) -> None:
+    done = dry_run(directory, "-q", "q", env={name: ""})
+    assert (done.status, done.stderr) == (3, "")
+    assert sorted(path.name for path in directory.iterdir()) == ["in.jsonl", "options.toml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("load", "in.jsonl", "--max-retry", "2.7"), "'2.7' is not a valid integer"),
+        (("load", "in.jsonl", "--max-errors", "0.5"), "'0.5' is not a valid integer"),
+        (("load", "in.jsonl", "--layout", "asynq", "--unique-ttl", "0.5"), "--unique-ttl: '0.5' is no duration"),
+        (("load", "in.jsonl", "--workers", "1e2"), "'1e2' is not a valid integer"),
+        (("migrate", "--from-queue", "q", "--batch-size", "1.5"), "'1.5' is not a valid integer"),
+        (("serve", "--port", "80.5"), "'80.5' is not a valid integer"),
+        (("serve", "--no-auth", "--idempotency-ttl", "1.5h"), "'1.5h' is no duration"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_whole_number_is_whole(directory: Path, arguments: tuple[str, ...], told: str) -> None:
+    assert told in complaint(run(*arguments, cwd=directory, env={"RUNQY_LOADER_QUEUE": "q"}))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("load", "in.jsonl", "-q", "q", "--dry-run", "--timeout", "1m", "--retry-for", "1h30m"),
+        ("load", "in.jsonl", "-q", "q", "--dry-run", "--timeout", "0.5", "--retry-for", "0"),
+        ("load", "in.jsonl", "-q", "q", "--dry-run", "--layout", "asynq", "--retention", "2d", "--unique-ttl", "90"),
+    ],
+    ids=" ".join,
+)
+def test_a_duration_is_written_alike_everywhere(directory: Path, arguments: tuple[str, ...]) -> None:
+    assert run(*arguments, "--quiet", cwd=directory).status == 3

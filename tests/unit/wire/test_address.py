@@ -69,6 +69,58 @@ def test_what_is_no_usable_url_is_refused(url: str) -> None:
         parse_address(url)
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("redis://:18200#s3cret@prod.example:6379/0", "a URL ends at its '#'"),
+        ("redis://user:18200#s3cret@prod.example", "a URL ends at its '#'"),
+        ("redis://h#", "a URL ends at its '#'"),
+        ("redis://:18200?s3cret@prod.example:6379/0", "not of the form NAME=VALUE"),
+        ("redis://:18200/s3cret@prod.example:6379/0", "not a database number"),
+        ("redis://:18200?s3c=ret@prod.example:6379/0", "unknown parameter"),
+        ("redis://h?db=", "db has no value"),
+        ("redis://h?db=1&db=2", "db is given twice"),
+        ("redis://h/1?db=2", "the database is given twice"),
+        ("redis://:s3cret@h?password=s3cret", "the login is given twice"),
+        ("redis://h?ssl_cert_reqs=none", "ssl_cert_reqs needs TLS. Write rediss://"),
+        ("unix:///run/r.sock?ssl_cert_reqs=none", "ssl_cert_reqs needs TLS. Write rediss://"),
+        (
+            "rediss://h?ssl_cert_req=none",
+            "unknown parameter ssl_cert_req. Known are db, username, password, ssl_ca_certs",
+        ),
+        ("redis://h?socket_timeout=3", "unknown parameter socket_timeout. Known are db, username, password"),
+        ("rediss://h?ssl_cert_reqs=sometimes", "ssl_cert_reqs must be required, optional or none"),
+        ("rediss://h?ssl_min_version=1.2", "ssl_min_version must be 771 for TLS 1.2, 772 for TLS 1.3"),
+        ("rediss://h?ssl_min_version=2", "ssl_min_version must be 771 for TLS 1.2, 772 for TLS 1.3"),
+        ("rediss://h?ssl_include_verify_flags=NONE_SUCH", "flags must be flags of Python's ssl.VerifyFlags"),
+        ("rediss://h?ssl_ca_certs=/no/such/file.pem", "ssl_ca_certs /no/such/file.pem: No such file"),
+        ("rediss://h?ssl_ca_path=/no/such", "ssl_ca_path /no/such is no directory"),
+        ("rediss://h?ssl_keyfile=/dev/null", "ssl_keyfile needs ssl_certfile"),
+        ("rediss://h?ssl_certfile=/dev/null", "ssl_certfile and ssl_keyfile are no usable pair"),
+        ("rediss://h?ssl_ca_certs=/dev/null", "ssl_ca_certs /dev/null holds no PEM certificate"),
+        ("rediss://h?ssl_ca_data=x", "ssl_ca_data holds no PEM certificate"),
+        ("rediss://h?ssl_ciphers=NONE-SUCH", "ssl_ciphers names no cipher suite"),
+        ("unix://run/redis.sock", "a unix:// URL names no host"),
+        ("redis://h\n", "the URL holds a line end"),
+        (" redis://h", "the URL holds"),
+        ("redis://h/1\t2", "the URL holds a line end, a tab"),
+    ],
+)
+def test_nothing_of_a_url_is_passed_over(url: str, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_address(url)
+
+    message = str(caught.value)
+    assert told in message
+    for part in ("s3c", "18200", "prod.example"):
+        assert part not in message
+
+
+def test_an_error_names_the_option_that_the_url_was_given_with() -> None:
+    with pytest.raises(UsageError, match=r"^--from-redis is not a usable URL"):
+        parse_address("ftp://h", "--from-redis")
+
+
 @pytest.mark.parametrize("url", ["unix://", "unix://?db=1"])
 def test_a_unix_url_without_a_path_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="--redis"):

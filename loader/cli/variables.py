@@ -1,0 +1,39 @@
+"""Variables of the environment that are meant for runqy-loader and set nothing: most likely they are misspelt."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+ENV_PREFIX = "RUNQY_LOADER_"
+CONFIG = f"{ENV_PREFIX}CONFIG"
+
+
+def misspelt_variables() -> Iterator[str]:
+    """One line for each variable that begins with ``RUNQY_LOADER_`` and belongs to no option of any command.
+
+    All commands are imported only where there is a variable to look up.
+    """
+    candidates = sorted(name for name in os.environ if name.startswith(ENV_PREFIX) and name != CONFIG)
+    if not candidates:
+        return
+    from difflib import get_close_matches
+
+    known = _known()
+    for name in candidates:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            yield f"{name} sets no option" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _known() -> set[str]:
+    from loader.cli.commands import COMMANDS, command
+    from loader.cli.parameters import own_prefix, parameters
+
+    found = {CONFIG}
+    for name in COMMANDS:
+        made_of = command(name)
+        for kind in made_of.options:
+            for one in parameters(kind, own_prefix(name, made_of)):
+                found.update([one.envvar] if isinstance(one.envvar, str) else one.envvar or ())
+    return found

@@ -1,0 +1,92 @@
+"""One queue or one job by its name, without a walk over the keys of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from loader.inspection.survey import (
+    SETS,
+    JobProgress,
+    QueueCounts,
+    add_part,
+    asynq_counts,
+    count_of,
+    documented_counts,
+    job_record,
+    part_question,
+    queue_names,
+)
+from loader.queues.existing import QUEUES_KEY
+from loader.servers.session import Session
+from loader.stored.queue_reader import stored_queue
+from loader.wire.resp import command
+
+
+async def find_queue(session: Session, name: str) -> list[QueueCounts]:
+    """The queues that a user means by a name, in either layout: NAME itself and NAME.default. No walk over keys.
+
+    Raises:
+        SinkError: The server refuses, or cannot be reached.
+    """
+    found: list[QueueCounts] = []
+    for full in (name, f"{name}.default"):
+        encoded = full.encode()
+        documented = b"asynq:%b:pending" % encoded
+        states = [b"asynq:{%b}:%b" % (encoded, state.encode()) for state in ("pending", "active", *SETS, "paused")]
+        commands = [
+            command(b"TYPE", documented),
+            command(b"EXISTS", *states),
+            command(b"SISMEMBER", QUEUES_KEY.encode(), encoded),
+        ]
+        kind, existing, listed = await session.values(b"".join(commands), len(commands))
+        if kind == b"list":
+            found.append(await documented_counts(session, full))
+        if count_of(existing) or listed == 1:
+            found.append(await asynq_counts(session, full))
+    return found
+
+
+async def find_job(session: Session, name: str) -> JobProgress | None:
+    """A job with what its ledgers hold; None where there is no such job.
+
+    The manifest names the queue and the layout. Where records name their queues, those are looked at that the report
+    has and that ``asynq:queues`` lists.
+
+    Raises:
+        SinkError: The server refuses, or cannot be reached.
+    """
+    job = await job_record(session, name)
+    if job.state == "unknown" and not job.manifest:
+        return None
+    listed = await queue_names(session) if _records_name_queues(job.manifest) else []
+    parts = list(_parts(job, listed))
+    replies = await session.values(b"".join(part_question(key, what) for key, what in parts), len(parts))
+    for (key, what), reply in zip(parts, replies, strict=True):
+        add_part(job, key, what, reply)
+    return job
+
+
+def _records_name_queues(manifest: dict[str, Any]) -> bool:
+    return bool(manifest.get("queue_field") or manifest.get("envelope"))
+
+
+def _parts(job: JobProgress, listed: Iterable[str]) -> Iterable[tuple[bytes, str]]:
+    """Keys in which a job keeps what it has done, and what each holds."""
+    manifest, name = job.manifest, job.job.encode()
+    if job.kind == "migrate":
+        for end, kinds in (("from", ("aside", "moving")), ("to", ("migrated",))):
+            queue = stored_queue(manifest[f"{end}_layout"], manifest[f"{end}_queue"])
+            for what in kinds:
+                yield b"%b:runqy-loader:%b:%b" % (queue.slot_tag, name, what.encode()), what
+        return
+    queues = {manifest.get("queue"), *(job.report or {}).get("queues", {}), *listed} - {None}
+    sources = manifest.get("sources", [])
+    stored = sum(source.get("size") or 0 for source in sources)
+    most = (
+        stored // int(manifest.get("shard_bytes") or 1) + len(sources) + 1
+    )  # a shard ends at its size, or at a source
+    for queue_name in sorted(map(str, queues)):
+        tag = stored_queue(manifest["layout"], queue_name).slot_tag
+        for shard in range(most):
+            yield b"%b:runqy-loader:%b:%d:batches" % (tag, name, shard), "batches"
