@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from loader.sources.base import Place, SourceIdentity
-from loader.sources.batch import BATCH_BYTES, SHOWN_OF_OVERSIZED, RawBatch
+from loader.sources.batch import SHOWN_OF_OVERSIZED, BatchLimit, RawBatch
 
 Payload = bytes | bytearray | memoryview | dict[str, Any] | list[Any] | str | int | float | bool | None
 """Bytes are JSON text and go to Redis as they are; anything else is written as JSON by orjson."""
@@ -46,7 +46,7 @@ class IterablePayloads:
         self, batch_size: int, max_record_bytes: int, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[RawBatch, None]:
         assert start == 0 and end is None  # noqa: S101, PT018 - it gives no cuts
-        batch = RawBatch(0, 0, [])
+        batch, limit = RawBatch(0, 0, []), BatchLimit(batch_size)
         total = number = 0
         async for payload in _async(self._payloads):
             try:
@@ -63,7 +63,7 @@ class IterablePayloads:
             number += 1
             total += length
             self._position += length
-            if len(batch.records) == batch_size or total >= BATCH_BYTES:
+            if limit.is_reached(len(batch.records), total):
                 yield batch
                 await asyncio.sleep(0)  # neither the caller's items nor what is loaded already need make us wait
                 batch = RawBatch(number, batch.byte_offset + total + len(batch.records), [])

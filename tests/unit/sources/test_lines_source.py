@@ -13,7 +13,8 @@ import pytest
 from loader.errors import SourceChangedError, SourceError
 from loader.sources.batch import RawBatch
 from loader.sources.discover import discover
-from loader.sources.lines_source import CHUNK, LinesFile
+from loader.sources.lines_source import LinesFile
+from loader.sources.transports.transport import CHUNK
 from tests.unit.drain import drain, records
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.errors import SourceError
-from loader.sources.gzip import GzipInflater
+from loader.sources.codecs.gzip import GZIP
 from tests.unit.strategies import chunkings
 
 CONTENTS = st.binary(max_size=200) | st.builds(
@@ -24,7 +24,7 @@ MIB = 1 << 20
 
 
 def inflate(chunks: Iterable[bytes]) -> bytes:
-    inflater = GzipInflater("in.gz")
+    inflater = GZIP.decompressor("in.gz")
     content = b"".join(piece for chunk in chunks for piece in inflater.feed(chunk))
     inflater.finish()
     return content
@@ -63,7 +63,7 @@ def test_a_stream_cut_at_each_of_its_bytes_is_an_error_also_in_its_second_member
 
 def test_what_came_before_the_cut_is_given_all_the_same() -> None:
     content = random.Random(1).randbytes(100_000)
-    inflater = GzipInflater("in.gz")
+    inflater = GZIP.decompressor("in.gz")
     got = b"".join(inflater.feed(gzip.compress(content)[:60_000]))
     assert len(got) > 50_000 and content.startswith(got)
 
@@ -101,7 +101,7 @@ def test_a_damaged_byte_never_gives_other_content(at: int, change: int) -> None:
 
 
 def test_what_inflates_a_thousandfold_comes_in_pieces() -> None:
-    inflater = GzipInflater("in.gz")
+    inflater = GZIP.decompressor("in.gz")
     lengths = [len(piece) for piece in inflater.feed(gzip.compress(bytes(16 * MIB)))]
     inflater.finish()
     assert sum(lengths) == 16 * MIB
