@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from pathlib import Path
 
 import pytest
 
 import loader
-from loader.errors import UsageError
 from loader.sources import shards
 from loader.sources.base import Place, SourceIdentity
 from loader.sources.batch import BatchLimit, RawBatch
@@ -18,6 +18,7 @@ from loader.sources.codecs.content import Content
 from loader.sources.codecs.registry import CODECS
 from loader.sources.format import FileSource, Format, InputFile
 from loader.sources.formats import FORMATS
+from loader.sources.registry import open_sources
 from loader.sources.transports.file import StoredFile
 from loader.sources.transports.stdin import StandardInput
 from loader.sources.transports.transport import Transport
@@ -90,23 +91,21 @@ def _step_2(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
-    [("in.str", None), ("in.str.toy", None), ("d", None), ("d/*.str*", None), ("in.txt", "strings")],
-    ids=["file", "compressed file", "directory", "glob", "any name"],
+    "given",
+    ["in.str", "in.str.toy", "d", "d/*.str*"],
+    ids=["file", "compressed file", "directory", "glob"],
 )
 def test_a_new_format_and_a_new_compression_are_loaded(
-    tool: Tool, db: Redis, monkeypatch: pytest.MonkeyPatch, given: str, said: str | None
+    tool: Tool, db: Redis, monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
     monkeypatch.chdir(tool.folder)
-    for name in ("in.str", "in.txt"):
-        tool.write(name, b"one;two;three;")
+    tool.write("in.str", b"one;two;three;")
     tool.write("in.str.toy", compress(b"one;two;three;"))
     tool.write("d/1.str", b"one;two;")
     tool.write("d/2.str.toy", compress(b"three"))
 
     report, again = (
-        asyncio.run(loader.load(given, queue="q", redis=tool.url, workers=1, batch_size=2, job="j", format=said))
-        for _ in range(2)
+        asyncio.run(loader.load(given, queue="q", redis=tool.url, workers=1, batch_size=2, job="j")) for _ in range(2)
     )
 
     assert (report.status, report.loaded, again.already_loaded) == ("completed", 3, 3)
@@ -126,7 +125,20 @@ def test_a_new_compression_is_loaded_by_several_processes(
     assert sorted(payloads(db, "q.default")) == [b"0", b"1", b"2", b"3"]
 
 
-def test_a_format_that_is_not_registered_is_refused_from_python_too(tool: Tool, tmp_path: Path) -> None:
-    path = tool.write("in.jsonl", b"1\n")
-    with pytest.raises(UsageError, match=r'Invalid value "csv" for --format\. Choose from: "jsonl", '):
-        asyncio.run(loader.load(path, queue="q", redis=tool.url, format="csv"))
+@pytest.mark.parametrize("said", ["strings", "strings.toy"])
+def test_a_new_format_is_read_from_standard_input_and_under_any_name_where_it_is_said(
+    tool: Tool, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    stored = compress(b"1;2") if said.endswith(".toy") else b"1;2"
+    path = tool.write("in.txt", stored)
+    end, start = os.pipe()
+    os.write(start, stored)
+    os.close(start)
+
+    async def collect() -> list[list[bytes]]:
+        sources = await open_sources([str(path), "-"], said)
+        return [[record async for raw in source.batches(9, 99) for record in raw.records] for source in sources]
+
+    with os.fdopen(end) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert asyncio.run(collect()) == [[b'"1"', b'"2"']] * 2
