@@ -75,7 +75,7 @@ def _built(name: str, made_of: Command) -> click.Command:
     from loader.settings.option import declared
 
     prefix = own_prefix(name, made_of)
-    options = [one for kind in made_of.options for one in parameters(kind, prefix)]
+    options = [one for kind in made_of.options for one in parameters(kind, prefix, made_of.values)]
     groups = [one.option.group for kind in made_of.options for one in declared(kind)]
     text = inspect.getdoc(made_of.run) or ""
     taken = _arguments(made_of)

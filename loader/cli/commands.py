@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
@@ -37,6 +37,8 @@ class Command:
         argument: Help of its positional arguments; None where it takes none.
         argument_name: What help calls them, in lower case.
         choices: What its one argument may be; empty for any number of paths.
+        values: By the name of an option, what gives its choices, where a registry has them. It is called once a value
+            is given, or to be completed.
         usage: What follows the name in the first line of its help.
         exit_status: What its exit status means.
         own_variables: Whether its options are set by ``RUNQY_LOADER_<COMMAND>_<NAME>``, as one of them means something
@@ -48,6 +50,7 @@ class Command:
     argument: str | None = None
     argument_name: str = "path"
     choices: tuple[str, ...] = ()
+    values: Mapping[str, Callable[[], Iterable[str]]] = field(default_factory=dict)
     usage: str = "[OPTIONS]"
     exit_status: str = EXIT_STATUS
     own_variables: bool = False

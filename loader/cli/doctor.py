@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from loader.cli.commands import Command
+from loader.cli.load import format_names
 from loader.cli.output import print_json
 from loader.cli.reporting import JsonOptions
 from loader.settings import LoadOptions
@@ -73,6 +74,7 @@ COMMAND = Command(
     run=doctor,
     options=(LoadOptions, JsonOptions),
     argument="Input of a load; then the memory that it takes is estimated.",
+    values={"format": format_names},
     usage="[PATH...] [--queue NAME] [OPTIONS]",
     exit_status="Exit status: 0 fine, or warnings only; 1 something would keep a load from working; 2 usage.",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from loader.cli import INTERRUPTED
@@ -73,9 +74,17 @@ def _resume_command(report: LoadReport) -> str:
     return shlex.join(["runqy-loader", *arguments, *(() if named else ("--job", report.job))])
 
 
+def format_names() -> Iterable[str]:
+    """What ``--format`` may be."""
+    from loader.sources.formats import by_name
+
+    return by_name()
+
+
 COMMAND = Command(
     run=load,
     options=(LoadOptions, ReportOptions),
     argument="Files, globs, directories (recursively), or - for standard input.",
+    values={"format": format_names},
     usage="PATH... --queue NAME [OPTIONS]",
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -20,13 +22,16 @@ def own_prefix(name: str, made_of: Command) -> str:
     return f"{name.upper()}_" if made_of.own_variables else ""
 
 
-def parameters(kind: type[Any], prefix: str = "") -> list[click.Parameter]:
+def parameters(
+    kind: type[Any], prefix: str = "", values: Mapping[str, Callable[[], Iterable[str]]] = MappingProxyType({})
+) -> list[click.Parameter]:
     """The options of a class.
 
     Args:
         prefix: See ``own_prefix``.
+        values: See ``Command``.
     """
-    return [_parameter(one, prefix) for one in declared(kind)]
+    return [_parameter(one, prefix, values.get(one.name)) for one in declared(kind)]
 
 
 def given(kind: type[Any], context: click.Context) -> Any:
@@ -43,13 +48,13 @@ def given(kind: type[Any], context: click.Context) -> Any:
     return kind(**values)
 
 
-def _parameter(one: Declared, prefix: str) -> click.Parameter:
+def _parameter(one: Declared, prefix: str, names: Callable[[], Iterable[str]] | None) -> click.Parameter:
     option = one.option
     required = one.default is dataclasses.MISSING
     text = f"{option.help} [default: {option.default_text}]" if option.default_text else option.help
     return RichOption(
         [one.flag, *([option.short] if option.short else []), one.name],
-        type=_type(one),
+        type=_type(one) if names is None else _Registered(names),
         is_flag=one.is_switch or None,
         multiple=one.repeated,
         required=required,
@@ -102,6 +107,27 @@ class _Seconds(click.ParamType[float]):
             return duration(value, fractions=True) if isinstance(value, str) else float(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class _Registered(click.ParamType[str]):
+    """One of the names that a registry has. To import it takes longer than to show help, so that is put off."""
+
+    name = "name"
+
+    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
+        self._names = names
+
+    @property
+    def choice(self) -> click.Choice[str]:
+        return click.Choice(list(self._names()))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return self.choice.convert(value, param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        return self.choice.shell_complete(ctx, param, incomplete)
 
 
 class _NumberOrChoice(click.ParamType["int | str"]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loader.settings.load import DISCARD, EMBEDDED, FormatName, LoadOptions
+from loader.settings.load import DISCARD, EMBEDDED, LoadOptions
 from loader.settings.shared import DEFAULT_REDIS, is_job_name
 
-__all__ = ["DEFAULT_REDIS", "DISCARD", "EMBEDDED", "FormatName", "LoadOptions", "is_job_name"]
+__all__ = ["DEFAULT_REDIS", "DISCARD", "EMBEDDED", "LoadOptions", "is_job_name"]

@@ -40,7 +40,7 @@ class LoadKeywords(TypedDict, total=False):
     http_mode: Literal["batch", "single"]
     http_connections: int
     journal: Path | str | None
-    format: Literal["jsonl", "jsonl.gz", "json", "json.gz"] | None
+    format: str | None
     envelope: bool
     max_record_bytes: int
     job: str | None

@@ -16,7 +16,6 @@ from loader.tasks.options import LIFECYCLE, TaskOptions
 from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
 from loader.tasks.times import instant
 
-FormatName = Literal["jsonl", "jsonl.gz", "json", "json.gz"]
 EMBEDDED = "embedded"
 DISCARD = "discard"
 
@@ -176,11 +175,12 @@ class LoadOptions:
     ] = None
 
     format: Annotated[
-        FormatName | None,
+        str | None,
         Option(
-            help="Format of all inputs.",
+            help="Format of all inputs: jsonl or json, and .gz after it where they are gzipped.",
             group=_INPUT,
             short="-f",
+            unit="FORMAT",
             default_text="told by each name, and jsonl for '-'",
         ),
     ] = None

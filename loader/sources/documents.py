@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from loader.sources.base import Place, SourceIdentity
-from loader.sources.batch import BATCH_BYTES, SHOWN_OF_OVERSIZED, RawBatch
-from loader.sources.discover import FileSource, InputFile
+from loader.sources.batch import BATCH_BYTES, SHOWN_OF_OVERSIZED, BatchLimit, RawBatch
+from loader.sources.codecs.content import Content
 from loader.sources.fingerprint import FileState, fingerprint, unreadable
-from loader.sources.gzip import GZIP_MAGIC, GzipInflater
+from loader.sources.format import FileSource, Format, InputFile
 from loader.sources.lines import BOM
 
 _FILES_AHEAD = 32
@@ -60,14 +60,14 @@ class Documents:
     ) -> AsyncGenerator[RawBatch, None]:
         names: list[str] = []
         batch = RawBatch(0, 0, [], names=names, start=start)
-        total = 0
+        limit, total = BatchLimit(batch_size), 0
         async for file, (document, length) in self._documents(max_record_bytes, start, end):
             if length > max_record_bytes:
                 batch.oversized[len(batch.records)] = length
             batch.records.append(document)
             names.append(file.name)
             total += length
-            if len(batch.records) == batch_size or total >= BATCH_BYTES:
+            if limit.is_reached(len(batch.records), total):
                 yield batch
                 names = []
                 batch = RawBatch(batch.first_record + len(batch.records), 0, [], names=names, start=start)
@@ -106,16 +106,15 @@ def _read(file: InputFile, state: FileState, limit: int) -> tuple[bytes, int]:
     try:
         with file.path.open("rb", buffering=0) as stream:
             state.check(file.name, os.fstat(stream.fileno()))
-            inflater = GzipInflater(file.name) if file.gzipped else None
+            content = Content(file.name, file.codec)
             while chunk := stream.read(_PIECE):
-                if length == 0 and inflater is None and chunk.startswith(GZIP_MAGIC):
-                    inflater = GzipInflater(file.name)
-                for piece in (chunk,) if inflater is None else inflater.feed(chunk):
+                for piece in content.feed(chunk):
                     if length <= limit + len(BOM):
                         parts.append(piece)
                     length += len(piece)
-            if inflater is not None:
-                inflater.finish()
+            for piece in content.finish():
+                parts.append(piece)
+                length += len(piece)
             state.check(file.name, os.fstat(stream.fileno()))
     except OSError as error:
         raise unreadable(file.name, error) from error
@@ -125,3 +124,13 @@ def _read(file: InputFile, state: FileState, limit: int) -> tuple[bytes, int]:
     if length > limit:
         return document[: min(SHOWN_OF_OVERSIZED, limit)], length
     return document, length
+
+
+DOCUMENTS = Format(
+    "json",
+    "JSON documents",
+    (".json",),
+    open_files=Documents,
+    instead_of_stdin="Make the document one line first, as `jq -c .` does",
+    takes_runs=True,
+)

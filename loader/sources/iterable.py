@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from loader.sources.base import Place, SourceIdentity
-from loader.sources.batch import BATCH_BYTES, SHOWN_OF_OVERSIZED, RawBatch
+from loader.sources.batch import SHOWN_OF_OVERSIZED, BatchLimit, RawBatch
 
 Payload = bytes | bytearray | memoryview | dict[str, Any] | list[Any] | str | int | float | bool | None
 """Bytes are JSON text and go to Redis as they are; anything else is written as JSON by orjson."""
@@ -46,29 +46,32 @@ class IterablePayloads:
         self, batch_size: int, max_record_bytes: int, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[RawBatch, None]:
         assert start == 0 and end is None  # noqa: S101, PT018 - it gives no cuts
-        batch = RawBatch(0, 0, [])
-        total = number = 0
+        is_reached = BatchLimit(batch_size).is_reached
+        records: list[bytes] = []
+        batch = RawBatch(0, 0, records)
+        count = total = 0  # of the batch's records, and of their bytes
         async for payload in _async(self._payloads):
             try:
                 text = _text(payload)
                 length = len(text)
             except TypeError as error:  # orjson.JSONEncodeError is a TypeError
-                batch.unwritable[len(batch.records)] = f"the payload cannot be written as JSON: {error}"
+                batch.unwritable[count] = f"the payload cannot be written as JSON: {error}"
                 text = _REPR.repr(payload).encode(errors="backslashreplace")[:SHOWN_OF_OVERSIZED]
                 length = 0
             if length > max_record_bytes:
-                batch.oversized[len(batch.records)] = length
+                batch.oversized[count] = length
                 text = text[: min(SHOWN_OF_OVERSIZED, max_record_bytes)]
-            batch.records.append(text)
-            number += 1
+            records.append(text)
+            count += 1
             total += length
             self._position += length
-            if len(batch.records) == batch_size or total >= BATCH_BYTES:
+            if is_reached(count, total):
                 yield batch
                 await asyncio.sleep(0)  # neither the caller's items nor what is loaded already need make us wait
-                batch = RawBatch(number, batch.byte_offset + total + len(batch.records), [])
-                total = 0
-        if batch.records:
+                records = []
+                batch = RawBatch(batch.first_record + count, batch.byte_offset + total + count, records)
+                count = total = 0
+        if records:
             yield batch
 
 

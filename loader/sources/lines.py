@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loader.sources.batch import BATCH_BYTES, SHOWN_OF_OVERSIZED, RawBatch
+from loader.sources.batch import SHOWN_OF_OVERSIZED, BatchLimit, RawBatch
 
 BOM = b"\xef\xbb\xbf"
 _LONG_LINE = 400
@@ -12,9 +12,7 @@ _LONG_LINE = 400
 
 
 class LineBatcher:
-    """Feeds on chunks, gives batches of at most ``batch_size`` lines and about ``BATCH_BYTES`` bytes.
-
-    A batch ends with the line that fills it, so where batches end depends on the content alone.
+    """Takes chunks, gives batches. Where these end (see ``BatchLimit``) depends on the content alone.
 
     Args:
         batch_size: Lines a batch.
@@ -24,6 +22,7 @@ class LineBatcher:
 
     def __init__(self, batch_size: int, max_record_bytes: int, start: int = 0) -> None:
         self._batch_size = batch_size
+        self._limit = BatchLimit(batch_size)
         self._max_record_bytes = max_record_bytes
         self._shown = min(SHOWN_OF_OVERSIZED, max_record_bytes)
         self._lines: list[bytes] = []
@@ -82,43 +81,28 @@ class LineBatcher:
         while start < len(lines):
             candidate = lines[start : start + size]
             lengths = list(map(len, candidate))
-            full = len(candidate) == size
-            if sum(lengths) >= BATCH_BYTES or self._long:
-                full |= self._cut_at_bytes(candidate, lengths, start)
-            if not (full or final):
+            for index, length in self._long.items():
+                if start <= index < start + len(candidate):
+                    lengths[index - start] = length
+            count = self._limit.first_batch(lengths)
+            if count is None and not final:
                 break
-            yield self._batch(candidate, lengths[: len(candidate)], start)
-            start += len(candidate)
+            yield self._batch(candidate[:count], lengths[:count])
+            start += count or len(candidate)
         del lines[:start]
         if self._long:
             self._long = {index - start: length for index, length in self._long.items() if index >= start}
 
-    def _cut_at_bytes(self, candidate: list[bytes], lengths: list[int], start: int) -> bool:
-        """Shortens ``candidate`` to end with the line that reaches ``BATCH_BYTES``; whether there is one."""
-        total = 0
-        for index in range(len(candidate)):
-            total += self._long.get(start + index, lengths[index])
-            if total >= BATCH_BYTES:
-                del candidate[index + 1 :]
-                return True
-        return False
-
-    def _batch(self, lines: list[bytes], lengths: list[int], start: int) -> RawBatch:
-        count = len(lines)
+    def _batch(self, lines: list[bytes], lengths: list[int]) -> RawBatch:
         oversized: dict[int, int] = {}
-        if self._long:
-            oversized = {i: self._long[start + i] for i in range(count) if start + i in self._long}
         if max(lengths) > self._max_record_bytes:
             for index, length in enumerate(lengths):
-                if length > self._max_record_bytes and index not in oversized:
+                if length > self._max_record_bytes:
                     oversized[index] = length
-                    lines[index] = lines[index][: self._shown]
+                    lines[index] = lines[index][: self._shown]  # one that was met as a tail is cut already
         batch = RawBatch(self._record, self._offset, lines, oversized, start=self._start)
-        self._record += count
-        self._offset += sum(lengths) + count
-        for index in oversized:  # those met as a tail were cut already: their length is not in the sum
-            if start + index in self._long:
-                self._offset += oversized[index] - lengths[index]
+        self._record += len(lines)
+        self._offset += sum(lengths) + len(lines)
         return batch
 
 

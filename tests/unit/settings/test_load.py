@@ -54,7 +54,6 @@ from loader.settings import LoadOptions, is_job_name
         ({"queue_check": "Redis"}, "--queue-check must be one of 'none', 'redis', not 'Redis'"),
         ({"layout": "asnyq"}, "--layout must be one of 'documented', 'asynq', not 'asnyq'"),
         ({"on_conflict": "ignore"}, "--on-conflict must be one of 'fail', 'skip', not 'ignore'"),
-        ({"format": "csv"}, "--format must be one of 'jsonl', 'jsonl.gz', 'json', 'json.gz', not 'csv'"),
         ({"layout": "asynq", "unique_ttl": 0.5}, "--unique-ttl must be a duration, not 0.5"),
         ({"layout": "asynq", "retention": "soon"}, "--retention: 'soon' is no duration"),
         ({"embedded_dir": Path("data")}, "--embedded-dir needs --redis embedded"),

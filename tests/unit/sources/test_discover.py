@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from loader.errors import SourceError, UsageError
-from loader.settings import FormatName
-from loader.sources.discover import FileSource, InputFile, discover
+from loader.sources.codecs.gzip import GZIP
+from loader.sources.discover import discover
+from loader.sources.format import FileSource, InputFile
 from loader.sources.validate import Reject
 from loader.tasks.reasons import Reason, ReasonCode
 
@@ -49,7 +50,8 @@ def test_the_name_tells_the_format(tree: Path, name: str, record_format: str, gz
     make(name)
     (source,) = discover([name], None)
     (file,) = source.files
-    assert (file.name, file.path, file.format, file.gzipped) == (name, Path(name), record_format, gzipped)
+    assert (file.name, file.path, file.format) == (name, Path(name), record_format)
+    assert file.codec is (GZIP if gzipped else None)
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.gz", "jsonl", "a.jsonl.bz2", "a.json.bak"])
@@ -57,13 +59,13 @@ def test_a_name_that_tells_no_format_needs_one_said(tree: Path, name: str) -> No
     make(name)
     with pytest.raises(UsageError, match="--format"):
         discover([name], None)
-    assert discover([name], "jsonl.gz")[0].files == (InputFile(name, Path(name), "jsonl", True),)
+    assert discover([name], "jsonl.gz")[0].files == (InputFile(name, Path(name), "jsonl", GZIP),)
 
 
 def test_a_format_that_is_said_outranks_the_names(tree: Path) -> None:
     make("a.json", "d/b.jsonl.gz")
     assert {source.format for source in discover(["a.json", "d"], "jsonl")} == {"jsonl"}
-    assert not any(file.gzipped for source in discover(["a.json", "d"], "jsonl") for file in source.files)
+    assert all(file.codec is None for source in discover(["a.json", "d"], "jsonl") for file in source.files)
 
 
 def test_files_come_in_the_order_in_which_they_are_named(tree: Path) -> None:
@@ -161,16 +163,16 @@ def test_files_of_lines_are_a_source_each(tree: Path) -> None:
 def test_a_dash_is_standard_input_with_json_lines(tree: Path) -> None:
     make("a.jsonl")
     first, second = discover(["-", "a.jsonl"], None)
-    assert first.files == (InputFile("-", None, "jsonl", False),)
+    assert first.files == (InputFile("-", None, "jsonl", None),)
     assert second.name == "a.jsonl"
 
 
 def test_standard_input_may_be_said_to_be_gzipped() -> None:
-    assert discover(["-"], "jsonl.gz")[0].files[0].gzipped
+    assert discover(["-"], "jsonl.gz")[0].files[0].codec is GZIP
 
 
 @pytest.mark.parametrize("forced", ["json", "json.gz"])
-def test_standard_input_takes_no_documents(forced: FormatName) -> None:
+def test_standard_input_takes_no_documents(forced: str) -> None:
     with pytest.raises(UsageError, match="JSON lines only"):
         discover(["-"], forced)
 

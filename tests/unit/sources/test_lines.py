@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loader.sources import batch as batch_module
 from loader.sources import lines
 from loader.sources.batch import SHOWN_OF_OVERSIZED, RawBatch
 from loader.sources.lines import BOM, LineBatcher
@@ -68,7 +69,7 @@ def test_batches_are_those_of_the_naive_cut_however_the_content_is_chunked(
     content, chunks = case
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "_LONG_LINE", long_line)  # which of two ways to split is taken must not show
-        patch.setattr(lines, "BATCH_BYTES", SMALL_BATCH_BYTES)
+        patch.setattr(batch_module, "BATCH_BYTES", SMALL_BATCH_BYTES)
         assert batches_of(chunks, batch_size, max_record_bytes) == naive(
             content, batch_size, max_record_bytes, SMALL_BATCH_BYTES
         )
@@ -80,7 +81,7 @@ def test_chunks_do_not_show_in_the_batches_of_content_with_a_byte_order_mark(
 ) -> None:
     content, chunks = case
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines, "BATCH_BYTES", SMALL_BATCH_BYTES)
+        patch.setattr(batch_module, "BATCH_BYTES", SMALL_BATCH_BYTES)
         assert batches_of(chunks, batch_size, max_record_bytes) == batches_of([content], batch_size, max_record_bytes)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from loader.errors import SourceChangedError, SourceError
 from loader.sources.batch import RawBatch
 from loader.sources.discover import discover
-from loader.sources.lines_source import CHUNK, LinesFile
+from loader.sources.lines_source import LinesFile
+from loader.sources.transports.transport import CHUNK
 from tests.unit.drain import drain, records
 
 
@@ -119,8 +121,9 @@ def test_a_file_that_went_since_its_fingerprint_is_told(path: Path) -> None:
         drain(source)
 
 
-def test_reading_may_be_given_up_at_any_time(path: Path) -> None:
-    source = lines_file(path, b"1\n" * (2 * CHUNK))
+@pytest.mark.parametrize("store", [bytes, gzip.compress], ids=["plain", "gzipped"])
+def test_reading_may_be_given_up_at_any_time(path: Path, store: Callable[[bytes], bytes]) -> None:
+    source = lines_file(path, store(b"1\n" * (2 * CHUNK)))
 
     async def read() -> None:
         batches = source.batches(10, 1 << 20)

@@ -1,0 +1,1 @@
+"""Where bytes come from, as they are stored: a file, standard input."""

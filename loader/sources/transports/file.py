@@ -1,0 +1,63 @@
+"""Bytes of a file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import aiofiles
+
+from loader.sources.base import SourceIdentity
+from loader.sources.fingerprint import FileState, fingerprint, unreadable
+from loader.sources.transports.transport import CHUNK
+
+
+class StoredFile:
+    """A file that is read as long as it stays what it was. Its fingerprint is taken here, which may take a moment.
+
+    Raises:
+        SourceError: The file cannot be read, or is no regular file.
+    """
+
+    def __init__(self, name: str, path: Path) -> None:
+        self._name = name
+        self._state: FileState = fingerprint(name, path)
+        self.path = path
+
+    @property
+    def size(self) -> int:
+        """In bytes, as stored."""
+        return self._state.size
+
+    def identity(self, form: str) -> SourceIdentity:
+        return SourceIdentity(self._name, form, self._state.size, self._state.digest)
+
+    async def chunks(self, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        stop = self._state.size if end is None else end
+        try:
+            async with aiofiles.open(self.path, "rb", buffering=0, opener=_without_waiting) as file:
+                descriptor = file.fileno()
+                self._state.check(self._name, os.fstat(descriptor))
+                await file.seek(start)
+                ahead = asyncio.ensure_future(file.read(min(CHUNK, stop - start)))
+                try:
+                    while chunk := await asyncio.shield(ahead):
+                        # The next chunk is read in aiofiles' thread while this one is split and sent.
+                        start += len(chunk)
+                        ahead = asyncio.ensure_future(file.read(min(CHUNK, stop - start)))
+                        self._state.check(self._name, os.fstat(descriptor))
+                        yield chunk
+                    self._state.check(self._name, os.fstat(descriptor))
+                finally:
+                    # The thread that reads ahead must be done with the file before it is closed.
+                    await asyncio.wait([ahead])
+                    ahead.exception()
+        except OSError as error:
+            raise unreadable(self._name, error) from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a file, and a FIFO that has taken its place as well, for the check that follows to refuse."""
+    return os.open(path, flags | os.O_NONBLOCK)
