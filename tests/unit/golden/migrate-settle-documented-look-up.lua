@@ -8,7 +8,7 @@ local function drop(id)
   redis.call('DEL', 'asynq:t:' .. id)
   redis.call('HSET', 'asynq:t:' .. id, 'queue', 'inference.default')
 end
-local what = {drop = drop, forget = function(id) end, aside = function(id) redis.call('LPUSH', KEYS[2], id) end}
+local what = {drop = drop, forget = function() end, aside = function(id) redis.call('LPUSH', KEYS[2], id) end}
 local settled = 0
 for i = 2, #ARGV do
   -- Only an id that is still held: a task that came back under its old id is not touched by a late repetition.
