@@ -27,6 +27,7 @@ from loader.layouts.lua import as_sent
 from loader.migrate.source import CLAIM, PUT_BACK, settle_script
 from loader.migrate.target import TRIM, place_script
 from loader.preflight.estimate import ENTRY, tasks_script
+from loader.preflight.rights import NEEDED, OPTIONAL
 from loader.stored.queue_reader import stored_queue
 from loader.stored.snapshot import BEHIND
 from loader.tasks.options import TaskOptions
@@ -199,6 +200,12 @@ def test_a_script_calls_only_what_the_oldest_server_has(name: str, valkey: Serve
     for command, told in docs.items():
         since = tuple(int(part) for part in told[b"since"].split(b".")[:2])
         assert since <= OLDEST, command
+
+
+def test_the_rights_that_a_load_asks_for_are_those_that_its_scripts_use() -> None:
+    used = set().union(*(commands_of(golden(name)) for name in SCRIPTS if name.startswith(("ledger-", "lease-"))))
+
+    assert used - {right.call.split()[0] for right in (*NEEDED, *OPTIONAL)} == set()
 
 
 TEXTS: list[tuple[bytes, bytes]] = [
