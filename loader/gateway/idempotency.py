@@ -24,6 +24,7 @@ import hiredis
 from loader.gateway.link import Link
 from loader.gateway.new_ids import ids_from
 from loader.layouts.base import QueueEncoder
+from loader.layouts.lua import as_sent
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
 from loader.wire.resp import array, command
@@ -33,13 +34,18 @@ MAX_KEY = 255
 
 _VALID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
-# KEYS: pending list, mark. ARGV: the mark's value, its seconds, the ids. Reply: '' if pushed now, else the mark's.
-#
-# A script is not undone where a command of it fails. LLEN tells a pending key of another type before anything is
-# written, and the push comes last, so that only the mark has to be taken back (see loader/jobs/ledger.py).
-_PUSH = b"""
+PUSH = b"""\
+-- Pushes the ids of a request and sets its mark, unless the mark is set.
+-- KEYS[1]: the queue's pending list
+-- KEYS[2]: the mark
+-- ARGV[1]: the mark's value
+-- ARGV[2]: seconds that it stays
+-- ARGV[3] and on: ids, the first to be consumed first
+-- Reply: '' if pushed now, else the value of the mark
 local earlier = redis.call('GET', KEYS[2])
 if earlier then return earlier end
+-- A script is not undone where a command of it fails. LLEN tells a pending key of another type before anything is
+-- written, and the push comes last, so that only the mark has to be taken back (see loader/jobs/ledger_scripts.py).
 redis.call('LLEN', KEYS[1])
 redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
 local ok, fault = pcall(function()
@@ -50,6 +56,7 @@ redis.pcall('DEL', KEYS[2])
 if type(fault) == 'table' then return fault end
 return redis.error_reply('ERR ' .. tostring(fault))
 """
+_PUSH = as_sent(PUSH)
 
 
 class KeyReusedError(Exception):

@@ -22,6 +22,7 @@ import redis.asyncio
 import redis.exceptions
 
 from loader.errors import JobBusyError, TransientError
+from loader.layouts.lua import as_sent
 from loader.servers.routing import Servers, list_clients
 from loader.wire.faults import from_redis_py, translated
 
@@ -32,23 +33,42 @@ RENEW_SECONDS = 4.0
 _GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 
-# KEYS: lease, job. The job counts the runs that have held its lease, so that one which has slept through the end of its
-# lease, and through another run's work, cannot take the lease for its own again.
-# ARGV: holder to replace ('' for none), new holder, milliseconds. Reply: the number of this run, or 0.
-_ACQUIRE = """
+ACQUIRE = b"""\
+-- Takes a job's lease.
+-- KEYS[1]: the lease
+-- KEYS[2]: the job. It counts the runs that have held its lease, so that one which has slept through the end of its
+--          lease, and through another run's work, cannot take the lease for its own again.
+-- ARGV[1]: holder to replace, '' for none
+-- ARGV[2]: new holder
+-- ARGV[3]: milliseconds
+-- Reply: the number of this run; 0 where another holds the lease
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return redis.call('HINCRBY', KEYS[2], 'runs', 1)
 """
-# ARGV: holder, milliseconds, number of its run. A server that has lost its data has lost the job as well: go on.
-_RENEW = """
+RENEW = b"""\
+-- Renews a job's lease.
+-- KEYS[1]: the lease
+-- KEYS[2]: the job
+-- ARGV[1]: holder
+-- ARGV[2]: milliseconds
+-- ARGV[3]: number of its run
+-- Reply: 1; 0 where another run has taken the lease
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
+-- A server that has lost its data has lost the job as well: go on.
 if not holder and tonumber(redis.call('HGET', KEYS[2], 'runs') or 0) > tonumber(ARGV[3]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
-_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+RELEASE = b"""\
+-- Gives a job's lease back.
+-- KEYS[1]: the lease
+-- ARGV[1]: holder
+-- Reply: 1; 0 where it does not hold the lease
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
 
 log = logging.getLogger("runqy_loader")
 
@@ -148,7 +168,7 @@ class Lease:
                 await self._kill(server, connection)
 
     async def _take(self, holder: bytes | str) -> bool:
-        number = await self._client.eval(_ACQUIRE, 2, *self._keys, holder, self._holder, LEASE_MS)
+        number = await self._eval(ACQUIRE, self._keys, holder, self._holder, LEASE_MS)
         if number:
             self.run = replace(self.run, number=int(number))
         return bool(number)
@@ -160,7 +180,7 @@ class Lease:
             JobBusyError: Another run has taken it.
         """
         with translated(self._where):
-            mine = await self._client.eval(_RENEW, 2, *self._keys, self._holder, LEASE_MS, self.run.number)
+            mine = await self._eval(RENEW, self._keys, self._holder, LEASE_MS, self.run.number)
         if not mine:
             raise JobBusyError(
                 f"job {self._job} was taken over by another process while this one could not reach the server",
@@ -168,7 +188,10 @@ class Lease:
             )
 
     async def release(self) -> None:
-        await self._client.eval(_RELEASE, 1, self._key, self._holder)
+        await self._eval(RELEASE, self._keys[:1], self._holder)
+
+    async def _eval(self, script: bytes, keys: Sequence[str], *arguments: bytes | str | int) -> Any:
+        return await self._client.eval(as_sent(script).decode(), len(keys), *keys, *arguments)
 
     async def reconnect(self) -> None:
         """See ``Servers.reconnect``."""

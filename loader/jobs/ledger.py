@@ -18,7 +18,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from loader.jobs.ledger_scripts import commit_script, insert_script
 from loader.layouts.base import QueueEncoder
+from loader.layouts.lua import as_sent
 from loader.tasks.ids import ID_BYTES
 from loader.tasks.options import TaskOptions
 from loader.tasks.reasons import Reason, ReasonCode
@@ -35,78 +37,6 @@ _LETTERS = {
 Jobs that are begun with one version are resumed with another, so a letter never gets another meaning.
 """
 _REASONS = {letter: Reason.of(code) for code, letter in _LETTERS.items()}
-
-# What every script that places tasks has around it; KEYS[1] is the pending list. `place` writes the tasks, fills `ids`
-# with those to be pushed and returns the positions skipped, which are the reply; what follows it marks the work.
-#
-# A script is not undone where a command of it fails, for want of a right or as a key is of another type. So every step
-# that could fail leaves behind how to take it back, and the mark and the push are the last two. LLEN tells a pending
-# key of another type before anything is written.
-# Lua's unpack() is limited by its C stack (LUAI_MAXCSTACK, 8000 in Lua 5.1), hence the slices.
-_FRAME = b"""
-redis.call('LLEN', KEYS[1])
-local ids, undo, skipped = {}, {}, ''
-%b
-local ok, fault = pcall(function()
-  skipped = place()
-%b
-  for i = 1, #ids, 5000 do redis.call('LPUSH', KEYS[1], unpack(ids, i, math.min(i + 4999, #ids))) end
-end)
-if ok then return skipped end
-for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
-if type(fault) == 'table' then return fault end
-return redis.error_reply('ERR ' .. tostring(fault))
-"""
-
-# ARGV: batch, checksum, then what `place` takes. Reply: the positions skipped, now or when the batch was marked.
-_KNOWN = b"""
-if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KEYS[4], ARGV[1]) or '' end
-"""
-_MARK = b"""
-  redis.call('SETRANGE', KEYS[3], ARGV[1] * 4, ARGV[2])
-  if #skipped > 0 then redis.call('HSET', KEYS[4], ARGV[1], skipped) end
-  undo[#undo + 1] = {'SETBIT', KEYS[2], ARGV[1], 0}
-  redis.call('SETBIT', KEYS[2], ARGV[1], 1)
-"""
-
-# ARGV[3]: skipped positions; then the ids, the first to be consumed first.
-_PLACE_WRITTEN = b"""
-local function place()
-  ids = {unpack(ARGV, 4, math.min(#ARGV, 4003))}
-  for i = 4004, #ARGV do ids[#ids + 1] = ARGV[i] end
-  return ARGV[3]
-end
-"""
-
-# ARGV[3]: the time in nanoseconds; then each task's arguments, its id being the first. The first DEL finds nothing: it
-# shows, while nothing is written, that what follows may be undone.
-_PLACE_FRESH = b"""
-%b
-local function place()
-  local taken = {}
-  for at = 4, #ARGV, %d do
-    local key, verdict = key_of(ARGV[at]), ''
-    if redis.call('EXISTS', key) == 0 then
-      if #undo == 0 then redis.call('DEL', key) end
-      undo[#undo + 1] = {'DEL', key}
-      verdict = write(key, at, undo)
-    end
-    if verdict == true then ids[#ids + 1] = ARGV[at]
-    elseif verdict then taken[#taken + 1] = (at - 4) / %d .. verdict end
-  end
-  return table.concat(taken, ',')
-end
-"""
-
-
-def placing_script(place: bytes, mark: bytes) -> bytes:
-    """A script that writes tasks, marks them and pushes their ids, or does none of it.
-
-    Args:
-        place: Lua that defines ``place()``. Of what it writes, it adds to ``undo`` how to take it back.
-        mark: Lua that notes what was placed, likewise.
-    """
-    return _FRAME % (place, mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +67,7 @@ class QueueLedger:
         self._key_count = len(keys) + 1
         self._encoder = encoder
         # EVAL with the whole script, not EVALSHA: a kilobyte a batch, and no NOSCRIPT after a failover.
-        commit = _KNOWN + placing_script(_PLACE_WRITTEN, _MARK)
-        fresh = _PLACE_FRESH % (encoder.insert_script, encoder.insert_width, encoder.insert_width)
-        insert = _KNOWN + placing_script(fresh, _MARK)
+        commit, insert = as_sent(commit_script()), as_sent(insert_script(encoder))
         self._commit_head = bulks((b"EVAL", commit, b"%d" % len(keys), *keys))
         self._insert_head = bulks((b"EVAL", insert, b"%d" % len(keys), *keys))
 

@@ -24,9 +24,10 @@ from loader.wire.resp import bulk, command
 _PAYLOAD_TAG = varint(2 << 3 | 2)
 _ID_TAG = varint(3 << 3 | 2) + varint(ID_BYTES)
 
-# Arguments of each task: id, message, when it starts ('' for now), lock, the lock's seconds, further fields as JSON.
-_SCRIPT = b"""
-local function key_of(id) return %b .. id end
+_SCRIPT = b"""\
+local function key_of(id) return %(tasks)b .. id end
+-- A task's arguments: id, message, when it starts as Unix time ('' for now), its lock's key ('' for none), the lock's
+-- seconds, further fields and their values as a JSON array ('' for none).
 local function write(key, at, undo)
   local start, lock = ARGV[at + 2], ARGV[at + 3]
   if lock ~= '' then
@@ -40,14 +41,15 @@ local function write(key, at, undo)
   end
   if lock ~= '' then redis.call('HSET', key, 'unique_key', lock) end
   if ARGV[at + 5] ~= '' then redis.call('HSET', key, unpack(cjson.decode(ARGV[at + 5]))) end
-  %b
+%(look_up)b\
   if start == '' then return true end
-  redis.call('ZADD', %b, start, ARGV[at])
-  undo[#undo + 1] = {'ZREM', %b, ARGV[at]}
+  redis.call('ZADD', %(scheduled)b, start, ARGV[at])
+  undo[#undo + 1] = {'ZREM', %(scheduled)b, ARGV[at]}
   return false
 end
 """
-_REVERSE = b"""
+_LOOK_UP = b"""\
+  -- By this key the runqy server finds the queue of a task.
   local reverse = 'asynq:t:' .. ARGV[at]
   if redis.call('EXISTS', reverse) == 0 then undo[#undo + 1] = {'DEL', reverse} end
   redis.call('HSET', reverse, 'queue', %b)
@@ -89,9 +91,11 @@ class AsynqEncoder:
         self.slot_tag = b"{%b}" % name
         self.needs_script = bool(options.unique_ttl or options.process_at or options.process_in)
         self.commands_a_task = 2 if reverse_lookup else 1
-        scheduled = lua_string(self._base + b"scheduled")
-        reverse = _REVERSE % lua_string(name) if reverse_lookup else b""
-        self.insert_script = _SCRIPT % (lua_string(self._base + b"t:"), reverse, scheduled, scheduled)
+        self.insert_script = _SCRIPT % {
+            b"tasks": lua_string(self._base + b"t:"),
+            b"look_up": _LOOK_UP % lua_string(name) if reverse_lookup else b"",
+            b"scheduled": lua_string(self._base + b"scheduled"),
+        }
         # Parts of the hot path that do not change within a queue.
         self._before_payload = before_payload(options.type or queue)
         self._after_id = after_id(queue, options)

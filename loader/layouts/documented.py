@@ -13,6 +13,16 @@ from loader.tasks.options import TaskOptions
 from loader.wire.lengths import ByLength
 from loader.wire.resp import bulk, command
 
+_SCRIPT = b"""\
+local function key_of(id) return 'asynq:t:' .. id end
+-- A task's arguments: id, payload, type, max_retry.
+local function write(key, at, undo)
+  redis.call('HSET', key, 'type', ARGV[at + 2], 'payload', ARGV[at + 1],
+    'retry', '0', 'max_retry', ARGV[at + 3], 'queue', %b)
+  return true
+end
+"""
+
 
 class DocumentedEncoder:
     """See ``QueueEncoder``.
@@ -42,14 +52,7 @@ class DocumentedEncoder:
         self._tail = b"\r\n$5\r\nretry\r\n$1\r\n0\r\n$9\r\nmax_retry\r\n%b$5\r\nqueue\r\n%b" % fields[1:]
         self._middles = ByLength(lambda length: b"%b%d\r\n" % (type_and_payload, length))
         self._defaults = (task_type.encode(), b"%d" % max_retry)
-        self.insert_script = (
-            b"local function key_of(id) return 'asynq:t:' .. id end\n"
-            b"local function write(key, at, undo)\n"
-            b"  redis.call('HSET', key, 'type', ARGV[at + 2], 'payload', ARGV[at + 1],\n"
-            b"    'retry', '0', 'max_retry', ARGV[at + 3], 'queue', %b)\n"
-            b"  return true\n"
-            b"end\n"
-        ) % lua_string(name)
+        self.insert_script = _SCRIPT % lua_string(name)
 
     def task_key(self, task_id: bytes) -> bytes:
         return b"asynq:t:%b" % task_id

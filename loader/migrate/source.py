@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Literal, Protocol
 
-from loader.layouts.lua import lua_string
+from loader.layouts.lua import as_sent, lua_string
 from loader.servers.session import Session
 from loader.stored.fetch import Fetched, Fetcher
 from loader.stored.queue_reader import StoredQueue
@@ -68,22 +68,33 @@ class Snapshot:
 # Each of these may be repeated after a lost connection, and may even run late: what it does follows from what is in
 # the lists when it runs. In the holding list the oldest task is on the right, as in the pending list.
 
-# ARGV: how many to hand out, how many are out already. Reply: the ids, the newest first.
-_CLAIM = b"""
+CLAIM = b"""\
+-- Moves ids from the pending list to the holding list, until that many are claimed and not handed out.
+-- KEYS[1]: the pending list
+-- KEYS[2]: the holding list
+-- ARGV[1]: how many to hand out
+-- ARGV[2]: how many are out already
+-- Reply: the ids, the newest first
 local short = ARGV[1] + ARGV[2] - redis.call('LLEN', KEYS[2])
 for i = 1, short do
   if not redis.call('RPOPLPUSH', KEYS[1], KEYS[2]) then break end
 end
 return redis.call('LRANGE', KEYS[2], -(ARGV[1] + ARGV[2]), -(ARGV[2] + 1))
 """
-# Only an id that is still held is settled: a task that came back under its old id is not touched by a late repetition.
-_SETTLE = b"""
+_SETTLE = b"""\
+-- Says what becomes of claimed tasks.
+-- KEYS[1]: the holding list
+-- KEYS[2]: list of what is kept aside
+-- ARGV[1]: 'drop', the task is deleted; 'forget', its id alone is dropped; 'aside', it is kept aside
+-- ARGV[2] and on: ids, in the order in which they were claimed
+-- Reply: how many were settled
 local function drop(id)
-%b
+%b\
 end
-local what = {drop = drop, forget = function(id) end, aside = function(id) redis.call('LPUSH', KEYS[2], id) end}
+local what = {drop = drop, forget = function() end, aside = function(id) redis.call('LPUSH', KEYS[2], id) end}
 local settled = 0
 for i = 2, #ARGV do
+  -- Only an id that is still held: a task that came back under its old id is not touched by a late repetition.
   if redis.call('LREM', KEYS[1], -1, ARGV[i]) == 1 then
     local ok, fault = pcall(what[ARGV[1]], ARGV[i])
     if not ok then
@@ -96,8 +107,13 @@ for i = 2, #ARGV do
 end
 return settled
 """
-# ARGV: how many of the oldest to keep, how many to put back at most. Newest first, so that the oldest is taken first.
-_PUT_BACK = b"""
+PUT_BACK = b"""\
+-- Gives claimed ids back to the pending list, the newest first, so that the oldest is taken first.
+-- KEYS[1]: the list that holds them
+-- KEYS[2]: the pending list
+-- ARGV[1]: how many of the oldest to keep
+-- ARGV[2]: how many to put back at most
+-- Reply: how many were put back
 redis.call('LLEN', KEYS[2])
 local moved = 0
 while moved < tonumber(ARGV[2]) and redis.call('LLEN', KEYS[1]) > tonumber(ARGV[1]) do
@@ -107,14 +123,14 @@ while moved < tonumber(ARGV[2]) and redis.call('LLEN', KEYS[1]) > tonumber(ARGV[
 end
 return moved
 """
-_DROP_ASYNQ = b"""
+_DROP_ASYNQ = b"""\
   local key = %b .. id
   local lock = redis.call('HGET', key, 'unique_key')
   if lock and redis.call('GET', lock) == id then redis.call('DEL', lock) end
   redis.call('DEL', key)
 """
-# runqy's look-up by id: a hash of the queue's name alone. One that names another queue is another's by now.
-_DROP_LOOK_UP = b"""
+_DROP_LOOK_UP = b"""\
+  -- runqy's look-up by id: a hash of the queue's name alone. One that names another queue is another's by now.
   local reverse = 'asynq:t:' .. id
   if redis.call('TYPE', reverse).ok == 'hash' and redis.call('HLEN', reverse) == 1
     and redis.call('HGET', reverse, 'queue') == %b then redis.call('DEL', reverse) end
@@ -149,7 +165,7 @@ class Claims:
         self._session = session
         self._pending_key = queue.pending_key
         self._fetcher = Fetcher(session, queue, most)
-        self._settle_script = _SETTLE % _drop(queue, keeps_hashes, look_up)
+        self._settle_script = as_sent(settle_script(queue, keeps_hashes=keeps_hashes, look_up=look_up))
         self._where = f"keys {queue.pending_key.decode()} and {base.decode()}*"
 
     async def enter(self) -> dict[str, int]:
@@ -174,7 +190,7 @@ class Claims:
     async def take(self, in_flight: int) -> Fetched:
         keys = (b"2", self._pending_key, self.holding_key)
         numbers = (b"%d" % self._fetcher.most, b"%d" % in_flight)
-        (ids,) = await self._session.call(command(b"EVAL", _CLAIM, *keys, *numbers), 1, self._where)
+        (ids,) = await self._session.call(command(b"EVAL", as_sent(CLAIM), *keys, *numbers), 1, self._where)
         return await self._fetcher.fetch(list(reversed(ids)))
 
     async def settle(self, verb: Verb, ids: Sequence[bytes]) -> None:
@@ -195,10 +211,15 @@ class Claims:
         total = 0
         while True:
             keys, numbers = (b"2", key, self._pending_key), (b"%d" % keep, b"%d" % _STEP)
-            (moved,) = await self._session.call(command(b"EVAL", _PUT_BACK, *keys, *numbers), 1, self._where)
+            (moved,) = await self._session.call(command(b"EVAL", as_sent(PUT_BACK), *keys, *numbers), 1, self._where)
             total += int(moved)
             if moved < _STEP:
                 return total
+
+
+def settle_script(queue: StoredQueue, *, keeps_hashes: bool, look_up: str) -> bytes:
+    """The script behind ``Claims.settle``; for the arguments see there."""
+    return _SETTLE % _drop(queue, keeps_hashes, look_up)
 
 
 def _drop(queue: StoredQueue, keeps_hashes: bool, look_up: str) -> bytes:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 import hiredis
 
-from loader.jobs.ledger import parse_skipped, placing_script
+from loader.jobs.ledger import parse_skipped
+from loader.jobs.ledger_scripts import placing_script
 from loader.layouts.base import QueueEncoder
+from loader.layouts.lua import as_sent
 from loader.migrate.translate import Translation
 from loader.servers.session import Session
 from loader.stored.stored_task import StoredTask
@@ -16,13 +18,20 @@ from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.faults import from_reply
 from loader.wire.resp import array, bulks, command
 
-# ARGV[1]: where source and target may share a task's key, the source's queue, else ''; ARGV[2]: 1 if the task itself is
-# under that key, 0 if only runqy's look-up, a hash of the queue's name alone, is; ARGV[3]: the time in nanoseconds;
-# then each task's arguments, its id being the first, the fields to carry over the last. Verdicts, and so the reply, are
-# letters that the ledger's ``parse_skipped`` knows.
-# As in the ledger, the first DEL finds nothing and shows that what follows may be undone.
-_PLACE = b"""
-%b
+_HEAD = b"""\
+-- Writes and pushes tasks of another queue, each once, and notes their ids.
+-- KEYS[1]: the queue's pending list
+-- KEYS[2]: set of the ids that this job has placed
+-- ARGV[1]: the source's queue, where source and target may share a task's key; else ''
+-- ARGV[2]: 1 if the task itself is under that key; 0 if only runqy's look-up is, a hash of the queue's name alone
+-- ARGV[3]: the time in nanoseconds since 1970
+-- ARGV[4] and on: each task's arguments, the first task to be consumed first; one more than `write` takes: the fields
+--                 to carry over, each name and value with its length before it, as in 5:state
+-- Reply: the positions not placed, comma-separated, each with a letter that says why: 'a' where this job has placed it
+--        before, else another of those in loader/jobs/ledger.py
+"""
+_PLACE = b"""\
+%(write)b
 local placed, seen = {}, {}
 local function carry(key, text)
   local fields, at = {}, 1
@@ -40,7 +49,7 @@ local function shared(key)
 end
 local function place()
   local taken = {}
-  for at = 4, #ARGV, %d do
+  for at = 4, #ARGV, %(width)d do
     local id, verdict = ARGV[at], ''
     if seen[id] or redis.call('SISMEMBER', KEYS[2], id) == 1 then verdict = 'a'
     else
@@ -48,30 +57,33 @@ local function place()
       local free, old = redis.call('EXISTS', key) == 0, nil
       if not free and shared(key) then free, old = true, redis.call('HGETALL', key) end
       if free then
+        -- As in the ledger, the first DEL finds nothing and shows that what follows may be undone.
         if old then undo[#undo + 1] = {'HSET', key, unpack(old)}
         elseif #undo == 0 then redis.call('DEL', key) end
         undo[#undo + 1] = {'DEL', key}
         verdict = write(key, at, undo)
         if verdict == true or verdict == false then
-          carry(key, ARGV[at + %d])
+          carry(key, ARGV[at + %(width)d - 1])
           placed[#placed + 1], seen[id] = id, true
         end
       end
     end
     if verdict == true then ids[#ids + 1] = id
-    elseif verdict then taken[#taken + 1] = (at - 4) / %d .. verdict end
+    elseif verdict then taken[#taken + 1] = (at - 4) / %(width)d .. verdict end
   end
   return table.concat(taken, ',')
 end
 """
-_MARK = b"""
+_MARK = b"""\
   if #placed > 0 then
     undo[#undo + 1] = {'SREM', KEYS[2], unpack(placed)}
     redis.call('SADD', KEYS[2], unpack(placed))
-  end
-"""
-# Keeps of the set only these ids.
-_TRIM = b"""
+  end"""
+TRIM = b"""\
+-- Keeps of a set only some ids.
+-- KEYS[1]: the set
+-- ARGV: the ids
+-- Reply: how many are left
 local kept = {}
 for i = 1, #ARGV do
   if redis.call('SISMEMBER', KEYS[1], ARGV[i]) == 1 then kept[#kept + 1] = ARGV[i] end
@@ -80,6 +92,12 @@ redis.call('DEL', KEYS[1])
 for i = 1, #kept do redis.call('SADD', KEYS[1], kept[i]) end
 return #kept
 """
+
+
+def place_script(encoder: QueueEncoder) -> bytes:
+    """The script behind ``Target.insert``."""
+    write = {b"write": encoder.insert_script, b"width": encoder.insert_width + 1}
+    return placing_script(_HEAD, _PLACE % write, _MARK)
 
 
 class Target:
@@ -108,10 +126,8 @@ class Target:
         self._encoder = encoder
         self._translation = translation
         self._head = [shared_with.encode(), b"1" if shares_tasks else b"0"]
-        self._width = encoder.insert_width + 1
         self.migrated_key = b"%b:runqy-loader:%b:migrated" % (encoder.slot_tag, job.encode())
-        place = _PLACE % (encoder.insert_script, self._width, self._width - 1, self._width)
-        script = placing_script(place, _MARK)
+        script = as_sent(place_script(encoder))
         self._eval = bulks((b"EVAL", script, b"2", encoder.pending_key, self.migrated_key))
         self._forget: list[bytes] = []
         self.in_doubt = self.repeated = False
@@ -181,5 +197,5 @@ class Target:
             placed = [task_id for task_id, is_in in zip(ids, replies, strict=True) if is_in]
         else:
             placed = []
-        await self._session.call(command(b"EVAL", _TRIM, b"1", self.migrated_key, *placed), 1)
+        await self._session.call(command(b"EVAL", as_sent(TRIM), b"1", self.migrated_key, *placed), 1)
         return placed

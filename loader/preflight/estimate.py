@@ -22,6 +22,7 @@ import redis.asyncio
 
 from loader.errors import SinkError, TransientError
 from loader.layouts.base import QueueEncoder
+from loader.layouts.lua import as_sent
 from loader.layouts.registry import encoder_for
 from loader.preflight.checks import Finding, in_bytes
 from loader.preflight.sample import Stretch, sample
@@ -50,7 +51,7 @@ _ENTRIES = 2000
 _SLOT = 8
 _LEDGER_BYTES_A_BATCH = 4.125
 
-_USED = b"""
+_USED = b"""\
 local function used()
   local told, info = pcall(redis.call, 'INFO', 'memory')
   return told and tonumber(string.match(info, 'used_memory:(%d+)')) or 0
@@ -60,16 +61,21 @@ local function usage(key)
   return bytes or 0
 end
 """
-
-# KEYS: a scratch key. ARGV: how much ballast, then as the layout's script takes them, ARGV[3] being the time. Reply:
-# tasks, keys, bytes of these, bytes of used_memory.
-_TASKS = b"""
-%b%b
+_TASKS = b"""\
+-- Writes tasks, measures them, and deletes them again.
+-- KEYS[1]: what the names of scratch keys begin with
+-- ARGV[1]: how many further keys to write before
+-- ARGV[2]: not used
+-- ARGV[3]: the time in nanoseconds since 1970
+-- ARGV[4] and on: each task's arguments
+-- Reply: tasks, keys, bytes of these, bytes by which used_memory grew
+%(used)b
+%(write)b
 local undo, tasks, keys, bytes, grown = {}, 0, 0, 0, 0
 local ok, fault = pcall(function()
   for i = 1, ARGV[1] do redis.call('SET', KEYS[1] .. i, '') end
   local before = used()
-  for at = 4, #ARGV, %d do
+  for at = 4, #ARGV, %(width)d do
     local key = key_of(ARGV[at])
     if redis.call('EXISTS', key) == 0 then
       undo[#undo + 1] = {'DEL', key}
@@ -90,10 +96,14 @@ if ok then return {tasks, keys, bytes, grown} end
 if type(fault) == 'table' then return fault end
 return redis.error_reply('ERR ' .. tostring(fault))
 """
-
-# KEYS: a scratch key. ARGV: ZADD or LPUSH, how many entries, what their names begin with. Reply: bytes.
-_ENTRY = (
-    b"""
+ENTRY = (
+    b"""\
+-- Measures a list or a sorted set of ids, and deletes it again.
+-- KEYS[1]: a scratch key
+-- ARGV[1]: ZADD or LPUSH
+-- ARGV[2]: how many entries
+-- ARGV[3]: what their names begin with
+-- Reply: its bytes
 %b
 local ok, fault = pcall(function()
   for i = 1, ARGV[2] do
@@ -108,6 +118,11 @@ return redis.error_reply('ERR ' .. tostring(fault))
 """
     % _USED
 )
+
+
+def tasks_script(encoder: QueueEncoder) -> bytes:
+    """The script that measures tasks."""
+    return _TASKS % {b"used": _USED, b"write": encoder.insert_script, b"width": encoder.insert_width}
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +249,7 @@ async def _measure(
     for delivery in stretch.deliveries:
         if (encoder := encoders.get(delivery.queue)) is None:
             continue
-        script = _TASKS % (_USED, encoder.insert_script, encoder.insert_width)
+        script = as_sent(tasks_script(encoder))
         arguments = [_scratch_key(encoder), b"%d" % ballast, *_arguments(options, encoder, delivery)]
         reply: Any = await control.execute_command("EVAL", script, 1, *arguments)  # type: ignore[no-untyped-call]
         tasks, keys, size = tasks + reply[0], keys + reply[1], size + reply[2]
@@ -282,7 +297,7 @@ async def _entry(control: redis.asyncio.Redis, options: LoadOptions, stretches: 
     delivery = next(delivery for part in stretches for delivery in part.deliveries)
     key = _scratch_key(encoder_for(options, delivery.queue))
     start = b"x" * max(1, round(sum(lengths) / len(lengths)) - 5)
-    reply: Any = await control.execute_command("EVAL", _ENTRY, 1, key, how, _ENTRIES, start)  # type: ignore[no-untyped-call]
+    reply: Any = await control.execute_command("EVAL", as_sent(ENTRY), 1, key, how, _ENTRIES, start)  # type: ignore[no-untyped-call]
     return int(reply) / _ENTRIES
 
 

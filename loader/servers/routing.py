@@ -88,7 +88,6 @@ class Servers:
     async def _learn(self, address: Address) -> None:
         try:
             with translated(str(address)):
-                # As two arguments: for the one command redis-py has a parser that drops what is not covered.
                 ranges = await self._client(address).execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
         except TransientError:
             raise

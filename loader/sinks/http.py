@@ -78,7 +78,6 @@ class HttpSink:
     ) -> None:
         assert self._session is not None  # noqa: S101 - set on entering
         await self._session.close()
-        await self._journal.close()
 
     async def work(self, feed: Feed, observer: Observer) -> None:
         """Runs one pipeline worker until its feed ends; all workers share the bounded number of requests.
@@ -116,7 +115,7 @@ class HttpSink:
         finally:
             self._journal.acknowledged(delivery)
             observer.loaded(delivery)
-        await self._journal.settle()
+        self._journal.settle()
         self._slots.release()  # not after a failure: nothing more is to be begun
         while self._more_slots:
             self._more_slots -= 1

@@ -1,21 +1,21 @@
-"""The journal of a load over HTTP: which batches the server has acknowledged, in a file on this machine.
+"""The journal of a load over HTTP: which batches the server has acknowledged, in a SQLite database on this machine.
 
-JSON lines, only ever appended to: a header with the job's manifest, then for each batch ``sent`` before its first
-request, and after it ``acked`` with the server's answer, or ``withdrawn`` where nothing of it is in for certain. A
-batch that was sent, and has neither, is in doubt: whether the server took it is unknown, and a resume sends it again.
+A batch is noted as sent before its first request, and as acknowledged, with the server's answer, after it; or taken out
+again where nothing of it is in for certain. A batch that was sent and is not acknowledged is in doubt: whether the
+server took it is unknown, and a resume sends it again.
 
-Each line is with the operating system before the loader goes on, so a kill loses none; the disk is made sure of
-(``fsync``) about once a second and at the end, so a power failure may lose the last second's lines. Their batches are
-sent again too, but are not named as in doubt where the loss took their ``sent`` as well.
+Each note is with the operating system before the loader goes on, so a kill loses none. The disk is made sure of about
+once a second and at the end, so a power failure may lose the last second's notes; what is left is whole, as each page
+in SQLite's write-ahead log has a checksum. The batches of lost notes are sent again too, but are not named as in doubt
+where their first note is lost as well. Why SQLite: docs/decisions/0002-journal.md.
 """
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
-import os
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,8 +28,35 @@ from loader.jobs.ledger import LedgerState
 from loader.sinks.base import Delivery
 from loader.tasks.reasons import Reason, ReasonCode
 
+_APPLICATION = 0x52514A4C
+"""SQLite's application_id: tells a journal from other databases."""
 _VERSION = 1
+"""SQLite's user_version: of these tables."""
 _SYNC_SECONDS = 1.0
+
+# EXCLUSIVE: a second process is refused, and nothing is shared in memory, which network file systems cannot do. A note
+# changes one page or two, and each is written whole: hence small ones.
+_LOCK = """
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA page_size = 1024;
+BEGIN EXCLUSIVE;
+"""
+# WAL: a commit is one write. NORMAL: the disk is made sure of at checkpoints, which are made here, not by size.
+_LOG = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA wal_autocheckpoint = 0;
+BEGIN;
+"""
+# crc: CRC-32 of the batch, NULL until it is acknowledged. refused: JSON object from position to the reason's
+# code and text. ids: those that the server gave to a batch's tasks, one a line.
+_TABLES = (
+    "CREATE TABLE job (name TEXT NOT NULL, manifest TEXT NOT NULL, keeps_ids INTEGER NOT NULL)",
+    "CREATE TABLE batches (shard INTEGER NOT NULL, queue TEXT NOT NULL, number INTEGER NOT NULL, crc INTEGER,"
+    " refused TEXT, PRIMARY KEY (shard, queue, number)) WITHOUT ROWID",
+    "CREATE TABLE ids (queue TEXT NOT NULL, ids TEXT NOT NULL)",
+)
+_THIS = "shard = ? AND queue = ? AND number = ?"
 
 BatchKey = tuple[int, str, int]
 """Shard, queue and number of a batch."""
@@ -60,35 +87,39 @@ class Journal:
         self._job = job
         self._manifest = manifest
         self._keep_ids = keep_ids
-        self._file = -1
-        self._states: dict[tuple[int, str], _Marks] = {}
+        self._db: sqlite3.Connection
         self._open: set[BatchKey] = set()
         self._doubtful: frozenset[BatchKey] = frozenset()
         self._synced_at = time.monotonic()
-        self._syncing: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
-        try:
-            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        with self._failures():
+            # Another thread reads the ids, while this one waits for it. ":memory:" alone would be no file.
+            path = self.path.absolute()
+            self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
             try:
-                self._lock()
-                self._read()
+                self._db.executescript(_LOCK)
+                self.resumed = self._look()
+                self._db.executescript(_LOG)  # which ends the transaction of the first
+                if self.resumed:
+                    self._check()
+                else:
+                    self._begin()
+                self._open = set(self._db.execute("SELECT shard, queue, number FROM batches WHERE crc IS NULL"))
+                self._db.execute("COMMIT")
             except BaseException:
-                os.close(self._file)
+                self._db.close()
                 raise
-        except OSError as error:
-            raise self._failed(error) from error
+        self._doubtful = frozenset(self._open)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            os.fsync(self._file)
-        except OSError as failure:
-            raise self._failed(failure) from failure
+            self._sync()
         finally:
-            os.close(self._file)
+            self._db.close()
 
     @property
     def unsettled(self) -> int:
@@ -100,170 +131,130 @@ class Journal:
 
     async def state(self, queue: str, shard: int) -> LedgerState:
         """What earlier runs had acknowledged. See ``loader.engine.pipeline.StateOf``."""
-        marks = self._states.get((shard, queue))
-        return LedgerState() if marks is None else marks.state()
+        bits, checksums, skipped = bytearray(), bytearray(), dict[int, dict[int, Reason]]()
+        with self._failures():
+            rows = self._db.execute(
+                "SELECT number, crc, refused FROM batches"
+                " WHERE shard = ? AND queue = ? AND crc IS NOT NULL ORDER BY number",
+                (shard, queue),
+            )
+            for number, crc, refused in rows:
+                byte, bit = divmod(number, 8)
+                bits.extend(bytes(byte + 1 - len(bits)))
+                bits[byte] |= 1 << (7 - bit)
+                checksums.extend(bytes(4 * number - len(checksums)))
+                checksums += crc.to_bytes(4, "big")
+                if refused:
+                    skipped[number] = {int(position): _reason(*why) for position, why in orjson.loads(refused).items()}
+        return LedgerState(bytes(bits), bytes(checksums), skipped)
 
     def sent(self, delivery: Delivery) -> None:
         """Notes that a batch is about to be sent."""
         key = _key(delivery)
         if key not in self._open:
             self._open.add(key)
-            self._write({"sent": key})
+            with self._failures():
+                self._db.execute("INSERT INTO batches (shard, queue, number) VALUES (?, ?, ?)", key)
 
     def withdrawn(self, delivery: Delivery) -> None:
         """Notes that nothing of a batch is in, although it was sent: the server has refused it for certain."""
         key = _key(delivery)
-        self._write({"withdrawn": key})
+        with self._failures():
+            self._db.execute(f"DELETE FROM batches WHERE {_THIS}", key)  # noqa: S608 - ours
         self._open.discard(key)
 
     def acknowledged(self, delivery: Delivery) -> None:
         """Notes the server's answer: what it refused, and the ids it gave."""
         key = _key(delivery)
-        line: dict[str, Any] = {"acked": key, "crc": delivery.batch.checksum}
-        if delivery.skipped:
-            line["refused"] = {str(position): why.text for position, why in delivery.skipped.items()}
-            line["codes"] = {str(position): why.code for position, why in delivery.skipped.items()}
-        if self._keep_ids:
-            line["ids"] = [i.decode() for p, i in enumerate(delivery.ids) if p not in delivery.skipped]
-        self._write(line)
+        refused = {str(position): (why.code, why.text) for position, why in delivery.skipped.items()}
+        values = (delivery.batch.checksum, orjson.dumps(refused).decode() if refused else None, *key)
+        with self._failures(), self._db:
+            self._db.execute("BEGIN")
+            self._db.execute(f"UPDATE batches SET crc = ?, refused = ? WHERE {_THIS}", values)  # noqa: S608 - ours
+            if self._keep_ids:
+                ids = [own.decode() for position, own in enumerate(delivery.ids) if position not in delivery.skipped]
+                self._db.execute("INSERT INTO ids VALUES (?, ?)", (delivery.queue, "\n".join(ids)))
         self._open.discard(key)
 
-    async def settle(self) -> None:
-        """Makes sure of the disk now and then, in a thread."""
-        if self._syncing is not None and self._syncing.done():
-            syncing, self._syncing = self._syncing, None
-            await syncing
-        if self._syncing is None and time.monotonic() - self._synced_at > _SYNC_SECONDS:
+    def settle(self) -> None:
+        """Makes sure of the disk now and then."""
+        if time.monotonic() - self._synced_at > _SYNC_SECONDS:
+            self._sync()
             self._synced_at = time.monotonic()
-            self._syncing = asyncio.create_task(asyncio.to_thread(self._sync))
-
-    async def close(self) -> None:
-        """Waits for the thread."""
-        if self._syncing is not None:
-            syncing, self._syncing = self._syncing, None
-            await syncing
 
     def ids(self) -> Iterator[tuple[str, list[str]]]:
         """Queue and ids of each batch that is acknowledged."""
-        with self.path.open("rb") as file:
-            for line in file:
-                entry = orjson.loads(line)
-                if "acked" in entry:
-                    yield entry["acked"][1], entry["ids"]
+        with self._failures():
+            for queue, ids in self._db.execute("SELECT queue, ids FROM ids ORDER BY rowid"):
+                yield queue, ids.split("\n") if ids else []
 
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise JobBusyError(
-                f"job {self._job} is being loaded by another process, which holds {self.path}",
-                "Wait for it or stop it; to load the same input a second time, give another --job name",
-            ) from None
-
-    def _read(self) -> None:
-        with self.path.open("rb") as file:
-            first = file.readline()
-            if not first.endswith(b"\n"):
-                self._begin(first)
-                return
-            self._check(first)
-            self.resumed = True
-            whole = len(first)
-            for line in file:
-                if not line.endswith(b"\n"):  # a crash tore it: what it was to say is not known
-                    os.ftruncate(self._file, whole)
-                    break
-                self._take(orjson.loads(line))
-                whole += len(line)
-        self._doubtful = frozenset(self._open)
-
-    def _begin(self, torn: bytes) -> None:
-        if torn and not torn.startswith(b'{"journal":'):
+    def _look(self) -> bool:
+        """Whether there is a journal. A new file is marked as one; another is left as it is."""
+        (application,) = self._db.execute("PRAGMA application_id").fetchone()
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and application != _APPLICATION:
             raise self._foreign()
-        os.ftruncate(self._file, 0)
-        head = {"journal": _VERSION, "job": self._job, "ids": self._keep_ids, "manifest": self._manifest}
-        self._write(head)
+        if tables and version != _VERSION:
+            raise self._other_version("a later")
+        if not tables:
+            self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
+            self._db.execute(f"PRAGMA user_version = {_VERSION}")
+        return bool(tables)
 
-    def _check(self, line: bytes) -> None:
-        try:
-            head = orjson.loads(line)
-            manifest, has_ids = head["manifest"], head["ids"]
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            raise self._foreign() from None
-        refuse_other_manifest(self._job, manifest, self._manifest)
-        if self._keep_ids and not has_ids:
+    def _begin(self) -> None:
+        for table in _TABLES:
+            self._db.execute(table)
+        job = (self._job, orjson.dumps(self._manifest).decode(), self._keep_ids)
+        self._db.execute("INSERT INTO job VALUES (?, ?, ?)", job)
+
+    def _check(self) -> None:
+        manifest, keeps_ids = self._db.execute("SELECT manifest, keeps_ids FROM job").fetchone()
+        refuse_other_manifest(self._job, orjson.loads(manifest), self._manifest)
+        if self._keep_ids and not keeps_ids:
             raise UsageError(
                 f"job {self._job} was begun without --ids-out, so the ids of its first batches are not known",
                 "Go on without --ids-out",
             )
-        self._keep_ids = has_ids
-
-    def _take(self, entry: dict[str, Any]) -> None:
-        if "sent" in entry:
-            shard, queue, number = entry["sent"]
-            self._open.add((shard, queue, number))
-            return
-        if "withdrawn" in entry:
-            shard, queue, number = entry["withdrawn"]
-            self._open.discard((shard, queue, number))
-            return
-        shard, queue, number = entry["acked"]
-        self._open.discard((shard, queue, number))
-        texts, codes = entry.get("refused", {}), entry.get("codes", {})
-        refused = {int(position): _reason(text, codes.get(position)) for position, text in texts.items()}
-        self._states.setdefault((shard, queue), _Marks()).mark(number, entry["crc"], refused)
-
-    def _write(self, entry: dict[str, Any]) -> None:
-        rest = memoryview(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
-        try:
-            while rest:
-                rest = rest[os.write(self._file, rest) :]
-        except OSError as error:
-            raise self._failed(error) from error
+        self._keep_ids = bool(keeps_ids)
 
     def _sync(self) -> None:
+        with self._failures():
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Tells SQLite's errors as ours."""
         try:
-            os.fsync(self._file)
-        except OSError as error:
-            raise self._failed(error) from error
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0)  # errors of the module itself have none
+            if code & 0xFF == sqlite3.SQLITE_BUSY:  # the lower byte of an extended code is the code
+                raise JobBusyError(
+                    f"job {self._job} is being loaded by another process, which holds {self.path}",
+                    "Wait for it or stop it; to load the same input a second time, give another --job name",
+                ) from None
+            if code == sqlite3.SQLITE_NOTADB:
+                raise self._foreign() from None
+            raise LoaderError(
+                f"the journal {self.path} cannot be written: {error}", "Name a writable file with --journal"
+            ) from error
 
     def _foreign(self) -> UsageError:
+        with self.path.open("rb") as file:
+            if file.read(11) == b'{"journal":':
+                return self._other_version("an earlier")
         return UsageError(f"--journal {self.path} is not a journal of runqy-loader", "Name another file")
 
-    def _failed(self, error: OSError) -> LoaderError:
-        return LoaderError(
-            f"the journal {self.path} cannot be written: {error.strerror}", "Name a writable file with --journal"
+    def _other_version(self, which: str) -> UsageError:
+        return UsageError(
+            f"--journal {self.path} was written by {which} version of runqy-loader",
+            "Finish its job with that version, or name another file to load everything anew",
         )
 
 
-class _Marks:
-    """The batches of one shard and queue, as the ledger in Redis keeps them: a bit and a checksum each."""
-
-    def __init__(self) -> None:
-        self._bits = bytearray()
-        self._checksums = bytearray()
-        self._skipped: dict[int, dict[int, Reason]] = {}
-
-    def mark(self, number: int, checksum: int, refused: dict[int, Reason]) -> None:
-        byte, bit = divmod(number, 8)
-        if byte >= len(self._bits):
-            self._bits.extend(bytes(byte + 1 - len(self._bits)))
-        if 4 * number + 4 > len(self._checksums):
-            self._checksums.extend(bytes(4 * number + 4 - len(self._checksums)))
-        self._bits[byte] |= 1 << (7 - bit)
-        self._checksums[4 * number : 4 * number + 4] = checksum.to_bytes(4, "big")
-        if refused:
-            self._skipped[number] = refused
-
-    def state(self) -> LedgerState:
-        return LedgerState(bytes(self._bits), bytes(self._checksums), self._skipped)
-
-
-def _reason(text: str, code: str | None) -> Reason:
-    """Why a task was refused. An earlier version noted the text alone, a later one may know more codes."""
-    if code is None:  # there were two reasons, and the texts of one began with its meaning
-        refused = ReasonCode.REFUSED_BY_SERVER
-        return Reason(refused if text.startswith(refused.meaning) else ReasonCode.UNKNOWN_QUEUE, text)
+def _reason(code: str, text: str) -> Reason:
+    """Why a task was refused. A later version may know more codes."""
     return Reason(ReasonCode(code) if code in list(ReasonCode) else ReasonCode.UNKNOWN, text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from loader.layouts.lua import as_sent
 from loader.servers.session import Session
 from loader.stored.queue_reader import StoredQueue, stored_queue
 from loader.wire.resp import command
@@ -13,9 +14,13 @@ CHUNK = 2000
 
 _LANDMARKS = 16
 
-# Where the list was not found as it was left: what stands behind the first of these ids that is still there. LPOS walks
-# the list from its head, so this is for the rare chunk only.
-_BEHIND = b"""
+# LPOS walks the list from its head, so this is for the rare chunk only: where the list was not found as it was left.
+BEHIND = b"""\
+-- What stands in a list behind the first of some ids that is still there.
+-- KEYS[1]: the list
+-- ARGV[1]: how many to read at most
+-- ARGV[2] and on: ids to look for
+-- Reply: index of the first id read, and the ids; -1 and none where none of those looked for is there
 for i = 2, #ARGV do
   local at = redis.call('LPOS', KEYS[1], ARGV[i])
   if at then return {at + 1, redis.call('LRANGE', KEYS[1], at + 1, at + ARGV[1])} end
@@ -46,7 +51,7 @@ async def pending_ids(session: Session, queue: StoredQueue) -> AsyncIterator[lis
                 at, ids = start + place, ids[place:]
             else:
                 landmarks = read[:: -max(1, len(read) // _LANDMARKS)]
-                find = command(b"EVAL", _BEHIND, b"1", key, b"%d" % CHUNK, *landmarks)
+                find = command(b"EVAL", as_sent(BEHIND), b"1", key, b"%d" % CHUNK, *landmarks)
                 ((at, ids),) = await session.call(find, 1, where)
                 more = len(ids) == CHUNK
                 known = set(read)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
+import sqlite3
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -345,7 +348,8 @@ def test_a_batch_that_is_refused_for_certain_is_not_in_doubt(api: RunqyApi, tmp_
     assert second.status == 0, second.stderr
     assert second.report["resumed"] and counts(second) == (2000, 2000, 0, 0)
     assert doubts(second) == []
-    assert b'"withdrawn"' in next(tmp_path.glob("*.journal")).read_bytes()
+    with closing(sqlite3.connect(next(tmp_path.glob("*.journal")))) as journal:
+        assert journal.execute("SELECT count(*), count(crc) FROM batches").fetchone() == (20, 20)
 
 
 def test_a_batch_in_doubt_stays_so_when_a_later_run_is_refused(api: RunqyApi, tmp_path: Path) -> None:
@@ -489,18 +493,60 @@ def test_one_loader_a_job(api: RunqyApi, tmp_path: Path) -> None:
     assert_error(second, 1, "job j is being loaded by another process, which holds j.journal")
 
 
-def test_a_line_that_a_crash_tore_is_passed_over(api: RunqyApi, tmp_path: Path) -> None:
+def test_a_note_that_a_crash_tore_is_passed_over(api: RunqyApi, tmp_path: Path) -> None:
     numbered(tmp_path, 300)
     assert load(api, tmp_path, "--journal", "log").status == 0
-    whole = (tmp_path / "log").read_bytes()
-    *lines, last = whole.splitlines(keepends=True)
-    assert b'"acked"' in last
-    (tmp_path / "log").write_bytes(b"".join(lines) + last[:-9])
+    with closing(sqlite3.connect(tmp_path / "log", isolation_level=None)) as journal:
+        journal.executescript("PRAGMA locking_mode = EXCLUSIVE; PRAGMA wal_autocheckpoint = 0")
+        (checksum,) = journal.execute("SELECT crc FROM batches WHERE number = 2").fetchone()
+        journal.execute("UPDATE batches SET crc = NULL WHERE number = 2")
+        journal.execute("UPDATE batches SET crc = ? WHERE number = 2", (checksum,))
+        database, log = (tmp_path / "log").read_bytes(), (tmp_path / "log-wal").read_bytes()
+    (tmp_path / "log").write_bytes(database)
+    (tmp_path / "log-wal").write_bytes(log[:-9])
 
     done = load(api, tmp_path, "--journal", "log")
 
     assert done.status == 0, done.stderr
     assert (done.report["loaded"], done.report["already_loaded"], len(doubts(done))) == (100, 200, 1)
+
+
+def test_a_journal_that_cannot_be_written_any_more_ends_the_load_and_a_resume_completes_it(
+    api: RunqyApi, tmp_path: Path
+) -> None:
+    # A disk that fills up takes the beginning of a write; here a limit does the same.
+    numbered(tmp_path, 3000)
+    api.rule = lambda number, body: Fault(hang=True) if number == 2 else None
+    arguments = ("load", "in.jsonl", "--to", api.url, "-q", "q", "--job", "j", "--http-connections", "1", "--quiet")
+    more = ("--timeout", "3", "--report", "report.json")
+    loading = subprocess.Popen(
+        command(*arguments, *more), cwd=tmp_path, env=environment(RUNQY_API_KEY=KEY), stderr=subprocess.PIPE
+    )
+    until(lambda: len(api.bodies) == 3, "a few requests")
+    resource.prlimit(loading.pid, resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+    _, told = loading.communicate(timeout=60)
+    api.rule = None
+
+    resumed = load(api, tmp_path, "--job", "j", "--http-connections", "1")
+
+    errors = [line for line in told.decode().splitlines() if ": error: " in line]
+    assert loading.returncode == 1
+    assert len(errors) == 1 and "the journal j.journal cannot be written: " in errors[0]
+    assert resumed.status == 0, resumed.stderr
+    assert 0 < resumed.report["already_loaded"] < 3000
+    assert {value["n"] for value in data(api)} == set(range(3000))
+    report = json.loads((tmp_path / "report.json").read_text())
+    repeated = sum(doubt["records"] for doubt in report["in_doubt"] + resumed.report["in_doubt"])
+    assert len(data(api)) <= 3000 + repeated
+
+
+def test_a_journal_of_an_earlier_version_is_refused(api: RunqyApi, tmp_path: Path) -> None:
+    numbered(tmp_path, 1)
+    content = b'{"journal":1,"job":"j","ids":false,"manifest":{}}\n'
+    (tmp_path / "log").write_bytes(content)
+
+    assert_error(load(api, tmp_path, "--journal", "log"), 2, "--journal log was written by an earlier version")
+    assert (tmp_path / "log").read_bytes() == content
 
 
 def test_a_file_that_is_no_journal_is_left_as_it_is(api: RunqyApi, tmp_path: Path) -> None:

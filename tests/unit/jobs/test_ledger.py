@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from loader.jobs.ledger import LedgerState, QueueLedger, format_skipped, parse_skipped
 from loader.layouts.documented import DocumentedEncoder
+from loader.layouts.lua import as_sent
 from loader.tasks.ids import id_prefix, id_suffixes
 from loader.tasks.reasons import Reason, ReasonCode
 from tests.conftest import Server
@@ -118,7 +119,7 @@ def test_insert_is_one_eval_of_the_ledgers_keys_and_the_tasks(
     arguments = parse(LEDGER.insert(batch, crc, [task for task, _ in tasks], [payload for _, payload in tasks]))
 
     name, script, number_of_keys, *rest = arguments
-    assert name == b"EVAL" and ENCODER.insert_script in script
+    assert name == b"EVAL" and as_sent(ENCODER.insert_script) in script
     assert (number_of_keys, rest[:4]) == (
         b"4",
         [PENDING.encode(), LEDGER.batches_key, LEDGER.checksums_key, LEDGER.skipped_key],

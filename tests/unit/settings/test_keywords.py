@@ -1,6 +1,6 @@
 """The keywords of the Python API are those of the options: ``loader/settings/keywords.py`` is made from them.
 
-To renew it after an option was added or changed, run this test with RUNQY_LOADER_RENEW_GOLDEN=1 in the environment.
+To renew it after an option was added or changed, run this test with RUNQY_LOADER_TESTS_WRITE_GOLDEN=1 in the environment.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def keywords_of(name: str, kind: type[Any]) -> str:
 
 def test_they_are_the_fields_of_the_options() -> None:
     made = "\n\n".join([HEAD, keywords_of("LoadKeywords", LoadOptions), keywords_of("WaitKeywords", WaitOptions)])
-    if os.environ.get("RUNQY_LOADER_RENEW_GOLDEN"):
+    if os.environ.get("RUNQY_LOADER_TESTS_WRITE_GOLDEN"):
         FILE.write_text(made)
 
     assert FILE.read_text() == made

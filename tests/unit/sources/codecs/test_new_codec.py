@@ -105,5 +105,7 @@ def test_messages_list_it(folder: Path) -> None:
         discover(["d"], None)
     with pytest.raises(UsageError, match=r"Say --format jsonl or --format json \(or \.gz or \.toy of these\)"):
         discover(["a.txt"], None)
-    with pytest.raises(UsageError, match=r"one of 'jsonl', 'jsonl\.gz', 'jsonl\.toy', 'json', 'json\.gz', 'json\.toy', not 'csv'"):
+    with pytest.raises(
+        UsageError, match=r"one of 'jsonl', 'jsonl\.gz', 'jsonl\.toy', 'json', 'json\.gz', 'json\.toy', not 'csv'"
+    ):
         discover(["a.txt"], "csv")

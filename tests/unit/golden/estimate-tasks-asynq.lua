@@ -1,0 +1,62 @@
+-- Writes tasks, measures them, and deletes them again.
+-- KEYS[1]: what the names of scratch keys begin with
+-- ARGV[1]: how many further keys to write before
+-- ARGV[2]: not used
+-- ARGV[3]: the time in nanoseconds since 1970
+-- ARGV[4] and on: each task's arguments
+-- Reply: tasks, keys, bytes of these, bytes by which used_memory grew
+local function used()
+  local told, info = pcall(redis.call, 'INFO', 'memory')
+  return told and tonumber(string.match(info, 'used_memory:(%d+)')) or 0
+end
+local function usage(key)
+  local bytes = redis.call('MEMORY', 'USAGE', key, 'SAMPLES', '0')
+  return bytes or 0
+end
+
+local function key_of(id) return 'asynq:{inference.default}:t:' .. id end
+-- A task's arguments: id, message, when it starts as Unix time ('' for now), its lock's key ('' for none), the lock's
+-- seconds, further fields and their values as a JSON array ('' for none).
+local function write(key, at, undo)
+  local start, lock = ARGV[at + 2], ARGV[at + 3]
+  if lock ~= '' then
+    if not redis.call('SET', lock, ARGV[at], 'NX', 'EX', ARGV[at + 4]) then return 'u' end
+    undo[#undo + 1] = {'DEL', lock}
+  end
+  if start == '' then
+    redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'pending', 'pending_since', ARGV[3])
+  else
+    redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'scheduled')
+  end
+  if lock ~= '' then redis.call('HSET', key, 'unique_key', lock) end
+  if ARGV[at + 5] ~= '' then redis.call('HSET', key, unpack(cjson.decode(ARGV[at + 5]))) end
+  if start == '' then return true end
+  redis.call('ZADD', 'asynq:{inference.default}:scheduled', start, ARGV[at])
+  undo[#undo + 1] = {'ZREM', 'asynq:{inference.default}:scheduled', ARGV[at]}
+  return false
+end
+
+local undo, tasks, keys, bytes, grown = {}, 0, 0, 0, 0
+local ok, fault = pcall(function()
+  for i = 1, ARGV[1] do redis.call('SET', KEYS[1] .. i, '') end
+  local before = used()
+  for at = 4, #ARGV, 6 do
+    local key = key_of(ARGV[at])
+    if redis.call('EXISTS', key) == 0 then
+      undo[#undo + 1] = {'DEL', key}
+      if write(key, at, undo) == true then tasks = tasks + 1 end
+    end
+  end
+  grown = used() - before
+  for i = 1, #undo do
+    if undo[i][1] == 'DEL' then
+      local size = usage(undo[i][2])
+      if size > 0 then keys, bytes = keys + 1, bytes + size end
+    end
+  end
+end)
+for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
+for i = 1, ARGV[1] do redis.pcall('DEL', KEYS[1] .. i) end
+if ok then return {tasks, keys, bytes, grown} end
+if type(fault) == 'table' then return fault end
+return redis.error_reply('ERR ' .. tostring(fault))

@@ -1,0 +1,20 @@
+-- Pushes the ids of a request and sets its mark, unless the mark is set.
+-- KEYS[1]: the queue's pending list
+-- KEYS[2]: the mark
+-- ARGV[1]: the mark's value
+-- ARGV[2]: seconds that it stays
+-- ARGV[3] and on: ids, the first to be consumed first
+-- Reply: '' if pushed now, else the value of the mark
+local earlier = redis.call('GET', KEYS[2])
+if earlier then return earlier end
+-- A script is not undone where a command of it fails. LLEN tells a pending key of another type before anything is
+-- written, and the push comes last, so that only the mark has to be taken back (see loader/jobs/ledger_scripts.py).
+redis.call('LLEN', KEYS[1])
+redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
+local ok, fault = pcall(function()
+  for i = 3, #ARGV, 5000 do redis.call('LPUSH', KEYS[1], unpack(ARGV, i, math.min(i + 4999, #ARGV))) end
+end)
+if ok then return '' end
+redis.pcall('DEL', KEYS[2])
+if type(fault) == 'table' then return fault end
+return redis.error_reply('ERR ' .. tostring(fault))

@@ -1,0 +1,40 @@
+-- Pushes the ids of a batch whose hashes are written, and marks the batch. Does nothing where it is marked already.
+-- KEYS[1]: the queue's pending list
+-- KEYS[2]: bitmap of the batches that are in
+-- KEYS[3]: CRC-32 of each batch, four bytes each
+-- KEYS[4]: hash from batch to the positions that were skipped
+-- ARGV[1]: number of the batch
+-- ARGV[2]: its CRC-32, four bytes
+-- ARGV[3]: positions skipped, as in the reply
+-- ARGV[4] and on: ids, the first to be consumed first
+-- Reply: the positions skipped, now or when the batch was marked; comma-separated, each with a letter that says why
+--        (loader/jobs/ledger.py)
+
+if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KEYS[4], ARGV[1]) or '' end
+
+-- Tells a pending key of another type before anything is written.
+redis.call('LLEN', KEYS[1])
+-- undo: commands that take back what is written, the last one first.
+local ids, undo, skipped = {}, {}, ''
+
+local function place()
+  -- As many at once as unpack() takes for certain, the rest one by one.
+  ids = {unpack(ARGV, 4, math.min(#ARGV, 4003))}
+  for i = 4004, #ARGV do ids[#ids + 1] = ARGV[i] end
+  return ARGV[3]
+end
+
+local ok, fault = pcall(function()
+  skipped = place()
+  redis.call('SETRANGE', KEYS[3], ARGV[1] * 4, ARGV[2])
+  if #skipped > 0 then redis.call('HSET', KEYS[4], ARGV[1], skipped) end
+  undo[#undo + 1] = {'SETBIT', KEYS[2], ARGV[1], 0}
+  redis.call('SETBIT', KEYS[2], ARGV[1], 1)
+  -- In slices: unpack() is limited by Lua's C stack (LUAI_MAXCSTACK, 8000 in Lua 5.1).
+  for i = 1, #ids, 5000 do redis.call('LPUSH', KEYS[1], unpack(ids, i, math.min(i + 4999, #ids))) end
+end)
+if ok then return skipped end
+for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
+-- A table is the error reply of a command, anything else an error of Lua.
+if type(fault) == 'table' then return fault end
+return redis.error_reply('ERR ' .. tostring(fault))

@@ -1,0 +1,75 @@
+-- Writes and pushes the tasks of a batch whose ids are free, and marks the batch. Does nothing where it is marked.
+-- KEYS[1]: the queue's pending list
+-- KEYS[2]: bitmap of the batches that are in
+-- KEYS[3]: CRC-32 of each batch, four bytes each
+-- KEYS[4]: hash from batch to the positions that were skipped
+-- ARGV[1]: number of the batch
+-- ARGV[2]: its CRC-32, four bytes
+-- ARGV[3]: the time in nanoseconds since 1970
+-- ARGV[4] and on: each task's arguments, the first task to be consumed first
+-- Reply: the positions skipped, now or when the batch was marked; comma-separated, each with a letter that says why
+--        (loader/jobs/ledger.py)
+
+if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KEYS[4], ARGV[1]) or '' end
+
+-- Tells a pending key of another type before anything is written.
+redis.call('LLEN', KEYS[1])
+-- undo: commands that take back what is written, the last one first.
+local ids, undo, skipped = {}, {}, ''
+
+local function key_of(id) return 'asynq:{inference.default}:t:' .. id end
+-- A task's arguments: id, message, when it starts as Unix time ('' for now), its lock's key ('' for none), the lock's
+-- seconds, further fields and their values as a JSON array ('' for none).
+local function write(key, at, undo)
+  local start, lock = ARGV[at + 2], ARGV[at + 3]
+  if lock ~= '' then
+    if not redis.call('SET', lock, ARGV[at], 'NX', 'EX', ARGV[at + 4]) then return 'u' end
+    undo[#undo + 1] = {'DEL', lock}
+  end
+  if start == '' then
+    redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'pending', 'pending_since', ARGV[3])
+  else
+    redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'scheduled')
+  end
+  if lock ~= '' then redis.call('HSET', key, 'unique_key', lock) end
+  if ARGV[at + 5] ~= '' then redis.call('HSET', key, unpack(cjson.decode(ARGV[at + 5]))) end
+  -- By this key the runqy server finds the queue of a task.
+  local reverse = 'asynq:t:' .. ARGV[at]
+  if redis.call('EXISTS', reverse) == 0 then undo[#undo + 1] = {'DEL', reverse} end
+  redis.call('HSET', reverse, 'queue', 'inference.default')
+  if start == '' then return true end
+  redis.call('ZADD', 'asynq:{inference.default}:scheduled', start, ARGV[at])
+  undo[#undo + 1] = {'ZREM', 'asynq:{inference.default}:scheduled', ARGV[at]}
+  return false
+end
+
+local function place()
+  local taken = {}
+  for at = 4, #ARGV, 6 do
+    local key, verdict = key_of(ARGV[at]), ''
+    if redis.call('EXISTS', key) == 0 then
+      -- This DEL finds nothing. It shows, while nothing is written, that what follows may be undone.
+      if #undo == 0 then redis.call('DEL', key) end
+      undo[#undo + 1] = {'DEL', key}
+      verdict = write(key, at, undo)
+    end
+    if verdict == true then ids[#ids + 1] = ARGV[at]
+    elseif verdict then taken[#taken + 1] = (at - 4) / 6 .. verdict end
+  end
+  return table.concat(taken, ',')
+end
+
+local ok, fault = pcall(function()
+  skipped = place()
+  redis.call('SETRANGE', KEYS[3], ARGV[1] * 4, ARGV[2])
+  if #skipped > 0 then redis.call('HSET', KEYS[4], ARGV[1], skipped) end
+  undo[#undo + 1] = {'SETBIT', KEYS[2], ARGV[1], 0}
+  redis.call('SETBIT', KEYS[2], ARGV[1], 1)
+  -- In slices: unpack() is limited by Lua's C stack (LUAI_MAXCSTACK, 8000 in Lua 5.1).
+  for i = 1, #ids, 5000 do redis.call('LPUSH', KEYS[1], unpack(ids, i, math.min(i + 4999, #ids))) end
+end)
+if ok then return skipped end
+for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
+-- A table is the error reply of a command, anything else an error of Lua.
+if type(fault) == 'table' then return fault end
+return redis.error_reply('ERR ' .. tostring(fault))

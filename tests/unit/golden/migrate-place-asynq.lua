@@ -1,0 +1,95 @@
+-- Writes and pushes tasks of another queue, each once, and notes their ids.
+-- KEYS[1]: the queue's pending list
+-- KEYS[2]: set of the ids that this job has placed
+-- ARGV[1]: the source's queue, where source and target may share a task's key; else ''
+-- ARGV[2]: 1 if the task itself is under that key; 0 if only runqy's look-up is, a hash of the queue's name alone
+-- ARGV[3]: the time in nanoseconds since 1970
+-- ARGV[4] and on: each task's arguments, the first task to be consumed first; one more than `write` takes: the fields
+--                 to carry over, each name and value with its length before it, as in 5:state
+-- Reply: the positions not placed, comma-separated, each with a letter that says why: 'a' where this job has placed it
+--        before, else another of those in loader/jobs/ledger.py
+
+
+-- Tells a pending key of another type before anything is written.
+redis.call('LLEN', KEYS[1])
+-- undo: commands that take back what is written, the last one first.
+local ids, undo, skipped = {}, {}, ''
+
+local function key_of(id) return 'asynq:{inference.default}:t:' .. id end
+-- A task's arguments: id, message, when it starts as Unix time ('' for now), its lock's key ('' for none), the lock's
+-- seconds, further fields and their values as a JSON array ('' for none).
+local function write(key, at, undo)
+  local start, lock = ARGV[at + 2], ARGV[at + 3]
+  if lock ~= '' then
+    if not redis.call('SET', lock, ARGV[at], 'NX', 'EX', ARGV[at + 4]) then return 'u' end
+    undo[#undo + 1] = {'DEL', lock}
+  end
+  if start == '' then
+    redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'pending', 'pending_since', ARGV[3])
+  else
+    redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'scheduled')
+  end
+  if lock ~= '' then redis.call('HSET', key, 'unique_key', lock) end
+  if ARGV[at + 5] ~= '' then redis.call('HSET', key, unpack(cjson.decode(ARGV[at + 5]))) end
+  if start == '' then return true end
+  redis.call('ZADD', 'asynq:{inference.default}:scheduled', start, ARGV[at])
+  undo[#undo + 1] = {'ZREM', 'asynq:{inference.default}:scheduled', ARGV[at]}
+  return false
+end
+
+local placed, seen = {}, {}
+local function carry(key, text)
+  local fields, at = {}, 1
+  while at <= #text do
+    local colon = string.find(text, ':', at, true)
+    local stop = colon + tonumber(string.sub(text, at, colon - 1))
+    fields[#fields + 1] = string.sub(text, colon + 1, stop)
+    at = stop + 1
+  end
+  if #fields > 0 then redis.call('HSET', key, unpack(fields)) end
+end
+local function shared(key)
+  return ARGV[1] ~= '' and redis.call('TYPE', key).ok == 'hash' and redis.call('HGET', key, 'queue') == ARGV[1]
+    and redis.call('HEXISTS', key, 'payload') == tonumber(ARGV[2])
+end
+local function place()
+  local taken = {}
+  for at = 4, #ARGV, 7 do
+    local id, verdict = ARGV[at], ''
+    if seen[id] or redis.call('SISMEMBER', KEYS[2], id) == 1 then verdict = 'a'
+    else
+      local key = key_of(id)
+      local free, old = redis.call('EXISTS', key) == 0, nil
+      if not free and shared(key) then free, old = true, redis.call('HGETALL', key) end
+      if free then
+        -- As in the ledger, the first DEL finds nothing and shows that what follows may be undone.
+        if old then undo[#undo + 1] = {'HSET', key, unpack(old)}
+        elseif #undo == 0 then redis.call('DEL', key) end
+        undo[#undo + 1] = {'DEL', key}
+        verdict = write(key, at, undo)
+        if verdict == true or verdict == false then
+          carry(key, ARGV[at + 7 - 1])
+          placed[#placed + 1], seen[id] = id, true
+        end
+      end
+    end
+    if verdict == true then ids[#ids + 1] = id
+    elseif verdict then taken[#taken + 1] = (at - 4) / 7 .. verdict end
+  end
+  return table.concat(taken, ',')
+end
+
+local ok, fault = pcall(function()
+  skipped = place()
+  if #placed > 0 then
+    undo[#undo + 1] = {'SREM', KEYS[2], unpack(placed)}
+    redis.call('SADD', KEYS[2], unpack(placed))
+  end
+  -- In slices: unpack() is limited by Lua's C stack (LUAI_MAXCSTACK, 8000 in Lua 5.1).
+  for i = 1, #ids, 5000 do redis.call('LPUSH', KEYS[1], unpack(ids, i, math.min(i + 4999, #ids))) end
+end)
+if ok then return skipped end
+for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
+-- A table is the error reply of a command, anything else an error of Lua.
+if type(fault) == 'table' then return fault end
+return redis.error_reply('ERR ' .. tostring(fault))
