@@ -16,6 +16,7 @@ from loader.queues.names import resolve_queue
 from loader.tasks.options import LIFECYCLE, TaskOptions
 from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
 from loader.tasks.times import instant, seconds
+from loader.wire.target import Target, ToDiscard, ToEmbedded, ToHttp, ToRedis
 
 FormatName = Literal["jsonl", "jsonl.gz", "json", "json.gz"]
 EMBEDDED = "embedded"
@@ -239,6 +240,15 @@ class LoadOptions:
     def _require(self, holds: bool, name: str, rule: str) -> None:
         if not holds:
             raise UsageError(f"--{name.replace('_', '-')} {rule}, not {getattr(self, name)!r}")
+
+    @property
+    def target(self) -> Target:
+        """Where the tasks go. Whether any are sent at all is another question: see ``dry_run``."""
+        if self.to is not None:
+            return ToHttp(self.to)
+        if self.redis == EMBEDDED:
+            return ToEmbedded(self.embedded_dir)
+        return ToDiscard() if self.redis == DISCARD else ToRedis(self.redis)
 
     @property
     def default_queue(self) -> str | None:

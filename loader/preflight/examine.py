@@ -16,10 +16,11 @@ from loader.preflight.ask import Command, ask, ask_node, raise_transient
 from loader.preflight.checks import Finding, worst_of_each
 from loader.queues.existing import QUEUES_KEY
 from loader.servers.routing import Servers
-from loader.settings import EMBEDDED, LoadOptions
+from loader.settings import LoadOptions
 from loader.sources.base import Source
 from loader.tasks.profiles import LayoutName
 from loader.wire.faults import translated
+from loader.wire.target import ToEmbedded
 
 _MOST_QUEUES = 100
 """Of how many queues the keys are looked at, where a load has more."""
@@ -97,7 +98,7 @@ async def examine(servers: Servers, target: Target) -> Examination:
         )
         after = time.time()
         nodes = [told, *(node[0] for node in others_told)]
-        temporary = options.redis == EMBEDDED and options.embedded_dir is None
+        temporary = options.target == ToEmbedded(None)
         primaries = len(nodes) if servers.is_cluster else 0
         findings = worst_of_each(
             server.server_findings(info, saves, temporary=temporary, primaries=primaries) for info, saves, _ in nodes
@@ -139,7 +140,13 @@ async def examine(servers: Servers, target: Target) -> Examination:
     return Examination(findings, info, begun=own[0] == 1)
 
 
-async def check_before_load(servers: Servers, target: Target, sources: Sequence[Source]) -> None:
+async def check_before_load(
+    servers: Servers,
+    options: LoadOptions,
+    job: str,
+    known_queues: Collection[str] | None,
+    sources: Sequence[Source],
+) -> None:
     """Refuses a load that cannot work, and warns of what may go wrong.
 
     The memory that it takes is estimated where ``maxmemory`` sets a limit, unless part of the job is in already. That
@@ -149,14 +156,14 @@ async def check_before_load(servers: Servers, target: Target, sources: Sequence[
         LayoutMismatchError: The target is used with another layout.
         LoaderError: The server is not one that can be loaded into, the user lacks a right, or it cannot be reached.
     """
-    found = await examine(servers, target)
+    found = await examine(servers, Target(options, job, known_queues))
     if (refused := found.refused) is not None:
         kind = LayoutMismatchError if refused.name == "layout" else SinkError
         raise kind(f"{servers}: {refused.text}", refused.hint)
     # What a load can do without is told when it is missed: see Lease.fence.
     warnings = [one for one in found.findings if one.level == "warning" and one.name != "optional"]
     if server.room(found.info) is not None and not found.begun:
-        needed = await estimate.estimate_finding(servers, target.options, sources, found.info)
+        needed = await estimate.estimate_finding(servers, options, sources, found.info)
         if needed.level in ("warning", "error"):
             warnings.append(needed)
     for finding in warnings:

@@ -16,6 +16,7 @@ import orjson
 from loader.errors import ConnectionFailedError, LoaderError, SinkError, TransientError, UnknownQueueError, UsageError
 from loader.settings import LoadOptions
 from loader.wire.faults import RESUME
+from loader.wire.target import ToHttp
 
 DEFAULT_KEY_ENV = "RUNQY_API_KEY"
 _SHOWN = 200
@@ -39,8 +40,9 @@ class Endpoint:
 
 def endpoint_of(options: LoadOptions) -> Endpoint:
     """Raises UsageError if the URL or the key cannot be used."""
-    assert options.to is not None  # noqa: S101 - for the type checker
-    return Endpoint(base_url(options.to), _api_key(options))
+    target = options.target
+    assert isinstance(target, ToHttp)  # noqa: S101 - only loads over HTTP ask
+    return Endpoint(base_url(target.url), _api_key(options))
 
 
 class RefusedError(Exception):
