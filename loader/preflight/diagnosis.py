@@ -12,7 +12,7 @@ from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
 from loader.errors import LoaderError, TransientError, UsageError
 from loader.preflight.checks import Finding, Level, worst
 from loader.preflight.estimate import estimate_finding
-from loader.preflight.examine import Target, examine
+from loader.preflight.examine import IntendedLoad, examine
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sources.registry import open_sources
@@ -93,7 +93,7 @@ async def _findings(
         findings += _options(options, servers)
         known, queue = await _known_queues(servers, options, in_file)
         findings += queue
-        found = await examine(servers, Target(options, options.job or _JOB, known.names))
+        found = await examine(servers, IntendedLoad(options, options.job or _JOB, known.names))
     except LoaderError as error:
         return [_of_error("reachable", error)]  # not there, not let in, or loading: nothing more can be known
     findings += found.findings
