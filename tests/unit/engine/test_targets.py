@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from loader.engine.messages import pack, receive
+from loader.engine.part import Destination
 from loader.engine.targets.base import LoadTarget
 from loader.engine.targets.embedded import EmbeddedTarget
 from loader.engine.targets.http import HttpTarget
 from loader.engine.targets.nowhere import Discarded, Nowhere, Validated
-from loader.engine.targets.redis import RedisTarget
+from loader.engine.targets.redis import RedisDestination, RedisTarget
 from loader.engine.targets.registry import target_for
 from loader.errors import UsageError
 from loader.preflight.examine import check_before_load
@@ -69,3 +72,13 @@ def test_to_discard_is_to_encode(dry_run: bool) -> None:
 def test_a_url_that_is_none_is_refused_before_anything_is_read(dry_run: bool) -> None:
     with pytest.raises(UsageError, match="--redis is not a usable URL"):
         made({"redis": "http://h", "dry_run": dry_run})
+
+
+@pytest.mark.parametrize("destination", [Validated(), Discarded(), RedisDestination("redis://h:1/0", named=False)])
+def test_a_destination_reaches_other_processes_as_it_is(destination: Destination) -> None:
+    async def sent() -> object:
+        pipe = asyncio.StreamReader()
+        pipe.feed_data(pack(destination))
+        return await receive(pipe)
+
+    assert asyncio.run(sent()) == destination
