@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
@@ -16,7 +16,9 @@ from loader.queues.names import resolve_queue
 from loader.tasks.options import LIFECYCLE, TaskOptions
 from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
 from loader.tasks.times import instant, seconds
-from loader.wire.target import Target, ToDiscard, ToEmbedded, ToHttp, ToRedis
+
+if TYPE_CHECKING:
+    from loader.wire.target import Target
 
 FormatName = Literal["jsonl", "jsonl.gz", "json", "json.gz"]
 EMBEDDED = "embedded"
@@ -244,6 +246,8 @@ class LoadOptions:
     @property
     def target(self) -> Target:
         """Where the tasks go. Whether any are sent at all is another question: see ``dry_run``."""
+        from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis  # a millisecond that --help does not need
+
         if self.to is not None:
             return ToHttp(self.to)
         if self.redis == EMBEDDED:

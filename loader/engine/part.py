@@ -6,7 +6,6 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from loader.engine.assign import Assigner
 from loader.engine.pipeline import Pipeline, StateOf
@@ -47,12 +46,8 @@ class Channel:
     ids_passed_over: bool = True
 
 
-class Destination(Protocol):
-    """Where a part goes. It is pickled with the part, where several processes load."""
-
-    def open(self, part: Part) -> AbstractAsyncContextManager[Channel]:
-        """Opens it for this process."""
-        ...
+Destination = Callable[["Part"], AbstractAsyncContextManager[Channel]]
+"""Where parts go: opens it in the process that has the part. It is pickled with the part, where several load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +96,7 @@ class PartialLoad:
         Raises:
             LoaderError: See ``Pipeline.run``.
         """
-        async with self._part.destination.open(self._part) as channel:
+        async with self._part.destination(self._part) as channel:
             complete = await self._run(shards, channel)
             if complete:
                 await channel.confirm()

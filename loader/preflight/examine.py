@@ -11,7 +11,7 @@ from typing import Any
 
 from loader.errors import LayoutMismatchError, SinkError
 from loader.layouts.registry import encoder_for
-from loader.preflight import estimate, rights, server, usage
+from loader.preflight import rights, server, usage
 from loader.preflight.ask import Question, ask, ask_node
 from loader.preflight.checks import Finding
 from loader.preflight.layout import layout_finding
@@ -138,7 +138,9 @@ async def check_before_load(
     # What a load can do without is told when it is missed: see Lease.fence.
     warnings = [one for one in found.findings if one.level == "warning" and one.name != "optional"]
     if server.room(found.info) is not None and not found.begun:
-        needed = await estimate.estimate_finding(servers, options, sources, found.info)
+        from loader.preflight.estimate import estimate_finding  # 2 ms that only a server with a limit needs
+
+        needed = await estimate_finding(servers, options, sources, found.info)
         if needed.level in ("warning", "error"):
             warnings.append(needed)
     for finding in warnings:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from loader.engine.execution import Execution
 from loader.jobs.report import LoadReport
@@ -27,13 +28,14 @@ class LoadPlan:
     manifest: dict[str, Any]
 
 
-class LoadTarget(Protocol):
+class LoadTarget(ABC):
     """A target that can be loaded into, time and again between ``open`` and ``close``."""
 
     async def open(self) -> None:
         """Starts what all loads into it need: most kinds need nothing."""
         return
 
+    @abstractmethod
     async def run(self, plan: LoadPlan, report: LoadReport, execution: Execution) -> None:
         """Loads what is planned, and ends the report.
 
@@ -43,7 +45,6 @@ class LoadTarget(Protocol):
         Raises:
             LoaderError: The load failed.
         """
-        ...
 
     async def pending(self) -> int | None:
         """Length of the default queue's pending list; None where there is none, or no answer."""
@@ -54,16 +55,9 @@ class LoadTarget(Protocol):
         return
 
 
-class Preflight(Protocol):
-    """Refuses a load that cannot work. It is handed in, as the checks are built on this package."""
+Preflight = Callable[[Servers, LoadOptions, str, frozenset[str] | None, Sequence[Source]], Awaitable[None]]
+"""Refuses a load that cannot work, by a LoaderError. It is handed in, as the checks are built on this package.
 
-    async def __call__(
-        self,
-        servers: Servers,
-        options: LoadOptions,
-        job: str,
-        known_queues: frozenset[str] | None,
-        sources: Sequence[Source],
-    ) -> None:
-        """Raises LoaderError if the load cannot work, or the server cannot be reached."""
-        ...
+Of the load it is told the job's name, the full names of the queues that exist (None where that is not checked), and the
+sources.
+"""

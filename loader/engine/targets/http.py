@@ -6,12 +6,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from loader.engine.execution import Execution
 from loader.engine.known_queues import KnownQueues, queues_in_file
-from loader.engine.part import Channel, Part
+from loader.engine.part import Channel, Destination, Part
 from loader.engine.targets.base import LoadPlan, LoadTarget
 from loader.errors import UsageError
 from loader.jobs.ids_file import append_ids, begin_ids_file
@@ -49,7 +49,7 @@ class HttpTarget(LoadTarget):
             try:
                 async with HttpSink(endpoint, options, journal) as sink:
                     await self._begin_ids_file(report, journal)
-                    part = self._part(report.job, HttpDestination(sink, journal), plan, known)
+                    part = self._part(report.job, partial(_over_http, sink, journal), plan, known)
                     complete = await execution.run(part, plan.shards, report)
             finally:
                 report.unsettled = journal.unsettled
@@ -72,18 +72,12 @@ class HttpTarget(LoadTarget):
             await asyncio.to_thread(append_ids, path, journal.ids())
             report.ids_file = str(path)
 
-    def _part(self, job: str, destination: HttpDestination, plan: LoadPlan, known: KnownQueues) -> Part:
+    def _part(self, job: str, destination: Destination, plan: LoadPlan, known: KnownQueues) -> Part:
         rejects = self._options.rejects or Path(f"{job}.rejects.jsonl")
         return Part(self._options, job, destination, Run.new(), plan.sources, known.names, rejects)
 
 
-@dataclass(frozen=True, slots=True)
-class HttpDestination:
-    """See ``Destination``. It stays in its process: the options allow no other with ``--to``."""
-
-    sink: HttpSink
-    journal: Journal
-
-    @asynccontextmanager
-    async def open(self, part: Part) -> AsyncIterator[Channel]:
-        yield Channel(self.sink.work, self.journal.state, ids_passed_over=False)
+@asynccontextmanager
+async def _over_http(sink: HttpSink, journal: Journal, part: Part) -> AsyncIterator[Channel]:
+    """The ``Destination``, once both are bound. It stays in its process: the options allow no other with ``--to``."""
+    yield Channel(sink.work, journal.state, ids_passed_over=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from loader.engine.execution import Execution
 from loader.engine.known_queues import queues_in_file
@@ -16,22 +15,16 @@ from loader.settings import LoadOptions
 from loader.sinks.discard import discard
 
 
-@dataclass(frozen=True, slots=True)
-class Validated:
-    """See ``Destination``: counts the records that would be loaded."""
-
-    @asynccontextmanager
-    async def open(self, part: Part) -> AsyncIterator[Channel]:
-        yield Channel(None)
+@asynccontextmanager
+async def validated(part: Part) -> AsyncIterator[Channel]:
+    """The ``Destination`` that counts the records which would be loaded."""
+    yield Channel(None)
 
 
-@dataclass(frozen=True, slots=True)
-class Discarded:
-    """See ``Destination``: does all of the client's work but the sending."""
-
-    @asynccontextmanager
-    async def open(self, part: Part) -> AsyncIterator[Channel]:
-        yield Channel(discard(part.options, part.job))
+@asynccontextmanager
+async def discarded(part: Part) -> AsyncIterator[Channel]:
+    """The ``Destination`` for which all of the client's work is done but the sending."""
+    yield Channel(discard(part.options, part.job))
 
 
 class Nowhere(LoadTarget):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -127,7 +126,7 @@ class _RedisLoad:
         part = Part(
             options,
             job,
-            RedisDestination(self._servers.address.url, self._servers.takes_names),
+            partial(into_redis, self._servers.address.url, self._servers.takes_names),
             self._lease.run,
             self._plan.sources,
             known.names,
@@ -158,33 +157,27 @@ class _RedisLoad:
             return None  # a display can do without
 
 
-@dataclass(frozen=True, slots=True)
-class RedisDestination:
-    """See ``Destination``.
+@asynccontextmanager
+async def into_redis(url: str, named: bool, part: Part) -> AsyncIterator[Channel]:
+    """The ``Destination`` of one server, once both are bound.
 
-    Attributes:
+    Args:
         named: Whether the server takes names of connections.
     """
-
-    url: str
-    named: bool
-
-    @asynccontextmanager
-    async def open(self, part: Part) -> AsyncIterator[Channel]:
-        retry_for = part.options.retry_for
-        servers = Servers(parse_address(self.url), part.options.timeout)
-        try:
-            await patiently(servers.refresh, retry_for)
-            lease = Lease(servers, part.job, part.run, part.process)
-            servers.takes_names = self.named
-            sink = RedisSink(servers, part.options, part.job, lease)
-            yield Channel(
-                sink.work,
-                _state_of(servers, sink, retry_for),
-                lambda: patiently(sink.confirm, retry_for, between=servers.reconnect),
-            )
-        finally:
-            await servers.aclose()
+    retry_for = part.options.retry_for
+    servers = Servers(parse_address(url), part.options.timeout)
+    try:
+        await patiently(servers.refresh, retry_for)
+        lease = Lease(servers, part.job, part.run, part.process)
+        servers.takes_names = named
+        sink = RedisSink(servers, part.options, part.job, lease)
+        yield Channel(
+            sink.work,
+            _state_of(servers, sink, retry_for),
+            lambda: patiently(sink.confirm, retry_for, between=servers.reconnect),
+        )
+    finally:
+        await servers.aclose()
 
 
 def _state_of(servers: Servers, sink: RedisSink, retry_for: float) -> StateOf:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loader.engine.targets.base import LoadTarget, Preflight
 from loader.engine.targets.embedded import EmbeddedTarget
-from loader.engine.targets.nowhere import Discarded, Nowhere, Validated
+from loader.engine.targets.nowhere import Nowhere, discarded, validated
 from loader.engine.targets.redis import RedisTarget
 from loader.settings import LoadOptions
 from loader.wire.address import parse_address
@@ -19,12 +19,12 @@ def target_for(options: LoadOptions, preflight: Preflight) -> LoadTarget:
     """
     match options.target:
         case ToDiscard():
-            return Nowhere(options, Discarded())
+            return Nowhere(options, discarded)
         case ToRedis(url):
             address = parse_address(url)
-            return Nowhere(options, Validated()) if options.dry_run else RedisTarget(options, address, preflight)
+            return Nowhere(options, validated) if options.dry_run else RedisTarget(options, address, preflight)
         case _ if options.dry_run:
-            return Nowhere(options, Validated())
+            return Nowhere(options, validated)
         case ToEmbedded(directory):
             return EmbeddedTarget(options, directory, preflight)
         case ToHttp():
