@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-from collections.abc import AsyncIterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
-import redis.exceptions
-
-from loader.engine.part import Destination, Part, PartialLoad
+from loader.engine.execution import Execution
+from loader.engine.targets.base import LoadPlan
+from loader.engine.targets.registry import target_for
 from loader.errors import SourceError
-from loader.jobs.ids_file import begin_ids_file
-from loader.jobs.job import Job, job_name, manifest_of
-from loader.jobs.lease import Lease, Run, while_held
+from loader.jobs.job import job_name, manifest_of
 from loader.jobs.report import LoadReport, SourceReport
-from loader.layouts.registry import encoder_for
-from loader.preflight.cluster import check_cluster
-from loader.preflight.examine import Target, check_before_load
-from loader.queues.existing import QUEUES_KEY, check_queue, queues_on_server
-from loader.servers.control import say_goodbye
-from loader.servers.retry import patiently
-from loader.servers.routing import Servers
-from loader.settings import DISCARD, EMBEDDED, LoadOptions
-from loader.sources.base import Source
+from loader.preflight.examine import check_before_load
+from loader.settings import LoadOptions
+from loader.sources.base import SourceIdentity
 from loader.sources.registry import Input, open_sources
-from loader.sources.shards import Shard, plan, shard_bytes
-from loader.wire.address import parse_address
+from loader.sources.shards import plan, shard_bytes
+from loader.wire.target import ToDiscard, ToHttp
 
 if TYPE_CHECKING:
-    from loader.engine.processes import ProcessPool
-    from loader.servers.embedded import EmbeddedServer
     from loader.settings.keywords import LoadKeywords
-
-log = logging.getLogger("runqy_loader")
 
 
 class Loader:
@@ -59,37 +44,31 @@ class Loader:
             raise TypeError("give a LoadOptions or its fields, not both")
         self.options = options or LoadOptions(**cast(dict[str, Any], fields))
         self.options.check()
-        is_embedded = self.options.to is None and self.options.redis == EMBEDDED
-        self._embedded = _embedded_server(self.options) if is_embedded else None
-        self._writes = not self.options.dry_run and (self.options.to is not None or self.options.redis != DISCARD)
-        to_redis = self.options.to is None and self.options.redis not in (EMBEDDED, DISCARD)
-        self._address = parse_address(self.options.redis) if to_redis else None
-        self._running: PartialLoad | ProcessPool | None = None
-        self._watch: Servers | None = None
-        self._stopping = False
         self.report: LoadReport | None = None
+        self._target = target_for(self.options, check_before_load)
+        self._execution = Execution()
 
     async def __aenter__(self) -> Self:
-        if self._embedded is not None and self._writes:
-            self._address = parse_address(await asyncio.to_thread(self._embedded.start))
+        await self._target.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._embedded is not None and self._writes:
-            await asyncio.to_thread(self._embedded.stop)
+        await self._target.close()
 
     @property
     def batches_waiting(self) -> int:
         """How full the bounded queue is, in batches."""
-        return 0 if self._running is None else self._running.batches_waiting
+        return self._execution.batches_waiting
 
     def stop(self) -> None:
         """Ends a running load soon: what is in flight is acknowledged, then ``load`` returns 'interrupted'."""
-        self._stopping = True
-        if self._running is not None:
-            self._running.stop()
+        self._execution.stop()
+
+    async def pending(self) -> int | None:
+        """Length of the target queue's pending list; None if there is no one queue, or no answer."""
+        return await self._target.pending()
 
     async def load(self, given: Input, *, passing_over: Sequence[Path] = ()) -> LoadReport:
         """Loads every record of the input that this job has not loaded yet.
@@ -108,27 +87,17 @@ class Loader:
                 far are in ``self.report``.
         """
         self.report = None
-        written = (self.options.rejects, self.options.ids_out, self.options.journal)
+        options = self.options
+        written = (options.rejects, options.ids_out, options.journal)
         own = [*passing_over, *(path for path in written if path is not None)]
-        sources = await open_sources(given, self.options.format, own)
+        sources = await open_sources(given, options.format, own)
         identities = [source.identity for source in sources]
         size = shard_bytes(sources)
-        manifest = manifest_of(self.options, identities, size)
-        self.report = report = LoadReport(
-            job=job_name(self.options, identities, manifest),
-            layout=self.options.layout if self.options.to is None else "http",
-            sources=[SourceReport(identity.name, identity.format, identity.size) for identity in identities],
-            dry_run=self.options.dry_run,
-            discarded=self.options.to is None and self.options.redis == DISCARD,
-        )
+        manifest = manifest_of(options, identities, size)
+        self.report = report = _report(options, job_name(options, identities, manifest), identities)
         try:
             shards = await asyncio.to_thread(plan, sources, size)
-            if self._writes and self.options.to is not None:
-                await self._load_over_http(sources, shards, report, manifest)
-            elif self._writes:
-                await self._load(sources, shards, report, manifest)
-            else:
-                await self._dry_run(sources, shards, report)
+            await self._target.run(LoadPlan(sources, shards, manifest), report, self._execution)
             _require_records(report)
         except Exception as error:  # also what an iterable of the caller's raises
             report.fail(error)
@@ -137,131 +106,8 @@ class Loader:
             report.end("interrupted")
             raise
         finally:
-            self._running = None
-            self._stopping = False
+            self._execution = Execution()
         return report
-
-    async def pending(self) -> int | None:
-        """Length of the target queue's pending list; None if there is no one queue, or no answer."""
-        if self._watch is None or self.report is None or self.options.default_queue is None:
-            return None
-        try:
-            key = encoder_for(self.options, self.options.default_queue).pending_key.decode()
-            return int(await self._watch.client_of(key).llen(key))
-        except (redis.exceptions.RedisError, OSError, RuntimeError):
-            return None  # a display can do without
-
-    async def _dry_run(self, sources: Sequence[Source], shards: Sequence[Shard], report: LoadReport) -> None:
-        known = self._configured()
-        if known is not None and self.options.default_queue is not None:
-            check_queue(self.options.default_queue, known, str(self.options.queues_file))
-        part = Part(self.options, report.job, None, Run.new(), sources, _frozen(known), self.options.rejects)
-        report.end("completed" if await self._run(part, shards, report) else "interrupted")
-
-    async def _load(
-        self, sources: Sequence[Source], shards: Sequence[Shard], report: LoadReport, manifest: dict[str, Any]
-    ) -> None:
-        assert self._address is not None  # noqa: S101 - set on entering
-        options, address = self.options, self._address
-        run = Run.new()
-        servers = Servers(address, options.timeout)
-        name = run.connection_name(report.job, 0, 0)
-        lease = Lease(servers, report.job, run)
-        job = Job(servers, report.job, manifest)
-        held = False
-        try:
-            await patiently(lambda: servers.reach(name), options.retry_for, connected=False)
-            check_cluster(options, servers)
-            known = await self._known_queues(servers)
-            examine = partial(check_before_load, servers, Target(options, job.name, known), sources)
-            await patiently(examine, options.retry_for, between=servers.reconnect)
-            await patiently(job.open, options.retry_for, between=servers.reconnect)
-            await patiently(lease.acquire, options.retry_for, between=servers.reconnect)
-            held = True
-            report.resumed = job.resumed
-            if job.resumed:
-                log.info("going on with job %s", job.name)
-            self._watch = servers
-            if options.ids_out is not None:
-                where = begin_ids_file(options.ids_out, job.name, options.layout)
-                report.ids_file = str(options.ids_out)
-                await patiently(lambda: job.note_ids(where), options.retry_for)
-            rejects = options.rejects or Path(f"{job.name}.rejects.jsonl")
-            part = Part(
-                options, job.name, address.url, lease.run, sources, _frozen(known), rejects, servers.takes_names
-            )
-            complete = await while_held([lease], self._run(part, shards, report))
-            report.end("completed" if complete else "interrupted")
-            if complete:
-                finish = partial(job.finish, report.to_dict())
-                await patiently(finish, options.retry_for, between=servers.reconnect)
-        finally:
-            self._watch = None
-            if held:
-                await say_goodbye(lease.release())
-            await servers.aclose()
-
-    async def _load_over_http(
-        self, sources: Sequence[Source], shards: Sequence[Shard], report: LoadReport, manifest: dict[str, Any]
-    ) -> None:
-        from loader.engine.over_http import load_over_http  # an HTTP client takes long to import
-
-        known = self._configured()
-        if known is not None and self.options.default_queue is not None:
-            check_queue(self.options.default_queue, known, str(self.options.queues_file))
-        rejects = self.options.rejects or Path(f"{report.job}.rejects.jsonl")
-        part = Part(self.options, report.job, None, Run.new(), sources, _frozen(known), rejects)
-        complete = await load_over_http(part, report, manifest, lambda to: self._run(part, shards, report, to))
-        report.end("completed" if complete else "interrupted")
-
-    async def _run(
-        self, part: Part, shards: Sequence[Shard], report: LoadReport, destination: Destination | None = None
-    ) -> bool:
-        report.processes = self._process_count(part.sources, shards)
-        load: PartialLoad | ProcessPool
-        if report.processes == 1:
-            load = here = PartialLoad(part, report, destination)
-            work = here.run(_each(shards))
-        else:
-            from loader.engine.processes import ProcessPool
-
-            load = pool = ProcessPool(part, report.processes, report)
-            work = pool.run(shards)
-        self._running = load
-        if self._stopping:
-            load.stop()
-        return await work
-
-    def _process_count(self, sources: Sequence[Source], shards: Sequence[Shard]) -> int:
-        wanted = self.options.processes
-        if wanted == "auto":
-            wanted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        if wanted > 1 and not all(source.identity.repeatable for source in sources):
-            log.info("what comes from a pipe or an iterable cannot be shared out: one process loads it")
-            return 1
-        return max(1, min(wanted, len(shards)))
-
-    def _configured(self) -> set[str] | None:
-        if self.options.queues_file is None:
-            return None
-        from loader.queues.runqy_yaml import configured_queues  # YAML takes 10 ms that only this option needs
-
-        return configured_queues(self.options.queues_file)
-
-    async def _known_queues(self, servers: Servers) -> set[str] | None:
-        known, where = self._configured(), str(self.options.queues_file)
-        if known is None and self.options.queue_check == "redis":
-            known = await queues_on_server(servers.client_of(QUEUES_KEY), str(servers))
-            where = f"{QUEUES_KEY} on {servers}"
-        queue = self.options.default_queue
-        if known is None:
-            log.info(
-                "whether %s exists is not checked; --queues-file or --queue-check redis would",
-                f"queue {queue}" if queue is not None else "each record's queue",
-            )
-        elif queue is not None:
-            check_queue(queue, known, where)
-        return known
 
 
 async def load(given: Input, **fields: Unpack[LoadKeywords]) -> LoadReport:
@@ -274,10 +120,14 @@ async def load(given: Input, **fields: Unpack[LoadKeywords]) -> LoadReport:
         return await loader.load(given)
 
 
-def _embedded_server(options: LoadOptions) -> EmbeddedServer:
-    from loader.servers.embedded import EmbeddedServer  # 20 ms that only this option needs
-
-    return EmbeddedServer(options.embedded_dir)
+def _report(options: LoadOptions, job: str, sources: Sequence[SourceIdentity]) -> LoadReport:
+    return LoadReport(
+        job=job,
+        layout="http" if isinstance(options.target, ToHttp) else options.layout,
+        sources=[SourceReport(source.name, source.format, source.size) for source in sources],
+        dry_run=options.dry_run,
+        discarded=isinstance(options.target, ToDiscard),
+    )
 
 
 def _require_records(report: LoadReport) -> None:
@@ -285,12 +135,3 @@ def _require_records(report: LoadReport) -> None:
     if report.status == "completed" and not report.records_read:
         names = ", ".join(source.name for source in report.sources[:3])
         raise SourceError(f"no record in {names}", "Check what was to write it")
-
-
-async def _each(shards: Sequence[Shard]) -> AsyncIterator[Shard]:
-    for shard in shards:
-        yield shard
-
-
-def _frozen(names: set[str] | None) -> frozenset[str] | None:
-    return None if names is None else frozenset(names)

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from loader.engine.assign import Assigner
 from loader.engine.pipeline import Pipeline, StateOf
 from loader.jobs.ids_file import IdsFile
-from loader.jobs.job import ledger_state
-from loader.jobs.lease import Lease, Run
+from loader.jobs.lease import Run
 from loader.jobs.ledger import LedgerState
 from loader.jobs.rejects import RejectsFile
 from loader.jobs.report import LoadReport
-from loader.servers.retry import patiently
-from loader.servers.routing import Servers
-from loader.settings import DISCARD, LoadOptions
+from loader.settings import LoadOptions
 from loader.sinks.base import Worker
-from loader.sinks.discard import discard
-from loader.sinks.redis import RedisSink
 from loader.sources.base import Source
 from loader.sources.shards import Shard
-from loader.wire.address import parse_address
-from loader.wire.faults import translated
+
+
+async def nothing_loaded(queue: str, shard: int) -> LedgerState:
+    """The ``StateOf`` of what has no ledger."""
+    return LedgerState()
+
+
+async def _nothing_to_confirm() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A destination that is open in one process.
+
+    Attributes:
+        worker: Delivers batches; None where they are only validated.
+        state_of: Tells which batches are in already.
+        confirm: Awaited once everything is delivered.
+        ids_passed_over: Whether the ids of batches that are in already are to be written as they are passed over.
+    """
+
+    worker: Worker | None
+    state_of: StateOf = nothing_loaded
+    confirm: Callable[[], Awaitable[None]] = _nothing_to_confirm
+    ids_passed_over: bool = True
+
+
+Destination = Callable[["Part"], AbstractAsyncContextManager[Channel]]
+"""Where parts go: opens it in the process that has the part. It is pickled with the part, where several load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,39 +55,27 @@ class Part:
     """What a process must know to load shards of a job. It can be pickled, if its sources are files.
 
     Attributes:
-        url: The server's; None where nothing is written.
         run: The run of the loader that this part belongs to.
         known_queues: Full names of the queues that exist; None where that is not checked.
         rejects: The rejects file; None for none.
-        named: Whether the server takes names of connections.
         process: Number of the process within the run.
     """
 
     options: LoadOptions
     job: str
-    url: str | None
+    destination: Destination
     run: Run
     sources: Sequence[Source]
     known_queues: frozenset[str] | None
     rejects: Path | None
-    named: bool = True
     process: int = 0
 
 
-Destination = tuple[Worker, StateOf]
-"""A worker, and what tells which batches are in already."""
-
-
 class PartialLoad:
-    """Loads shards in this process and counts into a report.
+    """Loads shards in this process and counts into a report."""
 
-    Args:
-        destination: Where to, if not to the Redis of the part.
-    """
-
-    def __init__(self, part: Part, report: LoadReport, destination: Destination | None = None) -> None:
+    def __init__(self, part: Part, report: LoadReport) -> None:
         self._part = part
-        self._destination = destination
         self._report = report
         self._pipeline: Pipeline | None = None
         self._stopping = False
@@ -84,51 +96,30 @@ class PartialLoad:
         Raises:
             LoaderError: See ``Pipeline.run``.
         """
-        part = self._part
-        if self._destination is not None:
-            return await self._run(shards, *self._destination)
-        if part.url is None:
-            worker = discard(part.options, part.job) if part.options.redis == DISCARD else None
-            return await self._run(shards, worker, _nothing_loaded)
-        address = parse_address(part.url)
-        servers = Servers(address, part.options.timeout)
-        try:
-            await patiently(servers.refresh, part.options.retry_for)
-            lease = Lease(servers, part.job, part.run, part.process)
-            servers.takes_names = part.named
-            sink = RedisSink(servers, part.options, part.job, lease)
-            complete = await self._run(shards, sink.work, self._state_of(servers, sink))
+        async with self._part.destination(self._part) as channel:
+            complete = await self._run(shards, channel)
             if complete:
-                await patiently(sink.confirm, part.options.retry_for, between=servers.reconnect)
+                await channel.confirm()
             return complete
-        finally:
-            await servers.aclose()
 
-    def _state_of(self, servers: Servers, sink: RedisSink) -> StateOf:
-        # Asked of a job that looks new as well: its record may have been lost, with the server's data, during a run.
-        listed: set[str] = set()
-
-        async def state_of(queue: str, shard: int) -> LedgerState:
-            ledger = sink.ledger(queue, shard)
-            retry_for = self._part.options.retry_for
-            index = sink.encoder(queue).queues_key
-            if index and queue not in listed:
-                await patiently(lambda: _list_queue(servers, index, queue), retry_for, between=servers.reconnect)
-                listed.add(queue)
-            return await patiently(lambda: ledger_state(servers, ledger), retry_for, between=servers.reconnect)
-
-        return state_of
-
-    async def _run(self, shards: AsyncIterable[Shard], worker: Worker | None, state_of: StateOf) -> bool:
+    async def _run(self, shards: AsyncIterable[Shard], channel: Channel) -> bool:
         part = self._part
         digests = [source.identity.digest for source in part.sources]
         assigner = Assigner(part.options, part.job, digests, part.known_queues)
         rejects = RejectsFile(part.rejects)
         ids = None
         if part.options.ids_out is not None:
-            ids = IdsFile(part.options.ids_out, passed_over=part.options.to is None)
+            ids = IdsFile(part.options.ids_out, passed_over=channel.ids_passed_over)
         self._pipeline = Pipeline(
-            part.sources, shards, part.options, assigner, rejects, self._report, worker, state_of, ids
+            part.sources,
+            shards,
+            part.options,
+            assigner,
+            rejects,
+            self._report,
+            channel.worker,
+            channel.state_of,
+            ids,
         )
         if self._stopping:
             self._pipeline.stop()
@@ -143,12 +134,3 @@ class PartialLoad:
             if rejects.used:
                 self._report.rejects_file = str(rejects.path)
         return self._pipeline.complete
-
-
-async def _list_queue(servers: Servers, key: str, queue: str) -> None:
-    with translated(f"{servers}, key {key}"):
-        await servers.client_of(key).sadd(key, queue)
-
-
-async def _nothing_loaded(queue: str, shard: int) -> LedgerState:
-    return LedgerState()

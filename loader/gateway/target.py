@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from loader.errors import LayoutMismatchError, SinkError, UsageError
 from loader.gateway.options import ServeOptions
-from loader.preflight.examine import Target, examine
+from loader.preflight.examine import IntendedLoad, examine
 from loader.servers.control import say_goodbye
 from loader.servers.routing import Servers
 from loader.wire.address import Address
@@ -43,7 +43,7 @@ async def check_target(options: ServeOptions, address: Address, known: Collectio
             redis=options.redis,
             force_layout=options.force_layout,
         )
-        found = await examine(servers, Target(like, "gateway", known))
+        found = await examine(servers, IntendedLoad(like, "gateway", known))
     finally:
         await say_goodbye(servers.aclose())
     findings = [finding for finding in found.findings if finding.name not in _OF_LOADS]

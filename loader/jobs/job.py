@@ -21,12 +21,14 @@ from loader.settings import LoadOptions
 from loader.sources.base import SourceIdentity
 from loader.sources.batch import BATCH_BYTES
 from loader.wire.faults import translated
+from loader.wire.target import ToHttp
 
 _VERSION = 1
 
 
 def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_bytes: int) -> dict[str, Any]:
     """All that decides which task a record becomes and which batch it is in."""
+    target = options.target
     return {
         "version": _VERSION,
         "layout": options.layout,
@@ -40,7 +42,7 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
         "batch_bytes": BATCH_BYTES,
         "shard_bytes": shard_bytes,
         "max_record_bytes": options.max_record_bytes,
-        **({} if options.to is None else {"to": options.to.rstrip("/")}),
+        **({"to": target.url.rstrip("/")} if isinstance(target, ToHttp) else {}),
         "sources": [
             {"name": source.name, "format": source.format, "size": source.size, "digest": source.digest}
             for source in sources

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import redis.asyncio
 import redis.exceptions
@@ -13,49 +14,84 @@ from loader.errors import TransientError
 from loader.servers.routing import Servers
 from loader.wire.faults import from_redis_py
 
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
 Command = tuple[str | bytes | int, ...]
 """Of those with a key, it is the first argument."""
 
 _KEYLESS = ("INFO", "CONFIG", "TIME", "ACL")
 
 
-async def ask(servers: Servers, *groups: Sequence[Command]) -> list[list[Any]]:
-    """Sends all commands at once; the replies by group. An error reply is a value among them.
+@dataclass(frozen=True, slots=True, eq=False)
+class Question(Generic[T_co]):
+    """Something that takes one or more commands to find out.
+
+    Attributes:
+        commands: Sent in this order; none at all where the answer is known.
+        read: Makes the answer of one reply a command. An error reply is a value among them.
+    """
+
+    commands: Sequence[Command]
+    read: Callable[[Sequence[Any]], T_co]
+
+
+class Answers:
+    """The replies of one round trip: ``answers[question]`` reads those to one of its questions."""
+
+    def __init__(self, replies: Mapping[Question[Any], Sequence[Any]]) -> None:
+        self._replies = replies
+
+    def __getitem__(self, question: Question[T]) -> T:
+        return question.read(self._replies[question])
+
+    def raise_transient(self, where: str) -> None:
+        """Raises TransientError if a reply is an error that time may heal: then the questions are to be asked again."""
+        for replies in self._replies.values():
+            for reply in replies:
+                if isinstance(reply, redis.exceptions.RedisError):
+                    error = from_redis_py(reply, where)
+                    if isinstance(error, TransientError):
+                        raise error
+
+
+async def ask(servers: Servers, *questions: Question[Any]) -> Answers:
+    """Asks everything at once.
 
     What has no key is asked of one server; in a cluster all else of the node that serves the key.
 
     Raises:
         redis.exceptions.RedisError, OSError: A connection fails.
     """
-    commands = [command for group in groups for command in group]
+    commands = [command for question in questions for command in question.commands]
     by_node: dict[redis.asyncio.Redis, list[int]] = {}
     for position, command in enumerate(commands):
         by_node.setdefault(_node(servers, command), []).append(position)
     parts = await asyncio.gather(
-        *(ask_node(node, [commands[at] for at in positions]) for node, positions in by_node.items())
+        *(_send(node, [commands[at] for at in positions]) for node, positions in by_node.items())
     )
     replies: dict[int, Any] = {}
     for positions, part in zip(by_node.values(), parts, strict=True):
         replies.update(zip(positions, part, strict=True))
     in_order = (replies[at] for at in range(len(commands)))
-    return [[next(in_order) for _ in group] for group in groups]
+    return Answers({question: [next(in_order) for _ in question.commands] for question in questions})
 
 
-async def ask_node(node: redis.asyncio.Redis, commands: Sequence[Command]) -> list[Any]:
-    """The same for one server; the replies in the order of the commands."""
+async def ask_node(node: redis.asyncio.Redis, *questions: Question[Any]) -> Answers:
+    """The same of one server.
+
+    Raises:
+        redis.exceptions.RedisError, OSError: The connection fails.
+    """
+    replies = iter(await _send(node, [command for question in questions for command in question.commands]))
+    return Answers({question: [next(replies) for _ in question.commands] for question in questions})
+
+
+async def _send(node: redis.asyncio.Redis, commands: Sequence[Command]) -> list[Any]:
     async with node.pipeline(transaction=False) as pipe:
         for command in commands:
             pipe.execute_command(*command)
         return list(await pipe.execute(raise_on_error=False))
-
-
-def raise_transient(replies: Iterable[Any], where: str) -> None:
-    """Raises TransientError if a reply is an error that time may heal: then the questions are to be asked again."""
-    for reply in replies:
-        if isinstance(reply, redis.exceptions.RedisError):
-            error = from_redis_py(reply, where)
-            if isinstance(error, TransientError):
-                raise error
 
 
 def _node(servers: Servers, command: Command) -> redis.asyncio.Redis:

@@ -15,21 +15,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import redis.exceptions
 
-from loader.preflight.ask import Command
+from loader.preflight.ask import Command, Question
 from loader.tasks.profiles import LayoutName
 
 _MOST = 100
 """How many consumers are looked at; on a server with more, the first ones tell enough."""
-
-QUESTIONS: tuple[Command, ...] = (
-    ("ZREVRANGE", "asynq:servers", 0, _MOST - 1, "WITHSCORES"),
-    ("ZREVRANGE", "asynq:workers", 0, _MOST - 1, "WITHSCORES"),
-    ("SRANDMEMBER", "asynq:workers", _MOST),  # one of these two fails, by the type that the key has
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +54,63 @@ class Candidate:
     question: Command
 
 
-def candidates(replies: Sequence[Any], now: float) -> list[Candidate]:
-    """Who has registered and may still be there.
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Who has registered: replies, or the errors in their place.
 
-    Args:
-        replies: To ``QUESTIONS``.
-        now: The server's Unix time.
+    Attributes:
+        servers: Of ``asynq:servers``.
+        timed: Of ``asynq:workers`` as a sorted set.
+        untimed: Of ``asynq:workers`` as a plain set. One of these two is an error, by the type that the key has.
     """
-    servers, timed, untimed = replies
-    found = [Candidate(_tail(key), "asynq", ("GET", key)) for key in _members(servers)]
-    runqy = [member for member in _until(timed, now) if b"{" not in member]
-    found += [Candidate(_text(member), "asynq", _heartbeat(member)) for member in runqy]
-    if isinstance(untimed, list):
-        found += [Candidate(_text(member), "documented", _heartbeat(member)) for member in untimed]
-    return found
+
+    servers: Any
+    timed: Any
+    untimed: Any
+
+    @property
+    def untold(self) -> bool:
+        """Whether the server refused to tell."""
+        replies = (self.servers, self.timed, self.untimed)
+        return any(isinstance(reply, redis.exceptions.NoPermissionError) for reply in replies)
+
+    def candidates(self, now: float) -> list[Candidate]:
+        """Those who may still be there.
+
+        Args:
+            now: The server's Unix time.
+        """
+        found = [Candidate(_tail(key), "asynq", ("GET", key)) for key in _members(self.servers)]
+        runqy = [member for member in _until(self.timed, now) if b"{" not in member]
+        found += [Candidate(_text(member), "asynq", _heartbeat(member)) for member in runqy]
+        if isinstance(self.untimed, list):
+            found += [Candidate(_text(member), "documented", _heartbeat(member)) for member in self.untimed]
+        return found
 
 
-def consumers(registered: Sequence[Candidate], replies: Sequence[Any]) -> list[Consumer]:
+REGISTERED: Question[Registered] = Question(
+    (
+        ("ZREVRANGE", "asynq:servers", 0, _MOST - 1, "WITHSCORES"),
+        ("ZREVRANGE", "asynq:workers", 0, _MOST - 1, "WITHSCORES"),
+        ("SRANDMEMBER", "asynq:workers", _MOST),
+    ),
+    lambda replies: Registered(*replies),
+)
+
+
+def living(candidates: Sequence[Candidate]) -> Question[list[Consumer]]:
+    """Asks which of them live."""
+    return Question([candidate.question for candidate in candidates], partial(consumers, candidates))
+
+
+def consumers(candidates: Sequence[Candidate], replies: Sequence[Any]) -> list[Consumer]:
     """Those who live.
 
     Args:
         replies: To each candidate's question.
     """
     found: list[Consumer] = []
-    for candidate, reply in zip(registered, replies, strict=True):
+    for candidate, reply in zip(candidates, replies, strict=True):
         queues: frozenset[str] | None = None
         if reply is None:
             continue
@@ -95,11 +123,6 @@ def consumers(registered: Sequence[Candidate], replies: Sequence[Any]) -> list[C
             queues = worker_queues(_text(text))
         found.append(Consumer(candidate.name, candidate.layout, queues))
     return found
-
-
-def untold(replies: Sequence[Any]) -> bool:
-    """Whether the server refused to tell who has registered."""
-    return any(isinstance(reply, redis.exceptions.NoPermissionError) for reply in replies)
 
 
 def worker_queues(text: str) -> frozenset[str] | None:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from loader.engine.cluster import check_cluster
+from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
 from loader.errors import LoaderError, TransientError, UsageError
 from loader.preflight.checks import Finding, Level, worst
-from loader.preflight.cluster import check_cluster
 from loader.preflight.estimate import estimate_finding
-from loader.preflight.examine import Target, examine
-from loader.queues.existing import QUEUES_KEY, check_queue, queues_on_server
+from loader.preflight.examine import IntendedLoad, examine
 from loader.servers.routing import Servers
-from loader.settings import DISCARD, EMBEDDED, LoadOptions
+from loader.settings import LoadOptions
 from loader.sources.registry import open_sources
 from loader.wire.address import Address, parse_address
+from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis
 
 _JOB = "doctor"
 
@@ -57,38 +57,32 @@ async def diagnose(options: LoadOptions, paths: Sequence[str]) -> Diagnosis:
         UsageError: Options out of range, or nothing to check.
     """
     options.check(queue_needed=False)
-    if options.to is not None:
-        raise UsageError("--to names no Redis, and there is nothing else to check", "Give --redis, or leave it out")
-    if options.redis == DISCARD:
-        raise UsageError("--redis discard names no server", "Give the one to check")
-    if options.redis != EMBEDDED:
-        return await _diagnose(parse_address(options.redis), options, paths)
-    from loader.servers.embedded import EmbeddedServer  # 20 ms that only this option needs
+    match options.target:
+        case ToHttp():
+            raise UsageError("--to names no Redis, and there is nothing else to check", "Give --redis, or leave it out")
+        case ToDiscard():
+            raise UsageError("--redis discard names no server", "Give the one to check")
+        case ToRedis(url):
+            return await _diagnose(parse_address(url), options, paths)
+        case ToEmbedded(directory):
+            from loader.servers.embedded import embedded_server  # 20 ms that only this option needs
 
-    server = EmbeddedServer(options.embedded_dir)
-    address = parse_address(await asyncio.to_thread(server.start))
-    try:
-        return await _diagnose(address, options, paths)
-    finally:
-        await asyncio.to_thread(server.stop)
+            async with embedded_server(directory) as address:
+                return await _diagnose(address, options, paths)
 
 
 async def _diagnose(address: Address, options: LoadOptions, paths: Sequence[str]) -> Diagnosis:
-    configured = None
-    if options.queues_file is not None:
-        from loader.queues.runqy_yaml import configured_queues  # YAML takes 10 ms that only this option needs
-
-        configured = configured_queues(options.queues_file)
+    in_file = queues_in_file(options)
     servers = Servers(address, options.timeout)
     try:
-        findings = await _findings(servers, options, paths, configured)
+        findings = await _findings(servers, options, paths, in_file)
     finally:
         await servers.aclose()
     return Diagnosis(str(address), options.default_queue, options.layout, findings)
 
 
 async def _findings(
-    servers: Servers, options: LoadOptions, paths: Sequence[str], configured: set[str] | None
+    servers: Servers, options: LoadOptions, paths: Sequence[str], in_file: KnownQueues
 ) -> list[Finding]:
     findings: list[Finding] = []
     try:
@@ -97,9 +91,9 @@ async def _findings(
         milliseconds = 1000 * (time.monotonic() - began)
         findings.append(Finding("reachable", "ok", f"{servers} answers ({milliseconds:.0f} ms)"))
         findings += _options(options, servers)
-        known, queue = await _known_queues(servers, options, configured)
+        known, queue = await _known_queues(servers, options, in_file)
         findings += queue
-        found = await examine(servers, Target(options, options.job or _JOB, known))
+        found = await examine(servers, IntendedLoad(options, options.job or _JOB, known.names))
     except LoaderError as error:
         return [_of_error("reachable", error)]  # not there, not let in, or loading: nothing more can be known
     findings += found.findings
@@ -118,22 +112,20 @@ def _options(options: LoadOptions, servers: Servers) -> list[Finding]:
 
 
 async def _known_queues(
-    servers: Servers, options: LoadOptions, configured: set[str] | None
-) -> tuple[set[str] | None, list[Finding]]:
+    servers: Servers, options: LoadOptions, in_file: KnownQueues
+) -> tuple[KnownQueues, list[Finding]]:
     """The queues that exist, where the options tell how to know, and whether the load's own is one of them."""
-    known, source = configured, str(options.queues_file)
+    known, queue = in_file, options.default_queue
     try:
-        if known is None and options.queue_check == "redis":
-            known = await queues_on_server(servers.client_of(QUEUES_KEY), str(servers))
-            source = f"{QUEUES_KEY} on {servers}"
-        if known is None or options.default_queue is None:
-            return known, []
-        check_queue(options.default_queue, known, source)
+        known = await known_queues(options, in_file, servers)
+        known.check(queue)
     except TransientError:
         raise
     except LoaderError as error:
         return known, [_of_error("queue", error)]
-    return known, [Finding("queue", "ok", f"queue {options.default_queue} exists in {source}")]
+    if known.names is None or queue is None:
+        return known, []
+    return known, [Finding("queue", "ok", f"queue {queue} exists in {known.source}")]
 
 
 async def _estimate(servers: Servers, options: LoadOptions, paths: Sequence[str], info: Any) -> Finding:

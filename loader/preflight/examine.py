@@ -11,25 +11,23 @@ from typing import Any
 
 from loader.errors import LayoutMismatchError, SinkError
 from loader.layouts.registry import encoder_for
-from loader.preflight import consumers, estimate, layout, rights, server
-from loader.preflight.ask import Command, ask, ask_node, raise_transient
-from loader.preflight.checks import Finding, worst_of_each
-from loader.queues.existing import QUEUES_KEY
+from loader.preflight import rights, server, usage
+from loader.preflight.ask import Question, ask, ask_node
+from loader.preflight.checks import Finding
+from loader.preflight.layout import layout_finding
 from loader.servers.routing import Servers
-from loader.settings import EMBEDDED, LoadOptions
+from loader.settings import LoadOptions
 from loader.sources.base import Source
 from loader.tasks.profiles import LayoutName
 from loader.wire.faults import translated
-
-_MOST_QUEUES = 100
-"""Of how many queues the keys are looked at, where a load has more."""
+from loader.wire.target import ToEmbedded
 
 log = logging.getLogger("runqy_loader")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Where a load is to go.
+class IntendedLoad:
+    """A load that is to be looked at before it begins.
 
     Attributes:
         job: Name of the job.
@@ -47,7 +45,7 @@ class Target:
         own = [options.default_queue] if options.default_queue is not None else []
         if options.queue_field is not None or options.envelope:
             own += sorted(set(self.known_queues or ()) - set(own))
-        return own[:_MOST_QUEUES]
+        return own[: usage.MOST_QUEUES]
 
     @property
     def open_ended(self) -> bool:
@@ -75,71 +73,55 @@ class Examination:
         return next((finding for finding in self.findings if finding.level == "error"), None)
 
 
-async def examine(servers: Servers, target: Target) -> Examination:
+async def examine(servers: Servers, load: IntendedLoad) -> Examination:
     """Looks at the server, the user's rights and the layout in use. Writes nothing.
 
     Raises:
         LoaderError: The server cannot be reached, or is loading or busy.
     """
-    options, where = target.options, str(servers)
+    options, where = load.options, str(servers)
+    use, begun = usage.UsageCheck(load.queues), _job_begun(load.job)
     with translated(where):
         before = time.time()
-        (told, who, registered, looks, own), *others_told = await asyncio.gather(
-            ask(
-                servers,
-                server.QUESTIONS,
-                rights.QUESTIONS,
-                consumers.QUESTIONS,
-                layout.questions(target.queues),
-                (("EXISTS", f"runqy-loader:{{{target.job}}}:job"), ("SRANDMEMBER", QUEUES_KEY, _MOST_QUEUES)),
-            ),
-            *(_only(node, server.QUESTIONS) for node in servers.clients()[1:]),
+        first, *of_others = await asyncio.gather(
+            ask(servers, server.STATE, rights.WHO, *use.first, begun, usage.LISTED),
+            *(ask_node(node, server.STATE) for node in servers.clients()[1:]),
         )
         after = time.time()
-        nodes = [told, *(node[0] for node in others_told)]
-        temporary = options.redis == EMBEDDED and options.embedded_dir is None
-        primaries = len(nodes) if servers.is_cluster else 0
-        findings = worst_of_each(
-            server.server_findings(info, saves, temporary=temporary, primaries=primaries) for info, saves, _ in nodes
-        )
-        info, _, clock = told
+        states = [answers[server.STATE] for answers in (first, *of_others)]
+        temporary = options.target == ToEmbedded(None)
+        findings = server.states_findings(states, temporary=temporary, is_cluster=servers.is_cluster)
+        info = states[0].info
         if any(finding.level == "error" for finding in findings):
             return Examination(findings, info)  # what a Sentinel answers to the rest means nothing
-        raise_transient((*(reply for node in nodes for reply in node), *who, *registered, *looks, *own), where)
-        findings += worst_of_each([server.clock(before, after, told_time)] for _, _, told_time in nodes)
-        seconds = clock[0] if isinstance(clock, tuple | list) else after
-        candidates = consumers.candidates(registered, float(seconds))
-        listed = sorted(_texts(own[1])) if target.open_ended else []
-        asked, may = rights.asked(options), _user(who[0])
-        queue = target.queues[0] if target.queues else "x.default"
-        keys = rights.keys_of(target.job, encoder_for(options, queue, cluster=servers.is_cluster))
-        alive, runs, others = await ask(
-            servers,
-            [candidate.question for candidate in candidates],
-            rights.dry_runs(may, asked, keys) if may is not None else (),
-            layout.questions(listed),
-        )
-        raise_transient((*alive, *runs, *others), where)
-    if may is None:
-        findings.append(rights.unknown_rights())
-    else:
-        findings += rights.rights_findings(asked, runs, may, keys_known=bool(target.queues))
-    living = consumers.consumers(candidates, alive)
+        for answers in (first, *of_others):
+            answers.raise_transient(where)
+        findings += server.clock_findings(before, after, states)
+        alive = use.second(first, server.clock_seconds(states[0].time) or after)
+        allowed = _allowed(load, first[rights.WHO], is_cluster=servers.is_cluster)
+        listed = usage.signs_of(first[usage.LISTED] if load.open_ended else [])
+        second = await ask(servers, alive, allowed, listed)
+        second.raise_transient(where)
+    findings += second[allowed]
     findings.append(
-        layout.layout_finding(
+        layout_finding(
             options.layout,
-            layout.signs(target.queues, looks),
-            living,
-            open_ended=target.open_ended,
-            listed=layout.signs(listed, others),
+            use.usage(first, second[alive]),
+            open_ended=load.open_ended,
+            listed=second[listed],
             forced=options.force_layout,
-            untold=consumers.untold(registered),
         )
     )
-    return Examination(findings, info, begun=own[0] == 1)
+    return Examination(findings, info, begun=first[begun])
 
 
-async def check_before_load(servers: Servers, target: Target, sources: Sequence[Source]) -> None:
+async def check_before_load(
+    servers: Servers,
+    options: LoadOptions,
+    job: str,
+    known_queues: Collection[str] | None,
+    sources: Sequence[Source],
+) -> None:
     """Refuses a load that cannot work, and warns of what may go wrong.
 
     The memory that it takes is estimated where ``maxmemory`` sets a limit, unless part of the job is in already. That
@@ -149,14 +131,16 @@ async def check_before_load(servers: Servers, target: Target, sources: Sequence[
         LayoutMismatchError: The target is used with another layout.
         LoaderError: The server is not one that can be loaded into, the user lacks a right, or it cannot be reached.
     """
-    found = await examine(servers, target)
+    found = await examine(servers, IntendedLoad(options, job, known_queues))
     if (refused := found.refused) is not None:
         kind = LayoutMismatchError if refused.name == "layout" else SinkError
         raise kind(f"{servers}: {refused.text}", refused.hint)
     # What a load can do without is told when it is missed: see Lease.fence.
     warnings = [one for one in found.findings if one.level == "warning" and one.name != "optional"]
     if server.room(found.info) is not None and not found.begun:
-        needed = await estimate.estimate_finding(servers, target.options, sources, found.info)
+        from loader.preflight.estimate import estimate_finding  # 2 ms that only a server with a limit needs
+
+        needed = await estimate_finding(servers, options, sources, found.info)
         if needed.level in ("warning", "error"):
             warnings.append(needed)
     for finding in warnings:
@@ -174,20 +158,17 @@ async def check_layout(servers: Servers, options: LoadOptions, *, leaving: Layou
         LayoutMismatchError: The queue is used with another layout.
         LoaderError: The server cannot be reached, or is loading or busy.
     """
-    queues, where = Target(options, "").queues, str(servers)
+    where, use = str(servers), usage.UsageCheck(IntendedLoad(options, "").queues)
     with translated(where):
-        registered, looks, clock = await ask(servers, consumers.QUESTIONS, layout.questions(queues), (("TIME",),))
-        raise_transient((*registered, *looks, *clock), where)
-        seconds = clock[0][0] if isinstance(clock[0], tuple | list) else time.time()
-        candidates = consumers.candidates(registered, float(seconds))
-        (alive,) = await ask(servers, [candidate.question for candidate in candidates])
-        raise_transient(alive, where)
-    finding = layout.layout_finding(
+        first = await ask(servers, *use.first, server.CLOCK)
+        first.raise_transient(where)
+        alive = use.second(first, first[server.CLOCK] or time.time())
+        second = await ask(servers, alive)
+        second.raise_transient(where)
+    finding = layout_finding(
         options.layout,
-        [signs.without(leaving) for signs in layout.signs(queues, looks)],
-        consumers.consumers(candidates, alive),
+        use.usage(first, second[alive]).without(leaving),
         forced=options.force_layout,
-        untold=consumers.untold(registered),
         option="--to-layout" if leaving is None else None,
     )
     if finding.level == "error":
@@ -196,16 +177,11 @@ async def check_layout(servers: Servers, options: LoadOptions, *, leaving: Layou
         log.warning("%s: %s", where, finding)
 
 
-async def _only(node: Any, questions: Sequence[Command]) -> list[list[Any]]:
-    return [await ask_node(node, questions)]
+def _job_begun(job: str) -> Question[bool]:
+    return Question((("EXISTS", f"runqy-loader:{{{job}}}:job"),), lambda replies: bool(replies[0] == 1))
 
 
-def _user(reply: Any) -> str | None:
-    """Who asks; None where the server does not know users, or does not tell."""
-    if isinstance(reply, bytes):
-        return reply.decode(errors="replace")
-    return reply if isinstance(reply, str) else None
-
-
-def _texts(members: Any) -> list[str]:
-    return [str(member, errors="replace") for member in members] if isinstance(members, list) else []
+def _allowed(load: IntendedLoad, user: str | None, *, is_cluster: bool) -> Question[list[Finding]]:
+    queue = load.queues[0] if load.queues else "x.default"
+    keys = rights.keys_of(load.job, encoder_for(load.options, queue, cluster=is_cluster))
+    return rights.allowed(user, rights.asked(load.options), keys, keys_known=bool(load.queues))

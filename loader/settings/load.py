@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from loader.errors import UsageError
 from loader.queues.names import resolve_queue
@@ -15,6 +15,9 @@ from loader.settings.values import with_paths
 from loader.tasks.options import LIFECYCLE, TaskOptions
 from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
 from loader.tasks.times import instant
+
+if TYPE_CHECKING:
+    from loader.wire.target import Target
 
 EMBEDDED = "embedded"
 DISCARD = "discard"
@@ -275,6 +278,17 @@ class LoadOptions:
             resolve_queue(self.queue, sub_queues=self.defaults.sub_queues)
         elif queue_needed and self.queue_field is None and not self.envelope:
             raise UsageError("no queue given", "Say --queue NAME, or --queue-field NAME to take it from each record")
+
+    @property
+    def target(self) -> Target:
+        """Where the tasks go. Whether any are sent at all is another question: see ``dry_run``."""
+        from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis  # a millisecond that --help does not need
+
+        if self.to is not None:
+            return ToHttp(self.to)
+        if self.redis == EMBEDDED:
+            return ToEmbedded(self.embedded_dir)
+        return ToDiscard() if self.redis == DISCARD else ToRedis(self.redis)
 
     @property
     def default_queue(self) -> str | None:

@@ -18,6 +18,7 @@ from loader.settings import LoadOptions
 from loader.settings.shared import API_KEY_VARIABLE
 from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.faults import RESUME
+from loader.wire.target import ToHttp
 
 _SHOWN = 200
 _FAULTY = (400, 413, 422)
@@ -40,8 +41,9 @@ class Endpoint:
 
 def endpoint_of(options: LoadOptions) -> Endpoint:
     """Raises UsageError if the URL or the key cannot be used."""
-    assert options.to is not None  # noqa: S101 - for the type checker
-    return Endpoint(base_url(options.to), _api_key(options))
+    target = options.target
+    assert isinstance(target, ToHttp)  # noqa: S101 - only loads over HTTP ask
+    return Endpoint(base_url(target.url), _api_key(options))
 
 
 class RefusedError(Exception):

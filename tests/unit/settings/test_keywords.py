@@ -1,6 +1,6 @@
 """The keywords of the Python API are those of the options: ``loader/settings/keywords.py`` is made from them.
 
-To renew it after an option was added or changed, run this test with RUNQY_LOADER_TESTS_WRITE_GOLDEN=1 in the environment.
+To renew it after an option was added or changed, run this test with RUNQY_LOADER_TESTS_WRITE_GOLDEN=1 set.
 """
 
 from __future__ import annotations

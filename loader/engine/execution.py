@@ -1,0 +1,70 @@
+"""Runs the shards of a load in this process or in several."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from loader.engine.part import Part, PartialLoad
+from loader.jobs.report import LoadReport
+from loader.sources.shards import Shard
+
+if TYPE_CHECKING:
+    from loader.engine.processes import ProcessPool
+
+log = logging.getLogger("runqy_loader")
+
+
+class Execution:
+    """One load's work, which can be told to stop before it begins as well."""
+
+    def __init__(self) -> None:
+        self._running: PartialLoad | ProcessPool | None = None
+        self._stopping = False
+
+    @property
+    def batches_waiting(self) -> int:
+        """How full the bounded queues are, in batches."""
+        return 0 if self._running is None else self._running.batches_waiting
+
+    def stop(self) -> None:
+        """Ends the work soon: what is in flight is acknowledged, then ``run`` returns False."""
+        self._stopping = True
+        if self._running is not None:
+            self._running.stop()
+
+    async def run(self, part: Part, shards: Sequence[Shard], report: LoadReport) -> bool:
+        """Loads the shards; whether all that they hold was dealt with.
+
+        Raises:
+            LoaderError: See ``Pipeline.run`` and ``ProcessPool.run``.
+        """
+        report.processes = _process_count(part, shards)
+        if report.processes == 1:
+            self._running = here = PartialLoad(part, report)
+            work = here.run(_each(shards))
+        else:
+            from loader.engine.processes import ProcessPool
+
+            self._running = pool = ProcessPool(part, report.processes, report)
+            work = pool.run(shards)
+        if self._stopping:
+            self._running.stop()
+        return await work
+
+
+def _process_count(part: Part, shards: Sequence[Shard]) -> int:
+    wanted = part.options.processes
+    if wanted == "auto":
+        wanted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if wanted > 1 and not all(source.identity.repeatable for source in part.sources):
+        log.info("what comes from a pipe or an iterable cannot be shared out: one process loads it")
+        return 1
+    return max(1, min(wanted, len(shards)))
+
+
+async def _each(shards: Sequence[Shard]) -> AsyncIterator[Shard]:
+    for shard in shards:
+        yield shard

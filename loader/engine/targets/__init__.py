@@ -1,0 +1,1 @@
+"""What a load into each kind of target does around the pipeline; one module a kind."""

@@ -1,0 +1,44 @@
+"""The bundled server as target: started for the loads, and loaded into as any other."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from loader.engine.execution import Execution
+from loader.engine.targets.base import LoadPlan, LoadTarget, Preflight
+from loader.engine.targets.redis import RedisTarget
+from loader.jobs.report import LoadReport
+from loader.settings import LoadOptions
+
+
+class EmbeddedTarget(LoadTarget):
+    """A server of the run's own around a ``RedisTarget``.
+
+    Args:
+        directory: Where its data stays; None for data that goes when it is closed.
+    """
+
+    def __init__(self, options: LoadOptions, directory: Path | None, preflight: Preflight) -> None:
+        self._options = options
+        self._directory = directory
+        self._preflight = preflight
+        self._server = AsyncExitStack()
+        self._redis: RedisTarget | None = None
+
+    async def open(self) -> None:
+        from loader.servers.embedded import embedded_server  # 20 ms that only this option needs
+
+        address = await self._server.enter_async_context(embedded_server(self._directory))
+        self._redis = RedisTarget(self._options, address, self._preflight)
+
+    async def run(self, plan: LoadPlan, report: LoadReport, execution: Execution) -> None:
+        assert self._redis is not None  # noqa: S101 - it is open
+        await self._redis.run(plan, report, execution)
+
+    async def pending(self) -> int | None:
+        return None if self._redis is None else await self._redis.pending()
+
+    async def close(self) -> None:
+        self._redis = None
+        await self._server.aclose()

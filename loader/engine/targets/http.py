@@ -1,0 +1,83 @@
+"""runqy's HTTP API as target: a journal and a client around the pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from loader.engine.execution import Execution
+from loader.engine.known_queues import KnownQueues, queues_in_file
+from loader.engine.part import Channel, Destination, Part
+from loader.engine.targets.base import LoadPlan, LoadTarget
+from loader.errors import UsageError
+from loader.jobs.ids_file import append_ids, begin_ids_file
+from loader.jobs.lease import Run
+from loader.jobs.report import LoadReport
+from loader.settings import LoadOptions
+from loader.sinks.http import HttpSink
+from loader.sinks.http_api import endpoint_of
+from loader.sinks.journal import Journal
+
+log = logging.getLogger("runqy_loader")
+
+
+class HttpTarget(LoadTarget):
+    """Loads at least once: see docs/http.md."""
+
+    def __init__(self, options: LoadOptions) -> None:
+        self._options = options
+
+    async def run(self, plan: LoadPlan, report: LoadReport, execution: Execution) -> None:
+        """See ``LoadTarget.run``.
+
+        Raises:
+            LoaderError: See ``Journal``, ``HttpSink`` and ``Pipeline.run``.
+        """
+        options = self._options
+        known = queues_in_file(options)
+        known.check(options.default_queue)
+        path = self._journal_path(report.job)
+        endpoint = endpoint_of(options)
+        with Journal(path, report.job, plan.manifest, keep_ids=options.ids_out is not None) as journal:
+            report.journal, report.resumed = str(path), journal.resumed
+            if journal.resumed:
+                log.info("going on with job %s; %d batches of it are in doubt", report.job, journal.unsettled)
+            try:
+                async with HttpSink(endpoint, options, journal) as sink:
+                    await self._begin_ids_file(report, journal)
+                    part = self._part(report.job, partial(_over_http, sink, journal), plan, known)
+                    complete = await execution.run(part, plan.shards, report)
+            finally:
+                report.unsettled = journal.unsettled
+        report.end("completed" if complete else "interrupted")
+
+    def _journal_path(self, job: str) -> Path:
+        """Raises UsageError if the file is that of another option as well."""
+        options = self._options
+        path = options.journal or Path(f"{job}.journal")
+        others = [other.resolve() for other in (options.ids_out, options.rejects) if other is not None]
+        if path.resolve() in others:
+            raise UsageError(f"{path} is the journal, and the file of another option", "Give each its own")
+        return path
+
+    async def _begin_ids_file(self, report: LoadReport, journal: Journal) -> None:
+        """The ids of batches that are in already come from the journal, since the server made them."""
+        path = self._options.ids_out
+        if path is not None:
+            begin_ids_file(path, report.job, None)
+            await asyncio.to_thread(append_ids, path, journal.ids())
+            report.ids_file = str(path)
+
+    def _part(self, job: str, destination: Destination, plan: LoadPlan, known: KnownQueues) -> Part:
+        rejects = self._options.rejects or Path(f"{job}.rejects.jsonl")
+        return Part(self._options, job, destination, Run.new(), plan.sources, known.names, rejects)
+
+
+@asynccontextmanager
+async def _over_http(sink: HttpSink, journal: Journal, part: Part) -> AsyncIterator[Channel]:
+    """The ``Destination``, once both are bound. It stays in its process: the options allow no other with ``--to``."""
+    yield Channel(sink.work, journal.state, ids_passed_over=False)

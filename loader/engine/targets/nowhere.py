@@ -1,0 +1,47 @@
+"""No target: records are validated (``--dry-run``), or also encoded (``--redis discard``), and nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from loader.engine.execution import Execution
+from loader.engine.known_queues import queues_in_file
+from loader.engine.part import Channel, Destination, Part
+from loader.engine.targets.base import LoadPlan, LoadTarget
+from loader.jobs.lease import Run
+from loader.jobs.report import LoadReport
+from loader.settings import LoadOptions
+from loader.sinks.discard import discard
+
+
+@asynccontextmanager
+async def validated(part: Part) -> AsyncIterator[Channel]:
+    """The ``Destination`` that counts the records which would be loaded."""
+    yield Channel(None)
+
+
+@asynccontextmanager
+async def discarded(part: Part) -> AsyncIterator[Channel]:
+    """The ``Destination`` for which all of the client's work is done but the sending."""
+    yield Channel(discard(part.options, part.job))
+
+
+class Nowhere(LoadTarget):
+    """Loads into no server.
+
+    Attributes:
+        destination: What is done with the records.
+    """
+
+    def __init__(self, options: LoadOptions, destination: Destination) -> None:
+        self.destination = destination
+        self._options = options
+
+    async def run(self, plan: LoadPlan, report: LoadReport, execution: Execution) -> None:
+        options = self._options
+        known = queues_in_file(options)
+        known.check(options.default_queue)
+        part = Part(options, report.job, self.destination, Run.new(), plan.sources, known.names, options.rejects)
+        complete = await execution.run(part, plan.shards, report)
+        report.end("completed" if complete else "interrupted")

@@ -1,0 +1,200 @@
+"""A Redis server or cluster as target: the job's record, its lease and its ledger around the pipeline."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import redis.exceptions
+
+from loader.engine.cluster import check_cluster
+from loader.engine.execution import Execution
+from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
+from loader.engine.part import Channel, Part
+from loader.engine.pipeline import StateOf
+from loader.engine.targets.base import LoadPlan, LoadTarget, Preflight
+from loader.jobs.ids_file import begin_ids_file
+from loader.jobs.job import Job, ledger_state
+from loader.jobs.lease import Lease, Run, while_held
+from loader.jobs.ledger import LedgerState
+from loader.jobs.report import LoadReport
+from loader.layouts.registry import encoder_for
+from loader.servers.control import say_goodbye
+from loader.servers.retry import patiently
+from loader.servers.routing import Servers
+from loader.settings import LoadOptions
+from loader.sinks.redis import RedisSink
+from loader.wire.address import Address, parse_address
+from loader.wire.faults import translated
+
+log = logging.getLogger("runqy_loader")
+
+
+class RedisTarget(LoadTarget):
+    """Loads exactly once: see docs/reference.md.
+
+    Args:
+        preflight: Refuses a load that cannot work.
+    """
+
+    def __init__(self, options: LoadOptions, address: Address, preflight: Preflight) -> None:
+        self._options = options
+        self._address = address
+        self._preflight = preflight
+        self._begun: _RedisLoad | None = None
+
+    async def run(self, plan: LoadPlan, report: LoadReport, execution: Execution) -> None:
+        load = _RedisLoad(self._options, self._address, plan, report)
+        try:
+            await load.reach()
+            known = await load.known_queues()
+            await load.check(self._preflight, known)
+            await load.begin()
+            self._begun = load
+            await load.note_ids_file()
+            if await load.work(execution, known):
+                await load.finish()
+        finally:
+            self._begun = None
+            await load.close()
+
+    async def pending(self) -> int | None:
+        return None if self._begun is None else await self._begun.pending()
+
+
+class _RedisLoad:
+    """One load, in the order of its steps."""
+
+    def __init__(self, options: LoadOptions, address: Address, plan: LoadPlan, report: LoadReport) -> None:
+        self._options = options
+        self._plan = plan
+        self._report = report
+        self._servers = Servers(address, options.timeout)
+        self._lease = Lease(self._servers, report.job, Run.new())
+        self._job = Job(self._servers, report.job, plan.manifest)
+        self._held = False
+
+    async def _patiently(self, step: Callable[[], Awaitable[None]]) -> None:
+        await patiently(step, self._options.retry_for, between=self._servers.reconnect)
+
+    async def reach(self) -> None:
+        """The server answers, and is of a kind that can hold this load."""
+        name = self._lease.run.connection_name(self._report.job, 0, 0)
+        await patiently(lambda: self._servers.reach(name), self._options.retry_for, connected=False)
+        check_cluster(self._options, self._servers)
+
+    async def known_queues(self) -> KnownQueues:
+        """The queue exists, as far as that is checked."""
+        options = self._options
+        known = await known_queues(options, queues_in_file(options), self._servers)
+        if known.names is None:
+            log.info(
+                "whether %s exists is not checked; --queues-file or --queue-check redis would",
+                f"queue {options.default_queue}" if options.default_queue is not None else "each record's queue",
+            )
+        known.check(options.default_queue)
+        return known
+
+    async def check(self, preflight: Preflight, known: KnownQueues) -> None:
+        """Nothing is known that would keep the load from working."""
+        sources = self._plan.sources
+        await self._patiently(partial(preflight, self._servers, self._options, self._report.job, known.names, sources))
+
+    async def begin(self) -> None:
+        """The job is recorded, and this run holds its lease."""
+        await self._patiently(self._job.open)
+        await self._patiently(self._lease.acquire)
+        self._held = True
+        self._report.resumed = self._job.resumed
+        if self._job.resumed:
+            log.info("going on with job %s", self._job.name)
+
+    async def note_ids_file(self) -> None:
+        """The ids file is begun, where one is wanted, and the job tells where it is."""
+        path = self._options.ids_out
+        if path is not None:
+            where = begin_ids_file(path, self._job.name, self._options.layout)
+            self._report.ids_file = str(path)
+            await self._patiently(lambda: self._job.note_ids(where))
+
+    async def work(self, execution: Execution, known: KnownQueues) -> bool:
+        """All that was read is in; whether that is everything."""
+        options, job = self._options, self._job.name
+        part = Part(
+            options,
+            job,
+            partial(into_redis, self._servers.address.url, self._servers.takes_names),
+            self._lease.run,
+            self._plan.sources,
+            known.names,
+            options.rejects or Path(f"{job}.rejects.jsonl"),
+        )
+        complete = await while_held([self._lease], execution.run(part, self._plan.shards, self._report))
+        self._report.end("completed" if complete else "interrupted")
+        return complete
+
+    async def finish(self) -> None:
+        """The job's record says that it is done."""
+        await self._patiently(partial(self._job.finish, self._report.to_dict()))
+
+    async def close(self) -> None:
+        """The lease is given back, and all connections are closed."""
+        if self._held:
+            await say_goodbye(self._lease.release())
+        await self._servers.aclose()
+
+    async def pending(self) -> int | None:
+        queue = self._options.default_queue
+        if queue is None:
+            return None
+        try:
+            key = encoder_for(self._options, queue).pending_key.decode()
+            return int(await self._servers.client_of(key).llen(key))
+        except (redis.exceptions.RedisError, OSError, RuntimeError):
+            return None  # a display can do without
+
+
+@asynccontextmanager
+async def into_redis(url: str, named: bool, part: Part) -> AsyncIterator[Channel]:
+    """The ``Destination`` of one server, once both are bound.
+
+    Args:
+        named: Whether the server takes names of connections.
+    """
+    retry_for = part.options.retry_for
+    servers = Servers(parse_address(url), part.options.timeout)
+    try:
+        await patiently(servers.refresh, retry_for)
+        lease = Lease(servers, part.job, part.run, part.process)
+        servers.takes_names = named
+        sink = RedisSink(servers, part.options, part.job, lease)
+        yield Channel(
+            sink.work,
+            _state_of(servers, sink, retry_for),
+            lambda: patiently(sink.confirm, retry_for, between=servers.reconnect),
+        )
+    finally:
+        await servers.aclose()
+
+
+def _state_of(servers: Servers, sink: RedisSink, retry_for: float) -> StateOf:
+    # Asked of a job that looks new as well: its record may have been lost, with the server's data, during a run.
+    listed: set[str] = set()
+
+    async def state_of(queue: str, shard: int) -> LedgerState:
+        ledger = sink.ledger(queue, shard)
+        index = sink.encoder(queue).queues_key
+        if index and queue not in listed:
+            await patiently(lambda: _list_queue(servers, index, queue), retry_for, between=servers.reconnect)
+            listed.add(queue)
+        return await patiently(lambda: ledger_state(servers, ledger), retry_for, between=servers.reconnect)
+
+    return state_of
+
+
+async def _list_queue(servers: Servers, key: str, queue: str) -> None:
+    with translated(f"{servers}, key {key}"):
+        await servers.client_of(key).sadd(key, queue)

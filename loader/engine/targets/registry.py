@@ -1,0 +1,33 @@
+"""Targets by kind. A new kind is one new module, one value in ``loader.wire.target`` and one case here."""
+
+from __future__ import annotations
+
+from loader.engine.targets.base import LoadTarget, Preflight
+from loader.engine.targets.embedded import EmbeddedTarget
+from loader.engine.targets.nowhere import Nowhere, discarded, validated
+from loader.engine.targets.redis import RedisTarget
+from loader.settings import LoadOptions
+from loader.wire.address import parse_address
+from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis
+
+
+def target_for(options: LoadOptions, preflight: Preflight) -> LoadTarget:
+    """What loads with these options go into.
+
+    Raises:
+        UsageError: It is a server whose URL is none, also where nothing would be written to it.
+    """
+    match options.target:
+        case ToDiscard():
+            return Nowhere(options, discarded)
+        case ToRedis(url):
+            address = parse_address(url)
+            return Nowhere(options, validated) if options.dry_run else RedisTarget(options, address, preflight)
+        case _ if options.dry_run:
+            return Nowhere(options, validated)
+        case ToEmbedded(directory):
+            return EmbeddedTarget(options, directory, preflight)
+        case ToHttp():
+            from loader.engine.targets.http import HttpTarget  # an HTTP client takes long to import
+
+            return HttpTarget(options)

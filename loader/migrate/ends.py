@@ -1,0 +1,142 @@
+"""The two ends of a migration: servers on which the job is recorded and its lease held, and connections to them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import orjson
+
+from loader.errors import JobMismatchError, UsageError
+from loader.jobs.job import Job
+from loader.jobs.lease import Lease, Run
+from loader.migrate.options import MigrateOptions
+from loader.migrate.source import Claims
+from loader.servers.control import say_goodbye
+from loader.servers.retry import patiently
+from loader.servers.routing import Servers
+from loader.servers.session import Session
+from loader.wire.address import Address
+from loader.wire.faults import translated
+from loader.wire.resp import command
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A server on which the job is recorded, and its lease held."""
+
+    servers: Servers
+    lease: Lease
+    job: Job
+
+    @asynccontextmanager
+    async def session(
+        self, address: Address, options: MigrateOptions, *, fenced: bool, reached: bool
+    ) -> AsyncIterator[Session]:
+        """Calls under this lease.
+
+        Args:
+            address: This server, or one that is only read.
+            fenced: Whether late writes of a lost connection do harm: then this server sees to it that there are none.
+            reached: Whether the server is known to be there.
+        """
+
+        async def fence(names: Collection[str]) -> None:
+            await self.lease.reconnect()
+            await self.lease.renew()
+            await self.lease.fence(names)
+
+        names = self.lease.next_connection_name
+        session = Session(
+            address, options.timeout, options.retry_for, names, fence if fenced else None, reached=reached
+        )
+        try:
+            yield session
+        finally:
+            await session.close()
+
+
+@asynccontextmanager
+async def hold_job(name: str, run: Run, address: Address, options: MigrateOptions) -> AsyncIterator[Held]:
+    """Records the job on a server, and holds its lease meanwhile.
+
+    Raises:
+        UsageError: It is a cluster.
+        JobMismatchError, JobBusyError: See ``Job.open`` and ``Lease.acquire``.
+        LoaderError: The server cannot be reached, or refuses.
+    """
+    servers = Servers(address, options.timeout)
+    try:
+        lease = Lease(servers, name, run)
+        job = Job(servers, name, options.manifest())
+        own_name = lease.next_connection_name()
+        await patiently(lambda: servers.reach(own_name), options.retry_for, connected=False)
+        if servers.is_cluster:
+            raise UsageError(f"{servers} belongs to a Redis Cluster, which migrate does not support yet")
+        for step in (job.open, lease.acquire):
+            await patiently(step, options.retry_for, between=servers.reconnect)
+        try:
+            yield Held(servers, lease, job)
+        finally:
+            await say_goodbye(lease.release())
+    finally:
+        await servers.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Both ends, as far as a migration needs them.
+
+    Attributes:
+        target: The job where tasks are put.
+        source: The job where tasks are taken; the target's where both are one server, or where nothing is taken.
+        into: The connection to the target.
+        out: The connection to the source.
+        same: Whether source and target are one server and database.
+    """
+
+    target: Held
+    source: Held
+    into: Session
+    out: Session
+    same: bool
+
+    @property
+    def held(self) -> list[Held]:
+        """Each once."""
+        return [self.target] if self.source is self.target else [self.target, self.source]
+
+
+async def is_seen(name: str, run: Run, source: Session) -> bool:
+    """Whether the lease that a run took at the target is seen at the source: then both are one server, whatever their
+    addresses are."""
+    key = f"runqy-loader:{{{name}}}:lease".encode()
+    (holder,) = await source.call(command(b"GET", key), 1, f"key {key.decode()}")
+    return holder is not None and orjson.loads(holder).get("run") == run.token
+
+
+async def bind(ends: Ends, claims: Claims, source: str) -> None:
+    """Ties what the source holds of this job to this target, which knows what of it is in.
+
+    Args:
+        source: The source's server, for errors.
+
+    Raises:
+        JobMismatchError: It was claimed for another target, or the target has lost what it knew.
+    """
+    name = ends.target.job.name
+    key = f"runqy-loader:{{{name}}}:job"
+    there, here = ends.target.servers.client_of(key), ends.source.servers.client_of(key)
+    with translated(f"key {key}"):
+        await there.hsetnx(key, "token", secrets.token_hex(8))
+        token = await there.hget(key, "token")
+        bound = await here.hget(key, "token")
+        if bound != token and await claims.held():
+            raise JobMismatchError(
+                f"job {name} holds tasks in {claims.holding_key.decode()} on {source} that it claimed "
+                "for another target, or the target has lost its data",
+                "Resume with the same target; else see docs/migrate.md, 'What a lost target means'",
+            )
+        await here.hset(key, "token", token or b"")
