@@ -15,6 +15,7 @@ import redis.exceptions
 
 from loader.engine.part import Destination, Part, PartialLoad
 from loader.errors import SourceError
+from loader.extras import require
 from loader.jobs.ids_file import begin_ids_file
 from loader.jobs.job import Job, job_name, manifest_of
 from loader.jobs.lease import Lease, Run, while_held
@@ -46,7 +47,7 @@ class Loader:
         options: A ``LoadOptions``; or give its fields as keyword arguments.
 
     Raises:
-        UsageError: Options out of range, or a ``redis`` URL that is none.
+        UsageError: Options out of range, a ``redis`` URL that is none, or an extra that they need is not installed.
 
     Example:
         >>> async with Loader(queue="inference", redis="redis://localhost:6379/0") as loader:
@@ -58,6 +59,7 @@ class Loader:
             raise TypeError("give a LoadOptions or its fields, not both")
         self.options = options or LoadOptions(**fields)
         self.options.check()
+        _require_extras(self.options)
         is_embedded = self.options.to is None and self.options.redis == EMBEDDED
         self._embedded = _embedded_server(self.options) if is_embedded else None
         self._writes = not self.options.dry_run and (self.options.to is not None or self.options.redis != DISCARD)
@@ -271,6 +273,15 @@ async def load(given: Input, **fields: Any) -> LoadReport:
     """
     async with Loader(**fields) as loader:
         return await loader.load(given)
+
+
+def _require_extras(options: LoadOptions) -> None:
+    if options.to is not None:
+        require("http", "--to")
+    elif options.redis == EMBEDDED:
+        require("embedded", "--redis embedded")
+    if options.queues_file is not None:
+        require("yaml", "--queues-file")
 
 
 def _embedded_server(options: LoadOptions) -> EmbeddedServer:

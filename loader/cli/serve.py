@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from loader.errors import UsageError
+from loader.extras import require
 from loader.gateway.options import ServeOptions
 
 _OUTPUT = Group("Output", sort_key=6)
@@ -37,12 +38,9 @@ def serve(
     from loader.cli.signals import run
     from loader.engine.tuning import tune_process
 
-    try:
-        from loader.gateway.server import serve as serve_gateway
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("httptools", "prometheus_client", "uvicorn"):
-            raise
-        raise UsageError(f"serve needs {error.name}", "Install it: pip install 'runqy-loader[gateway]'") from error
+    require("serve", "serve")
+    from loader.gateway.server import serve as serve_gateway
+
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other", "Give one of them")
     display = Display(quiet=quiet, verbose=verbose, progress=False)

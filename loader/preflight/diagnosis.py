@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from loader.errors import LoaderError, TransientError, UsageError
+from loader.extras import require
 from loader.preflight.checks import Finding, Level, worst
 from loader.preflight.cluster import check_cluster
 from loader.preflight.estimate import estimate_finding
@@ -54,15 +55,18 @@ async def diagnose(options: LoadOptions, paths: Sequence[str]) -> Diagnosis:
         paths: The input, whose memory is estimated; empty for none.
 
     Raises:
-        UsageError: Options out of range, or nothing to check.
+        UsageError: Options out of range, nothing to check, or an extra that they need is not installed.
     """
     options.check(queue_needed=False)
     if options.to is not None:
         raise UsageError("--to names no Redis, and there is nothing else to check", "Give --redis, or leave it out")
     if options.redis == DISCARD:
         raise UsageError("--redis discard names no server", "Give the one to check")
+    if options.queues_file is not None:
+        require("yaml", "--queues-file")
     if options.redis != EMBEDDED:
         return await _diagnose(parse_address(options.redis), options, paths)
+    require("embedded", "--redis embedded")
     from loader.servers.embedded import EmbeddedServer  # 20 ms that only this option needs
 
     server = EmbeddedServer(options.embedded_dir)
