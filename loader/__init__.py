@@ -4,8 +4,9 @@
 >>> report = asyncio.run(loader.load("payloads.jsonl", queue="inference"))
 """
 
-from __future__ import annotations
-
+# This file and __main__.py run under every Python from 3.6 on, to say that a newer one is needed: they take no
+# `from __future__ import annotations`, for one.
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
+OLDEST_PYTHON = (3, 11)
+
 _HOMES = {
     "ConnectionFailedError": "loader.errors",
     "JobBusyError": "loader.errors",
@@ -87,9 +90,23 @@ _HOMES = {
 }
 
 
+def python_is_too_old() -> str:
+    """What to tell a user whose Python is too old; empty where it is not."""
+    if sys.version_info >= OLDEST_PYTHON:
+        return ""
+    oldest, found = (".".join(map(str, version)) for version in (OLDEST_PYTHON, sys.version_info[:3]))
+    return f"runqy-loader needs Python {oldest} or newer, and {sys.executable} is {found}. Install it with a newer one."
+
+
 def __getattr__(name: str) -> Any:
-    """Imports public names at their first use, so that ``runqy-loader --help`` does not wait for Redis clients."""
+    """Imports public names at their first use, so that ``runqy-loader --help`` does not wait for Redis clients.
+
+    Raises:
+        ImportError: Python is too old.
+    """
     if name in _HOMES:
+        if python_is_too_old():
+            raise ImportError(python_is_too_old())
         from importlib import import_module
 
         return getattr(import_module(_HOMES[name]), name)

@@ -1,6 +1,21 @@
-"""``python -m loader``."""
+"""The entrance of the program: ``runqy-loader``, or ``python -m loader``."""
 
-from loader.cli import main
+import sys
+
+from loader import python_is_too_old
+
+_USAGE = 2
+
+
+def main() -> None:
+    """Runs the command line tool; under a Python that is too old, says so in one line and exits with status 2."""
+    if python_is_too_old():
+        sys.stderr.write(f"runqy-loader: error: {python_is_too_old()}\n")
+        sys.exit(_USAGE)
+    from loader.cli import main as run  # newer Python
+
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -32,7 +32,7 @@ class Loader:
         options: A ``LoadOptions``; or give its fields as keyword arguments.
 
     Raises:
-        UsageError: Options out of range, or a ``redis`` URL that is none.
+        UsageError: Options out of range, a ``redis`` URL that is none, or an extra that they need is not installed.
 
     Example:
         >>> async with Loader(queue="inference", redis="redis://localhost:6379/0") as loader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loader.cli.commands import Command
 from loader.cli.reporting import LogOptions
-from loader.errors import UsageError
+from loader.extras import require
 from loader.gateway.options import ServeOptions
 
 
@@ -17,12 +17,9 @@ def serve(options: ServeOptions, shown: LogOptions) -> int:
     from loader.cli.signals import run
     from loader.engine.tuning import tune_process
 
-    try:
-        from loader.gateway.server import serve as serve_gateway
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("httptools", "prometheus_client", "uvicorn"):
-            raise
-        raise UsageError(f"serve needs {error.name}", "Install it: pip install 'runqy-loader[gateway]'") from error
+    require("serve", "serve")
+    from loader.gateway.server import serve as serve_gateway
+
     display = shown.display()
     tune_process()
     finished = run(serve_gateway(options, display.say))

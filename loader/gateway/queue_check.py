@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import hiredis
 
@@ -11,7 +12,6 @@ from loader.gateway.link import Link
 from loader.gateway.options import ServeOptions
 from loader.queues.existing import QUEUES_KEY
 from loader.queues.names import resolve_queue
-from loader.queues.runqy_yaml import configured_queues
 from loader.wire.faults import from_reply
 from loader.wire.resp import command
 
@@ -28,7 +28,7 @@ class KnownQueues:
     def __init__(self, options: ServeOptions, link: Link) -> None:
         self._sub_queues = options.defaults.sub_queues
         self._link = link
-        self._configured = None if options.queues_file is None else configured_queues(options.queues_file)
+        self._configured = _configured(options.queues_file)
         self._asks_redis = options.queue_check == "redis"
         self._on_server: set[str] = set()
         self._made: set[str] = set()
@@ -85,3 +85,11 @@ class KnownQueues:
                 raise from_reply(str(reply), f"key {QUEUES_KEY}")
             self._on_server = {member.decode(errors="replace") for member in reply}
             self._asked_at = time.monotonic()
+
+
+def _configured(path: Path | None) -> set[str] | None:
+    if path is None:
+        return None
+    from loader.queues.runqy_yaml import configured_queues  # the gateway runs without YAML
+
+    return configured_queues(path)

@@ -14,6 +14,7 @@ from typing import cast
 import uvicorn
 
 from loader.errors import UsageError
+from loader.extras import require
 from loader.gateway.app import Gateway, Parts
 from loader.gateway.encoders import Encoders
 from loader.gateway.idempotency import IdempotencyKeys
@@ -46,10 +47,12 @@ async def serve(options: ServeOptions, say: Callable[[str], None]) -> bool:
         Whether they did; not after a second signal.
 
     Raises:
-        UsageError: The options cannot be used, or the port is taken.
+        UsageError: The options cannot be used, the port is taken, or an extra that is needed is not installed.
         LoaderError: Redis cannot be reached, or cannot be used: see ``check_target``.
     """
     options.check()
+    if options.queues_file is not None:
+        require("yaml", "--queues-file")
     keys = _keys(options)
     address = parse_address(options.redis)
     writing, reading = (

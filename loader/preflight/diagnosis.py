@@ -9,6 +9,7 @@ from typing import Any
 
 from loader.engine.cluster import check_cluster
 from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
+from loader.engine.targets.registry import require_extras
 from loader.errors import LoaderError, TransientError, UsageError
 from loader.preflight.checks import Finding, Level, worst
 from loader.preflight.estimate import estimate_finding
@@ -54,9 +55,10 @@ async def diagnose(options: LoadOptions, paths: Sequence[str]) -> Diagnosis:
         paths: The input, whose memory is estimated; empty for none.
 
     Raises:
-        UsageError: Options out of range, or nothing to check.
+        UsageError: Options out of range, nothing to check, or an extra that they need is not installed.
     """
     options.check(queue_needed=False)
+    require_extras(options)
     match options.target:
         case ToHttp():
             raise UsageError("--to names no Redis, and there is nothing else to check", "Give --redis, or leave it out")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli import Outcome, environment, run
+from tests.cli import Outcome, run
 from tests.conftest import Server, free_port
 from tests.gateway.conftest import Start
 from tests.gateway.helpers import KEY, Gateway
@@ -108,25 +108,6 @@ def test_options_come_from_a_file_and_the_environment(valkey: Server, tmp_path: 
         assert "serving asynq tasks" in gateway.serving
         document = gateway.get("/openapi.json").json
         assert document["components"]["schemas"]["AddBatchRequest"]["properties"]["jobs"]["maxItems"] == 5
-
-
-def test_without_its_extra_it_says_what_to_install(tmp_path: Path) -> None:
-    for module in ("uvicorn", "prometheus_client"):
-        program = (
-            f"import sys; sys.modules[{module!r}] = None; from loader.cli import main; main(['serve', '--no-auth'])"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 2
-        assert done.stderr == (
-            f"runqy-loader: error: serve needs {module}. Install it: pip install 'runqy-loader[gateway]'\n"
-        )
 
 
 def test_help_needs_nothing_of_the_gateways(tmp_path: Path) -> None:

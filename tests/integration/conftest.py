@@ -12,11 +12,17 @@ from tests.integration.tool import Redis, Tool
 
 
 @pytest.fixture
-def tool(tmp_path: Path, valkey: Server) -> Tool:
-    return Tool(tmp_path, valkey.url)
+def target(valkey: Server) -> Server:
+    """The server that ``tool`` loads into. Where one kind is not enough, a module has a fixture of this name."""
+    return valkey
 
 
 @pytest.fixture
-def db(valkey: Server) -> Iterator[Redis]:
-    with valkey.client() as client:
+def tool(tmp_path: Path, target: Server) -> Tool:
+    return Tool(tmp_path, target.url)
+
+
+@pytest.fixture
+def db(target: Server) -> Iterator[Redis]:
+    with target.client() as client:
         yield client

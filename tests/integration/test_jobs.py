@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.cli import run
+from tests.conftest import Server
 from tests.integration.tool import (
     Redis,
     Tool,
@@ -14,6 +17,12 @@ from tests.integration.tool import (
     payloads,
     piped,
 )
+
+
+@pytest.fixture
+def target(server: Server) -> Server:
+    """Each kind of server in turn."""
+    return server
 
 
 def test_a_job_is_refused_with_another_batch_size_or_other_content(tool: Tool, db: Redis) -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.conftest import Server
 from tests.integration.tool import (
     Redis,
     Tool,
@@ -14,6 +15,12 @@ from tests.integration.tool import (
     counts,
     rejects,
 )
+
+
+@pytest.fixture
+def target(server: Server) -> Server:
+    """Each kind of server in turn."""
+    return server
 
 
 def test_an_id_field_names_the_task(tool: Tool, db: Redis) -> None:

