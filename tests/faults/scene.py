@@ -75,23 +75,30 @@ class Scene:
 
     # --- loads --------------------------------------------------------------------------------------------------
 
-    def url(self, *, direct: bool = False) -> str:
-        port = self.proxy.port if "proxy" in self.__dict__ and not direct else self.server.port
-        return f"redis://{self.login}127.0.0.1:{port}/0"
-
-    def beside(self, *more: str, direct: bool = False, stdin: int = subprocess.DEVNULL, weak: bool = False) -> Load:
+    def beside(
+        self,
+        *more: str,
+        direct: bool = False,
+        through: Proxy | None = None,
+        database: int = 0,
+        stdin: int = subprocess.DEVNULL,
+        weak: bool = False,
+    ) -> Load:
         """Starts a load that runs beside the test.
 
         Args:
             direct: Past the proxy.
+            through: Another proxy.
             stdin, weak: See ``Load``.
         """
-        target = ("-q", "q", "--redis", self.url(direct=direct), "--report", "-")
+        proxy = through or (self.proxy if "proxy" in self.__dict__ and not direct else None)
+        url = f"redis://{self.login}127.0.0.1:{proxy.port if proxy is not None else self.server.port}/{database}"
+        target = ("-q", "q", "--redis", url, "--report", "-")
         return Load(*self._arguments, *target, *more, cwd=self.folder, stdin=stdin, weak=weak)
 
-    def load(self, *more: str, direct: bool = False, weak: bool = False) -> Outcome:
+    def load(self, *more: str, direct: bool = False, database: int = 0, weak: bool = False) -> Outcome:
         """A load from beginning to end."""
-        with self.beside(*more, direct=direct, weak=weak) as running:
+        with self.beside(*more, direct=direct, database=database, weak=weak) as running:
             return running.wait()
 
     @contextmanager
