@@ -116,13 +116,13 @@ def nth_of_workers(word: bytes, count: int, verdict: Verdict) -> Rule:
     return rule
 
 
-def workers_from_nth(word: bytes, count: int, verdict: Verdict) -> Rule:
-    """The verdict for each piece with this word that workers' connections carry, but for the first ones of all."""
+def from_nth(word: bytes, count: int, verdict: Verdict, concerns: Callable[[Link], bool] = lambda link: True) -> Rule:
+    """The verdict for each piece with this word, on the connections that a condition holds for, from the n-th on."""
     left = count
 
     def rule(link: Link, chunk: bytes) -> Verdict | None:
         nonlocal left
-        if not link.is_worker or word not in chunk:
+        if word not in chunk or not concerns(link):
             return None
         left -= 1
         return verdict if left <= 0 else None
@@ -193,7 +193,7 @@ class Proxy:
 
     def halt_after(self, commits: int) -> None:
         """Lets so many commits of workers pass from here on; all further ones wait for ``go_on``."""
-        self.rule = workers_from_nth(COMMIT, commits + 1, Verdict.WAIT)
+        self.rule = from_nth(COMMIT, commits + 1, Verdict.WAIT, lambda link: link.is_worker)
 
     def go_on(self, *, halt_after: int | None = None) -> None:
         """Ends all waiting. Everything passes from here on, or, if so asked, so many more commits."""
