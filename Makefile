@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types lock bench bench-quick clean
+.PHONY: help setup demo test test-all test-faults test-interop check lint types lock bench bench-quick clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,8 +21,19 @@ setup: $(STAMP) ## make the environment (.venv) from the lock file
 demo: $(STAMP) ## load a real data set into the embedded server and look at it
 	$(BIN)/python -m benchmarks.demo
 
-test: $(STAMP) ## the whole test suite
-	$(BIN)/python -m pytest -n auto --dist worksteal
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+
+test: $(STAMP) ## the tests, with a sample of the fault and interop ones (see tests/README.md)
+	$(PYTEST) --sample=faults:0.34,interop:0.34
+
+test-all: $(STAMP) ## all tests, nothing left out
+	$(PYTEST)
+
+test-faults: $(STAMP) ## all fault tests
+	$(PYTEST) tests/faults
+
+test-interop: $(STAMP) ## all tests with real peers: asynq, Go, Node.js, redis-cli
+	$(PYTEST) tests/interop
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

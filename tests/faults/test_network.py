@@ -20,6 +20,7 @@ LOST_PIECES = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @ID_KINDS
 @pytest.mark.parametrize(
     ("share", "verdict", "concerns"),
@@ -156,6 +157,7 @@ def test_a_network_that_is_down_for_longer_than_retry_for_fails_the_load_and_a_r
     assert resumed.report["already_loaded"] == pending
 
 
+@pytest.mark.slow
 def test_progress_between_faults_renews_the_patience(scene: Scene) -> None:
     # Faults spread over longer than --retry-for do not end a load that goes on between them.
     scene.input(3000, "-b", "12", "--retry-for", "3")

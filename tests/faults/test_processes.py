@@ -123,6 +123,7 @@ def test_the_second_signal_stops_all_processes_at_once_even_where_the_server_is_
     assert_no_lease(scene.client)
 
 
+@pytest.mark.slow
 def test_connections_reset_in_all_processes(scene: Scene, big: Path) -> None:
     scene.proxy.rule = now_and_then(1, 0.01, Verdict.CUT, lambda link, chunk: link.is_worker)
 

@@ -322,6 +322,7 @@ def test_a_right_that_a_script_or_a_transaction_lacks_is_told_as_one_with_the_wa
     assert_one_error(failed, "this user may not run a command that is needed", "Have the ACL extended")
 
 
+@pytest.mark.slow  # a lease ends after 15 s
 def test_a_live_process_that_may_not_name_its_connections_is_not_taken_for_dead(scene: Scene, user: User) -> None:
     scene.input(1000, "-b", "50", *SHARED)
     user.may_do_everything_but("client|setname")

@@ -250,6 +250,7 @@ def test_ctrl_c_spares_the_embedded_server_until_the_load_has_drained(embedded: 
     _assert_all_in(embedded, piped.lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["the loader", "the loader and its server"])
 def test_sigkill_with_an_embedded_directory_then_resume(embedded: Path, tmp_path: Path, victim: str) -> None:
     piped = Piped(40_000, embedded, tmp_path)
