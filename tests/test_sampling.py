@@ -75,6 +75,7 @@ def _run(project: Path, seed: str, *arguments: str) -> tuple[str, set[str]]:
     return done.stdout, {path.name for path in project.glob("ran-*")}
 
 
+@pytest.mark.slow
 def test_a_sampled_run_takes_from_each_file_of_the_folder_and_all_of_the_others(project: Path) -> None:
     said, ran = _run(project, "5", "--sample=faults:0.34")
     _, on_two = _run(project, "5", "--sample=faults:0.34", "-n", "2", "--dist", "worksteal")
@@ -86,6 +87,7 @@ def test_a_sampled_run_takes_from_each_file_of_the_folder_and_all_of_the_others(
     assert other != ran and len(other) == len(ran)
 
 
+@pytest.mark.slow
 def test_the_seed_sets_the_order_of_the_tests_too(project: Path) -> None:
     first, again, other = (
         [line for line in _run(project, seed, "-v")[0].splitlines() if "PASSED" in line] for seed in ("5", "5", "6")
