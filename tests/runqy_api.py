@@ -29,6 +29,7 @@ class Fault:
         headers: Of that answer.
         drop: Close the connection instead of answering.
         hang: Never answer.
+        wait: Answer as it should be, but only once ``RunqyApi.gate`` is set.
         carry_out: First do what the request asks for.
         body: Of that answer; runqy's form of an error if it is None.
     """
@@ -37,6 +38,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     drop: bool = False
     hang: bool = False
+    wait: bool = False
     carry_out: bool = False
     body: bytes | None = None
 
@@ -50,6 +52,7 @@ class RunqyApi:
 
     Attributes:
         tasks: Queue and payload of each task that is in, by id, in their order.
+        gate: Ends the waiting of requests whose fault is to wait.
         bodies: Of all requests that arrived, as bytes.
         most_at_once: The most requests that were under way at a time.
         connections: How many connections were made.
@@ -63,6 +66,7 @@ class RunqyApi:
         self.bodies: list[bytes] = []
         self.paths: list[str] = []
         self.rule: Rule | None = None
+        self.gate = threading.Event()
         self.refuses: Callable[[Any], str | None] = lambda payload: None
         self.invalid: Callable[[Any], bool] = lambda payload: False
         self.indexed_errors = False
@@ -140,6 +144,10 @@ class RunqyApi:
         body = json.loads(raw)
         fault = self.rule(number, body) if self.rule is not None else None
         if fault is None:
+            return self._carry_out(request.path, raw, body)
+        if fault.wait:
+            while not self.gate.is_set():
+                await asyncio.sleep(0.01)
             return self._carry_out(request.path, raw, body)
         if fault.carry_out:
             self._carry_out(request.path, raw, body)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.conftest import Server
-from tests.faults.proxy import Proxy
+from tests.conftest import RedisServer, Server
+from tests.faults.scene import OwnScene, Scene
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,20 +24,25 @@ def _interruptible() -> Iterator[None]:
 
 
 @pytest.fixture
-def proxy(server: Server) -> Iterator[Proxy]:
-    """A proxy before each kind of server in turn."""
-    with Proxy(server.port) as proxy:
-        yield proxy
+def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
+    """On the embedded Valkey, or with ``EACH_SERVER`` on each kind of server in turn; the server is empty."""
+    server: Server = request.getfixturevalue(getattr(request, "param", "_valkey"))
+    scene = Scene(tmp_path, server)
+    scene.client.flushall()
+    yield scene
+    scene.close()
 
 
 @pytest.fixture
-def valkey_proxy(valkey: Server) -> Iterator[Proxy]:
-    """A proxy before the embedded Valkey, where one kind of server is enough."""
-    with Proxy(valkey.port) as proxy:
-        yield proxy
+def own_scene(redis_server: Callable[..., RedisServer], tmp_path: Path) -> Iterator[OwnScene]:
+    """Makes scenes on a redis-server of the test's own, with these options, that it may kill and start again."""
+    made: list[Scene] = []
 
+    def make(*options: str) -> tuple[Scene, RedisServer]:
+        own = redis_server(*options)
+        made.append(Scene(tmp_path, own.start()))
+        return made[-1], own
 
-@pytest.fixture
-def valkey_client(valkey: Server) -> Iterator[Any]:
-    with valkey.client() as client:
-        yield client
+    yield make
+    for scene in made:
+        scene.close()

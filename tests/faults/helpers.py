@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import select
 import subprocess
 import threading
 import time
@@ -15,12 +16,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pytest
 import redis
 
 from tests.cli import Outcome, command, environment
 
-HANG = 60.0
+HANG = 120.0
 """Seconds after which a test gives up waiting: an upper bound against hanging, not a measure."""
+
+ID_KINDS = pytest.mark.parametrize("extra", [(), ("--id-field", "n")], ids=["generated ids", "ids from the records"])
+"""Ids that the loader generates go in by plain commands and a commit, ids from the records by one script a batch."""
 
 
 def _give_up_reading_everything() -> None:
@@ -72,6 +77,17 @@ class Load:
     def running(self) -> bool:
         return self.process.poll() is None
 
+    def feed(self, data: bytes) -> None:
+        """Writes to its standard input."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(data)
+        self.process.stdin.flush()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        assert self.wait().status == -9
+
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
@@ -85,10 +101,19 @@ class Load:
         if not self.running and not holds():
             raise AssertionError(f"the load ended before: {what}\n{self.wait().stderr}")
 
-    def until_it_says(self, words: str) -> None:
-        """Waits for words on its stderr."""
+    @property
+    def said(self) -> str:
+        """What it has said so far on its stderr."""
         assert self.process.stderr is not None
-        while words not in self._said.decode():
+        stderr = self.process.stderr.fileno()
+        while select.select([stderr], [], [], 0)[0] and (piece := os.read(stderr, 4096)):
+            self._said += piece
+        return self._said.decode()
+
+    def until_it_says(self, words: str, *, times: int = 1) -> None:
+        """Waits until it has said these words so often on its stderr."""
+        assert self.process.stderr is not None
+        while self._said.decode().count(words) < times:
             piece = os.read(self.process.stderr.fileno(), 4096)
             assert piece, f"the load ended before it said {words!r}: {self._said.decode()}"
             self._said += piece
@@ -98,10 +123,10 @@ class Load:
         return Outcome(self.process.returncode, stdout.decode(), (self._said + stderr).decode())
 
 
-def load(*arguments: str | Path, cwd: Path, seconds: float = 120) -> Outcome:
+def load(*arguments: str | Path, cwd: Path) -> Outcome:
     """A load from beginning to end."""
     with Load(*arguments, cwd=cwd) as running:
-        return running.wait(seconds)
+        return running.wait()
 
 
 def until(holds: Callable[[], object], what: str, seconds: float = HANG) -> None:
@@ -196,6 +221,13 @@ def assert_one_error(outcome: Outcome, *words: str, status: int = 1) -> str:
     for word in words:
         assert word in errors[0], errors[0]
     return errors[0]
+
+
+def assert_only_error(outcome: Outcome, *words: str) -> str:
+    """A quiet load failed with one clear line and said nothing else; that line."""
+    line = assert_one_error(outcome, *words)
+    assert outcome.stderr == line + "\n"
+    return line
 
 
 def assert_tidy(outcome: Outcome) -> None:

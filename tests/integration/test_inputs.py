@@ -6,11 +6,11 @@ import gzip
 import random
 import signal
 import subprocess
-import time
 
 import pytest
 
 from tests.cli import Outcome, command, environment
+from tests.integration.stored import until
 from tests.integration.tool import (
     Redis,
     Tool,
@@ -260,7 +260,7 @@ def test_a_file_is_loaded_though_a_standard_stream_is_closed(tool: Tool, db: Red
 
 
 @pytest.mark.parametrize("said", [b"", b"1\n"], ids=["silent", "after a line"])
-def test_one_signal_ends_a_load_that_waits_for_standard_input(tool: Tool, said: bytes) -> None:
+def test_one_signal_ends_a_load_that_waits_for_standard_input(tool: Tool, db: Redis, said: bytes) -> None:
     with subprocess.Popen(
         command("load", "-", "-q", "q", "--redis", tool.url, "--no-progress"),
         cwd=tool.folder,
@@ -271,10 +271,10 @@ def test_one_signal_ends_a_load_that_waits_for_standard_input(tool: Tool, said: 
         assert process.stdin is not None
         process.stdin.write(said)
         process.stdin.flush()
-        time.sleep(1)
-        process.send_signal(signal.SIGINT)
         try:
-            status = process.wait(5)
+            until(lambda: db.keys("runqy-loader:*:lease"), "it holds the lease, so that all it waits for is its input")
+            process.send_signal(signal.SIGINT)
+            status = process.wait(60)
         finally:
             process.kill()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ import pytest
 
 from tests.cli import Outcome, run
 from tests.conftest import Server
-from tests.unit.preflight.test_preflight import server_info
+from tests.consumers import LONG_AGO, SOON, asynq_server, runqy_worker
 
 Redis = Any
 Load = Callable[..., Outcome]
-SOON, LONG_AGO = 3600, -3600
 
 
 @pytest.fixture
@@ -35,26 +33,6 @@ def load(valkey: Server, tmp_path: Path) -> Load:
 def db(valkey: Server) -> Redis:
     with valkey.client() as client:
         yield client
-
-
-def asynq_server(db: Redis, *queues: str, ends: float = SOON, number: int = 1, living: bool = True) -> None:
-    """What a server of asynq's leaves in Redis; without queues, something that cannot be read."""
-    key = f"asynq:servers:{{host:{number}:5f7c}}"
-    db.zadd("asynq:servers", {key: time.time() + ends})
-    db.zadd("asynq:workers", {f"asynq:workers:{{host:{number}:5f7c}}": time.time() + ends})
-    if living:
-        db.set(key, server_info(*queues) if queues else b"\x2a\xff")
-
-
-def runqy_worker(db: Redis, *queues: str, living: bool = True, status: str = "running", old: bool = False) -> None:
-    """What a worker of runqy's leaves in Redis; an old one is of before January 2026."""
-    if old:
-        db.sadd("asynq:workers", "host:7")
-    else:
-        db.zadd("asynq:workers", {"host:7": time.time() + SOON})
-    if living:
-        text = f"map[{' '.join(f'{queue}:1' for queue in queues)}]"
-        db.hset("asynq:workers:host:7", mapping={"worker_id": "host:7", "queues": text, "status": status})
 
 
 def assert_refused(done: Outcome, db: Redis, *words: str, hint: str = "--layout asynq") -> None:

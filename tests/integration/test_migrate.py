@@ -20,7 +20,7 @@ from loader.layouts.task_message import decode, encode
 from loader.tasks.options import TaskOptions
 from tests.cli import Outcome, command, environment, run
 from tests.conftest import RedisServer, Server
-from tests.faults.proxy import Link, Proxy, Verdict
+from tests.faults.proxy import Link, Proxy, Verdict, from_nth
 from tests.integration.stored import (
     Consumer,
     Producer,
@@ -36,6 +36,8 @@ from tests.integration.stored import (
 LAYOUTS = ("documented", "asynq")
 PAIRS = [(one, other) for one in LAYOUTS for other in LAYOUTS]
 Q = "q.default"
+INSERT = b"local placed"
+"""Words of the script that puts tasks into the target."""
 
 
 @pytest.fixture
@@ -52,7 +54,9 @@ def there(other: Server) -> Iterator[Any]:
         yield client
 
 
-def arguments(source: Server, target: Server, layouts: tuple[str, str], *more: str, queue: str = "q") -> list[str]:
+def arguments(
+    source: Server, target: Server | Proxy, layouts: tuple[str, str], *more: str, queue: str = "q"
+) -> list[str]:
     return [
         "migrate", "--from-redis", source.url, "--to-redis", target.url, "--from-layout", layouts[0],
         "--to-layout", layouts[1], "--from-queue", queue, "--report", "-", "--quiet", *more,
@@ -381,15 +385,19 @@ def test_a_copy_that_is_killed_goes_on_and_gives_each_task_once(
 def test_an_interrupted_move_gives_back_what_it_has_claimed_in_order(
     valkey: Server, other: Server, there: Any, tmp_path: Path
 ) -> None:
-    with valkey.client() as here:
+    with valkey.client() as here, Proxy(other.port) as target:
         push(here, "documented", Q, numbered(30_000))
-        given = arguments(valkey, other, ("documented", "asynq"), "--move", "-b", "50")
+        given = arguments(valkey, target, ("documented", "asynq"), "--move", "-b", "50")
+        target.rule = from_nth(INSERT, 12, Verdict.WAIT)
         moving = subprocess.Popen(
             command(*given), cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        until(lambda: there.llen(pending_key("asynq", Q)) > 500 or moving.poll() is not None, "some are moved")
+        until(lambda: target.waiting or moving.poll() is not None, "some are moved")
         moving.send_signal(signal.SIGINT)
-        stdout, stderr = moving.communicate()
+        target.rule = from_nth(INSERT, 500, Verdict.WAIT)  # it must have stopped by then
+        target.let_pass()
+        until(lambda: target.waiting or moving.poll() is not None, "it has stopped")
+        stdout, stderr = moving.communicate(timeout=60)
         report = json.loads(stdout)
 
         assert (moving.returncode, stderr) == (130, b"")
@@ -398,6 +406,7 @@ def test_an_interrupted_move_gives_back_what_it_has_claimed_in_order(
         assert tasks(there, "asynq") + tasks(here, "documented") == numbered(30_000)
         assert own_keys(here) == own_keys(there) == []
 
+        target.go_on()
         done = run(*given, cwd=tmp_path)
         assert (done.status, done.report["resumed"]) == (0, True)
         assert tasks(there, "asynq") == numbered(30_000)
@@ -528,17 +537,19 @@ def test_a_job_goes_on_with_the_same_options_only(valkey: Server, other: Server,
 
 def test_a_second_process_on_the_same_job_is_refused(valkey: Server, other: Server, tmp_path: Path) -> None:
     with valkey.client() as here:
-        push(here, "documented", Q, numbered(60_000))
-    given = arguments(valkey, other, ("documented", "documented"), "--move", "-b", "5")
-    moving = subprocess.Popen(
-        command(*given), cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    with other.client() as there:
-        until(lambda: there.llen(pending_key("documented", Q)), "it moves")
+        push(here, "documented", Q, numbered(600))
+    with Proxy(other.port) as target:
+        given = arguments(valkey, target, ("documented", "documented"), "--move", "-b", "5")
+        target.rule = from_nth(INSERT, 2, Verdict.WAIT)
+        moving = subprocess.Popen(
+            command(*given), cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        until(lambda: target.waiting or moving.poll() is not None, "it moves")
         second = run(*given, cwd=tmp_path)
-        assert moving.poll() is None, "the first should still be running: give it more tasks"
+        assert moving.poll() is None
         moving.send_signal(signal.SIGTERM)
-        moving.communicate()
+        target.go_on()
+        moving.communicate(timeout=60)
 
     assert second.status == 1 and "process" in second.stderr
     assert moving.returncode == 130
@@ -613,7 +624,7 @@ def test_a_second_signal_tells_what_is_held(
     stuck = threading.Event()
 
     def rule(link: Link, chunk: bytes) -> Verdict | None:
-        if b"local placed" not in chunk:
+        if INSERT not in chunk:
             return None
         stuck.set()
         return Verdict.WAIT

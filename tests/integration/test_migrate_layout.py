@@ -9,8 +9,8 @@ import pytest
 
 from tests.cli import Outcome, run
 from tests.conftest import Server
+from tests.consumers import asynq_server, runqy_worker
 from tests.integration.stored import numbered, pending_key, push
-from tests.integration.test_layout_in_use import asynq_server, runqy_worker
 
 Q = "q.default"
 MOVE_OR_COPY = pytest.mark.parametrize("how", [("--move",), ()], ids=["move", "copy"])

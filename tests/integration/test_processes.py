@@ -15,6 +15,8 @@ import pytest
 
 from tests.cli import command, environment, run
 from tests.conftest import Server
+from tests.faults.proxy import Proxy
+from tests.integration.stored import until
 
 PENDING = "asynq:q.default:pending"
 RECORDS = 9000
@@ -89,8 +91,9 @@ def test_a_job_goes_on_with_another_number_of_processes(valkey: Server, large: P
 def test_an_interrupt_stops_all_processes_and_leaves_a_job_to_resume(
     valkey: Server, large: Path, tmp_path: Path
 ) -> None:
-    arguments = ("load", large, "-q", "q", "--redis", valkey.url, "--processes", "2", "--report", "-")
-    with valkey.client() as client:
+    with valkey.client() as client, Proxy(valkey.port) as proxy:
+        arguments = ("load", large, "-q", "q", "--redis", proxy.url, "--processes", "2", "--report", "-")
+        proxy.halt_after(5)
         loading = subprocess.Popen(
             command(*arguments),
             cwd=tmp_path,
@@ -99,9 +102,13 @@ def test_an_interrupt_stops_all_processes_and_leaves_a_job_to_resume(
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        while client.llen(PENDING) < 500:
-            time.sleep(0.002)
+        until(lambda: proxy.waiting or loading.poll() is not None, "some batches are in")
         os.killpg(loading.pid, signal.SIGINT)  # as a terminal does
+        assert loading.stderr is not None
+        said = b""
+        while b"stopping" not in said and (piece := os.read(loading.stderr.fileno(), 4096)):
+            said += piece
+        proxy.go_on()
         stdout, stderr = loading.communicate()
         assert loading.returncode == 130, stderr
         assert json.loads(stdout)["loaded"] == client.llen(PENDING) < RECORDS

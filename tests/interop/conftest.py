@@ -113,7 +113,14 @@ def _go(tmp_path_factory: pytest.TempPathFactory) -> Peer:
     return Peer("go", [str(program)], _tabbed, _as_go, ordered=False)
 
 
-@pytest.fixture(params=["_python", "_node", "_go", "_redis_cli"], ids=["python", "node", "go", "redis-cli"])
+@pytest.fixture(
+    params=[
+        pytest.param("_python", id="python"),
+        pytest.param("_node", id="node", marks=pytest.mark.slow),
+        pytest.param("_go", id="go", marks=pytest.mark.slow),
+        pytest.param("_redis_cli", id="redis-cli"),
+    ]
+)
 def peer(request: pytest.FixtureRequest) -> Peer:
     """Each of the guide's ways in turn."""
     found: Peer = request.getfixturevalue(request.param)

@@ -16,6 +16,8 @@ from tests.conftest import Server
 from tests.interop.asynq_peer import AsynqPeer, RefusedError
 from tests.unit.task_message_oracle import decode, encode
 
+pytestmark = pytest.mark.slow  # builds the Go program first
+
 FAR = 4_102_444_800
 """A start time far in the future (the year 2100)."""
 

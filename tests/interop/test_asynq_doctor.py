@@ -11,6 +11,8 @@ from tests.cli import Outcome, run
 from tests.conftest import Server
 from tests.interop.asynq_peer import AsynqPeer
 
+pytestmark = pytest.mark.slow  # builds the Go program first
+
 
 def load(server: Server, folder: Path, queue: str, *arguments: str) -> Outcome:
     (folder / "in.jsonl").write_bytes(b"1\n2\n")

@@ -14,6 +14,8 @@ from tests.conftest import RedisServer
 from tests.interop.asynq_peer import AsynqPeer, RefusedError
 from tests.unit.task_message_oracle import encode
 
+pytestmark = pytest.mark.slow  # builds the Go program first
+
 FAR = 4_102_444_800
 """A start time far in the future (the year 2100)."""
 MESSAGE = encode(type="mail", id="a", queue="q", retry=25, timeout=1800)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +16,7 @@ from loader.layouts.lua import as_sent
 from loader.tasks.ids import id_prefix, id_suffixes
 from loader.tasks.reasons import Reason, ReasonCode
 from tests.conftest import Server
+from tests.unit.raw import Raw
 
 PREFIX = id_prefix("job", 0, "digest")
 ENCODER = DocumentedEncoder("inference.default", "task", 3)
@@ -43,23 +43,6 @@ def parse(commands: bytes) -> list[bytes]:
     arguments: list[bytes] = reader.gets()
     assert reader.gets() is False, "more than one command"
     return arguments
-
-
-class Raw:
-    """A connection that sends ready-made bytes."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
-        self._reader = hiredis.Reader()
-
-    def __call__(self, commands: bytes) -> Any:
-        self._socket.sendall(commands)
-        while (reply := self._reader.gets()) is False:
-            self._reader.feed(self._socket.recv(65536))
-        return reply
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from loader.tasks.ids import id_prefix, id_suffixes
 from loader.tasks.options import LIFECYCLE, TaskOptions
 from tests.conftest import Server
 from tests.unit import task_message_oracle as oracle
-from tests.unit.jobs.test_ledger import Raw
+from tests.unit.raw import Raw
 from tests.unit.strategies import NAMES
 
 PAYLOADS = st.lists(st.binary(min_size=1, max_size=300) | st.sampled_from([b"{}", b"x" * 12345]), min_size=1)

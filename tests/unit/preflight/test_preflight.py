@@ -10,16 +10,7 @@ from loader.preflight import server
 from loader.preflight.checks import in_bytes
 from loader.preflight.consumers import server_queues, worker_queues
 from loader.preflight.estimate import Estimate, compared
-
-
-def server_info(*queues: str) -> bytes:
-    """asynq's ``ServerInfo`` (protobuf): host (1), pid (2), id (3), concurrency (4), queues (5), status (7)."""
-
-    def field(number: int, value: bytes) -> bytes:
-        return bytes([number << 3 | 2, len(value)]) + value
-
-    entries = b"".join(field(5, field(1, queue.encode()) + b"\x10\x01") for queue in queues)
-    return field(1, b"host") + b"\x10\xa2\x8d\x06" + field(3, b"5f7c") + b"\x20\x0a" + entries + field(7, b"active")
+from tests.consumers import server_info
 
 
 @pytest.mark.parametrize(

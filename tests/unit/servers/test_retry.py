@@ -1,0 +1,237 @@
+"""Waiting out faults: what is tried again, for how long, and what is told in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from loader.errors import ConnectionFailedError, SinkError, TransientError
+from loader.servers.retry import patiently
+from loader.wire.address import parse_address
+from loader.wire.connection import Connection
+from loader.wire.faults import RESUME
+from tests.conftest import free_port
+from tests.unit.wire.peer import answering, listening
+
+LONG = 600.0
+"""Seconds that no test waits: a step with this patience is given up by a mistake only."""
+
+
+class Step:
+    """Fails with these errors, one a try, and then succeeds."""
+
+    def __init__(self, *errors: BaseException, seconds: float = 0.0) -> None:
+        self.tries = 0
+        self._errors = list(errors)
+        self._seconds = seconds
+
+    async def __call__(self) -> None:
+        self.tries += 1
+        await asyncio.sleep(self._seconds)
+        if self._errors:
+            raise self._errors.pop(0)
+
+
+def asking(seconds: float) -> TransientError:
+    error = TransientError("host:1: overloaded")
+    error.retry_after = seconds
+    return error
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_a_step_that_succeeds_is_done_once() -> None:
+    step, between = Step(), Step()
+
+    asyncio.run(patiently(step, LONG, between=between))
+
+    assert (step.tries, between.tries) == (1, 0)
+
+
+def test_the_result_is_that_of_the_try_that_succeeded() -> None:
+    faults = [TransientError("a"), TransientError("b")]
+
+    async def step() -> int:
+        if faults:
+            raise faults.pop()
+        return 7
+
+    assert asyncio.run(patiently(step, LONG)) == 7
+
+
+def test_a_step_is_repeated_until_it_succeeds_and_each_fault_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    step = Step(TransientError("host:1: busy"), TransientError("host:1: loading"))
+
+    asyncio.run(patiently(step, LONG))
+    assert step.tries == 3
+    assert [line.partition("; ")[0] for line in said(caplog)] == ["host:1: busy", "host:1: loading"]
+    assert all("; trying again in " in line for line in said(caplog))
+
+
+def test_a_real_server_that_comes_up_meanwhile_is_reached() -> None:
+    port = free_port()
+    address = parse_address(f"redis://127.0.0.1:{port}")
+
+    async def run() -> None:
+        async with listening(port) as come_up:
+
+            async def open_it() -> Connection:
+                return await Connection.open(address, "name", timeout=10)
+
+            with pytest.raises(ConnectionFailedError, match="connection refused"):
+                await patiently(open_it, 0)
+            connection = await patiently(open_it, LONG, between=lambda: come_up(answering({b"GET": b":7\r\n"})))
+            assert await connection.call(b"*1\r\n$3\r\nGET\r\n", 1) == [7]
+            await connection.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("error", [SinkError("refused", "Have it mended"), ValueError("a mistake"), KeyError("k")])
+def test_what_time_does_not_heal_is_not_tried_again(error: Exception) -> None:
+    step = Step(error)
+
+    with pytest.raises(type(error)) as caught:
+        asyncio.run(patiently(step, LONG))
+    assert caught.value is error
+    assert step.tries == 1
+
+
+def test_without_patience_there_is_one_try_and_the_error_is_as_it_was() -> None:
+    error = TransientError("host:1: busy")
+    step = Step(error)
+
+    with pytest.raises(TransientError) as caught:
+        asyncio.run(patiently(step, 0))
+    assert caught.value is error
+    assert step.tries == 1
+
+
+def test_before_the_server_was_reached_a_connection_that_fails_is_not_tried_again() -> None:
+    error = ConnectionFailedError("host:1: connection refused", "Check the address")
+    step = Step(error)
+
+    with pytest.raises(ConnectionFailedError) as caught:
+        asyncio.run(patiently(step, LONG, connected=False))
+    assert caught.value is error
+    assert step.tries == 1
+
+
+def test_before_the_server_was_reached_one_that_is_loading_is_waited_for() -> None:
+    step = Step(TransientError("host:1: loading"))
+
+    asyncio.run(patiently(step, LONG, connected=False))
+    assert step.tries == 2
+
+
+@pytest.mark.parametrize("kind", [TransientError, ConnectionFailedError])
+@pytest.mark.parametrize(("hint", "told"), [("Wait for it", "Wait for it"), ("", RESUME.capitalize())])
+def test_a_fault_that_lasts_is_told_with_the_patience_that_it_outlasted(
+    kind: type[TransientError], hint: str, told: str
+) -> None:
+    last = kind("host:1: the last fault", hint)
+    step = Step(kind("host:1: the first fault"), last, seconds=0.06)
+
+    async def run() -> None:
+        # The first try ends within the patience as it counts from this progress, the second one does not.
+        progress = [time.monotonic() + LONG, 0.0]
+        await patiently(step, 0.05, progressed_at=lambda: progress.pop(0))
+
+    with pytest.raises(kind) as caught:
+        asyncio.run(run())
+    assert type(caught.value) is kind
+    assert caught.value.args == ("host:1: the last fault; gave up after 0.05 s",)
+    assert caught.value.hint == told
+    assert caught.value.__cause__ is last
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_patience_counts_from_the_last_progress(progress: bool) -> None:
+    step = Step(*(TransientError("host:1: busy") for _ in range(3)), seconds=0.06)  # longer than the patience
+
+    def progressed_at() -> float:
+        return time.monotonic() if progress else 0.0
+
+    work = patiently(step, 0.05, progressed_at=progressed_at)
+    if progress:
+        asyncio.run(work)
+        assert step.tries == 4
+    else:
+        with pytest.raises(TransientError, match=r"gave up after 0\.05 s"):
+            asyncio.run(work)
+        assert step.tries == 1
+
+
+def test_a_server_is_left_alone_for_as_long_as_it_asks(caplog: pytest.LogCaptureFixture) -> None:
+    step = Step(asking(0.3))  # the first pause by itself is 0.1 s at most
+
+    asyncio.run(patiently(step, LONG))
+    assert said(caplog) == ["host:1: overloaded; trying again in 0.3 s"]
+
+
+def test_what_is_done_between_tries_is_done_before_each_further_one() -> None:
+    order: list[str] = []
+    faults = [TransientError("a"), TransientError("b")]
+
+    async def step() -> None:
+        order.append("step")
+        if faults:
+            raise faults.pop()
+
+    async def between() -> None:
+        order.append("between")
+
+    asyncio.run(patiently(step, LONG, between=between))
+    assert order == ["step", "between", "step", "between", "step"]
+
+
+def test_what_fails_between_tries_is_a_failed_try() -> None:
+    step, between = Step(TransientError("a")), Step(TransientError("b"))
+
+    asyncio.run(patiently(step, LONG, between=between))
+    assert (step.tries, between.tries) == (2, 2)
+
+
+def test_what_is_no_fault_between_tries_ends_it() -> None:
+    step, between = Step(TransientError("a")), Step(SinkError("refused"))
+
+    with pytest.raises(SinkError, match="refused"):
+        asyncio.run(patiently(step, LONG, between=between))
+    assert (step.tries, between.tries) == (1, 1)
+
+
+async def _cancelled(step: Callable[[], Awaitable[object]], once: asyncio.Event) -> None:
+    """Cancels the waiting once the event is set."""
+    task = asyncio.ensure_future(patiently(step, LONG))
+    await once.wait()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("when", ["during a step", "during a pause"])
+def test_a_cancellation_ends_it(when: str) -> None:
+    tries = 0
+
+    async def run() -> None:
+        begun = asyncio.Event()
+
+        async def step() -> None:
+            nonlocal tries
+            tries += 1
+            begun.set()
+            if when == "during a step":
+                await asyncio.sleep(LONG)
+            raise asking(LONG)
+
+        await _cancelled(step, begun)
+
+    asyncio.run(run())
+    assert tries == 1
