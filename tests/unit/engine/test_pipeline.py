@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from loader.jobs.ledger import LedgerState
 from loader.sinks.base import Delivery, Feed, Observer
 from loader.sources.batch import RawBatch
 from loader.sources.validate import validate
+from loader.tasks.reasons import Reason, ReasonCode
 from tests.unit.engine.bench import Bench, Gate, Q, settled, take, worker_that
 
 # --- what is delivered ------------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def test_a_batch_that_is_not_the_one_that_was_loaded_is_told_with_its_place(benc
 def test_tasks_that_a_run_before_has_skipped_are_rejected_again(bench: Bench) -> None:
     bench.options = {"batch_size": 3, "id_field": "id"}
     records = [b'{"id":"a"}', b'{"id":"b"}', b'{"id":"c"}']
-    bench.states = {Q: LedgerState(b"\x80", _checksum(*records), {0: {1: ""}})}
+    bench.states = {Q: LedgerState(b"\x80", _checksum(*records), {0: {1: Reason.of(ReasonCode.ID_TAKEN)}})}
 
     report = bench.run(records, worker_that(take))
 
@@ -169,21 +169,31 @@ def test_ids_of_batches_that_are_in_are_written_as_well(bench: Bench) -> None:
     assert path.read_bytes().splitlines()[1:] == [b"a\tq.default", b"b\tq.default"]
 
 
+TAKEN = Reason.of(ReasonCode.ID_TAKEN)
+OTHER_TYPE = Reason.of(ReasonCode.WRONG_TYPE)
+NO_QUEUE = Reason(ReasonCode.UNKNOWN_QUEUE, "no such queue")
+
+
 # --- what a worker tells ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("on_conflict", "why", "loaded", "already", "rejected"),
-    [("reject", "", 2, 0, 1), ("skip", "", 2, 1, 0), ("skip", "t", 2, 0, 1), ("reject", "no such queue", 2, 0, 1)],
+    [
+        ("fail", TAKEN, 2, 0, 1),
+        ("skip", TAKEN, 2, 1, 0),
+        ("skip", OTHER_TYPE, 2, 0, 1),
+        ("fail", NO_QUEUE, 2, 0, 1),
+        ("skip", NO_QUEUE, 2, 0, 1),
+    ],
 )
 def test_a_task_that_cannot_be_loaded_is_rejected_or_counted_as_in(
-    bench: Bench, on_conflict: str, why: str, loaded: int, already: int, rejected: int
+    bench: Bench, on_conflict: str, why: Reason, loaded: int, already: int, rejected: int
 ) -> None:
     bench.options = {"batch_size": 3, "on_conflict": on_conflict}
-    reasons = {"": "its task id is a task already", "t": "its task key holds another type"}
 
     async def deliver(delivery: Delivery, observer: Observer) -> None:
-        positions: Mapping[int, str] = {1: why}
+        positions = {1: why}
         delivery.skipped.update(positions)
         await observer.skipped(delivery, positions)
         observer.loaded(delivery)
@@ -191,7 +201,8 @@ def test_a_task_that_cannot_be_loaded_is_rejected_or_counted_as_in(
     report = bench.run([b"1", b"2", b"3"], worker_that(deliver))
 
     assert (report.loaded, report.already_loaded, report.rejected) == (loaded, already, rejected)
-    assert [(each["line"], each["reason"]) for each in bench.rejects] == [(2, reasons.get(why, why))] * rejected
+    found = [(each["line"], each["code"], each["reason"]) for each in bench.rejects]
+    assert found == [(2, why.code, why.text)] * rejected
 
 
 def test_a_batch_in_doubt_is_named_once_and_noted_as_repeated_when_it_is_in(bench: Bench) -> None:

@@ -15,7 +15,7 @@ from loader.preflight.examine import IntendedLoad
 from loader.preflight.server import ServerState
 from loader.preflight.usage import LISTED, MOST_QUEUES, QueueSigns, Usage, UsageCheck, signs_of
 from loader.settings import LoadOptions
-from tests.unit.preflight.test_preflight import server_info
+from tests.consumers import server_info
 
 NOW = 1_800_000_000.0
 REFUSED = redis.exceptions.NoPermissionError("NOPERM this user has no permissions")
