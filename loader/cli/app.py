@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich_click import RichArgument, RichCommand, RichGroup, RichHelpConfigurati
 import loader
 from loader.cli.commands import COMMANDS, EXIT_STATUS, VARIABLES, Command, command
 from loader.cli.config_file import check_names, read_config
-from loader.cli.variables import CONFIG, misspelt_variables
+from loader.cli.variables import CONFIG, ENV_PREFIX, misspelt_variables
 
 PROGRAM = "runqy-loader"
 CONFIG_PATH = "runqy-loader.config"
@@ -159,7 +160,8 @@ def launch(tokens: Sequence[str]) -> int:
     Raises:
         click.ClickException, LoaderError: What to tell the user.
     """
-    for line in misspelt_variables():
-        print(f"{PROGRAM}: {line}", file=sys.stderr)
+    if "--quiet" not in tokens and not os.environ.get(f"{ENV_PREFIX}QUIET"):
+        for line in misspelt_variables():
+            print(f"{PROGRAM}: {line}", file=sys.stderr)
     status = app().main(list(tokens) or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     return status if isinstance(status, int) else 0

@@ -214,9 +214,8 @@ def api() -> Iterator[RunqyApi]:
         yield api
 
 
-@pytest.mark.parametrize("codes_noted", [True, False], ids=["this version", "earlier version"])
 def test_what_a_server_refused_has_the_same_codes_when_a_resume_reads_its_journal(
-    api: RunqyApi, tmp_path: Path, codes_noted: bool
+    api: RunqyApi, tmp_path: Path
 ) -> None:
     (tmp_path / "in.jsonl").write_text("".join(f'{{"n":{n},"to":"{"abc"[n % 3]}"}}\n' for n in range(30)))
     api.invalid = lambda payload: payload["n"] == 4
@@ -226,12 +225,8 @@ def test_what_a_server_refused_has_the_same_codes_when_a_resume_reads_its_journa
     first = run(*given, cwd=tmp_path, env={"RUNQY_API_KEY": KEY})
     assert first.status == 3, first.stderr
     assert first.report["rejected_by_code"] == expected
-    journal, rejected = tmp_path / "j.journal", tmp_path / "j.rejects.jsonl"
+    rejected = tmp_path / "j.rejects.jsonl"
     assert Counter(json.loads(line)["code"] for line in rejected.read_text().splitlines()) == expected
-    if not codes_noted:
-        entries = [json.loads(line) for line in journal.read_text().splitlines()]
-        assert any(entry.pop("codes", None) for entry in entries)
-        journal.write_text("".join(json.dumps({k: e[k] for k in e if k != "codes"}) + "\n" for e in entries))
     before = rejected.read_bytes()
     sent = len(api.bodies)
 

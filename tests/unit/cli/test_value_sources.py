@@ -163,14 +163,16 @@ def test_bytes_that_are_not_utf_8_in_names_are_no_bug(directory: Path) -> None:
 
 def test_a_misspelt_variable_is_told_with_the_one_that_is_close(directory: Path) -> None:
     env = {"RUNQY_LOADER_WORKRS": "3", "RUNQY_LOADER_QUEUE": "q"}
-    done = run("load", "in.jsonl", "--dry-run", "--quiet", cwd=directory, env=env)
-    assert done.stderr == "runqy-loader: RUNQY_LOADER_WORKRS sets no option; did you mean RUNQY_LOADER_WORKERS?\n"
+    line = "runqy-loader: RUNQY_LOADER_WORKRS sets no option; did you mean RUNQY_LOADER_WORKERS?\n"
+
+    assert run("load", "in.jsonl", "--dry-run", cwd=directory, env=env).stderr.startswith(line)
+    assert run("load", "in.jsonl", "--dry-run", "--quiet", cwd=directory, env=env).stderr == ""
 
 
 @pytest.mark.parametrize("name", ["WORKERS", "WAIT_TIMEOUT", "FROM_QUEUE", "CONFIG", "NO_AUTH"])
 def test_a_variable_of_any_command_is_not_taken_for_a_misspelt_one(directory: Path, name: str) -> None:
     env = {f"RUNQY_LOADER_{name}": "options.toml" if name == "CONFIG" else "1", "RUNQY_LOADER_QUEUE": "q"}
-    assert run("load", "in.jsonl", "--dry-run", "--quiet", cwd=directory, env=env).stderr == ""
+    assert "sets no option" not in run("load", "in.jsonl", "--dry-run", cwd=directory, env=env).stderr
 
 
 @pytest.mark.parametrize("name", ["REDIS_URL", "RUNQY_LOADER_REPORT", "RUNQY_LOADER_JOB", "RUNQY_LOADER_WORKERS"])
