@@ -1,4 +1,4 @@
-"""Where the server is and how to log in, read from a URL by redis-py's own rules."""
+"""The server's address and login, read from a URL by redis-py's own rules."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ class Address:
 
 
 def parse_address(url: str) -> Address:
-    """Understands ``redis://``, ``rediss://`` and ``unix://`` as redis-py does, ``ssl_*`` parameters included.
+    """Parses ``redis://``, ``rediss://`` and ``unix://`` as redis-py does, ``ssl_*`` parameters included.
 
     Raises:
-        UsageError: It is not such a URL, or names TLS files that cannot be read.
+        UsageError: The text is not such a URL, or names TLS files that cannot be read.
     """
     how = "Write redis://[USER:PASSWORD@]HOST:PORT/DB, or unix:///PATH?db=N"
     try:
         options: dict[str, Any] = dict(parse_url(url))
         parts = urlsplit(url)
     except (ValueError, TypeError, redis.exceptions.RedisError):
-        # What the parser says may quote a part of the password, and so may the traceback's frames.
+        # The parser's message and the frames of the traceback may show a part of the password.
         raise UsageError("--redis is not a usable URL", how) from None
     is_unix = parts.scheme == "unix"
     if is_unix and not options.get("path"):
         raise UsageError("--redis: a unix:// URL needs the path of a socket", how)
     if not is_unix and not (re.fullmatch(r"(/[0-9]*)?", parts.path) and (parts.netloc or not parts.path)):
-        raise UsageError("--redis: what follows the host is not a database number", how)
+        raise UsageError("--redis: the part after the host is not a database number", how)
     for name in options:
         if name not in _KNOWN and not name.startswith("ssl_"):
             raise UsageError(f"--redis: unknown parameter {name}", "Known are db and the ssl_… ones of redis-py")
