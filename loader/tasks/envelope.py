@@ -17,7 +17,7 @@ from loader.tasks.times import instant, seconds
 _DURATIONS = ("timeout", "retention", "unique_ttl", "process_in", *LIFECYCLE)
 _ASYNQ_ONLY = (*_DURATIONS, "deadline", "process_at", "headers")
 _plain_options_of = attrgetter("type", "max_retry", *_DURATIONS, "deadline", "process_at")
-_MAX_CACHED = 10_000
+_MAX_KNOWN = 10_000
 
 
 class Envelope(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
@@ -84,7 +84,7 @@ class EnvelopeReader:
         self._asynq = asynq
         self._decode = msgspec.json.Decoder(Envelope).decode
         self._decode_bare = msgspec.json.Decoder(_Bare).decode
-        self._options_cache: dict[tuple[Any, ...], TaskOptions] = {}
+        self._known: dict[tuple[Any, ...], TaskOptions] = {}
 
     def payloads(self, records: Iterable[bytes]) -> list[bytes] | None:
         """The payloads, if every record is an envelope that holds only a payload; otherwise None.
@@ -116,12 +116,12 @@ class EnvelopeReader:
         headers = None if envelope.headers is None else tuple(sorted(envelope.headers.items()))
         cache_key = (headers, *_plain_options_of(envelope))
         try:
-            return envelope, self._options_cache[cache_key]
+            return envelope, self._known[cache_key]
         except KeyError:
             options = self._options(envelope)
-        if len(self._options_cache) >= _MAX_CACHED:
-            self._options_cache.clear()
-        self._options_cache[cache_key] = options
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()
+        self._known[cache_key] = options
         return envelope, options
 
     def _options(self, envelope: Envelope) -> TaskOptions:
