@@ -1,4 +1,4 @@
-"""Literals for scripts."""
+"""Literals for Lua scripts."""
 
 from __future__ import annotations
 

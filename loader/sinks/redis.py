@@ -195,7 +195,7 @@ class _Worker:
 
     async def _scatter(self, connections: Connections, delivery: Delivery, encoder: QueueEncoder) -> dict[int, str]:
         """Writes the keys that lie on other nodes of a cluster; see ``_refused``."""
-        commands = encoder.scattered(delivery.whole_ids, delivery.payloads)
+        commands = encoder.other_slot_commands(delivery.whole_ids, delivery.payloads)
         return self._refused(delivery, encoder, await connections.scatter(commands), 1)
 
     def _refused(
