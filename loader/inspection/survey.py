@@ -16,8 +16,8 @@ from loader.tasks.profiles import LayoutName
 from loader.wire.connection import Reply
 from loader.wire.resp import command
 
-# One walk over all keys finds every kind that is wanted: names that end in pending, job, batches, moving, aside or
-# migrated. The server compares; what comes back is few keys, unless ids look like that.
+# One SCAN over all keys finds every wanted kind: names that end in pending, job, batches, moving, aside or migrated.
+# The server compares the names, so it returns few keys, unless ids look like these names.
 _PATTERN = b"*:[pjbma][eoais][nbtvig]*"
 _SCAN_COUNT = 5000
 _DOCUMENTED = re.compile(rb"asynq:([^{}]+):pending")
@@ -30,7 +30,7 @@ _SETS = ("scheduled", "retry", "archived", "completed")
 
 @dataclass(slots=True)
 class QueueCounts:
-    """How many tasks a queue has in each state. The documented layout has pending ones only."""
+    """The number of tasks of a queue in each state. The documented layout has only pending tasks."""
 
     queue: str
     layout: LayoutName
@@ -49,11 +49,12 @@ class JobProgress:
 
     Attributes:
         kind: ``load`` or ``migrate``.
-        state: ``running``, ``stopped``, ``done``; ``unknown`` where only its ledger is left.
+        state: ``running``, ``stopped`` or ``done``; ``unknown`` if only its ledger is left.
         holder: The process that runs it now.
-        batches: Batches of a load that are in.
-        held: Tasks that an interrupted move keeps in neither queue.
-        remembered: Ids that a migration knows to be in its target.
+        batches: Number of batches of a load that are in.
+        held: Number of tasks that an interrupted move holds, in neither queue.
+        held_in: The keys that hold these tasks.
+        remembered: Number of ids that a migration knows to be in its target.
     """
 
     job: str
@@ -72,7 +73,7 @@ class JobProgress:
 
 @dataclass(slots=True)
 class Findings:
-    """What a server holds."""
+    """The queues and jobs of a server."""
 
     server: str
     queues: list[QueueCounts] = field(default_factory=list)
@@ -83,7 +84,7 @@ class Findings:
 
 
 async def survey(session: Session) -> Findings:
-    """Finds all queues and jobs, by one walk over the keys and a few commands for each.
+    """Finds all queues and jobs, with one SCAN over the keys and a few commands for each.
 
     Raises:
         SinkError: The server refuses, or cannot be reached.
@@ -107,15 +108,15 @@ async def survey(session: Session) -> Findings:
         *[await _documented_counts(session, name) for name in sorted(documented)],
         *[await _asynq_counts(session, name) for name in sorted(asynq)],
     ]
-    found = {name: await _job(session, name) for name in sorted(jobs)}
-    for key, (name, what) in sorted(parts.items()):
-        await _add_part(session, found.setdefault(name, JobProgress(name)), key, what)
-    findings.jobs = list(found.values())
+    progress = {name: await _job(session, name) for name in sorted(jobs)}
+    for key, (name, part) in sorted(parts.items()):
+        await _add_part(session, progress.setdefault(name, JobProgress(name)), key, part)
+    findings.jobs = list(progress.values())
     return findings
 
 
 async def queue_names(session: Session) -> list[str]:
-    """Names of the queues in layout asynq, as their index has them."""
+    """Names of the queues in layout asynq, from the set ``asynq:queues``."""
     (members,) = await session.call(command(b"SMEMBERS", QUEUES_KEY.encode()), 1, f"key {QUEUES_KEY}")
     return sorted(_text(member) for member in members)
 
@@ -124,8 +125,8 @@ async def _keys(session: Session) -> set[bytes]:
     keys, cursor = set[bytes](), b"0"
     while True:
         commands = command(b"SCAN", cursor, b"MATCH", _PATTERN, b"COUNT", b"%d" % _SCAN_COUNT)
-        ((cursor, some),) = await session.call(commands, 1, "SCAN")
-        keys.update(some)
+        ((cursor, found),) = await session.call(commands, 1, "SCAN")
+        keys.update(found)
         if cursor == b"0":
             return keys
 
@@ -165,18 +166,18 @@ async def _job(session: Session, name: str) -> JobProgress:
     return job
 
 
-async def _add_part(session: Session, job: JobProgress, key: bytes, what: str) -> None:
-    name = {"batches": b"BITCOUNT", "moving": b"LLEN", "aside": b"LLEN", "migrated": b"SCARD"}[what]
+async def _add_part(session: Session, job: JobProgress, key: bytes, part: str) -> None:
+    name = {"batches": b"BITCOUNT", "moving": b"LLEN", "aside": b"LLEN", "migrated": b"SCARD"}[part]
     (reply,) = await session.values(command(name, key), 1)
     count = _count(reply)
-    if what == "batches":
+    if part == "batches":
         job.batches += count
-    elif what == "migrated":
+    elif part == "migrated":
         job.remembered += count
     elif count:
         job.held += count
         job.held_in.append(_text(key))
-    if what != "batches":
+    if part != "batches":
         job.kind = "migrate"
 
 
@@ -187,7 +188,7 @@ def _pairs(reply: Reply) -> dict[bytes, bytes]:
 
 
 def _count(reply: Reply) -> int:
-    """A key of another type counts as empty: it is no queue."""
+    """The count in a reply. A key of another type counts as empty: it is not a queue."""
     return reply if isinstance(reply, int) else 0
 
 
@@ -211,5 +212,5 @@ def _text(name: bytes) -> str:
 
 
 def named(findings: Findings, name: str) -> Sequence[QueueCounts]:
-    """The queues that a user means by a name."""
+    """The queues that a name from the user stands for."""
     return [counts for counts in findings.queues if counts.queue in (name, f"{name}.default")]
