@@ -134,7 +134,8 @@ class Waiter:
                 self._report.sweeps += 1
                 if not self._waiting.count:
                     break
-                # The pauses grow. Each is at least as long as the sweep before it, so reading takes at most half of the time.
+                # The pauses grow. Each is at least as long as the sweep before it, so reading takes at most half of the
+                # time.
                 pause = FIRST_PAUSE if self._waiting.count < before else min(pause * _GROWTH, LONGEST_PAUSE)
                 now = time.monotonic()
                 wait = max(pause, now - began)
