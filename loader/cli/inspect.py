@@ -21,21 +21,21 @@ def inspect(options: InspectOptions, shown: JsonOptions) -> int:
     from loader.cli.signals import run
 
     options.check()
-    Display(quiet=False, verbose=False, progress=False)  # says what is retried
-    found = run(_look(options))
+    Display(quiet=False, verbose=False, progress=False)  # shows retries
+    result = run(_read(options))
     if shown.json:
-        print_json(found if isinstance(found, list) else found.to_dict())
-    elif isinstance(found, list):
-        for task in found:
+        print_json(result if isinstance(result, list) else result.to_dict())
+    elif isinstance(result, list):
+        for task in result:
             print_json(task)
     elif options.job is not None:
-        _show_job(found.jobs[0])
+        _show_job(result.jobs[0])
     else:
-        _show(found)
+        _show(result)
     return 0
 
 
-async def _look(options: InspectOptions) -> Findings | list[dict[str, Any]]:
+async def _read(options: InspectOptions) -> Findings | list[dict[str, Any]]:
     import itertools
     import secrets
 
@@ -60,11 +60,11 @@ async def _look(options: InspectOptions) -> Findings | list[dict[str, Any]]:
         findings.queues = []
         findings.jobs = [job for job in findings.jobs if job.job == options.job]
         if not findings.jobs:
-            raise LoaderError(f"no job {options.job!r} on {address}", "runqy-loader inspect lists all")
+            raise LoaderError(f"no job {options.job!r} on {address}", "Run runqy-loader inspect to list all jobs")
     elif options.queue is not None:
         findings.queues = list(named(findings, options.queue))
         if not findings.queues:
-            raise LoaderError(f"no queue {options.queue!r} on {address}", "runqy-loader inspect lists all")
+            raise LoaderError(f"no queue {options.queue!r} on {address}", "Run runqy-loader inspect to list all queues")
         findings.jobs = []
     return findings
 
@@ -89,7 +89,7 @@ def _show(findings: Findings) -> None:
         console.print(f"no queues on {findings.server}", markup=False)
     if findings.jobs:
         console.print()
-        jobs = Table("job", "kind", "state", "begun", box=None, pad_edge=False)
+        jobs = Table("job", "kind", "state", "started", box=None, pad_edge=False)
         jobs.add_column("done", justify="right")
         jobs.add_column("", overflow="fold")
         for job in findings.jobs:
@@ -100,7 +100,7 @@ def _show(findings: Findings) -> None:
 def _plain(text: str) -> Any:
     from rich.text import Text
 
-    return Text(text)  # a name in brackets is no markup
+    return Text(text)  # as Text, a name in brackets is not read as markup
 
 
 def _progress(job: JobProgress) -> str:
