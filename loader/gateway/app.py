@@ -127,7 +127,7 @@ class Gateway:
             return
         except HttpError as error:
             answer = error.answer
-        except Exception:  # so that the client gets an answer in the usual form even then
+        except Exception:  # a bug: the client still gets an answer in the usual form
             log.exception("while answering %s %s", scope["method"], _OTHER if route is None else route.path)
             answer = HttpError(500, "internal error; this is a bug").answer
         finally:

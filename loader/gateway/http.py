@@ -17,8 +17,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 JSON = b"application/json"
 _READ_FACTOR = 4
-"""The rest of a refused body is read if the body is at most this many times the limit, so that its sender gets the
-answer."""
+"""If a refused body is at most this many times the limit, its rest is read, so that its sender gets the answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ class _CancellableConnection(AbstractConnection):
         cancellations = 0 if task is None else task.cancelling()
         await super().send_packed_command(command, check_health)
         if task is not None and task.cancelling() > cancellations:
-            await self.disconnect(nowait=True)  # its reply must not be read as the next command's
+            # The reply to this command must not be read as the reply to the next one.
+            await self.disconnect(nowait=True)
             raise asyncio.CancelledError
 
 

@@ -25,7 +25,7 @@ class Session:
         timeout: Seconds without any reply after which the connection counts as lost.
         retry_for: Seconds for which a call is repeated.
         next_name: Returns a name that no connection has or had.
-        reached: Whether the server has been reached before. If not, a connection that fails at first is more likely a
+        reached: Whether the server is known to be reachable. If not, a connection that fails at first is more likely a
             mistake of the user than a fault, and is not retried.
         fence: Awaited after a connection was lost, before anything is sent again; None if late writes do no harm.
 
@@ -128,5 +128,5 @@ async def require_one_server(session: Session, what: str) -> None:
         LoaderError: The server does not answer.
     """
     (ranges,) = await session.values(command(b"CLUSTER", b"SLOTS"), 1)
-    if isinstance(ranges, list) and ranges:  # an error means: no cluster, an old server, or no right to ask
+    if isinstance(ranges, list) and ranges:  # otherwise an error: no cluster, an old server, or no right to ask
         raise UsageError(f"{session.address} belongs to a Redis Cluster, which {what} does not support yet")

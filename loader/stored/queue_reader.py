@@ -80,7 +80,7 @@ class DocumentedQueue:
         return key.removeprefix(b"asynq:t:")
 
     def holds(self, fields: Fields) -> bool:
-        # The runqy server writes a hash with only a queue's name, to look up a task of the other layout.
+        # A hash with only a queue's name is no task: the runqy server looks up tasks of the other layout with it.
         return fields.get(b"queue") == self.name.encode() and b"payload" in fields
 
     def read(self, task_id: bytes, fields: Fields) -> StoredTask:
