@@ -34,9 +34,10 @@ class OutputOptions:
 
 
 def export(options: ExportOptions, to: OutputOptions, reporting: ReportOptions) -> int:
-    """Writes the pending tasks of a queue to a file, one a line, the next to be taken first; they stay in the queue.
+    """Writes the pending tasks of a queue to a file, one a line, in the order in which workers would take them.
 
-    Consumers are not disturbed: nothing is locked or written. The lines can be loaded again with load --envelope.
+    The tasks stay in the queue. Consumers are not disturbed: nothing is locked or written in Redis. The lines can be
+    loaded again with load --envelope.
     """
     from loader.cli.signals import run
 

@@ -99,19 +99,19 @@ class ServeOptions:
     timeout: shared.Timeout = 10.0
     max_body_bytes: Annotated[int, _limit("Longer request bodies are answered with 413.", BYTES)] = 16 * 1024 * 1024
     max_jobs: Annotated[int, _limit("Requests with more jobs are answered with 413.")] = 10_000
-    max_requests: Annotated[int, _limit("Requests worked on at the same time; further ones are answered with 503.")] = (
-        512
-    )
+    max_requests: Annotated[
+        int, _limit("Requests in progress at the same time; further requests are answered with 503.")
+    ] = 512
     max_buffered_bytes: Annotated[
         int, _limit("Bytes of bodies held at the same time; further requests are answered with 503.", BYTES)
     ] = 256 * 1024 * 1024
     max_waiting: Annotated[
-        int, _limit("GET requests with wait=true at the same time; further ones are answered with 503.")
+        int, _limit("GET requests with wait=true at the same time; further requests are answered with 503.")
     ] = 1000
     wait_timeout: Annotated[float, _patience("How long a GET request with wait=true waits at most.")] = 30.0
     body_timeout: Annotated[float, _patience("How long a request's body may take to arrive.")] = 30.0
     shutdown_timeout: Annotated[
-        float, _patience("How long requests in flight have to finish once the gateway is told to stop.")
+        float, _patience("How long requests in flight may take to finish after a signal to stop.")
     ] = 30.0
     idempotency_ttl: Annotated[
         int | str,

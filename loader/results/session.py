@@ -118,7 +118,7 @@ def _layout_of_profile(options: WaitOptions, source: IdsSource) -> LayoutName:
     if options.profile is None and source.loaded:
         # In the wrong layout, tasks that exist would be reported as expired.
         raise UsageError(
-            f"{source.name} does not tell in which layout its tasks are, as they were loaded over HTTP",
+            f"{source.name} does not name the layout of its tasks, because they were loaded over HTTP",
             "Say --layout asynq for a runqy server since January 2026, else --layout documented",
         )
     return "documented" if options.profile is None else "asynq"

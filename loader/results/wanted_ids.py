@@ -81,7 +81,9 @@ async def ids_of_job(servers: Servers, job: str) -> IdsSource:
         raise LoaderError(f"job {job} was loaded without --ids-out, so its ids are not known", hint)
     file = Path(path.decode())
     if not await asyncio.to_thread(file.exists):
-        raise LoaderError(f"the ids file of job {job}, {file}, is not there", f"Wait on the host that has it. {hint}")
+        raise LoaderError(
+            f"the ids file of job {job}, {file}, does not exist here", f"Wait on the host that has it. {hint}"
+        )
     if state != b"done":
         log.warning("job %s is not completely loaded: waiting for the tasks that its ids file names so far", job)
     layout = orjson.loads(manifest).get("layout")

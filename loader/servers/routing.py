@@ -90,7 +90,7 @@ class Servers:
             raise
         except LoaderError as error:
             # This is not a cluster ("cluster support disabled"), the server is old, or the user has no right to ask.
-            log.debug("not taken for a cluster: %s", error.args[0])
+            log.debug("treated as a single server: %s", error.args[0])
             return
         served = sorted((int(first), int(last), primary) for first, last, primary, *_ in ranges)
         if sum(last - first + 1 for first, last, _ in served) < SLOTS:
