@@ -224,10 +224,7 @@ def _reads_back(line: bytes, payload: bytes) -> bool:
     try:
         orjson.loads(line)  # a load parses the line with orjson first
         return _decode(line).payload_bytes() == payload
-    except (
-        ValueError,
-        RecursionError,
-    ):  # errors of orjson and msgspec are ValueErrors; RecursionError: nested too deeply
+    except (ValueError, RecursionError):  # ValueErrors of orjson and msgspec; RecursionError: nested too deep
         return False
 
 
