@@ -75,7 +75,7 @@ def _summarise(session: WaitSession, report: WaitReport, display: Display) -> No
     for name, count in counts.items():
         print(f"  {name:<18}{count:>13,}", file=sys.stderr)
     if report.interrupted:
-        display.say(f"interrupted with {report.left:,} not done; run the same command again to go on")
+        display.say(f"interrupted with {report.left:,} left; run the same command again to go on")
     elif report.timed_out:
         where = f": see {session.missing_file}" if session.missing_file is not None else ""
         display.say(f"timed out with {report.left:,} not done{where}; run the same command again to go on")
