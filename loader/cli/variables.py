@@ -32,8 +32,8 @@ def _known() -> set[str]:
 
     found = {CONFIG}
     for name in COMMANDS:
-        made_of = command(name)
-        for kind in made_of.options:
-            for one in parameters(kind, own_prefix(name, made_of)):
+        declaration = command(name)
+        for kind in declaration.options:
+            for one in parameters(kind, own_prefix(name, declaration)):
                 found.update([one.envvar] if isinstance(one.envvar, str) else one.envvar or ())
     return found

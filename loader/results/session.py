@@ -22,10 +22,10 @@ log = logging.getLogger("runqy_loader")
 
 
 class WaitSession:
-    """Waits for the tasks of an ids file or a job, and writes what becomes of them.
+    """Waits for the tasks of an ids file or a job, and writes their results.
 
     Attributes:
-        report: Counts, filled as it goes on.
+        report: Counts, updated during the wait.
 
     Raises:
         UsageError: From the constructor: options out of range, missing or contradicting each other.
@@ -49,7 +49,7 @@ class WaitSession:
             self.missing_file = options.out.with_name(f"{options.out.name}.missing.jsonl")
 
     def stop(self) -> None:
-        """``run`` ends soon; the results so far are in the file, and the same wait goes on from there."""
+        """Makes ``run`` end soon. The results so far are in the file, and the same wait can go on from there."""
         self._stopping = True
         if self._waiter is not None:
             self._waiter.stop()
@@ -116,9 +116,9 @@ class WaitSession:
 
 def _layout_of_profile(options: WaitOptions, source: IdsSource) -> LayoutName:
     if options.profile is None and source.loaded:
-        # Looked for in the wrong one, tasks that are surely there would be taken for expired.
+        # In the wrong layout, tasks that exist would be reported as expired.
         raise UsageError(
-            f"{source.name} does not tell in which layout its tasks are, as they were loaded over HTTP",
+            f"{source.name} does not name the layout of its tasks, because they were loaded over HTTP",
             "Say --layout asynq for a runqy server since January 2026, else --layout documented",
         )
     return "documented" if options.profile is None else "asynq"
