@@ -17,7 +17,7 @@ from loader.jobs.report import RunReport
 from loader.servers.session import Session, require_one_server
 from loader.stored.fetch import Fetcher
 from loader.stored.queue_reader import stored_queue
-from loader.stored.snapshot import in_the_other_layout, keyed_ids, pending_ids
+from loader.stored.snapshot import count_in_other_layout, keyed_ids, pending_ids
 from loader.stored.spool import DistinctSpool, Spool
 from loader.stored.stored_task import StoredTask
 from loader.tasks.envelope import Envelope
@@ -121,7 +121,7 @@ class Exporter:
             export = self._by_list if options.by == "list" else self._by_scan
             await export(session, Fetcher(session, self._queue, _MAX_FETCHED))
             if not report.listed:
-                report.elsewhere = await in_the_other_layout(session, self._queue)
+                report.elsewhere = await count_in_other_layout(session, self._queue)
             report.end("interrupted" if self._stopping else "completed")
         except Exception as error:
             report.fail(error)

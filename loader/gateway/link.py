@@ -7,7 +7,7 @@ import logging
 import math
 
 from loader.errors import ConnectionFailedError, LoaderError
-from loader.servers.retry import patiently
+from loader.servers.retry import retry
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
 from loader.wire.resp import command
@@ -87,7 +87,7 @@ class Link:
     async def _reconnect(self) -> Connection:
         while True:
             try:
-                return await patiently(self._connect, math.inf)
+                return await retry(self._connect, math.inf)
             except LoaderError as error:  # such as a changed password: the gateway keeps running in that case too
                 log.error("%s; trying again in %g s", error, _PAUSE_AFTER_REFUSAL)  # noqa: TRY400 - no traceback for users
                 await asyncio.sleep(_PAUSE_AFTER_REFUSAL)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from loader.errors import LayoutMismatchError, SinkError, UsageError
 from loader.gateway.options import ServeOptions
 from loader.preflight.examine import IntendedLoad, examine
-from loader.servers.control import say_goodbye
+from loader.servers.control import close_quietly
 from loader.servers.routing import Servers
 from loader.wire.address import Address
 
@@ -45,7 +45,7 @@ async def check_target(options: ServeOptions, address: Address, known: Collectio
         )
         report = await examine(servers, IntendedLoad(options_to_check, "gateway", known))
     finally:
-        await say_goodbye(servers.aclose())
+        await close_quietly(servers.aclose())
     findings = [finding for finding in report.findings if finding.name not in _LOAD_ONLY]
     if (refused := next((finding for finding in findings if finding.level == "error"), None)) is not None:
         kind = LayoutMismatchError if refused.name == "layout" else SinkError

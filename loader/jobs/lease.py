@@ -117,7 +117,7 @@ class Lease:
     @property
     def _holder(self) -> bytes:
         run = self.run
-        named = self._servers.takes_names
+        named = self._servers.accepts_names
         return orjson.dumps({"run": run.token, "host": run.host, "pid": run.pid, "named": named})
 
     @property

@@ -14,8 +14,8 @@ from loader.jobs.job import Job
 from loader.jobs.lease import Lease, Run
 from loader.migrate.options import MigrateOptions
 from loader.migrate.source import Claims
-from loader.servers.control import say_goodbye
-from loader.servers.retry import patiently
+from loader.servers.control import close_quietly
+from loader.servers.retry import retry
 from loader.servers.routing import Servers
 from loader.servers.session import Session
 from loader.wire.address import Address
@@ -72,15 +72,15 @@ async def hold_job(name: str, run: Run, address: Address, options: MigrateOption
         lease = Lease(servers, name, run)
         job = Job(servers, name, options.manifest())
         own_name = lease.next_connection_name()
-        await patiently(lambda: servers.reach(own_name), options.retry_for, connected=False)
+        await retry(lambda: servers.reach(own_name), options.retry_for, connected=False)
         if servers.is_cluster:
             raise UsageError(f"{servers} belongs to a Redis Cluster, which migrate does not support yet")
         for step in (job.open, lease.acquire):
-            await patiently(step, options.retry_for, between=servers.reconnect)
+            await retry(step, options.retry_for, between=servers.reconnect)
         try:
             yield Held(servers, lease, job)
         finally:
-            await say_goodbye(lease.release())
+            await close_quietly(lease.release())
     finally:
         await servers.aclose()
 

@@ -11,7 +11,7 @@ from loader.migrate.report import MigrateReport
 from loader.migrate.source import Claims
 from loader.migrate.target import Target
 from loader.migrate.transfer import Transfer
-from loader.servers.retry import patiently
+from loader.servers.retry import retry
 
 _LAST_LOOK_SECONDS = 1.0
 
@@ -87,7 +87,7 @@ class Move:
         """Puts back what is claimed, but for what may be in the target."""
         try:
             # A run that was stalled for long may have lost all this to another.
-            await patiently(self._lease.renew, self._retry_for)
+            await retry(self._lease.renew, self._retry_for)
             self._report.put_back = await self._claims.put_back(self._transfer.unsettled)
             self._report.held = len(await self._claims.held())
             if not self._report.held:

@@ -25,10 +25,10 @@ from loader.migrate.target import Target
 from loader.migrate.transfer import Transfer
 from loader.migrate.translate import Translation
 from loader.preflight.examine import check_layout
-from loader.servers.retry import patiently
+from loader.servers.retry import retry
 from loader.servers.session import require_one_server
 from loader.stored.queue_reader import StoredQueue, stored_queue
-from loader.stored.snapshot import in_the_other_layout
+from loader.stored.snapshot import count_in_other_layout
 from loader.stored.spool import Spool
 from loader.wire.address import Address, parse_address
 from loader.wire.resp import command
@@ -100,7 +100,7 @@ class Migration:
         if complete:
             await self._finish(ends)
         if not (report.waiting or report.migrated or report.already):
-            report.elsewhere = await in_the_other_layout(ends.out, queue)
+            report.elsewhere = await count_in_other_layout(ends.out, queue)
         return complete
 
     # --- before the first task -------------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ class Migration:
         leaving = options.from_layout if ends.same and options.source_queue == options.target_queue else None
         check = partial(check_layout, servers, options.target, leaving=leaving)
         try:
-            await patiently(check, options.retry_for, between=servers.reconnect)
+            await retry(check, options.retry_for, between=servers.reconnect)
         except LayoutMismatchError:
             self.report.refused = not job.resumed
             await job.forget()
@@ -173,7 +173,7 @@ class Migration:
         options = self._options
         target, claims = self._target(ends), self._claims(ends, queue)
         if not ends.same:
-            await patiently(lambda: bind(ends, claims, _place(self._from)), options.retry_for)
+            await retry(lambda: bind(ends, claims, _place(self._from)), options.retry_for)
         for job, count in (await claims.enter()).items():
             log.warning("job %s holds %s tasks of this queue: migrate them with --job %s", job, f"{count:,}", job)
         return Move(claims, target, self._transfer(target), self.report, ends.source.lease, options.retry_for).run
@@ -216,7 +216,7 @@ class Migration:
         """The job's records say that it is done."""
         report = {**self.report.to_dict(), "status": "completed"}
         for end in ends.held:
-            await patiently(partial(end.job.finish, report), self._options.retry_for)
+            await retry(partial(end.job.finish, report), self._options.retry_for)
 
 
 def _place(address: Address) -> str:

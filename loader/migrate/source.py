@@ -38,11 +38,11 @@ class TaskSource(Protocol):
 class Snapshot:
     """See ``TaskSource``: what was pending when it began. It changes nothing in the source."""
 
-    def __init__(self, session: Session, queue: StoredQueue, spool: Spool, most: int) -> None:
+    def __init__(self, session: Session, queue: StoredQueue, spool: Spool, max_tasks: int) -> None:
         self._session = session
         self._queue = queue
         self._spool = spool
-        self._fetcher = Fetcher(session, queue, most)
+        self._fetcher = Fetcher(session, queue, max_tasks)
         self._chunks: AsyncGenerator[Fetched, None] | None = None
 
     async def take(self, in_flight: int) -> Fetched:
@@ -152,7 +152,7 @@ class Claims:
         session: Session,
         queue: StoredQueue,
         job: str,
-        most: int,
+        max_tasks: int,
         *,
         keeps_hashes: bool = False,
         look_up: str = "",
@@ -164,7 +164,7 @@ class Claims:
         self._tag, self._job = tag, job.encode()
         self._session = session
         self._pending_key = queue.pending_key
-        self._fetcher = Fetcher(session, queue, most)
+        self._fetcher = Fetcher(session, queue, max_tasks)
         self._settle_script = as_sent(settle_script(queue, keeps_hashes=keeps_hashes, look_up=look_up))
         self._where = f"keys {queue.pending_key.decode()} and {base.decode()}*"
 
@@ -189,7 +189,7 @@ class Claims:
 
     async def take(self, in_flight: int) -> Fetched:
         keys = (b"2", self._pending_key, self.holding_key)
-        numbers = (b"%d" % self._fetcher.most, b"%d" % in_flight)
+        numbers = (b"%d" % self._fetcher.max_tasks, b"%d" % in_flight)
         (ids,) = await self._session.call(command(b"EVAL", as_sent(CLAIM), *keys, *numbers), 1, self._where)
         return await self._fetcher.fetch(list(reversed(ids)))
 

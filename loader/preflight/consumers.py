@@ -69,7 +69,7 @@ class Registered:
     untimed: Any
 
     @property
-    def untold(self) -> bool:
+    def not_permitted(self) -> bool:
         """Whether the server refused to tell."""
         replies = (self.servers, self.timed, self.untimed)
         return any(isinstance(reply, redis.exceptions.NoPermissionError) for reply in replies)

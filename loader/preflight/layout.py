@@ -60,7 +60,9 @@ def layout_finding(
         remedy = f"Say {option} {other}" if option else f"First start workers that read the {layout} layout"
         hint = f"{remedy}, or say --force-layout if you know that {layout} is right"
         return Finding("layout", "error", finding.text, hint)
-    if finding.level == "ok" and (usage.untold or any(queue.untold for queue in (*usage.queues, *listed))):
+    if finding.level == "ok" and (
+        usage.not_permitted or any(queue.not_permitted for queue in (*usage.queues, *listed))
+    ):
         return Finding("layout", "unknown", "the server does not tell who consumes, or which keys there are")
     return finding
 

@@ -20,7 +20,7 @@ from loader.preflight.ask import Command, Question
 from loader.preflight.checks import Finding
 from loader.queues.existing import QUEUES_KEY
 from loader.settings import LoadOptions
-from loader.wire.faults import explained
+from loader.wire.faults import cause_and_hint
 
 KEY_PATTERNS = ("asynq:*", "{*}:runqy-loader:*", "runqy-loader:*")
 """All keys of a load in any layout: the tasks, the ledger (in the slot of the pending list), the job."""
@@ -227,7 +227,7 @@ def rights_findings(rights: Sequence[Right], replies: Sequence[Any], user: str, 
     optional = list(dict.fromkeys(what for right, what in refused.items() if what and right in OPTIONAL))
     findings = [Finding("rights", "ok", f"user {user} may run every command that this load needs")]
     if needed:
-        hint = f"{explained('NOPERM')[1]}; missing: {' '.join(needed)}"
+        hint = f"{cause_and_hint('NOPERM')[1]}; missing: {' '.join(needed)}"
         findings = [Finding("rights", "error", f"user {user} may not do what this load needs", hint)]
     if optional:
         text = f"user {user} lacks {' '.join(optional)}, which a load can do without"

@@ -9,14 +9,14 @@ from typing import Any
 
 from loader.preflight.ask import Question
 from loader.preflight.checks import Finding, in_bytes, worst_of_each
-from loader.wire.faults import explained
+from loader.wire.faults import cause_and_hint
 
 NODE = "the server is a node of a Redis Cluster, and does not tell which node serves which keys"
 """Where ``CLUSTER SLOTS`` is refused, a cluster is not recognised as one, and every second key is refused."""
 
 _OLDEST = (4, 0)
 _SKEW_SECONDS = 1.0
-_UNTOLD = "the server does not tell (INFO is refused)"
+_INFO_REFUSED = "the server does not tell (INFO is refused)"
 
 Info = Mapping[str, Any]
 """The reply to INFO as redis-py reads it; field names are those of Redis's own documentation of INFO."""
@@ -82,7 +82,7 @@ def server_findings(info: object, saves: object, *, temporary: bool, primaries: 
     """
     if not isinstance(info, dict):
         names = ("version", "role", "cluster", "memory", "persistence")
-        return [Finding(name, "unknown", _UNTOLD) for name in names]
+        return [Finding(name, "unknown", _INFO_REFUSED) for name in names]
     return [
         version(info),
         role(info),
@@ -110,9 +110,9 @@ def version(info: Info) -> Finding:
 def role(info: Info) -> Finding:
     """Refuses a replica, also a writable one: what is written there is lost when it synchronises."""
     if info.get("redis_mode") == "sentinel":
-        return Finding("role", "error", "this is a Sentinel, which holds no data", explained("READONLY")[1])
+        return Finding("role", "error", "this is a Sentinel, which holds no data", cause_and_hint("READONLY")[1])
     if info.get("role") == "slave":
-        what, hint = explained("READONLY")
+        what, hint = cause_and_hint("READONLY")
         if str(info.get("slave_read_only", 1)) == "0":
             what = "the server is a replica, and loses what is written to it when it next synchronises"
         primary = f"{info.get('master_host')}:{info.get('master_port')}"

@@ -33,7 +33,7 @@ class QueueSigns:
         documented: Whether it has keys of the documented layout.
         waiting: Tasks that wait in the documented layout.
         listed: Whether ``asynq:queues`` names it.
-        untold: Whether the server refused to tell something of this.
+        not_permitted: Whether the server refused to tell something of this.
     """
 
     name: str
@@ -41,7 +41,7 @@ class QueueSigns:
     documented: bool = False
     waiting: int = 0
     listed: bool = False
-    untold: bool = False
+    not_permitted: bool = False
 
     def without(self, layout: LayoutName | None) -> QueueSigns:
         """As if it had no keys of this layout."""
@@ -57,12 +57,12 @@ class Usage:
     Attributes:
         queues: What their keys tell.
         living: Consumers of any queue.
-        untold: Whether the server refused to tell who consumes.
+        not_permitted: Whether the server refused to tell who consumes.
     """
 
     queues: list[QueueSigns]
     living: list[Consumer]
-    untold: bool = False
+    not_permitted: bool = False
 
     def without(self, layout: LayoutName | None) -> Usage:
         """As if the queues had no keys of this layout."""
@@ -93,7 +93,7 @@ class UsageCheck:
 
     def usage(self, first: Answers, consumers: list[Consumer]) -> Usage:
         """What both have told."""
-        return Usage(first[self._signs], consumers, first[REGISTERED].untold)
+        return Usage(first[self._signs], consumers, first[REGISTERED].not_permitted)
 
 
 def signs_of(queues: Sequence[str]) -> Question[list[QueueSigns]]:
@@ -115,8 +115,8 @@ def signs(queues: Sequence[str], replies: Sequence[Any]) -> list[QueueSigns]:
     for number, queue in enumerate(queues):
         part = replies[number * _COMMANDS_A_QUEUE : (number + 1) * _COMMANDS_A_QUEUE]
         keys, waiting, active, listed = (0 if isinstance(reply, Exception) else int(reply) for reply in part)
-        untold = any(isinstance(reply, redis.exceptions.NoPermissionError) for reply in part)
-        found.append(QueueSigns(queue, keys > 0, waiting + active > 0, waiting, bool(listed), untold))
+        not_permitted = any(isinstance(reply, redis.exceptions.NoPermissionError) for reply in part)
+        found.append(QueueSigns(queue, keys > 0, waiting + active > 0, waiting, bool(listed), not_permitted))
     return found
 
 

@@ -13,7 +13,7 @@ from loader.results.options import WaitOptions
 from loader.results.waiter import Waiter, WaitReport
 from loader.results.waiting import WaitingIds, in_chunks
 from loader.results.wanted_ids import IdsSource, ids_of_job, ids_source, read_ids
-from loader.servers.retry import patiently
+from loader.servers.retry import retry
 from loader.servers.routing import Servers
 from loader.tasks.profiles import LayoutName
 from loader.wire.address import parse_address
@@ -91,7 +91,7 @@ class WaitSession:
             return await ids_of_job(servers, job)
 
         try:
-            return await patiently(ask, options.retry_for, connected=False)
+            return await retry(ask, options.retry_for, connected=False)
         finally:
             await servers.aclose()
 

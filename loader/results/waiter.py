@@ -16,7 +16,7 @@ from loader.results.options import WaitOptions
 from loader.results.reader import Reader
 from loader.results.result import TaskResult
 from loader.results.waiting import Waiting, WaitingIds
-from loader.servers.retry import patiently
+from loader.servers.retry import retry
 from loader.servers.routing import Servers
 from loader.tasks.profiles import LayoutName
 from loader.wire.address import Address
@@ -126,7 +126,7 @@ class Waiter:
         pause = FIRST_PAUSE
         reach = self._servers.reach
         try:
-            await patiently(lambda: reach("runqy-loader-wait:0"), self._options.retry_for, connected=False)
+            await retry(lambda: reach("runqy-loader-wait:0"), self._options.retry_for, connected=False)
             while self._waiting.count and not self._stop.is_set():
                 before, began = self._waiting.count, time.monotonic()
                 async for chunk in self._sweep(deadline if self._report.sweeps else None):
@@ -202,7 +202,7 @@ class Waiter:
                 self._lost = True
                 raise
 
-        return await patiently(attempt, self._options.retry_for)
+        return await retry(attempt, self._options.retry_for)
 
     async def _sleep(self, seconds: float) -> None:
         with suppress(TimeoutError):

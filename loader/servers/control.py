@@ -56,7 +56,7 @@ class _CancellableConnection(AbstractConnection):
             raise asyncio.CancelledError
 
 
-async def say_goodbye(step: Coroutine[Any, Any, Any]) -> None:
+async def close_quietly(step: Coroutine[Any, Any, Any]) -> None:
     """Runs a last step with a server that may be gone or silent.
 
     A failure is only logged, since nothing depends on the step: a lease ends by itself.

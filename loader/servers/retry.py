@@ -17,7 +17,7 @@ T = TypeVar("T")
 log = logging.getLogger("runqy_loader")
 
 
-async def patiently(
+async def retry(
     step: Callable[[], Awaitable[T]],
     seconds: float,
     *,

@@ -12,7 +12,7 @@ import redis.exceptions
 from redis.crc import key_slot
 
 from loader.errors import LoaderError, TransientError
-from loader.servers.control import control_client, say_goodbye
+from loader.servers.control import close_quietly, control_client
 from loader.servers.first_contact import first_contact
 from loader.wire.address import Address
 from loader.wire.faults import from_redis_py, translated
@@ -30,12 +30,12 @@ class Servers:
         timeout: Seconds for connecting and for each reply.
 
     Attributes:
-        takes_names: Whether the servers accept the names that connections are given.
+        accepts_names: Whether the servers accept the names that connections are given.
     """
 
     def __init__(self, address: Address, timeout: float) -> None:
         self.address = address
-        self.takes_names = True
+        self.accepts_names = True
         self._timeout = timeout
         self._clients: dict[Address, redis.asyncio.Redis] = {}
         self._first_slots: list[int] = []  # the first slot of each range, ascending
@@ -61,7 +61,7 @@ class Servers:
                 try:
                     await client.client_setname(name)
                 except redis.exceptions.ResponseError as error:
-                    self.takes_names = False
+                    self.accepts_names = False
                     log.debug("the server refuses CLIENT SETNAME: %s", error)
 
     async def _ping(self) -> None:
@@ -136,7 +136,7 @@ class Servers:
 
     async def aclose(self) -> None:
         for client in self._clients.values():
-            await say_goodbye(client.aclose())
+            await close_quietly(client.aclose())
 
 
 async def list_clients(client: redis.asyncio.Redis, where: str) -> list[dict[str, str]] | None:

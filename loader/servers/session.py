@@ -9,7 +9,7 @@ import hiredis
 
 from loader.errors import LoaderError, TransientError, UsageError
 from loader.servers.first_contact import first_contact
-from loader.servers.retry import patiently
+from loader.servers.retry import retry
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
 from loader.wire.faults import from_reply
@@ -73,7 +73,7 @@ class Session:
 
     async def values(self, commands: bytes, replies: int) -> list[Reply]:
         """Like ``call``, but error replies that a repetition would not change are returned as values."""
-        return await patiently(lambda: self._once(commands, replies), self._retry_for, connected=self._reached)
+        return await retry(lambda: self._once(commands, replies), self._retry_for, connected=self._reached)
 
     async def _once(self, commands: bytes, replies: int) -> list[Reply]:
         connection = await self._connected()

@@ -17,7 +17,7 @@ import aiohttp
 import orjson
 
 from loader.errors import LoaderError, SinkError, TransientError, UnknownQueueError
-from loader.servers.retry import patiently
+from loader.servers.retry import retry
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer
 from loader.sinks.http_api import (
@@ -179,7 +179,7 @@ class HttpSink:
             return None
 
     async def _post(self, sending: _Sending, path: str, body: bytes) -> bytes:
-        return await patiently(
+        return await retry(
             lambda: self._attempt(sending, path, body),
             self._options.retry_for,
             progressed_at=lambda: self._progressed_at,

@@ -20,7 +20,7 @@ from loader.jobs.lease import Lease
 from loader.jobs.ledger import QueueLedger, parse_skipped
 from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
-from loader.servers.retry import patiently
+from loader.servers.retry import retry
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer, is_pipelined
@@ -103,7 +103,7 @@ class _Worker:
             # The retries end with the first session that makes progress, and progress of another worker counts as well.
             # So retry_for limits the time without progress, not the length of the load.
             retry_for = self._sink.options.retry_for
-            await patiently(self._session, retry_for, progressed_at=lambda: self._sink.progressed_at)
+            await retry(self._session, retry_for, progressed_at=lambda: self._sink.progressed_at)
 
     async def _session(self) -> None:
         """Works over one set of connections until the feed ends or a connection is lost.

@@ -44,21 +44,21 @@ class Fetched:
 
 
 class Fetcher:
-    """Reads the tasks of one queue: at most ``most`` tasks and about 4 MiB at a time.
+    """Reads the tasks of one queue: at most ``max_tasks`` tasks and about 4 MiB at a time.
 
     A single task may be larger than that.
     """
 
-    def __init__(self, session: Session, queue: StoredQueue, most: int) -> None:
+    def __init__(self, session: Session, queue: StoredQueue, max_tasks: int) -> None:
         self._session = session
         self._queue = queue
-        self.most = most
+        self.max_tasks = max_tasks
 
     async def each(self, ids: Sequence[bytes]) -> AsyncIterator[Fetched]:
         """Reads the tasks of all these ids, chunk by chunk."""
         position = 0
         while position < len(ids):
-            fetched = await self.fetch(ids[position : position + self.most])
+            fetched = await self.fetch(ids[position : position + self.max_tasks])
             position += fetched.count
             yield fetched
 

@@ -77,7 +77,7 @@ async def keyed_ids(session: Session, queue: StoredQueue) -> AsyncIterator[list[
             return
 
 
-async def in_the_other_layout(session: Session, queue: StoredQueue) -> int:
+async def count_in_other_layout(session: Session, queue: StoredQueue) -> int:
     """The number of tasks pending in the queue of the same name in the other layout.
 
     For a hint to the user when this layout has none.

@@ -7,7 +7,7 @@ from datetime import datetime
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _PART = re.compile(r"([0-9]+)([smhdw])")
-LONGEST = 2**53
+MAX_SECONDS = 2**53
 """The scores of a sorted set are doubles, which cannot hold every whole number beyond this one."""
 
 
@@ -15,7 +15,7 @@ def seconds(value: int | str) -> int:
     """Whole seconds of a duration: a number of seconds, or a text such as ``90s``, ``5m``, ``1h30m``, ``7d``.
 
     Raises:
-        ValueError: The value is neither of these, is negative, or is beyond ``LONGEST``.
+        ValueError: The value is neither of these, is negative, or is beyond ``MAX_SECONDS``.
     """
     if isinstance(value, str):
         text = value.strip()
@@ -27,7 +27,7 @@ def seconds(value: int | str) -> int:
             raise ValueError(f"{value!r} is no duration: write seconds, or such as 90s, 5m, 1h30m, 7d")
     else:
         total = value
-    if not 0 <= total < LONGEST:
+    if not 0 <= total < MAX_SECONDS:
         raise ValueError(f"{value!r} is out of range for a duration")
     return total
 
@@ -48,6 +48,6 @@ def instant(value: float | str) -> int:
         total = moment.timestamp()
     else:
         total = float(value)
-    if not 0 <= total < LONGEST:
+    if not 0 <= total < MAX_SECONDS:
         raise ValueError(f"{value!r} is out of range for a time")
     return int(total)

@@ -38,7 +38,7 @@ _FATAL = {
 }
 
 
-def explained(code: str) -> tuple[str, str]:
+def cause_and_hint(code: str) -> tuple[str, str]:
     """The meaning of a Redis error code, and what a user must do.
 
     For callers that see the cause before the error occurs.

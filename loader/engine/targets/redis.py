@@ -22,8 +22,8 @@ from loader.jobs.lease import Lease, Run, while_held
 from loader.jobs.ledger import LedgerState
 from loader.jobs.report import LoadReport
 from loader.layouts.registry import encoder_for
-from loader.servers.control import say_goodbye
-from loader.servers.retry import patiently
+from loader.servers.control import close_quietly
+from loader.servers.retry import retry
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sinks.redis import RedisSink
@@ -77,13 +77,13 @@ class _RedisLoad:
         self._job = Job(self._servers, report.job, plan.manifest)
         self._held = False
 
-    async def _patiently(self, step: Callable[[], Awaitable[None]]) -> None:
-        await patiently(step, self._options.retry_for, between=self._servers.reconnect)
+    async def _retry(self, step: Callable[[], Awaitable[None]]) -> None:
+        await retry(step, self._options.retry_for, between=self._servers.reconnect)
 
     async def reach(self) -> None:
         """The server answers, and is of a kind that can hold this load."""
         name = self._lease.run.connection_name(self._report.job, 0, 0)
-        await patiently(lambda: self._servers.reach(name), self._options.retry_for, connected=False)
+        await retry(lambda: self._servers.reach(name), self._options.retry_for, connected=False)
         check_cluster(self._options, self._servers)
 
     async def known_queues(self) -> KnownQueues:
@@ -101,12 +101,12 @@ class _RedisLoad:
     async def check(self, preflight: Preflight, known: KnownQueues) -> None:
         """Nothing is known that would keep the load from working."""
         sources = self._plan.sources
-        await self._patiently(partial(preflight, self._servers, self._options, self._report.job, known.names, sources))
+        await self._retry(partial(preflight, self._servers, self._options, self._report.job, known.names, sources))
 
     async def begin(self) -> None:
         """The job is recorded, and this run holds its lease."""
-        await self._patiently(self._job.open)
-        await self._patiently(self._lease.acquire)
+        await self._retry(self._job.open)
+        await self._retry(self._lease.acquire)
         self._held = True
         self._report.resumed = self._job.resumed
         if self._job.resumed:
@@ -118,7 +118,7 @@ class _RedisLoad:
         if path is not None:
             where = begin_ids_file(path, self._job.name, self._options.layout)
             self._report.ids_file = str(path)
-            await self._patiently(lambda: self._job.note_ids(where))
+            await self._retry(lambda: self._job.note_ids(where))
 
     async def work(self, execution: Execution, known: KnownQueues) -> bool:
         """All that was read is in; whether that is everything."""
@@ -126,7 +126,7 @@ class _RedisLoad:
         part = Part(
             options,
             job,
-            partial(into_redis, self._servers.address.url, self._servers.takes_names),
+            partial(into_redis, self._servers.address.url, self._servers.accepts_names),
             self._lease.run,
             self._plan.sources,
             known.names,
@@ -138,12 +138,12 @@ class _RedisLoad:
 
     async def finish(self) -> None:
         """The job's record says that it is done."""
-        await self._patiently(partial(self._job.finish, self._report.to_dict()))
+        await self._retry(partial(self._job.finish, self._report.to_dict()))
 
     async def close(self) -> None:
         """The lease is given back, and all connections are closed."""
         if self._held:
-            await say_goodbye(self._lease.release())
+            await close_quietly(self._lease.release())
         await self._servers.aclose()
 
     async def pending(self) -> int | None:
@@ -167,14 +167,14 @@ async def into_redis(url: str, named: bool, part: Part) -> AsyncIterator[Channel
     retry_for = part.options.retry_for
     servers = Servers(parse_address(url), part.options.timeout)
     try:
-        await patiently(servers.refresh, retry_for)
+        await retry(servers.refresh, retry_for)
         lease = Lease(servers, part.job, part.run, part.process)
-        servers.takes_names = named
+        servers.accepts_names = named
         sink = RedisSink(servers, part.options, part.job, lease)
         yield Channel(
             sink.work,
             _state_of(servers, sink, retry_for),
-            lambda: patiently(sink.confirm, retry_for, between=servers.reconnect),
+            lambda: retry(sink.confirm, retry_for, between=servers.reconnect),
         )
     finally:
         await servers.aclose()
@@ -188,9 +188,9 @@ def _state_of(servers: Servers, sink: RedisSink, retry_for: float) -> StateOf:
         ledger = sink.ledger(queue, shard)
         index = sink.encoder(queue).queues_key
         if index and queue not in listed:
-            await patiently(lambda: _list_queue(servers, index, queue), retry_for, between=servers.reconnect)
+            await retry(lambda: _list_queue(servers, index, queue), retry_for, between=servers.reconnect)
             listed.add(queue)
-        return await patiently(lambda: ledger_state(servers, ledger), retry_for, between=servers.reconnect)
+        return await retry(lambda: ledger_state(servers, ledger), retry_for, between=servers.reconnect)
 
     return state_of
 

@@ -91,7 +91,7 @@ def test_where_records_may_name_any_queue_all_consumers_count(
 
 
 @pytest.mark.parametrize(
-    "usage", [Usage([QueueSigns(QUEUE)], [], untold=True), Usage([QueueSigns(QUEUE, untold=True)], [])]
+    "usage", [Usage([QueueSigns(QUEUE)], [], not_permitted=True), Usage([QueueSigns(QUEUE, not_permitted=True)], [])]
 )
 def test_where_the_server_refuses_to_tell_nothing_is_known(usage: Usage) -> None:
     assert layout_finding("documented", usage).level == "unknown"
