@@ -1,4 +1,4 @@
-"""A loader process that works for a parent: ``python -m loader.engine.child``. See ``loader.engine.processes``."""
+"""A loader process with a parent process: ``python -m loader.engine.child``. See ``loader.engine.processes``."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _Child:
                 self._load.stop()
             elif isinstance(message, NextShard):
                 self._shards.put_nowait(message.shard)
-        # The parent is gone. What it would have counted is in the ledger; the rest is for a resume.
+        # The parent is gone. The ledger has all batches that are in; a resume loads the rest.
         os._exit(1)
 
     async def _tell(self) -> None:
@@ -106,7 +106,7 @@ async def _main() -> None:
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(inbox), sys.stdin.buffer)
     begin = await receive(inbox)
     if not isinstance(begin, Begin):
-        return  # the parent has gone already
+        return  # the parent is gone already
     child = _Child(begin.part, inbox, sys.stdout.fileno())
     log = logging.getLogger("runqy_loader")
     log.setLevel(begin.log_level)
@@ -116,7 +116,7 @@ async def _main() -> None:
 
 
 def main() -> None:
-    # A service manager sends this to all processes of the service; the parent tells us what to do about it.
+    # A service manager sends SIGTERM to all processes of the service. The parent handles it and sends Stop.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     tune_process()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:

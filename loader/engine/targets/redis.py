@@ -34,10 +34,10 @@ log = logging.getLogger("runqy_loader")
 
 
 class RedisTarget(LoadTarget):
-    """Loads exactly once: see docs/reference.md.
+    """Loads each task exactly once; see docs/reference.md.
 
     Args:
-        preflight: Refuses a load that cannot work.
+        preflight: Raises an error for a load that cannot work.
     """
 
     def __init__(self, options: LoadOptions, address: Address, preflight: Preflight) -> None:
@@ -66,7 +66,7 @@ class RedisTarget(LoadTarget):
 
 
 class _RedisLoad:
-    """One load, in the order of its steps."""
+    """One load. The methods are its steps, in this order."""
 
     def __init__(self, options: LoadOptions, address: Address, plan: LoadPlan, report: LoadReport) -> None:
         self._options = options
@@ -81,39 +81,39 @@ class _RedisLoad:
         await retry(step, self._options.retry_for, between=self._servers.reconnect)
 
     async def reach(self) -> None:
-        """The server answers, and is of a kind that can hold this load."""
+        """Waits until the server answers, and checks that a server of its kind can hold this load."""
         name = self._lease.run.connection_name(self._report.job, 0, 0)
         await retry(lambda: self._servers.reach(name), self._options.retry_for, connected=False)
         check_cluster(self._options, self._servers)
 
     async def known_queues(self) -> KnownQueues:
-        """The queue exists, as far as that is checked."""
+        """Checks that the queue exists, if an option gives a way to know it. Returns the known queues."""
         options = self._options
         known = await known_queues(options, queues_in_file(options), self._servers)
         if known.names is None:
             log.info(
-                "whether %s exists is not checked; --queues-file or --queue-check redis would",
+                "it is not checked whether %s exists; use --queues-file or --queue-check redis to check it",
                 f"queue {options.default_queue}" if options.default_queue is not None else "each record's queue",
             )
         known.check(options.default_queue)
         return known
 
     async def check(self, preflight: Preflight, known: KnownQueues) -> None:
-        """Nothing is known that would keep the load from working."""
+        """Runs the preflight."""
         sources = self._plan.sources
         await self._retry(partial(preflight, self._servers, self._options, self._report.job, known.names, sources))
 
     async def begin(self) -> None:
-        """The job is recorded, and this run holds its lease."""
+        """Records the job, and acquires its lease for this run."""
         await self._retry(self._job.open)
         await self._retry(self._lease.acquire)
         self._held = True
         self._report.resumed = self._job.resumed
         if self._job.resumed:
-            log.info("going on with job %s", self._job.name)
+            log.info("resuming job %s", self._job.name)
 
     async def note_ids_file(self) -> None:
-        """The ids file is begun, where one is wanted, and the job tells where it is."""
+        """Starts the ids file, if the option is given, and records its path in the job."""
         path = self._options.ids_out
         if path is not None:
             where = begin_ids_file(path, self._job.name, self._options.layout)
@@ -121,7 +121,7 @@ class _RedisLoad:
             await self._retry(lambda: self._job.note_ids(where))
 
     async def work(self, execution: Execution, known: KnownQueues) -> bool:
-        """All that was read is in; whether that is everything."""
+        """Loads the shards. Returns whether every record was processed."""
         options, job = self._options, self._job.name
         part = Part(
             options,
@@ -137,11 +137,11 @@ class _RedisLoad:
         return complete
 
     async def finish(self) -> None:
-        """The job's record says that it is done."""
+        """Marks the job as done in its record."""
         await self._retry(partial(self._job.finish, self._report.to_dict()))
 
     async def close(self) -> None:
-        """The lease is given back, and all connections are closed."""
+        """Releases the lease, and closes all connections."""
         if self._held:
             await close_quietly(self._lease.release())
         await self._servers.aclose()
@@ -154,15 +154,15 @@ class _RedisLoad:
             key = encoder_for(self._options, queue).pending_key.decode()
             return int(await self._servers.client_of(key).llen(key))
         except (redis.exceptions.RedisError, OSError, RuntimeError):
-            return None  # a display can do without
+            return None  # only a display needs it
 
 
 @asynccontextmanager
 async def into_redis(url: str, named: bool, part: Part) -> AsyncIterator[Channel]:
-    """The ``Destination`` of one server, once both are bound.
+    """The ``Destination`` of one server, with both arguments bound.
 
     Args:
-        named: Whether the server takes names of connections.
+        named: Whether the server accepts names of connections.
     """
     retry_for = part.options.retry_for
     servers = Servers(parse_address(url), part.options.timeout)
@@ -181,7 +181,7 @@ async def into_redis(url: str, named: bool, part: Part) -> AsyncIterator[Channel
 
 
 def _state_of(servers: Servers, sink: RedisSink, retry_for: float) -> StateOf:
-    # Asked of a job that looks new as well: its record may have been lost, with the server's data, during a run.
+    # The ledger of a new job is read as well: the server may have lost the job's record, with other data, during a run.
     listed: set[str] = set()
 
     async def state_of(queue: str, shard: int) -> LedgerState:
