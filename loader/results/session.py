@@ -119,6 +119,6 @@ def _layout_of_profile(options: WaitOptions, source: IdsSource) -> LayoutName:
         # In the wrong layout, tasks that exist would be reported as expired.
         raise UsageError(
             f"{source.name} does not name the layout of its tasks, because they were loaded over HTTP",
-            "Say --layout asynq for a runqy server since January 2026, else --layout documented",
+            "Use --layout asynq for a runqy server since January 2026, else --layout documented",
         )
     return "documented" if options.profile is None else "asynq"

@@ -92,7 +92,7 @@ def test_a_server_whose_workers_read_the_other_layout_is_refused(valkey: Server,
         client.set(key, server_info("inference.default"))
     said = refused(*usual, cwd=tmp_path, status=1)
     assert "never see documented tasks" in said
-    assert "Say --layout asynq" in said
+    assert "Use --layout asynq" in said
     for arguments in (("--force-layout",), ("--layout", "asynq")):
         with Gateway(*usual, *arguments, cwd=tmp_path) as gateway:
             assert gateway.post("/queue/add", {"queue": "inference", "data": 1}).status == 200
