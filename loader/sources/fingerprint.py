@@ -33,7 +33,7 @@ class FileState:
         if now.st_size != self.size or now.st_mtime_ns != self.mtime_ns:
             raise SourceChangedError(
                 f"{name} was changed while it was being loaded (it had {self.size} bytes, now {now.st_size})",
-                "Loaded batches stay loaded. Restore the old content to resume this job, or load a finished copy",
+                "Loaded batches stay loaded. Put the old content back to resume this job, or load a finished copy",
             )
 
 
