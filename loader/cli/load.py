@@ -75,7 +75,7 @@ def _resume_command(report: LoadReport) -> str:
 
 
 def format_names() -> Iterable[str]:
-    """What ``--format`` may be."""
+    """The allowed values of ``--format``."""
     from loader.sources.formats import by_name
 
     return by_name()

@@ -18,7 +18,7 @@ from loader.settings.values import duration
 
 
 def own_prefix(name: str, declaration: Command) -> str:
-    """What stands between ``RUNQY_LOADER_`` and the name of an option of a command in the option's variable."""
+    """The text between ``RUNQY_LOADER_`` and an option's name in the name of its environment variable."""
     return f"{name.upper()}_" if declaration.own_variables else ""
 
 

@@ -21,10 +21,10 @@ from loader.wire.resp import command
 # The server compares the names, so it returns few keys, unless ids look like these names.
 _PATTERN = b"*:[pjbma][eoais][nbtvig]*"
 _SCAN_COUNT = 500
-"""Keys a step: a server that holds millions is kept from others for a millisecond, not for ten to thirty."""
+"""Keys in each step. A server with millions of keys is then blocked for a millisecond, not for ten to thirty."""
 
 _REST = 1.0
-"""How long to wait between two steps, as a share of what the step took: others have half of the server's time."""
+"""The pause between two steps, relative to the time of the step: other clients have half of the server's time."""
 
 _DOCUMENTED = re.compile(rb"asynq:([^{}]+):pending")
 _ASYNQ = re.compile(rb"asynq:\{([^{}]+)\}:pending")
@@ -101,7 +101,7 @@ async def survey(session: Session, walk: Walk) -> Findings:
     """Finds all queues and jobs, with one SCAN over the keys and a few commands for each.
 
     Args:
-        walk: Is kept up to date.
+        walk: Updated during the SCAN.
 
     Raises:
         SinkError: The server refuses, or cannot be reached.
@@ -172,7 +172,7 @@ async def asynq_counts(session: Session, name: str) -> QueueCounts:
 
 
 async def job_record(session: Session, name: str) -> JobProgress:
-    """A job as its record and its lease have it, without its ledgers; state ``unknown`` where there is no record."""
+    """A job from its record and its lease, without its ledgers. The state is ``unknown`` if there is no record."""
     base = f"runqy-loader:{{{name}}}:".encode()
     record, holder = await session.values(command(b"HGETALL", base + b"job") + command(b"GET", base + b"lease"), 2)
     fields = _pairs(record)

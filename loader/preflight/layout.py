@@ -83,11 +83,11 @@ def _of_queue(layout: LayoutName, queue: QueueSigns, living: Sequence[Consumer])
         if elsewhere and not ours:
             text = f"other queues are served by {_named(elsewhere)}, not {queue.name}"
             if not own_keys:
-                return _refusal(layout, f"{text}, of which no documented key tells")
+                return _refusal(layout, f"{text}, which has no documented keys")
             text = f"{text}; {_NEVER_SEE[layout]}"
             return _warning(text, "If the workers to come are of the same kind, use --layout asynq")
         if queue.listed and not ours and not own_keys:
-            text = f"asynq:queues names {queue.name}, as the asynq layout does, and no documented key tells of it"
+            text = f"asynq:queues names {queue.name}, as in the asynq layout, and it has no documented keys"
             return _warning(f"{text}; {_NEVER_SEE[layout]}", "If its workers read the asynq layout, use --layout asynq")
         return _fine(layout, queue, ours)
     if other_keys:

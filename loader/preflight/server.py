@@ -37,13 +37,13 @@ class ServerState:
     time: Any
 
 
-def clock_seconds(told: object) -> float | None:
+def clock_seconds(reply: object) -> float | None:
     """The server's Unix time in whole seconds; None if TIME is refused.
 
     Args:
-        told: The reply to TIME, or the error in its place.
+        reply: The reply to TIME, or the error in its place.
     """
-    return float(told[0]) if isinstance(told, tuple | list) else None
+    return float(reply[0]) if isinstance(reply, tuple | list) else None
 
 
 STATE: Question[ServerState] = Question(
@@ -99,7 +99,7 @@ def version(info: Info) -> Finding:
         name, text = "Valkey", str(info["valkey_version"])
     numbers = tuple(int(part) for part in re.findall(r"[0-9]+", text)[:2])
     if not numbers:
-        return Finding("version", "unknown", "the server tells no version")
+        return Finding("version", "unknown", "the server does not report its version")
     if numbers < _OLDEST and name == "Redis":
         return Finding(
             "version", "error", f"{name} {text} is too old", "Use Redis 4.0 or newer, or any Valkey (7 for all checks)"
@@ -192,17 +192,17 @@ def persistence(info: Info, saves: object, *, temporary: bool = False) -> Findin
     )
 
 
-def clock(before: float, after: float, told: object) -> Finding:
+def clock(before: float, after: float, reply: object) -> Finding:
     """Compares the server's clock with this machine's.
 
     Args:
         before: This machine's Unix time when the question was sent.
         after: This machine's Unix time when the answer came. The server's clock was read at some moment in between.
-        told: The reply to TIME (seconds, microseconds), or the error in its place.
+        reply: The reply to TIME (seconds, microseconds), or the error in its place.
     """
-    if not isinstance(told, tuple | list):
+    if not isinstance(reply, tuple | list):
         return Finding("clock", "unknown", "the server does not tell (TIME is refused)")
-    server = int(told[0]) + int(told[1]) / 1e6
+    server = int(reply[0]) + int(reply[1]) / 1e6
     skew, doubt = server - (before + after) / 2, (after - before) / 2
     numbers = {"skew_seconds": round(skew, 3), "doubt_seconds": round(doubt, 3)}
     if abs(skew) - doubt <= _SKEW_SECONDS:

@@ -17,7 +17,7 @@ class Delivery:
     """The tasks of one batch that go to one queue.
 
     Attributes:
-        id_prefix: Beginning of all ids; empty where ids come from the records.
+        id_prefix: Beginning of all ids; empty if ids come from the records.
         ids: The rest of each id, after the prefix; one a task.
         payloads: One a task.
         records: Index of each task's record within the batch.

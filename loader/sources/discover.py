@@ -141,7 +141,7 @@ def _kind_by_ending(name: str, kinds: Mapping[str, Kind]) -> Kind | None:
 def _kind_of(path: Path) -> Kind:
     found = _kind_by_ending(path.name, by_ending())
     if found is None:
-        raise UsageError(f"{path}: its name tells no format", format_hint())
+        raise UsageError(f"{path}: its name has no known ending", format_hint())
     return found
 
 
