@@ -1,4 +1,4 @@
-"""``python -m benchmarks SCENARIO``: see README.md here."""
+"""``python -m benchmarks SCENARIO``: see README.md in this folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from benchmarks.scenarios.registry import SCENARIOS
 
 app = App(
     name="benchmarks",
-    help="Measures runqy-loader beside other ways to load, on a redis-server of its own.",
+    help="Measures runqy-loader and other ways to load side by side, on a redis-server of its own.",
     default_parameter=Parameter(negative=""),
     version_flags=[],
 )
@@ -43,7 +43,7 @@ for each in SCENARIOS:
 
 @app.command
 def quick(common: Common | None = None) -> int:
-    """All scenarios in small: shows that the harness works. The figures mean nothing."""
+    """Runs all scenarios with little data, to show that the harness works. The figures mean nothing."""
     common = common or Common()
     common = replace(common, out=common.out / "quick", publish=False)
     failed = [kind.name for kind in SCENARIOS if execute(kind.quick(), common).failed]
@@ -54,7 +54,7 @@ def quick(common: Common | None = None) -> int:
 
 @app.command
 def render(results: Annotated[tuple[Path, ...], Parameter(help="JSON files of earlier runs.")]) -> int:
-    """Writes table and plots again from what was measured."""
+    """Writes the table and the plots again, from earlier measurements."""
     kinds = {kind.name: kind for kind in SCENARIOS}
     for path in results:
         result = Result.load(path)
@@ -63,7 +63,7 @@ def render(results: Annotated[tuple[Path, ...], Parameter(help="JSON files of ea
 
 
 def main() -> int:
-    """Runs a command: 0 all measured, 1 a contestant's result was wrong or the harness could not go on."""
+    """Runs a command. Exit status: 0 all measured; 1 a result was wrong, or the harness could not go on."""
     try:
         status = app(result_action="return_value")
     except BenchmarkError as error:

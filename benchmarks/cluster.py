@@ -13,11 +13,11 @@ from benchmarks.nodes import Nodes
 from benchmarks.server import Counters, Server, Target
 
 SLOTS = 16_384
-_WHOLE_SECONDS = 60
+_READY_SECONDS = 60
 
 
 class Cluster:
-    """Use with ``with``; see ``Store`` as well.
+    """Use it with ``with``. See ``Store`` for its methods.
 
     Args:
         binary: See ``Server``.
@@ -32,7 +32,9 @@ class Cluster:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            buses = _free_ports(len(self._bounds) - 1)  # by itself a bus takes the port 10,000 further up, if there is
+            buses = _free_ports(
+                len(self._bounds) - 1
+            )  # by default, a bus takes the port number plus 10,000, which may not exist
             for bus in buses:
                 options = ("--cluster-enabled", "yes", "--cluster-port", str(bus))
                 self._servers.append(stack.enter_context(Server(self._binary, options=options)))
@@ -41,8 +43,8 @@ class Cluster:
                     node.call("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
                     for server, bus in zip(self._servers, buses, strict=True):
                         node.call("CLUSTER", "MEET", "127.0.0.1", server.target.port, bus)
-                deadline = time.monotonic() + _WHOLE_SECONDS
-                while not _is_whole(nodes):
+                deadline = time.monotonic() + _READY_SECONDS
+                while not _is_ready(nodes):
                     if time.monotonic() > deadline:
                         raise BenchmarkError(f"a cluster of {len(buses)} servers does not come up")
                     time.sleep(0.05)
@@ -64,15 +66,15 @@ class Cluster:
             server.clear()
 
     def counters(self) -> Counters:
-        found = [server.counters() for server in self._servers]
+        parts = [server.counters() for server in self._servers]
         return Counters(
-            sum(each.user_seconds for each in found),
-            sum(each.system_seconds for each in found),
-            sum(each.bytes_in for each in found),
+            sum(each.user_seconds for each in parts),
+            sum(each.system_seconds for each in parts),
+            sum(each.bytes_in for each in parts),
         )
 
 
-def _is_whole(nodes: Nodes) -> bool:
+def _is_ready(nodes: Nodes) -> bool:
     return all(
         b"cluster_state:ok" in node.call("CLUSTER", "INFO") and len(node.call("CLUSTER", "SLOTS")) == len(nodes.all)
         for node in nodes.all

@@ -1,4 +1,4 @@
-"""``make demo``: loads a real data set into the embedded server and shows what is there.
+"""``make demo``: loads a real data set into the embedded server and shows what is stored.
 
 The data: all airports of the ``airportsdata`` package (MIT licence, by Mike Borsetti), one JSON payload each.
 """
@@ -24,7 +24,7 @@ PENDING = "asynq:inference.default:pending"
 
 
 def write_payloads() -> int:
-    """Writes one task a line; how many."""
+    """Writes one task a line; returns their number."""
     airports = airportsdata.load("ICAO").values()
     with PAYLOADS.open("wb") as file:
         for airport in airports:

@@ -1,4 +1,4 @@
-"""Takes tasks out of Redis while a load puts them in, so that a load of any size fits a small server. Checks each."""
+"""Takes tasks out of Redis while a load runs, so that a load of any size fits a small server. Checks each task."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from benchmarks.payloads import Content, Tally
 from benchmarks.server import Server
 from benchmarks.verify import check_content, check_tasks
 
-_AT_ONCE = 2000
+_MAX_TASKS_TAKEN = 2000
 _MAX_REPLY_BYTES = 4_000_000
 _PENDING = USUAL.layout.pending_key(QUEUE)
 _TASK_KEY = USUAL.layout.task_key(QUEUE, b"")
-_ANY_TIME = Window(0, 0)  # this layout stores none
+_ANY_TIME = Window(0, 0)  # this layout stores no times
 
-# One step on the server: it takes ids, reads their hashes and deletes them.
+# One step on the server: the script takes ids, reads their hashes and deletes them.
 _TAKE = """
 local ids = redis.call('RPOP', KEYS[1], ARGV[2])
 if not ids then return {{}, {}} end
@@ -33,15 +33,15 @@ return {ids, tasks}
 
 
 class Drain:
-    """Use with ``with`` around a load; then ``finish``.
+    """Use it with ``with`` around a load; then call ``finish``.
 
-    Every id is remembered, in one byte, so that one which came twice is noticed among a hundred million: the loader's
-    ids end with a number that counts up from 0 for each of their beginnings (see ``loader.tasks.ids``).
+    It remembers every id in one byte, so that an id that came twice is noticed among a hundred million. This works
+    because the loader's ids end with a number, which counts up from 0 for each prefix (see ``loader.tasks.ids``).
     """
 
     def __init__(self, server: Server, payload_size: int) -> None:
         self._client = server.connect()
-        self._at_once = max(1, min(_AT_ONCE, _MAX_REPLY_BYTES // payload_size))
+        self._tasks_at_once = max(1, min(_MAX_TASKS_TAKEN, _MAX_REPLY_BYTES // payload_size))
         self._loading = threading.Event()
         self._thread = threading.Thread(target=self._run, name="drain")
         self._tally = Tally()
@@ -63,16 +63,18 @@ class Drain:
     def _run(self) -> None:
         try:
             while True:
-                more = self._loading.is_set()  # asked before taking: what came until then is still taken below
+                more = (
+                    self._loading.is_set()
+                )  # read before taking, so that tasks that came before the end are still taken below
                 if not self._take():
                     if not more:
                         return
                     time.sleep(0.002)
-        except Exception as error:  # told by finish(); the load itself then meets the server's memory limit
+        except Exception as error:  # finish() reports it; the load itself then reaches the server's memory limit
             self._failure = error
 
     def _take(self) -> bool:
-        ids, tasks = self._client.call("EVAL", _TAKE, 1, _PENDING, _TASK_KEY, self._at_once)
+        ids, tasks = self._client.call("EVAL", _TAKE, 1, _PENDING, _TASK_KEY, self._tasks_at_once)
         if not ids:
             return False
         check_tasks(USUAL, QUEUE, ids, tasks, _ANY_TIME, self._tally)
@@ -87,7 +89,7 @@ class Drain:
         return True
 
     def finish(self, expected: Content) -> None:
-        """After the load: raises WrongResultError unless every task came, once and right."""
+        """Call it after the load. Raises WrongResultError unless every task came, correct and once."""
         if self._failure is not None:
             raise WrongResultError(str(self._failure)) from self._failure
         check_content(self._tally.content, expected)

@@ -1,4 +1,4 @@
-"""What can go wrong with a benchmark."""
+"""The errors of the benchmarks."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ class UnavailableError(BenchmarkError):
 
 
 class WrongResultError(BenchmarkError):
-    """A contestant ended, but what it left in Redis (or what it said) is not right and complete."""
+    """A contestant ended, but its result in Redis (or its output) is not correct and complete."""

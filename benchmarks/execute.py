@@ -1,4 +1,4 @@
-"""Runs a scenario and writes what it found."""
+"""Runs a scenario and writes its results."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ class Common:
     """Options of every scenario."""
 
     out: Annotated[Path, Parameter(group=_COMMON)] = ROOT / "benchmarks" / "out"
-    """Where results go."""
+    """Folder for the results."""
 
     publish: Annotated[bool, Parameter(group=_COMMON, negative="")] = False
-    """Write table and plots to docs/benchmarks/ as well."""
+    """Also write the table and the plots to docs/benchmarks/."""
 
     transport: Annotated[Literal["tcp", "unix"], Parameter(group=_COMMON)] = "tcp"
     """How contestants reach the server."""
 
     server: Annotated[str | None, Parameter(group=_COMMON)] = None
-    """The server's program; else redis-server, else valkey-server."""
+    """The server's program; by default redis-server, else valkey-server."""
 
     scratch: Annotated[Path | None, Parameter(group=_COMMON)] = None
-    """Folder for large files that are deleted after; else the system's temporary directory."""
+    """Folder for large files, which are deleted afterwards; by default the system's temporary directory."""
 
 
 def execute(scenario: Scenario, common: Common) -> Result:
-    """Measures, then writes JSON, Markdown and plots."""
+    """Runs the measurements, then writes JSON, Markdown and plots."""
     say(f"{scenario.name}: {scenario.title}")
     with (
         tempfile.TemporaryDirectory(prefix="runqy-bench-", dir=common.scratch) as scratch,

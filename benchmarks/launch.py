@@ -1,6 +1,6 @@
-"""Starts one program, waits for it and its children, and writes what they used: run as a script, by ``measure``.
+"""Starts one program, waits for it and its children, and writes what they used. ``measure`` runs it as a script.
 
-It is a process of its own, and a small one, for two reasons. On Linux a new process begins with the peak memory of the
+It is a process of its own, and a small one, for two reasons. On Linux, a new process begins with the peak memory of the
 process that made it, and the harness is large. And its ``wait4`` counts exactly one contestant.
 
     python -I -S launch.py RESULT STDIN PROGRAM [ARGUMENT...]
@@ -20,7 +20,7 @@ def main(result: str, stdin: str, command: list[str]) -> None:
     wall = time.perf_counter() - started
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     code = os.waitstatus_to_exitcode(status)
-    with open(result, "w") as file:  # noqa: PTH123 - pathlib would be memory that the child inherits as its peak
+    with open(result, "w") as file:  # noqa: PTH123 - pathlib takes memory, which the child would inherit as its peak
         print(code, wall, usage.ru_utime, usage.ru_stime, peak, file=file)
 
 

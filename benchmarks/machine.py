@@ -1,4 +1,4 @@
-"""What the figures were taken on."""
+"""The machine on which the figures were measured."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PACKAGES = ("runqy-loader", "hiredis", "orjson", "pysimdjson", "uvloop", "aiofi
 
 
 def describe(server_info: dict[str, str], transport: str) -> dict[str, str | int | dict[str, str]]:
-    """CPU, memory, system, and the versions of all that takes part."""
+    """CPU, memory, system, and the versions of all programs that take part."""
     kind = "valkey" if "valkey_version" in server_info else "redis"
     server = f"{kind} {server_info[f'{kind}_version']}, {server_info['mem_allocator']}"
     return {
@@ -43,7 +43,7 @@ def describe(server_info: dict[str, str], transport: str) -> dict[str, str | int
 
 
 def headline(machine: dict[str, object]) -> str:
-    """One line for plots."""
+    """One line about the machine, for plots."""
     virtual = "VM with " if machine["virtual"] == "yes" else ""
     server = str(machine["server"]).split(",", maxsplit=1)[0]
     transport = str(machine["server"]).rsplit(", ", maxsplit=1)[1]
@@ -58,34 +58,34 @@ def _installed(package: str) -> str:
 
 
 def _cpu() -> str:
-    if (text := _read("/proc/cpuinfo")) and (found := re.search(r"model name\s*: (.+)", text)):
-        return found[1].strip()
+    if (text := _read("/proc/cpuinfo")) and (match := re.search(r"model name\s*: (.+)", text)):
+        return match[1].strip()
     return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
 
 
 def _has_flag(flag: str) -> bool:
-    found = re.search(r"flags\s*: (.+)", _read("/proc/cpuinfo"))
-    return found is not None and flag in found[1].split()
+    match = re.search(r"flags\s*: (.+)", _read("/proc/cpuinfo"))
+    return match is not None and flag in match[1].split()
 
 
 def _distribution() -> str:
-    found = re.search(r'PRETTY_NAME="(.+)"', _read("/etc/os-release"))
-    return found[1] if found else platform.platform()
+    match = re.search(r'PRETTY_NAME="(.+)"', _read("/etc/os-release"))
+    return match[1] if match else platform.platform()
 
 
 def _go_redis() -> str:
-    found = re.search(r"go-redis/v9 v(\S+)", _read(ROOT / "benchmarks/peers/go/go.mod"))
-    return found[1] if found else ""
+    match = re.search(r"go-redis/v9 v(\S+)", _read(ROOT / "benchmarks/peers/go/go.mod"))
+    return match[1] if match else ""
 
 
 def _ioredis() -> str:
-    found: str = json.loads(_read(ROOT / "benchmarks/peers/node/package.json"))["dependencies"]["ioredis"]
-    return found
+    version: str = json.loads(_read(ROOT / "benchmarks/peers/node/package.json"))["dependencies"]["ioredis"]
+    return version
 
 
 def _version(text: str) -> str:
-    found = re.search(r"\d+(\.\d+)+", text)
-    return found[0] if found else ""
+    match = re.search(r"\d+(\.\d+)+", text)
+    return match[0] if match else ""
 
 
 def _read(path: str | Path) -> str:
@@ -96,7 +96,7 @@ def _read(path: str | Path) -> str:
 
 
 def _output(*command: str) -> str:
-    """What a program prints; empty where there is none."""
+    """The output of a program; empty if the program is not installed."""
     if shutil.which(command[0]) is None:
         return ""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

@@ -1,4 +1,4 @@
-"""Runs one process tree and tells what it took."""
+"""Runs one process tree and measures what it used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Usage:
     """What a process and its children used, from its start to its end.
 
     Attributes:
-        peak_rss_bytes: Of the largest process of the tree. A floor of some 10 MB is the launcher's own.
+        peak_rss_bytes: Peak memory of the largest process of the tree; at least the launcher's own, some 10 MB.
     """
 
     seconds: float
@@ -32,9 +32,9 @@ class Usage:
 
 
 def environment() -> dict[str, str]:
-    """The environment of contestants: the caller's, without what would set the loader's options.
+    """The environment of contestants: the caller's, without variables that would set the loader's options.
 
-    Also without what keeps Python from storing compiled modules, as an installed program's are.
+    PYTHONDONTWRITEBYTECODE is removed as well: an installed program has its modules stored in compiled form.
     """
     others = ("REDIS_URL", "PYTHONDONTWRITEBYTECODE")
     kept = {k: v for k, v in os.environ.items() if not k.startswith("RUNQY_LOADER_") and k not in others}
@@ -45,7 +45,7 @@ def run_process(command: list[str], folder: Path, stdin: Path | None = None, tim
     """Runs a command in a folder.
 
     Raises:
-        WrongResultError: It failed, or did not end in time.
+        WrongResultError: The command failed, or did not end in time.
     """
     result, out, err = folder / "usage", folder / "stdout", folder / "stderr"
     result.unlink(missing_ok=True)
@@ -62,21 +62,21 @@ def run_process(command: list[str], folder: Path, stdin: Path | None = None, tim
             _end(process)
     errors = err.read_text(errors="replace")
     if not result.exists():
-        raise WrongResultError(f"it could not be started: {_end_of(errors)}")
+        raise WrongResultError(f"it could not be started: {_last_output(errors)}")
     code, *numbers = result.read_text().split()
     wall, user, system, peak = map(float, numbers)
     if int(code) != 0:
-        raise WrongResultError(f"it ended with status {code}: {_end_of(errors)}")
+        raise WrongResultError(f"it ended with status {code}: {_last_output(errors)}")
     return Usage(wall, user, system, int(peak), out.read_text(errors="replace"), errors)
 
 
-def _end_of(text: str) -> str:
-    """What a program said last, on one line."""
+def _last_output(text: str) -> str:
+    """The end of a program's output, on one line."""
     return " ".join(text.split())[-400:]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends the launcher and all that it started, where they have not ended by themselves."""
+    """Kills the launcher and all processes that it started, if they are still running."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -10,11 +10,11 @@ from benchmarks.raw import Raw
 
 
 class Nodes:
-    """Use with ``with``.
+    """Use it with ``with``.
 
     Args:
-        clients: One a node.
-        first_slots: The slot at which each node's range begins, ascending; empty where there is no cluster.
+        clients: One connection for each node.
+        first_slots: The first slot of each node's range, ascending; empty if there is no cluster.
     """
 
     def __init__(self, clients: Sequence[Raw], first_slots: Sequence[int] = ()) -> None:
@@ -29,7 +29,7 @@ class Nodes:
             client.__exit__()
 
     def of(self, key: bytes) -> Raw:
-        """The node that serves a key."""
+        """The connection to the node that serves a key."""
         if not self._first_slots:
             return self.all[0]
         slot = self.all[0].call("CLUSTER", "KEYSLOT", key)

@@ -1,4 +1,4 @@
-"""What a load must leave in Redis, layout by layout. Written after the wire formats; shares nothing with the loader."""
+"""What a load must leave in Redis, for each layout. It follows the wire formats and shares no code with the loader."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUEUES_KEY = b"asynq:queues"
 
 
 class Window(NamedTuple):
-    """When tasks can have been made, in nanoseconds."""
+    """The time in which tasks can have been made, in Unix nanoseconds."""
 
     begin: int
     end: int
@@ -35,14 +35,14 @@ class Layout(Protocol):
     def task_key(self, queue: str, task_id: bytes) -> bytes: ...
 
     def look_up(self, queue: str, task_id: bytes) -> tuple[bytes, dict[bytes, bytes]] | None:
-        """The key of a second hash of a task, and what it must hold, where there is one."""
+        """The key of a task's second hash and its expected fields; None if the layout has no second hash."""
         ...
 
     def payload(self, queue: str, task_id: bytes, fields: dict[bytes, bytes], window: Window) -> bytes:
         """The payload in a task's hash.
 
         Raises:
-            WrongResultError: The hash is not in all its fields what it must be.
+            WrongResultError: A field of the hash is not as expected.
         """
         ...
 
@@ -75,11 +75,11 @@ class Asynq:
     """See ``Layout``. The keys of asynq 0.26.
 
     Args:
-        type: Of the tasks; empty for the queue's name.
+        type: The type of the tasks; empty for the queue's name.
         retry: How often a worker may retry.
-        timeout: Seconds.
-        retention: Seconds.
-        reverse: Whether there is runqy's ``asynq:t:<id>`` as well.
+        timeout: In seconds.
+        retention: In seconds.
+        reverse: Whether each task also has runqy's ``asynq:t:<id>``.
     """
 
     type: str
@@ -110,8 +110,8 @@ class Asynq:
         try:
             payload: bytes = task_message().FromString(message).payload
         except DecodeError as error:
-            raise WrongResultError(f"the message of the task {task_id.decode()} is none: {message!r}") from error
-        # Made anew from what it must be and compared as a whole: a field too many or too few, or twice, shows as well.
+            raise WrongResultError(f"the message of the task {task_id.decode()} is not valid: {message!r}") from error
+        # The expected message is built and compared as a whole, so missing, extra and repeated fields are found too.
         expected = task_message()(
             type=self.type or queue,
             payload=payload,
@@ -135,12 +135,12 @@ RUNQY = Asynq("", retry=3, timeout=30, retention=86_400, reverse=True)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a load must leave.
+    """What a load must leave in Redis.
 
     Attributes:
         queues: Full names of all queues that get tasks.
-        id_field: The field of payloads that their tasks' ids come from.
-        queue_field: The field of payloads that their tasks' queues come from.
+        id_field: The field of a payload that holds its task's id.
+        queue_field: The field of a payload that holds its task's queue.
     """
 
     layout: Layout = DOCUMENTED
@@ -148,8 +148,8 @@ class Outcome:
     id_field: str | None = None
     queue_field: str | None = None
 
-    def check_told(self, queue: str, task_id: bytes, payload: bytes) -> None:
-        """Raises WrongResultError unless id and queue are what the payload says, where it is to say so."""
+    def check_record_fields(self, queue: str, task_id: bytes, payload: bytes) -> None:
+        """Raises WrongResultError unless id and queue are those in the payload, if they come from the payload."""
         if self.id_field is None and self.queue_field is None:
             return
         record = orjson.loads(payload)
@@ -160,4 +160,4 @@ class Outcome:
 
 
 USUAL = Outcome()
-"""Generated ids, one queue, the documented layout: what all contestants can do."""
+"""Generated ids, one queue, the documented layout: all contestants can do this."""

@@ -1,7 +1,7 @@
 """Deterministic payloads: the n-th payload of a size is the same on every machine and in every run.
 
-They are written as ``json.dumps`` writes them by default, so that a client which parses and writes them again (as the
-guide's example does) still leaves the same bytes. Lengths vary by some ten percent around the size that was asked for.
+They are written as ``json.dumps`` writes them by default. So a client that parses them and writes them again, like the
+guide's example, still leaves the same bytes. Lengths vary by about ten percent around the requested size.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 _VERSION = 1
 _MASK = 2**64 - 1
 _FLAT_BELOW = 400
-_FLAT_OVERHEAD = 47  # bytes of a small payload besides its prompt
+_FLAT_OVERHEAD = 47  # bytes of a small payload without its prompt
 _TEXT = (
     "a watercolour of the lighthouse at dawn with soft light over an old harbour painted in muted colours while two "
     "small boats return from sea and gulls circle above wide angle high detail film grain no people quiet morning"
@@ -29,10 +29,10 @@ _WORDS = _TEXT.split()
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a set of payloads is known by: how many, how long, and the sum of their 64-bit hashes.
+    """Identifies a multiset of payloads: their number, their bytes, and the sum of their 64-bit hashes.
 
-    Two multisets that agree in all three are the same but for one chance in 2^64. Hashes are Python's (SipHash with a
-    key of this process), so a ``Content`` means nothing outside the process that made it.
+    If two multisets agree in all three, they are the same, except for one chance in 2^64. The hashes are Python's
+    (SipHash with a key of this process), so a ``Content`` means nothing outside the process that made it.
     """
 
     tasks: int
@@ -58,17 +58,17 @@ class Tally:
         return Content(self.tasks, self.payload_bytes, self.hash_sum)
 
 
-def _even_queues(quarters: int, each: int) -> tuple[str, ...]:
-    """Names of queues of which as many lie in each part of a cluster's slots, so that its nodes get equal shares."""
-    found: list[list[str]] = [[] for _ in range(quarters)]
+def _even_queues(parts: int, each: int) -> tuple[str, ...]:
+    """Names of queues. Each part of a cluster's slots has ``each`` of them, so that its nodes get equal shares."""
+    by_part: list[list[str]] = [[] for _ in range(parts)]
     for number in count():
         name = f"bench{number:02d}"
         # Redis Cluster specification, "Key distribution model": CRC16 (XMODEM) of what is in the braces.
-        here = found[binascii.crc_hqx(name.encode(), 0) % 16_384 * quarters // 16_384]
-        if len(here) < each:
-            here.append(name)
-        if all(len(names) == each for names in found):
-            return tuple(name for names in zip(*found, strict=True) for name in names)
+        in_part = by_part[binascii.crc_hqx(name.encode(), 0) % 16_384 * parts // 16_384]
+        if len(in_part) < each:
+            in_part.append(name)
+        if all(len(names) == each for names in by_part):
+            return tuple(name for names in zip(*by_part, strict=True) for name in names)
     raise AssertionError
 
 
@@ -80,10 +80,10 @@ class Form:
     """How a payload is written as a record.
 
     Attributes:
-        name: In file names.
-        record: Of a payload and its number.
-        payload: What of a record becomes a task's payload.
-        more: Bytes that a payload gets besides those of the size asked for.
+        name: Its part of file names.
+        record: Makes the record of a payload and its number.
+        payload: Extracts the task's payload from a record.
+        more: Bytes that the form adds to a payload.
     """
 
     name: str
@@ -102,7 +102,7 @@ WITH_QUEUE = Form(
 
 
 def _enveloped(name: str, before: Callable[[int], bytes]) -> Form:
-    """A payload with an id in an envelope, which is as long before the payload in each record."""
+    """A payload with an id, in an envelope. In all records, the part before the payload has the same length."""
     width = len(before(0))
     return Form(
         f"-with-id-in-{name}",
@@ -117,7 +117,7 @@ EXPORTED = _enveloped(
     "exported-envelope",
     lambda number: b'{"id": "task-%010d", "type": "task", "max_retry": 25, "timeout": 1800, "payload": ' % number,
 )
-"""As ``export`` writes tasks: each with its id and its options."""
+"""Tasks as ``export`` writes them: each with its id and its options."""
 
 
 @dataclass(slots=True)
@@ -125,7 +125,7 @@ class Dataset:
     """A file of JSON lines.
 
     Attributes:
-        size: Nominal bytes a payload.
+        size: Nominal bytes of a payload.
     """
 
     path: Path
@@ -140,7 +140,7 @@ class Dataset:
 
     @property
     def content(self) -> Content:
-        """What must be in Redis after a load; read from the file at first use."""
+        """The content that must be in Redis after a load; read from the file at first use."""
         if self._content is None:
             tally = Tally()
             with self.path.open("rb") as file:
@@ -151,7 +151,7 @@ class Dataset:
 
 
 def payloads(size: int) -> Iterator[bytes]:
-    """Payloads of about ``size`` bytes, without end: small ones are flat, large ones are conversations."""
+    """An endless sequence of payloads of about ``size`` bytes: small ones are flat, large ones are conversations."""
     rng = random.Random(f"runqy-loader {_VERSION} {size}")
     templates = [_flat(rng, size) if size < _FLAT_BELOW else _conversation(rng, size) for _ in range(997)]
     for number, (head, tail) in zip(count(), cycle(templates), strict=False):
@@ -160,7 +160,7 @@ def payloads(size: int) -> Iterator[bytes]:
 
 def _flat(rng: random.Random, size: int) -> tuple[bytes, bytes]:
     payload = {"prompt": _text(rng, max(8, size - _FLAT_OVERHEAD)), "seed": "#", "steps": rng.randint(20, 50)}
-    return _cut(payload)
+    return _split(payload)
 
 
 def _conversation(rng: random.Random, size: int) -> tuple[bytes, bytes]:
@@ -168,11 +168,11 @@ def _conversation(rng: random.Random, size: int) -> tuple[bytes, bytes]:
     while sum(len(message["content"]) + 40 for message in messages) < size - 150:
         role = "assistant" if len(messages) % 2 else "user"
         messages.append({"role": role, "content": f'"{_text(rng, 300)}"\n{_text(rng, 150)}'})
-    return _cut({"request": "#", "messages": messages, "temperature": 0.7, "max_tokens": rng.randint(100, 999)})
+    return _split({"request": "#", "messages": messages, "temperature": 0.7, "max_tokens": rng.randint(100, 999)})
 
 
 def _text(rng: random.Random, length: int) -> str:
-    """Words, about ``length`` characters."""
+    """Words of about ``length`` characters together."""
     wanted, words, total = round(length * rng.uniform(0.85, 1.15)), list[str](), 0
     while total < wanted:
         words.append(rng.choice(_WORDS))
@@ -180,7 +180,7 @@ def _text(rng: random.Random, length: int) -> str:
     return " ".join(words)[:wanted]
 
 
-def _cut(payload: dict[str, object]) -> tuple[bytes, bytes]:
+def _split(payload: dict[str, object]) -> tuple[bytes, bytes]:
     head, tail = json.dumps(payload).encode().split(b'"#"')
     return head, tail
 
@@ -188,7 +188,7 @@ def _cut(payload: dict[str, object]) -> tuple[bytes, bytes]:
 def write(
     path: Path, size: int, *, tasks: int | None = None, file_bytes: int | None = None, form: Form = PLAIN
 ) -> Dataset:
-    """Writes a file of so many payloads, or of about so many bytes."""
+    """Writes a file of ``tasks`` payloads, or of about ``file_bytes`` bytes."""
     source = (form.record(payload, number) for number, payload in enumerate(payloads(size - form.more)))
     tally = Tally()
     with path.open("wb", buffering=1 << 20) as file:
@@ -200,7 +200,7 @@ def write(
 
 
 def dataset(size: int, tasks: int, form: Form = PLAIN) -> Dataset:
-    """A file of so many payloads, kept in the system's temporary directory for the next time."""
+    """A file of ``tasks`` payloads. It is kept in the system's temporary directory for the next run."""
     folder = Path(tempfile.gettempdir()) / f"runqy-loader-benchmarks-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"v{_VERSION}-{size}-bytes-{tasks}{form.name}.jsonl"

@@ -1,6 +1,6 @@
-"""A small blocking Redis client for the harness's own questions: quick enough to check a million tasks after each run.
+"""A small blocking Redis client for the harness itself, quick enough to check a million tasks after each run.
 
-It shares nothing with the loader, so a fault of the loader's protocol code cannot hide itself here.
+It shares no code with the loader, so a fault of the loader's protocol code cannot stay hidden here.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _CHUNK = 1 << 20
 
 
 class Raw:
-    """One connection. Use with ``with``.
+    """One connection. Use it with ``with``.
 
     Args:
-        path: The server's socket; else ``port`` on 127.0.0.1.
+        path: The server's socket; without it, ``port`` on 127.0.0.1 is used.
     """
 
     def __init__(self, port: int, path: Path | None = None, timeout: float = 300) -> None:
@@ -38,11 +38,11 @@ class Raw:
         self._socket.close()
 
     def call(self, *arguments: bytes | str | int) -> Any:
-        """The reply to one command. Raises hiredis.ReplyError if it is an error."""
+        """The reply to one command. Raises hiredis.ReplyError if the reply is an error."""
         return self.many([arguments])[0]
 
     def many(self, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
-        """The replies to several commands, sent at once: keep what is on the way below the sockets' buffers' size.
+        """The replies to several commands, sent at once. Commands and replies must fit in the buffers of the sockets.
 
         Raises:
             hiredis.ReplyError: One of the replies is an error.

@@ -1,6 +1,6 @@
-"""Records what the loader sends: a proxy before the server, for one load that is not measured.
+"""Records what the loader sends, with a proxy before the server, during one load that is not measured.
 
-So the replay's bytes are the loader's own, whatever its insides are, and no claim about them has to be believed.
+So the replay sends the loader's own bytes, and nothing about the loader's code has to be assumed.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from benchmarks.outcome import QUEUE
 from benchmarks.server import Target
 
 JOB = "benchmark"
-"""Name of the loader's job; ids are made from it, so all runs leave the same ones."""
+"""Name of the loader's job. Ids are made from it, so all runs make the same ids."""
 
 _CHUNK = 1 << 18
 _GREETINGS = {b"AUTH", b"HELLO", b"SELECT", b"PING", b"CLIENT"}
-"""What a connection begins with, before it loads anything."""
+"""The first commands of a connection, before it loads anything."""
 
 
 def loader_command(payloads: Path, url: str, batch_size: int, report: str, *options: str) -> list[str]:
@@ -36,7 +36,7 @@ def loader_command(payloads: Path, url: str, batch_size: int, report: str, *opti
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A file of commands, and how many replies they must get."""
+    """A file of commands, and the number of replies that they must get."""
 
     path: Path
     replies: int
@@ -44,7 +44,7 @@ class Recording:
 
 @dataclass(slots=True)
 class _Stream:
-    """One connection's commands, and its replies counted."""
+    """The commands of one connection, and the number of its replies."""
 
     path: Path
     file: BinaryIO
@@ -54,7 +54,7 @@ class _Stream:
 
 
 def record(payloads: Path, target: Target, batch_size: int, folder: Path, options: Sequence[str] = ()) -> Recording:
-    """Loads the payloads once through the proxy, over one connection, and keeps what that connection carried.
+    """Loads the payloads once through the proxy, over one connection, and records the commands of that connection.
 
     Args:
         options: More options for the loader's command line.
@@ -96,10 +96,10 @@ async def _record(payloads: Path, target: Target, batch_size: int, folder: Path,
     return _without_greetings(max(streams, key=lambda stream: stream.size), streams, folder)
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, see: Callable[[bytes], None]) -> None:
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, observe: Callable[[bytes], None]) -> None:
     try:
         while data := await reader.read(_CHUNK):
-            see(data)
+            observe(data)
             writer.write(data)
             await writer.drain()
     finally:
@@ -118,7 +118,7 @@ def _count(stream: _Stream, data: bytes) -> None:
 
 
 def _without_greetings(loading: _Stream, streams: list[_Stream], folder: Path) -> Recording:
-    """Drops the other connections (the lease's and the job's), and how the loading one began."""
+    """Drops the other connections (for the lease and the job), and the first commands of the one that loads."""
     path = folder / "commands.resp"
     greetings = 0
     with loading.path.open("rb") as source, path.open("wb") as kept:

@@ -1,4 +1,4 @@
-"""What was measured: plain values, and their JSON."""
+"""The measured values, and their JSON."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One contestant, one round.
+    """One contestant in one round.
 
     Attributes:
-        seconds: Of the load, by the contestant's own clock where it has one.
-        process_seconds: From the start of the process to its end.
+        seconds: Duration of the load, by the contestant's own clock if it has one.
+        process_seconds: Time from the start of the process to its end.
         client_seconds: CPU of the process and its children, user and system.
-        server_seconds: CPU of the server meanwhile.
-        server_bytes_in: What the server received meanwhile.
-        load_average: Of the machine (1 minute) when the run began.
-        gateway_seconds: CPU of a gateway, start-up included, where the contestant is one; part of the client's.
-        sender_seconds: CPU that its client took for sending the requests, without making them; part of the client's.
+        server_seconds: CPU of the server during the run.
+        server_bytes_in: Bytes that the server received during the run.
+        load_average: The machine's load average (1 minute) when the run began.
+        gateway_seconds: CPU of the gateway, start-up included, if the contestant is one; a part of the client's CPU.
+        sender_seconds: CPU for sending requests to the gateway, without making them; a part of the client's CPU.
     """
 
     round: int
@@ -43,7 +43,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Least, middle and greatest of some runs."""
+    """Minimum, median and maximum of some runs."""
 
     low: float
     median: float
@@ -59,13 +59,13 @@ class CaseResult:
     """One contestant with one set of parameters.
 
     Attributes:
-        limit: Key of the case that is its limit; compared with it round by round.
-        base: Key of another case that it is compared with in this way.
-        variant: What a scenario varies, where that is no number.
-        parameter: What the scenario varies.
+        limit: Key of the case that is its limit. The two are compared round by round.
+        base: Key of another case, with which it is compared in the same way.
+        variant: The varied value of the scenario, if it is not a number.
+        parameter: The varied value of the scenario, if it is a number.
         same_work: False for figures that are only for orientation.
-        unavailable: Why it did not take part.
-        failures: Why rounds do not count.
+        unavailable: The reason why it did not take part.
+        failures: The reasons why rounds do not count.
     """
 
     key: str
@@ -97,12 +97,12 @@ class CaseResult:
 
     @property
     def process_seconds(self) -> Spread:
-        """Of whole processes."""
+        """Seconds of whole processes."""
         return Spread.of([run.process_seconds for run in self.runs])
 
     @property
     def megabytes_per_second(self) -> Spread:
-        """Of payloads, in units of 10^6 bytes."""
+        """Payload per second, in units of 10^6 bytes."""
         return Spread.of([self.payload_bytes / run.seconds / 1e6 for run in self.runs])
 
     @property
@@ -117,12 +117,12 @@ class CaseResult:
 
     @property
     def gateway_us(self) -> float:
-        """The same of a gateway, where there is one."""
+        """Microseconds of gateway CPU a task, median; 0 without a gateway."""
         return median(run.gateway_seconds for run in self.runs) * 1e6 / self.tasks
 
     @property
     def sender_us(self) -> float:
-        """The same of sending requests to it."""
+        """Microseconds of CPU a task for sending requests to the gateway, median."""
         return median(run.sender_seconds for run in self.runs) * 1e6 / self.tasks
 
     @property
@@ -134,7 +134,7 @@ class CaseResult:
         return self._ratio(limit, "seconds")
 
     def process_ratio(self, limit: CaseResult) -> Spread | None:
-        """The same by whole processes."""
+        """The same for the times of whole processes."""
         return self._ratio(limit, "process_seconds")
 
     def _ratio(self, limit: CaseResult, clock: str) -> Spread | None:
@@ -156,7 +156,7 @@ class Result:
 
     @property
     def measured(self) -> list[CaseResult]:
-        """The cases that have something to show."""
+        """The cases that have runs."""
         return [case for case in self.cases if case.runs]
 
     @property
@@ -164,11 +164,11 @@ class Result:
         return any(case.failures for case in self.cases)
 
     def case(self, key: str | None) -> CaseResult | None:
-        """The case of this key, if it was measured."""
+        """The case with this key, if it was measured."""
         return next((case for case in self.measured if case.key == key), None)
 
     def save(self, path: Path) -> None:
-        """Writes all of it, and the summaries beside the single runs."""
+        """Writes all values: the single runs and their summaries."""
         content = asdict(self)
         for case, fields in zip(self.cases, content["cases"], strict=True):
             if case.runs:
@@ -188,7 +188,7 @@ class Result:
 
     @classmethod
     def load(cls, path: Path) -> Result:
-        """Reads what ``save`` wrote."""
+        """Reads a file that ``save`` has written."""
         content = json.loads(path.read_text())
         cases = []
         for fields in content.pop("cases"):

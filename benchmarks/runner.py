@@ -11,7 +11,7 @@ from pathlib import Path
 
 import hiredis
 
-from benchmarks.contestants.base import Apart, Contestant, Plan, Work
+from benchmarks.contestants.base import Contestant, GatewayCpu, Plan, Work
 from benchmarks.errors import UnavailableError, WrongResultError
 from benchmarks.measure import run_process
 from benchmarks.outcome import USUAL, Outcome, Window
@@ -23,13 +23,13 @@ from benchmarks.verify import check_load
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One contestant with one set of parameters; see ``CaseResult`` for what is not said here.
+    """One contestant with one set of parameters; see ``CaseResult`` for the other attributes.
 
     Attributes:
         key: Unique within the scenario.
         options: More options for the loader's command line.
-        outcome: What it must leave.
-        store: Where it loads into; None for the harness's one server.
+        outcome: What it must leave in Redis.
+        store: The server or cluster to load into; None for the harness's own server.
     """
 
     key: str
@@ -65,7 +65,7 @@ class Case:
 
 
 def say(text: str) -> None:
-    """Tells the user how far it is."""
+    """Shows a line of progress to the user."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -73,17 +73,19 @@ class Runner:
     """Runs cases.
 
     Args:
-        server: Where they load into, unless they have one of their own.
+        server: The server to load into, for cases without a store of their own.
         scratch: A folder for files that are not kept.
     """
 
     def __init__(self, server: Store, scratch: Path) -> None:
         self._server = server
         self._scratch = scratch
-        self._ids: dict[tuple[Path, str | None], int] = {}  # digests, by input and the field that ids come from
+        self._ids: dict[
+            tuple[Path, str | None], int
+        ] = {}  # digests of the ids, by input and by the field that holds the ids
 
     def rounds(self, cases: Sequence[Case], runs: int) -> list[CaseResult]:
-        """Every case once, then all of them again: A B C A B C, so that what disturbs the machine disturbs all."""
+        """Runs all cases in turn, round by round (A B C A B C), so that a disturbance affects all of them."""
         results = [case.result() for case in cases]
         plans: list[tuple[Case, CaseResult, Plan, Work]] = []
         for case, result in zip(cases, results, strict=True):
@@ -92,7 +94,7 @@ class Runner:
                 plans.append((case, result, plan, work))
             except UnavailableError as error:
                 result.unavailable = str(error)
-                say(f"  {case.key}: not here: {error}")
+                say(f"  {case.key}: not available here: {error}")
             except WrongResultError as error:
                 result.failures.append(f"while preparing: {error}")
                 say(f"  {case.key}: FAILED while preparing: {error}")
@@ -112,22 +114,22 @@ class Runner:
         return results
 
     def prepare(self, case: Case) -> tuple[Plan, Work]:
-        """Has the contestant make ready what is not measured. Raises UnavailableError if it cannot take part."""
+        """Lets the contestant prepare what is not measured. Raises UnavailableError if it cannot take part."""
         folder = self._scratch / case.key.replace("/", "-")
         folder.mkdir()
         store = case.store or self._server
         work = Work(case.dataset, store.target, case.batch_size, case.workers, folder, case.options)
-        store.clear()  # the limit is recorded from a load, which must not find an earlier one's job
+        store.clear()  # the limit is recorded from a load, which must not find the job of an earlier load
         return case.contestant.prepare(work), work
 
     def once(self, case: Case, plan: Plan, work: Work, number: int, *, check: bool = True) -> Run:
         """One measured run on an empty server.
 
         Args:
-            check: Whether to check here what it left in Redis.
+            check: Whether to check the result in Redis.
 
         Raises:
-            WrongResultError: It failed, or its result is not right and complete.
+            WrongResultError: The contestant failed, or its result is not correct and complete.
         """
         store = case.store or self._server
         store.clear()
@@ -138,7 +140,7 @@ class Runner:
         window = Window(plan.made_at or started_at, time.time_ns())
         after = store.counters()
         seconds = plan.seconds(usage)
-        apart = Apart() if plan.apart is None else plan.apart(usage)
+        gateway_cpu = GatewayCpu() if plan.gateway_cpu is None else plan.gateway_cpu(usage)
         if check and case.contestant.same_work:
             self._check(case, plan, store, window)
         return Run(
@@ -151,15 +153,15 @@ class Runner:
             server_bytes_in=after.bytes_in - before.bytes_in,
             peak_rss_bytes=usage.peak_rss_bytes,
             load_average=load_average,
-            gateway_seconds=apart.gateway,
-            sender_seconds=apart.sender,
+            gateway_seconds=gateway_cpu.gateway,
+            sender_seconds=gateway_cpu.sender,
         )
 
     def _check(self, case: Case, plan: Plan, store: Store, window: Window) -> None:
         try:
             with store.nodes() as nodes:
                 ids = check_load(nodes, case.dataset.content, case.outcome, window, listed=plan.lists_queues)
-        except hiredis.ReplyError as error:  # a key of another type, say
-            raise WrongResultError(f"while it was checked, the server said: {error}") from error
+        except hiredis.ReplyError as error:  # for example, a key of another type
+            raise WrongResultError(f"during the check, the server replied: {error}") from error
         if plan.same_ids and ids != self._ids.setdefault((case.dataset.path, case.outcome.id_field), ids):
             raise WrongResultError("the task ids are not the ones that the loader makes of this input")

@@ -1,4 +1,4 @@
-"""A redis-server of the harness's own: a free port and a socket, no persistence, nothing of the user's touched."""
+"""A redis-server only for the harness: a free port and a socket, no persistence, and no access to the user's data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _START_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where contestants find the server: at the socket where there is one, else at the port on 127.0.0.1."""
+    """The address of the server for contestants: the socket if there is one, else the port on 127.0.0.1."""
 
     port: int
     socket: Path | None
@@ -38,13 +38,13 @@ class Target:
 
     @property
     def cli_flags(self) -> list[str]:
-        """How redis-cli and redis-benchmark are told."""
+        """The address as options of redis-cli and redis-benchmark."""
         return ["-h", "127.0.0.1", "-p", str(self.port)] if self.socket is None else ["-s", str(self.socket)]
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What the server has used and done since its start."""
+    """CPU and received bytes of the server since its start."""
 
     user_seconds: float
     system_seconds: float
@@ -52,7 +52,7 @@ class Counters:
 
 
 class Store(Protocol):
-    """What contestants load into: a server, or several."""
+    """The server, or the cluster, that contestants load into."""
 
     @property
     def target(self) -> Target: ...
@@ -62,28 +62,28 @@ class Store(Protocol):
         ...
 
     def clear(self) -> None:
-        """Empties it and gives its memory back, so that every run begins alike."""
+        """Deletes all data and releases the memory, so that every run begins in the same state."""
         ...
 
     def counters(self) -> Counters:
-        """CPU and work since its start, all threads and servers together."""
+        """CPU and received bytes since the start, for all threads and servers together."""
         ...
 
 
 class Server:
-    """Use with ``with``; see ``Store`` as well.
+    """Use it with ``with``. See ``Store`` for its methods.
 
     Args:
         binary: redis-server or valkey-server, found on PATH if not given.
-        unix: Contestants use a Unix socket rather than TCP.
+        unix: Whether contestants use a Unix socket instead of TCP.
         options: Further options of the server's command line.
     """
 
     def __init__(self, binary: str | None = None, *, unix: bool = False, options: tuple[str, ...] = ()) -> None:
-        found = binary or shutil.which("redis-server") or shutil.which("valkey-server")
-        if found is None:
+        program = binary or shutil.which("redis-server") or shutil.which("valkey-server")
+        if program is None:
             raise BenchmarkError("there is no redis-server on PATH; install it (Debian: apt-get install redis-server)")
-        self.binary = found
+        self.binary = program
         self._options = options
         self._unix = unix
         self._directory = tempfile.TemporaryDirectory(prefix="runqy-bench-")
@@ -114,7 +114,7 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
-            self._process.kill()  # nothing of it is kept
+            self._process.kill()  # none of its data is kept
             self._process.wait()
             self._process = None
         self._directory.cleanup()
@@ -140,7 +140,7 @@ class Server:
             client.call("MEMORY", "PURGE")
 
     def info(self) -> dict[str, str]:
-        """All of INFO."""
+        """All fields of INFO."""
         with self.connect() as client:
             text: str = client.call("INFO").decode()
         return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)

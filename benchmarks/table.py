@@ -25,7 +25,7 @@ class _Column(NamedTuple):
 
 
 def markdown(result: Result, kind: type[Scenario]) -> str:
-    """The whole page of a scenario, but for its plots."""
+    """The whole page of a scenario, except its plots."""
     machine = result.machine
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
     lines = [
@@ -39,11 +39,11 @@ def markdown(result: Result, kind: type[Scenario]) -> str:
         "",
     ]
     columns = [*_names(kind), *(_times(result) if kind.timed else _rates(result, kind))]
-    whole = [case for case in result.measured if case.same_work or kind.timed]
-    if whole:
-        lines += _table(whole, columns)
-    if apart := [case for case in result.measured if case not in whole]:
-        lines += ["", "For orientation, not the same work:", "", *_table(apart, columns)]
+    main_cases = [case for case in result.measured if case.same_work or kind.timed]
+    if main_cases:
+        lines += _table(main_cases, columns)
+    if other_cases := [case for case in result.measured if case not in main_cases]:
+        lines += ["", "For orientation, not the same work:", "", *_table(other_cases, columns)]
     about = [kind.remark(result)]
     if any(result.case(case.limit) for case in result.measured):
         about.append(_ABOUT_LIMIT)
@@ -68,8 +68,8 @@ def _rates(result: Result, kind: type[Scenario]) -> list[_Column]:
     def share(of: Callable[[CaseResult, CaseResult], Spread | None], key: str) -> Callable[[CaseResult], str]:
         def text(case: CaseResult) -> str:
             other = result.case(getattr(case, key))
-            found = of(case, other) if other else None
-            return share_text(found.median) if found else ""
+            ratio = of(case, other) if other else None
+            return share_text(ratio.median) if ratio else ""
 
         return text
 

@@ -1,4 +1,4 @@
-"""asynq's TaskMessage, as Google's protobuf reads and writes it: the loader's own code has no say here."""
+"""asynq's TaskMessage, read and written by Google's protobuf, without any code of the loader."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _FIELDS = (
     ("unique_key", 10, "TYPE_STRING"),
     ("retention", 12, "TYPE_INT64"),
 )
-"""Name, number and type of what a new task may hold (asynq 0.26, ``internal/proto/asynq.proto``), headers aside."""
+"""Name, number and type of the fields of a new task (asynq 0.26, ``internal/proto/asynq.proto``), without headers."""
 
 
 @cache
 def task_message() -> Any:
-    """The message's class; made at first use."""
+    """The class of the message, made at first use."""
     kind = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="benchmarks.proto", package="benchmarks", syntax="proto3")
     message = file.message_type.add(name="TaskMessage")

@@ -1,4 +1,4 @@
-"""Sizes and rates as people write them, in powers of ten."""
+"""Sizes and rates in a form for people, with powers of ten."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def parse_size(text: str) -> int:
     """Bytes of ``10MB``, ``1.5GB`` and the like.
 
     Raises:
-        BenchmarkError: It is no such text.
+        BenchmarkError: The text has another form.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) *([KMG]?B)", text.strip().upper())
-    if found is None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) *([KMG]?B)", text.strip().upper())
+    if match is None:
         raise BenchmarkError(f"{text!r} is no size; write 100MB or 1.5GB")
-    return int(float(found[1]) * _FACTORS[found[2]])
+    return int(float(match[1]) * _FACTORS[match[2]])
 
 
 def size_text(size: float) -> str:
@@ -39,5 +39,5 @@ def rate_text(rate: float) -> str:
 
 
 def share_text(share: float) -> str:
-    """``0.97``; of small ones two digits that say something: ``0.0041``."""
+    """``0.97``; small shares have two significant digits: ``0.0041``."""
     return f"{share:.2f}" if share >= 0.095 else f"{share:.2g}"

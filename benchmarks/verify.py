@@ -1,4 +1,4 @@
-"""Checks what a contestant left in Redis: everything, field by field. A fast wrong loader scores nothing."""
+"""Checks all that a contestant left in Redis, field by field. A fast loader with a wrong result does not count."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.outcome import QUEUES_KEY, Outcome, Window
 from benchmarks.payloads import Content, Tally
 
 _BOOKKEEPING = b"runqy-loader:"
-"""What the names of the loader's own keys hold."""
+"""A text in the names of all keys of the loader itself."""
 
 _MASK = 2**64 - 1
 
@@ -19,21 +19,21 @@ _MASK = 2**64 - 1
 def check_tasks(
     outcome: Outcome, queue: str, ids: Sequence[bytes], hashes: Sequence[Sequence[bytes]], window: Window, tally: Tally
 ) -> None:
-    """Checks hashes (each as fields and values in turn) and adds their payloads to the tally.
+    """Checks hashes (each a list of fields and values in turn) and adds their payloads to the tally.
 
     Raises:
-        WrongResultError: A hash is not what the outcome says.
+        WrongResultError: A hash is not as the outcome requires.
     """
     payloads: list[bytes] = []
     for task_id, flat in zip(ids, hashes, strict=True):
         payload = outcome.layout.payload(queue, task_id, _fields(flat), window)
-        outcome.check_told(queue, task_id, payload)
+        outcome.check_record_fields(queue, task_id, payload)
         payloads.append(payload)
     tally.add(payloads)
 
 
 def check_content(found: Content, expected: Content) -> None:
-    """Raises WrongResultError unless the payloads are the input's, each as often as there."""
+    """Raises WrongResultError unless the payloads are those of the input, each as often as in the input."""
     if found != expected:
         raise WrongResultError(
             f"the payloads are not the input's: {found.tasks} tasks and {found.payload_bytes} bytes, "
@@ -43,51 +43,53 @@ def check_content(found: Content, expected: Content) -> None:
 
 
 def check_load(nodes: Nodes, expected: Content, outcome: Outcome, window: Window, *, listed: bool = True) -> int:
-    """Checks the pending lists, every id, every task, and that there is nothing else.
+    """Checks the pending lists, every id and every task, and that no other keys exist.
 
     Args:
-        window: When tasks can have been made.
-        listed: Whether the list of queues must be there, where the layout has one.
+        window: The time in which tasks can have been made.
+        listed: Whether the list of queues must exist, if the layout has one.
 
     Returns:
         A digest of the set of ids, to compare runs within this process.
 
     Raises:
-        WrongResultError: Anything is missing, twice, or different.
+        WrongResultError: Something is missing, doubled or different.
     """
     layout = outcome.layout
     lengths = {queue: _length(nodes, layout.pending_key(queue)) for queue in outcome.queues}
     if sum(lengths.values()) != expected.tasks:
         raise WrongResultError(f"the pending lists have {sum(lengths.values())} ids, not {expected.tasks}")
-    unexplained = _stored(nodes)
-    # Asked for in pieces whose replies fit the sockets' buffers, as Raw sends before it receives.
-    piece = max(1, min(1000, 200_000 * expected.tasks // max(1, expected.payload_bytes)))
+    unexpected = _stored(nodes)
+    # Read in pieces whose replies fit in the sockets' buffers, because Raw sends all commands before it receives.
+    piece_size = max(1, min(1000, 200_000 * expected.tasks // max(1, expected.payload_bytes)))
     tally, seen = Tally(), set[bytes]()
     for queue, length in lengths.items():
         pending = layout.pending_key(queue)
-        unexplained.discard(pending)
-        node = nodes.of(pending)  # in a layout without braces, that is right on a single server only
-        for first in range(0, length, piece):
-            ids: list[bytes] = node.call("LRANGE", pending, first, first + piece - 1)
+        unexpected.discard(pending)
+        node = nodes.of(pending)  # in a layout without braces, this is correct only for a single server
+        for first in range(0, length, piece_size):
+            ids: list[bytes] = node.call("LRANGE", pending, first, first + piece_size - 1)
             seen.update(ids)
             keys = [layout.task_key(queue, task_id) for task_id in ids]
-            unexplained.difference_update(keys)
+            unexpected.difference_update(keys)
             hashes: list[Any] = node.many([(b"HGETALL", key) for key in keys])
             check_tasks(outcome, queue, ids, hashes, window, tally)
-            second = [found for task_id in ids if (found := layout.look_up(queue, task_id)) is not None]
-            unexplained.difference_update(key for key, _ in second)
-            for (key, fields), flat in zip(second, node.many([(b"HGETALL", key) for key, _ in second]), strict=True):
+            reverse_hashes = [found for task_id in ids if (found := layout.look_up(queue, task_id)) is not None]
+            unexpected.difference_update(key for key, _ in reverse_hashes)
+            for (key, fields), flat in zip(
+                reverse_hashes, node.many([(b"HGETALL", key) for key, _ in reverse_hashes]), strict=True
+            ):
                 if _fields(flat) != fields:
                     raise WrongResultError(f"{key.decode()} holds {_fields(flat)}, not {fields}")
     if len(seen) != expected.tasks:
         raise WrongResultError(f"{expected.tasks - len(seen)} ids are in the list more than once")
     if layout.lists_queues and listed:
-        unexplained.discard(QUEUES_KEY)
+        unexpected.discard(QUEUES_KEY)
         names: list[bytes] = nodes.of(QUEUES_KEY).call("SMEMBERS", QUEUES_KEY)
         if set(names) != {queue.encode() for queue in outcome.queues}:
             raise WrongResultError(f"{QUEUES_KEY.decode()} has {sorted(names)}")
-    if unexplained:
-        raise WrongResultError(f"{len(unexplained)} keys are stored that should not be, such as {min(unexplained)!r}")
+    if unexpected:
+        raise WrongResultError(f"{len(unexpected)} keys are stored that should not be, such as {min(unexpected)!r}")
     check_content(tally.content, expected)
     return sum(map(hash, seen)) & _MASK
 
@@ -102,13 +104,13 @@ def _length(nodes: Nodes, key: bytes) -> int:
 
 
 def _stored(nodes: Nodes) -> set[bytes]:
-    """All keys but the loader's own."""
+    """All keys except those of the loader itself."""
     keys = set[bytes]()
     for node in nodes.all:
         cursor = b"0"
         while True:
             cursor, found = node.call("SCAN", cursor, "COUNT", 10_000)
-            keys.update(key for key in found if _BOOKKEEPING not in key)  # SCAN may name a key twice
+            keys.update(key for key in found if _BOOKKEEPING not in key)  # SCAN may return a key twice
             if cursor == b"0":
                 break
     return keys

@@ -91,7 +91,7 @@ _HOMES = {
 
 
 def python_is_too_old() -> str:
-    """What to tell a user whose Python is too old; empty where it is not."""
+    """The message for a user whose Python is too old; empty if it is not too old."""
     if sys.version_info >= OLDEST_PYTHON:
         return ""
     oldest, found = (".".join(map(str, version)) for version in (OLDEST_PYTHON, sys.version_info[:3]))

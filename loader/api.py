@@ -1,4 +1,4 @@
-"""The library's front door: ``Loader`` and ``load``."""
+"""The Python API for loads: ``Loader`` and ``load``."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 class Loader:
-    """Loads payloads into a queue. Use with ``async with``; several loads may follow each other.
+    """Loads payloads into a queue. Use it with ``async with``; several loads may follow each other.
 
     Args:
-        options: A ``LoadOptions``; or give its fields as keyword arguments.
+        options: The options; alternatively, give the fields of ``LoadOptions`` as keyword arguments.
 
     Raises:
-        UsageError: Options out of range, a ``redis`` URL that is none, or an extra that they need is not installed.
+        UsageError: Options are out of range, ``redis`` is not a valid URL, or a required extra is not installed.
 
     Example:
         >>> async with Loader(queue="inference", redis="redis://localhost:6379/0") as loader:
@@ -59,15 +59,15 @@ class Loader:
 
     @property
     def batches_waiting(self) -> int:
-        """How full the bounded queue is, in batches."""
+        """The number of batches in the bounded queue."""
         return self._execution.batches_waiting
 
     def stop(self) -> None:
-        """Ends a running load soon: what is in flight is acknowledged, then ``load`` returns 'interrupted'."""
+        """Ends a running load soon. Batches in flight are acknowledged, then ``load`` returns with 'interrupted'."""
         self._execution.stop()
 
     async def pending(self) -> int | None:
-        """Length of the target queue's pending list; None if there is no one queue, or no answer."""
+        """Length of the target queue's pending list; None if there is no single queue, or no answer."""
         return await self._target.pending()
 
     async def load(self, given: Input, *, passing_over: Sequence[Path] = ()) -> LoadReport:
@@ -75,16 +75,16 @@ class Loader:
 
         Args:
             given: A path, a list of paths (globs, directories and '-' included), or an iterable or async iterable of
-                payloads: bytes are JSON text, anything else is written as JSON, or rejected where it cannot be.
-            passing_over: Files that are no input though they lie in a directory or match a glob. The rejects file and
-                those of other jobs are passed over anyway.
+                payloads. Bytes are JSON text. Any other payload is written as JSON, or rejected if that fails.
+            passing_over: Files to skip although they are in a directory or match a glob. The rejects files of this job
+                and of other jobs are always skipped.
 
         Returns:
-            The report; ``report.status`` tells 'completed' from 'interrupted'.
+            The report; ``report.status`` is 'completed' or 'interrupted'.
 
         Raises:
-            LoaderError: The load failed. What is loaded stays so, and the same call goes on from there. The counts so
-                far are in ``self.report``.
+            LoaderError: The load failed. Loaded records stay loaded, and the same call goes on from there. The counts
+                so far are in ``self.report``.
         """
         self.report = None
         options = self.options
@@ -99,7 +99,7 @@ class Loader:
             shards = await asyncio.to_thread(plan, sources, size)
             await self._target.run(LoadPlan(sources, shards, manifest), report, self._execution)
             _require_records(report)
-        except Exception as error:  # also what an iterable of the caller's raises
+        except Exception as error:  # also exceptions of the caller's iterable
             report.fail(error)
             raise
         except asyncio.CancelledError:
@@ -111,7 +111,7 @@ class Loader:
 
 
 async def load(given: Input, **fields: Unpack[LoadKeywords]) -> LoadReport:
-    """Loads payloads and returns the report: ``Loader`` in one call. Keywords are the fields of ``LoadOptions``.
+    """Loads payloads and returns the report: a ``Loader`` in one call. Keywords are the fields of ``LoadOptions``.
 
     Raises:
         LoaderError: See ``Loader.load``.
@@ -131,7 +131,7 @@ def _report(options: LoadOptions, job: str, sources: Sequence[SourceIdentity]) -
 
 
 def _require_records(report: LoadReport) -> None:
-    """An empty input is more likely a producer that failed than what was wanted."""
+    """Raises SourceError for an empty input: more likely, the producer of the input has failed."""
     if report.status == "completed" and not report.records_read:
         names = ", ".join(source.name for source in report.sources[:3])
-        raise SourceError(f"no record in {names}", "Check what was to write it")
+        raise SourceError(f"no record in {names}", "Check the program that writes it")

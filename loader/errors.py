@@ -9,8 +9,8 @@ class LoaderError(Exception):
     """Base of all errors raised on purpose by runqy-loader.
 
     Attributes:
-        hint: What the user must do, as one sentence; empty where the message says it all.
-        code: What kind of error it is, for programs; stable. Reports have it as ``error_code``.
+        hint: What the user must do, as one sentence; empty if the message is enough.
+        code: The kind of error, for programs. It is stable. Reports have it as ``error_code``.
         exit_status: Exit status of the command line tool.
     """
 
@@ -27,14 +27,14 @@ class LoaderError(Exception):
 
 
 class UsageError(LoaderError):
-    """An option or argument is not usable as given."""
+    """An option or argument cannot be used as given."""
 
     code = "usage"
     exit_status = 2
 
 
 class QueueNameError(UsageError):
-    """A queue name that breaks runqy's naming rules."""
+    """A queue name breaks runqy's naming rules."""
 
     code = "queue_name"
 
@@ -52,7 +52,7 @@ class SourceError(LoaderError):
 
 
 class SourceChangedError(SourceError):
-    """An input is not what it was when the job, or the run, began."""
+    """An input has changed since the job, or the run, began."""
 
     code = "source_changed"
 
@@ -88,10 +88,10 @@ class SinkError(LoaderError):
 
 
 class TransientError(SinkError):
-    """A fault that time may heal: a lost connection, a timeout, a server that is loading or busy.
+    """A fault that may pass: a lost connection, a timeout, a server that is loading or busy.
 
     Attributes:
-        retry_after: Seconds for which the server asks to be left alone; 0 where it does not.
+        retry_after: Seconds that the server asks to wait; 0 if it does not ask.
     """
 
     code = "server_unavailable"

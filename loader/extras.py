@@ -1,4 +1,4 @@
-"""Packages that only some options need, and the extras of the distribution that bring them."""
+"""Packages that only some options need, and the extras of the distribution that install them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ EXTRAS: Mapping[ExtraName, Mapping[str, str]] = {
     "serve": {"httptools": "httptools", "prometheus_client": "prometheus-client", "uvicorn": "uvicorn"},
     "yaml": {"yaml": "pyyaml"},
 }
-"""What each extra of pyproject.toml installs: names on PyPI by the names under which they are imported."""
+"""The packages of each extra in pyproject.toml: from the name of the import to the name on PyPI."""
 
 
 def require(extra: ExtraName, what: str) -> None:
-    """Looks whether an extra is installed, without importing it. Commands do so before they begin to work.
+    """Checks that an extra is installed, without importing it. Commands call this before they begin to work.
 
     Args:
-        what: What needs it, as the user wrote it: a command, or an option.
+        what: The command or the option that needs the extra, as the user wrote it.
 
     Raises:
-        UsageError: It is not; the message names the packages, and the command that installs them.
+        UsageError: It is not installed; the error names the packages and the command that installs them.
     """
     missing = [package for module, package in EXTRAS[extra].items() if find_spec(module) is None]
     if not missing:

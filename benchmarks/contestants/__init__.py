@@ -1,1 +1,1 @@
-"""Who takes part, one file each. A new contestant is one new module and one line in ``registry``."""
+"""The contestants, one file each. A new contestant is one new module and one line in ``registry``."""

@@ -1,4 +1,4 @@
-"""Programs that load nothing: how long does it take until they are through?"""
+"""Programs that load nothing, to measure how long they take from start to end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Bare:
     """See ``Contestant``.
 
     Args:
-        arguments: Of Python.
+        arguments: The arguments of Python.
     """
 
     name: str

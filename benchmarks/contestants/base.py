@@ -1,4 +1,4 @@
-"""What the harness asks of a contestant."""
+"""The interface of a contestant to the harness."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from benchmarks.server import Target
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be done.
+    """The load that a contestant must do.
 
     Attributes:
         workers: Connections; None for the contestant's own default.
         options: More options for the loader's command line.
-        scratch: A folder of this work's own, for files that the contestant needs.
+        scratch: A folder only for this work, for files that the contestant needs.
     """
 
     dataset: Dataset
@@ -31,12 +31,12 @@ class Work:
 
 
 def whole_process(usage: Usage) -> float:
-    """The seconds of a contestant that does not tell its own."""
+    """The seconds of a contestant that does not report its own."""
     return usage.seconds
 
 
-class Apart(NamedTuple):
-    """CPU seconds told apart within a contestant: a gateway's, and those that went into sending it requests."""
+class GatewayCpu(NamedTuple):
+    """CPU seconds of two parts of a contestant: of its gateway, and of sending requests to the gateway."""
 
     gateway: float = 0
     sender: float = 0
@@ -44,23 +44,23 @@ class Apart(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a contestant does it.
+    """How a contestant does its work.
 
     Attributes:
         command: Run in the work's scratch folder, once a round.
         stdin: A file to read as standard input.
-        seconds: From what the process used and said to the seconds that the load took, without the start of
-            interpreters where the contestant tells them apart. Raises WrongResultError if it says that it failed.
-        apart: CPU of a gateway and of the program that sends it requests, where there are those.
-        same_ids: Whether its task ids are the loader's own, so that they must be the same ones.
-        made_at: When its tasks were made, in Unix nanoseconds, where that was before the run.
-        lists_queues: Whether it adds queues to the list of queues, where the layout has one.
+        seconds: Computes the seconds that the load took from what the process used and printed. Start-up is left out if
+            the contestant reports it separately. Raises WrongResultError if the contestant reports a failure.
+        gateway_cpu: Computes the CPU of a gateway and of the program that sends it requests, if there are any.
+        same_ids: Whether its task ids must be the ones that the loader makes.
+        made_at: When its tasks were made, in Unix nanoseconds, if that was before the run.
+        lists_queues: Whether it adds queues to the list of queues, if the layout has such a list.
     """
 
     command: list[str]
     stdin: Path | None = None
     seconds: Callable[[Usage], float] = whole_process
-    apart: Callable[[Usage], Apart] | None = None
+    gateway_cpu: Callable[[Usage], GatewayCpu] | None = None
     same_ids: bool = False
     made_at: int | None = None
     lists_queues: bool = True
@@ -70,11 +70,11 @@ class Contestant(Protocol):
     """A way to load.
 
     Attributes:
-        name: On the command line and in results.
-        label: In tables and plots.
-        same_work: Whether it leaves a whole load, which is checked; else it is shown apart.
-        most_tasks: It is given no more than this, where it is too slow for a full load.
-        note: A footnote.
+        name: Its name on the command line and in results.
+        label: Its name in tables and plots.
+        same_work: Whether it leaves a whole load, which is checked. Otherwise it is shown separately.
+        most_tasks: The most tasks that it is given, if it is too slow for a full load.
+        note: A footnote on it.
     """
 
     @property
@@ -93,9 +93,9 @@ class Contestant(Protocol):
     def note(self) -> str: ...
 
     def prepare(self, work: Work) -> Plan:
-        """Makes ready all that is not to be measured.
+        """Prepares everything that is not measured.
 
         Raises:
-            UnavailableError: It cannot take part on this machine.
+            UnavailableError: The contestant cannot take part on this machine.
         """
         ...

@@ -18,7 +18,7 @@ FOLDER = ROOT / "benchmarks" / "peers" / "go"
 
 @cache
 def _build() -> list[str]:
-    """Builds it with the modules that go.sum pins, once a process."""
+    """Builds the program with the modules that go.sum pins, once per process of the harness."""
     if shutil.which("go") is None:
         raise UnavailableError("go is not installed")
     binary = Path(tempfile.gettempdir()) / f"runqy-loader-benchmarks-{os.getuid()}" / "go-redis"

@@ -1,4 +1,4 @@
-"""runqy-loader's HTTP gateway, driven by a client that costs little: ``benchmarks/peers/python/http_sender.py``."""
+"""runqy-loader's HTTP gateway, with a client that needs little CPU: ``benchmarks/peers/python/http_sender.py``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 
-from benchmarks.contestants.base import Apart, Plan, Work
+from benchmarks.contestants.base import GatewayCpu, Plan, Work
 from benchmarks.contestants.program import REPORT, python_peer, reported_seconds
 from benchmarks.errors import UnavailableError
 from benchmarks.measure import ROOT, Usage, environment
@@ -21,7 +21,7 @@ class HttpGateway:
 
     Args:
         batch: Tasks a request; 1 for ``POST /queue/add``.
-        connections: How many the client opens; on each, one request is on its way at a time.
+        connections: How many connections the client opens. Each has one request in flight at a time.
     """
 
     batch: int
@@ -49,11 +49,13 @@ class HttpGateway:
         _check_serve()
         command = [*python_peer("http_sender"), "--redis", work.target.url, "--queue", QUEUE, "--report", REPORT]
         command += ["--batch", str(self.batch), "--connections", str(work.workers or self.connections)]
-        return Plan([*command, str(work.dataset.path)], seconds=reported_seconds(work.scratch), apart=_apart)
+        return Plan(
+            [*command, str(work.dataset.path)], seconds=reported_seconds(work.scratch), gateway_cpu=_gateway_cpu
+        )
 
 
-def _apart(usage: Usage) -> Apart:
-    return Apart(**json.loads(usage.stdout))
+def _gateway_cpu(usage: Usage) -> GatewayCpu:
+    return GatewayCpu(**json.loads(usage.stdout))
 
 
 @cache

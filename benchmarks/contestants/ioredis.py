@@ -15,7 +15,7 @@ FOLDER = ROOT / "benchmarks" / "peers" / "node"
 
 @cache
 def _install() -> list[str]:
-    """Installs what package-lock.json pins, unless that is in place."""
+    """Installs the packages that package-lock.json pins, unless they are installed."""
     for tool in ("node", "npm"):
         if shutil.which(tool) is None:
             raise UnavailableError(f"{tool} is not installed")

@@ -1,4 +1,4 @@
-"""Contestants that are programs of ``benchmarks/peers``: they share one command line and one kind of report."""
+"""Contestants that are programs of ``benchmarks/peers``: they share one command line and one form of report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Program:
 
     Args:
         build: The command without arguments; it may build the program first, and raises UnavailableError if it cannot.
-        connections: How many it opens, where it is not told otherwise.
+        connections: How many connections it opens by default.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Program:
 
 
 def arguments(work: Work, connections: int) -> list[str]:
-    """The peers' common arguments."""
+    """The arguments that all peers take."""
     return [
         *("--addr", work.target.address, "--queue", QUEUE, "--batch", str(work.batch_size)),
         *("--workers", str(work.workers or connections), "--report", REPORT, str(work.dataset.path)),
@@ -46,15 +46,15 @@ def arguments(work: Work, connections: int) -> list[str]:
 
 
 def reported_seconds(scratch: Path) -> Callable[[Usage], float]:
-    """Reads (and removes) the report of a run."""
+    """A function that reads the report of a run and removes it."""
 
     def read(_: Usage) -> float:
         path = scratch / REPORT
         if not path.exists():
             raise WrongResultError("it wrote no report")
-        found = float(json.loads(path.read_text())["seconds"])
+        seconds = float(json.loads(path.read_text())["seconds"])
         path.unlink()
-        return found
+        return seconds
 
     return read
 

@@ -1,4 +1,4 @@
-"""redis-benchmark: what the server does with one kind of HSET from memory. For orientation, not the same work."""
+"""redis-benchmark: the server's rate for one HSET that is sent again and again. For orientation, not the same work."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RedisBenchmark:
         tasks = work.dataset.tasks
 
         def seconds(usage: Usage) -> float:
-            # Last line of the CSV: the command (with whatever quotes it has), then requests a second, then latencies.
+            # The last line of the CSV: the command (with its quotes, if any), then requests a second, then latencies.
             numbers = re.findall(r'"(\d+\.\d+)"', usage.stdout.strip().splitlines()[-1])
             if not numbers:
                 raise WrongResultError(f"redis-benchmark says: {usage.stdout[-300:]}")

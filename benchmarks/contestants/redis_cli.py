@@ -19,7 +19,7 @@ _SUMMARY = re.compile(r"errors: (\d+), replies: (\d+)")
 
 
 class Replay:
-    """See ``Contestant``. The loader's own bytes, recorded ahead: what Redis can swallow."""
+    """See ``Contestant``. It sends the loader's own bytes, recorded before: the most that Redis can take."""
 
     name = "replay"
     label = "redis-cli --pipe, bytes made ahead"
@@ -37,12 +37,12 @@ class Replay:
             seconds=_checked(recording.replies),
             same_ids=True,
             made_at=made_at,
-            lists_queues=False,  # done over another connection than the one that loads
+            lists_queues=False,  # the loader does this over another connection than the recorded one
         )
 
 
 class GeneratedPipe:
-    """See ``Contestant``. ``generator | redis-cli --pipe``, as Redis's guide to mass insertion has it."""
+    """See ``Contestant``. ``generator | redis-cli --pipe``, as in Redis's guide to mass insertion."""
 
     name = "generated-pipe"
     label = "Python generator into redis-cli --pipe"
@@ -65,13 +65,13 @@ def _redis_cli(work: Work) -> list[str]:
 
 
 def _checked(replies: int) -> Callable[[Usage], float]:
-    """Holds redis-cli to what it says: no errors, and a reply to each command."""
+    """A function that checks the summary of redis-cli: no errors, and a reply to each command."""
 
     def read(usage: Usage) -> float:
-        found = _SUMMARY.search(usage.stdout)
-        if found is None or found[1] != "0" or int(found[2]) != replies:
-            said = usage.stdout.strip()[-300:]
-            raise WrongResultError(f"redis-cli should report no errors and {replies} replies, but says: {said}")
+        summary = _SUMMARY.search(usage.stdout)
+        if summary is None or summary[1] != "0" or int(summary[2]) != replies:
+            output = usage.stdout.strip()[-300:]
+            raise WrongResultError(f"redis-cli should report no errors and {replies} replies, but says: {output}")
         return usage.seconds
 
     return read

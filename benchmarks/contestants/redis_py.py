@@ -1,4 +1,4 @@
-"""redis-py: pipelined (asyncio and not), and the guide's example."""
+"""redis-py: pipelined, with and without asyncio, and the guide's example."""
 
 from __future__ import annotations
 

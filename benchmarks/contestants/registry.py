@@ -32,10 +32,10 @@ CONTESTANTS: tuple[Contestant, ...] = (
 
 
 def chosen(names: Iterable[str]) -> list[Contestant]:
-    """The contestants with these names, all of them if there is none; the limit is always among them.
+    """The contestants with these names, or all if no name is given. The limit is always included.
 
     Raises:
-        BenchmarkError: A name is not known.
+        BenchmarkError: There is no contestant with this name.
     """
     wanted = set(names)
     if unknown := wanted - {contestant.name for contestant in CONTESTANTS}:

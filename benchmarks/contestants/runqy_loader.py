@@ -11,10 +11,10 @@ from benchmarks.recorder import loader_command
 
 @dataclass(frozen=True, slots=True)
 class RunqyLoader:
-    """See ``Contestant``. Its seconds are those of its own report.
+    """See ``Contestant``. Its seconds are taken from its own report.
 
     Args:
-        discard: It writes nowhere, which shows its own ceiling: the server costs nothing.
+        discard: Whether it discards the commands. This shows its own ceiling, since the server costs nothing.
     """
 
     discard: bool = False

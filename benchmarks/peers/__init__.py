@@ -1,1 +1,1 @@
-"""The contestants' own programs: other clients doing the loader's job, each as its users would write it."""
+"""Programs of the contestants: other clients that do the loader's job, each as its users would write it."""

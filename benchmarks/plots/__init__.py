@@ -1,1 +1,1 @@
-"""Plots that a person reads at a glance. Imported only where there is something to draw."""
+"""The plots. These modules are imported only when there is something to draw."""

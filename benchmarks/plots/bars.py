@@ -24,7 +24,7 @@ _COLOURS = {LOADER.name: LOADER_COLOUR, LIMIT.name: LIMIT_COLOUR}
 
 
 def bars(result: Result) -> Figure:
-    """Tasks a second, the fastest on top; what is not the same work is told below, as it would set the scale."""
+    """Tasks a second, the fastest on top. Other work would set the scale, so it is only mentioned in the text below."""
     cases = sorted((case for case in result.measured if case.same_work), key=lambda case: -case.rate.median)
     loader = result.case(LOADER.name) or cases[0]
     drawn = figure(
@@ -51,7 +51,7 @@ def bars(result: Result) -> Figure:
     axes.set_yticks(positions, [_label(case) for case in cases])
     axes.invert_yaxis()
     axes.set_xlim(0, top * 1.28)
-    axes.set_xlabel("\n".join(["tasks per second", *_apart(result)]))
+    axes.set_xlabel("\n".join(["tasks per second", *_other_work(result)]))
     axes.xaxis.set_major_formatter(RATE_TICKS)
     axes.grid(axis="x", color="#dddddd", lw=0.6)
     axes.tick_params(axis="y", length=0)
@@ -85,7 +85,7 @@ def _label(case: CaseResult) -> str:
     return case.label
 
 
-def _apart(result: Result) -> list[str]:
+def _other_work(result: Result) -> list[str]:
     return [
         f"(for orientation, not the same work: {case.label}: {rate_text(case.rate.median)}/s)"
         for case in result.measured

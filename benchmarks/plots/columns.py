@@ -11,14 +11,14 @@ from benchmarks.plots.style import whiskers
 from benchmarks.results import Spread
 
 _GROUP = 0.78
-"""How much of the room between two groups' middles a group of bars takes."""
+"""The width of a group of bars, as a share of the distance between two groups' middles."""
 
 
 class Columns(NamedTuple):
     """Bars of one colour.
 
     Attributes:
-        spreads: One a group; None where the group has no such bar.
+        spreads: One for each group; None if the group has no such bar.
     """
 
     label: str
@@ -30,9 +30,9 @@ def columns(axes: Axes, groups: Sequence[str], series: Sequence[Columns], text: 
     """Draws the bars with their values above, and names the groups below."""
     width = min(_GROUP / max(1, len(series)), 0.39)
     for place, each in enumerate(series):
-        found = [(group, spread) for group, spread in enumerate(each.spreads) if spread is not None]
-        middles = [group + (place - (len(series) - 1) / 2) * width for group, _ in found]
-        spreads = [spread for _, spread in found]
+        values = [(group, spread) for group, spread in enumerate(each.spreads) if spread is not None]
+        middles = [group + (place - (len(series) - 1) / 2) * width for group, _ in values]
+        spreads = [spread for _, spread in values]
         axes.bar(
             middles,
             [spread.median for spread in spreads],

@@ -1,4 +1,4 @@
-"""Rates as groups of bars, where a scenario varies among a few values."""
+"""Rates as groups of bars, for scenarios that vary among a few values."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def by_processes(result: Result) -> Figure:
 
 
 def by_servers(result: Result) -> Figure:
-    """Tasks a second for each number of servers and of processes, and for a load that is written nowhere."""
+    """Tasks a second for each number of servers and of processes, and for a load whose commands are discarded."""
     loads = [case for case in result.measured if case.contestant in (LOADER.name, DISCARDING.name)]
     sizes = sorted({case.parameter or 0 for case in loads}, key=lambda size: size or math.inf)
     counts = sorted({case.variant for case in loads}, key=int)
@@ -70,9 +70,9 @@ def by_servers(result: Result) -> Figure:
     axes = drawn.add_subplot()
     bars: list[Columns] = []
     for count, colour in zip(counts, cycle(LOADER_SHADES), strict=False):
-        found = {case.parameter or 0: case.rate for case in loads if case.variant == count}
+        rates = {case.parameter or 0: case.rate for case in loads if case.variant == count}
         label = f"runqy-loader, {count} process{'' if count == '1' else 'es'}"
-        bars.append(Columns(label, colour, [found.get(size) for size in sizes]))
+        bars.append(Columns(label, colour, [rates.get(size) for size in sizes]))
     names = [
         f"{size:.0f} server{'' if size == 1 else 's'}" if size else "written nowhere:\nits own ceiling"
         for size in sizes
@@ -100,10 +100,10 @@ def _groups(
     shown: list[Columns] = []
     for series in SERIES:
         cases = series.cases(result)
-        if cases and all(case.parameter is None for case in cases):  # one for all values
+        if cases and all(case.parameter is None for case in cases):  # one case for all values
             limit = of(cases[0]).median
             axes.axhline(limit, color=series.colour, ls="--", label=f"{series.label}: {value_text(limit)}")
         elif cases:
-            found = {case.parameter: of(case) for case in cases}
-            shown.append(Columns(series.label, series.colour, [found.get(value) for value in values]))
+            rates = {case.parameter: of(case) for case in cases}
+            shown.append(Columns(series.label, series.colour, [rates.get(value) for value in values]))
     columns(axes, [tick_text(value) for value in values], shown, value_text)

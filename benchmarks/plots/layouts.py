@@ -1,4 +1,4 @@
-"""The layouts side by side: how fast, and at what cost."""
+"""The layouts side by side: their rates and their CPU."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from benchmarks.units import rate_text, share_text, size_text
 
 
 def layouts(result: Result) -> Figure:
-    """Rates beside their limits on top, CPU of client and server below."""
+    """Rates beside their limits on top; the CPU of client and server below."""
     loads = [case for case in result.measured if case.contestant == LOADER.name]
     limits = [result.case(case.limit) for case in loads]
     first = loads[0]

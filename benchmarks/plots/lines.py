@@ -1,4 +1,4 @@
-"""Rates as lines against what a scenario varies, where that runs over a scale."""
+"""Rates as lines, for scenarios that vary a value over a wide range."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from benchmarks.plots.style import RATE_TICKS, SERIES, Series, figure, guide_ban
 from benchmarks.results import Result
 from benchmarks.units import rate_text, size_text
 
-_APART = 0.012
-"""How far the series stand apart, as a share of the x value, so that their whiskers do not hide each other."""
+_SHIFT = 0.012
+"""The shift between two series, as a share of the x value, so that their whiskers do not hide each other."""
 
 
 def against(result: Result, x_label: str, title: str) -> Figure:
-    """Tasks a second against what is varied, on a logarithmic axis."""
+    """Tasks a second against the varied value, on a logarithmic axis."""
     drawn_series = [series for series in SERIES if series.cases(result)]
     first = drawn_series[0].cases(result)[0]
     subtitle = f"{first.tasks:,} tasks of {size_text(first.payload_bytes / first.tasks)}; {rounds_text(result)}"
@@ -24,7 +24,7 @@ def against(result: Result, x_label: str, title: str) -> Figure:
     axes = drawn.add_subplot()
     values = sorted({case.parameter for case in result.measured if case.parameter is not None})
     for place, series in enumerate(drawn_series):
-        _line(axes, result, series, 1 + _APART * (2 * place - len(drawn_series) + 1))
+        _line(axes, result, series, 1 + _SHIFT * (2 * place - len(drawn_series) + 1))
     axes.set_xscale("log")
     axes.set_xticks(values, [f"{value:,.0f}" for value in values])
     axes.xaxis.set_minor_locator(NullLocator())
@@ -41,7 +41,7 @@ def against(result: Result, x_label: str, title: str) -> Figure:
 
 def _line(axes: Axes, result: Result, series: Series, shift: float) -> None:
     points = [(case.parameter, case.rate) for case in series.cases(result) if case.parameter is not None]
-    if not points:  # one for all values
+    if not points:  # one case for all values
         spread = series.cases(result)[0].rate
         axes.axhline(spread.median, color=series.colour, ls="--", label=series.label)
         axes.annotate(
@@ -67,14 +67,14 @@ def _line(axes: Axes, result: Result, series: Series, shift: float) -> None:
         ms=6,
         label=series.label,
     )
-    # Figures stand clear of the whiskers of all series: the limit's above, the others' below.
+    # The figures do not touch the whiskers of any series: the limit's are above them, the others below.
     above = series.contestant == LIMIT.name
     for value, spread in points:
-        here = [case.rate for case in result.measured if case.parameter == value]
-        end = max(rate.high for rate in here) if above else min(rate.low for rate in here)
+        rates = [case.rate for case in result.measured if case.parameter == value]
+        edge = max(rate.high for rate in rates) if above else min(rate.low for rate in rates)
         axes.annotate(
             rate_text(spread.median),
-            (value, end),
+            (value, edge),
             xytext=(0, 5 if above else -5),
             textcoords="offset points",
             ha="center",

@@ -13,7 +13,7 @@ GOAL = 150_000_000
 
 
 def memory(result: Result) -> Figure:
-    """The line that should be flat, under the one that must not be crossed."""
+    """Peak memory, which should not grow, and the goal, below which it must stay."""
     cases = sorted(result.measured, key=lambda case: case.parameter or 0)
     payload = size_text(cases[0].payload_bytes / cases[0].tasks)
     subtitle = f"Peak resident memory of one runqy-loader process; JSON lines of {payload}; drained while it loads"

@@ -13,7 +13,7 @@ from benchmarks.units import rate_text
 
 
 def roads(result: Result, guide: Mapping[str, tuple[int, int]]) -> Figure:
-    """A row for each road: what was measured as a point, what the guide says as a bar; logarithmic."""
+    """A row for each road: the measured rate as a point, the guide's range as a bar, on a logarithmic axis."""
     cases = result.measured
     subtitle = f"Tasks per second (logarithmic), {rounds_text(result)}; every run's result checked in full"
     drawn = figure(result, "Roads into a runqy queue", subtitle, (10, 2.2 + 0.62 * len(cases)))

@@ -1,4 +1,4 @@
-"""What all plots share: colours, fonts, the line that says where the figures come from."""
+"""The common style of all plots: colours, fonts, and the line that says where the figures come from."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ mpl.rcParams.update(
         "axes.spines.right": False,
         "axes.axisbelow": True,
         "svg.fonttype": "path",
-        "svg.hashsalt": "runqy-loader",  # the same figures give the same file
+        "svg.hashsalt": "runqy-loader",  # so that the same figures give the same file
     }
 )
 
@@ -51,9 +51,9 @@ class Series(NamedTuple):
     marker: str
 
     def cases(self, result: Result) -> list[CaseResult]:
-        """Its cases, in the order of what is varied."""
-        found = [case for case in result.measured if case.contestant == self.contestant]
-        return sorted(found, key=lambda case: case.parameter or 0)
+        """Its cases, in the order of the varied value."""
+        cases = [case for case in result.measured if case.contestant == self.contestant]
+        return sorted(cases, key=lambda case: case.parameter or 0)
 
 
 SERIES = (
@@ -66,7 +66,7 @@ RATE_TICKS = FuncFormatter(lambda value, _: rate_text(value) if value else "0")
 
 
 def figure(result: Result, title: str, subtitle: str, size: tuple[float, float]) -> Figure:
-    """An empty figure with title, subtitle, and its source below; axes are the caller's."""
+    """A figure without axes: title and subtitle on top, the source of the figures below. The caller adds the axes."""
     width, height = size
     made = Figure(figsize=size, dpi=150)
     _leave_room(made, _HEAD)
@@ -79,23 +79,23 @@ def figure(result: Result, title: str, subtitle: str, size: tuple[float, float])
 
 
 def whiskers(spreads: Sequence[Spread]) -> list[list[float]]:
-    """Minimum and maximum as matplotlib wants its error bars."""
+    """Minimum and maximum in the form of matplotlib's error bars."""
     return [[s.median - s.low for s in spreads], [s.high - s.median for s in spreads]]
 
 
 def rounds_text(result: Result) -> str:
-    """How the bars and whiskers came about."""
+    """What the bars and whiskers show."""
     most = max((len(case.runs) for case in result.measured), default=0)
     return "one run each" if most == 1 else f"median of {most} interleaved runs, whiskers: least and greatest"
 
 
 def guide_band(axes: Axes) -> None:
-    """Draws the guide's range across an axes whose y axis is a rate; the legend says what it is."""
+    """Draws the guide's range across axes whose y axis is a rate. The legend explains it."""
     axes.axhspan(*GUIDE_BAND, color=GUIDE_COLOUR, alpha=0.28, lw=0, zorder=0, label=GUIDE_LABEL.replace("\n", " "))
 
 
 def legend(drawn: Figure, axes: Axes) -> None:
-    """Says what is what, above the axes, where it hides nothing."""
+    """Draws the legend above the axes, where it hides nothing."""
     handles, labels = axes.get_legend_handles_labels()
     top = 1 - (_HEAD - 0.07) / drawn.get_figheight()
     place = (0.06 / drawn.get_figwidth(), top)
@@ -104,6 +104,6 @@ def legend(drawn: Figure, axes: Axes) -> None:
 
 
 def _leave_room(drawn: Figure, head: float) -> None:
-    """Keeps the axes out of so many inches at the top, and out of the source at the bottom."""
+    """Keeps ``head`` inches free at the top, and room for the source at the bottom."""
     top, bottom = head / drawn.get_figheight(), _FOOT / drawn.get_figheight()
     drawn.set_layout_engine(ConstrainedLayoutEngine(rect=(0.01, bottom, 0.98, 1 - top - bottom)))

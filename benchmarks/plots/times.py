@@ -15,8 +15,8 @@ def times(result: Result) -> Figure:
     subtitle = f"Wall time of the whole process; {rounds_text(result)}"
     drawn = figure(result, "How long the tool takes to start", subtitle, (9, 2 + 0.5 * len(cases)))
     axes = drawn.add_subplot()
-    found = [case.process_seconds for case in cases]
-    spreads = [Spread(each.low * 1000, each.median * 1000, each.high * 1000) for each in found]
+    seconds = [case.process_seconds for case in cases]
+    spreads = [Spread(each.low * 1000, each.median * 1000, each.high * 1000) for each in seconds]
     positions = range(len(cases))
     axes.barh(
         positions,

@@ -1,1 +1,1 @@
-"""What is measured, one file each. A new scenario is one new module and one line in ``registry``."""
+"""The scenarios, one file each. A new scenario is one new module and one line in ``registry``."""

@@ -1,4 +1,4 @@
-"""What the harness asks of a scenario."""
+"""The interface of a scenario to the harness."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SMALL = 110
 
 
 class Varied(NamedTuple):
-    """What a scenario varies: its heading in tables, and how its values are written."""
+    """The value that a scenario varies: its heading in tables, and the form of its values."""
 
     heading: str
     text: Callable[[float], str]
@@ -31,12 +31,12 @@ class Scenario(ABC):
     """A question, with the cases that answer it. Subclasses are dataclasses: their fields are the command's options.
 
     Attributes:
-        name: Of the command, and of the files.
-        title: Of the page.
-        varied: What changes from case to case, if anything but the contestant does.
-        variant_heading: Of the column that tells cases' variants.
-        base_heading: Of the column that compares cases with their bases.
-        timed: Whether the question is how long a process takes, not how many tasks a second it loads.
+        name: Name of the command and of the files.
+        title: Title of the page.
+        varied: The value that changes from case to case; None if only the contestant changes.
+        variant_heading: Heading of the column with the variants of cases.
+        base_heading: Heading of the column that compares cases with their bases.
+        timed: Whether the scenario measures how long a process takes, not how many tasks a second it loads.
         server_options: More options for the server.
     """
 
@@ -51,7 +51,7 @@ class Scenario(ABC):
     @classmethod
     @abstractmethod
     def quick(cls) -> Self:
-        """The same in seconds, to see that it works. Its figures mean nothing."""
+        """The same scenario with so little data that it takes seconds, as a test. Its figures mean nothing."""
 
     @abstractmethod
     def measure(self, runner: Runner, server: Server, scratch: Path) -> list[CaseResult]:
@@ -59,7 +59,7 @@ class Scenario(ABC):
 
     @classmethod
     def remark(cls, result: Result) -> str:
-        """What to say under the table."""
+        """The text under the table."""
         return ""
 
     @classmethod
@@ -69,7 +69,7 @@ class Scenario(ABC):
 
 
 def beside_the_limit(points: Iterable[tuple[float, Dataset, int, int | None]]) -> list[Case]:
-    """The loader and the limit for each point: what is varied, the input, the batch size, the workers."""
+    """Cases of the loader and the limit for each point: varied value, input, batch size, workers."""
     cases: list[Case] = []
     for value, dataset, batch_size, workers in points:
         limit = f"{LIMIT.name}/{value:g}"

@@ -1,4 +1,4 @@
-"""The loader with each layout and with what goes through a script, each beside a limit of its own."""
+"""The loader with each layout, and with tasks that go through a script, each beside a limit of its own."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Memory(Scenario):
     name: ClassVar[str] = "memory"
     title: ClassVar[str] = "Peak memory of the loader against the size of its input"
     varied: ClassVar[Varied | None] = Varied("input", size_text)
-    # If the drain should fail, the load ends with a clear error rather than the machine's memory.
+    # If the drain fails, the load ends with a clear error before it uses up the memory of the machine.
     server_options: ClassVar[tuple[str, ...]] = ("--maxmemory", "8gb", "--maxmemory-policy", "noeviction")
 
     sizes: str = "10MB,100MB,1GB,2GB"
@@ -53,7 +53,7 @@ class Memory(Scenario):
             path = scratch / f"{file_bytes}.jsonl"
             key = f"{LOADER.name}/{size_text(file_bytes).replace(' ', '')}"
             if shutil.disk_usage(scratch).free < file_bytes + 10**9:
-                say(f"  {key}: left out, as {scratch} has not the room for it")
+                say(f"  {key}: left out, because {scratch} has not enough room for it")
                 continue
             say(f"  {key}: writing {path}")
             dataset = payloads.write(path, self.size, file_bytes=file_bytes)

@@ -38,7 +38,7 @@ class PayloadSize(Scenario):
     """Payload sizes in bytes (repeat the option)."""
 
     most_bytes: int = 300_000_000
-    """Fewer payloads are loaded where they would be more than this together."""
+    """The most bytes of payloads together; fewer payloads are loaded if they would exceed it."""
 
     @classmethod
     def quick(cls) -> Self:

@@ -1,4 +1,4 @@
-"""The loader with several processes: into one server, and with the server's cost taken away."""
+"""The loader with several processes: into one server, and with the commands discarded, without the server's cost."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Processes(Scenario):
     varied: ClassVar[Varied | None] = Varied("processes", lambda value: f"{value:.0f}" if value else "")
 
     tasks: int = 1_000_000
-    """Payloads to load; the loader shares out pieces of 16 MiB."""
+    """Payloads to load; the loader divides them into pieces of 16 MiB."""
 
     discarded_tasks: int = 5_000_000
-    """Payloads where nothing is written: more, as that is over sooner."""
+    """Payloads if commands are discarded: more of them, since discarding is faster."""
 
     runs: int = 5
     """Rounds."""
@@ -51,12 +51,12 @@ class Processes(Scenario):
             Case(
                 f"{contestant.name}/{value}",
                 contestant,
-                taken,
+                payload_set,
                 options=(f"--processes={value}",),
                 parameter=value,
                 limit=LIMIT.name,
             )
-            for contestant, taken in ((LOADER, dataset), (DISCARDING, many))
+            for contestant, payload_set in ((LOADER, dataset), (DISCARDING, many))
             for value in self.values
         ]
         return runner.rounds([*cases, Case(LIMIT.name, LIMIT, dataset, limit=LIMIT.name)], self.runs)

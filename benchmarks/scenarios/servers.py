@@ -1,4 +1,4 @@
-"""The loader into a Redis Cluster of several servers, beside what it can do by itself."""
+"""The loader into a Redis Cluster of several servers, beside its own ceiling."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class Servers(Scenario):
     base_heading: ClassVar[str] = "of one server, one process"
 
     tasks: int = 500_000
-    """Payloads to load; the loader shares out pieces of 16 MiB."""
+    """Payloads to load; the loader divides them into pieces of 16 MiB."""
 
     discarded_tasks: int = 4_000_000
-    """Payloads where nothing is written: more, as that is over sooner."""
+    """Payloads if commands are discarded: more of them, since discarding is faster."""
 
     runs: int = 5
     """Rounds."""
@@ -53,7 +53,7 @@ class Servers(Scenario):
     """Records a batch; each is split among the queues, so 500 tasks of a queue go together."""
 
     values: tuple[int, ...] = ()
-    """Numbers of servers (repeat the option); by itself 1 and 2, and 4 on a machine of six cores or more."""
+    """Numbers of servers (repeat the option); by default 1 and 2, and 4 on a machine of six cores or more."""
 
     processes: tuple[int, ...] = (1, 2)
     """Numbers of processes (repeat the option)."""
@@ -90,7 +90,7 @@ class Servers(Scenario):
             clusters = {size: stack.enter_context(Cluster(server.binary, size)) for size in sizes}
             cases = [case(dataset, size, count, clusters[size]) for size in sizes for count in self.processes]
             cases += [case(many, 0, count, None) for count in self.processes]
-            # redis-cli has one connection and knows no cluster: it shows what the one server of the harness can take.
+            # redis-cli has one connection and does not support clusters: it shows how much one server can take.
             limit = Case(
                 LIMIT.name,
                 LIMIT,

@@ -1,4 +1,4 @@
-"""How long one waits for the tool where there is next to nothing to do."""
+"""How long the tool takes if there is almost nothing to do."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Throughput(Scenario):
     """Bytes a payload, about."""
 
     batch_size: int = 1000
-    """Tasks a batch or pipeline, of every contestant that has any."""
+    """Tasks in a batch or pipeline, for every contestant that has batches or pipelines."""
 
     contestants: tuple[str, ...] = ()
     """Only these (repeat the option); the limit always takes part."""

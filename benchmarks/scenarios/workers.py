@@ -47,7 +47,7 @@ class Workers(Scenario):
             Case(f"{LOADER.name}/{value}", LOADER, dataset, workers=value, parameter=value, limit=LIMIT.name)
             for value in self.values
         ]
-        # redis-cli has one connection, whatever the loader does: one case serves all as the limit.
+        # redis-cli always has one connection, so one case is the limit for all numbers of workers.
         return runner.rounds([*cases, Case(LIMIT.name, LIMIT, dataset, limit=LIMIT.name)], self.runs)
 
     @classmethod

@@ -18,40 +18,44 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 USAGE = 2
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the tool and exits: 0 all in, 1 failed, 2 usage, 3 completed with rejects, 130 interrupted."""
-    gc.disable()  # until a command's work begins: imports leave no garbage, and looking for it took 7 % of --help
+    gc.disable()  # until a command's work begins: imports leave no garbage, and the search for it took 7 % of --help
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+        signal.signal(number, _exit_now)
     tokens = list(sys.argv[1:] if arguments is None else arguments)
-    _occupy_standard_streams()
+    _open_standard_streams()
     try:
         status = _run(tokens)
     except KeyboardInterrupt:
         status = INTERRUPTED
-    gc.freeze()  # as it ends, Python looks for garbage several times in all that there is: 10 % of --help
+    gc.freeze()  # at its end, Python searches all objects for garbage several times: 10 % of --help
     sys.exit(status)
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    """A signal before or after the time in which a command minds them (loader.cli.signals): nothing is being written.
+def _exit_now(number: int, frame: FrameType | None) -> None:
+    """Handles a signal outside the time in which a command handles signals itself (loader.cli.signals).
 
-    Python's own way, an exception at whatever line runs, comes through neither imports nor an event loop's start
-    unharmed: now and then a task was left half done, with complaints of the interpreter.
+    Nothing is being written then, so the process can end at once. Python's own way would raise an exception at the line
+    that runs. During imports, or while an event loop starts, such an exception sometimes left a task half done, with
+    error messages of the interpreter.
     """
     os._exit(INTERRUPTED)
 
 
-def _occupy_standard_streams() -> None:
-    """Opens what the caller closed: the event loop aborts the process where one of its own files gets such a number."""
+def _open_standard_streams() -> None:
+    """Opens standard streams that the caller has closed.
+
+    Otherwise a file of the event loop could get the number of such a stream, and the event loop aborts the process.
+    """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
 
 
 def _run(tokens: list[str]) -> int:
@@ -60,20 +64,20 @@ def _run(tokens: list[str]) -> int:
     except LoaderError as error:
         return _fail(tokens, error, str(error), error.exit_status)
     except BrokenPipeError:
-        return 1  # whoever read our output has gone; there is nobody to tell
+        return 1  # the reader of the output has gone, so nobody would see a message
     except OSError as error:
-        # Of a named file, whoever writes it tells what is the matter; what is left is standard output.
-        if error.filename is not None or error.errno not in _FULL:
+        # The code that writes a named file reports its errors itself. What remains is standard output.
+        if error.filename is not None or error.errno not in _NO_SPACE:
             return _unexpected(tokens, error)
         message = f"the output cannot be written: {error.strerror}. Make room, or send it elsewhere."
         return _fail(tokens, error, message, 1)
-    except Exception as error:  # the last line of defence: a bug must not look like a stack of noise
+    except Exception as error:  # a bug is shown as one line too, not as a traceback
         return _unexpected(tokens, error)
 
 
 def _unexpected(tokens: list[str], error: Exception) -> int:
-    what = f"unexpected {type(error).__name__}: {_one_line(str(error))}"
-    return _fail(tokens, error, f"{what}. This is a bug; --debug shows where. What is loaded can be resumed.", 1)
+    summary = f"unexpected {type(error).__name__}: {_one_line(str(error))}"
+    return _fail(tokens, error, f"{summary}. This is a bug; --debug shows where. What is loaded can be resumed.", 1)
 
 
 def _launch(tokens: list[str]) -> int:
@@ -92,7 +96,7 @@ def _launch(tokens: list[str]) -> int:
 
 
 def _usage_error(error: click.UsageError) -> str:
-    """What click says, and where the value comes from where that is not the command line."""
+    """The message of click. It begins with the source of the value, if that is not the command line."""
     import click
 
     from loader.cli.app import CONFIG_PATH

@@ -19,17 +19,17 @@ from loader.cli.variables import CONFIG, ENV_PREFIX, misspelt_variables
 
 PROGRAM = "runqy-loader"
 CONFIG_PATH = "runqy-loader.config"
-"""Where a context's ``meta`` has the path of the configuration file."""
+"""The key in a context's ``meta`` that holds the path of the configuration file."""
 
 _HELP = "Loads millions of tasks into a runqy/asynq queue on Redis: fast, exactly once, resumable."
 _CONFIG_HELP = "TOML file with options: a table a command, such as [load]."
 
 
 def _settings(text: str) -> dict[str, Any]:
-    """How click reads a command and draws its help.
+    """Settings for how click parses a command and formats its help.
 
     Args:
-        text: The help, whose first paragraph is set apart where others follow.
+        text: The help. If it has several paragraphs, an empty line follows the first.
     """
     shape = RichHelpConfiguration(
         theme="default-box",
@@ -45,7 +45,7 @@ def _settings(text: str) -> dict[str, Any]:
 
 
 class _Commands(RichGroup):
-    """Builds a command when it is run or its help is shown: for the list of all, its summary is enough."""
+    """Builds a command only when it runs or its help is shown. The list of commands needs only summaries."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -56,30 +56,30 @@ class _Commands(RichGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        name, found, rest = super().resolve_command(ctx, args)
-        return name, found if name is None else _built(name, command(name)), rest
+        name, stub, rest = super().resolve_command(ctx, args)
+        return name, stub if name is None else _built(name, command(name)), rest
 
 
 class _Command(RichCommand):
     """A command that is built from its declaration."""
 
-    def __init__(self, name: str, made_of: Command, **attributes: Any) -> None:
+    def __init__(self, name: str, declaration: Command, **attributes: Any) -> None:
         super().__init__(name=name, **attributes)
-        self._usage = made_of.usage
+        self._usage = declaration.usage
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         return [self._usage]
 
 
-def _built(name: str, made_of: Command) -> click.Command:
+def _built(name: str, declaration: Command) -> click.Command:
     from loader.cli.parameters import given, own_prefix, parameters  # the first page of help needs no options
     from loader.settings.option import declared
 
-    prefix = own_prefix(name, made_of)
-    options = [one for kind in made_of.options for one in parameters(kind, prefix, made_of.values)]
-    groups = [one.option.group for kind in made_of.options for one in declared(kind)]
-    text = inspect.getdoc(made_of.run) or ""
-    taken = _arguments(made_of)
+    prefix = own_prefix(name, declaration)
+    options = [one for kind in declaration.options for one in parameters(kind, prefix, declaration.values)]
+    groups = [one.option.group for kind in declaration.options for one in declared(kind)]
+    text = inspect.getdoc(declaration.run) or ""
+    taken = _arguments(declaration)
     known = [one.name for one in options if one.name is not None]
 
     def configure(context: click.Context, _: click.Parameter, path: Path | None) -> None:
@@ -92,31 +92,38 @@ def _built(name: str, made_of: Command) -> click.Command:
     def run(**_: Any) -> int:
         context = click.get_current_context()
         arguments = [context.params[one.name] for one in taken if one.name is not None]
-        return made_of.run(*arguments, *(given(kind, context) for kind in made_of.options))
+        return declaration.run(*arguments, *(given(kind, context) for kind in declaration.options))
 
     return _Command(
         name,
-        made_of,
+        declaration,
         params=[*taken, *options, _config_option(configure)],
         panels=[RichOptionPanel(panel) for panel in dict.fromkeys(["Arguments", *groups, "Options"])],
         callback=run,
         help=text,
-        epilog=f"{VARIABLES} {made_of.exit_status}",
+        epilog=f"{VARIABLES} {declaration.exit_status}",
         context_settings=_settings(text),
     )
 
 
-def _arguments(made_of: Command) -> list[click.Parameter]:
-    if made_of.argument is None:
+def _arguments(declaration: Command) -> list[click.Parameter]:
+    if declaration.argument is None:
         return []
-    if made_of.choices:
+    if declaration.choices:
         word = RichArgument(
-            [made_of.argument_name], type=click.Choice(made_of.choices), required=False, help=made_of.argument
+            [declaration.argument_name],
+            type=click.Choice(declaration.choices),
+            required=False,
+            help=declaration.argument,
         )
         return [word]
     return [
         RichArgument(
-            [made_of.argument_name], nargs=-1, type=click.Path(allow_dash=True), metavar="...", help=made_of.argument
+            [declaration.argument_name],
+            nargs=-1,
+            type=click.Path(allow_dash=True),
+            metavar="...",
+            help=declaration.argument,
         )
     ]
 
@@ -155,10 +162,10 @@ def app() -> click.Group:
 
 
 def launch(tokens: Sequence[str]) -> int:
-    """Runs the tool; its exit status.
+    """Runs the tool and returns its exit status.
 
     Raises:
-        click.ClickException, LoaderError: What to tell the user.
+        click.ClickException, LoaderError: The error to show to the user.
     """
     if "--quiet" not in tokens and not os.environ.get(f"{ENV_PREFIX}QUIET"):
         for line in misspelt_variables():

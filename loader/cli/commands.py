@@ -1,4 +1,4 @@
-"""The commands: a new one is one module in this package and one line in ``COMMANDS``."""
+"""The commands. A new command is one module in this package and one line in ``COMMANDS``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ COMMANDS = {
     "serve": "Serve runqy's enqueueing API over HTTP.",
     "wait": "Wait for the results of tasks and write them as they come.",
 }
-"""Name and summary. The module of a command has its name; it is imported when the command is run or its help shown."""
+"""Summaries by name. The module of a command has the same name. It is imported only when the command runs or its help
+is shown."""
 
 VARIABLES = (
     "Every option can also be set in the environment (RUNQY_LOADER_BATCH_SIZE for --batch-size) and in the table of "
@@ -31,18 +32,18 @@ class Command:
     """A command, as its module declares it in ``COMMAND``.
 
     Attributes:
-        run: Called with what was given: the arguments, where it takes some, then one object of each class in
-            ``options``. Returns the exit status. Its docstring is the command's help.
+        run: The function of the command. Its parameters are the positional arguments, if there are any, then one object
+            of each class in ``options``. It returns the exit status. Its docstring is the command's help.
         options: Classes whose fields are its options; see ``loader.settings.option``.
-        argument: Help of its positional arguments; None where it takes none.
-        argument_name: What help calls them, in lower case.
-        choices: What its one argument may be; empty for any number of paths.
-        values: By the name of an option, what gives its choices, where a registry has them. It is called once a value
-            is given, or to be completed.
-        usage: What follows the name in the first line of its help.
-        exit_status: What its exit status means.
-        own_variables: Whether its options are set by ``RUNQY_LOADER_<COMMAND>_<NAME>``, as one of them means something
-            else than the same name in other commands.
+        argument: Help for its positional arguments; None if it takes none.
+        argument_name: Their name in the help, in lower case.
+        choices: The allowed values of its only argument; empty if it takes any number of paths.
+        values: By the name of an option, a function that returns the option's choices from a registry. It is called
+            only when a value is given or completed.
+        usage: The text after the name in the first line of its help.
+        exit_status: The meaning of its exit status.
+        own_variables: Whether the variables of its options are ``RUNQY_LOADER_<COMMAND>_<NAME>``. This is needed if one
+            of its options has another meaning than the option of the same name in other commands.
     """
 
     run: Callable[..., int]
@@ -58,5 +59,5 @@ class Command:
 
 def command(name: str) -> Command:
     """The command of this name, one of ``COMMANDS``."""
-    found: Command = import_module(f"loader.cli.{name}").COMMAND
-    return found
+    declaration: Command = import_module(f"loader.cli.{name}").COMMAND
+    return declaration

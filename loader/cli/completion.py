@@ -12,19 +12,19 @@ _SHELLS = ("bash", "fish", "zsh")
 def completion(shell: str | None) -> int:
     """Prints the script that makes a shell complete commands, options and paths of runqy-loader.
 
-    No file is changed. To keep it, write it where the shell looks for completions, such as
+    No file is changed. To keep the script, write it where the shell looks for completions, such as
     ~/.local/share/bash-completion/completions/runqy-loader for bash, ~/.config/fish/completions/runqy-loader.fish for
-    fish, and a file _runqy-loader in a directory of $fpath for zsh. To be rid of it, delete that file.
+    fish, and a file _runqy-loader in a directory of $fpath for zsh. To remove it, delete that file.
     """
     from click.shell_completion import get_completion_class
 
     from loader.cli.app import PROGRAM, app
     from loader.errors import UsageError
 
-    found = None if shell is None else get_completion_class(shell)
-    if found is None:
-        raise UsageError("no shell given", f"Say runqy-loader completion {'|'.join(_SHELLS)}")
-    sys.stdout.write(found(app(), {}, PROGRAM, "_RUNQY_LOADER_COMPLETE").source())
+    completion_class = None if shell is None else get_completion_class(shell)
+    if completion_class is None:
+        raise UsageError("no shell given", f"Write runqy-loader completion {'|'.join(_SHELLS)}")
+    sys.stdout.write(completion_class(app(), {}, PROGRAM, "_RUNQY_LOADER_COMPLETE").source())
     return 0
 
 

@@ -14,9 +14,9 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
     """Values of options by command and name (with underscores).
 
     Raises:
-        UsageError: The file cannot be read, is not TOML, or holds something else than tables of commands.
+        UsageError: The file cannot be read, is not TOML, or holds something other than tables of commands.
     """
-    import tomllib  # 4 ms that only this option needs
+    import tomllib  # imported here: it takes 4 ms, and only this option needs it
 
     try:
         with path.open("rb") as file:

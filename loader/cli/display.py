@@ -1,4 +1,4 @@
-"""What a person sees of a load, on stderr: a live bar on a terminal, plain lines elsewhere, a summary at the end."""
+"""Shows a load to the user, on stderr: a live bar on a terminal, plain lines elsewhere, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Display:
     """Shows one load.
 
     Args:
-        quiet: Errors only.
-        verbose: Also the details that the loader logs.
+        quiet: Whether to show only errors.
+        verbose: Whether to show the debug messages of the loader too.
         progress: Whether to show progress while it runs.
 
     Attributes:
@@ -43,10 +43,10 @@ class Display:
         log = logging.getLogger("runqy_loader")
         log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
         log.propagate = False
-        log.handlers[:] = [_SayHandler(self)]
+        log.handlers[:] = [_DisplayHandler(self)]
 
     def say(self, text: str) -> None:
-        """One line for the user."""
+        """Shows one line to the user."""
         if self._quiet:
             return
         if self._console is not None:
@@ -74,14 +74,14 @@ class Display:
             expand=True,
         )
         task = bar.add_task("load", total=None)
-        asked, pending = 0.0, None
+        read_at, pending = 0.0, None
         with Live(console=console, auto_refresh=False, transient=True) as live:
             self._console = console
             try:
                 while True:
                     if (report := loader.report) is not None:
-                        if time.monotonic() - asked > _PENDING_SECONDS:
-                            asked, pending = time.monotonic(), await loader.pending()
+                        if time.monotonic() - read_at > _PENDING_SECONDS:
+                            read_at, pending = time.monotonic(), await loader.pending()
                         bar.update(task, completed=report.bytes_read, total=_total(report))
                         counts = Text(self._line(report, loader, pending), overflow="ellipsis", no_wrap=True)
                         live.update(Group(bar, counts), refresh=True)
@@ -117,12 +117,12 @@ class Display:
         self._samples.append((now, report.loaded))
         while self._samples[0][0] < now - _RATE_WINDOW and len(self._samples) > 2:
             del self._samples[0]
-        then, before = self._samples[0]
-        elapsed = now - then
-        return (report.loaded - before) / elapsed if elapsed > 0 else report.tasks_per_second
+        start, loaded_before = self._samples[0]
+        elapsed = now - start
+        return (report.loaded - loaded_before) / elapsed if elapsed > 0 else report.tasks_per_second
 
     def summary(self, report: LoadReport, resume: str) -> None:
-        """The closing lines: what was done, and how to go on."""
+        """Shows the closing lines: what was done, and how to go on."""
         if self._quiet:
             return
         lines = [f"job {report.job}: {report.status} in {report.seconds:.1f} s"]
@@ -143,21 +143,21 @@ class Display:
             f"  {'records read':<15}{report.records_read:>13,}  "
             f"{report.bytes_read / 1e6:,.1f} MB from {count} source{'' if count == 1 else 's'}"
         )
-        lines += _doubts(report)
+        lines += _doubt_lines(report)
         if report.status != "completed":
             lines.append(f"go on with: {resume}")
         elif report.discarded:
-            lines.append("nothing was written: --redis discard throws the encoded tasks away")
+            lines.append("nothing was written: --redis discard drops the encoded tasks")
         elif report.journal is not None:
-            lines.append(f"job {report.job} sends nothing again that {report.journal} has as acknowledged")
+            lines.append(f"job {report.job} does not send again what {report.journal} has as acknowledged")
         elif not report.dry_run:
             lines.append(f"job {report.job} loads nothing twice if it is run again; --job NAME makes a new one")
         for line in lines:
             print(line, file=sys.stderr)
 
 
-def _doubts(report: LoadReport) -> list[str]:
-    """Batches sent over HTTP whose outcome was unknown."""
+def _doubt_lines(report: LoadReport) -> list[str]:
+    """Lines about batches sent over HTTP whose outcome was unknown."""
     repeated = [batch for batch in report.in_doubt if batch.repeated]
     lines: list[str] = []
     if repeated:
@@ -177,7 +177,7 @@ def _total(report: LoadReport) -> int | None:
     return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
-class _SayHandler(logging.Handler):
+class _DisplayHandler(logging.Handler):
     def __init__(self, display: Display) -> None:
         super().__init__()
         self._display = display

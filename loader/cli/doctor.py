@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def doctor(paths: tuple[str, ...], options: LoadOptions, shown: JsonOptions) -> int:
     """Checks a server before a load: version, role, rights, memory, persistence, clock, and the layout in use.
 
-    Takes the options of load, so that 'load' in a command can be replaced by 'doctor'. Nothing is loaded.
+    It takes the options of load: in a command, replace 'load' by 'doctor'. Nothing is loaded.
     """
-    # Imported here, so that --help does not wait for what only the checks need.
+    # Imported here, so that --help does not wait for imports that only the checks need.
     from loader.cli.signals import run
     from loader.preflight.diagnosis import diagnose
 
@@ -63,7 +63,7 @@ def _print_table(diagnosis: Diagnosis) -> None:
 def _verdict(level: Level) -> str:
     verdicts: dict[Level, str] = {
         "ok": "ready to load",
-        "unknown": "ready to load, as far as can be told",
+        "unknown": "ready to load, but some checks gave no answer",
         "warning": "ready to load, but see the warnings",
         "error": "not ready: see the errors",
     }
@@ -73,8 +73,8 @@ def _verdict(level: Level) -> str:
 COMMAND = Command(
     run=doctor,
     options=(LoadOptions, JsonOptions),
-    argument="Input of a load; then the memory that it takes is estimated.",
+    argument="Input of the load. If it is given, the memory that the tasks need is estimated.",
     values={"format": format_names},
     usage="[PATH...] [--queue NAME] [OPTIONS]",
-    exit_status="Exit status: 0 fine, or warnings only; 1 something would keep a load from working; 2 usage.",
+    exit_status="Exit status: 0 fine, or only warnings; 1 a load would fail; 2 usage.",
 )

@@ -34,9 +34,10 @@ class OutputOptions:
 
 
 def export(options: ExportOptions, to: OutputOptions, reporting: ReportOptions) -> int:
-    """Writes the pending tasks of a queue to a file, one a line, the next to be taken first; they stay in the queue.
+    """Writes the pending tasks of a queue to a file, one a line, in the order in which workers would take them.
 
-    Consumers are not disturbed: nothing is locked or written. The lines can be loaded again with load --envelope.
+    The tasks stay in the queue. Consumers are not disturbed: nothing is locked or written in Redis. The lines can be
+    loaded again with load --envelope.
     """
     from loader.cli.signals import run
 
@@ -79,7 +80,7 @@ async def _export(options: ExportOptions, output: Path, reporting: ReportOptions
 
 
 class _Output:
-    """The file to write. It has its name once it is complete, so that none is taken for a whole export that is not."""
+    """The file to write. It gets its final name only when it is complete, so a partial export cannot look complete."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -96,7 +97,7 @@ class _Output:
             raise _cannot_write(path, error) from error
 
     def keep(self) -> None:
-        """Gives the file its name."""
+        """Gives the file its final name."""
         try:
             self.file.flush()
             if self._part is not None:
@@ -127,7 +128,7 @@ def _cannot_write(path: Path, error: OSError) -> LoaderError:
 
 
 def _line(report: ExportReport) -> str:
-    return f"{report.exported:,} of {report.listed:,} exported · {report.missing:,} taken meanwhile"
+    return f"{report.exported:,} of {report.listed:,} exported · {report.missing:,} already taken"
 
 
 def _summary(report: ExportReport, output: Path) -> None:
@@ -137,7 +138,7 @@ def _summary(report: ExportReport, output: Path) -> None:
     lines = [
         f"export of {report.queue}: {report.status} in {report.seconds:.1f} s",
         f"  {'exported':<15}{report.exported:>13,}  {report.bytes_written / 1e6:,.1f} MB{where}",
-        f"  {'taken meanwhile':<15}{report.missing:>13,}",
+        f"  {'already taken':<15}{report.missing:>13,}",
         f"  {'rejected':<15}{report.rejected:>13,}",
     ]
     lines += rejected_lines(report)

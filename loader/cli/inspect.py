@@ -25,20 +25,20 @@ def inspect(options: InspectOptions, shown: JsonOptions) -> int:
 
     options.check()
     display = Display(quiet=False, verbose=False, progress=False)
-    found = run(_look(options, display.say))
+    result = run(_read(options, display.say))
     if shown.json:
-        print_json(found if isinstance(found, list) else found.to_dict())
-    elif isinstance(found, list):
-        for task in found:
+        print_json(result if isinstance(result, list) else result.to_dict())
+    elif isinstance(result, list):
+        for task in result:
             print_json(task)
     elif options.job is not None:
-        _show_job(found.jobs[0])
+        _show_job(result.jobs[0])
     else:
-        _show(found)
+        _show(result)
     return 0
 
 
-async def _look(options: InspectOptions, say: Say) -> Findings | list[dict[str, Any]]:
+async def _read(options: InspectOptions, say: Say) -> Findings | list[dict[str, Any]]:
     import itertools
     import secrets
 
@@ -60,11 +60,13 @@ async def _look(options: InspectOptions, say: Say) -> Findings | list[dict[str, 
             return await find_task(session, options.task, options.queue)
         if options.job is not None:
             if (job := await find_job(session, options.job)) is None:
-                raise LoaderError(f"no job {options.job!r} on {address}", "runqy-loader inspect lists all")
+                raise LoaderError(f"no job {options.job!r} on {address}", "Run runqy-loader inspect to list all jobs")
             return Findings(str(address), jobs=[job])
         if options.queue is not None:
             if not (queues := await find_queue(session, options.queue)):
-                raise LoaderError(f"no queue {options.queue!r} on {address}", "runqy-loader inspect lists all")
+                raise LoaderError(
+                    f"no queue {options.queue!r} on {address}", "Run runqy-loader inspect to list all queues"
+                )
             return Findings(str(address), queues=queues)
         walk = Walk()
         async with counting(say, lambda: f"{walk.passed:,} of {walk.total:,} keys looked at", shown=True):
@@ -98,7 +100,7 @@ def _show(findings: Findings) -> None:
         console.print()
         jobs = Table(box=None, pad_edge=False)
         jobs.add_column("job", overflow="fold")
-        for name in ("kind", "state", "begun"):
+        for name in ("kind", "state", "started"):
             jobs.add_column(name, no_wrap=True)
         jobs.add_column("done", justify="right", no_wrap=True)
         jobs.add_column("", overflow="fold")
@@ -110,7 +112,7 @@ def _show(findings: Findings) -> None:
 def _plain(text: str) -> Any:
     from rich.text import Text
 
-    return Text(text)  # a name in brackets is no markup
+    return Text(text)  # as Text, a name in brackets is not read as markup
 
 
 def _progress(job: JobProgress) -> str:

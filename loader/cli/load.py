@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def load(paths: tuple[str, ...], options: LoadOptions, reporting: ReportOptions) -> int:
     """Loads payload files into a queue: JSON lines (.jsonl, .ndjson) or one JSON document a file (.json), also gzipped.
 
-    The same command run again loads nothing twice; a stopped or killed one goes on where it was.
+    Run again, the same command loads nothing twice. A load that was stopped or killed goes on where it stopped.
     """
-    # Imported here, so that --help does not wait for what only a load needs.
+    # Imported here, so that --help does not wait for imports that only a load needs.
     from loader.cli.signals import run
     from loader.engine.tuning import tune_process
 
@@ -57,7 +57,7 @@ async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions
     try:
         write_report(reporting.report, report.to_dict())
     except LoaderError as error:
-        if failure is not None:  # that comes first
+        if failure is not None:  # the failure of the load matters more
             display.say(str(error))
         failure = failure or error
     display.summary(report, _resume_command(report))
@@ -67,7 +67,7 @@ async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions
 
 
 def _resume_command(report: LoadReport) -> str:
-    # The line may end up in a log, so without a password.
+    # Passwords are removed, since the line may end up in a log.
     arguments = [re.sub(r"(?<=://)([^:@/]*):[^@]*@", r"\1:PASSWORD@", argument) for argument in sys.argv[1:]]
     arguments = [re.sub(r"(?<=[?&]password=)[^&]*", "PASSWORD", argument) for argument in arguments]
     named = any(argument == "-j" or argument.split("=")[0] == "--job" for argument in arguments)
@@ -75,7 +75,7 @@ def _resume_command(report: LoadReport) -> str:
 
 
 def format_names() -> Iterable[str]:
-    """What ``--format`` may be."""
+    """The allowed values of ``--format``."""
     from loader.sources.formats import by_name
 
     return by_name()

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def migrate(options: MigrateOptions, reporting: ReportOptions) -> int:
     """Copies or moves the pending tasks of a queue: to another layout, another server, another queue.
 
-    Each task is in the target once, however often the command is stopped, killed and run again. With --move, tasks
-    leave the source only once they are in the target, and a worker that takes one meanwhile simply has it.
+    Each task is in the target once, however often the command is stopped, killed and run again. With --move, a task
+    leaves the source only once it is in the target. A task that a worker takes first is not moved.
     """
     from loader.cli.signals import run
 
@@ -46,9 +46,9 @@ async def _migrate(options: MigrateOptions, reporting: ReportOptions, display: D
 
 def _line(report: MigrateReport) -> str:
     done = "moved" if report.moves else "copied"
-    parts = [f"{report.migrated:,} of some {report.waiting:,} {done}", f"{report.tasks_per_second:,.0f}/s"]
+    parts = [f"{report.migrated:,} of about {report.waiting:,} {done}", f"{report.tasks_per_second:,.0f}/s"]
     if report.already:
-        parts.append(f"{report.already:,} there already")
+        parts.append(f"{report.already:,} already there")
     parts.append(f"{report.rejected:,} rejected")
     return " · ".join(parts)
 
@@ -58,8 +58,8 @@ def _summary(report: MigrateReport) -> None:
 
     rows = [
         ("moved" if report.moves else "copied", report.migrated, f"{report.tasks_per_second:,.0f} tasks/s"),
-        ("there already", report.already, ""),
-        ("gone meanwhile", report.missing, ""),
+        ("already there", report.already, ""),
+        ("already gone", report.missing, ""),
         ("rejected", report.rejected, f"see {report.rejects_file}" if report.rejects_file else ""),
     ]
     lines = [f"job {report.job}: {report.status} in {report.seconds:.1f} s", f"  {report.source} to {report.target}"]
@@ -68,7 +68,7 @@ def _summary(report: MigrateReport) -> None:
     if report.moves:
         lines.append(f"  {'put back':<15}{report.put_back:>13,}  to the source")
     if report.held:
-        lines.append(f"  {'held':<15}{report.held:>13,}  perhaps in the target: the same command finds out")
+        lines.append(f"  {'held':<15}{report.held:>13,}  may be in the target; run the same command again to find out")
     if report.elsewhere:
         lines.append(f"the source queue has {report.elsewhere:,} pending tasks in the other layout: see --from-layout")
     if report.status != "completed":

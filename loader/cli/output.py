@@ -21,7 +21,7 @@ def _encoded(value: Any) -> bytes:
 
 
 def write_report(path: Path | None, report: dict[str, Any]) -> None:
-    """Writes the JSON report, if one is wanted.
+    """Writes the JSON report, if the user wants one.
 
     Raises:
         LoaderError: The file cannot be written.
@@ -36,4 +36,4 @@ def write_report(path: Path | None, report: dict[str, Any]) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise LoaderError(f"--report {path} cannot be written: {error.strerror}", "The rest is done") from error
+        raise LoaderError(f"--report {path} cannot be written: {error.strerror}", "Everything else is done") from error

@@ -1,4 +1,4 @@
-"""Declared options as options of click: names, types, variables of the environment, and what help says."""
+"""Turns declared options into options of click: names, types, environment variables and help."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from loader.settings.option import DURATION, Declared, declared
 from loader.settings.values import duration
 
 
-def own_prefix(name: str, made_of: Command) -> str:
-    """What stands between ``RUNQY_LOADER_`` and the name of an option of a command in the option's variable."""
-    return f"{name.upper()}_" if made_of.own_variables else ""
+def own_prefix(name: str, declaration: Command) -> str:
+    """The text between ``RUNQY_LOADER_`` and an option's name in the name of its environment variable."""
+    return f"{name.upper()}_" if declaration.own_variables else ""
 
 
 def parameters(
@@ -35,15 +35,15 @@ def parameters(
 
 
 def given(kind: type[Any], context: click.Context) -> Any:
-    """An object of an options class, of what the command line, the environment or the configuration file gave.
+    """An object of an options class, with the values from the command line, the environment or the configuration file.
 
-    Where they are silent, the class's own defaults hold.
+    For options without such a value, the class's own defaults apply.
     """
-    silent = click.core.ParameterSource.DEFAULT
+    from_default = click.core.ParameterSource.DEFAULT
     values = {
         one.name: context.params[one.name]
         for one in declared(kind)
-        if context.get_parameter_source(one.name) is not silent
+        if context.get_parameter_source(one.name) is not from_default
     }
     return kind(**values)
 
@@ -98,7 +98,7 @@ _TYPES: dict[type, click.ParamType[Any]] = {int: click.INT, float: click.FLOAT, 
 
 
 class _Seconds(click.ParamType[float]):
-    """A duration in seconds, with a fraction where it is a plain number."""
+    """A duration in seconds. A plain number may have a fraction."""
 
     name = "duration"
 
@@ -131,7 +131,7 @@ class _Registered(click.ParamType[str]):
 
 
 class _NumberOrChoice(click.ParamType["int | str"]):
-    """A whole number, or one of some words."""
+    """A whole number, or one of several words."""
 
     name = "number"
 

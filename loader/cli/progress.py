@@ -1,4 +1,4 @@
-"""Progress on stderr while a command works: live on a terminal, a line now and then elsewhere."""
+"""Progress on stderr while a command works: live on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Showing = Callable[[], Coroutine[Any, Any, None]]
 """Shows progress until it is cancelled."""
 
 Say = Callable[[str], None]
-"""Takes one line for the user."""
+"""Shows one line to the user."""
 
 
 @asynccontextmanager
@@ -33,12 +33,12 @@ async def progress(live: Showing, lines: Showing, *, shown: bool) -> AsyncIterat
 
 
 def counting(say: Say, line: Callable[[], str], *, shown: bool) -> AbstractAsyncContextManager[None]:
-    """Shows a line of counts while the block runs, for commands that have no bar to show."""
-    return progress(lambda: _live(line), lambda: said(say, line), shown=shown)
+    """Shows a line of counts while the block runs, for commands without a progress bar."""
+    return progress(lambda: _live(line), lambda: repeat_line(say, line), shown=shown)
 
 
-async def said(say: Say, line: Callable[[], str]) -> None:
-    """Says a line now and then."""
+async def repeat_line(say: Say, line: Callable[[], str]) -> None:
+    """Shows a line every few seconds."""
     while True:
         await asyncio.sleep(LINE_SECONDS)
         say(line())

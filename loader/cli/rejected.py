@@ -1,4 +1,4 @@
-"""The closing lines that tell why records were set aside."""
+"""The closing lines with the reasons of rejects."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from loader.jobs.report import RunReport
 
 _SHOWN = 5
 _COLUMNS = 30
-"""Where counts end in the closing lines of all commands."""
+"""The column where counts end, in the closing lines of all commands."""
 
 
 def rejected_lines(report: RunReport) -> list[str]:
-    """One line a code, the most frequent first; none where nothing was rejected."""
+    """One line for each code, the most frequent first; none if nothing was rejected."""
     counted = report.most_rejected()
     lines = [f"    {code} {count:>{_COLUMNS - 5 - len(code)},}  {code.meaning}" for code, count in counted[:_SHOWN]]
     if len(counted) > _SHOWN:

@@ -1,4 +1,4 @@
-"""Options of what a command shows and writes about itself."""
+"""Options for what a command reports about its run."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _GROUP = "Report"
 
 Quiet = Annotated[bool, Option(help="Show errors only.", group=_GROUP)]
 NoProgress = Annotated[bool, Option(help="Show no progress.", group=_GROUP)]
-Debug = Annotated[bool, Option(help="On an error, show where in the program it arose.", group=_GROUP)]
-Verbose = Annotated[bool, Option(help="Show more of what happens.", group=_GROUP, goes_with=(Excludes("quiet"),))]
+Debug = Annotated[bool, Option(help="On an error, show where in the program it occurred.", group=_GROUP)]
+Verbose = Annotated[bool, Option(help="Show more details.", group=_GROUP, goes_with=(Excludes("quiet"),))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebugOptions:
-    """Of a command that prints its result and nothing else."""
+    """Options of a command that only prints its result."""
 
     debug: Debug = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonOptions:
-    """Of a command that prints its findings."""
+    """Options of a command that prints findings."""
 
     json: Annotated[bool, Option(help="Print JSON.", group=_GROUP)] = False
     debug: Debug = False
@@ -38,20 +38,20 @@ class JsonOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogOptions:
-    """Of a command that runs until it is told to end."""
+    """Options of a command that runs until the user stops it."""
 
     quiet: Quiet = False
     verbose: Verbose = False
     debug: Debug = False
 
     def display(self) -> Display:
-        """What shows the run. Raises UsageError if two of the options contradict each other."""
+        """The display for the run. Raises UsageError if two of the options contradict each other."""
         return _display(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressOptions:
-    """Of a command that shows how far it is, and writes no report."""
+    """Options of a command that shows its progress and writes no report."""
 
     no_progress: NoProgress = False
     quiet: Quiet = False
@@ -64,7 +64,7 @@ class ProgressOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportOptions:
-    """Of a command that has a report."""
+    """Options of a command that writes a report."""
 
     report: Annotated[
         Path | None,
@@ -79,7 +79,7 @@ class ReportOptions:
         with_paths(self)
 
     def display(self, *, progress: bool = False) -> Display:
-        """What shows the run. Raises UsageError if two of the options contradict each other."""
+        """The display for the run. Raises UsageError if two of the options contradict each other."""
         return _display(self, progress=progress)
 
     @property

@@ -11,9 +11,9 @@ from loader.gateway.options import ServeOptions
 def serve(options: ServeOptions, shown: LogOptions) -> int:
     """Serves runqy's enqueueing API over HTTP: POST /queue/add, POST /queue/add-batch, GET /queue/{id}.
 
-    An answered request is in Redis. See docs/http-gateway.md.
+    When a request is answered, its tasks are in Redis. See docs/http-gateway.md.
     """
-    # Imported here, so that --help does not wait for what only a gateway needs.
+    # Imported here, so that --help does not wait for imports that only a gateway needs.
     from loader.cli.signals import run
     from loader.engine.tuning import tune_process
 
@@ -29,5 +29,6 @@ def serve(options: ServeOptions, shown: LogOptions) -> int:
 COMMAND = Command(
     run=serve,
     options=(ServeOptions, LogOptions),
-    exit_status="Exit status: 0 ended as told; 1 failed; 2 usage; 130 ended before requests in flight were answered.",
+    exit_status="Exit status: 0 stopped by a signal; 1 failed; 2 usage; 130 stopped before requests in flight were "
+    "answered.",
 )

@@ -17,63 +17,65 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ASKING_TO_END = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Runs a command's work on an event loop. A signal cancels it, unless it is ``stoppable``.
+    """Runs a command's work on an event loop. A signal cancels the work, unless the work is ``stoppable``.
 
     Raises:
-        KeyboardInterrupt: A signal has cancelled it.
+        KeyboardInterrupt: A signal has cancelled the work.
     """
-    asked = False
-    before = {number: signal.getsignal(number) for number in ASKING_TO_END}
-    gc.enable()  # main() has put it off
+    was_signalled = False
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    gc.enable()  # main() has turned it off
 
-    async def minding() -> T:
+    async def with_signal_handlers() -> T:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None  # noqa: S101 - this is a coroutine
 
         def cancel() -> None:
-            nonlocal asked
-            asked = True
+            nonlocal was_signalled
+            was_signalled = True
             task.cancel()
 
-        for number in ASKING_TO_END:
+        for number in STOP_SIGNALS:
             loop.add_signal_handler(number, cancel)
         return await work
 
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            return runner.run(minding())
+            return runner.run(with_signal_handlers())
     except asyncio.CancelledError:
-        if not asked:
+        if not was_signalled:
             raise
         raise KeyboardInterrupt from None
     finally:
-        # What is left is to tell the outcome. That may take long where nobody reads it, so it can be ended as well.
+        # Only the output of the outcome is left. It may block if nobody reads it, so a signal can end that too.
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 async def stoppable(work: Coroutine[Any, Any, T], stop: Callable[[], None], display: Display) -> T | None:
-    """Runs work that a first signal ends in order, by ``stop``, and a second one at once; None where that came.
+    """Runs work. A first signal ends it in order, through ``stop``; a second one cancels it, and the result is None.
 
-    A third one does not even wait for threads.
+    A third signal ends the process without waiting for threads.
     """
     task = asyncio.ensure_future(work)
 
     def signalled() -> None:
         if task.cancelling() or task.done():
-            os._exit(INTERRUPTED)  # a third: a thread may be stuck in slow storage, and the loop waits for it
+            os._exit(
+                INTERRUPTED
+            )  # the third signal: the loop waits for its threads, and one may be stuck in slow storage
         elif display.stopping:
             task.cancel()
         else:
             display.stopping = True
-            display.say("stopping: finishing what is in flight (once more to stop at once)")
+            display.say("stopping: finishing what is in flight (signal again to stop at once)")
             stop()
 
-    for number in ASKING_TO_END:
+    for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, signalled)
     try:
         return await task

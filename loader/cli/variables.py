@@ -1,4 +1,4 @@
-"""Variables of the environment that are meant for runqy-loader and set nothing: most likely they are misspelt."""
+"""Finds environment variables for runqy-loader that set no option: most likely, they are misspelt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONFIG = f"{ENV_PREFIX}CONFIG"
 def misspelt_variables() -> Iterator[str]:
     """One line for each variable that begins with ``RUNQY_LOADER_`` and belongs to no option of any command.
 
-    All commands are imported only where there is a variable to look up.
+    All commands are imported only if there is a variable to look up.
     """
     candidates = sorted(name for name in os.environ if name.startswith(ENV_PREFIX) and name != CONFIG)
     if not candidates:
@@ -32,8 +32,8 @@ def _known() -> set[str]:
 
     found = {CONFIG}
     for name in COMMANDS:
-        made_of = command(name)
-        for kind in made_of.options:
-            for one in parameters(kind, own_prefix(name, made_of)):
+        declaration = command(name)
+        for kind in declaration.options:
+            for one in parameters(kind, own_prefix(name, declaration)):
                 found.update([one.envvar] if isinstance(one.envvar, str) else one.envvar or ())
     return found

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def wait(options: WaitOptions, shown: ProgressOptions) -> int:
     """Waits for the results of tasks and writes them as they come, one JSON object a line.
 
-    The same command again waits only for what is not in the results file yet.
+    Run again, the same command waits only for results that are not in the file yet.
     """
-    # Imported here, so that --help does not wait for what only the work needs.
+    # Imported here, so that --help does not wait for imports that only the work needs.
     from loader.cli.display import Display
     from loader.cli.signals import run
     from loader.results.session import WaitSession
@@ -34,13 +34,13 @@ def wait(options: WaitOptions, shown: ProgressOptions) -> int:
 
 
 async def _wait(session: WaitSession, display: Display, *, shown: bool) -> WaitReport:
-    from loader.cli.progress import progress, said
+    from loader.cli.progress import progress, repeat_line
     from loader.cli.signals import stoppable
 
     report = session.report
-    async with progress(lambda: _bar(report), lambda: said(display.say, lambda: _line(report)), shown=shown):
+    async with progress(lambda: _bar(report), lambda: repeat_line(display.say, lambda: _line(report)), shown=shown):
         if await stoppable(session.run(), session.stop, display) is None:
-            report.interrupted = True  # what is in the file stays
+            report.interrupted = True  # the results in the file stay
     return report
 
 
@@ -69,22 +69,22 @@ def _line(report: WaitReport) -> str:
 def _summarise(session: WaitSession, report: WaitReport, display: Display) -> None:
     counts = {"completed": report.completed, "failed": report.failed, "expired": report.expired}
     if report.already:
-        counts["in the file before"] = report.already
+        counts["already in file"] = report.already
     if report.timed_out:
         counts |= {"pending": report.pending, "missing": report.missing}
     for name, count in counts.items():
         print(f"  {name:<18}{count:>13,}", file=sys.stderr)
     if report.interrupted:
-        display.say(f"interrupted with {report.left:,} left; the same command goes on")
+        display.say(f"interrupted with {report.left:,} left; run the same command again to go on")
     elif report.timed_out:
         where = f": see {session.missing_file}" if session.missing_file is not None else ""
-        display.say(f"the time was up with {report.left:,} not done{where}; the same command goes on")
+        display.say(f"timed out with {report.left:,} not done{where}; run the same command again to go on")
 
 
 COMMAND = Command(
     run=wait,
     options=(WaitOptions, ProgressOptions),
-    exit_status="Exit status: 0 all completed; 1 error; 2 usage; 3 all done, but some failed or expired; 4 the time "
-    "was up; 130 interrupted. After 1, 4 and 130, the same command goes on.",
-    own_variables=True,  # RUNQY_LOADER_TIMEOUT says of a load's connections what --timeout says here of waiting
+    exit_status="Exit status: 0 all completed; 1 error; 2 usage; 3 all done, but some failed or expired; 4 timed out; "
+    "130 interrupted. After 1, 4 and 130, run the same command again to go on.",
+    own_variables=True,  # --timeout limits the wait here, but RUNQY_LOADER_TIMEOUT is for the connections of a load
 )

@@ -18,7 +18,7 @@ from loader.tasks.reasons import ReasonCode, UnusableRecordError
 if TYPE_CHECKING:
     from loader.tasks.envelope import EnvelopeReader
 
-# Hot path: Python 3.11 takes 170 ns to find a member of an enum, and each record would need one or two.
+# Hot path: Python 3.11 needs 170 ns to look up an enum member, and each record would need one or two look-ups.
 _BAD_ID = ReasonCode.BAD_ID
 _BAD_QUEUE = ReasonCode.BAD_QUEUE
 
@@ -28,8 +28,8 @@ class Assigner:
 
     Args:
         job: Name of the job.
-        digests: Digest of each source; with the job's name and the source's place it makes the ids.
-        known_queues: Full names of the queues that exist; None where that is not checked.
+        digests: Digest of each source. The ids are made from it, the job's name and the source's index.
+        known_queues: Full names of the queues that exist; None if this is not checked.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Assigner:
         self._sub_queues = options.defaults.sub_queues
         self._envelopes: EnvelopeReader | None = None
         if options.envelope:
-            from loader.tasks.envelope import EnvelopeReader  # msgspec takes 8 ms that only this option needs
+            from loader.tasks.envelope import EnvelopeReader  # msgspec: 8 ms that only this option needs
 
             self._envelopes = EnvelopeReader(
                 options.task_options,
@@ -60,9 +60,9 @@ class Assigner:
         return self._options.id_field is not None or self._options.queue_field is not None
 
     def assign(self, batch: Batch) -> list[Delivery]:
-        """One delivery a queue. Records without a usable id or queue join ``batch.rejected``."""
+        """One delivery for each queue. Records without a usable id or queue are added to ``batch.rejected``."""
         piece = (batch.source_index, batch.raw.start)
-        if self._prefix[0] != piece:  # batches come piece by piece, so the last one's is nearly always it
+        if self._prefix[0] != piece:  # batches come piece by piece, so the last prefix nearly always applies
             self._prefix = (piece, id_prefix(self._job, piece[0], self._digests[piece[0]], piece[1]))
         prefix = self._prefix[1]
         if self._envelopes is not None:
@@ -81,13 +81,13 @@ class Assigner:
             for index in batch.kept:
                 keep[index] = True
         ids = id_suffixes(batch.raw.first_record, total, keep)
-        assert self._default_queue is not None  # noqa: S101 - LoadOptions, or the caller, sees to it
+        assert self._default_queue is not None  # noqa: S101 - checked by LoadOptions, or by the caller
         return [Delivery(batch, self._default_queue, prefix, ids, payloads, batch.kept or range(total))]
 
     def _by_record(self, batch: Batch, prefix: bytes, values: list[Any]) -> list[Delivery]:
         id_field = self._options.id_field
         if self._options.queue_field is None and (own_ids := _ids_at_once(values, id_field)):
-            assert self._default_queue is not None  # noqa: S101 - LoadOptions sees to it
+            assert self._default_queue is not None  # noqa: S101 - checked by LoadOptions
             records = batch.kept or range(len(values))
             return [Delivery(batch, self._default_queue, b"", own_ids, batch.payloads, records)]
         suffixes = id_suffixes(batch.raw.first_record, len(batch.raw.records)) if id_field is None else None
@@ -137,7 +137,7 @@ class Assigner:
             tasks.append(options)
         return [
             Delivery(batch, queue, b"", ids, payloads, records, tasks)
-            if queue in special  # else as if there were no envelopes, which is twice as fast
+            if queue in special  # otherwise as without envelopes, which is twice as fast
             else Delivery(batch, queue, prefix, [suffixes[index] for index in records], payloads, records)
             for queue, (ids, payloads, records, tasks) in groups.items()
         ]
@@ -148,10 +148,10 @@ class Assigner:
         return self._default_queue
 
     def _queue_of(self, value: Any) -> str:
-        """Raises UnusableRecordError if the record names no queue that can be used."""
+        """The full name of the record's queue. Raises UnusableRecordError if the record names no usable queue."""
         field = self._options.queue_field
         if field is None or (self._default_queue is not None and not (isinstance(value, dict) and field in value)):
-            assert self._default_queue is not None  # noqa: S101 - LoadOptions sees to it
+            assert self._default_queue is not None  # noqa: S101 - checked by LoadOptions
             return self._default_queue
         name = _field(value, field, _BAD_QUEUE)
         if not isinstance(name, str):
@@ -171,15 +171,15 @@ class Assigner:
 
 
 def _ids_at_once(values: list[Any], name: str | None) -> list[bytes] | None:
-    """The ids of all records; None where each must be looked at to tell which of them has none that can be used."""
+    """The ids of all records; None if some may be unusable, so that each record must be checked by itself."""
     try:
         return check_task_ids([value[name] for value in values])
-    except (KeyError, TypeError):  # it is no object, or has no such field
+    except (KeyError, TypeError):  # a record is not an object, or has no such field
         return None
 
 
 def _field(value: Any, name: str | None, code: ReasonCode) -> Any:
-    """Raises UnusableRecordError, with this code, if the record has no such field."""
+    """The value of a field. Raises UnusableRecordError with this code if the record has no such field."""
     if not isinstance(value, dict):
         raise UnusableRecordError(code, f"the record is not an object, so it has no field {name!r}")
     if name not in value:

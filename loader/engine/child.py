@@ -1,4 +1,4 @@
-"""A loader process that works for a parent: ``python -m loader.engine.child``. See ``loader.engine.processes``."""
+"""A loader process with a parent process: ``python -m loader.engine.child``. See ``loader.engine.processes``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from loader.jobs.counts import SourceCounts
 from loader.jobs.report import LoadReport, SourceReport, peak_rss_bytes
 from loader.sources.shards import Shard
 
-_TELL_SECONDS = 0.1
+_COUNTS_SECONDS = 0.1
 
 
 class _Child:
@@ -30,29 +30,29 @@ class _Child:
         self._inbox = inbox
         self._out = out
         self._shards: asyncio.Queue[Shard | None] = asyncio.Queue()
-        self._told: dict[int, SourceCounts] = {}
+        self._last_counts: dict[int, SourceCounts] = {}
 
-    def say(self, message: object) -> None:
+    def send(self, message: object) -> None:
         data = memoryview(pack(message))
         while data:
             data = data[os.write(self._out, data) :]
 
     async def run(self) -> None:
         listening = asyncio.create_task(self._listen())
-        telling = asyncio.create_task(self._tell())
+        sending = asyncio.create_task(self._send_counts_regularly())
         complete, failure = False, None
         try:
             complete = await self._load.run(self._wanted_shards())
         except LoaderError as error:
             failure = error
-        telling.cancel()
+        sending.cancel()
         listening.cancel()
-        self._tell_counts()
-        self.say(Ended(complete, failure))
+        self._send_counts()
+        self.send(Ended(complete, failure))
 
     async def _wanted_shards(self) -> AsyncGenerator[Shard, None]:
         while True:
-            self.say(NextShard())
+            self.send(NextShard())
             shard = await self._shards.get()
             if shard is None:
                 return
@@ -64,20 +64,20 @@ class _Child:
                 self._load.stop()
             elif isinstance(message, NextShard):
                 self._shards.put_nowait(message.shard)
-        # The parent is gone. What it would have counted is in the ledger; the rest is for a resume.
+        # The parent is gone. The ledger has all batches that are in; a resume loads the rest.
         os._exit(1)
 
-    async def _tell(self) -> None:
+    async def _send_counts_regularly(self) -> None:
         while True:
-            await asyncio.sleep(_TELL_SECONDS)
-            self._tell_counts()
+            await asyncio.sleep(_COUNTS_SECONDS)
+            self._send_counts()
 
-    def _tell_counts(self) -> None:
+    def _send_counts(self) -> None:
         now = {index: source.counts for index, source in enumerate(self._report.sources)}
-        changed = {index: counts for index, counts in now.items() if counts != self._told.get(index)}
-        self._told.update(changed)
+        changed = {index: counts for index, counts in now.items() if counts != self._last_counts.get(index)}
+        self._last_counts.update(changed)
         report = self._report
-        self.say(
+        self.send(
             Counts(
                 sources=changed,
                 queues=dict(report.queues),
@@ -98,7 +98,7 @@ class _Forward(logging.Handler):
         self._child = child
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._child.say(Log(record.levelno, record.getMessage()))
+        self._child.send(Log(record.levelno, record.getMessage()))
 
 
 async def _main() -> None:
@@ -106,7 +106,7 @@ async def _main() -> None:
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(inbox), sys.stdin.buffer)
     begin = await receive(inbox)
     if not isinstance(begin, Begin):
-        return  # the parent has gone already
+        return  # the parent is gone already
     child = _Child(begin.part, inbox, sys.stdout.fileno())
     log = logging.getLogger("runqy_loader")
     log.setLevel(begin.log_level)
@@ -116,7 +116,7 @@ async def _main() -> None:
 
 
 def main() -> None:
-    # A service manager sends this to all processes of the service; the parent tells us what to do about it.
+    # A service manager sends SIGTERM to all processes of the service. The parent handles it and sends Stop.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     tune_process()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:

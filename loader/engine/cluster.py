@@ -1,4 +1,4 @@
-"""What a Redis Cluster cannot hold exactly once."""
+"""The check for loads that a Redis Cluster cannot hold exactly once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from loader.settings import LoadOptions
 
 
 def check_cluster(options: LoadOptions, servers: Servers) -> None:
-    """Raises UsageError if the server is a cluster, and the tasks cannot be written exactly once there."""
+    """Raises UsageError if the server is a cluster on which the tasks cannot be written exactly once."""
     if servers.is_cluster and options.layout == "documented" and (options.id_field is not None or options.envelope):
         given = "--envelope" if options.envelope else "--id-field"
         raise UsageError(

@@ -18,7 +18,7 @@ log = logging.getLogger("runqy_loader")
 
 
 class Execution:
-    """One load's work, which can be told to stop before it begins as well."""
+    """The work of one load. It can be stopped before it begins, too."""
 
     def __init__(self) -> None:
         self._running: PartialLoad | ProcessPool | None = None
@@ -26,17 +26,17 @@ class Execution:
 
     @property
     def batches_waiting(self) -> int:
-        """How full the bounded queues are, in batches."""
+        """The number of batches in the bounded queues."""
         return 0 if self._running is None else self._running.batches_waiting
 
     def stop(self) -> None:
-        """Ends the work soon: what is in flight is acknowledged, then ``run`` returns False."""
+        """Ends the work soon. Batches in flight are acknowledged, then ``run`` returns False."""
         self._stopping = True
         if self._running is not None:
             self._running.stop()
 
     async def run(self, part: Part, shards: Sequence[Shard], report: LoadReport) -> bool:
-        """Loads the shards; whether all that they hold was dealt with.
+        """Loads the shards. Returns whether every record was processed.
 
         Raises:
             LoaderError: See ``Pipeline.run`` and ``ProcessPool.run``.
@@ -60,7 +60,7 @@ def _process_count(part: Part, shards: Sequence[Shard]) -> int:
     if wanted == "auto":
         wanted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if wanted > 1 and not all(source.identity.repeatable for source in part.sources):
-        log.info("what comes from a pipe or an iterable cannot be shared out: one process loads it")
+        log.info("input from a pipe or an iterable cannot be shared between processes: one process loads it")
         return 1
     return max(1, min(wanted, len(shards)))
 

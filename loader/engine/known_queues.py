@@ -1,4 +1,4 @@
-"""Which queues exist, as far as the options tell how to know."""
+"""The queues that exist, if an option gives a way to know them."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from loader.settings import LoadOptions
 
 @dataclass(frozen=True, slots=True)
 class KnownQueues:
-    """Queues that exist.
+    """The queues that exist.
 
     Attributes:
-        names: Full names; None where it is not checked which exist.
-        source: What tells them, for people.
+        names: Full names; None if this is not checked.
+        source: Where the names come from, for messages.
     """
 
     names: frozenset[str] | None
     source: str
 
     def check(self, queue: str | None) -> None:
-        """Raises UnknownQueueError if it is known that there is no such queue. None stands for each record's own."""
+        """Raises UnknownQueueError if the queue is known not to exist. None means that each record names its queue."""
         if self.names is not None and queue is not None:
             check_queue(queue, self.names, self.source)
 
 
 def queues_in_file(options: LoadOptions) -> KnownQueues:
-    """Those in ``--queues-file``.
+    """The queues in ``--queues-file``.
 
     Raises:
         UsageError: The file cannot be used.
     """
     if options.queues_file is None:
         return KnownQueues(None, "")
-    from loader.queues.runqy_yaml import configured_queues  # YAML takes 10 ms that only this option needs
+    from loader.queues.runqy_yaml import configured_queues  # importing YAML takes 10 ms, and only this option needs it
 
     return KnownQueues(frozenset(configured_queues(options.queues_file)), str(options.queues_file))
 
 
 async def known_queues(options: LoadOptions, in_file: KnownQueues, servers: Servers) -> KnownQueues:
-    """Those in the file; without one, where ``--queue-check`` asks for it, those that the server lists.
+    """The queues in the file. Without a file, and with ``--queue-check redis``, the queues that the server lists.
 
     Raises:
         LoaderError: The server does not answer, or refuses.

@@ -1,6 +1,6 @@
-"""What a loader process and its parent say to each other, over the child's standard input and output.
+"""The messages between a loader process and its parent, over the child's standard input and output.
 
-Each message is a pickle behind its length in four bytes. Pickle, as both ends are this program and its own pipe.
+Each message is a pickle after its length in four bytes. Pickle is safe here: both ends of the pipe are this program.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LENGTH_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Parent: your part of the load, and how the log is set."""
+    """From the parent: the child's part of the load, and the log level."""
 
     part: Part
     log_level: int
@@ -31,19 +31,19 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class NextShard:
-    """Child: give me a shard. Parent: here; None for no more."""
+    """From the child: a request for a shard. From the parent: the shard, or None if there are no more."""
 
     shard: Shard | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Parent: finish what is in flight, then end."""
+    """From the parent: finish the batches in flight, then end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Child: where I am. All figures count from the child's start; only sources that have changed are named."""
+    """From the child: its counts since its start. ``sources`` has only sources whose counts have changed."""
 
     sources: dict[int, SourceCounts]
     queues: dict[str, int]
@@ -58,7 +58,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Child: for the user."""
+    """From the child: a log message for the user."""
 
     level: int
     text: str
@@ -66,7 +66,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Child: the last message. ``complete`` if all of my shards were dealt with."""
+    """From the child: the last message. ``complete`` if every record of its shards was processed."""
 
     complete: bool
     error: LoaderError | None = None
@@ -103,7 +103,7 @@ class Tally:
 
 
 def pack(message: Any) -> bytes:
-    """A message as it goes through the pipe."""
+    """The bytes of a message in the pipe."""
     body = pickle.dumps(message)
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body
 

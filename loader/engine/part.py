@@ -1,4 +1,4 @@
-"""One process's part of a load: shards in, tasks out."""
+"""The part of a load that one process does: shards in, tasks out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from loader.sources.shards import Shard
 
 
 async def nothing_loaded(queue: str, shard: int) -> LedgerState:
-    """The ``StateOf`` of what has no ledger."""
+    """The ``StateOf`` for a destination without a ledger."""
     return LedgerState()
 
 
@@ -34,10 +34,10 @@ class Channel:
     """A destination that is open in one process.
 
     Attributes:
-        worker: Delivers batches; None where they are only validated.
-        state_of: Tells which batches are in already.
-        confirm: Awaited once everything is delivered.
-        ids_passed_over: Whether the ids of batches that are in already are to be written as they are passed over.
+        worker: Delivers batches; None if records are only validated.
+        state_of: Returns which batches are in already.
+        confirm: Awaited when everything is delivered.
+        ids_passed_over: Whether to write the ids of batches that are in already, when these batches are skipped.
     """
 
     worker: Worker | None
@@ -47,16 +47,16 @@ class Channel:
 
 
 Destination = Callable[["Part"], AbstractAsyncContextManager[Channel]]
-"""Where parts go: opens it in the process that has the part. It is pickled with the part, where several load."""
+"""Opens the channel of a part, in the process that has the part. It is pickled with the part for other processes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a process must know to load shards of a job. It can be pickled, if its sources are files.
+    """All that a process needs to load shards of a job. It can be pickled if its sources are files.
 
     Attributes:
         run: The run of the loader that this part belongs to.
-        known_queues: Full names of the queues that exist; None where that is not checked.
+        known_queues: Full names of the queues that exist; None if this is not checked.
         rejects: The rejects file; None for none.
         process: Number of the process within the run.
     """
@@ -85,13 +85,13 @@ class PartialLoad:
         return 0 if self._pipeline is None else self._pipeline.waiting
 
     def stop(self) -> None:
-        """Reads nothing more; ``run`` returns once what is in flight is acknowledged."""
+        """Stops reading; ``run`` returns when the batches in flight are acknowledged."""
         self._stopping = True
         if self._pipeline is not None:
             self._pipeline.stop()
 
     async def run(self, shards: AsyncIterable[Shard]) -> bool:
-        """Loads the shards; whether all that they hold was dealt with.
+        """Loads the shards. Returns whether every record was processed.
 
         Raises:
             LoaderError: See ``Pipeline.run``.

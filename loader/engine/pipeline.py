@@ -21,7 +21,7 @@ from loader.sources.validate import Batch, Reject, validate
 from loader.tasks.reasons import Reason
 
 StateOf = Callable[[str, int], Awaitable[LedgerState]]
-"""What the ledger holds of a queue and a shard."""
+"""Returns the state of the ledger of a queue and a shard."""
 
 
 class Pipeline:
@@ -29,9 +29,9 @@ class Pipeline:
 
     Args:
         worker: Started ``options.workers`` times; None for a dry run.
-        state_of: Asked once a shard and queue.
-        shards: What to load of the sources, in this order.
-        ids: Where the ids of tasks go that are in; None to keep none.
+        state_of: Called once for each shard and queue.
+        shards: The parts of the sources to load, in this order.
+        ids: The file for the ids of tasks that are in; None to keep no ids.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Pipeline:
         return self._queue.qsize()
 
     def stop(self) -> None:
-        """Reads and starts nothing more; ``run`` returns once what is in flight has been acknowledged."""
+        """Stops reading and delivering; ``run`` returns when the batches in flight are acknowledged."""
         if self._stopping:
             return
         self._stopping = True
@@ -78,7 +78,7 @@ class Pipeline:
 
     @property
     def complete(self) -> bool:
-        """Whether every record has been read and dealt with."""
+        """Whether every record has been read and processed."""
         report = self._report
         dealt_with = report.loaded + report.already_loaded + report.rejected + report.valid
         return self._all_read and report.records_read == dealt_with
@@ -87,8 +87,8 @@ class Pipeline:
         """Loads everything.
 
         Raises:
-            LoaderError: After all that was read before the failure has been delivered, where the failure is the
-                input's; at once, where it is the server's.
+            LoaderError: The input or the server failed. If the input failed, the error is raised after the delivery of
+                everything that was read before the failure; if the server failed, it is raised at once.
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -110,22 +110,22 @@ class Pipeline:
         try:
             await self._read_all()
         except LoaderError as error:
-            # What was read before is good: the workers deliver it, then run() raises this.
+            # The records read before are good: the workers deliver them, then run() raises this error.
             self._failure = error
         if self._stopping:
             raise asyncio.CancelledError
         await self._queue.put(None)
 
     def _after_reading(self, reader: asyncio.Task[None]) -> None:
-        # A callback, as a task that is cancelled before its first step never runs any code of its own.
-        if reader.cancelled():  # a stop: what is queued is not begun any more
+        # This is a callback because a task that is cancelled before its first step never runs its own code.
+        if reader.cancelled():  # a stop: batches in the queue are not delivered any more
             while not self._queue.empty():
                 self._queue.get_nowait()
             self._queue.put_nowait(None)
 
     async def _read_all(self) -> None:
         async for shard in self._shards:
-            self._states.clear()  # the last shard's
+            self._states.clear()  # they belong to the last shard
             number = 0
             for piece in shard.pieces:
                 source, tally = self._sources[piece.source], self._report.sources[piece.source]
@@ -134,7 +134,7 @@ class Pipeline:
                 )
                 async with aclosing(batches):
                     async for raw in batches:
-                        if self._stopping:  # an iterable of the caller's may have caught the cancellation
+                        if self._stopping:  # the caller's iterable may have caught the cancellation
                             raise asyncio.CancelledError
                         parsed = self._assigner.needs_values
                         batch = validate(raw, number, piece.source, parsed=parsed, shard=shard.number)
@@ -194,7 +194,7 @@ class Pipeline:
             raise TooManyRejectsError(
                 f"{last.source}:{last.line}: {last.why.text}; more than --max-errors {limit} "
                 f"record{'' if limit == 1 else 's'} rejected",
-                "Raise --max-errors to go on: bad records are set aside, to be mended and loaded by themselves",
+                "Raise --max-errors to go on: bad records are set aside, to be corrected and loaded separately",
             )
 
     # --- workers ------------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ class Pipeline:
             await self._ids.settle()
         delivery = await self._queue.get()
         if delivery is None or self._stopping:
-            self._queue.put_nowait(None)  # for the other workers; there is room, as one was just taken
+            self._queue.put_nowait(None)  # for the other workers; there is room because an item was just taken
             return None
         return delivery
 
@@ -230,7 +230,7 @@ class Pipeline:
         first = await source.place(raw, delivery.records[0])
         last = await source.place(raw, delivery.records[-1])
         doubt = InDoubt(delivery.queue, first.name, first.line, last.name, last.line, len(delivery.payloads), why)
-        if self._doubts.setdefault(delivery, doubt) is doubt:  # another request of it may have been as quick
+        if self._doubts.setdefault(delivery, doubt) is doubt:  # another request may have noted it in the meantime
             self._report.in_doubt.append(doubt)
 
     def loaded(self, delivery: Delivery) -> None:

@@ -1,7 +1,7 @@
-"""Shares the shards of a load out to several processes, and adds up what they report.
+"""Distributes the shards of a load to several processes, and adds up their counts.
 
-Each process takes the next shard when it is done with one, so all stay busy to the end. Which one loads a shard makes
-no difference: a shard's batches, ids and ledger follow from the plan alone.
+Each process takes the next shard when it has finished one, so all stay busy to the end. It does not matter which
+process loads a shard: the shard's batches, ids and ledger depend only on the plan.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ProcessPool:
     """Runs a load in ``count`` processes.
 
     Args:
-        part: The part of each, but for its number.
+        part: The part of every process, except for the process number.
     """
 
     def __init__(self, part: Part, count: int, report: LoadReport) -> None:
@@ -45,16 +45,16 @@ class ProcessPool:
         return sum(tally.waiting for tally in self._tallies)
 
     def stop(self) -> None:
-        """Starts nothing more; ``run`` returns once what is in flight in all processes is acknowledged."""
+        """Starts no more work; ``run`` returns when the batches in flight in all processes are acknowledged."""
         self._stopping = True
         for child in self._children:
             _send(child, Stop())
 
     async def run(self, shards: Sequence[Shard]) -> bool:
-        """Loads the shards; whether all that they hold was dealt with.
+        """Loads the shards. Returns whether every record was processed.
 
         Raises:
-            LoaderError: The first failure of a process, after the others have finished what they had in flight.
+            LoaderError: The first failure of a process, after the others have finished their batches in flight.
         """
         self._shards.extend(shards)
         try:
@@ -76,7 +76,7 @@ class ProcessPool:
             "loader.engine.child",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the parent, which tells the children what to do about it
+            start_new_session=True,  # only the parent gets Ctrl-C; it sends Stop to the children
         )
         assert child.stdout is not None  # noqa: S101 - it is a pipe
         tally = Tally(self._report)
@@ -109,7 +109,7 @@ class ProcessPool:
                 TooManyRejectsError(
                     f"{self._report.last_reject}; more than --max-errors {limit} "
                     f"record{'' if limit == 1 else 's'} rejected, by all processes together",
-                    "Raise --max-errors to go on: bad records are set aside, to be mended and loaded by themselves",
+                    "Raise --max-errors to go on: bad records are set aside, to be corrected and loaded separately",
                 )
             )
 

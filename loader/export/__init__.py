@@ -1,1 +1,1 @@
-"""Pending tasks out of Redis, as JSON lines."""
+"""Exports pending tasks from Redis as JSON lines."""

@@ -24,13 +24,13 @@ class ExportOptions:
     layout: Annotated[LayoutName, shared.LAYOUT_TO_READ] = "documented"
     profile: Annotated[
         ProfileName | None,
-        shared.PROFILE.but(help="With --layout asynq: 'asynq' takes the queue's name as it is.", group=_FROM),
+        shared.PROFILE.but(help="With --layout asynq: 'asynq' uses the queue's name as it is.", group=_FROM),
     ] = None
     by: Annotated[
         Literal["list", "scan"],
         Option(
-            help="'list' exports what the pending list names, in the order in which workers would take it; 'scan' "
-            "looks for the tasks' own keys, in no order, for tasks whose list is lost.",
+            help="'list' exports the tasks in the pending list, in the order in which workers would take them; 'scan' "
+            "searches the tasks' own keys, in no order, for tasks whose list is lost.",
             group=_FROM,
         ),
     ] = "list"
@@ -50,7 +50,7 @@ class ExportOptions:
     def check(self) -> None:
         """Raises UsageError if a value is not what its option takes, or two options contradict each other."""
         check_declared(self)
-        self.full_queue  # noqa: B018 - raises what is wrong with it
+        self.full_queue  # noqa: B018 - raises an error if the name is not valid
 
     @property
     def full_queue(self) -> str:

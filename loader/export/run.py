@@ -1,4 +1,4 @@
-"""Pending tasks out of Redis, as JSON lines that ``load --envelope`` takes back in."""
+"""Exports pending tasks from Redis as JSON lines, which ``load --envelope`` can load again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from loader.jobs.report import RunReport
 from loader.servers.session import Session, require_one_server
 from loader.stored.fetch import Fetcher
 from loader.stored.queue_reader import stored_queue
-from loader.stored.snapshot import in_the_other_layout, keyed_ids, pending_ids
+from loader.stored.snapshot import count_in_other_layout, keyed_ids, pending_ids
 from loader.stored.spool import DistinctSpool, Spool
 from loader.stored.stored_task import StoredTask
 from loader.tasks.envelope import Envelope
@@ -26,22 +26,22 @@ from loader.tasks.profiles import LayoutName
 from loader.tasks.reasons import Reason, ReasonCode, UnusableRecordError
 from loader.wire.address import parse_address
 
-_MOST = 1000
-_SHOWN = 10
+_MAX_FETCHED = 1000
+_MAX_REJECTS_SHOWN = 10
 
 Write = Callable[[bytes], Awaitable[None]]
-"""Takes a piece of the output."""
+"""Writes a piece of the output."""
 
 
 @dataclass(slots=True)
 class ExportReport(RunReport):
-    """Counts of an export, filled as it goes. On a completed one ``listed == exported + missing + rejected``.
+    """Counts of an export, updated as it runs. After a completed export, ``listed == exported + missing + rejected``.
 
     Attributes:
         listed: Ids found.
-        missing: Of these, tasks that were taken before they could be read.
-        rejects: Ids of the first of them, and why.
-        elsewhere: Pending tasks that the queue has in the other layout, where it has none in this one.
+        missing: How many of these tasks were taken before they could be read.
+        rejects: The ids of the first rejected tasks, each with the reason.
+        elsewhere: Pending tasks of the queue in the other layout, if it has none in this layout.
     """
 
     queue: str
@@ -60,7 +60,7 @@ class ExportReport(RunReport):
 
     @property
     def exit_status(self) -> int:
-        """0 all out; 1 failed; 3 completed with rejects; 130 interrupted."""
+        """0 all exported; 1 failed; 3 completed with rejects; 130 interrupted."""
         return self._exit_status(self.rejected)
 
     def to_dict(self) -> dict[str, Any]:
@@ -83,13 +83,13 @@ class ExportReport(RunReport):
 
 
 class Exporter:
-    """Writes out the pending tasks of a queue. Only reads from the server: consumers notice nothing.
+    """Exports the pending tasks of a queue. It only reads from the server, so consumers are not affected.
 
     Args:
-        write: Takes the output, piece by piece.
+        write: Writes the output, piece by piece.
 
     Raises:
-        UsageError: Options out of range, or a ``redis`` URL that is none.
+        UsageError: Options are out of range, or ``redis`` is not a valid URL.
     """
 
     def __init__(self, options: ExportOptions, write: Write) -> None:
@@ -102,7 +102,7 @@ class Exporter:
         self.report = ExportReport(self._queue.name, options.layout)
 
     def stop(self) -> None:
-        """Ends soon; what has been written stays."""
+        """Makes ``run`` end soon. What has been written stays."""
         self._stopping = True
 
     async def run(self) -> ExportReport:
@@ -119,9 +119,9 @@ class Exporter:
         try:
             await require_one_server(session, "export")
             export = self._by_list if options.by == "list" else self._by_scan
-            await export(session, Fetcher(session, self._queue, _MOST))
+            await export(session, Fetcher(session, self._queue, _MAX_FETCHED))
             if not report.listed:
-                report.elsewhere = await in_the_other_layout(session, self._queue)
+                report.elsewhere = await count_in_other_layout(session, self._queue)
             report.end("interrupted" if self._stopping else "completed")
         except Exception as error:
             report.fail(error)
@@ -142,7 +142,7 @@ class Exporter:
                     self.report.missing += len(fetched.missing)
                     for task_id, why in fetched.unreadable:
                         self._reject(task_id, why)
-                    await self._put(fetched.tasks)
+                    await self._write_tasks(fetched.tasks)
                     if self._stopping:
                         return
 
@@ -157,14 +157,14 @@ class Exporter:
                     for task_id, why in fetched.unreadable if self._queue.layout == "asynq" else ():
                         self.report.listed += 1
                         self._reject(task_id, why)
-                    # In the documented layout, other keys only look like this queue's tasks.
+                    # In the documented layout, the pattern also matches keys that are not tasks of this queue.
                     tasks = [task for task in fetched.tasks if self._queue.holds(task.fields) and _is_pending(task)]
                     self.report.listed += len(tasks)
-                    await self._put(tasks)
+                    await self._write_tasks(tasks)
                     if self._stopping:
                         return
 
-    async def _put(self, tasks: Sequence[StoredTask]) -> None:
+    async def _write_tasks(self, tasks: Sequence[StoredTask]) -> None:
         report = self.report
         lines = []
         for task in tasks:
@@ -190,7 +190,7 @@ class Exporter:
 
     def _reject(self, task_id: bytes, why: Reason) -> None:
         self.report.count_rejects([why])
-        if len(self.report.rejects) < _SHOWN:
+        if len(self.report.rejects) < _MAX_REJECTS_SHOWN:
             self.report.rejects.append((task_id.decode(errors="replace"), why))
 
 
@@ -199,9 +199,9 @@ def _is_pending(task: StoredTask) -> bool:
 
 
 def envelope_line(task: StoredTask) -> bytes:
-    """A line from which ``load --envelope`` makes the same task, its payload byte for byte.
+    """A line from which ``load --envelope`` makes the same task, with the same payload byte for byte.
 
-    What the layout's own defaults could fill in otherwise is always written, zeros included.
+    Options that the layout would otherwise fill with its own defaults are always written, even if they are zero.
 
     Raises:
         UnusableRecordError: The id is not UTF-8, so JSON cannot hold it.
@@ -227,11 +227,11 @@ _decode = msgspec.json.Decoder(Envelope).decode
 
 
 def _reads_back(line: bytes, payload: bytes) -> bool:
-    """Whether a load would take this very payload from the line: it is JSON, with no white space around it."""
+    """Whether a load would read exactly this payload from the line: JSON without white space around it."""
     try:
-        orjson.loads(line)  # a load's first judge
+        orjson.loads(line)  # a load parses the line with orjson first
         return _decode(line).payload_bytes() == payload
-    except (ValueError, RecursionError):  # orjson's and msgspec's errors are among them; the latter: nested too deep
+    except (ValueError, RecursionError):  # ValueErrors of orjson and msgspec; RecursionError: nested too deep
         return False
 
 

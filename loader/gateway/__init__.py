@@ -1,1 +1,1 @@
-"""The HTTP gateway (``runqy-loader serve``): runqy's enqueueing API over the loader's own layouts and wire code."""
+"""The HTTP gateway (``runqy-loader serve``): runqy's API for enqueueing, on the loader's own layouts and wire code."""

@@ -1,4 +1,4 @@
-"""The gateway as an ASGI application: routes, and what each does."""
+"""The gateway as an ASGI application: its routes and their handlers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ log = logging.getLogger("runqy_loader")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the application is made of."""
+    """The components of the application."""
 
     options: ServeOptions
     keys: ApiKeys
@@ -73,7 +73,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """A path of the document, and its handlers by method."""
+    """A path of the OpenAPI document, and its handlers by method. ``open`` routes need no API key."""
 
     path: str
     handlers: Mapping[str, Handler]
@@ -85,13 +85,13 @@ class _Route:
 
 
 class Gateway:
-    """See the module. One instance serves one event loop."""
+    """The ASGI application. One instance serves one event loop."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._options = parts.options
         self._budget = Budget(parts.options.max_buffered_bytes)
-        self._working = 0
+        self._in_progress = 0
         tasks = parts.options.load_options().task_options
         self._task_type, self._max_retry = tasks.type, tasks.max_retry
         self._document = document(parts.options, auth=parts.keys.needed)
@@ -106,8 +106,8 @@ class Gateway:
             _Route(PAGE_PATH, _readable(self._docs), open=True),
         )
         self._routes = {route.path: route for route in routes}
-        parts.metrics.watch("requests_in_progress", "Requests that are worked on.", lambda: self._working)
-        parts.metrics.watch("buffered_bytes", "Bytes of bodies that are held.", lambda: self._budget.used)
+        parts.metrics.watch("requests_in_progress", "Requests in progress.", lambda: self._in_progress)
+        parts.metrics.watch("buffered_bytes", "Bytes of request bodies in memory.", lambda: self._budget.used)
         parts.metrics.watch("waiting", "Requests that wait for a task to end.", lambda: parts.waiter.count)
         parts.metrics.watch("redis_up", "Whether there is a connection to Redis.", lambda: parts.link.is_up)
 
@@ -127,11 +127,11 @@ class Gateway:
             return
         except HttpError as error:
             answer = error.answer
-        except Exception:  # the last line of defence: the client gets an answer in the usual form
+        except Exception:  # a bug: the client still gets an answer in the usual form
             log.exception("while answering %s %s", scope["method"], _OTHER if route is None else route.path)
             answer = HttpError(500, "internal error; this is a bug").answer
         finally:
-            self._budget.give_back(request.size)
+            self._budget.release(request.size)
         await answer.send(send)
         self._parts.metrics.answered(
             _OTHER if route is None else route.path, answer.status, time.perf_counter() - began
@@ -147,13 +147,13 @@ class Gateway:
             return await handler(request)
         if not self._parts.keys.allow(request.authorization):
             raise HttpError(401, "access unauthorized", ((b"www-authenticate", b"Bearer"),))
-        if self._working >= self._options.max_requests:
+        if self._in_progress >= self._options.max_requests:
             raise unavailable("the gateway is at its limit of requests; try again")
-        self._working += 1
+        self._in_progress += 1
         try:
             return await handler(request)
         finally:
-            self._working -= 1
+            self._in_progress -= 1
 
     # --- enqueueing -------------------------------------------------------------------------------------------------
 
@@ -177,7 +177,7 @@ class Gateway:
     async def _enqueue(
         self, request: Request, read: Callable[[bytes], tuple[str, list[bytes], list[int]]]
     ) -> tuple[str, list[bytes], Headers]:
-        """Full name of the queue, ids of the tasks, headers for the answer."""
+        """The full name of the queue, the ids of the tasks, and headers for the answer."""
         parts = self._parts
         body = await request.body()
         try:
@@ -200,13 +200,13 @@ class Gateway:
                     return self._replayed(queue, earlier)
             ids = new_ids(len(payloads))
             earlier = await parts.writer.put(queue, ids, payloads, timeouts, mark)
-            parts.queues.made(queue)
+            parts.queues.created(queue)
         except KeyReusedError:
-            raise HttpError(422, "this Idempotency-Key came with another request before") from None
+            raise HttpError(422, "this Idempotency-Key was used before with a different request") from None
         except ValueError as error:
             raise HttpError(400, str(error)) from None
         except LoaderError as error:
-            raise _redis_away(error) from error
+            raise _redis_unavailable(error) from error
         return (queue, ids, ()) if earlier is None else self._replayed(queue, earlier)
 
     def _replayed(self, queue: str, ids: list[bytes]) -> tuple[str, list[bytes], Headers]:
@@ -217,13 +217,13 @@ class Gateway:
 
     async def _get(self, request: Request) -> Answer:
         task_id = request.path.removeprefix(_TASK_PREFIX).encode(errors="surrogateescape")
-        waits = _wanted_to_wait(request.query)
+        wait_requested = _wait_requested(request.query)
         try:
             (task,) = await self._parts.reader.read([task_id])
-            if waits and task is not None and task.state not in FINAL:
+            if wait_requested and task is not None and task.state not in FINAL:
                 task = await self._wait(request, task_id)
         except LoaderError as error:
-            raise _redis_away(error) from error
+            raise _redis_unavailable(error) from error
         if task is None:
             raise HttpError(404, "task not found")
         return Answer(200, task_body(task))
@@ -234,7 +234,7 @@ class Gateway:
             raise unavailable("too many requests wait for a task; try again")
         ended = waiter.wait(task_id)
         gone = asyncio.ensure_future(request.gone())
-        self._working -= 1  # it does nothing but wait, under a limit of its own
+        self._in_progress -= 1  # a request that waits has a limit of its own
         try:
             both: set[asyncio.Future[Any]] = {ended, gone}
             await asyncio.wait(both, timeout=self._options.wait_timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -243,7 +243,7 @@ class Gateway:
         except StoppingError:
             raise unavailable("the gateway stops") from None
         finally:
-            self._working += 1
+            self._in_progress += 1
             gone.cancel()
             ended.cancel()
         if gone.done() and not gone.cancelled():
@@ -271,18 +271,18 @@ def _readable(handler: Handler) -> dict[str, Handler]:
     return {"GET": handler, "HEAD": handler}
 
 
-def _redis_away(error: LoaderError) -> HttpError:
+def _redis_unavailable(error: LoaderError) -> HttpError:
     if isinstance(error, NotEnqueuedError | UnknownOutcomeError):
         return unavailable(error.args[0])
     log.warning("%s", error)
-    return unavailable("Redis is away; nothing was done")
+    return unavailable("Redis is not available; nothing was done")
 
 
-def _wanted_to_wait(query: bytes) -> bool:
-    """Whether the query says ``wait=true``. Raises HttpError if it says something else of waiting."""
+def _wait_requested(query: bytes) -> bool:
+    """Whether the query has ``wait=true``. Raises HttpError if ``wait`` has another value than true or false."""
     if not query:
         return False
-    said = parse_qs(query.decode(errors="replace"), keep_blank_values=True).get("wait", ["false"])
-    if said not in (["true"], ["false"]):
+    values = parse_qs(query.decode(errors="replace"), keep_blank_values=True).get("wait", ["false"])
+    if values not in (["true"], ["false"]):
         raise HttpError(400, "wait must be true or false")
-    return said == ["true"]
+    return values == ["true"]

@@ -6,8 +6,8 @@ from loader.gateway.options import ServeOptions
 from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
 
-_MOST = 256
-"""Encoders kept: clients choose queues and timeouts."""
+_MAX_ENCODERS = 256
+"""The maximum number of encoders kept: clients choose the queues and timeouts."""
 
 
 class Encoders:
@@ -15,7 +15,7 @@ class Encoders:
 
     def __init__(self, options: ServeOptions) -> None:
         self._options = options
-        self._timed = options.layout == "asynq"
+        self._has_timeouts = options.layout == "asynq"
         self._encoders: dict[tuple[str, int], QueueEncoder] = {}
 
     def get(self, queue: str, timeout: int = 0) -> QueueEncoder:
@@ -23,11 +23,11 @@ class Encoders:
 
         Args:
             queue: Full name.
-            timeout: Seconds its tasks may run; 0 for what the options say. The documented layout has no place for it.
+            timeout: Seconds its tasks may run; 0 for the value in the options. The documented layout has no timeout.
         """
-        key = (queue, timeout if self._timed else 0)
+        key = (queue, timeout if self._has_timeouts else 0)
         if (encoder := self._encoders.get(key)) is None:
-            if len(self._encoders) >= _MOST:
+            if len(self._encoders) >= _MAX_ENCODERS:
                 self._encoders.clear()
             encoder = self._encoders[key] = encoder_for(self._options.load_options(timeout), queue)
         return encoder

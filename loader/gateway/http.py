@@ -1,4 +1,4 @@
-"""What the handlers see of HTTP: requests, answers, and errors that are answers. Under them is any ASGI server."""
+"""HTTP for the handlers: requests, answers, and errors that are sent as answers. It works with any ASGI server."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = tuple[tuple[bytes, bytes], ...]
 
 JSON = b"application/json"
-_STILL_READ = 4
-"""How many times the limit a refused body may be for its rest to be read, so that its sender gets to see the answer."""
+_READ_FACTOR = 4
+"""If a refused body is at most this many times the limit, its rest is read, so that its sender gets the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Answer:
 
 
 class HttpError(Exception):
-    """A request that is answered with an error, in the form of runqy's API: ``{"errors": [...]}``."""
+    """An error that is sent as the answer to a request, in the form of runqy's API: ``{"errors": [...]}``."""
 
     def __init__(self, status: int, message: str, headers: Headers = ()) -> None:
         super().__init__(message)
@@ -49,24 +49,24 @@ class ClientGoneError(Exception):
 
 
 def unavailable(message: str, seconds: int = 1) -> HttpError:
-    """Status 503. ``seconds`` is when to try again (RFC 9110, 10.2.3)."""
+    """Status 503. ``seconds`` is the ``Retry-After`` (RFC 9110, 10.2.3)."""
     return HttpError(503, message, ((b"retry-after", b"%d" % seconds),))
 
 
 class Budget:
-    """Bytes of bodies that are held at the same time."""
+    """Limits the bytes of request bodies that are in memory at the same time."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self.used = 0
 
     def take(self, size: int) -> None:
-        """Raises HttpError if that would be too many."""
+        """Reserves bytes. Raises HttpError if the limit would be exceeded."""
         if self.used + size > self._limit:
-            raise unavailable("the gateway holds as much as it may; try again")
+            raise unavailable("the gateway is at its limit of buffered bytes; try again")
         self.used += size
 
-    def give_back(self, size: int) -> None:
+    def release(self, size: int) -> None:
         self.used -= size
 
 
@@ -74,7 +74,7 @@ class Request:
     """A request as its handler needs it.
 
     Attributes:
-        size: Bytes taken from the budget; the gateway gives them back once the request is answered.
+        size: Bytes taken from the budget. The gateway releases them once the request is answered.
     """
 
     __slots__ = ("_budget", "_limit", "_receive", "_timeout", "authorization", "idempotency_key", "length", "path",
@@ -103,8 +103,8 @@ class Request:
         """The whole body.
 
         Raises:
-            HttpError: It is too long, too slow, or more than can be held now.
-            ClientGoneError: It does not come to its end.
+            HttpError: The body is too long, arrives too slowly, or does not fit in the budget now.
+            ClientGoneError: The client has closed the connection before the end of the body.
         """
         if self.length is not None:
             if self.length > self._limit:
@@ -144,8 +144,8 @@ class Request:
         self.size += size
 
     def _too_long(self, length: int | None) -> HttpError:
-        # The server reads and drops what a client still sends after its answer, which is kinder than a reset, but not
-        # without end.
-        close = length is None or length > _STILL_READ * self._limit
+        # After the answer, the server reads and drops what the client still sends, rather than reset the connection.
+        # A limit keeps this from going on without end.
+        close = length is None or length > _READ_FACTOR * self._limit
         headers = ((b"connection", b"close"),) if close else ()
         return HttpError(413, f"the body is too long: at most {self._limit} bytes", headers)

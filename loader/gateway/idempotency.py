@@ -1,15 +1,15 @@
-"""``Idempotency-Key``: the same key never enqueues twice, whatever happens between two requests with it.
+"""``Idempotency-Key``: the same key never enqueues twice, whatever happens between two requests with that key.
 
-Keys in Redis, all with the time to live that the options tell:
+Keys in Redis, all with the time to live in the options:
 
-- ``runqy-loader:idempotency:<digest of the key>``: the digest of the first request with it. Another request with the
-  same key is refused.
+- ``runqy-loader:idempotency:<digest of the key>``: the digest of the first request with that key. A different request
+  with the same key is refused.
 - ``<tag>:runqy-loader:idempotency:<digest of key and request>``, in the cluster slot of the queue's pending list: the
-  first task id and the number of tasks, set by the script that pushes them. So a mark means that they are in, and its
-  absence that they are not.
+  first task id and the number of tasks. The script that pushes the tasks sets this mark. So the mark exists if and
+  only if the tasks are in.
 
-The header is that of the IETF's draft "The Idempotency-Key HTTP Header Field", which asks for 422 where a key comes
-with another request.
+The header follows the IETF's draft "The Idempotency-Key HTTP Header Field", which asks for status 422 if a key is used
+again with a different request.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from loader.wire.faults import from_reply
 from loader.wire.resp import array, command
 
 MAX_KEY = 255
-"""Characters of a key."""
+"""The maximum length of a key in characters."""
 
 _VALID = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
@@ -39,13 +39,13 @@ PUSH = b"""\
 -- KEYS[1]: the queue's pending list
 -- KEYS[2]: the mark
 -- ARGV[1]: the mark's value
--- ARGV[2]: seconds that it stays
--- ARGV[3] and on: ids, the first to be consumed first
--- Reply: '' if pushed now, else the value of the mark
+-- ARGV[2]: its time to live in seconds
+-- ARGV[3] and on: the ids, the first to be consumed first
+-- Reply: '' if the ids were pushed now, else the value of the existing mark
 local earlier = redis.call('GET', KEYS[2])
 if earlier then return earlier end
--- A script is not undone where a command of it fails. LLEN tells a pending key of another type before anything is
--- written, and the push comes last, so that only the mark has to be taken back (see loader/jobs/ledger_scripts.py).
+-- Redis does not undo a script in which a command fails. So LLEN finds a pending key of another type before anything is
+-- written, and the push comes last: then only the mark has to be removed again (see loader/jobs/ledger_scripts.py).
 redis.call('LLEN', KEYS[1])
 redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
 local ok, fault = pcall(function()
@@ -60,16 +60,16 @@ _PUSH = as_sent(PUSH)
 
 
 class KeyReusedError(Exception):
-    """The key came with another request before."""
+    """The key was used before with a different request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What the push of a request with a key leaves behind.
+    """The key in Redis that the push of a request with an Idempotency-Key sets.
 
     Attributes:
-        key: In Redis.
-        seconds: How long it stays.
+        key: Its name.
+        seconds: Its time to live.
     """
 
     key: bytes
@@ -81,7 +81,7 @@ class Mark:
         return array([b"EVAL", _PUSH, b"2", pending_key, self.key, value, b"%d" % self.seconds, *ids])
 
     def earlier(self, reply: Reply) -> list[bytes] | None:
-        """The ids of the request that set the mark, from what the push, or GET, replied; None if it was not set."""
+        """The ids of the earlier request, from a reply to the push or to GET; None if the mark was not set before."""
         if not reply:
             return None
         first, _, count = bytes(reply).partition(b" ")
@@ -89,10 +89,10 @@ class Mark:
 
 
 class IdempotencyKeys:
-    """Remembers keys.
+    """Remembers Idempotency-Keys.
 
     Args:
-        seconds: For how long.
+        seconds: How long a key is remembered.
     """
 
     def __init__(self, link: Link, seconds: int) -> None:
@@ -100,16 +100,16 @@ class IdempotencyKeys:
         self._seconds = seconds
 
     async def claim(self, key: bytes, path: str, body: bytes, encoder: QueueEncoder) -> tuple[Mark, list[bytes] | None]:
-        """Binds a key to a request: its mark, and the ids that an earlier one made.
+        """Binds a key to a request. Returns the mark, and the ids that an earlier request with this key made, or None.
 
         Raises:
-            ValueError: It is no usable key.
-            KeyReusedError: It came with another request before.
-            SinkError: Redis is away or refuses.
+            ValueError: The key is not valid.
+            KeyReusedError: The key was used before with a different request.
+            SinkError: Redis is not available, or refuses.
         """
         if not _VALID.fullmatch(key) or len(key) > MAX_KEY:
             raise ValueError(f"the Idempotency-Key must be 1 to {MAX_KEY} printable ASCII characters")
-        # The digest of the body, not the body: it may be large, and what is in it is none of the memory's business.
+        # The digest is stored, not the body: the body may be large, and its content must not be kept.
         request = hashlib.sha256(path.encode() + b"\0" + body).hexdigest().encode()
         claim = b"runqy-loader:idempotency:" + hashlib.sha256(key).hexdigest().encode()
         digest = hashlib.sha256(key + b"\0" + request).hexdigest().encode()

@@ -11,13 +11,13 @@ from loader.errors import UsageError
 
 
 class ApiKeys:
-    """Tells requests with a right key from others.
+    """Checks the API keys of requests.
 
-    Only digests are held, and a comparison takes the same time for every key: neither where two keys begin to differ,
-    nor how long the right ones are, can be measured.
+    It holds only digests, and a comparison takes the same time for every key. So a client can measure neither at which
+    character its key is wrong, nor how long the valid keys are.
 
     Args:
-        keys: The right ones; none of them lets everybody in.
+        keys: The valid keys. If there are none, every request is allowed.
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
@@ -28,7 +28,7 @@ class ApiKeys:
         """The keys in an environment variable, separated by commas.
 
         Raises:
-            UsageError: It holds none.
+            UsageError: The variable holds no key.
         """
         keys = [key.strip() for key in os.fsencode(os.environ.get(name, "")).split(b",")]
         if not any(keys):
@@ -47,5 +47,5 @@ class ApiKeys:
             return True
         scheme, _, key = authorization.partition(b" ")
         given = hashlib.sha256(key.strip()).digest()
-        right = [hmac.compare_digest(given, digest) for digest in self._digests]  # all of them, whatever the first says
-        return any(right) and scheme.lower() == b"bearer"
+        matches = [hmac.compare_digest(given, digest) for digest in self._digests]  # always all, for a constant time
+        return any(matches) and scheme.lower() == b"bearer"

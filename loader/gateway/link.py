@@ -1,4 +1,4 @@
-"""A connection to Redis that is made again whenever it is lost."""
+"""A connection to Redis that reconnects whenever it is lost."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import logging
 import math
 
 from loader.errors import ConnectionFailedError, LoaderError
-from loader.servers.retry import patiently
+from loader.servers.retry import retry
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
 from loader.wire.resp import command
 
-_REFUSED_SECONDS = 2.0
-_PING_SECONDS = 2.0
+_PAUSE_AFTER_REFUSAL = 2.0
+_PING_TIMEOUT = 2.0
 
 log = logging.getLogger("runqy_loader")
 
 
 class Link:
-    """Calls go over the connection of the moment and are never repeated: that is for who knows what may be.
+    """Calls use the current connection and are never repeated: only the caller knows which calls may be repeated.
 
     Args:
-        name: Name of the connection.
+        name: The name of the connection.
         timeout: Seconds without any reply after which the connection counts as lost.
     """
 
@@ -31,22 +31,22 @@ class Link:
         self._name = name
         self._timeout = timeout
         self._connection: Connection | None = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Connects; from then on the connection is kept.
+        """Connects. From then on, a lost connection is replaced.
 
         Raises:
             LoaderError: The server cannot be reached, or refuses.
         """
         self._connection = await self._connect()
-        self._keeper = asyncio.create_task(self._keep(self._connection))
+        self._keeping = asyncio.create_task(self._keep(self._connection))
 
     async def close(self) -> None:
-        """Closes in order: what was written still goes out."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
+        """Closes the connection after everything written has been sent."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
         if self._connection is not None:
             await self._connection.close()
 
@@ -65,9 +65,9 @@ class Link:
         return self._connection.call(commands, replies)
 
     async def answers(self) -> bool:
-        """Whether the server answers within moments."""
+        """Whether the server answers a PING within 2 s."""
         try:
-            async with asyncio.timeout(_PING_SECONDS):
+            async with asyncio.timeout(_PING_TIMEOUT):
                 return await self.call(command(b"PING"), replies=1) == [b"PONG"]
         except (LoaderError, TimeoutError):
             return False
@@ -87,7 +87,7 @@ class Link:
     async def _reconnect(self) -> Connection:
         while True:
             try:
-                return await patiently(self._connect, math.inf)
-            except LoaderError as error:  # such as a password that was changed: a gateway outlasts that as well
-                log.error("%s; trying again in %g s", error, _REFUSED_SECONDS)  # noqa: TRY400 - no traceback for users
-                await asyncio.sleep(_REFUSED_SECONDS)
+                return await retry(self._connect, math.inf)
+            except LoaderError as error:  # such as a changed password: the gateway keeps running in that case too
+                log.error("%s; trying again in %g s", error, _PAUSE_AFTER_REFUSAL)  # noqa: TRY400 - no traceback for users
+                await asyncio.sleep(_PAUSE_AFTER_REFUSAL)

@@ -1,6 +1,6 @@
 """Bodies of requests and answers.
 
-Payloads are kept byte for byte as they came (``msgspec.Raw``): the gateway is no place to re-spell numbers.
+Payloads are kept byte for byte (``msgspec.Raw``), so that the gateway does not change how numbers are written.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import orjson
 
 from loader.gateway.options import LONGEST_TIMEOUT
 
-# A float for msgspec, as JSON knows no integers: 30.0 is one as well, in JSON Schema's eyes and in some serialisers'.
+# A float for msgspec, since JSON has no integers: for JSON Schema and for some serialisers, 30.0 is an integer too.
 Timeout = Annotated[
     float,
     msgspec.Meta(
@@ -51,7 +51,7 @@ class AddBatchRequest(msgspec.Struct, kw_only=True):
 
     queue: Queue
     jobs: list[Job]
-    timeout: Annotated[Timeout | None, msgspec.Meta(description="For jobs that bring none of their own")] = None
+    timeout: Annotated[Timeout | None, msgspec.Meta(description="For jobs without a timeout of their own")] = None
 
 
 class _RawJobs(msgspec.Struct):
@@ -69,12 +69,12 @@ class TaskInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
     retried: int | msgspec.UnsetType = msgspec.UNSET
     payload: Annotated[str, msgspec.Meta(description="JSON text")] | msgspec.UnsetType = msgspec.UNSET
     payload_base64: (
-        Annotated[str, msgspec.Meta(description="In place of payload, where that is no UTF-8")] | msgspec.UnsetType
+        Annotated[str, msgspec.Meta(description="In place of payload, if the payload is not UTF-8")] | msgspec.UnsetType
     ) = msgspec.UNSET
-    result: Annotated[str, msgspec.Meta(description="What the worker stored: JSON text")] | msgspec.UnsetType = (
-        msgspec.UNSET
-    )
-    last_err: Annotated[str, msgspec.Meta(description="Why it failed last")] | msgspec.UnsetType = msgspec.UNSET
+    result: (
+        Annotated[str, msgspec.Meta(description="The result that the worker stored: JSON text")] | msgspec.UnsetType
+    ) = msgspec.UNSET
+    last_err: Annotated[str, msgspec.Meta(description="Why it last failed")] | msgspec.UnsetType = msgspec.UNSET
     last_failed_at: Annotated[str, msgspec.Meta(description="RFC 3339")] | msgspec.UnsetType = msgspec.UNSET
     completed_at: Annotated[str, msgspec.Meta(description="RFC 3339")] | msgspec.UnsetType = msgspec.UNSET
 
@@ -86,7 +86,7 @@ class TaskAnswer(msgspec.Struct):
 
 
 class BatchAnswer(msgspec.Struct):
-    """What became of the jobs. As all of them or none are enqueued, none fails alone."""
+    """The outcome of the jobs. Either all jobs are enqueued or none, so no job fails alone."""
 
     enqueued: int
     failed: int
@@ -101,9 +101,9 @@ class Errors(msgspec.Struct):
 
 
 class Health(msgspec.Struct):
-    """Whether the gateway can serve."""
+    """Whether the gateway can serve requests."""
 
-    status: Annotated[str, msgspec.Meta(description="ok, or unavailable where Redis is away")]
+    status: Annotated[str, msgspec.Meta(description="ok, or unavailable if Redis does not answer")]
 
 
 _read_add = msgspec.json.Decoder(AddRequest).decode
@@ -113,18 +113,18 @@ _read_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class BadRequestError(ValueError):
-    """A body that is not what it should be; the message says why."""
+    """The body is not a valid request; the message says why."""
 
 
 class TooManyJobsError(ValueError):
-    """A body with more jobs than the limit."""
+    """The body has more jobs than the limit."""
 
 
 def read_add(body: bytes) -> tuple[str, list[bytes], list[int]]:
-    """Queue, payload and timeout (seconds, 0 for none given) of a body of ``POST /queue/add``.
+    """Queue, payload and timeout (seconds, 0 if none is given) of a body of ``POST /queue/add``.
 
     Raises:
-        BadRequestError: It is none.
+        BadRequestError: The body is not such a request.
     """
     try:
         _check_utf8(body)
@@ -136,11 +136,11 @@ def read_add(body: bytes) -> tuple[str, list[bytes], list[int]]:
 
 
 def read_batch(body: bytes, max_jobs: int) -> tuple[str, list[bytes], list[int]]:
-    """Queue, payloads and timeouts (seconds, 0 for none given) of a body of ``POST /queue/add-batch``.
+    """Queue, payloads and timeouts (seconds, 0 if none is given) of a body of ``POST /queue/add-batch``.
 
     Raises:
-        BadRequestError: It is none, or has no jobs.
-        TooManyJobsError: It has more than ``max_jobs``.
+        BadRequestError: The body is not such a request, or has no jobs.
+        TooManyJobsError: The body has more than ``max_jobs`` jobs.
     """
     try:
         _check_utf8(body)
@@ -160,7 +160,7 @@ def read_batch(body: bytes, max_jobs: int) -> tuple[str, list[bytes], list[int]]
 
 
 def _mixed(body: bytes, jobs: Sequence[Job]) -> list[bytes]:
-    """Payloads of jobs, not all of which have data."""
+    """The payloads of jobs, if not all of them have ``data``."""
     return [
         bytes(job.data) if isinstance(job.data, msgspec.Raw) else _flat(bytes(raw), ("timeout",))
         for job, raw in zip(jobs, _read_raw_jobs(body).jobs, strict=True)
@@ -168,7 +168,7 @@ def _mixed(body: bytes, jobs: Sequence[Job]) -> list[bytes]:
 
 
 def _flat(body: bytes, but: Sequence[str]) -> bytes:
-    """The payload of a task in runqy's flat form: an object of all fields but these, each value byte for byte."""
+    """The payload of a task in runqy's flat form: an object of all fields except ``but``, values byte for byte."""
     fields = _read_object(body)
     return b"{%b}" % b",".join(
         b"%b:%b" % (orjson.dumps(name), bytes(value)) for name, value in fields.items() if name not in but
@@ -176,7 +176,7 @@ def _flat(body: bytes, but: Sequence[str]) -> bytes:
 
 
 def _check_utf8(body: bytes) -> None:
-    # msgspec passes over what it keeps raw without looking at its encoding.
+    # msgspec does not check the encoding of what it keeps raw.
     try:
         body.decode()
     except UnicodeDecodeError as error:
@@ -205,5 +205,5 @@ def task_body(info: TaskInfo) -> bytes:
 
 
 def batch_body(ids: Sequence[bytes]) -> bytes:
-    # Hot path: ids are hexadecimal, so a join is enough, and takes a tenth of the time.
+    # Hot path: ids are hexadecimal and need no escaping. A join takes a tenth of the encoder's time.
     return b'{"enqueued":%d,"failed":0,"task_ids":["%b"],"errors":[]}' % (len(ids), b'","'.join(ids))

@@ -1,4 +1,4 @@
-"""What ``GET /metrics`` shows."""
+"""The metrics that ``GET /metrics`` shows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
 
-_MOST_QUEUES = 1000
+_MAX_QUEUE_LABELS = 1000
 _OTHER_QUEUES = "(other)"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _TASKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 20_000)
@@ -44,26 +44,26 @@ class Metrics:
             "runqy_gateway_tasks_enqueued", "Tasks that are in Redis.", ["queue"], registry=self.registry
         )
         self._writes = Histogram(
-            "runqy_gateway_write_tasks", "Tasks a shared write.", buckets=_TASKS, registry=self.registry
+            "runqy_gateway_write_tasks", "Tasks in a shared write.", buckets=_TASKS, registry=self.registry
         )
         self._replays = Counter(
             "runqy_gateway_idempotent_replays",
-            "Requests that were answered with the tasks of an earlier one.",
+            "Requests that were answered with the tasks of an earlier request.",
             registry=self.registry,
         )
-        # Children are kept here, as looking one up by its labels costs more than counting.
+        # Children are kept here, because a look-up by labels costs more than counting.
         self._queues: dict[str, Counter] = {}
         self._routes: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Adds a gauge whose value is looked up when it is read."""
+        """Adds a gauge. ``value`` is called whenever the gauge is read."""
         Gauge(f"runqy_gateway_{name}", text, registry=self.registry).set_function(value)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Counts a request.
 
         Args:
-            route: Its path, as in the OpenAPI document; paths that are not in there share one.
+            route: Its path, as in the OpenAPI document. All other paths share one value.
         """
         if (children := self._routes.get((route, status))) is None:
             children = (self._answers.labels(route, str(status)), self._seconds.labels(route))
@@ -76,18 +76,18 @@ class Metrics:
         self._writes.observe(tasks)
 
     def enqueued(self, queue: str, tasks: int) -> None:
-        """Counts tasks that are in. Without a list of queues clients name them, so only the first ones have a label."""
+        """Counts tasks that are in. Clients may name any number of queues, so only the first 1000 have a label."""
         if (child := self._queues.get(queue)) is None:
-            label = queue if len(self._queues) < _MOST_QUEUES else _OTHER_QUEUES
+            label = queue if len(self._queues) < _MAX_QUEUE_LABELS else _OTHER_QUEUES
             child = self._tasks.labels(label)
             if label == queue:
                 self._queues[queue] = child
         child.inc(tasks)
 
     def replayed(self) -> None:
-        """Counts a request that was answered with the tasks of an earlier one."""
+        """Counts a request that was answered with the tasks of an earlier request."""
         self._replays.inc()
 
     def page(self) -> bytes:
-        """All of it in Prometheus's text format."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self.registry)

@@ -1,4 +1,4 @@
-"""Ids of the gateway's tasks: UUIDs that begin at a random one and go on by one within a request."""
+"""Ids of the gateway's tasks: UUIDs. Those of a request start at a random UUID and increase by one."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _PREFIX = 24
 
 
 def new_ids(count: int) -> list[bytes]:
-    """Ids that nobody else has: 74 random bits common to a request, and 44 for where its count begins.
+    """Unique ids: 74 random bits that a request's ids share, and 44 random bits for the first number.
 
-    A request's ids follow from its first, so that an Idempotency-Key's memory is a line, not 36 bytes a task.
+    All ids of a request follow from the first. So Redis stores one line for an Idempotency-Key, not 36 bytes a task.
     """
     return _ids(id_prefix(secrets.token_hex(16), 0, ""), secrets.randbits(44), count)
 
 
 def ids_from(first: bytes, count: int) -> list[bytes]:
-    """The ids of a request whose first one is known."""
+    """The ids of a request, from its first id."""
     return _ids(first[:_PREFIX], int(first[_PREFIX:], 16), count)
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document. Schemas are made of the very classes that read and write the bodies."""
+"""The OpenAPI document. Its schemas are made from the classes that read and write the bodies."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ PAGE_PATH = "/docs"
 
 Json = dict[str, Any]
 
-_BAD_BODY = "The body is not valid JSON, or not such a request"
+_BAD_BODY = "The body is not valid JSON, or not a valid request"
 _ERRORS = {
     "400": _BAD_BODY,
     "401": "The API key is wrong or missing",
     "404": "There is no such queue",
     "408": "The body did not arrive in time",
     "413": "The body is too long, or holds too many jobs",
-    "422": "This Idempotency-Key came with another request before",
-    "503": "Redis is away, or a limit is reached: the text says whether the tasks may be in",
+    "422": "This Idempotency-Key was used before with a different request",
+    "503": "Redis is not available, or a limit is reached; the text says whether the tasks may be in",
 }
 _AUTH = {"bearer": {"type": "http", "scheme": "bearer", "description": "An API key, as in runqy"}}
 _PART = r"[^\x00-\x20\x7f-\xa0.{}]+"
@@ -36,7 +36,7 @@ def document(options: ServeOptions, *, auth: bool) -> bytes:
     """The document of a gateway with these options.
 
     Args:
-        auth: Whether it asks for API keys.
+        auth: Whether the gateway requires API keys.
     """
     kinds = (AddRequest, AddBatchRequest, TaskAnswer, BatchAnswer, Errors, Health)
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
@@ -78,13 +78,13 @@ def document(options: ServeOptions, *, auth: bool) -> bytes:
 
 
 def _refine(schemas: Json, options: ServeOptions) -> None:
-    """Adds what the classes do not say: limits, and runqy's rule for names of queues."""
+    """Adds what the classes do not state: limits, and runqy's rule for queue names."""
     name = rf"^{_PART}(\.{_PART})?$" if options.defaults.sub_queues else r"^[^\x00-\x20\x7f-\xa0{}]+$"
     for kind in ("AddRequest", "AddBatchRequest"):
         schemas[kind]["properties"]["queue"]["pattern"] = name
     for kind in ("AddRequest", "AddBatchRequest", "Job"):
         number = schemas[kind]["properties"]["timeout"]["anyOf"][0]
-        number["type"] = "integer"  # which is what a number that is a multiple of one is
+        number["type"] = "integer"  # a number that is a multiple of 1 is an integer
         del number["multipleOf"]
     schemas["AddBatchRequest"]["properties"]["jobs"] |= {"minItems": 1, "maxItems": options.max_jobs}
 
@@ -94,11 +94,11 @@ def _enqueueing(summary: str, name: str, request: str, answer: str, example: Jso
         "name": "Idempotency-Key",
         "in": "header",
         "required": False,
-        "description": "A request that is repeated with its key, and the same body, never enqueues twice",
+        "description": "A request that is repeated with the same key and the same body never enqueues twice",
         "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     }
     replayed = {
-        "description": "Sent with the value true where an earlier request with this key had enqueued these tasks",
+        "description": "Sent with the value true if an earlier request with this key has enqueued these tasks",
         "schema": {"type": "string", "const": "true"},
     }
     body = {
@@ -127,7 +127,7 @@ def _enqueueing(summary: str, name: str, request: str, answer: str, example: Jso
 def _looking_up(options: ServeOptions, auth: bool) -> Json:
     errors = {
         **{status: _ERRORS[status] for status in ("401", "503")},
-        "400": "A parameter is not what it should be",
+        "400": "A parameter has an invalid value",
         "404": "There is no such task",
         "408": "The task did not end in time",
     }
@@ -156,8 +156,8 @@ def _looking_up(options: ServeOptions, auth: bool) -> Json:
 
 
 def _health() -> Json:
-    responses = {"200": _json("Redis answers", "Health"), "503": _json("Redis is away", "Health")}
-    return {"summary": "Whether the gateway can serve", "operationId": "health", "responses": responses}
+    responses = {"200": _json("Redis answers", "Health"), "503": _json("Redis does not answer", "Health")}
+    return {"summary": "Whether the gateway can serve requests", "operationId": "health", "responses": responses}
 
 
 def _metrics() -> Json:
@@ -166,12 +166,12 @@ def _metrics() -> Json:
 
 
 def _errors(texts: dict[str, str]) -> Json:
-    found = {status: _json(text, "Errors") for status, text in texts.items()}
-    found["503"]["headers"] = {
-        "Retry-After": {"description": "Seconds until it may be tried again", "schema": {"type": "integer"}}
+    answers = {status: _json(text, "Errors") for status, text in texts.items()}
+    answers["503"]["headers"] = {
+        "Retry-After": {"description": "Seconds after which the request may be repeated", "schema": {"type": "integer"}}
     }
-    found["401"]["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
-    return found
+    answers["401"]["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+    return answers
 
 
 def _json(text: str, schema: str) -> Json:

@@ -19,7 +19,7 @@ _TASKS = "Tasks"
 _LIMITS = "Limits"
 
 LONGEST_TIMEOUT = 2**31 - 1
-"""Seconds: the most that a request may ask for as a task's timeout."""
+"""The largest timeout of a task, in seconds, that a request may give."""
 
 
 def _limit(text: str, unit: str = COUNT) -> Option:
@@ -38,7 +38,7 @@ class ServeOptions:
     port: Annotated[
         int,
         Option(
-            help="Port to listen at; 0 for any that is free, which is then shown.",
+            help="Port to listen at; 0 for any free port, which is then shown.",
             group=_HTTP,
             unit="PORT",
             at_least=0,
@@ -52,7 +52,7 @@ class ServeOptions:
     no_auth: Annotated[
         bool,
         Option(
-            help="Let everybody in. Without this, the gateway does not start without keys.",
+            help="Allow every request. Without this option, the gateway does not start without keys.",
             group=_HTTP,
             goes_with=(Excludes("api_key_env"),),
         ),
@@ -64,7 +64,9 @@ class ServeOptions:
     task_timeout: Annotated[
         int | str | None,
         Option(
-            help="With --layout asynq, how long a task may run whose request says nothing.", group=_TASKS, unit=DURATION
+            help="With --layout asynq, how long a task may run if its request gives no timeout.",
+            group=_TASKS,
+            unit=DURATION,
         ),
     ] = None
     retention: Annotated[
@@ -77,7 +79,7 @@ class ServeOptions:
     queues_file: Annotated[
         Path | None,
         shared.QUEUES_FILE.but(
-            help="Queues that exist: runqy's YAML file, or a directory of them. Others are answered with 404."
+            help="Queues that exist: runqy's YAML file, or a directory of such files. Other queues get a 404."
         ),
     ] = None
     queue_check: Annotated[
@@ -93,19 +95,19 @@ class ServeOptions:
     timeout: shared.Timeout = 10.0
     max_body_bytes: Annotated[int, _limit("Longer request bodies are answered with 413.", BYTES)] = 16 * 1024 * 1024
     max_jobs: Annotated[int, _limit("Requests with more jobs are answered with 413.")] = 10_000
-    max_requests: Annotated[int, _limit("Requests worked on at the same time; further ones are answered with 503.")] = (
-        512
-    )
+    max_requests: Annotated[
+        int, _limit("Requests in progress at the same time; further requests are answered with 503.")
+    ] = 512
     max_buffered_bytes: Annotated[
         int, _limit("Bytes of bodies held at the same time; further requests are answered with 503.", BYTES)
     ] = 256 * 1024 * 1024
     max_waiting: Annotated[
-        int, _limit("GET requests with wait=true at the same time; further ones are answered with 503.")
+        int, _limit("GET requests with wait=true at the same time; further requests are answered with 503.")
     ] = 1000
-    wait_timeout: Annotated[float, _patience("How long such a request waits at most.")] = 30.0
+    wait_timeout: Annotated[float, _patience("How long a GET request with wait=true waits at most.")] = 30.0
     body_timeout: Annotated[float, _patience("How long a request's body may take to arrive.")] = 30.0
     shutdown_timeout: Annotated[
-        float, _patience("How long requests in flight have to finish once the gateway is told to stop.")
+        float, _patience("How long requests in flight may take to finish after a signal to stop.")
     ] = 30.0
     idempotency_ttl: Annotated[
         int | str,
@@ -131,15 +133,15 @@ class ServeOptions:
 
     @property
     def defaults(self) -> Profile:
-        """What holds where the options are silent."""
+        """The defaults for options that are not given."""
         return profile_of(self.layout, self.profile)
 
     def load_options(self, timeout: int = 0) -> LoadOptions:
         """The options of a load whose encoders write the gateway's tasks.
 
         Args:
-            timeout: Seconds a task may run; 0 for what the options or the profile say. The documented layout has no
-                place for it.
+            timeout: Seconds a task may run; 0 for the value in the options or the profile. The documented layout has no
+                timeout.
         """
         return LoadOptions(
             queue="any",

@@ -1,4 +1,4 @@
-"""The OpenAPI document as a page to read: plain HTML without scripts, so that it needs nothing from anywhere."""
+"""The OpenAPI document as a web page: plain HTML without scripts, which loads nothing from other places."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def page(document: bytes) -> bytes:
     ]
     if schemes := content["components"].get("securitySchemes"):
         parts.append(
-            f"<p>Where it says <em>key</em>, send the header <code>Authorization: Bearer KEY</code>: "
+            f"<p>For operations marked <em>key</em>, send the header <code>Authorization: Bearer KEY</code>: "
             f"{escape(schemes['bearer']['description'].lower())}.</p>"
         )
     for path, methods in content["paths"].items():

@@ -1,4 +1,4 @@
-"""Which queues exist."""
+"""Checks which queues exist."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from loader.queues.names import resolve_queue
 from loader.wire.faults import from_reply
 from loader.wire.resp import command
 
-_FRESH_SECONDS = 1.0
+_MAX_AGE_SECONDS = 1.0
 
 
 class KnownQueues:
-    """Resolves names of queues, and tells whether they exist.
+    """Resolves the names of queues, and checks whether the queues exist.
 
     Raises:
         UsageError: The file of queues cannot be used.
@@ -31,28 +31,28 @@ class KnownQueues:
         self._configured = _configured(options.queues_file)
         self._asks_redis = options.queue_check == "redis"
         self._on_server: set[str] = set()
-        self._made: set[str] = set()
-        self._asked_at = -_FRESH_SECONDS
+        self._created: set[str] = set()
+        self._asked_at = -_MAX_AGE_SECONDS
         self._asking = asyncio.Lock()
 
     @property
     def configured(self) -> set[str] | None:
-        """Full names of those in ``--queues-file``; None without one."""
+        """Full names of the queues in ``--queues-file``; None without that option."""
         return self._configured
 
     def resolve(self, name: str) -> str:
-        """The full name; see ``resolve_queue``.
+        """The full name of a queue; see ``resolve_queue``.
 
         Raises:
-            QueueNameError: It breaks the rules for names.
+            QueueNameError: The name breaks the rules.
         """
         return resolve_queue(name, sub_queues=self._sub_queues)
 
     async def exists(self, queue: str) -> bool:
-        """Whether tasks may be put into it. Without ``--queues-file`` and ``--queue-check`` they always may.
+        """Whether tasks may be put into this queue. Without ``--queues-file`` and ``--queue-check``, they always may.
 
         Raises:
-            SinkError: Redis is away or refuses.
+            SinkError: Redis is not available, or refuses.
         """
         if self._configured is None and not self._asks_redis:
             return True
@@ -62,23 +62,23 @@ class KnownQueues:
             await self._ask()
         return self._asks_redis and queue in self._on_server
 
-    def made(self, queue: str) -> None:
-        """A task was put into this queue: it is there by now, whenever the server was last asked."""
-        self._made.add(queue)
+    def created(self, queue: str) -> None:
+        """Notes that a task was put into this queue, so that the queue exists even if the last list lacks it."""
+        self._created.add(queue)
 
     async def all(self) -> set[str]:
-        """Full names of those that may hold tasks: the configured ones and those that the server lists.
+        """Full names of all queues that may hold tasks: configured, created here, or listed by the server.
 
         Raises:
-            SinkError: Redis is away or refuses.
+            SinkError: Redis is not available, or refuses.
         """
         await self._ask()
-        return self._on_server | self._made | (self._configured or set())
+        return self._on_server | self._created | (self._configured or set())
 
     async def _ask(self) -> None:
-        # One question a second at most, however many ask for queues that do not exist.
+        # At most one SMEMBERS a second, however many requests name queues that do not exist.
         async with self._asking:
-            if time.monotonic() - self._asked_at < _FRESH_SECONDS:
+            if time.monotonic() - self._asked_at < _MAX_AGE_SECONDS:
                 return
             (reply,) = await self._link.call(command(b"SMEMBERS", QUEUES_KEY.encode()), replies=1)
             if isinstance(reply, hiredis.ReplyError):

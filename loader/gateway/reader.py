@@ -1,4 +1,4 @@
-"""Looks tasks up: the state and the result of ``GET /queue/{id}``."""
+"""Looks up tasks for ``GET /queue/{id}``: their state and result."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Fields = dict[bytes, bytes]
 
 
 class TaskReader:
-    """Looks tasks up by their ids.
+    """Looks up tasks by their ids.
 
     Args:
         layout: ``documented`` or ``asynq``.
-        queues: Gives the full names of the queues that may hold a task that no reverse look-up knows.
+        queues: Returns the full names of the queues that may hold a task. Used for tasks without a reverse look-up.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class TaskReader:
         self._read = self._read_documented if layout == "documented" else self._read_asynq
 
     async def read(self, ids: Sequence[bytes]) -> list[TaskInfo | None]:
-        """The tasks with these ids, None where there is none.
+        """The tasks with these ids; None for an id without a task.
 
         Raises:
-            SinkError: Redis is away or refuses.
+            SinkError: Redis is not available, or refuses.
         """
         return await self._read(ids)
 
@@ -59,23 +59,23 @@ class TaskReader:
         ]
 
     async def _read_asynq(self, ids: Sequence[bytes]) -> list[TaskInfo | None]:
-        named = await self._ask([command(b"HGET", b"asynq:t:" + task_id, b"queue") for task_id in ids])
-        # Only the runqy profile keeps a reverse look-up, and its server lets it expire.
-        others = [] if all(isinstance(name, bytes) for name in named) else list(await self._queues())
-        places: list[tuple[int, str]] = []
-        for position, name in enumerate(named):
+        queue_names = await self._ask([command(b"HGET", b"asynq:t:" + task_id, b"queue") for task_id in ids])
+        # Only the runqy profile writes a reverse look-up, and the runqy server lets it expire.
+        candidates = [] if all(isinstance(name, bytes) for name in queue_names) else list(await self._queues())
+        lookups: list[tuple[int, str]] = []
+        for position, name in enumerate(queue_names):
             if isinstance(name, bytes):
-                places.append((position, name.decode(errors="replace")))
+                lookups.append((position, name.decode(errors="replace")))
             else:
-                places += ((position, queue) for queue in others)
-        keys = [self._encoders.get(queue).task_key(ids[position]) for position, queue in places]
-        found: list[TaskInfo | None] = [None] * len(ids)
+                lookups += ((position, queue) for queue in candidates)
+        keys = [self._encoders.get(queue).task_key(ids[position]) for position, queue in lookups]
+        tasks: list[TaskInfo | None] = [None] * len(ids)
         for (position, queue), reply in zip(
-            places, await self._ask([command(b"HGETALL", k) for k in keys]), strict=True
+            lookups, await self._ask([command(b"HGETALL", k) for k in keys]), strict=True
         ):
-            if (fields := _fields(reply)) and found[position] is None:
-                found[position] = _asynq(ids[position], queue, fields)
-        return found
+            if (fields := _fields(reply)) and tasks[position] is None:
+                tasks[position] = _asynq(ids[position], queue, fields)
+        return tasks
 
     async def _ask(self, commands: Sequence[bytes]) -> list[Reply]:
         if not commands:
@@ -97,8 +97,8 @@ def _fields(reply: Reply) -> Fields:
 def _documented(task_id: bytes, fields: Fields, result: bytes | None) -> TaskInfo | None:
     if not fields and result is None:
         return None
-    # The guide has no field for the state: a task is done when its result is there, and pending as far as one can see
-    # until then. A worker that keeps a state is believed.
+    # The guide has no field for the state. A task counts as completed when its result exists, and as pending until
+    # then. If a worker has written a state, that state is used.
     state = _text(fields.get(b"state", b"pending"))
     info = TaskInfo(
         id=_text(task_id),
@@ -116,10 +116,10 @@ def _asynq(task_id: bytes, queue: str, fields: Fields) -> TaskInfo:
     try:
         message = decode(fields[b"msg"])
     except (KeyError, MessageError):
-        _plain_fields(info, fields)  # runqy-worker reads these where there is no message
+        _plain_fields(info, fields)  # runqy-worker reads these fields if there is no message
     else:
         _message_fields(info, message)
-        _noted_error(info, fields)  # runqy's workers note it beside the message
+        _stored_error(info, fields)  # runqy's workers write the error beside the message
     if b"result" in fields:
         info.result = _text(fields[b"result"])
     return info
@@ -133,12 +133,12 @@ def _plain_fields(info: TaskInfo, fields: Fields) -> None:
     for name, given in (("retried", fields.get(b"retry")), ("max_retry", fields.get(b"max_retry"))):
         if given is not None and given.isdigit():
             setattr(info, name, int(given))
-    _noted_error(info, fields)
+    _stored_error(info, fields)
 
 
-def _noted_error(info: TaskInfo, fields: Fields) -> None:
-    if noted := fields.get(b"error_msg") or fields.get(b"last_err"):
-        info.last_err = _text(noted)
+def _stored_error(info: TaskInfo, fields: Fields) -> None:
+    if stored := fields.get(b"error_msg") or fields.get(b"last_err"):
+        info.last_err = _text(stored)
 
 
 def _message_fields(info: TaskInfo, message: TaskMessage) -> None:
@@ -162,7 +162,7 @@ def _moment(seconds: int) -> str | msgspec.UnsetType:
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z") if seconds else msgspec.UNSET
     except (ValueError, OverflowError, OSError):
-        return msgspec.UNSET  # no date that anybody could read
+        return msgspec.UNSET  # out of the range of dates
 
 
 def _text(value: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Runs the gateway: its connections, its socket, and its end."""
+"""Runs the gateway: opens its connections and its socket, and shuts it down."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ from loader.wire.address import parse_address
 
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75
-"""How long an idle connection stays open: longer than usual clients and proxies keep theirs (nginx: 60)."""
+"""How long an idle connection stays open: longer than usual clients and proxies keep theirs open (nginx: 60 s)."""
 
 log = logging.getLogger("runqy_loader")
 
 
-async def serve(options: ServeOptions, say: Callable[[str], None]) -> bool:
+async def serve(options: ServeOptions, notify: Callable[[str], None]) -> bool:
     """Serves until SIGINT or SIGTERM, then lets requests in flight finish.
 
     Args:
-        say: Tells the user a line.
+        notify: Shows a line to the user.
 
     Returns:
-        Whether they did; not after a second signal.
+        Whether the requests in flight could finish; False after a second signal.
 
     Raises:
         UsageError: The options cannot be used, the port is taken, or an extra that is needed is not installed.
-        LoaderError: Redis cannot be reached, or cannot be used: see ``check_target``.
+        LoaderError: Redis cannot be reached or used; see ``check_target``.
     """
     options.check()
     if options.queues_file is not None:
@@ -76,16 +76,16 @@ async def serve(options: ServeOptions, say: Callable[[str], None]) -> bool:
 
         def stop() -> None:
             if server.should_exit:
-                server.force_exit = True  # the second signal: at once
+                server.force_exit = True  # the second signal: stop at once
                 return
-            say("stopping: finishing requests in flight (once more to stop at once)")
+            notify("stopping: finishing requests in flight (signal again to stop at once)")
             server.should_exit = True
             waiter.stop()
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop)
-        say(f"serving {options.layout} tasks to {address} at {_url(listening)}{_warning(options, keys)}")
+        notify(f"serving {options.layout} tasks to {address} at {_url(listening)}{_warning(options, keys)}")
         await server.serve(sockets=[listening])
         if not server.force_exit:
             await writer.drain()
@@ -93,7 +93,7 @@ async def serve(options: ServeOptions, say: Callable[[str], None]) -> bool:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers, which would end the process by the signal itself."""
+    """uvicorn's server without its signal handling, which would raise the signal again and so end the process."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -110,7 +110,9 @@ def _keys(options: ServeOptions) -> ApiKeys:
 
 
 def _config(gateway: Gateway, options: ServeOptions) -> uvicorn.Config:
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # the gateway tells what matters, and no headers
+    logging.getLogger("uvicorn.error").setLevel(
+        logging.CRITICAL
+    )  # the gateway logs what matters itself, without headers
     return uvicorn.Config(
         gateway,
         http="httptools",
@@ -123,17 +125,19 @@ def _config(gateway: Gateway, options: ServeOptions) -> uvicorn.Config:
         server_header=False,
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=cast(int, options.shutdown_timeout),  # it is handed to asyncio.wait_for
+        timeout_graceful_shutdown=cast(int, options.shutdown_timeout),  # uvicorn hands it to asyncio.wait_for
     )
 
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, where = found[0]
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, where = addresses[0]
         return socket.create_server(where[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise UsageError(f"cannot listen at {host}, port {port}: {error.strerror}", "Say --host or --port") from error
+        raise UsageError(
+            f"cannot listen at {host}, port {port}: {error.strerror}", "Change --host or --port"
+        ) from error
 
 
 def _url(listening: socket.socket) -> str:
@@ -142,10 +146,10 @@ def _url(listening: socket.socket) -> str:
 
 
 def _warning(options: ServeOptions, keys: ApiKeys) -> str:
-    """What a user should know of the options, in a few words."""
+    """What a user should know about the options, in a few words."""
     notes = []
     if not keys.needed:
-        notes.append("no key is asked for")
+        notes.append("no API key is required")
     if options.queues_file is None and options.queue_check == "none":
-        notes.append("every queue name is taken (--queues-file says which exist)")
+        notes.append("every queue name is accepted (--queues-file limits them)")
     return f" ({'; '.join(notes)})" if notes else ""

@@ -1,4 +1,4 @@
-"""Looks at the server before tasks are taken for it: tasks that no worker will ever see are worse than no gateway."""
+"""Checks the server before the gateway accepts tasks: no gateway is better than tasks that no worker will ever see."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import replace
 from loader.errors import LayoutMismatchError, SinkError, UsageError
 from loader.gateway.options import ServeOptions
 from loader.preflight.examine import IntendedLoad, examine
-from loader.servers.control import say_goodbye
+from loader.servers.control import close_quietly
 from loader.servers.routing import Servers
 from loader.wire.address import Address
 
-_OF_LOADS = ("rights", "optional")
-"""Findings about what a load does and a gateway does not."""
+_LOAD_ONLY = ("rights", "optional")
+"""Findings about steps that a load does and a gateway does not."""
 
 log = logging.getLogger("runqy_loader")
 
@@ -23,30 +23,30 @@ async def check_target(options: ServeOptions, address: Address, known: Collectio
     """Refuses a server that the gateway cannot work with, and warns of what may go wrong.
 
     Args:
-        known: Full names of the queues that exist; None where that is not known.
+        known: Full names of the queues that exist; None if they are not known.
 
     Raises:
         LayoutMismatchError: The server is used with another layout.
-        UsageError: It is a cluster.
-        LoaderError: It cannot be reached, or is none that can be written to.
+        UsageError: The server is a cluster.
+        LoaderError: The server cannot be reached, or cannot be written to.
     """
     servers = Servers(address, options.timeout)
     try:
         await servers.reach("runqy-loader:gateway:preflight")
         if servers.is_cluster:
             raise UsageError(f"{servers} is a Redis Cluster, which serve cannot write to", "Name a standalone server")
-        # As for a load whose records name their queues.
-        like = replace(
+        # Check the server as for a load whose records name their queues.
+        options_to_check = replace(
             options.load_options(),
             queue=None,
             queue_field="queue",
             redis=options.redis,
             force_layout=options.force_layout,
         )
-        found = await examine(servers, IntendedLoad(like, "gateway", known))
+        report = await examine(servers, IntendedLoad(options_to_check, "gateway", known))
     finally:
-        await say_goodbye(servers.aclose())
-    findings = [finding for finding in found.findings if finding.name not in _OF_LOADS]
+        await close_quietly(servers.aclose())
+    findings = [finding for finding in report.findings if finding.name not in _LOAD_ONLY]
     if (refused := next((finding for finding in findings if finding.level == "error"), None)) is not None:
         kind = LayoutMismatchError if refused.name == "layout" else SinkError
         raise kind(f"{servers}: {refused.text}", refused.hint)

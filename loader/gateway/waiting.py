@@ -1,4 +1,4 @@
-"""Waits for tasks to end, for all who wait by one poll."""
+"""Waits until tasks end. All waiting requests share one poll."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from loader.gateway.reader import FINAL, TaskReader
 
 _POLL_SECONDS = 0.1
 _SECONDS_A_TASK = 0.0002
-"""What a poll pauses more for each task: with very many, polling is to take a part of the time only."""
+"""How much longer the pause after a poll is for each task: polls for very many tasks must not take all the time."""
 
 _TASKS_A_CALL = 500
 
@@ -20,7 +20,7 @@ class StoppingError(Exception):
 
 
 class TaskWaiter:
-    """Asks Redis for all awaited tasks at once, again and again while there are any."""
+    """Polls Redis for all awaited tasks at once, as long as there are any."""
 
     def __init__(self, reader: TaskReader) -> None:
         self._reader = reader
@@ -30,13 +30,13 @@ class TaskWaiter:
 
     @property
     def count(self) -> int:
-        """How many wait."""
+        """The number of waiting requests."""
         return sum(map(len, self._awaited.values()))
 
     def wait(self, task_id: bytes) -> asyncio.Future[TaskInfo | None]:
-        """A future for the task once it has ended, or None once it is gone; whoever gives up cancels it.
+        """A future that gives the task once it has ended, or None once it is gone. To stop waiting, cancel the future.
 
-        The future fails with LoaderError if Redis is away, and with StoppingError.
+        The future fails with LoaderError if Redis is not available, and with StoppingError if the gateway stops.
         """
         future: asyncio.Future[TaskInfo | None] = asyncio.get_running_loop().create_future()
         if self._stopping:
@@ -49,7 +49,7 @@ class TaskWaiter:
         return future
 
     def stop(self) -> None:
-        """Nobody waits any more."""
+        """Ends all waiting; every future fails with StoppingError."""
         self._stopping = True
         self._fail(list(self._awaited), StoppingError())
         if self._poll is not None:
@@ -65,14 +65,14 @@ class TaskWaiter:
         while self._awaited:
             ids = list(self._awaited)
             for start in range(0, len(ids), _TASKS_A_CALL):
-                some = ids[start : start + _TASKS_A_CALL]
+                chunk = ids[start : start + _TASKS_A_CALL]
                 try:
-                    self._tell(some, await self._reader.read(some))
+                    self._resolve(chunk, await self._reader.read(chunk))
                 except LoaderError as error:
-                    self._fail(some, error)
+                    self._fail(chunk, error)
             await asyncio.sleep(_POLL_SECONDS + _SECONDS_A_TASK * len(ids))
 
-    def _tell(self, ids: list[bytes], tasks: list[TaskInfo | None]) -> None:
+    def _resolve(self, ids: list[bytes], tasks: list[TaskInfo | None]) -> None:
         for task_id, task in zip(ids, tasks, strict=True):
             if task is None or task.state in FINAL:
                 for future in list(self._awaited.get(task_id, ())):

@@ -1,10 +1,10 @@
-"""Puts the tasks of concurrent requests into Redis by shared pipelined writes.
+"""Puts the tasks of concurrent requests into Redis through shared, pipelined writes.
 
-While writes are on their way, what arrives waits and becomes the next one: an idle gateway writes at once, a busy one
-in large pieces, and nobody waits for a timer.
+While writes are in flight, new requests wait; together they become the next write. So an idle gateway writes at once, a
+busy gateway writes large pieces, and no request waits for a timer.
 
-Of each write, the hashes go first; once every one of their replies is known to be good, the ids are pushed, and only
-when that is acknowledged are the requests answered.
+Each write sends the hashes first. Once all their replies are known to be good, it pushes the ids. Requests are answered
+only when the push is acknowledged.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from loader.wire.faults import from_reply
 from loader.wire.resp import array, command
 
 IN_FLIGHT = 2
-"""Writes on the way: the server works on one while the next is built."""
+"""Writes in flight: the server works on one while the next is built."""
 
 MAX_TASKS = 20_000
 MAX_BYTES = 8 * 1024 * 1024
-"""Tasks and bytes of payloads a write, more or less: requests are not torn apart."""
+"""Approximate limits of one write, in tasks and in bytes of payloads: a request is never split."""
 
 log = logging.getLogger("runqy_loader")
 
 
 class NotEnqueuedError(TransientError):
-    """Redis is away or refuses: the request left no task behind."""
+    """Redis is not available, or refuses. None of the request's tasks is in."""
 
 
 class UnknownOutcomeError(TransientError):
-    """The connection was lost before the push was acknowledged: the tasks may be in or not."""
+    """The connection was lost before the push was acknowledged. The tasks may or may not be in."""
 
 
 @dataclass(slots=True, eq=False)
@@ -51,12 +51,12 @@ class Entry:
 
     Attributes:
         queue: Full name.
-        ids: Of the tasks, the first of them to be consumed first.
+        ids: One a task; the first one is consumed first.
         payloads: One a task.
-        timeouts: Seconds a task may run, one a task, 0 for what the gateway's options say.
-        mark: What the push notes, in the same step, for a request with an Idempotency-Key.
-        done: Whether the tasks are in: done once the push is acknowledged. Its value is the ids that an earlier request
-            with this mark made, or None.
+        timeouts: Seconds a task may run, one a task; 0 for the value in the gateway's options.
+        mark: For a request with an Idempotency-Key, the mark that the push sets in the same step.
+        done: Completed once the push is acknowledged. Its value is the ids that an earlier request with this mark made,
+            or None.
     """
 
     queue: str
@@ -68,7 +68,7 @@ class Entry:
 
 
 class Writer:
-    """Writes what ``put`` gives it."""
+    """Writes the requests that ``put`` collects."""
 
     def __init__(self, link: Link, encoders: Encoders, metrics: Metrics) -> None:
         self._link = link
@@ -89,22 +89,22 @@ class Writer:
         """Puts the tasks of a request into a queue; see ``Entry``.
 
         Raises:
-            NotEnqueuedError: None of them is in.
-            UnknownOutcomeError: It is not known whether they are in.
+            NotEnqueuedError: None of the tasks is in.
+            UnknownOutcomeError: It is not known whether the tasks are in.
         """
         if not self._link.is_up:
-            raise NotEnqueuedError("Redis is away; nothing was enqueued")
+            raise NotEnqueuedError("Redis is not available; nothing was enqueued")
         loop = asyncio.get_running_loop()
         entry = Entry(queue, ids, payloads, timeouts, mark, loop.create_future())
         self._waiting.append(entry)
         if not self._is_due:
-            # Not at once: the other requests that this turn of the event loop has read are to share the write.
+            # Not at once, so that the other requests read in this turn of the event loop share the write.
             self._is_due = True
             loop.call_soon(self._start_writes)
         return await entry.done
 
     async def drain(self) -> None:
-        """Returns once nothing waits or is on its way."""
+        """Returns once no request waits and no write is in flight."""
         while self._writes or self._waiting:
             await asyncio.sleep(0)
             if self._writes:
@@ -117,7 +117,7 @@ class Writer:
             tasks = size = 0
             while self._waiting and tasks < MAX_TASKS and size < MAX_BYTES:
                 entry = self._waiting.popleft()
-                if not entry.done.done():  # else it was cancelled, before anything was written for it
+                if not entry.done.done():  # otherwise it was cancelled before anything was written for it
                     entries.append(entry)
                     tasks += len(entry.ids)
                     size += sum(map(len, entry.payloads))
@@ -136,9 +136,9 @@ class Writer:
         try:
             await self._write_hashes(entries)
             pushed = self._link.call(b"".join(map(self._push_command, shares)), replies=len(shares))
-            if pushed.done():  # it has failed before anything was sent
+            if pushed.done():  # the call failed before anything was sent
                 await pushed
-        except Exception as error:  # whatever it is, a request must not wait for ever
+        except Exception as error:  # on any error: a request must not wait for ever
             _fail(entries, NotEnqueuedError("Redis does not take the tasks now; nothing was enqueued"), error)
             return
         try:
@@ -149,24 +149,24 @@ class Writer:
             _fail(entries, UnknownOutcomeError(what), error)
 
     async def _write_hashes(self, entries: Sequence[Entry]) -> None:
-        """Raises LoaderError if a hash could not be written: then no task of this write is in."""
-        pieces: list[bytes] = []
+        """Writes the hashes. Raises LoaderError if one could not be written; then no task of this write is in."""
+        commands: list[bytes] = []
         count = 0
         for encoder, ids, payloads in self._grouped(entries):
-            pieces.append(encoder.write_tasks(b"", ids, payloads))
+            commands.append(encoder.write_tasks(b"", ids, payloads))
             count += len(ids) * encoder.commands_a_task
         for queue in {entry.queue for entry in entries}:
             if key := self._encoders.get(queue).queues_key:
-                pieces.append(command(b"SADD", key.encode(), queue.encode()))
+                commands.append(command(b"SADD", key.encode(), queue.encode()))
                 count += 1
         self._metrics.wrote(sum(len(entry.ids) for entry in entries))
-        replies = await self._link.call(b"".join(pieces), replies=count)
+        replies = await self._link.call(b"".join(commands), replies=count)
         if not set(map(type, replies)) <= {int}:  # hot path: a C loop, 20 ns a task
             self._remove(entries)
             raise from_reply(next(str(reply) for reply in replies if isinstance(reply, hiredis.ReplyError)), "Redis")
 
     def _grouped(self, entries: Sequence[Entry]) -> Iterable[tuple[QueueEncoder, list[bytes], list[bytes]]]:
-        """The tasks by encoder: one for each queue and timeout."""
+        """The tasks grouped by encoder. Each queue and timeout has an encoder."""
         groups: dict[tuple[str, int], tuple[list[bytes], list[bytes]]] = {}
         for entry in entries:
             if len(set(entry.timeouts)) == 1:
@@ -195,7 +195,7 @@ class Writer:
             return
         earlier = share[0].mark.earlier(reply) if share[0].mark is not None else None
         if earlier is not None:
-            self._remove(share)  # of this request's own tasks, which it made in vain
+            self._remove(share)  # the hashes of this request's own tasks, which were not pushed
         else:
             self._metrics.enqueued(share[0].queue, sum(len(entry.ids) for entry in share))
         for entry in share:
@@ -203,7 +203,7 @@ class Writer:
                 entry.done.set_result(earlier)
 
     def _remove(self, entries: Sequence[Entry]) -> None:
-        """Removes the hashes of tasks that were not pushed, if it can be done: nothing depends on it."""
+        """Tries to remove the hashes of tasks that were not pushed. Nothing depends on its success."""
         keys: list[bytes] = []
         for entry in entries:
             encoder = self._encoders.get(entry.queue)
@@ -218,7 +218,7 @@ class Writer:
 
 
 def _shares(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """Who shares a push: requests for the same queue, but each with a mark has its own."""
+    """Groups requests by push. Requests for the same queue share one; a request with a mark has its own."""
     plain: dict[str, list[Entry]] = {}
     for entry in entries:
         if entry.mark is None:
@@ -227,7 +227,7 @@ def _shares(entries: Sequence[Entry]) -> list[list[Entry]]:
 
 
 def _fail(entries: Iterable[Entry], error: LoaderError, cause: Exception) -> None:
-    """Fails requests. What Redis and the network say is for the log, not for clients."""
+    """Fails requests. Errors of Redis and of the network go to the log, not to clients."""
     if isinstance(cause, LoaderError):
         log.warning("%s: %s", error.args[0], cause)
     else:

@@ -1,1 +1,1 @@
-"""What is in a server: queues, jobs, tasks. Only reads."""
+"""Shows the content of a server: queues, jobs and tasks. It only reads."""

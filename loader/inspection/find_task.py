@@ -1,4 +1,4 @@
-"""One task in full, wherever it is."""
+"""Finds one task, in any queue and layout, and shows all of it."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ from loader.stored.queue_reader import AsynqQueue, DocumentedQueue, StoredQueue
 from loader.wire.connection import Reply
 from loader.wire.resp import command
 
-_FARTHEST = 1_000_000
+_MAX_SEARCHED = 1_000_000
 
 
 async def find_task(session: Session, task_id: str, queue: str | None) -> list[dict[str, Any]]:
-    """All tasks with an id, ready for JSON: one in each layout, and in each queue of the asynq one.
+    """All tasks with an id, ready for JSON. Each layout may have one; in the asynq layout, each queue may have one.
 
     Args:
-        queue: Where to look; None for every queue that the server lists.
+        queue: The queue to search; None for every queue that the server lists.
 
     Raises:
-        LoaderError: There is none.
+        LoaderError: There is no such task.
     """
     key = task_id.encode(errors="surrogateescape")
-    found: list[dict[str, Any]] = []
+    tasks: list[dict[str, Any]] = []
     fields = await _hash(session, b"asynq:t:" + key)
     names = [queue, f"{queue}.default"] if queue is not None else await queue_names(session)
-    named = fields.get(b"queue", b"").decode(errors="replace")
-    if b"payload" in fields and (queue is None or named in names):
-        found.append(await _documented(session, key, fields, named))
-    if queue is None and named and named not in names:
-        names.append(named)
+    stored_name = fields.get(b"queue", b"").decode(errors="replace")
+    if b"payload" in fields and (queue is None or stored_name in names):
+        tasks.append(await _documented(session, key, fields, stored_name))
+    if queue is None and stored_name and stored_name not in names:
+        names.append(stored_name)
     for name in names:
         in_queue = AsynqQueue(name)
         if fields := await _hash(session, in_queue.task_key(key)):
-            found.append(await _asynq(session, key, fields, in_queue))
-    if not found:
+            tasks.append(await _asynq(session, key, fields, in_queue))
+    if not tasks:
         where = f" in queue {queue}" if queue is not None else ""
         raise LoaderError(
             f"no task {task_id!r}{where} on {session.address}",
             "It may be done and deleted; a queue that asynq:queues does not list must be named with --queue",
         )
-    return found
+    return tasks
 
 
 async def _documented(session: Session, task_id: bytes, fields: dict[bytes, bytes], name: str) -> dict[str, Any]:
     queue = DocumentedQueue(name)
     (result,) = await session.values(command(b"GET", b"asynq:result:" + task_id), 1)
-    place = await _place(session, queue, task_id)
+    place = await _tasks_ahead(session, queue, task_id)
     return {
         "id": _readable(task_id),
         "layout": "documented",
@@ -74,7 +74,7 @@ async def _asynq(session: Session, task_id: bytes, fields: dict[bytes, bytes], q
         "layout": "asynq",
         "queue": queue.name,
         "state": state or "pending",
-        "ahead": await _place(session, queue, task_id) if state in ("", "pending") else None,
+        "ahead": await _tasks_ahead(session, queue, task_id) if state in ("", "pending") else None,
         "fields": {_key(name): _readable(value) for name, value in fields.items() if name not in (b"msg", b"payload")},
     }
     payload = fields.get(b"payload", b"")
@@ -84,7 +84,7 @@ async def _asynq(session: Session, task_id: bytes, fields: dict[bytes, bytes], q
         except MessageError as error:
             return {**shown, "unreadable": str(error), "message": _readable(fields[b"msg"])}
         payload = message.payload
-        # 'payload' is shown below; what is not set says nothing.
+        # 'payload' is shown below. Fields that are not set are left out.
         shown["message"] = {name: value for name, value in asdict(message).items() if value and name != "payload"}
     if state in ("scheduled", "retry"):
         key = b"asynq:{%b}:%b" % (queue.name.encode(), state.encode())
@@ -93,9 +93,9 @@ async def _asynq(session: Session, task_id: bytes, fields: dict[bytes, bytes], q
     return {**shown, **_payload(payload)}
 
 
-async def _place(session: Session, queue: StoredQueue, task_id: bytes) -> int | None:
-    """How many tasks of the pending list workers will take before it; None where it is not among the next million."""
-    commands = command(b"LPOS", queue.pending_key, task_id, b"RANK", b"-1", b"MAXLEN", b"%d" % _FARTHEST)
+async def _tasks_ahead(session: Session, queue: StoredQueue, task_id: bytes) -> int | None:
+    """The number of pending tasks that workers will take before it; None if it is not among the next million."""
+    commands = command(b"LPOS", queue.pending_key, task_id, b"RANK", b"-1", b"MAXLEN", b"%d" % _MAX_SEARCHED)
     place, length = await session.values(commands + command(b"LLEN", queue.pending_key), 2)
     return length - 1 - place if isinstance(place, int) and isinstance(length, int) else None
 

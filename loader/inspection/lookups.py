@@ -1,4 +1,4 @@
-"""One queue or one job by its name, without a walk over the keys of the server."""
+"""Reads one queue or one job by its name, without a SCAN over the keys of the server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from loader.wire.resp import command
 
 
 async def find_queue(session: Session, name: str) -> list[QueueCounts]:
-    """The queues that a user means by a name, in either layout: NAME itself and NAME.default. No walk over keys.
+    """The queues that a name from the user stands for, in either layout: NAME itself and NAME.default.
 
     Raises:
         SinkError: The server refuses, or cannot be reached.
@@ -48,10 +48,10 @@ async def find_queue(session: Session, name: str) -> list[QueueCounts]:
 
 
 async def find_job(session: Session, name: str) -> JobProgress | None:
-    """A job with what its ledgers hold; None where there is no such job.
+    """A job with the counts of its ledgers; None if there is no such job.
 
-    The manifest names the queue and the layout. Where records name their queues, those are looked at that the report
-    has and that ``asynq:queues`` lists.
+    The manifest names the queue and the layout. If records name their queues, the queues in the report and in
+    ``asynq:queues`` are read.
 
     Raises:
         SinkError: The server refuses, or cannot be reached.
@@ -72,7 +72,7 @@ def _records_name_queues(manifest: dict[str, Any]) -> bool:
 
 
 def _parts(job: JobProgress, listed: Iterable[str]) -> Iterable[tuple[bytes, str]]:
-    """Keys in which a job keeps what it has done, and what each holds."""
+    """The keys of a job's ledgers, each with its part: ``batches``, ``aside``, ``moving`` or ``migrated``."""
     manifest, name = job.manifest, job.job.encode()
     if job.kind == "migrate":
         for end, kinds in (("from", ("aside", "moving")), ("to", ("migrated",))):

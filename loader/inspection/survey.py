@@ -17,14 +17,14 @@ from loader.tasks.profiles import LayoutName
 from loader.wire.connection import Reply
 from loader.wire.resp import command
 
-# One walk over all keys finds every kind that is wanted: names that end in pending, job, batches, moving, aside or
-# migrated. The server compares; what comes back is few keys, unless ids look like that.
+# One SCAN over all keys finds every wanted kind: names that end in pending, job, batches, moving, aside or migrated.
+# The server compares the names, so it returns few keys, unless ids look like these names.
 _PATTERN = b"*:[pjbma][eoais][nbtvig]*"
 _SCAN_COUNT = 500
-"""Keys a step: a server that holds millions is kept from others for a millisecond, not for ten to thirty."""
+"""Keys in each step. A server with millions of keys is then blocked for a millisecond, not for ten to thirty."""
 
 _REST = 1.0
-"""How long to wait between two steps, as a share of what the step took: others have half of the server's time."""
+"""The pause between two steps, relative to the time of the step: other clients have half of the server's time."""
 
 _DOCUMENTED = re.compile(rb"asynq:([^{}]+):pending")
 _ASYNQ = re.compile(rb"asynq:\{([^{}]+)\}:pending")
@@ -36,7 +36,7 @@ SETS = ("scheduled", "retry", "archived", "completed")
 
 @dataclass(slots=True)
 class QueueCounts:
-    """How many tasks a queue has in each state. The documented layout has pending ones only."""
+    """The number of tasks of a queue in each state. The documented layout has only pending tasks."""
 
     queue: str
     layout: LayoutName
@@ -55,11 +55,12 @@ class JobProgress:
 
     Attributes:
         kind: ``load`` or ``migrate``.
-        state: ``running``, ``stopped``, ``done``; ``unknown`` where only its ledger is left.
+        state: ``running``, ``stopped`` or ``done``; ``unknown`` if only its ledger is left.
         holder: The process that runs it now.
-        batches: Batches of a load that are in.
-        held: Tasks that an interrupted move keeps in neither queue.
-        remembered: Ids that a migration knows to be in its target.
+        batches: Number of batches of a load that are in.
+        held: Number of tasks that an interrupted move holds, in neither queue.
+        held_in: The keys that hold these tasks.
+        remembered: Number of ids that a migration knows to be in its target.
     """
 
     job: str
@@ -78,7 +79,7 @@ class JobProgress:
 
 @dataclass(slots=True)
 class Findings:
-    """What a server holds."""
+    """The queues and jobs of a server."""
 
     server: str
     queues: list[QueueCounts] = field(default_factory=list)
@@ -90,17 +91,17 @@ class Findings:
 
 @dataclass(slots=True)
 class Walk:
-    """How far a walk over all keys is: how many it has passed, of how many."""
+    """The progress of a SCAN over all keys: the keys passed so far, and the total."""
 
     passed: int = 0
     total: int = 0
 
 
 async def survey(session: Session, walk: Walk) -> Findings:
-    """Finds all queues and jobs, by one walk over the keys and a few commands for each.
+    """Finds all queues and jobs, with one SCAN over the keys and a few commands for each.
 
     Args:
-        walk: Is kept up to date.
+        walk: Updated during the SCAN.
 
     Raises:
         SinkError: The server refuses, or cannot be reached.
@@ -124,16 +125,16 @@ async def survey(session: Session, walk: Walk) -> Findings:
         *[await documented_counts(session, name) for name in sorted(documented)],
         *[await asynq_counts(session, name) for name in sorted(asynq)],
     ]
-    found = {name: await job_record(session, name) for name in sorted(jobs)}
-    for key, (name, what) in sorted(parts.items()):
-        (reply,) = await session.values(part_question(key, what), 1)
-        add_part(found.setdefault(name, JobProgress(name)), key, what, reply)
-    findings.jobs = list(found.values())
+    progress = {name: await job_record(session, name) for name in sorted(jobs)}
+    for key, (name, part) in sorted(parts.items()):
+        (reply,) = await session.values(part_question(key, part), 1)
+        add_part(progress.setdefault(name, JobProgress(name)), key, part, reply)
+    findings.jobs = list(progress.values())
     return findings
 
 
 async def queue_names(session: Session) -> list[str]:
-    """Names of the queues in layout asynq, as their index has them."""
+    """Names of the queues in layout asynq, from the set ``asynq:queues``."""
     (members,) = await session.call(command(b"SMEMBERS", QUEUES_KEY.encode()), 1, f"key {QUEUES_KEY}")
     return sorted(_text(member) for member in members)
 
@@ -144,8 +145,8 @@ async def _keys(session: Session, walk: Walk) -> set[bytes]:
     while True:
         began = time.monotonic()
         commands = command(b"SCAN", cursor, b"MATCH", _PATTERN, b"COUNT", b"%d" % _SCAN_COUNT)
-        ((cursor, some),) = await session.call(commands, 1, "SCAN")
-        keys.update(some)
+        ((cursor, found),) = await session.call(commands, 1, "SCAN")
+        keys.update(found)
         walk.passed += _SCAN_COUNT
         if cursor == b"0":
             return keys
@@ -171,7 +172,7 @@ async def asynq_counts(session: Session, name: str) -> QueueCounts:
 
 
 async def job_record(session: Session, name: str) -> JobProgress:
-    """A job as its record and its lease have it, without its ledgers; state ``unknown`` where there is no record."""
+    """A job from its record and its lease, without its ledgers. The state is ``unknown`` if there is no record."""
     base = f"runqy-loader:{{{name}}}:".encode()
     record, holder = await session.values(command(b"HGETALL", base + b"job") + command(b"GET", base + b"lease"), 2)
     fields = _pairs(record)
@@ -188,23 +189,23 @@ async def job_record(session: Session, name: str) -> JobProgress:
     return job
 
 
-def part_question(key: bytes, what: str) -> bytes:
-    """Asks how much a part of a job's records holds: ``batches``, ``moving``, ``aside`` or ``migrated``."""
-    name = {"batches": b"BITCOUNT", "moving": b"LLEN", "aside": b"LLEN", "migrated": b"SCARD"}[what]
+def part_question(key: bytes, part: str) -> bytes:
+    """The command for the size of a part of a job's records: ``batches``, ``moving``, ``aside`` or ``migrated``."""
+    name = {"batches": b"BITCOUNT", "moving": b"LLEN", "aside": b"LLEN", "migrated": b"SCARD"}[part]
     return command(name, key)
 
 
-def add_part(job: JobProgress, key: bytes, what: str, reply: Reply) -> None:
-    """Adds the answer to ``part_question`` to a job."""
+def add_part(job: JobProgress, key: bytes, part: str, reply: Reply) -> None:
+    """Adds the reply to ``part_question`` to a job."""
     count = count_of(reply)
-    if what == "batches":
+    if part == "batches":
         job.batches += count
-    elif what == "migrated":
+    elif part == "migrated":
         job.remembered += count
     elif count:
         job.held += count
         job.held_in.append(_text(key))
-    if what != "batches" and count:
+    if part != "batches" and count:
         job.kind = "migrate"
 
 
@@ -215,7 +216,7 @@ def _pairs(reply: Reply) -> dict[bytes, bytes]:
 
 
 def count_of(reply: Reply) -> int:
-    """A key of another type counts as empty: it is no queue."""
+    """The count in a reply. A key of another type counts as empty: it is not a queue."""
     return reply if isinstance(reply, int) else 0
 
 

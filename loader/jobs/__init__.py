@@ -1,1 +1,1 @@
-"""Jobs: which batches are in, who is loading, and what came of it."""
+"""Jobs: the loaded batches, the process that loads, and the report."""

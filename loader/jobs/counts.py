@@ -1,4 +1,4 @@
-"""What is counted of each source: the one place that names the counters."""
+"""The counters of a source. Their names are defined only here."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Self
 
 @dataclass(slots=True, kw_only=True)
 class SourceCounts:
-    """Counts of one source, or of several together; they can be added and subtracted.
+    """The counts of one source, or of several together. They can be added and subtracted.
 
-    Not frozen, as a ``SourceReport`` counts in place: a new value for each increment made a load that goes nowhere
-    (``--redis discard``) 2 % slower. What is kept or sent is a copy, see ``counts``.
+    The class is not frozen, because a ``SourceReport`` counts in place: a new object for each increment made a load
+    without a server (``--redis discard``) 2 % slower. To keep or send counts, take a copy; see ``counts``.
 
     Attributes:
         bytes_read: Bytes read, as stored.
-        records_read: Records read; blank lines are none.
+        records_read: Records read, without blank lines.
         loaded: Tasks that this run pushed.
-        already_loaded: Records that were in before.
+        already_loaded: Records that were loaded before.
         rejected: Records set aside.
     """
 
@@ -31,7 +31,7 @@ class SourceCounts:
 
     @property
     def counts(self) -> SourceCounts:
-        """A copy of the counts as they are now."""
+        """A copy of the current counts."""
         return SourceCounts(**self.by_name)
 
     @property
@@ -52,7 +52,7 @@ class SourceCounts:
 
     @staticmethod
     def total(parts: Iterable[SourceCounts]) -> SourceCounts:
-        """The sum of any number of them."""
+        """The sum of any number of counts."""
         return _counts(map(sum, zip(*map(_figures, parts), strict=True)))
 
 
@@ -61,4 +61,4 @@ _figures = operator.attrgetter(*_NAMES)
 
 
 def _counts(figures: Iterable[int]) -> SourceCounts:
-    return SourceCounts(**dict(zip(_NAMES, figures, strict=False)))  # none at all stand for zeros
+    return SourceCounts(**dict(zip(_NAMES, figures, strict=False)))  # without any figures, all counts are zero

@@ -11,7 +11,7 @@ from pathlib import Path
 from loader.errors import LoaderError
 
 HEADER = b"# runqy-loader ids:"
-"""Begins the first line, which goes on with ``NAME=VALUE`` pairs: ``job`` and, where it is known, ``layout``."""
+"""The beginning of the first line. ``NAME=VALUE`` pairs follow: ``job`` and, if it is known, ``layout``."""
 
 _WRITE_BYTES = 256 * 1024
 _WRITE_SECONDS = 1.0
@@ -19,10 +19,10 @@ _MOST_UNWRITTEN = 8 * 1024 * 1024
 
 
 def begin_ids_file(path: Path, job: str, layout: str | None) -> str:
-    """Makes the file, or empties it, and writes its header; its absolute path.
+    """Creates or empties the file, and writes its header. Returns its absolute path.
 
-    A run writes the file anew: the batches that are in already as it passes them over, the others as they are
-    acknowledged. So after a completed run each task is in it once, however often the job was stopped or killed.
+    Each run writes the file again: batches that are in already when it skips them, the others when they are
+    acknowledged. So after a completed run, each task is in the file once, even if the job was stopped or killed before.
 
     Raises:
         LoaderError: The file cannot be written.
@@ -36,7 +36,7 @@ def begin_ids_file(path: Path, job: str, layout: str | None) -> str:
 
 
 def append_ids(path: Path, batches: Iterable[tuple[str, Sequence[str]]]) -> None:
-    """Appends ids that are known otherwise: queue and ids of each batch.
+    """Appends ids from another place, such as the journal: the queue and the ids of each batch.
 
     Raises:
         LoaderError: The file cannot be written.
@@ -50,11 +50,11 @@ def append_ids(path: Path, batches: Iterable[tuple[str, Sequence[str]]]) -> None
 
 
 class IdsFile:
-    """Appends ids; several processes may do so to one file, as each write holds whole lines.
+    """Appends ids. Several processes may append to one file, because each write has only complete lines.
 
     Args:
         path: A file that ``begin_ids_file`` has made.
-        passed_over: Whether the ids of batches that were in already are to be added as they are passed over.
+        passed_over: Whether to add the ids of batches that were in already, when these batches are skipped.
     """
 
     def __init__(self, path: Path, *, passed_over: bool = True) -> None:
@@ -69,12 +69,12 @@ class IdsFile:
     def add(self, queue: str, id_prefix: bytes, ids: Sequence[bytes], skipped: Collection[int]) -> None:
         """Notes tasks that are in.
 
-        Hot path: one join a batch, 25 ns a task; a thread writes what has gathered. See ``settle``.
+        Hot path: one join a batch, 25 ns a task. A thread writes the collected lines; see ``settle``.
 
         Args:
             queue: Full name of their queue.
             id_prefix: Beginning of all ids; may be empty.
-            ids: What follows the prefix, one a task.
+            ids: The rest of each id, after the prefix; one a task.
             skipped: Positions of tasks that are not in.
         """
         if skipped:
@@ -87,7 +87,7 @@ class IdsFile:
         self._unwritten += len(part)
 
     async def settle(self) -> None:
-        """Has what has gathered written, and waits only where writing cannot keep up.
+        """Starts writing the collected lines. Waits only if writing cannot keep up.
 
         Raises:
             LoaderError: The file cannot be written.
@@ -99,7 +99,7 @@ class IdsFile:
             self._begin()
 
     async def close(self) -> None:
-        """Writes the rest. Raises LoaderError if that cannot be done."""
+        """Writes the rest. Raises LoaderError if the file cannot be written."""
         try:
             await self._finish()
             if self._parts:
@@ -136,5 +136,5 @@ class IdsFile:
 def _unwritable(path: Path, error: OSError) -> LoaderError:
     return LoaderError(
         f"the ids file {path} cannot be written: {error.strerror}",
-        "What is loaded stays; the same command again writes the file anew",
+        "Loaded tasks stay loaded; run the same command again to write the file anew",
     )

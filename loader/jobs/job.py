@@ -27,7 +27,7 @@ _VERSION = 1
 
 
 def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_bytes: int) -> dict[str, Any]:
-    """All that decides which task a record becomes and which batch it is in."""
+    """Everything that determines the task of each record, and the batch that the record is in."""
     target = options.target
     return {
         "version": _VERSION,
@@ -51,9 +51,9 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
 
 
 def job_name(options: LoadOptions, sources: Sequence[SourceIdentity], manifest: dict[str, Any]) -> str:
-    """The given name, or one derived from the first source's name and all of the manifest but names.
+    """The given name, or a name derived from the first source's name and the manifest without the names of sources.
 
-    What cannot be read again (standard input, an iterable) gets a name of its own each time.
+    Input that cannot be read again (standard input, an iterable) gets a new name each time.
     """
     if options.job is not None:
         return options.job
@@ -83,7 +83,7 @@ class Job:
         return self._servers.client_of(self._key)
 
     async def open(self) -> None:
-        """Records the manifest, or compares it with the one recorded.
+        """Records the manifest, or compares it with the recorded manifest.
 
         Raises:
             JobMismatchError: The job was begun with other sources or options.
@@ -98,18 +98,18 @@ class Job:
         refuse_other_manifest(self.name, recorded, self._manifest)
 
     async def forget(self) -> None:
-        """Deletes the record, of a job that this run has begun and that is refused before it has done anything."""
+        """Deletes the record if this run has created it, for a job that is refused before it has done anything."""
         if not self.resumed:
             with translated(f"{self._where}, key {self._key}"):
                 await self._client.delete(self._key)
 
     async def note_ids(self, path: str) -> None:
-        """Notes where the ids of the job's tasks are: an absolute path, in field ``ids``."""
+        """Records the absolute path of the file with the ids of the job's tasks, in field ``ids``."""
         with translated(f"{self._where}, key {self._key}"):
             await self._client.hset(self._key, "ids", path)
 
     async def finish(self, report: dict[str, Any]) -> None:
-        """Notes that all is in."""
+        """Records that every task is in."""
         done: dict[bytes | bytearray | memoryview | str | int | float, str | float] = {
             "state": "done",
             "finished": time.time(),
@@ -120,9 +120,9 @@ class Job:
 
 
 async def ledger_state(servers: Servers, ledger: QueueLedger) -> LedgerState:
-    """What is in already, of one shard and queue."""
+    """The state of the ledger of one shard and queue."""
     with translated(str(servers)):
-        # No transaction: a mark is set after what belongs to it, and so it is read before.
+        # No transaction: the script sets the mark of a batch last, so the marks are read first.
         async with servers.client_of(ledger.batches_key).pipeline(transaction=False) as pipe:
             pipe.get(ledger.batches_key)
             pipe.get(ledger.checksums_key)

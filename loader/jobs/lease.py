@@ -1,8 +1,8 @@
-"""One loader a job at a time, and no late write of a dead one.
+"""Only one loader works on a job at a time, and a dead loader cannot write late.
 
-A run names all its connections ``runqy-loader:<job>:<run>:<process>.<n>`` and holds a lease that it renews. A run that
-was killed leaves the lease behind for a moment, but no connections: the server drops them once it has worked off what
-they sent. So a lease whose holder has no connection is taken over at once, and one whose holder is there is respected.
+A run names all its connections ``runqy-loader:<job>:<run>:<process>.<n>`` and holds a lease that it renews. A killed
+run leaves its lease for a moment, but no connections: the server closes them when it has processed what they sent. So a
+lease whose holder has no connections is taken over at once. A lease whose holder has connections is respected.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _POLL_SECONDS = 0.05
 ACQUIRE = b"""\
 -- Takes a job's lease.
 -- KEYS[1]: the lease
--- KEYS[2]: the job. It counts the runs that have held its lease, so that one which has slept through the end of its
---          lease, and through another run's work, cannot take the lease for its own again.
--- ARGV[1]: holder to replace, '' for none
--- ARGV[2]: new holder
+-- KEYS[2]: the job. It counts the runs that have held its lease. So a run that was suspended beyond the end of its
+--          lease, while another run worked, cannot take the lease again.
+-- ARGV[1]: the holder to replace, '' for none
+-- ARGV[2]: the new holder
 -- ARGV[3]: milliseconds
--- Reply: the number of this run; 0 where another holds the lease
+-- Reply: the number of this run; 0 if another run holds the lease
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return redis.call('HINCRBY', KEYS[2], 'runs', 1)
@@ -50,22 +50,22 @@ RENEW = b"""\
 -- Renews a job's lease.
 -- KEYS[1]: the lease
 -- KEYS[2]: the job
--- ARGV[1]: holder
+-- ARGV[1]: the holder
 -- ARGV[2]: milliseconds
--- ARGV[3]: number of its run
--- Reply: 1; 0 where another run has taken the lease
+-- ARGV[3]: the number of its run
+-- Reply: 1; 0 if another run has taken the lease
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
--- A server that has lost its data has lost the job as well: go on.
+-- If the server has lost its data, it has lost the job as well: go on.
 if not holder and tonumber(redis.call('HGET', KEYS[2], 'runs') or 0) > tonumber(ARGV[3]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
 RELEASE = b"""\
--- Gives a job's lease back.
+-- Releases a job's lease.
 -- KEYS[1]: the lease
--- ARGV[1]: holder
--- Reply: 1; 0 where it does not hold the lease
+-- ARGV[1]: the holder
+-- Reply: 1; 0 if it does not hold the lease
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
 """
@@ -75,10 +75,10 @@ log = logging.getLogger("runqy_loader")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of the loader, which may be several processes: the lease's holder.
+    """One run of the loader, in one or several processes. It is the holder of the lease.
 
     Attributes:
-        number: How many runs have held the job's lease, this one included; 0 before it does.
+        number: The number of runs that have held the job's lease, including this run; 0 before it holds the lease.
     """
 
     token: str
@@ -117,7 +117,7 @@ class Lease:
     @property
     def _holder(self) -> bytes:
         run = self.run
-        named = self._servers.takes_names
+        named = self._servers.accepts_names
         return orjson.dumps({"run": run.token, "host": run.host, "pid": run.pid, "named": named})
 
     @property
@@ -125,7 +125,7 @@ class Lease:
         return self._servers.client_of(self._key)
 
     def next_connection_name(self) -> str:
-        """A name that no other connection has or had."""
+        """A name that no other connection has or has had."""
         return self.run.connection_name(self._job, self._process, next(self._numbers))
 
     async def acquire(self) -> None:
@@ -133,11 +133,11 @@ class Lease:
 
         Raises:
             JobBusyError: Another process is loading this job.
-            LoaderError: The server does not answer as it should.
+            LoaderError: The server does not answer, or replies with an error.
         """
         loop = asyncio.get_running_loop()
-        patience = loop.time() + _GRACE_SECONDS
-        told = False
+        deadline = loop.time() + _GRACE_SECONDS
+        waits_for_end = False
         with translated(self._where):
             while not await self._take(b""):
                 holder = await self._client.get(self._key)
@@ -148,12 +148,12 @@ class Lease:
                     if await self._take(holder):
                         log.info("took job %s over from %s, which is gone", self._job, _describe(holder))
                         break
-                elif loop.time() > patience:
-                    if others is None and not told:
-                        # The server tells no connections, or takes no names: only the lease's end shows that its
-                        # holder is gone.
-                        told = True
-                        patience = loop.time() + LEASE_MS / 1000 + _GRACE_SECONDS
+                elif loop.time() > deadline:
+                    if others is None and not waits_for_end:
+                        # The server does not list connections, or does not accept names: only the end of the lease
+                        # shows that its holder is gone.
+                        waits_for_end = True
+                        deadline = loop.time() + LEASE_MS / 1000 + _GRACE_SECONDS
                         log.warning(
                             "waiting up to %d s for the lease of %s to end", LEASE_MS // 1000, _describe(holder)
                         )
@@ -164,7 +164,7 @@ class Lease:
                     )
                 await asyncio.sleep(_POLL_SECONDS)
             for server, connection in await self._connections_of_other_runs() or ():
-                # Its run lost the lease: stalled for long, or on a host that died without closing anything.
+                # The run of this connection lost the lease: it was stalled for long, or its host died.
                 await self._kill(server, connection)
 
     async def _take(self, holder: bytes | str) -> bool:
@@ -177,7 +177,7 @@ class Lease:
         """Renews the lease.
 
         Raises:
-            JobBusyError: Another run has taken it.
+            JobBusyError: Another run has taken the lease.
         """
         with translated(self._where):
             mine = await self._eval(RENEW, self._keys, self._holder, LEASE_MS, self.run.number)
@@ -198,10 +198,10 @@ class Lease:
         await self._servers.reconnect()
 
     async def fence(self, connection_names: Collection[str]) -> None:
-        """Makes sure that the server executes nothing more of what lost connections of this run had sent.
+        """Makes sure that the server executes no more commands from lost connections of this run.
 
-        A server that hung may still hold a connection's commands and run them later: then it would write the hash of
-        a task that a resend has pushed and a worker has taken. After CLIENT KILL it will not.
+        A server that hung may still have commands of a connection and run them later. Then it would write the hash of
+        a task that a resend has pushed and a worker has taken. CLIENT KILL prevents this.
         """
         for server in self._servers.clients():
             clients = await list_clients(server, self._where)
@@ -230,7 +230,7 @@ class Lease:
             )
 
     async def _connections_of_other_runs(self) -> list[tuple[redis.asyncio.Redis, str]] | None:
-        """Servers and ids of connections; None where a server does not tell."""
+        """Servers and ids of connections; None if a server refuses to list them."""
         prefix, own = f"runqy-loader:{self._job}:", f"runqy-loader:{self._job}:{self.run.token}:"
         found: list[tuple[redis.asyncio.Redis, str]] = []
         for server in self._servers.clients():
@@ -243,10 +243,10 @@ class Lease:
 
 
 async def while_held(leases: Sequence[Lease], work: Coroutine[Any, Any, T]) -> T:
-    """Runs work while all leases are renewed; its result.
+    """Runs work while all leases are renewed. Returns the result of the work.
 
     Raises:
-        JobBusyError: As soon as another run has taken one.
+        JobBusyError: Another run has taken one of the leases.
     """
     working = asyncio.create_task(work)
     keeping = [asyncio.create_task(_keep(lease)) for lease in leases]
@@ -263,7 +263,7 @@ async def while_held(leases: Sequence[Lease], work: Coroutine[Any, Any, T]) -> T
 
 
 async def _keep(lease: Lease) -> None:
-    """Renews the lease until cancelled. Raises JobBusyError if another run has taken it."""
+    """Renews the lease until it is cancelled. Raises JobBusyError if another run has taken the lease."""
     while True:
         await asyncio.sleep(RENEW_SECONDS)
         try:
@@ -273,7 +273,7 @@ async def _keep(lease: Lease) -> None:
 
 
 def _is_named(holder: bytes | str) -> bool:
-    """Whether the server knows the holder's connections by name, so that their absence shows that it is gone."""
+    """Whether the holder's connections have names on the server, so that missing connections show that it is gone."""
     try:
         return bool(orjson.loads(holder).get("named", True))
     except (orjson.JSONDecodeError, AttributeError):

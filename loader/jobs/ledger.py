@@ -1,14 +1,14 @@
-"""Which batches of a job are in: one bit a batch, set by the same server-side step that pushes the batch's ids.
+"""The loaded batches of a job: one bit a batch, set by the same server-side step that pushes the batch's ids.
 
 The input is cut into shards, and each shard has a ledger for each queue that its tasks go to.
 
 Keys, all in the cluster slot of the queue's pending list:
 
 - ``<tag>:runqy-loader:<job>:<shard>:batches``: a bitmap; bit k is set once batch k is pushed.
-- ``<tag>:runqy-loader:<job>:<shard>:checksums``: CRC-32 of each batch, four bytes each, so that a resume notices other
-  input.
-- ``<tag>:runqy-loader:<job>:<shard>:skipped``: a hash from batch to the positions (comma-separated, each with the
-  letter of ``_LETTERS`` that says why) that were not loaded. Missing where that never happened.
+- ``<tag>:runqy-loader:<job>:<shard>:checksums``: CRC-32 of each batch, four bytes each, so that a resume detects
+  changed input.
+- ``<tag>:runqy-loader:<job>:<shard>:skipped``: a hash from batch to the positions that were not loaded. They are
+  comma-separated, each with the letter of ``_LETTERS`` for the reason. The key is missing if no task was skipped.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _LETTERS = {
     ReasonCode.DUPLICATE_UNIQUE: "u",
     ReasonCode.ALREADY_MIGRATED: "a",
 }
-"""Why a task is not placed: the letter that follows its position, in the ledger and in what scripts reply.
+"""The letter for each reason why a task is not placed. It follows the position in the ledger and in replies of scripts.
 
-Jobs that are begun with one version are resumed with another, so a letter never gets another meaning.
+The meaning of a letter never changes, because a job may be begun with one version and resumed with another.
 """
 _REASONS = {letter: Reason.of(code) for code, letter in _LETTERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerState:
-    """What the ledger held when a run began."""
+    """The content of the ledger when a run begins."""
 
     batches: bytes = b""
     checksums: bytes = b""
@@ -66,7 +66,7 @@ class QueueLedger:
         keys = (encoder.pending_key, self.batches_key, self.checksums_key, self.skipped_key)
         self._key_count = len(keys) + 1
         self._encoder = encoder
-        # EVAL with the whole script, not EVALSHA: a kilobyte a batch, and no NOSCRIPT after a failover.
+        # EVAL with the whole script, not EVALSHA: it costs a kilobyte a batch, but avoids NOSCRIPT after a failover.
         commit, insert = as_sent(commit_script()), as_sent(insert_script(encoder))
         self._commit_head = bulks((b"EVAL", commit, b"%d" % len(keys), *keys))
         self._insert_head = bulks((b"EVAL", insert, b"%d" % len(keys), *keys))
@@ -79,8 +79,8 @@ class QueueLedger:
         suffixes: Sequence[bytes],
         skipped: Mapping[int, Reason] | None = None,
     ) -> bytes:
-        """Pushes ids whose hashes are written, and marks the batch. Reply: what the mark says was skipped."""
-        # Hot path: one join; the part between two suffixes is constant within a source.
+        """Pushes ids whose hashes are written, and marks the batch. Reply: the skipped positions in the ledger."""
+        # Hot path: one join. The bytes between two suffixes are constant within a source.
         between = b"\r\n$%d\r\n%b" % (ID_BYTES, id_prefix)
         head = b"*%d\r\n%b%b%b%b" % (
             2 + self._key_count + 3 + len(suffixes),
@@ -99,18 +99,18 @@ class QueueLedger:
         payloads: Sequence[bytes],
         options: Sequence[TaskOptions] | None = None,
     ) -> bytes:
-        """Writes and pushes the tasks whose ids are free, and marks the batch. Reply: what was skipped."""
+        """Writes and pushes the tasks whose ids are free, and marks the batch. Reply: the skipped positions."""
         arguments = [b"%d" % batch, checksum.to_bytes(4, "big"), b"%d" % time.time_ns()]
         arguments += self._encoder.insert_arguments(ids, payloads, options)
         return bulks(arguments, b"*%d\r\n%b" % (2 + self._key_count + len(arguments), self._insert_head))
 
     def is_loaded(self, batch: int) -> bytes:
-        """Asks whether a batch is in. Reply: 1 or 0."""
+        """The command that asks whether a batch is in. Reply: 1 or 0."""
         return command(b"GETBIT", self.batches_key, b"%d" % batch)
 
 
 def format_skipped(skipped: Mapping[int, Reason]) -> bytes:
-    """Positions, and why they are skipped, as the ledger holds them: ``3,7t`` and the like.
+    """Skipped positions with their reasons, in the format of the ledger, for example ``3,7t``.
 
     Raises:
         KeyError: The ledger has no letter for a reason.
@@ -119,7 +119,7 @@ def format_skipped(skipped: Mapping[int, Reason]) -> bytes:
 
 
 def parse_skipped(text: bytes) -> dict[int, Reason]:
-    """Positions, and why they were skipped, from a reply or the ledger."""
+    """Skipped positions with their reasons, from a reply or the ledger."""
     found = (re.fullmatch(r"([0-9]+)([a-z]*)", part) for part in text.decode().split(",") if part)
     return {int(match[1]): _reason(match[2]) for match in found if match is not None}
 

@@ -1,20 +1,20 @@
-"""The scripts that place a batch in a queue: each writes, marks and pushes in one step, or does none of it.
+"""The scripts that place a batch in a queue. Each writes, marks and pushes in one step, or does nothing.
 
-A script is not undone where a command of it fails, for want of a right or as a key is of another type. So every step
-that could fail leaves behind how to take it back, and the mark and the push are the last two.
+Redis does not undo a script in which a command fails (because of a missing right, or a key of another type). So each
+write adds the commands that undo it to ``undo``, and the mark and the push are the last two steps.
 """
 
 from __future__ import annotations
 
 from loader.layouts.base import QueueEncoder
 
-# `place` writes the tasks, fills `ids` with those to be pushed, and returns the positions skipped.
+# `place` writes the tasks, fills `ids` with the ids to push, and returns the skipped positions.
 _FRAME = b"""\
 %(head)b
 %(known)b
--- Tells a pending key of another type before anything is written.
+-- This finds a pending key of another type before anything is written.
 redis.call('LLEN', KEYS[1])
--- undo: commands that take back what is written, the last one first.
+-- undo: commands that undo the writes. They run in reverse order.
 local ids, undo, skipped = {}, {}, ''
 
 %(place)b
@@ -26,33 +26,33 @@ local ok, fault = pcall(function()
 end)
 if ok then return skipped end
 for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
--- A table is the error reply of a command, anything else an error of Lua.
+-- A table is the error reply of a command; anything else is a Lua error.
 if type(fault) == 'table' then return fault end
 return redis.error_reply('ERR ' .. tostring(fault))
 """
 
 _LEDGER = b"""\
 -- KEYS[1]: the queue's pending list
--- KEYS[2]: bitmap of the batches that are in
--- KEYS[3]: CRC-32 of each batch, four bytes each
--- KEYS[4]: hash from batch to the positions that were skipped
--- ARGV[1]: number of the batch
--- ARGV[2]: its CRC-32, four bytes"""
+-- KEYS[2]: the bitmap of the batches that are in
+-- KEYS[3]: the CRC-32 of each batch, four bytes each
+-- KEYS[4]: the hash from batch to skipped positions
+-- ARGV[1]: the number of the batch
+-- ARGV[2]: the batch's CRC-32, four bytes"""
 
 _SKIPPED = b"""\
--- Reply: the positions skipped, now or when the batch was marked; comma-separated, each with a letter that says why
+-- Reply: the positions skipped, now or when the batch was marked; comma-separated, each with a letter for the reason
 --        (loader/jobs/ledger.py)"""
 
 _COMMIT_HEAD = b"""\
--- Pushes the ids of a batch whose hashes are written, and marks the batch. Does nothing where it is marked already.
+-- Pushes the ids of a batch whose hashes are written, and marks the batch. Does nothing if it is marked already.
 %b
--- ARGV[3]: positions skipped, as in the reply
--- ARGV[4] and on: ids, the first to be consumed first
+-- ARGV[3]: the skipped positions, as in the reply
+-- ARGV[4] and on: the ids, the first to be consumed first
 %b
 """ % (_LEDGER, _SKIPPED)
 
 _INSERT_HEAD = b"""\
--- Writes and pushes the tasks of a batch whose ids are free, and marks the batch. Does nothing where it is marked.
+-- Writes and pushes the tasks of a batch whose ids are free, and marks the batch. Does nothing if it is marked.
 %b
 -- ARGV[3]: the time in nanoseconds since 1970
 -- ARGV[4] and on: each task's arguments, the first task to be consumed first
@@ -71,7 +71,7 @@ _MARK = b"""\
 
 _PLACE_WRITTEN = b"""\
 local function place()
-  -- As many at once as unpack() takes for certain, the rest one by one.
+  -- As many ids at once as unpack() can certainly take, the rest one by one.
   ids = {unpack(ARGV, 4, math.min(#ARGV, 4003))}
   for i = 4004, #ARGV do ids[#ids + 1] = ARGV[i] end
   return ARGV[3]
@@ -85,7 +85,7 @@ local function place()
   for at = 4, #ARGV, %(width)d do
     local key, verdict = key_of(ARGV[at]), ''
     if redis.call('EXISTS', key) == 0 then
-      -- This DEL finds nothing. It shows, while nothing is written, that what follows may be undone.
+      -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
       if #undo == 0 then redis.call('DEL', key) end
       undo[#undo + 1] = {'DEL', key}
       verdict = write(key, at, undo)
@@ -99,24 +99,24 @@ end
 
 
 def commit_script() -> bytes:
-    """The script behind ``QueueLedger.commit``; it is the same for every layout."""
+    """The script of ``QueueLedger.commit``. It is the same for every layout."""
     return placing_script(_COMMIT_HEAD, _PLACE_WRITTEN, _MARK, known=_KNOWN)
 
 
 def insert_script(encoder: QueueEncoder) -> bytes:
-    """The script behind ``QueueLedger.insert``."""
+    """The script of ``QueueLedger.insert``."""
     place = _PLACE_FRESH % {b"write": encoder.insert_script, b"width": encoder.insert_width}
     return placing_script(_INSERT_HEAD, place, _MARK, known=_KNOWN)
 
 
 def placing_script(head: bytes, place: bytes, mark: bytes, *, known: bytes = b"") -> bytes:
-    """A script that writes tasks, marks them and pushes their ids, or does none of it; KEYS[1] is the pending list.
+    """A script that writes tasks, marks them and pushes their ids, or does nothing. KEYS[1] is the pending list.
 
     Args:
-        head: Comments that tell its keys, arguments and reply.
-        place: Lua that defines ``place()``, which writes the tasks, fills ``ids`` with those to be pushed, and returns
-            the positions skipped. Of what it writes, it adds to ``undo`` how to take it back.
-        mark: Lua that notes what was placed, likewise.
-        known: Lua that comes first, and returns where there is nothing to do.
+        head: Comments on its keys, arguments and reply.
+        place: Lua that defines ``place()``, which writes the tasks, fills ``ids`` with the ids to push, and returns the
+            skipped positions. For each write, it adds commands to ``undo`` that undo it.
+        mark: Lua that marks the placed tasks. It adds to ``undo`` as well.
+        known: Lua that comes first, and returns if there is nothing to do.
     """
     return _FRAME % {b"head": head, b"known": known, b"place": place, b"mark": mark}

@@ -1,4 +1,4 @@
-"""The rejects file: JSON lines of records set aside, flushed as they come, only ever appended to."""
+"""The rejects file: rejected records as JSON lines. Lines are only appended, and each batch is flushed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from loader.sources.validate import Reject
 
 
 class RejectsFile:
-    """Writes rejects. The file is made with the first one.
+    """Writes rejects. The file is created for the first reject.
 
-    What the file holds already is not written again: so each bad record is in it once, however often the job was
-    stopped, and also after a dry run. Rejects are flushed before their batch is committed, so none is lost either.
+    Rejects that are in the file already are not written again. So each bad record is in the file once, even if the job
+    was stopped several times, or after a dry run. Rejects are flushed before their batch is committed, so none is lost.
 
     Args:
         path: The file; None to keep none.
@@ -48,17 +48,17 @@ class RejectsFile:
                 return
             if self._file is None:
                 torn = _ends_without_newline(self.path)
-                # Unbuffered and appending: several processes may write here, each batch of lines in one write.
+                # Unbuffered, for appending: several processes may write to the file, each batch of lines in one write.
                 self._file = await aiofiles.open(self.path, "ab", buffering=0)
                 if torn:
                     await self._file.write(b"\n")
             data = b"".join(lines)
-            while data:  # a disk that fills up takes a part, and refuses the rest
+            while data:  # a disk that fills up may accept only a part
                 data = data[await self._file.write(data) :]
         except OSError as error:
             raise LoaderError(
                 f"the rejects file {self.path} cannot be written: {error.strerror}",
-                "Name a writable one with --rejects",
+                "Name a writable file with --rejects",
             ) from error
 
     async def close(self) -> None:
@@ -77,7 +77,7 @@ def _identities(path: Path) -> set[int]:
             try:
                 known.add(_identity(orjson.loads(line)))
             except (orjson.JSONDecodeError, AttributeError, TypeError):
-                continue  # a line torn by a crash, or not ours
+                continue  # an incomplete line after a crash, or a line of another program
     return known
 
 

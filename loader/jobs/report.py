@@ -1,4 +1,4 @@
-"""What happened: one object behind the progress display, the JSON report and the exit status."""
+"""The report of a run: the source of the progress display, the JSON report and the exit status."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Status = Literal["running", "completed", "interrupted", "failed"]
 _EXIT_REJECTS = 3
 _EXIT_INTERRUPTED = 130
 _NOT_OURS = "unexpected"
-"""``error_code`` where what failed is not the loader's: an iterable of the caller's, say."""
+"""``error_code`` of an exception that is not a LoaderError, for example from the caller's iterable."""
 
 
 @dataclass(slots=True, kw_only=True)
 class RunReport:
-    """How a run ended, how long it took, and why it set aside what it did.
+    """The status of a run, its duration, its error, and its rejects by reason.
 
     Attributes:
-        error: What failed; None where nothing did.
-        error_code: ``LoaderError.code`` of that, or "unexpected" for any other exception.
-        rejected_by_code: How many records or tasks were set aside, by why.
+        error: The message of the error; None if there was none.
+        error_code: ``LoaderError.code`` of the error, or "unexpected" for any other exception.
+        rejected_by_code: The number of rejected records or tasks for each reason.
     """
 
     status: Status = "running"
@@ -72,7 +72,7 @@ class SourceReport(SourceCounts):
     """One source, and its counts so far.
 
     Attributes:
-        size: Bytes as stored; None where that is not known ahead.
+        size: Bytes as stored; None if this is not known ahead.
     """
 
     name: str
@@ -82,11 +82,11 @@ class SourceReport(SourceCounts):
 
 @dataclass(slots=True)
 class InDoubt:
-    """A batch sent over HTTP of which it is unknown whether, or how much of it, the server had taken.
+    """A batch that was sent over HTTP with an unknown outcome: the server may have accepted it, in whole or in part.
 
     Attributes:
-        records: How many tasks it has.
-        repeated: Whether it was sent again and acknowledged: then its tasks are in once or twice.
+        records: The number of its tasks.
+        repeated: Whether it was sent again and acknowledged. Then its tasks are in once or twice.
     """
 
     queue: str
@@ -100,7 +100,7 @@ class InDoubt:
 
     @property
     def place(self) -> str:
-        """From its first record to its last."""
+        """The place of the batch, from its first record to its last."""
         if self.first_source == self.last_source:
             return f"{self.first_source}:{self.first_line}-{self.last_line}"
         return f"{self.first_source}:{self.first_line} to {self.last_source}:{self.last_line}"
@@ -108,23 +108,23 @@ class InDoubt:
 
 @dataclass(slots=True)
 class LoadReport(RunReport):
-    """Counts of a load, filled as it goes.
+    """Counts of a load, updated as it runs.
 
-    On a completed load ``records_read == loaded + already_loaded + rejected``.
+    For a completed load, ``records_read == loaded + already_loaded + rejected``.
 
     Attributes:
         job: Name of the job, by which it is resumed.
-        resumed: Whether the job had been begun before this run.
+        resumed: Whether the job was begun before this run.
         queues: Tasks that this run pushed, by queue.
         batches: Batches that this run committed.
-        peak_child_rss_bytes: The most memory that a process of this load's has had resident, this one aside.
-        last_reject: Place and reason of the last record rejected.
-        ids_file: Where the ids of tasks went (``--ids-out``).
+        peak_child_rss_bytes: The largest peak resident memory of the other processes of this load.
+        last_reject: Place and reason of the last rejected record.
+        ids_file: The file with the ids of tasks (``--ids-out``).
         in_doubt: Over HTTP: batches whose outcome was unknown at some time.
-        unsettled: Over HTTP: how many batches are still in doubt at the end; a resume sends them again.
+        unsettled: Over HTTP: the number of batches still in doubt at the end. A resume sends them again.
         journal: Over HTTP: the journal that a resume needs.
-        discarded: Whether tasks were counted as loaded but written nowhere (``--redis discard``).
-        valid: With ``dry_run``: records that would be loaded.
+        discarded: Whether tasks were counted as loaded but not written (``--redis discard``).
+        valid: With ``dry_run``: the number of records that would be loaded.
     """
 
     job: str
@@ -147,7 +147,7 @@ class LoadReport(RunReport):
 
     @property
     def counts(self) -> SourceCounts:
-        """Of all sources together."""
+        """The sum over all sources."""
         return SourceCounts.total(self.sources)
 
     @property
@@ -227,8 +227,8 @@ def _doubt(batch: InDoubt) -> dict[str, Any]:
 
 
 def peak_rss_bytes() -> int:
-    """The most memory this process has had resident so far."""
+    """Peak resident memory of this process so far, in bytes."""
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # getrusage(2): kilobytes, on macOS bytes
+    return peak if sys.platform == "darwin" else peak * 1024  # getrusage(2): kilobytes; on macOS, bytes

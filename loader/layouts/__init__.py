@@ -1,1 +1,1 @@
-"""Layouts: pure functions from records to the commands that a kind of worker expects."""
+"""Layouts: pure functions that turn records into the commands for one kind of worker."""

@@ -1,4 +1,4 @@
-"""Layout ``asynq``: the keys that asynq's workers read, and runqy's since January 2026.
+"""Layout ``asynq``: the keys that asynq's workers read, and runqy's workers since January 2026.
 
 All keys of a queue hold its name in braces, so that they share one cluster slot (asynq 0.26, ``internal/base``):
 ``asynq:{<queue>}:t:<id>`` is a hash with the message, ``asynq:{<queue>}:pending`` a list of ids and
@@ -58,7 +58,7 @@ _LOOK_UP = b"""\
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What is the same in the script's arguments of all tasks with the same options."""
+    """Script arguments that are the same for all tasks with the same options."""
 
     before_payload: bytes
     after_id: bytes
@@ -72,9 +72,9 @@ class AsynqEncoder:
 
     Args:
         queue: Full name of the queue.
-        options: Of the tasks that bring none of their own.
-        reverse_lookup: Also write ``asynq:t:<id>``, by which the runqy server finds the queue of a task.
-        cluster: Whether tasks go to a cluster, where that key lies in another slot.
+        options: Options of tasks that have none of their own.
+        reverse_lookup: Whether to write ``asynq:t:<id>`` too, by which the runqy server finds the queue of a task.
+        cluster: Whether tasks go to a cluster, where the key ``asynq:t:<id>`` is in another slot.
     """
 
     queues_key = "asynq:queues"
@@ -96,7 +96,7 @@ class AsynqEncoder:
             b"look_up": _LOOK_UP % lua_string(name) if reverse_lookup else b"",
             b"scheduled": lua_string(self._base + b"scheduled"),
         }
-        # Parts of the hot path that do not change within a queue.
+        # Parts of the commands that are the same for all tasks of the queue.
         self._before_payload = before_payload(options.type or queue)
         self._after_id = after_id(queue, options)
         self._extra = b"".join(bulk(name.encode()) + bulk(b"%d" % value) for name, value in options.lifecycle)
@@ -110,8 +110,8 @@ class AsynqEncoder:
         return self._base + b"t:" + task_id
 
     def write_tasks(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
-        # Hot path, as in the documented layout: one list for the batch, filled by slices, and one join. The message's
-        # length and the payload's depend on the payload's length alone, so both are in one piece.
+        # Hot path, as in the documented layout: one list for the batch, filled by slices, and one join. The lengths of
+        # the message and of the payload both depend only on the payload's length, so both are in one piece.
         between = _ID_TAG + id_prefix
         tail = self._after_id + b"\r\n$5\r\nstate\r\n$7\r\npending\r\n$13\r\npending_since\r\n%b%b" % (
             bulk(b"%d" % time.time_ns()),
@@ -142,8 +142,8 @@ class AsynqEncoder:
         size = len(start) + length + len(_ID_TAG) + ID_BYTES + len(self._after_id)
         return b"\r\n$3\r\nmsg\r\n$%d\r\n%b" % (size, start)
 
-    def scattered(self, ids: Sequence[bytes], payloads: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-        # HSETNX, not HSET: an id of the user's may be a task of another queue already, and then this one is skipped.
+    def other_slot_commands(self, ids: Sequence[bytes], payloads: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        # HSETNX, not HSET: an id from the user may already be a task of another queue. Then this task is skipped.
         name = self._queue.encode()
         keys = [b"asynq:t:" + task_id for task_id in ids]
         return [(key, command(b"HSETNX", key, b"queue", name)) for key in keys]
@@ -168,7 +168,7 @@ class AsynqEncoder:
     def _shared(self, options: TaskOptions, now: float) -> _Shared:
         start, seconds = options.starts_at(now), options.unique_ttl
         if seconds and start:
-            seconds += start - int(now)  # asynq counts the lock of a task that starts later from its start
+            seconds += start - int(now)  # for a task that starts later, asynq counts the lock from the start
         fields = [part for name, value in options.lifecycle for part in (name, str(value))]
         return _Shared(
             before_payload(options.type or self._queue),

@@ -1,4 +1,4 @@
-"""What the sink asks of a layout."""
+"""The interface of a layout to the sinks."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from loader.tasks.options import TaskOptions
 
 
 class QueueEncoder(Protocol):
-    """Writes the tasks of one queue. Built once a job and queue, so that constant parts are encoded once.
+    """Encodes the tasks of one queue. One is made for each job and queue, so that constant parts are encoded once.
 
     Attributes:
-        pending_key: The list that ids are pushed to.
-        slot_tag: A hash tag (with its braces) that lands in the pending key's cluster slot.
-        needs_script: Whether no task may be written by ``write_tasks``, as placing one is more than a push.
-        commands_a_task: How many commands ``write_tasks`` makes of each task.
-        insert_script: Lua for tasks that are written only if their id is free, or that are more than pushed. It
-            defines ``key_of(id)``, the key of a task's hash, and ``write(key, at, undo)``, which writes the task whose
-            arguments begin at ``ARGV[at]`` and adds to ``undo`` commands that take back what it wrote, the hash aside.
-            It returns true where the id is to be pushed, false where it has been placed, else why the task is skipped,
-            as a letter that ``loader.jobs.ledger`` knows. ``ARGV[3]`` is the time in nanoseconds.
-        queues_key: A set that must hold the queue's name, for those who list queues; empty where there is none.
-        on_other_slots: Whether tasks have keys in other cluster slots than the queue's, see ``scattered``. Only told
-            of encoders that are made for a cluster.
-        insert_width: Arguments that the script takes for each task, its id being the first.
+        pending_key: The key of the list that ids are pushed to.
+        slot_tag: A hash tag (with its braces) in the cluster slot of the pending key.
+        needs_script: Whether ``write_tasks`` must not be used, because placing a task takes more than a push.
+        commands_a_task: The number of commands that ``write_tasks`` makes for each task.
+        insert_script: Lua for tasks that are written only if their id is free, or whose placing takes more than a push.
+            It defines two functions. ``key_of(id)`` returns the key of a task's hash. ``write(key, at, undo)`` writes
+            the task whose arguments begin at ``ARGV[at]``, and adds to ``undo`` the commands that take back what it
+            wrote, except the hash. ``write`` returns true if the caller must push the id, false if the id has been
+            placed; otherwise it returns why the task is skipped, as a letter that ``loader.jobs.ledger`` decodes.
+            ``ARGV[3]`` is the time in nanoseconds.
+        queues_key: A set that must hold the queue's name, for programs that list queues; empty if there is no such set.
+        on_other_slots: Whether tasks have keys in cluster slots other than the queue's, see ``other_slot_commands``.
+            True only for encoders that are made for a cluster.
+        insert_width: The number of arguments that the script takes for each task; the first is the task's id.
     """
 
     @property
@@ -59,12 +60,15 @@ class QueueEncoder(Protocol):
         """The commands that write the hashes of tasks with generated ids."""
         ...
 
-    def scattered(self, ids: Sequence[bytes], payloads: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-        """A key and the command on it, one a task, to be sent to the nodes that serve them before tasks are pushed."""
+    def other_slot_commands(self, ids: Sequence[bytes], payloads: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        """For each task, a key in another slot and the command on it.
+
+        The commands must be sent to the nodes that serve the keys, before the tasks are pushed.
+        """
         ...
 
     def insert_arguments(
         self, ids: Sequence[bytes], payloads: Sequence[bytes], options: Sequence[TaskOptions] | None
     ) -> list[bytes]:
-        """The insert script's arguments for these tasks; without options, the load's own hold."""
+        """The insert script's arguments for these tasks. Without options, the load's own options apply."""
         ...

@@ -1,6 +1,6 @@
 """Layout ``documented``: the keys of runqy's enqueueing guide, section "Redis Key Format".
 
-``asynq:t:<id>`` is a hash of five string fields, in the guide's order; ``asynq:<queue>:pending`` a list of ids.
+``asynq:t:<id>`` is a hash of five string fields, in the guide's order; ``asynq:<queue>:pending`` is a list of ids.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class DocumentedEncoder:
         queue: Full name of the queue.
         task_type: Field ``type``.
         max_retry: Field ``max_retry``.
-        cluster: Whether tasks go to a cluster, where each hash lies in a slot of its own.
+        cluster: Whether tasks go to a cluster, where each hash has its own slot.
     """
 
     queues_key = ""
@@ -43,7 +43,7 @@ class DocumentedEncoder:
         self.commands_a_task = 0 if cluster else 1
         name = self._name = queue.encode()
         self.pending_key = b"asynq:%b:pending" % name
-        # The whole key is hashed where it has no braces, so the key as a tag lands in the key's own slot
+        # If a key has no braces, the whole key is hashed. So a tag that holds the key is in the key's own slot
         # (Redis Cluster specification, "Hash tags").
         self.slot_tag = b"{%b}" % self.pending_key
         fields = (bulk(task_type.encode()), bulk(b"%d" % max_retry), bulk(name))
@@ -64,14 +64,14 @@ class DocumentedEncoder:
         # where formatting each task took 270 ns.
         head = self._head + id_prefix
         parts: list[bytes] = [self._tail + head] * (4 * len(payloads))
-        parts[0] = head  # in the list, as putting it before the joined bytes would copy them all once more
+        parts[0] = head  # in the list: to put it before the joined bytes would copy them once more
         parts[1::4] = suffixes
         parts[2::4] = map(self._middles.__getitem__, map(len, payloads))
         parts[3::4] = payloads
         parts.append(self._tail)
         return b"".join(parts)
 
-    def scattered(self, ids: Sequence[bytes], payloads: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    def other_slot_commands(self, ids: Sequence[bytes], payloads: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
         task_type, max_retry = self._defaults
         commands: list[tuple[bytes, bytes]] = []
         for task_id, payload in zip(ids, payloads, strict=True):

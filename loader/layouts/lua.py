@@ -1,6 +1,7 @@
 """Lua for the server: literals, and the bytes that are sent.
 
-Scripts are written as people read them, with comments. What each layout makes of them, whole: ``tests/unit/golden/``.
+Scripts are written with comments, for readers. The golden files in ``tests/unit/golden/`` have the complete script of
+each layout.
 """
 
 from __future__ import annotations

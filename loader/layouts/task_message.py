@@ -1,8 +1,8 @@
 """asynq's TaskMessage: the protobuf message (proto3) in field ``msg`` of a task's hash.
 
-Field numbers are those of asynq 0.26, ``internal/proto/asynq.proto``. Values of zero are left out, and fields are
-written in the order of their numbers, as the Go implementation does; headers in the order of their names, where Go has
-none.
+Field numbers are those of asynq 0.26, ``internal/proto/asynq.proto``. As in the Go implementation, values of zero are
+left out, and fields are written in the order of their numbers. Headers are written in the order of their names; Go has
+no fixed order for them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _HEADERS = 15
 
 
 class MessageError(ValueError):
-    """Bytes that are no TaskMessage."""
+    """The bytes are not a TaskMessage."""
 
 
 @dataclass(slots=True)
@@ -80,12 +80,12 @@ def _number(number: int, value: int) -> bytes:
 
 
 def before_payload(task_type: str) -> bytes:
-    """All that stands before the payload."""
+    """The encoded fields before the payload."""
     return _text(1, task_type.encode())
 
 
 def after_id(queue: str, options: TaskOptions, unique_key: bytes = b"") -> bytes:
-    """All that stands behind the task's id."""
+    """The encoded fields after the task's id."""
     parts = [
         _text(4, queue.encode()),
         _number(5, options.max_retry),
@@ -103,7 +103,7 @@ def after_id(queue: str, options: TaskOptions, unique_key: bytes = b"") -> bytes
 def encode(
     task_type: str, payload: bytes, task_id: bytes, queue: str, options: TaskOptions, unique_key: bytes = b""
 ) -> bytes:
-    """A whole message."""
+    """A whole encoded message."""
     return join(before_payload(task_type), payload, task_id, after_id(queue, options, unique_key))
 
 
@@ -112,7 +112,7 @@ _ID_HEADS = ByLength(lambda length: varint(3 << 3 | _BYTES) + varint(length) if 
 
 
 def join(before: bytes, payload: bytes, task_id: bytes, after: bytes) -> bytes:
-    """A whole message.
+    """A whole encoded message, joined from its parts.
 
     Args:
         before: See ``before_payload``.
@@ -123,8 +123,10 @@ def join(before: bytes, payload: bytes, task_id: bytes, after: bytes) -> bytes:
 
 
 def history(message: TaskMessage) -> bytes:
-    """What has happened to a task so far, and its group, to stand behind an encoded message: fields may come in any
-    order, and that of the others is theirs."""
+    """The encoded fields for what has happened to a task so far, and for its group.
+
+    They are appended to an encoded message: the fields of a message may come in any order.
+    """
     return b"".join(
         (
             _number(6, message.retried),
@@ -137,10 +139,10 @@ def history(message: TaskMessage) -> bytes:
 
 
 def decode(data: bytes) -> TaskMessage:
-    """Reads a message; fields that are not known are passed over.
+    """Decodes a message. Unknown fields are ignored.
 
     Raises:
-        MessageError: It is none.
+        MessageError: The bytes are not a TaskMessage.
     """
     message = TaskMessage()
     for number, value in _fields(data):

@@ -1,4 +1,4 @@
-"""The two ends of a migration: servers on which the job is recorded and its lease held, and connections to them."""
+"""The two ends of a migration: the servers with the job's record and lease, and the connections to them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from loader.jobs.job import Job
 from loader.jobs.lease import Lease, Run
 from loader.migrate.options import MigrateOptions
 from loader.migrate.source import Claims
-from loader.servers.control import say_goodbye
-from loader.servers.retry import patiently
+from loader.servers.control import close_quietly
+from loader.servers.retry import retry
 from loader.servers.routing import Servers
 from loader.servers.session import Session
 from loader.wire.address import Address
@@ -25,7 +25,7 @@ from loader.wire.resp import command
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A server on which the job is recorded, and its lease held."""
+    """A server on which the job is recorded and its lease is held."""
 
     servers: Servers
     lease: Lease
@@ -35,12 +35,12 @@ class Held:
     async def session(
         self, address: Address, options: MigrateOptions, *, fenced: bool, reached: bool
     ) -> AsyncIterator[Session]:
-        """Calls under this lease.
+        """A session whose connections belong to this lease.
 
         Args:
-            address: This server, or one that is only read.
-            fenced: Whether late writes of a lost connection do harm: then this server sees to it that there are none.
-            reached: Whether the server is known to be there.
+            address: This server, or a server that is only read.
+            fenced: Whether late writes of a lost connection would do harm. Then this server closes lost connections.
+            reached: Whether the server has been reached before.
         """
 
         async def fence(names: Collection[str]) -> None:
@@ -60,10 +60,10 @@ class Held:
 
 @asynccontextmanager
 async def hold_job(name: str, run: Run, address: Address, options: MigrateOptions) -> AsyncIterator[Held]:
-    """Records the job on a server, and holds its lease meanwhile.
+    """Records the job on a server, and holds its lease during the ``with`` block.
 
     Raises:
-        UsageError: It is a cluster.
+        UsageError: The server is a cluster.
         JobMismatchError, JobBusyError: See ``Job.open`` and ``Lease.acquire``.
         LoaderError: The server cannot be reached, or refuses.
     """
@@ -72,29 +72,29 @@ async def hold_job(name: str, run: Run, address: Address, options: MigrateOption
         lease = Lease(servers, name, run)
         job = Job(servers, name, options.manifest())
         own_name = lease.next_connection_name()
-        await patiently(lambda: servers.reach(own_name), options.retry_for, connected=False)
+        await retry(lambda: servers.reach(own_name), options.retry_for, connected=False)
         if servers.is_cluster:
             raise UsageError(f"{servers} belongs to a Redis Cluster, which migrate does not support yet")
         for step in (job.open, lease.acquire):
-            await patiently(step, options.retry_for, between=servers.reconnect)
+            await retry(step, options.retry_for, between=servers.reconnect)
         try:
             yield Held(servers, lease, job)
         finally:
-            await say_goodbye(lease.release())
+            await close_quietly(lease.release())
     finally:
         await servers.aclose()
 
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """Both ends, as far as a migration needs them.
+    """Both ends of a migration.
 
     Attributes:
-        target: The job where tasks are put.
-        source: The job where tasks are taken; the target's where both are one server, or where nothing is taken.
-        into: The connection to the target.
-        out: The connection to the source.
-        same: Whether source and target are one server and database.
+        target: The job on the target's server.
+        source: The job on the source's server. It is the target's if both are one server, or if nothing is claimed.
+        into: The session with the target.
+        out: The session with the source.
+        same: Whether source and target are the same server and database.
     """
 
     target: Held
@@ -105,26 +105,26 @@ class Ends:
 
     @property
     def held(self) -> list[Held]:
-        """Each once."""
+        """Both ends, or the one end if they are the same."""
         return [self.target] if self.source is self.target else [self.target, self.source]
 
 
 async def is_seen(name: str, run: Run, source: Session) -> bool:
-    """Whether the lease that a run took at the target is seen at the source: then both are one server, whatever their
-    addresses are."""
+    """Whether the source has the lease that a run took at the target. Then both are one server, even if their addresses
+    differ."""
     key = f"runqy-loader:{{{name}}}:lease".encode()
     (holder,) = await source.call(command(b"GET", key), 1, f"key {key.decode()}")
     return holder is not None and orjson.loads(holder).get("run") == run.token
 
 
 async def bind(ends: Ends, claims: Claims, source: str) -> None:
-    """Ties what the source holds of this job to this target, which knows what of it is in.
+    """Binds the tasks that this job has claimed in the source to this target, which knows which of them are in.
 
     Args:
         source: The source's server, for errors.
 
     Raises:
-        JobMismatchError: It was claimed for another target, or the target has lost what it knew.
+        JobMismatchError: The tasks were claimed for another target, or the target has lost its data.
     """
     name = ends.target.job.name
     key = f"runqy-loader:{{{name}}}:job"

@@ -1,4 +1,4 @@
-"""A move around its transfer: what an earlier run has claimed is settled first, what is left claimed goes back."""
+"""A move: it first settles the tasks that an earlier run has claimed, and at the end puts back what is left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from loader.migrate.report import MigrateReport
 from loader.migrate.source import Claims
 from loader.migrate.target import Target
 from loader.migrate.transfer import Transfer
-from loader.servers.retry import patiently
+from loader.servers.retry import retry
 
 _LAST_LOOK_SECONDS = 1.0
 
@@ -19,11 +19,11 @@ log = logging.getLogger("runqy_loader")
 
 
 class Move:
-    """Transfers claimed tasks, and leaves none claimed that can be given back.
+    """Transfers claimed tasks, and at the end puts back every claimed task that is certainly not in the target.
 
     Args:
-        lease: The one at the source.
-        retry_for: Seconds for which a fault is waited out before tasks are given back.
+        lease: The lease at the source.
+        retry_for: Seconds to retry transient faults before tasks are put back.
     """
 
     def __init__(
@@ -43,20 +43,20 @@ class Move:
         self._retry_for = retry_for
 
     async def run(self) -> bool:
-        """Whether all was dealt with; see ``Transfer.run``.
+        """Runs the move. Returns whether every task was processed; see ``Transfer.run``.
 
         Raises:
-            JobBusyError: Another run has taken the job, and what is claimed with it.
+            JobBusyError: Another run has taken over the job and its claimed tasks.
             LoaderError: See ``Transfer.run``.
         """
         held = await self._claims.held()
-        self._transfer.unsettled = len(held)  # until it is known which of them a run that was killed has placed
+        self._transfer.unsettled = len(held)  # until it is known which of them a killed run has placed
         try:
             await self._settle_earlier(held)
             complete = await self._transfer.run(self._claims)
             await self._target.settle()
         except JobBusyError:
-            raise  # what is claimed is the other run's now
+            raise  # the claimed tasks belong to the other run now
         except asyncio.CancelledError:
             self._report.held = await self._still_held()
             raise
@@ -67,8 +67,10 @@ class Move:
         return complete
 
     async def _settle_earlier(self, held: list[bytes]) -> None:
-        """What an earlier run has placed leaves the source before all else, as from here on what is held may be put
-        back."""
+        """Removes the tasks that an earlier run has placed from the source.
+
+        This must be the first step, because held tasks may be put back from here on.
+        """
         placed = await self._target.remember_only(held)
         await self._claims.settle("drop", placed)
         self._target.forget(placed)
@@ -76,7 +78,7 @@ class Move:
         self._transfer.unsettled = 0
 
     async def _still_held(self) -> int:
-        """For the report of a run that was told to stop at once: a second is all that it asks for."""
+        """The number of held tasks, for the report of a run that must stop at once. It takes one second at most."""
         try:
             async with asyncio.timeout(_LAST_LOOK_SECONDS):
                 return len(await self._claims.held())
@@ -84,10 +86,10 @@ class Move:
             return self._transfer.unsettled
 
     async def _give_back(self, failure: LoaderError | None = None) -> None:
-        """Puts back what is claimed, but for what may be in the target."""
+        """Puts back the claimed tasks, except those that may be in the target."""
         try:
-            # A run that was stalled for long may have lost all this to another.
-            await patiently(self._lease.renew, self._retry_for)
+            # Another run may have taken over the tasks of a run that was stalled for long.
+            await retry(self._lease.renew, self._retry_for)
             self._report.put_back = await self._claims.put_back(self._transfer.unsettled)
             self._report.held = len(await self._claims.held())
             if not self._report.held:
@@ -96,4 +98,4 @@ class Move:
             self._report.held = self._transfer.unsettled
             if failure is None:
                 raise
-            log.warning("what is claimed could not be put back: %s", error)
+            log.warning("the claimed tasks could not be put back: %s", error)

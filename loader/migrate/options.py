@@ -43,8 +43,8 @@ class MigrateOptions:
     profile: Annotated[
         ProfileName | None,
         Option(
-            help="In layout asynq, whose rules hold for names and for what a source task leaves unsaid: runqy's or "
-            "asynq's.",
+            help="In layout asynq, whose rules apply to names and to options that a source task does not have: runqy's "
+            "or asynq's.",
             group=_TO,
             default_text="runqy",
         ),
@@ -54,30 +54,31 @@ class MigrateOptions:
         shared.TYPE.but(
             help="Task type in the target.",
             group=_TO,
-            default_text="the source's, but where that is only its layout's usual one, the target's usual one: 'task' "
-            "in the documented layout, else the queue's name",
+            default_text="the source's type. If this is the default of the source's layout, the target's default: "
+            "'task' in the documented layout, else the queue's name",
         ),
     ] = None
     force_layout: Annotated[bool, shared.FORCE_LAYOUT.but(group=_TO)] = False
     move: Annotated[
         bool,
         Option(
-            help="Take each task from the source once it is in the target. Without this, tasks are copied.", group=_HOW
+            help="Remove each task from the source when it is in the target. Without this option, tasks are copied.",
+            group=_HOW,
         ),
     ] = False
     on_conflict: Annotated[
         Literal["fail", "skip"],
         Option(
-            help="A task whose id is a task in the target already, not by this job, or whose unique task is there: "
-            "reject it and leave it in the source (fail), or count it as there already (skip), which with --move takes "
-            "it from the source.",
+            help="If the id of a task is already a task in the target, not placed by this job, or its unique task is "
+            "there: reject it and leave it in the source (fail), or count it as already there (skip). With --move, a "
+            "skipped task is removed from the source.",
             group=_HOW,
         ),
     ] = "fail"
     batch_size: Annotated[
         int,
         Option(
-            help="Tasks a step; fewer where they are large.",
+            help="Tasks in each step; fewer if they are large.",
             group=_HOW,
             short="-b",
             unit=COUNT,
@@ -94,7 +95,9 @@ class MigrateOptions:
     ] = None
     rejects: Annotated[
         Path | None,
-        shared.REJECTS.but(help="Where ids of rejected tasks go, as JSON lines. The file is made with the first one."),
+        shared.REJECTS.but(
+            help="File for the ids of rejected tasks, as JSON lines. It is created for the first rejected task."
+        ),
     ] = None
     max_errors: Annotated[
         int | None,
@@ -107,14 +110,14 @@ class MigrateOptions:
         with_paths(self)
 
     def check(self) -> None:
-        """Raises UsageError if a value is not what its option takes, or options contradict each other."""
+        """Raises UsageError if the value of an option is not valid, or options contradict each other."""
         check_declared(self)
         if self.profile == "asynq" and "asynq" not in (self.from_layout, self.target_layout):
             raise UsageError("--profile asynq needs layout asynq", "asynq's workers read no other layout")
         if self.target_profile.needs_type and self.type is None and self.from_layout == "documented":
-            raise UsageError("--profile asynq needs --type", "It is the pattern under which the worker has its handler")
+            raise UsageError("--profile asynq needs --type", "It is the pattern for which the worker has a handler")
         self.target.check()
-        self.source_queue  # noqa: B018 - raises what is wrong with it
+        self.source_queue  # noqa: B018 - raises UsageError if it is not valid
 
     @property
     def target_layout(self) -> LayoutName:
@@ -138,13 +141,13 @@ class MigrateOptions:
 
     @property
     def target(self) -> LoadOptions:
-        """What a load into the target would be given."""
+        """The options of a load into the target."""
         asynq = self.target_layout == "asynq"
         return LoadOptions(
             queue=self.target_queue,
             layout=self.target_layout,
             profile=self.profile if asynq else None,
-            # A source in this layout brings its own types.
+            # A source in this layout has its own types.
             type=self.type or ("task" if self.target_profile.needs_type else None),
             force_layout=self.force_layout,
             timeout=self.timeout,
@@ -152,7 +155,7 @@ class MigrateOptions:
         )
 
     def manifest(self) -> dict[str, Any]:
-        """All that must stay the same when a job goes on; see ``loader.jobs.job.Job``."""
+        """Everything that must stay the same when a job is resumed; see ``loader.jobs.job.Job``."""
         return {
             "command": "migrate",
             "move": self.move,
@@ -167,7 +170,7 @@ class MigrateOptions:
         }
 
     def job_name(self, source: str, target: str) -> str:
-        """The given name, or one derived from what is migrated.
+        """The given name, or a name derived from the source, the target and the manifest.
 
         Args:
             source: Address and database of the source.

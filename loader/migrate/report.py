@@ -1,4 +1,4 @@
-"""What a migration did."""
+"""The report of a migration."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from loader.jobs.report import RunReport, peak_rss_bytes
 
 @dataclass(slots=True)
 class MigrateReport(RunReport):
-    """Counts of a migration, filled as it goes, in tasks.
+    """Counts of tasks of a migration, updated as it runs.
 
     Attributes:
-        migrated: Put into the target by this run.
-        already: In the target already: by an earlier run, or, with ``--on-conflict skip``, by others.
+        migrated: Placed in the target by this run.
+        already: Already in the target: from an earlier run, or, with ``--on-conflict skip``, from other programs.
         missing: Ids whose task was gone: a worker had taken it, or it was deleted.
-        put_back: Claimed, and given back to the source's pending list in the end.
-        held: Claimed and neither moved nor given back: the job must be run again.
-        waiting: Length of the source's pending list when it began; for the display.
-        refused: Whether nothing was begun, and running it again would come to the same.
-        elsewhere: Where nothing was found: pending tasks that the source queue has in the other layout.
+        put_back: Claimed, and put back into the source's pending list at the end.
+        held: Claimed, and neither moved nor put back: the job must be run again.
+        waiting: Length of the source's pending list at the beginning, for the display.
+        refused: Whether the migration was refused before it began, so that running it again has the same result.
+        elsewhere: If no task was found: pending tasks of the source queue in the other layout.
     """
 
     job: str
@@ -40,7 +40,7 @@ class MigrateReport(RunReport):
 
     @property
     def rejected(self) -> int:
-        """Left in the source, as they cannot be put into the target."""
+        """Tasks left in the source because they cannot be placed in the target."""
         return self.rejected_by_code.total()
 
     @property

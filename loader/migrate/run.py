@@ -1,4 +1,4 @@
-"""Runs a migration: leases and records first, then step after step; in the end nothing is left half-way."""
+"""Runs a migration: first the leases and records, then step after step. At the end, no task is left half moved."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from loader.migrate.target import Target
 from loader.migrate.transfer import Transfer
 from loader.migrate.translate import Translation
 from loader.preflight.examine import check_layout
-from loader.servers.retry import patiently
+from loader.servers.retry import retry
 from loader.servers.session import require_one_server
 from loader.stored.queue_reader import StoredQueue, stored_queue
-from loader.stored.snapshot import in_the_other_layout
+from loader.stored.snapshot import count_in_other_layout
 from loader.stored.spool import Spool
 from loader.wire.address import Address, parse_address
 from loader.wire.resp import command
@@ -42,7 +42,7 @@ class Migration:
     """Migrates the pending tasks of a queue to another.
 
     Raises:
-        UsageError: Options out of range, a URL that is none, or source and target are the same.
+        UsageError: Options are out of range, a URL is not valid, or source and target are the same.
     """
 
     def __init__(self, options: MigrateOptions) -> None:
@@ -64,14 +64,14 @@ class Migration:
             self._refuse_same_queue()
 
     def stop(self) -> None:
-        """Ends soon: what is in flight is settled, and what else is claimed goes back to the source."""
+        """Makes ``run`` end soon. Tasks in flight are settled, and other claimed tasks are put back into the source."""
         self._stop.set()
 
     async def run(self) -> MigrateReport:
-        """Migrates everything that is pending.
+        """Migrates all pending tasks.
 
         Raises:
-            LoaderError: The migration failed. What is in the target stays there, and the same job goes on from there.
+            LoaderError: The migration failed. Migrated tasks stay in the target, and the same job goes on from there.
         """
         report = self.report
         try:
@@ -100,13 +100,13 @@ class Migration:
         if complete:
             await self._finish(ends)
         if not (report.waiting or report.migrated or report.already):
-            report.elsewhere = await in_the_other_layout(ends.out, queue)
+            report.elsewhere = await count_in_other_layout(ends.out, queue)
         return complete
 
     # --- before the first task -------------------------------------------------------------------------------------
 
     async def _both_reached(self, stack: AsyncExitStack) -> Ends:
-        """The job is recorded and leased at the target, and the source can be read."""
+        """Records and leases the job at the target, and connects to the source."""
         options = self._options
         target = await stack.enter_async_context(hold_job(self.report.job, self._run, self._to, options))
         self.report.resumed = target.job.resumed
@@ -119,34 +119,34 @@ class Migration:
         return Ends(target, target, into, out, same)
 
     def _refuse_same_queue(self) -> None:
-        """Of one server: the queues differ, or their keys do."""
+        """Raises UsageError if source and target, on one server, are the same queue or would share task keys."""
         options = self._options
         if options.from_layout != options.target_layout:
             return
         if options.source_queue == options.target_queue:
             raise UsageError(
-                f"source and target are the same: {self.report.source}", "Say --to-queue, --to-layout or --to-redis"
+                f"source and target are the same: {self.report.source}", "Give --to-queue, --to-layout or --to-redis"
             )
         if options.from_layout == "documented" and not options.move:
             raise UsageError(
                 "in the documented layout, a task's key does not hold its queue, so it cannot be in two of one server",
-                "Say --move, or export the queue and load it with other ids",
+                "Use --move, or export the queue and load it with other ids",
             )
 
     async def _refuse_unseen_layout(self, ends: Ends) -> None:
-        """Somebody may be expected to see the tasks in the target's layout."""
+        """Raises LayoutMismatchError if no consumer would see the tasks in the target's layout."""
         options, servers, job = self._options, ends.target.servers, ends.target.job
         leaving = options.from_layout if ends.same and options.source_queue == options.target_queue else None
         check = partial(check_layout, servers, options.target, leaving=leaving)
         try:
-            await patiently(check, options.retry_for, between=servers.reconnect)
+            await retry(check, options.retry_for, between=servers.reconnect)
         except LayoutMismatchError:
             self.report.refused = not job.resumed
             await job.forget()
             raise
 
     async def _source_held(self, stack: AsyncExitStack, ends: Ends) -> Ends:
-        """The job is recorded and leased at the source as well, where that is another server."""
+        """Records and leases the job at the source as well, if that is another server."""
         if ends.same:
             return ends
         options = self._options
@@ -155,7 +155,7 @@ class Migration:
         return replace(ends, source=source, out=out)
 
     async def _announce(self, ends: Ends, queue: StoredQueue) -> None:
-        """The target's queue is listed where its layout lists queues, and the source's length is known."""
+        """Adds the target's queue to the set of queues, if its layout has one, and reads the length of the source."""
         options = self._options
         if key := encoder_for(options.target, options.target_queue).queues_key:
             await ends.into.call(command(b"SADD", key.encode(), options.target_queue.encode()), 1, f"key {key}")
@@ -169,11 +169,11 @@ class Migration:
         return partial(self._transfer(self._target(ends)).run, source)
 
     async def _move(self, ends: Ends, queue: StoredQueue) -> Work:
-        """What the source holds of this job belongs to this target, and others know that it takes tasks."""
+        """Binds the claimed tasks to this target, and registers the job with those that move tasks of this queue."""
         options = self._options
         target, claims = self._target(ends), self._claims(ends, queue)
         if not ends.same:
-            await patiently(lambda: bind(ends, claims, _place(self._from)), options.retry_for)
+            await retry(lambda: bind(ends, claims, _place(self._from)), options.retry_for)
         for job, count in (await claims.enter()).items():
             log.warning("job %s holds %s tasks of this queue: migrate them with --job %s", job, f"{count:,}", job)
         return Move(claims, target, self._transfer(target), self.report, ends.source.lease, options.retry_for).run
@@ -185,7 +185,7 @@ class Migration:
         options, same = self._options, ends.same
         queue, documented = options.target_queue, options.from_layout == "documented"
         encoder: QueueEncoder = encoder_for(options.target, queue)
-        # runqy's look-up is the key of the source's task, or that of a task that stays: see Claims for a move's.
+        # runqy's look-up key is the key of the source's task, or of a task that stays. For a move, Claims writes it.
         if same and options.target_layout == "asynq" and (documented or not options.move):
             encoder = AsynqEncoder(queue, options.target.task_options, reverse_lookup=False)
         shared = same and options.target_layout == "documented"
@@ -213,10 +213,10 @@ class Migration:
     # --- after the last task ---------------------------------------------------------------------------------------
 
     async def _finish(self, ends: Ends) -> None:
-        """The job's records say that it is done."""
+        """Marks the job as done in its records."""
         report = {**self.report.to_dict(), "status": "completed"}
         for end in ends.held:
-            await patiently(partial(end.job.finish, report), self._options.retry_for)
+            await retry(partial(end.job.finish, report), self._options.retry_for)
 
 
 def _place(address: Address) -> str:

@@ -1,4 +1,4 @@
-"""Where tasks come from: a copy reads a snapshot, a move claims tasks one step after the other."""
+"""The sources of tasks: a copy reads a snapshot, a move claims tasks step by step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from loader.wire.resp import array, command
 _STEP = 1000
 
 Verb = Literal["drop", "forget", "aside"]
-"""What becomes of a claimed task: it is deleted; its id alone is dropped; it is kept aside until the end."""
+"""How to settle a claimed task: delete it; drop only its id; keep it aside until the end."""
 
 
 class TaskSource(Protocol):
@@ -26,23 +26,23 @@ class TaskSource(Protocol):
         """The next tasks; none at the end.
 
         Args:
-            in_flight: How many of those handed out are not settled yet.
+            in_flight: The number of tasks that are handed out and not settled yet.
         """
         ...
 
     async def settle(self, verb: Verb, ids: Sequence[bytes]) -> None:
-        """Says what is to become of tasks handed out; they come in the order in which they were taken."""
+        """Settles tasks that were handed out, in the order in which they were taken."""
         ...
 
 
 class Snapshot:
-    """See ``TaskSource``: what was pending when it began. It changes nothing in the source."""
+    """A ``TaskSource`` with the tasks that were pending at the beginning. It changes nothing in the source."""
 
-    def __init__(self, session: Session, queue: StoredQueue, spool: Spool, most: int) -> None:
+    def __init__(self, session: Session, queue: StoredQueue, spool: Spool, max_tasks: int) -> None:
         self._session = session
         self._queue = queue
         self._spool = spool
-        self._fetcher = Fetcher(session, queue, most)
+        self._fetcher = Fetcher(session, queue, max_tasks)
         self._chunks: AsyncGenerator[Fetched, None] | None = None
 
     async def take(self, in_flight: int) -> Fetched:
@@ -65,15 +65,15 @@ class Snapshot:
         pass
 
 
-# Each of these may be repeated after a lost connection, and may even run late: what it does follows from what is in
-# the lists when it runs. In the holding list the oldest task is on the right, as in the pending list.
+# Each script may be repeated after a lost connection, and may even run late: its effect depends only on the content of
+# the lists when it runs. In the holding list, the oldest task is on the right, as in the pending list.
 
 CLAIM = b"""\
--- Moves ids from the pending list to the holding list, until that many are claimed and not handed out.
+-- Moves ids from the pending list to the holding list, until enough are claimed and not handed out yet.
 -- KEYS[1]: the pending list
 -- KEYS[2]: the holding list
--- ARGV[1]: how many to hand out
--- ARGV[2]: how many are out already
+-- ARGV[1]: the number of ids to hand out
+-- ARGV[2]: the number of ids that are handed out already
 -- Reply: the ids, the newest first
 local short = ARGV[1] + ARGV[2] - redis.call('LLEN', KEYS[2])
 for i = 1, short do
@@ -82,19 +82,19 @@ end
 return redis.call('LRANGE', KEYS[2], -(ARGV[1] + ARGV[2]), -(ARGV[2] + 1))
 """
 _SETTLE = b"""\
--- Says what becomes of claimed tasks.
+-- Settles claimed tasks.
 -- KEYS[1]: the holding list
--- KEYS[2]: list of what is kept aside
--- ARGV[1]: 'drop', the task is deleted; 'forget', its id alone is dropped; 'aside', it is kept aside
+-- KEYS[2]: the list of tasks kept aside
+-- ARGV[1]: 'drop': delete the task; 'forget': drop only its id; 'aside': keep it aside
 -- ARGV[2] and on: ids, in the order in which they were claimed
--- Reply: how many were settled
+-- Reply: the number of settled tasks
 local function drop(id)
 %b\
 end
 local what = {drop = drop, forget = function() end, aside = function(id) redis.call('LPUSH', KEYS[2], id) end}
 local settled = 0
 for i = 2, #ARGV do
-  -- Only an id that is still held: a task that came back under its old id is not touched by a late repetition.
+  -- Only an id that is still held: a late repetition must not touch a task that came back under its old id.
   if redis.call('LREM', KEYS[1], -1, ARGV[i]) == 1 then
     local ok, fault = pcall(what[ARGV[1]], ARGV[i])
     if not ok then
@@ -108,12 +108,12 @@ end
 return settled
 """
 PUT_BACK = b"""\
--- Gives claimed ids back to the pending list, the newest first, so that the oldest is taken first.
+-- Puts claimed ids back into the pending list, the newest first, so that the oldest is consumed first.
 -- KEYS[1]: the list that holds them
 -- KEYS[2]: the pending list
--- ARGV[1]: how many of the oldest to keep
--- ARGV[2]: how many to put back at most
--- Reply: how many were put back
+-- ARGV[1]: the number of oldest ids to keep
+-- ARGV[2]: the maximum number of ids to put back
+-- Reply: the number of ids put back
 redis.call('LLEN', KEYS[2])
 local moved = 0
 while moved < tonumber(ARGV[2]) and redis.call('LLEN', KEYS[1]) > tonumber(ARGV[1]) do
@@ -130,7 +130,7 @@ _DROP_ASYNQ = b"""\
   redis.call('DEL', key)
 """
 _DROP_LOOK_UP = b"""\
-  -- runqy's look-up by id: a hash of the queue's name alone. One that names another queue is another's by now.
+  -- runqy's look-up by id: a hash with only the queue's name. A hash with another queue belongs to another task.
   local reverse = 'asynq:t:' .. id
   if redis.call('TYPE', reverse).ok == 'hash' and redis.call('HLEN', reverse) == 1
     and redis.call('HGET', reverse, 'queue') == %b then redis.call('DEL', reverse) end
@@ -138,13 +138,13 @@ _DROP_LOOK_UP = b"""\
 
 
 class Claims:
-    """See ``TaskSource``: claims tasks by moving their ids from the pending list to a list of the job's own.
+    """A ``TaskSource`` that claims tasks by moving their ids from the pending list to the job's own list.
 
-    A worker that takes one first simply has it; nothing that is not claimed is touched.
+    If a worker takes a task first, the task is not claimed. Tasks that are not claimed are not touched.
 
     Args:
-        keeps_hashes: Whether the target has written the task into the source's own hash.
-        look_up: Queue for runqy's look-up, which is to take the hash's place; empty for none.
+        keeps_hashes: Whether the target writes the task into the source's own hash.
+        look_up: Queue for runqy's look-up, which replaces the hash; empty for no look-up.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class Claims:
         session: Session,
         queue: StoredQueue,
         job: str,
-        most: int,
+        max_tasks: int,
         *,
         keeps_hashes: bool = False,
         look_up: str = "",
@@ -164,12 +164,12 @@ class Claims:
         self._tag, self._job = tag, job.encode()
         self._session = session
         self._pending_key = queue.pending_key
-        self._fetcher = Fetcher(session, queue, most)
+        self._fetcher = Fetcher(session, queue, max_tasks)
         self._settle_script = as_sent(settle_script(queue, keeps_hashes=keeps_hashes, look_up=look_up))
         self._where = f"keys {queue.pending_key.decode()} and {base.decode()}*"
 
     async def enter(self) -> dict[str, int]:
-        """Puts the job on the list of those that move this queue's tasks; what others of it still hold, by job."""
+        """Adds the job to the jobs that move this queue's tasks. Returns how many tasks the others hold, by job."""
         commands = command(b"SADD", self.moves_key, self._job) + command(b"SMEMBERS", self.moves_key)
         _, jobs = await self._session.call(commands, 2, self._where)
         others = sorted(job for job in jobs if job != self._job)
@@ -179,17 +179,17 @@ class Claims:
         return {job.decode(): count for job, count in zip(others, counts, strict=True) if count}
 
     async def leave(self) -> None:
-        """Takes the job off that list: it holds nothing any more."""
+        """Removes the job from that set: it holds no tasks any more."""
         await self._session.call(command(b"SREM", self.moves_key, self._job), 1, self._where)
 
     async def held(self) -> list[bytes]:
-        """Ids claimed and not settled, the next to be consumed first."""
+        """The ids that are claimed and not settled, the next to be consumed first."""
         (ids,) = await self._session.call(command(b"LRANGE", self.holding_key, b"0", b"-1"), 1, self._where)
         return list(reversed(ids))
 
     async def take(self, in_flight: int) -> Fetched:
         keys = (b"2", self._pending_key, self.holding_key)
-        numbers = (b"%d" % self._fetcher.most, b"%d" % in_flight)
+        numbers = (b"%d" % self._fetcher.max_tasks, b"%d" % in_flight)
         (ids,) = await self._session.call(command(b"EVAL", as_sent(CLAIM), *keys, *numbers), 1, self._where)
         return await self._fetcher.fetch(list(reversed(ids)))
 
@@ -199,12 +199,12 @@ class Claims:
             await self._session.call(array((*head, *ids)), 1, self._where)
 
     async def put_back(self, keep: int) -> int:
-        """Gives claimed tasks back to the pending list, in their order; how many.
+        """Puts claimed tasks back into the pending list, in their order. Returns their number.
 
         Args:
-            keep: How many of the oldest to hold on to.
+            keep: The number of oldest tasks to keep.
         """
-        # What was put aside was claimed before everything that is held, so it goes back last.
+        # The tasks kept aside were claimed before all held tasks, so they go back last.
         return await self._put_back(self.holding_key, keep) + await self._put_back(self.aside_key, 0)
 
     async def _put_back(self, key: bytes, keep: int) -> int:
@@ -218,14 +218,14 @@ class Claims:
 
 
 def settle_script(queue: StoredQueue, *, keeps_hashes: bool, look_up: str) -> bytes:
-    """The script behind ``Claims.settle``; for the arguments see there."""
+    """The script of ``Claims.settle``; see ``Claims`` for the arguments."""
     return _SETTLE % _drop(queue, keeps_hashes, look_up)
 
 
 def _drop(queue: StoredQueue, keeps_hashes: bool, look_up: str) -> bytes:
     if queue.layout == "asynq":
         drop = _DROP_ASYNQ % lua_string(queue.task_key(b""))
-        # On one server in the documented layout, that key is the task itself by now: it holds more than a queue.
+        # With a documented target on the same server, that key is the task itself: it has more fields than the queue.
         return drop + _DROP_LOOK_UP % lua_string(queue.name.encode())
     if keeps_hashes:
         return b""

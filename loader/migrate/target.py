@@ -1,4 +1,4 @@
-"""Puts tasks into the target, each once: a set of ids tells which this job has put there."""
+"""Places tasks in the target, each once: a set holds the ids that this job has placed there."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from loader.wire.resp import array, bulks, command
 _HEAD = b"""\
 -- Writes and pushes tasks of another queue, each once, and notes their ids.
 -- KEYS[1]: the queue's pending list
--- KEYS[2]: set of the ids that this job has placed
--- ARGV[1]: the source's queue, where source and target may share a task's key; else ''
--- ARGV[2]: 1 if the task itself is under that key; 0 if only runqy's look-up is, a hash of the queue's name alone
+-- KEYS[2]: the set of ids that this job has placed
+-- ARGV[1]: the source's queue, if source and target may share a task's key; otherwise ''
+-- ARGV[2]: 1 if that key is the task itself; 0 if it is only runqy's look-up, a hash with only the queue's name
 -- ARGV[3]: the time in nanoseconds since 1970
--- ARGV[4] and on: each task's arguments, the first task to be consumed first; one more than `write` takes: the fields
---                 to carry over, each name and value with its length before it, as in 5:state
--- Reply: the positions not placed, comma-separated, each with a letter that says why: 'a' where this job has placed it
---        before, else another of those in loader/jobs/ledger.py
+-- ARGV[4] and on: each task's arguments, the first task to be consumed first. After the arguments of `write`, there is
+--                 one more: the fields to carry over, each name and value after its length, as in 5:state
+-- Reply: the positions not placed, comma-separated, each with a letter for the reason: 'a' if this job has placed the
+--        task before, otherwise another letter of loader/jobs/ledger.py
 """
 _PLACE = b"""\
 %(write)b
@@ -80,10 +80,10 @@ _MARK = b"""\
     redis.call('SADD', KEYS[2], unpack(placed))
   end"""
 TRIM = b"""\
--- Keeps of a set only some ids.
+-- Removes all ids from a set except the given ones.
 -- KEYS[1]: the set
--- ARGV: the ids
--- Reply: how many are left
+-- ARGV: the ids to keep
+-- Reply: the number of ids left
 local kept = {}
 for i = 1, #ARGV do
   if redis.call('SISMEMBER', KEYS[1], ARGV[i]) == 1 then kept[#kept + 1] = ARGV[i] end
@@ -95,21 +95,21 @@ return #kept
 
 
 def place_script(encoder: QueueEncoder) -> bytes:
-    """The script behind ``Target.insert``."""
+    """The script of ``Target.insert``."""
     write = {b"write": encoder.insert_script, b"width": encoder.insert_width + 1}
     return placing_script(_HEAD, _PLACE % write, _MARK)
 
 
 class Target:
-    """The queue that is written.
+    """The queue to write to.
 
     Args:
-        shared_with: The source's queue, where source and target are one server and keys may coincide; else empty.
-        shares_tasks: Whether it is the tasks themselves that are under one key in both.
+        shared_with: The source's queue, if source and target are one server and may share keys; otherwise empty.
+        shares_tasks: Whether the shared key is the task itself in both queues.
 
     Attributes:
-        in_doubt: Whether it is unknown if the last tasks handed in were placed.
-        repeated: Whether they were sent more than once.
+        in_doubt: Whether it is unknown if the last tasks were placed.
+        repeated: Whether the last tasks were sent more than once.
     """
 
     def __init__(
@@ -133,10 +133,10 @@ class Target:
         self.in_doubt = self.repeated = False
 
     async def insert(self, tasks: Sequence[StoredTask]) -> dict[int, Reason]:
-        """Writes and pushes tasks, the first to be consumed first, but for those that this job has placed before.
+        """Writes and pushes tasks, the first to be consumed first, except those that this job has placed before.
 
         Returns:
-            Positions of those not placed now, and why.
+            The positions of tasks that were not placed now, with the reasons.
 
         Raises:
             SinkError: The server refuses, or cannot be reached any more.
@@ -150,7 +150,7 @@ class Target:
         losses = self._session.losses
         self.in_doubt = True
         replies = await self._session.values(forgotten + commands, 2 if forgotten else 1)
-        # Sent more than once, the first time may have placed them, whatever the last one says.
+        # If the tasks were sent more than once, the first request may have placed them, whatever the last reply says.
         self.in_doubt = self.repeated = self._session.losses > losses
         for reply in replies:
             if isinstance(reply, hiredis.ReplyError):
@@ -158,7 +158,7 @@ class Target:
         self.in_doubt = False
         self._forget.clear()
         skipped = parse_skipped(replies[-1])
-        if self.repeated:  # what was placed the first time is 'already' there by now
+        if self.repeated:  # tasks that the first request placed are 'already' there
             already = ReasonCode.ALREADY_MIGRATED
             skipped = {position: why for position, why in skipped.items() if why.code is not already}
         return skipped
@@ -176,19 +176,19 @@ class Target:
         return arguments
 
     def forget(self, ids: Sequence[bytes]) -> None:
-        """These tasks have left the source, so they need not be remembered: goes out with the next insert."""
+        """Removes the ids of tasks that have left the source from the set, together with the next insert."""
         self._forget += ids
 
     async def settle(self) -> None:
-        """Forgets what is left to be forgotten."""
+        """Removes the ids that ``forget`` got and that no insert has removed yet."""
         if self._forget:
             await self._session.call(array((b"SREM", self.migrated_key, *self._forget)), 1)
             self._forget.clear()
 
     async def remember_only(self, ids: Sequence[bytes]) -> list[bytes]:
-        """Forgets all tasks but these, of which it returns those that are placed, in their order.
+        """Removes all other ids from the set. Returns those of the given ids that are placed, in their order.
 
-        Of a move, only tasks that it holds may be known as placed: another may come back under its old id.
+        For a move, only tasks that it holds may be noted as placed: another task may come back under its old id.
         """
         if ids:
             replies = await self._session.call(

@@ -1,4 +1,4 @@
-"""Takes tasks from the source and puts them into the target, step after step."""
+"""Takes tasks from the source and places them in the target, step by step."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from loader.tasks.reasons import Reason, ReasonCode
 
 
 class Transfer:
-    """The loop of a migration, which counts into its report.
+    """The loop of a migration. It updates the report.
 
     Args:
-        rejects: Where ids of rejected tasks go.
-        stop: Once it is set, what is in flight is settled, and no more is begun.
+        rejects: The file for the ids of rejected tasks.
+        stop: When it is set, tasks in flight are settled, and no more are taken.
 
     Attributes:
-        unsettled: How many of the oldest tasks taken may be in the target though the source does not know.
+        unsettled: The number of the oldest taken tasks that may be in the target and are not settled in the source.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Transfer:
         self.unsettled = 0
 
     async def run(self, source: TaskSource) -> bool:
-        """Whether all was dealt with, and not only what came before a stop.
+        """Runs the transfer. Returns whether every task was processed; False after a stop.
 
         Raises:
             LoaderError: A server refuses, or cannot be reached any more; too many tasks were rejected.
@@ -50,8 +50,8 @@ class Transfer:
             if self._stop.is_set():
                 return False
             self.unsettled = current.count
-            # The next tasks are fetched while these are placed. Both end before anything else is asked of the source,
-            # which counts on how many are in flight.
+            # The next tasks are fetched while these are placed. Both must end before the next call to the source, which
+            # relies on the number of tasks in flight.
             following, placed = await asyncio.gather(
                 source.take(current.count), target.insert(current.tasks), return_exceptions=True
             )
@@ -86,7 +86,7 @@ class Transfer:
         await source.settle("forget", fetched.missing)
         await source.settle("aside", [task_id for task_id, _ in rejected])
         if report.moves and not self._target.repeated:
-            # Where it was sent twice, a late first time must still find it known; the next run forgets it.
+            # If the tasks were sent twice, a late first request must still find their ids; the next run removes them.
             self._target.forget([*there, *fetched.missing])
 
     def _check_rejects(self) -> None:
@@ -115,5 +115,5 @@ class Transfer:
         except OSError as error:
             raise LoaderError(
                 f"the rejects file {self._rejects} cannot be written: {error.strerror}",
-                "Name a writable one with --rejects",
+                "Name a writable file with --rejects",
             ) from error

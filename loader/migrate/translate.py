@@ -1,4 +1,4 @@
-"""What a task of one layout is in the other."""
+"""Translates tasks from one layout to the other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Translation:
         self._defaults = options.target.task_options
 
     def options_of(self, task: StoredTask) -> TaskOptions:
-        """What the target's encoder is to be told. A lock lasts as long as it would have in the source."""
+        """The options for the target's encoder. A lock lasts as long as it would have lasted in the source."""
         own = task.options
         if self._to_asynq and self._from_asynq:
             return replace(own, type=self._type(task))
@@ -33,17 +33,17 @@ class Translation:
         if self._options.type is not None:
             return self._options.type
         if not self._from_asynq:
-            # The guide's own type, 'task', says nothing; any other is somebody's.
+            # The guide's default type, 'task', has no meaning; any other type was chosen by a user.
             return None if self._to_asynq and task.options.type == "task" else task.options.type
         if task.options.type == task.queue and self._options.target_profile.sub_queues:
-            return None if self._to_asynq else "task"  # runqy's: the queue's name
+            return None if self._to_asynq else "task"  # runqy's default: the queue's name
         return task.options.type
 
     def carried(self, task: StoredTask) -> bytes:
         """Further fields for the task's hash, as netstrings: name, value, name, value …
 
-        Within a layout, whatever the hash holds beyond the layout's own is kept; and so is, in either, how often the
-        task has been retried.
+        If the layout stays the same, all fields of the hash that are not the layout's own are kept. The number of
+        retries so far is kept in both layouts.
         """
         fields: dict[bytes, bytes] = {}
         if self._from_asynq == self._to_asynq:
@@ -54,7 +54,7 @@ class Translation:
         return b"".join(b"%d:%b" % (len(part), part) for pair in fields.items() for part in pair)
 
     def with_history(self, task: StoredTask, arguments: list[bytes]) -> list[bytes]:
-        """The encoder's arguments for a task, where its message keeps what has happened to the task so far."""
+        """The encoder's arguments for a task. In the asynq layout, the task's history is added to its message."""
         if self._to_asynq:
             message = task.message or TaskMessage(retried=task.retried)
             arguments[1] += history(message)  # id, message, …: see loader.layouts.asynq

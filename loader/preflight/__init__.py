@@ -1,1 +1,1 @@
-"""What is looked at before a load, and by ``runqy-loader doctor``: server, rights, layout in use, memory."""
+"""The checks before a load, and of ``runqy-loader doctor``: server, rights, layout in use, memory."""

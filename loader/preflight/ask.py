@@ -1,4 +1,4 @@
-"""Questions to the server: many in one round trip, and an answer that is an error stops none of the others."""
+"""Questions to the server: many in one round trip. An error reply to one question does not affect the others."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 Command = tuple[str | bytes | int, ...]
-"""Of those with a key, it is the first argument."""
+"""The name of a command and its arguments. If it has a key, the key is the first argument."""
 
 _KEYLESS = ("INFO", "CONFIG", "TIME", "ACL")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question(Generic[T_co]):
-    """Something that takes one or more commands to find out.
+    """A question that one or more commands answer.
 
     Attributes:
-        commands: Sent in this order; none at all where the answer is known.
-        read: Makes the answer of one reply a command. An error reply is a value among them.
+        commands: They are sent in this order; empty if the answer is known already.
+        read: Makes the answer from the replies, one for each command. An error reply is an exception among them.
     """
 
     commands: Sequence[Command]
@@ -37,7 +37,7 @@ class Question(Generic[T_co]):
 
 
 class Answers:
-    """The replies of one round trip: ``answers[question]`` reads those to one of its questions."""
+    """The replies of one round trip. ``answers[question]`` is the answer to one of its questions."""
 
     def __init__(self, replies: Mapping[Question[Any], Sequence[Any]]) -> None:
         self._replies = replies
@@ -46,7 +46,7 @@ class Answers:
         return question.read(self._replies[question])
 
     def raise_transient(self, where: str) -> None:
-        """Raises TransientError if a reply is an error that time may heal: then the questions are to be asked again."""
+        """Raises TransientError if a reply is an error that may pass: then the questions must be asked again."""
         for replies in self._replies.values():
             for reply in replies:
                 if isinstance(reply, redis.exceptions.RedisError):
@@ -56,9 +56,9 @@ class Answers:
 
 
 async def ask(servers: Servers, *questions: Question[Any]) -> Answers:
-    """Asks everything at once.
+    """Asks all questions in one round trip.
 
-    What has no key is asked of one server; in a cluster all else of the node that serves the key.
+    In a cluster, a command with a key goes to the node that serves the key. The others go to one node.
 
     Raises:
         redis.exceptions.RedisError, OSError: A connection fails.
@@ -78,7 +78,7 @@ async def ask(servers: Servers, *questions: Question[Any]) -> Answers:
 
 
 async def ask_node(node: redis.asyncio.Redis, *questions: Question[Any]) -> Answers:
-    """The same of one server.
+    """Asks all questions of one server.
 
     Raises:
         redis.exceptions.RedisError, OSError: The connection fails.

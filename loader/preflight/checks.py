@@ -1,4 +1,4 @@
-"""What a check finds, in words for people and in numbers for programs."""
+"""The findings of checks: a text for people, and numbers for programs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Finding:
     """The outcome of one check.
 
     Attributes:
-        name: Which check.
-        level: An error keeps a load from starting; a warning and what cannot be known do not.
-        text: What was found, a clause without a full stop.
-        hint: What to do about it, as one sentence; empty where there is nothing to do.
+        name: The name of the check.
+        level: Only an error keeps a load from starting; a warning or ``unknown`` does not.
+        text: The result, as a clause without a full stop.
+        hint: What to do about it, as one sentence; empty if there is nothing to do.
         numbers: The figures behind the text; sizes in bytes, times in seconds.
     """
 
@@ -32,7 +32,7 @@ class Finding:
         return f"{self.text}. {self.hint}" if self.hint else self.text
 
     def to_dict(self) -> dict[str, Any]:
-        """As it stands in the JSON report of ``doctor``."""
+        """The finding in the JSON report of ``doctor``."""
         return {
             "name": self.name,
             "level": self.level,
@@ -43,12 +43,12 @@ class Finding:
 
 
 def worst(findings: Iterable[Finding]) -> Level:
-    """The gravest level; ok where there is nothing."""
+    """The worst level; ok if there are no findings."""
     return max((finding.level for finding in findings), key=_GRAVITY.__getitem__, default="ok")
 
 
 def worst_of_each(parts: Iterable[list[Finding]]) -> list[Finding]:
-    """Of several nodes' findings, the gravest of each name, in the order of the first node's."""
+    """The worst finding of each name, from the findings of several nodes, in the order of the first node's findings."""
     gravest: dict[str, Finding] = {}
     for part in parts:
         for finding in part:

@@ -1,13 +1,14 @@
-"""Who consumes from this server right now, and which layout they read.
+"""The running consumers of a server, and the layout that each of them reads.
 
-- asynq's servers (0.26, ``internal/rdb``: ``WriteServerState``) keep ``asynq:servers``: a sorted set of keys by the
-  Unix time until which each holds, renewed every few seconds. Each key has a ``ServerInfo`` (protobuf) with the queues,
-  and ends by Redis's own clock when its server does: so the key tells who lives, not the worker's idea of the time.
-- runqy's workers since January 2026 (runqy-worker, ``heartbeat.go``) keep ``asynq:workers``: a sorted set of
-  ``host:pid``, each good for half an hour. The hash ``asynq:workers:<host:pid>`` lasts 30 s beyond its last heartbeat;
-  its field ``queues`` is a Go map as text, ``map[inference.default:1]``. asynq's servers have members in the same set,
-  which are keys with a brace; those are known from ``asynq:servers`` already.
-- runqy's workers before that kept the same hashes, but ``asynq:workers`` as a plain set. They read the documented keys.
+- asynq's servers (0.26, ``internal/rdb``: ``WriteServerState``) keep ``asynq:servers``, a sorted set of keys. The score
+  is the Unix time until which a key is valid, renewed every few seconds. Each key has a ``ServerInfo`` (protobuf) with
+  the queues. The key expires by Redis's clock when its server is gone. So the existence of the key shows that a server
+  is running, without regard to the worker's clock.
+- runqy's workers since January 2026 (runqy-worker, ``heartbeat.go``) keep ``asynq:workers``, a sorted set of
+  ``host:pid``, each valid for half an hour. The hash ``asynq:workers:<host:pid>`` expires 30 s after the last
+  heartbeat; its field ``queues`` is a Go map as text, ``map[inference.default:1]``. asynq's servers have members in the
+  same set, which are keys with a brace; those are known from ``asynq:servers`` already.
+- Older runqy workers kept the same hashes, but ``asynq:workers`` as a plain set. They read the documented keys.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ from loader.preflight.ask import Command, Question
 from loader.tasks.profiles import LayoutName
 
 _MOST = 100
-"""How many consumers are looked at; on a server with more, the first ones tell enough."""
+"""The maximum number of consumers to check; on a server with more, the first ones are enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A process that lives and consumes.
+    """A running process that consumes tasks.
 
     Attributes:
-        name: Host and process, as the server tells them.
-        queues: Full names of the queues that it consumes from; None where that cannot be read.
+        name: Host and process id, as registered on the server.
+        queues: Full names of the queues that it consumes from; None if they cannot be read.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A process that has registered: it lives if it still answers to ``question``."""
+    """A registered process. It is running if ``question`` finds its key."""
 
     name: str
     layout: LayoutName
@@ -56,12 +57,13 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """Who has registered: replies, or the errors in their place.
+    """The registered consumers: replies, or errors in their place.
 
     Attributes:
-        servers: Of ``asynq:servers``.
-        timed: Of ``asynq:workers`` as a sorted set.
-        untimed: Of ``asynq:workers`` as a plain set. One of these two is an error, by the type that the key has.
+        servers: The reply for ``asynq:servers``.
+        timed: The reply for ``asynq:workers`` as a sorted set.
+        untimed: The reply for ``asynq:workers`` as a plain set. If the key exists, one of these two is an error: the
+            key has the other type.
     """
 
     servers: Any
@@ -69,13 +71,13 @@ class Registered:
     untimed: Any
 
     @property
-    def untold(self) -> bool:
-        """Whether the server refused to tell."""
+    def not_permitted(self) -> bool:
+        """Whether the user has no right to read some of this."""
         replies = (self.servers, self.timed, self.untimed)
         return any(isinstance(reply, redis.exceptions.NoPermissionError) for reply in replies)
 
     def candidates(self, now: float) -> list[Candidate]:
-        """Those who may still be there.
+        """The consumers that may still be running.
 
         Args:
             now: The server's Unix time.
@@ -99,15 +101,15 @@ REGISTERED: Question[Registered] = Question(
 
 
 def living(candidates: Sequence[Candidate]) -> Question[list[Consumer]]:
-    """Asks which of them live."""
+    """Asks which of them are running."""
     return Question([candidate.question for candidate in candidates], partial(consumers, candidates))
 
 
 def consumers(candidates: Sequence[Candidate], replies: Sequence[Any]) -> list[Consumer]:
-    """Those who live.
+    """The running consumers.
 
     Args:
-        replies: To each candidate's question.
+        replies: The reply to each candidate's question.
     """
     found: list[Consumer] = []
     for candidate, reply in zip(candidates, replies, strict=True):
@@ -119,20 +121,20 @@ def consumers(candidates: Sequence[Candidate], replies: Sequence[Any]) -> list[C
         elif isinstance(reply, list):
             text, status = reply
             if text is None or status == b"stopped":
-                continue  # a heartbeat that has ended: what is registered outlives its process
+                continue  # the heartbeat has ended: the registration outlives its process
             queues = worker_queues(_text(text))
         found.append(Consumer(candidate.name, candidate.layout, queues))
     return found
 
 
 def worker_queues(text: str) -> frozenset[str] | None:
-    """Queues of a runqy-worker, from Go's way of printing a map: ``map[inference.default:1 simple.default:2]``."""
+    """Queues of a runqy-worker, from a map as Go prints it: ``map[inference.default:1 simple.default:2]``."""
     inside = re.fullmatch(r"map\[(.*)\]", text, re.DOTALL)
     return frozenset(part.rpartition(":")[0] for part in inside[1].split()) if inside else None
 
 
 def server_queues(info: bytes) -> frozenset[str] | None:
-    """Queues of an asynq server: field 5 of its ``ServerInfo``, a map whose entries have the name as their field 1."""
+    """Queues of an asynq server: field 5 of its ``ServerInfo``, a map whose entries have the name in field 1."""
     try:
         return frozenset(name.decode() for entry in _fields(info, 5) for name in _fields(entry, 1))
     except (IndexError, UnicodeDecodeError):
@@ -140,7 +142,7 @@ def server_queues(info: bytes) -> frozenset[str] | None:
 
 
 def _fields(data: bytes, wanted: int) -> list[bytes]:
-    """Values of the fields of one number that hold bytes (Protocol Buffers, "Encoding"). Raises IndexError."""
+    """All values of a field that holds bytes, by field number (Protocol Buffers, "Encoding"). Raises IndexError."""
     found: list[bytes] = []
     at = 0
 
@@ -162,7 +164,7 @@ def _fields(data: bytes, wanted: int) -> list[bytes]:
             continue
         length = {1: 8, 5: 4}[kind] if kind in (1, 5) else varint()
         if at + length > len(data) or kind not in (1, 2, 5):
-            raise IndexError("the message ends in the middle of a field, or is none")
+            raise IndexError("the message ends in the middle of a field, or is not a message")
         if number == wanted and kind == 2:
             found.append(data[at : at + length])
         at += length
@@ -174,7 +176,7 @@ def _members(reply: Any) -> list[bytes]:
 
 
 def _until(reply: Any, now: float) -> list[bytes]:
-    """Members whose score, a time, has not passed; nothing where the reply is an error."""
+    """Members whose score is a time in the future; none if the reply is an error."""
     if not isinstance(reply, list):
         return []
     # RESP2: members and scores in turn.

@@ -1,4 +1,4 @@
-"""What ``runqy-loader doctor`` does: every check of a target, none of which stops the others."""
+"""The checks of ``runqy-loader doctor``. A failed check does not stop the others."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Diagnosis:
 
     @property
     def level(self) -> Level:
-        """That of the gravest finding."""
+        """The level of the worst finding."""
         return worst(self.findings)
 
     def to_dict(self) -> dict[str, Any]:
@@ -49,13 +49,13 @@ class Diagnosis:
 
 
 async def diagnose(options: LoadOptions, paths: Sequence[str]) -> Diagnosis:
-    """Checks what a load with these options and input would meet.
+    """Checks the server, the queue and the layout for a load with these options and this input.
 
     Args:
-        paths: The input, whose memory is estimated; empty for none.
+        paths: The input. If it is not empty, the memory that its tasks need is estimated.
 
     Raises:
-        UsageError: Options out of range, nothing to check, or an extra that they need is not installed.
+        UsageError: Options are out of range, there is nothing to check, or a required extra is not installed.
     """
     options.check(queue_needed=False)
     require_extras(options)
@@ -67,7 +67,7 @@ async def diagnose(options: LoadOptions, paths: Sequence[str]) -> Diagnosis:
         case ToRedis(url):
             return await _diagnose(parse_address(url), options, paths)
         case ToEmbedded(directory):
-            from loader.servers.embedded import embedded_server  # 20 ms that only this option needs
+            from loader.servers.embedded import embedded_server  # 20 ms, only needed here
 
             async with embedded_server(directory) as address:
                 return await _diagnose(address, options, paths)
@@ -97,7 +97,7 @@ async def _findings(
         findings += queue
         found = await examine(servers, IntendedLoad(options, options.job or _JOB, known.names))
     except LoaderError as error:
-        return [_of_error("reachable", error)]  # not there, not let in, or loading: nothing more can be known
+        return [_of_error("reachable", error)]  # not reachable, no access, or loading: no other check can run
     findings += found.findings
     if paths and (found.refused is None or found.refused.name == "layout"):
         findings.append(await _estimate(servers, options, paths, found.info))
@@ -105,7 +105,7 @@ async def _findings(
 
 
 def _options(options: LoadOptions, servers: Servers) -> list[Finding]:
-    """What cannot be done on this kind of server."""
+    """An error if these options cannot be used with this kind of server."""
     try:
         check_cluster(options, servers)
     except UsageError as error:
@@ -116,7 +116,7 @@ def _options(options: LoadOptions, servers: Servers) -> list[Finding]:
 async def _known_queues(
     servers: Servers, options: LoadOptions, in_file: KnownQueues
 ) -> tuple[KnownQueues, list[Finding]]:
-    """The queues that exist, where the options tell how to know, and whether the load's own is one of them."""
+    """The queues that exist, if an option gives a way to know them, and whether the load's queue is one of them."""
     known, queue = in_file, options.default_queue
     try:
         known = await known_queues(options, in_file, servers)
@@ -134,7 +134,7 @@ async def _estimate(servers: Servers, options: LoadOptions, paths: Sequence[str]
     if "-" in paths:
         return Finding("estimate", "unknown", "standard input cannot be read ahead")
     if options.default_queue is None and options.queue_field is None and not options.envelope:
-        options = replace(options, queue="default")  # a few bytes more or less a task
+        options = replace(options, queue="default")  # the real name changes only a few bytes of each task
     try:
         own = [options.rejects] if options.rejects is not None else []
         sources = await open_sources(list(paths), options.format, own)

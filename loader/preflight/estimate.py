@@ -1,13 +1,13 @@
-"""How much memory a load will take, measured on the server itself.
+"""Estimates the memory that a load needs, with a measurement on the server itself.
 
-Sampled tasks are written by the layout's own script, measured and deleted again, all within one script: so nobody ever
-sees them, whatever happens, and no list names them. Their ids are random, and one that is there already is passed over.
+One script writes sampled tasks with the layout's own Lua code, measures them and deletes them again. So no other client
+ever sees them, and no list names them. Their ids are random; an id that exists already is skipped.
 
-``MEMORY USAGE`` tells what a key and its value take, but neither what the allocator rounds up (on Debian's Redis a
-tenth of a small task) nor the slot in the table of all keys. The former is the difference of ``used_memory`` around the
-same writes, of which the median over all samples is taken, as single ones are off where a table is resized just then.
-The latter is 8 bytes a slot, and the table has as many as the next power of two (Redis 7 ``dict.c``; Valkey's buckets
-of 64 bytes for 7 keys come to about the same).
+``MEMORY USAGE`` returns the size of a key and its value, but not the rounding of the allocator (on Debian's Redis a
+tenth of a small task), and not the slot in the table of all keys. The rounding is measured as the growth of
+``used_memory`` during the same writes; the median over all samples is used, because a single sample is wrong if a table
+is resized just then. A slot takes 8 bytes, and the number of slots is the next power of two (Redis 7 ``dict.c``;
+Valkey's buckets of 64 bytes for 7 keys come to about the same).
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from loader.tasks.ids import id_prefix, id_suffixes
 from loader.wire.faults import translated
 
 _LEAST_ROOM = 8 * 1024 * 1024
-"""With less room than this nothing is measured: the samples themselves might make the server drop keys."""
+"""If less room than this is left, nothing is measured: the samples themselves might make the server evict keys."""
 
 _CLOSE = 0.9
-"""Share of the room from which on a load is said to fit only just; the estimate is good for 10 %."""
+"""A load that needs more than this share of the room fits only just. The estimate is accurate to 10 %."""
 
 _BALLAST = 256
-"""So many scratch keys are there while samples are measured, where the database has few: in a small table, each new
-key may cost a resize, and Valkey's shrinks again at once."""
+"""The number of scratch keys that exist during the measurement, if the database has few keys. In a small table, each
+new key may cause a resize, and Valkey shrinks the table again at once."""
 
 _MOST_QUEUES = 16
-"""Samples of no more queues are measured: each makes a script, which older servers keep until they restart."""
+"""The maximum number of queues to measure. Each needs its own script, which older servers keep until they restart."""
 
 _ENTRIES = 2000
 _SLOT = 8
@@ -63,12 +63,12 @@ end
 """
 _TASKS = b"""\
 -- Writes tasks, measures them, and deletes them again.
--- KEYS[1]: what the names of scratch keys begin with
--- ARGV[1]: how many further keys to write before
+-- KEYS[1]: the beginning of the names of scratch keys
+-- ARGV[1]: the number of scratch keys to write first
 -- ARGV[2]: not used
 -- ARGV[3]: the time in nanoseconds since 1970
 -- ARGV[4] and on: each task's arguments
--- Reply: tasks, keys, bytes of these, bytes by which used_memory grew
+-- Reply: number of tasks, number of keys, their size in bytes, growth of used_memory in bytes
 %(used)b
 %(write)b
 local undo, tasks, keys, bytes, grown = {}, 0, 0, 0, 0
@@ -101,9 +101,9 @@ ENTRY = (
 -- Measures a list or a sorted set of ids, and deletes it again.
 -- KEYS[1]: a scratch key
 -- ARGV[1]: ZADD or LPUSH
--- ARGV[2]: how many entries
--- ARGV[3]: what their names begin with
--- Reply: its bytes
+-- ARGV[2]: the number of entries
+-- ARGV[3]: the beginning of their names
+-- Reply: its size in bytes
 %b
 local ok, fault = pcall(function()
   for i = 1, ARGV[2] do
@@ -127,12 +127,12 @@ def tasks_script(encoder: QueueEncoder) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a load will take.
+    """The estimated size of a load.
 
     Attributes:
-        tasks: How many there are.
+        tasks: The number of tasks.
         exact: Whether they were counted, not extrapolated.
-        size: Bytes of Redis's ``used_memory``.
+        size: Growth of Redis's ``used_memory``, in bytes.
     """
 
     tasks: int
@@ -146,7 +146,7 @@ async def estimate(
     """Measures sampled tasks and extrapolates.
 
     Args:
-        keys_there: How many keys the database holds.
+        keys_there: The number of keys in the database.
 
     Raises:
         LoaderError: The server refuses, or cannot be reached.
@@ -172,7 +172,7 @@ async def estimate(
 
 
 async def estimate_finding(servers: Servers, options: LoadOptions, sources: Sequence[Source], info: Any) -> Finding:
-    """Whether what this input takes fits into what is left. An error says that it does not.
+    """Whether the tasks of this input fit into the memory that is left. The level is error if they do not.
 
     Args:
         info: The server's reply to INFO.
@@ -202,11 +202,11 @@ async def estimate_finding(servers: Servers, options: LoadOptions, sources: Sequ
 
 
 def compared(found: Estimate, left: int | None, on_machine: int | None) -> Finding:
-    """Whether tasks fit.
+    """Whether the tasks fit.
 
     Args:
-        left: Bytes left below ``maxmemory``; None where there is none.
-        on_machine: Bytes of the machine's memory that the server does not use, where it tells.
+        left: Bytes left below ``maxmemory``; None if there is no such limit.
+        on_machine: Bytes of the machine's memory that the server does not use; None if unknown.
     """
     name = "estimate"
     numbers = {"tasks": found.tasks, "needed_bytes": found.size, "left_bytes": left}
@@ -214,13 +214,13 @@ def compared(found: Estimate, left: int | None, on_machine: int | None) -> Findi
     needs = f"{'' if found.exact else 'about '}{found.tasks:,} tasks need about {in_bytes(found.size)}{each}"
     if left is None and on_machine is not None and found.size > on_machine:
         has = f"no maxmemory limits them, but the server's machine has {in_bytes(on_machine)} besides what it uses"
-        hint = "Make room, or have workers drain the queue; with maxmemory a full server refuses tasks instead of dying"
+        hint = "Make room, or let workers drain the queue; with maxmemory a full server refuses tasks instead of dying"
         return Finding(name, "warning", f"{needs}; {has}", hint, numbers)
     if left is None:
         return Finding(name, "ok", f"{needs}; no maxmemory limits them", numbers=numbers)
     against = f"{needs}, {in_bytes(left)} left below maxmemory"
     if found.size > left:
-        hint = "Make room, raise maxmemory, or have workers drain the queue while it loads"
+        hint = "Make room, raise maxmemory, or let workers drain the queue during the load"
         return Finding(name, "error", f"{against}: they do not fit", hint, numbers)
     if found.size > _CLOSE * left:
         return Finding(name, "warning", f"{against}: they fit only just", "Make room, or raise maxmemory", numbers)
@@ -229,7 +229,10 @@ def compared(found: Estimate, left: int | None, on_machine: int | None) -> Findi
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What the tasks of a stretch take: keys and their bytes, and by how much ``used_memory`` grew by each piece."""
+    """The measured tasks of a stretch: their number, their keys, and the bytes of these keys.
+
+    ``grown`` has a pair for each script: the bytes of its keys, and the growth of ``used_memory``.
+    """
 
     tasks: int
     keys: int
@@ -258,7 +261,7 @@ async def _measure(
 
 
 def _together(measures: Sequence[Measure]) -> Measure:
-    """For a stretch of which nothing was measured."""
+    """The sum of all measures, for stretches without a measurement."""
     return Measure(
         sum(measure.tasks for measure in measures),
         sum(measure.keys for measure in measures),
@@ -268,7 +271,7 @@ def _together(measures: Sequence[Measure]) -> Measure:
 
 
 def _arguments(options: LoadOptions, encoder: QueueEncoder, delivery: Delivery) -> Iterator[bytes]:
-    """ARGV[2] and what follows, for these tasks, under other ids of the same length, and without a start time."""
+    """ARGV[2] and all after it, for these tasks with other ids of the same length, and without a start time."""
     count = len(delivery.payloads)
     token = secrets.token_hex(8)
     if delivery.id_prefix:
@@ -283,14 +286,14 @@ def _arguments(options: LoadOptions, encoder: QueueEncoder, delivery: Delivery) 
 
 
 def _allocator(measures: Sequence[Measure]) -> float:
-    """How much more memory is used than MEMORY USAGE tells; 1 where the server does not tell."""
+    """The ratio of the memory used to the result of MEMORY USAGE; 1 if it is unknown."""
     ratios = [grown / size for measure in measures for size, grown in measure.grown if size]
     median = sorted(ratios)[len(ratios) // 2] if ratios else 1.0
     return min(1.5, max(1.0, median))
 
 
 async def _entry(control: redis.asyncio.Redis, options: LoadOptions, stretches: Sequence[Stretch], how: str) -> float:
-    """Bytes that one id takes in a list or in a sorted set."""
+    """The bytes that one id needs in a list or in a sorted set."""
     lengths = [
         len(delivery.id_prefix) + len(own) for part in stretches for delivery in part.deliveries for own in delivery.ids
     ]
@@ -302,7 +305,7 @@ async def _entry(control: redis.asyncio.Redis, options: LoadOptions, stretches: 
 
 
 def _scratch_key(encoder: QueueEncoder) -> bytes:
-    """A key of the loader's own that nobody else has."""
+    """A unique key of the loader."""
     return b"%b:runqy-loader:estimate-%b:" % (encoder.slot_tag, secrets.token_hex(8).encode())
 
 
@@ -317,5 +320,5 @@ def _scheduled_share(stretch: Stretch, options: LoadOptions) -> float:
 
 
 def _slots(keys: float) -> int:
-    """Slots of a table with so many keys: the next power of two."""
+    """The number of slots of a table with this many keys: the next power of two."""
     return 1 << max(2, (max(1, round(keys)) - 1).bit_length())

@@ -1,4 +1,4 @@
-"""All checks of a target together, in two round trips; before a load, they decide whether it may begin."""
+"""Runs all checks of a target together, in two round trips. Before a load, they decide whether it may begin."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ log = logging.getLogger("runqy_loader")
 
 @dataclass(frozen=True, slots=True)
 class IntendedLoad:
-    """A load that is to be looked at before it begins.
+    """A load that is checked before it begins.
 
     Attributes:
         job: Name of the job.
-        known_queues: Full names of the queues that exist; None where that is not known.
+        known_queues: Full names of the queues that exist; None if they are not known.
     """
 
     options: LoadOptions
@@ -56,11 +56,11 @@ class IntendedLoad:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What was found.
+    """The results of the checks.
 
     Attributes:
         info: The reply to INFO, or the error in its place.
-        begun: Whether the job has been begun before.
+        begun: Whether the job was begun before.
     """
 
     findings: list[Finding]
@@ -74,7 +74,7 @@ class Examination:
 
 
 async def examine(servers: Servers, load: IntendedLoad) -> Examination:
-    """Looks at the server, the user's rights and the layout in use. Writes nothing.
+    """Checks the server, the user's rights and the layout in use. Writes nothing.
 
     Raises:
         LoaderError: The server cannot be reached, or is loading or busy.
@@ -93,7 +93,7 @@ async def examine(servers: Servers, load: IntendedLoad) -> Examination:
         findings = server.states_findings(states, temporary=temporary, is_cluster=servers.is_cluster)
         info = states[0].info
         if any(finding.level == "error" for finding in findings):
-            return Examination(findings, info)  # what a Sentinel answers to the rest means nothing
+            return Examination(findings, info)  # the other replies of a Sentinel have no meaning
         for answers in (first, *of_others):
             answers.raise_transient(where)
         findings += server.clock_findings(before, after, states)
@@ -122,23 +122,23 @@ async def check_before_load(
     known_queues: Collection[str] | None,
     sources: Sequence[Source],
 ) -> None:
-    """Refuses a load that cannot work, and warns of what may go wrong.
+    """Raises an error for a load that cannot work, and logs warnings about possible problems.
 
-    The memory that it takes is estimated where ``maxmemory`` sets a limit, unless part of the job is in already. That
-    only warns: workers make room while it runs.
+    If the server has a ``maxmemory`` limit and the job was not begun before, the memory that the load needs is
+    estimated. The estimate only causes a warning, because workers make room during the load.
 
     Raises:
         LayoutMismatchError: The target is used with another layout.
-        LoaderError: The server is not one that can be loaded into, the user lacks a right, or it cannot be reached.
+        LoaderError: The server cannot be used as a target, the user lacks a right, or the server cannot be reached.
     """
     found = await examine(servers, IntendedLoad(options, job, known_queues))
     if (refused := found.refused) is not None:
         kind = LayoutMismatchError if refused.name == "layout" else SinkError
         raise kind(f"{servers}: {refused.text}", refused.hint)
-    # What a load can do without is told when it is missed: see Lease.fence.
+    # Missing optional rights cause a warning only when they are needed: see Lease.fence.
     warnings = [one for one in found.findings if one.level == "warning" and one.name != "optional"]
     if server.room(found.info) is not None and not found.begun:
-        from loader.preflight.estimate import estimate_finding  # 2 ms that only a server with a limit needs
+        from loader.preflight.estimate import estimate_finding  # 2 ms, only for servers with a limit
 
         needed = await estimate_finding(servers, options, sources, found.info)
         if needed.level in ("warning", "error"):
@@ -148,11 +148,11 @@ async def check_before_load(
 
 
 async def check_layout(servers: Servers, options: LoadOptions, *, leaving: LayoutName | None) -> None:
-    """Refuses to migrate to a layout that those who consume the queue never see, and warns where some do not.
+    """Refuses to migrate to a layout that no consumer of the queue reads. Logs a warning if some consumers do not.
 
     Args:
-        options: What a load into the queue would be given.
-        leaving: The layout that the queue's tasks are in before, where it is the same queue: such keys tell nothing.
+        options: The options of a load into the queue.
+        leaving: The source's layout, if source and target are the same queue. Keys of this layout are ignored.
 
     Raises:
         LayoutMismatchError: The queue is used with another layout.

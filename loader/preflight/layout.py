@@ -1,16 +1,16 @@
-"""Which layout a queue is used with, and whether a load in the other one is to be refused.
+"""Checks which layout a queue is used with, and whether a load in the other layout must be refused.
 
-Tasks of one layout are never seen by consumers of the other, and nothing would say so. What counts, the strongest
+Consumers of one layout never see tasks of the other layout, and there is no error message. The signs, the strongest
 first:
 
-1. Who lives and serves the queue, and which layout that process reads (``consumers.py``).
-2. Keys of the queue: ``asynq:{<queue>}:…`` is the asynq layout, ``asynq:<queue>:pending`` or ``:active`` the documented
-   one. They may be leftovers, so what lives outweighs them.
-3. Consumers of the asynq layout that serve other queues. They refuse a documented load of a queue that no key tells
-   of: most likely its workers are of the same kind, and not there yet.
-4. The queue's name in ``asynq:queues``. It refuses nothing, as the set outlives all tasks.
+1. Running consumers of the queue, and the layout that they read (``consumers.py``).
+2. Keys of the queue: ``asynq:{<queue>}:…`` is the asynq layout, ``asynq:<queue>:pending`` or ``:active`` is the
+   documented layout. Keys may be leftovers, so running consumers outweigh them.
+3. Consumers of the asynq layout that serve other queues. They cause the refusal of a documented load into a queue
+   without documented keys: most likely, its workers will be of the same kind and are not running yet.
+4. The queue's name in ``asynq:queues``. It never causes a refusal, because the set outlives all tasks.
 
-A sign of the load's own layout takes back a refusal that rests on leftovers alone. docs/doctor.md has the rules as a
+A sign of the load's own layout cancels a refusal that rests on leftovers alone. docs/doctor.md has the rules as a
 table.
 """
 
@@ -38,15 +38,15 @@ def layout_finding(
     forced: bool = False,
     option: str | None = "--layout",
 ) -> Finding:
-    """The gravest of what is to be said about the load's queues.
+    """The worst finding about the load's queues.
 
     Args:
-        layout: The load's.
-        usage: How the queues are used that it writes to, as far as they are known.
+        layout: The load's layout.
+        usage: The usage of the queues that the load writes to, as far as they are known.
         open_ended: Whether records may name queues that are not known.
-        listed: In that case, some of those in ``asynq:queues``.
-        forced: Whether the user knows better: then nothing is refused.
-        option: What sets the layout; None where it can be no other.
+        listed: In that case, some of the queues in ``asynq:queues``.
+        forced: Whether the user has given ``--force-layout``: then nothing is refused.
+        option: The option that sets the layout; None if another layout is not possible.
     """
     findings = [_of_queue(layout, queue, usage.living) for queue in usage.queues]
     if open_ended or not usage.queues:
@@ -54,13 +54,15 @@ def layout_finding(
     order = ("ok", "warning", "error")
     finding = max(findings, key=lambda found: order.index(found.level))
     if finding.level == "error" and forced:
-        return Finding("layout", "warning", f"{finding.text} (--force-layout: all the same)")
+        return Finding("layout", "warning", f"{finding.text} (ignored: --force-layout)")
     if finding.level == "error":
         other = "asynq" if layout == "documented" else "documented"
-        remedy = f"Say {option} {other}" if option else f"First start workers that read the {layout} layout"
-        hint = f"{remedy}, or say --force-layout if you know that {layout} is right"
+        remedy = f"Use {option} {other}" if option else f"First start workers that read the {layout} layout"
+        hint = f"{remedy}, or give --force-layout if you know that {layout} is right"
         return Finding("layout", "error", finding.text, hint)
-    if finding.level == "ok" and (usage.untold or any(queue.untold for queue in (*usage.queues, *listed))):
+    if finding.level == "ok" and (
+        usage.not_permitted or any(queue.not_permitted for queue in (*usage.queues, *listed))
+    ):
         return Finding("layout", "unknown", "the server does not tell who consumes, or which keys there are")
     return finding
 
@@ -81,11 +83,11 @@ def _of_queue(layout: LayoutName, queue: QueueSigns, living: Sequence[Consumer])
         if elsewhere and not ours:
             text = f"other queues are served by {_named(elsewhere)}, not {queue.name}"
             if not own_keys:
-                return _refusal(layout, f"{text}, of which no documented key tells")
+                return _refusal(layout, f"{text}, which has no documented keys")
             text = f"{text}; {_NEVER_SEE[layout]}"
             return _warning(text, "If the workers to come are of the same kind, use --layout asynq")
         if queue.listed and not ours and not own_keys:
-            text = f"asynq:queues names {queue.name}, as the asynq layout does, and no documented key tells of it"
+            text = f"asynq:queues names {queue.name}, as in the asynq layout, and it has no documented keys"
             return _warning(f"{text}; {_NEVER_SEE[layout]}", "If its workers read the asynq layout, use --layout asynq")
         return _fine(layout, queue, ours)
     if other_keys:

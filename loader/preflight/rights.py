@@ -1,7 +1,7 @@
-"""Which commands a load runs, on which keys, and whether the user may (ACL).
+"""The commands that a load runs, their keys, and whether the user has the right to run them (ACL).
 
-This is the one list of them. The lines for ``ACL SETUSER`` in docs/reference.md are made from it (a test compares), and
-``ACL DRYRUN`` (Redis and Valkey from 7.0 on) is asked about each before a load.
+This is the only list of these commands. The lines for ``ACL SETUSER`` in docs/reference.md are made from it (a test
+compares them). Before a load, ``ACL DRYRUN`` (Redis and Valkey from 7.0 on) checks each command.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from loader.preflight.ask import Command, Question
 from loader.preflight.checks import Finding
 from loader.queues.existing import QUEUES_KEY
 from loader.settings import LoadOptions
-from loader.wire.faults import explained
+from loader.wire.faults import cause_and_hint
 
 KEY_PATTERNS = ("asynq:*", "{*}:runqy-loader:*", "runqy-loader:*")
 """All keys of a load in any layout: the tasks, the ledger (in the slot of the pending list), the job."""
@@ -50,7 +50,7 @@ def _scheduled(options: LoadOptions) -> bool:
 
 
 def _inserted(options: LoadOptions) -> bool:
-    """Whether tasks are written by a script that looks first whether each is there."""
+    """Whether a script writes the tasks, and checks first whether each id is free."""
     return options.id_field is not None or options.envelope or _locked(options) or _scheduled(options)
 
 
@@ -67,8 +67,9 @@ class Right:
     """One command that a load runs, alone or within a script.
 
     Attributes:
-        call: It and its arguments as one line; ``@name`` stands for a key of ``keys_of``. Of a script, only the keys.
-        when: Which loads run it.
+        call: The command and its arguments as one line; ``@name`` stands for a key of ``keys_of``. For a script, only
+            the keys.
+        when: Whether a load with these options runs it.
     """
 
     call: str
@@ -76,13 +77,13 @@ class Right:
 
     @property
     def rule(self) -> str:
-        """How ``ACL SETUSER`` calls the command: ``hset``, ``client|kill``."""
+        """The command's name in ``ACL SETUSER``: ``hset``, ``client|kill``."""
         words = self.call.lower().split()
         return "|".join(words[:2]) if words[0] in ("acl", "client", "cluster", "memory") else words[0]
 
 
 CONNECTING = (Right("PING"), Right("SELECT 0"), Right("CLUSTER SLOTS"))
-"""What every connection runs, and what tells a cluster. Who has come so far has these, so nobody is asked."""
+"""The commands that open a connection and detect a cluster. They run before the checks, so they are not checked."""
 
 NEEDED = (
     # the job's record (jobs/job.py) and its lease (jobs/lease.py, also within its scripts)
@@ -93,7 +94,7 @@ NEEDED = (
     Right("GET @lease"),
     Right("SET @lease x PX 1"),
     Right("HINCRBY @job runs 1"),
-    # what the ledger holds (job.ledger_state), and whether one batch is in (QueueLedger.is_loaded)
+    # reading the ledger (job.ledger_state), and one bit of it (QueueLedger.is_loaded)
     Right("GET @batches"),
     Right("GET @checksums"),
     Right("HGETALL @skipped"),
@@ -122,11 +123,11 @@ NEEDED = (
     # --queue-check redis
     Right(f"SMEMBERS {QUEUES_KEY}", _queue_check),
 )
-"""Without these a load stops."""
+"""A load fails without one of these rights."""
 
 OPTIONAL = (Right("CLIENT SETNAME x"), Right("CLIENT LIST"), Right("CLIENT KILL ID 1"), Right("DEL @lease"))
-"""Without these a load works, but cannot make sure that a connection it gave up is dead (``Lease.fence``), or give its
-lease back at its end."""
+"""A load works without these rights. But then it cannot make sure that a lost connection is dead (``Lease.fence``), or
+cannot release its lease at the end."""
 
 CHECKING = (
     Right("INFO"),
@@ -141,11 +142,11 @@ CHECKING = (
     Right("HMGET asynq:workers:x queues"),
     Right("MEMORY USAGE @task"),
 )
-"""Without one of these, a check of this package finds nothing, and says 'unknown'."""
+"""Without one of these rights, a check of this package has no result and returns 'unknown'."""
 
 
 def user(replies: Sequence[Any]) -> str | None:
-    """Who asks; None where the server does not know users, or does not tell."""
+    """The name of the user; None if the server has no users, or refuses the command."""
     (reply,) = replies
     if isinstance(reply, bytes):
         return reply.decode(errors="replace")
@@ -156,13 +157,13 @@ WHO: Question[str | None] = Question((("ACL", "WHOAMI"),), user)
 
 
 def rules(rights: Iterable[Right], but: Iterable[Right] = ()) -> list[str]:
-    """What ``ACL SETUSER`` takes to allow these commands, each once, but for those that others allow already."""
+    """The arguments of ``ACL SETUSER`` that allow these commands, each once, except those that ``but`` allows."""
     known = {right.rule for right in but}
     return list(dict.fromkeys(f"+{right.rule}" for right in rights if right.rule not in known))
 
 
 def keys_of(job: str, encoder: QueueEncoder) -> dict[str, bytes]:
-    """The keys that a job writes for a queue, by the names that stand in ``Right.call``."""
+    """The keys that a job writes for a queue, by their names in ``Right.call``."""
     ledger = QueueLedger(job, encoder)
     base = encoder.task_key(b"").removesuffix(b"t:")
     return {
@@ -180,18 +181,18 @@ def keys_of(job: str, encoder: QueueEncoder) -> dict[str, bytes]:
 
 
 def asked(options: LoadOptions) -> list[Right]:
-    """The rights that this load is asked about; the optional ones come last."""
+    """The rights to check for this load; the optional rights come last."""
     return [right for right in NEEDED if right.when(options)] + list(OPTIONAL)
 
 
 def allowed(
     user: str | None, rights: Sequence[Right], keys: Mapping[str, bytes], *, keys_known: bool
 ) -> Question[list[Finding]]:
-    """Asks whether a user may run these commands on these keys. What the server cannot be asked, the load finds out.
+    """Asks whether a user may run these commands on these keys.
 
     Args:
         user: The answer to ``WHO``.
-        keys_known: Whether the keys are those of the load; where not, a key that is refused tells nothing.
+        keys_known: Whether the keys are those of the load. If not, a refusal because of a key is ignored.
     """
     if user is None:
         return Question((), lambda _: [unknown_rights()])
@@ -200,7 +201,7 @@ def allowed(
 
 
 def dry_runs(user: str, rights: Sequence[Right], keys: Mapping[str, bytes]) -> list[Command]:
-    """The questions to the server: may this user run these commands on these keys?"""
+    """The ``ACL DRYRUN`` commands that ask whether this user may run these commands on these keys."""
     questions: list[Command] = []
     for right in rights:
         name, *words = right.call.split()
@@ -212,10 +213,10 @@ def dry_runs(user: str, rights: Sequence[Right], keys: Mapping[str, bytes]) -> l
 
 
 def rights_findings(rights: Sequence[Right], replies: Sequence[Any], user: str, *, keys_known: bool) -> list[Finding]:
-    """What the answers say.
+    """The findings from the replies.
 
     Args:
-        replies: To ``dry_runs`` of the same rights.
+        replies: The replies to ``dry_runs`` of the same rights.
         keys_known: See ``allowed``.
     """
     if replies and all(isinstance(reply, redis.exceptions.RedisError) for reply in replies):
@@ -227,24 +228,24 @@ def rights_findings(rights: Sequence[Right], replies: Sequence[Any], user: str, 
     optional = list(dict.fromkeys(what for right, what in refused.items() if what and right in OPTIONAL))
     findings = [Finding("rights", "ok", f"user {user} may run every command that this load needs")]
     if needed:
-        hint = f"{explained('NOPERM')[1]}; missing: {' '.join(needed)}"
+        hint = f"{cause_and_hint('NOPERM')[1]}; missing: {' '.join(needed)}"
         findings = [Finding("rights", "error", f"user {user} may not do what this load needs", hint)]
     if optional:
         text = f"user {user} lacks {' '.join(optional)}, which a load can do without"
-        hint = "See what for in docs/reference.md"
+        hint = "See docs/reference.md for their purpose"
         findings.append(Finding("optional", "warning", text, hint))
     return findings
 
 
 def unknown_rights() -> Finding:
-    """Where the server cannot be asked, the load finds out by itself."""
+    """The finding for a server that cannot check rights: a missing right then shows only during the load."""
     return Finding("rights", "unknown", "the server does not tell (ACL DRYRUN needs version 7 and the right to it)")
 
 
 def _refused(right: Right, reply: Any) -> str:
-    """What is missing, as ``ACL SETUSER`` would give it; empty where nothing is."""
+    """The missing right, as an argument of ``ACL SETUSER``; empty if the user has the right."""
     if isinstance(reply, redis.exceptions.RedisError):
-        # "Command 'EVAL' not found": renamed or taken out of the server. Other errors tell nothing of this command.
+        # "Command 'EVAL' not found": it is renamed or removed. Other errors say nothing about this command.
         return f"+{right.rule}" if "not found" in str(reply) else ""
     text = reply.decode(errors="replace") if isinstance(reply, bytes) else str(reply)
     if text == "OK":

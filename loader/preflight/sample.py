@@ -1,4 +1,7 @@
-"""A few hundred tasks from all over the input, and how many each stands for. No more is read than that takes."""
+"""Samples a few hundred tasks from all parts of the input, with the number of tasks that each part stands for.
+
+No more of the input is read than this needs.
+"""
 
 from __future__ import annotations
 
@@ -16,27 +19,27 @@ from loader.sources.validate import validate
 
 _POINTS = 16
 _FEWEST = 4
-"""Points that fall at least on the sources of one format."""
+"""The minimum number of points on the sources of one format."""
 
 _RECORDS = 32
-"""Records in a row at each point: enough that a point's mean size means something."""
+"""Consecutive records at each point: enough for a meaningful mean size."""
 
 _READ_WHOLE = 1024 * 1024
-"""Sources up to this size (bytes as stored) are read to their end, so that their records are counted exactly."""
+"""Sources up to this size (bytes as stored) are read to the end, so that their records are counted exactly."""
 
 _MOST_BYTES = 256 * 1024 * 1024
-"""Of a source that cannot be cut (gzip), no more records than this many bytes are read. That makes too little of a
-megabyte of gzip that holds more."""
+"""The maximum number of bytes of records to read from a source that cannot be cut (gzip). If a megabyte of gzip holds
+more, its records are underestimated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Sampled tasks, and the part of the input that they stand for.
+    """Sampled tasks, and the part of the input that they represent.
 
     Attributes:
         deliveries: The sampled tasks, by queue.
-        tasks: How many tasks that part of the input holds.
-        exact: Whether these were counted.
+        tasks: The number of tasks in that part of the input.
+        exact: Whether these tasks were counted.
     """
 
     deliveries: list[Delivery]
@@ -45,14 +48,15 @@ class Stretch:
 
     @property
     def sampled(self) -> int:
-        """How many tasks are in the sample."""
+        """The number of tasks in the sample."""
         return sum(len(delivery.payloads) for delivery in self.deliveries)
 
 
 async def sample(sources: Sequence[Source], options: LoadOptions, job: str) -> list[Stretch] | None:
-    """Samples the input; None where it cannot be read ahead (standard input, an iterable).
+    """Samples the input; None if it cannot be read ahead (standard input, an iterable).
 
-    Points are spread evenly over the bytes of all sources of a format, as a byte of gzip holds more than one of text.
+    The points are spread evenly over the bytes of all sources of one format. Each format has its own points, because a
+    byte of gzip holds more records than a byte of text.
 
     Raises:
         SourceError: A source cannot be read.
@@ -68,14 +72,16 @@ async def sample(sources: Sequence[Source], options: LoadOptions, job: str) -> l
         share = [sizes[index] or 0 for index in group]
         for place, points, stands_for in _spread(share, max(_FEWEST, round(_POINTS * sum(share) / total))):
             index = group[place]
-            reader = _Reader(copy(sources[index]), index, options, assigner)  # a copy: reading moves its position
+            reader = _Reader(
+                copy(sources[index]), index, options, assigner
+            )  # a copy, because reading moves the position
             stretches += await reader.stretches(points, stands_for)
     return stretches
 
 
 def _spread(sizes: Sequence[int], points: int) -> list[tuple[int, int, int]]:
-    """Which sources to sample at how many points, and for how many bytes each source stands: its own, and those of
-    sources behind it that are so small that no point falls on them."""
+    """The sources to sample, each with its number of points and the bytes that it represents: its own, and those of the
+    sources after it that are so small that no point falls on them."""
     total, begin, spread = sum(sizes), 0, [(0, 0, 0)]
     for index, size in enumerate(sizes):
         here = sum(begin <= (2 * at + 1) * total / (2 * points) < begin + size for at in range(points))
@@ -98,7 +104,7 @@ class _Reader:
         self._assigner = assigner
 
     async def stretches(self, points: int, stands_for: int) -> list[Stretch]:
-        """Samples of the source at about this many points, which together stand for so many bytes."""
+        """Samples of the source at about this many points. Together, they represent ``stands_for`` bytes."""
         size = self._source.identity.size or 0
         cuts = self._source.cuts(max(1, size // points)) if size > _READ_WHOLE else []
         if not cuts:
@@ -108,12 +114,12 @@ class _Reader:
         return [await self._from(start, share) for start in starts]
 
     async def _from(self, start: int, stands_for: float) -> Stretch:
-        """The first records behind a cut."""
+        """The first records after a cut."""
         position = self._source.position
         async with aclosing(self._source.batches(_RECORDS, self._options.max_record_bytes, start)) as batches:
             async for raw in batches:
-                # A file of lines is read by the megabyte, so its position says nothing of these records; they and
-                # their newlines do. Documents have files of their own.
+                # A file of lines is read in chunks of a megabyte, so the position is not the size of these records.
+                # Their lengths with newlines are. Documents are files of their own.
                 stored = _length(raw) if raw.names is None else self._source.position - position
                 deliveries = self._deliveries(raw)
                 tasks = sum(len(delivery.payloads) for delivery in deliveries)
@@ -123,8 +129,7 @@ class _Reader:
     async def _from_the_beginning(self, stands_for: int) -> Stretch:
         """Evenly spread batches of a source that is small, or cannot be cut.
 
-        A large gzip file is read until more of its bytes are asked for: what came until then came of the bytes
-        before.
+        A large gzip file is read until the source needs its second chunk: all records before that come from the first.
         """
         kept: list[RawBatch] = []
         records = number = seen = position = 0
@@ -161,5 +166,5 @@ class _Reader:
 
 
 def _length(raw: RawBatch) -> int:
-    """Bytes of a batch of lines, with their newlines."""
+    """The bytes of a batch of lines, newlines included."""
     return sum(raw.oversized.get(index, len(record)) + 1 for index, record in enumerate(raw.records))

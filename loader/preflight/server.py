@@ -1,4 +1,4 @@
-"""What the server says of itself: version, role, cluster, memory, persistence, clock. Pure functions of its replies."""
+"""Checks of the server itself: version, role, cluster, memory, persistence, clock. Pure functions of its replies."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 
 from loader.preflight.ask import Question
 from loader.preflight.checks import Finding, in_bytes, worst_of_each
-from loader.wire.faults import explained
+from loader.wire.faults import cause_and_hint
 
 NODE = "the server is a node of a Redis Cluster, and does not tell which node serves which keys"
-"""Where ``CLUSTER SLOTS`` is refused, a cluster is not recognised as one, and every second key is refused."""
+"""If ``CLUSTER SLOTS`` is refused, a cluster is not recognised as one, and every second key is refused."""
 
 _OLDEST = (4, 0)
 _SKEW_SECONDS = 1.0
-_UNTOLD = "the server does not tell (INFO is refused)"
+_INFO_REFUSED = "the server does not tell (INFO is refused)"
 
 Info = Mapping[str, Any]
-"""The reply to INFO as redis-py reads it; field names are those of Redis's own documentation of INFO."""
+"""The reply to INFO as redis-py parses it. The field names are those in Redis's documentation of INFO."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """What a server tells of itself: replies, or the errors in their place.
+    """The state of a server: replies, or errors in their place.
 
     Attributes:
-        info: To INFO.
-        saves: To ``CONFIG GET save``. Few users may CONFIG GET.
-        time: To TIME.
+        info: The reply to INFO.
+        saves: The reply to ``CONFIG GET save``. Few users have the right to CONFIG GET.
+        time: The reply to TIME.
     """
 
     info: Any
@@ -37,28 +37,28 @@ class ServerState:
     time: Any
 
 
-def clock_seconds(told: object) -> float | None:
-    """The server's Unix time, whole seconds; None where it does not tell.
+def clock_seconds(reply: object) -> float | None:
+    """The server's Unix time in whole seconds; None if TIME is refused.
 
     Args:
-        told: The reply to TIME, or the error in its place.
+        reply: The reply to TIME, or the error in its place.
     """
-    return float(told[0]) if isinstance(told, tuple | list) else None
+    return float(reply[0]) if isinstance(reply, tuple | list) else None
 
 
 STATE: Question[ServerState] = Question(
     (("INFO",), ("CONFIG", "GET", "save"), ("TIME",)), lambda replies: ServerState(*replies)
 )
-"""One INFO of all sections: a server before 7.0 takes one section or none."""
+"""One INFO for all sections: servers before 7.0 accept only one section, or none."""
 
 CLOCK: Question[float | None] = Question((("TIME",),), lambda replies: clock_seconds(replies[0]))
 
 
 def states_findings(states: Sequence[ServerState], *, temporary: bool, is_cluster: bool) -> list[Finding]:
-    """What all nodes tell: of each check the worst.
+    """The worst finding of each check over all nodes.
 
     Args:
-        states: Of the one server, or of each primary of a cluster.
+        states: The state of the single server, or of each primary of a cluster.
     """
     primaries = len(states) if is_cluster else 0
     return worst_of_each(
@@ -67,22 +67,22 @@ def states_findings(states: Sequence[ServerState], *, temporary: bool, is_cluste
 
 
 def clock_findings(before: float, after: float, states: Sequence[ServerState]) -> list[Finding]:
-    """The clock that differs most. See ``clock``."""
+    """The finding for the clock that differs most. See ``clock``."""
     return worst_of_each([clock(before, after, state.time)] for state in states)
 
 
 def server_findings(info: object, saves: object, *, temporary: bool, primaries: int = 0) -> list[Finding]:
-    """What INFO and ``CONFIG GET save`` tell.
+    """The findings from INFO and ``CONFIG GET save``.
 
     Args:
         info: The reply, or the error in its place.
-        saves: The reply, or the error in its place: few users may CONFIG GET.
-        temporary: Whether the server is one of our own whose data is not meant to stay.
+        saves: The reply, or the error in its place: few users have the right to CONFIG GET.
+        temporary: Whether the server is an embedded server whose data is deleted at the end.
         primaries: See ``cluster``.
     """
     if not isinstance(info, dict):
         names = ("version", "role", "cluster", "memory", "persistence")
-        return [Finding(name, "unknown", _UNTOLD) for name in names]
+        return [Finding(name, "unknown", _INFO_REFUSED) for name in names]
     return [
         version(info),
         role(info),
@@ -93,13 +93,13 @@ def server_findings(info: object, saves: object, *, temporary: bool, primaries: 
 
 
 def version(info: Info) -> Finding:
-    """Refuses what does not know HSET with several fields."""
+    """Refuses a server that does not support HSET with several fields."""
     name, text = "Redis", str(info.get("redis_version", ""))
     if "valkey_version" in info:
         name, text = "Valkey", str(info["valkey_version"])
     numbers = tuple(int(part) for part in re.findall(r"[0-9]+", text)[:2])
     if not numbers:
-        return Finding("version", "unknown", "the server tells no version")
+        return Finding("version", "unknown", "the server does not report its version")
     if numbers < _OLDEST and name == "Redis":
         return Finding(
             "version", "error", f"{name} {text} is too old", "Use Redis 4.0 or newer, or any Valkey (7 for all checks)"
@@ -108,11 +108,11 @@ def version(info: Info) -> Finding:
 
 
 def role(info: Info) -> Finding:
-    """Refuses a replica, also a writable one: what is written there is lost when it synchronises."""
+    """Refuses a replica, even if it is writable: data written to it is lost when it synchronises."""
     if info.get("redis_mode") == "sentinel":
-        return Finding("role", "error", "this is a Sentinel, which holds no data", explained("READONLY")[1])
+        return Finding("role", "error", "this is a Sentinel, which holds no data", cause_and_hint("READONLY")[1])
     if info.get("role") == "slave":
-        what, hint = explained("READONLY")
+        what, hint = cause_and_hint("READONLY")
         if str(info.get("slave_read_only", 1)) == "0":
             what = "the server is a replica, and loses what is written to it when it next synchronises"
         primary = f"{info.get('master_host')}:{info.get('master_port')}"
@@ -125,17 +125,17 @@ def cluster(info: Info, primaries: int = 0) -> Finding:
     """Refuses a cluster that was not recognised as one.
 
     Args:
-        primaries: How many the cluster has; 0 where none was seen.
+        primaries: The number of primaries in the cluster; 0 if no cluster was found.
     """
     if primaries:
-        return Finding("cluster", "ok", f"a cluster of {primaries} primaries; what is told is the worst of them")
+        return Finding("cluster", "ok", f"a cluster of {primaries} primaries; each check shows the worst of them")
     if int(info.get("cluster_enabled", 0)):
         return Finding("cluster", "error", NODE, "Give the user the right to cluster|slots")
     return Finding("cluster", "ok", "not a cluster")
 
 
 def room(info: object) -> int | None:
-    """Bytes left below ``maxmemory``; None where there is no such limit, or the server does not tell."""
+    """Bytes left below ``maxmemory``; None if there is no such limit, or it is unknown."""
     if not isinstance(info, dict) or not int(info.get("maxmemory", 0)):
         return None
     counted = int(info["used_memory"]) - int(info.get("mem_not_counted_for_evict", 0))
@@ -143,14 +143,14 @@ def room(info: object) -> int | None:
 
 
 def room_on_machine(info: object) -> int | None:
-    """Bytes of the machine's memory that the server does not use: no more than these are left, others use it too."""
+    """Bytes of the machine's memory that the server does not use: an upper limit, as other programs use memory too."""
     if not isinstance(info, dict) or not int(info.get("total_system_memory", 0)):
         return None
     return max(0, int(info["total_system_memory"]) - int(info.get("used_memory_rss", 0)))
 
 
 def memory(info: Info) -> Finding:
-    """Warns of every eviction policy but ``noeviction``: it drops tasks, or what keeps them unique, unasked."""
+    """Warns about every eviction policy except ``noeviction``: it evicts tasks, or the locks that keep them unique."""
     policy, limit = str(info.get("maxmemory_policy", "noeviction")), int(info.get("maxmemory", 0))
     used, left = int(info.get("used_memory", 0)), room(info)
     numbers = {"used_bytes": used, "maxmemory_bytes": limit, "left_bytes": left}
@@ -169,7 +169,7 @@ def memory(info: Info) -> Finding:
 
 
 def persistence(info: Info, saves: object, *, temporary: bool = False) -> Finding:
-    """Whether tasks outlive the server's process."""
+    """Whether tasks survive a restart of the server."""
     name = "persistence"
     if temporary:
         return Finding(name, "ok", "none wanted: the embedded server's data goes when the run ends")
@@ -179,30 +179,30 @@ def persistence(info: Info, saves: object, *, temporary: bool = False) -> Findin
     ):
         if info.get(field, "ok") != "ok":
             text = f"the server's last {what} failed, and it may refuse writes until one succeeds"
-            return Finding(name, "warning", text, "See its log, and its disk")
+            return Finding(name, "warning", text, "Check its log and its disk")
     if int(info.get("aof_enabled", 0)):
         return Finding(name, "ok", "append-only file")
     if not isinstance(saves, list):
         return Finding(name, "unknown", "no append-only file; whether there are snapshots, the server does not tell")
     if len(saves) > 1 and saves[1]:  # name, value
-        text = "snapshots only: a crash loses what came after the last; the same load run again brings it back"
+        text = "snapshots only: a crash loses everything after the last one; run the same load again to restore it"
         return Finding(name, "ok", text)
     return Finding(
         name, "warning", "nothing is kept on disk: a restart of the server loses all tasks", "Set appendonly yes"
     )
 
 
-def clock(before: float, after: float, told: object) -> Finding:
+def clock(before: float, after: float, reply: object) -> Finding:
     """Compares the server's clock with this machine's.
 
     Args:
         before: This machine's Unix time when the question was sent.
-        after: And when the answer was there. The server's clock was read at any moment between.
-        told: The reply to TIME (seconds, microseconds), or the error in its place.
+        after: This machine's Unix time when the answer came. The server's clock was read at some moment in between.
+        reply: The reply to TIME (seconds, microseconds), or the error in its place.
     """
-    if not isinstance(told, tuple | list):
+    if not isinstance(reply, tuple | list):
         return Finding("clock", "unknown", "the server does not tell (TIME is refused)")
-    server = int(told[0]) + int(told[1]) / 1e6
+    server = int(reply[0]) + int(reply[1]) / 1e6
     skew, doubt = server - (before + after) / 2, (after - before) / 2
     numbers = {"skew_seconds": round(skew, 3), "doubt_seconds": round(doubt, 3)}
     if abs(skew) - doubt <= _SKEW_SECONDS:
@@ -211,6 +211,6 @@ def clock(before: float, after: float, told: object) -> Finding:
         "clock",
         "warning",
         f"the server's clock is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this machine's",
-        "Synchronise both, as start times and deadlines of tasks depend on them",
+        "Synchronise both: start times and deadlines of tasks depend on them",
         numbers,
     )

@@ -1,4 +1,4 @@
-"""How queues are used: which keys they have in either layout, and who consumes from them."""
+"""The usage of queues: their keys in either layout, and their consumers."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from loader.queues.existing import QUEUES_KEY
 from loader.tasks.profiles import LayoutName
 
 _ASYNQ_KINDS = ("pending", "active", "scheduled", "retry", "archived", "completed", "processed")
-"""What asynq keeps for a queue (asynq 0.26, ``internal/base``). The last counts what was consumed and never ends, so
-it tells of a queue that is empty just now."""
+"""asynq's keys of a queue (asynq 0.26, ``internal/base``). The last key counts processed tasks and never expires, so it
+exists for a queue that is empty now."""
 _COMMANDS_A_QUEUE = 4
 
 MOST_QUEUES = 100
-"""Of how many queues the keys are looked at, where there are more."""
+"""The maximum number of queues whose keys are checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueSigns:
-    """What the keys tell of a queue.
+    """The signs of use of a queue, from its keys.
 
     Attributes:
         name: Full name of the queue.
         asynq: Whether it has keys of the asynq layout.
         documented: Whether it has keys of the documented layout.
-        waiting: Tasks that wait in the documented layout.
-        listed: Whether ``asynq:queues`` names it.
-        untold: Whether the server refused to tell something of this.
+        waiting: The number of pending tasks in the documented layout.
+        listed: Whether ``asynq:queues`` contains its name.
+        not_permitted: Whether the user has no right to read some of this.
     """
 
     name: str
@@ -41,7 +41,7 @@ class QueueSigns:
     documented: bool = False
     waiting: int = 0
     listed: bool = False
-    untold: bool = False
+    not_permitted: bool = False
 
     def without(self, layout: LayoutName | None) -> QueueSigns:
         """As if it had no keys of this layout."""
@@ -52,17 +52,17 @@ class QueueSigns:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How queues are used.
+    """The usage of queues.
 
     Attributes:
-        queues: What their keys tell.
-        living: Consumers of any queue.
-        untold: Whether the server refused to tell who consumes.
+        queues: The signs from their keys.
+        living: The running consumers of any queue.
+        not_permitted: Whether the user has no right to read the consumers.
     """
 
     queues: list[QueueSigns]
     living: list[Consumer]
-    untold: bool = False
+    not_permitted: bool = False
 
     def without(self, layout: LayoutName | None) -> Usage:
         """As if the queues had no keys of this layout."""
@@ -70,13 +70,13 @@ class Usage:
 
 
 class UsageCheck:
-    """Finds out how queues are used, in two round trips that may ask other things as well.
+    """Reads the usage of queues in two round trips, which may include other questions.
 
     Args:
         queues: Their full names.
 
     Attributes:
-        first: What is to be asked in the first round trip.
+        first: The questions of the first round trip.
     """
 
     def __init__(self, queues: Sequence[str]) -> None:
@@ -84,7 +84,7 @@ class UsageCheck:
         self.first: tuple[Question[Any], ...] = (REGISTERED, self._signs)
 
     def second(self, first: Answers, now: float) -> Question[list[Consumer]]:
-        """What is to be asked in the second.
+        """The question of the second round trip.
 
         Args:
             now: The server's Unix time.
@@ -92,12 +92,12 @@ class UsageCheck:
         return living(first[REGISTERED].candidates(now))
 
     def usage(self, first: Answers, consumers: list[Consumer]) -> Usage:
-        """What both have told."""
-        return Usage(first[self._signs], consumers, first[REGISTERED].untold)
+        """The usage, from the answers of both round trips."""
+        return Usage(first[self._signs], consumers, first[REGISTERED].not_permitted)
 
 
 def signs_of(queues: Sequence[str]) -> Question[list[QueueSigns]]:
-    """Asks what the keys of these queues (full names) tell."""
+    """Asks for the signs of these queues (full names)."""
     commands: list[Command] = []
     for queue in queues:
         commands += [
@@ -110,21 +110,21 @@ def signs_of(queues: Sequence[str]) -> Question[list[QueueSigns]]:
 
 
 def signs(queues: Sequence[str], replies: Sequence[Any]) -> list[QueueSigns]:
-    """What the replies tell of these queues."""
+    """The signs of these queues, from the replies."""
     found: list[QueueSigns] = []
     for number, queue in enumerate(queues):
         part = replies[number * _COMMANDS_A_QUEUE : (number + 1) * _COMMANDS_A_QUEUE]
         keys, waiting, active, listed = (0 if isinstance(reply, Exception) else int(reply) for reply in part)
-        untold = any(isinstance(reply, redis.exceptions.NoPermissionError) for reply in part)
-        found.append(QueueSigns(queue, keys > 0, waiting + active > 0, waiting, bool(listed), untold))
+        not_permitted = any(isinstance(reply, redis.exceptions.NoPermissionError) for reply in part)
+        found.append(QueueSigns(queue, keys > 0, waiting + active > 0, waiting, bool(listed), not_permitted))
     return found
 
 
 def listed(replies: Sequence[Any]) -> list[str]:
-    """Queues that the reply names, in their order by name; none where it is an error."""
+    """The queues in the reply, sorted by name; none if it is an error."""
     (members,) = replies
     return sorted(str(member, errors="replace") for member in members) if isinstance(members, list) else []
 
 
 LISTED: Question[list[str]] = Question((("SRANDMEMBER", QUEUES_KEY, MOST_QUEUES),), listed)
-"""Some of the queues that ``asynq:queues`` names."""
+"""Some of the queues in ``asynq:queues``."""

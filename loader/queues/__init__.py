@@ -1,1 +1,1 @@
-"""Queues: their names, and which exist."""
+"""Queues: their names, and which of them exist."""

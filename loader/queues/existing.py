@@ -1,4 +1,4 @@
-"""Which queues exist on the server, and what to say of one that does not."""
+"""The queues that exist on the server, and the error for a queue that does not exist."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ QUEUES_KEY = "asynq:queues"
 
 
 async def queues_on_server(client: redis.asyncio.Redis, where: str) -> set[str]:
-    """Members of ``asynq:queues``, which servers and workers of the asynq family keep.
+    """Members of ``asynq:queues``, a set that servers and workers of the asynq family maintain.
 
     Args:
-        client: Of the node that serves ``QUEUES_KEY``.
+        client: A client of the node that serves ``QUEUES_KEY``.
         where: The server's address, for errors.
 
     Raises:
-        LoaderError: The server does not answer, or refuses.
+        LoaderError: The server does not answer, or refuses the command.
     """
     with translated(f"{where}, key {QUEUES_KEY}"):
         members = await client.smembers(QUEUES_KEY)
@@ -28,7 +28,7 @@ async def queues_on_server(client: redis.asyncio.Redis, where: str) -> set[str]:
 
 
 def check_queue(queue: str, known: Collection[str], where: str) -> None:
-    """Raises UnknownQueueError, naming the ones that are close."""
+    """Raises UnknownQueueError if ``known`` lacks the queue; the error names queues of the same parent, or else all."""
     if queue in known:
         return
     parent = queue.split(".")[0]

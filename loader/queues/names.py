@@ -17,10 +17,10 @@ def resolve_queue(name: str, *, sub_queues: bool = True) -> str:
     "Automatic Default Fallback"). Neither part may hold a dot (runqy's queue configuration).
 
     Args:
-        sub_queues: Whether runqy's rule holds; plain asynq knows no sub-queues and takes a name as it is.
+        sub_queues: Whether runqy's rule applies. Plain asynq has no sub-queues and uses a name as it is.
 
     Raises:
-        QueueNameError: A part is empty, there are more than two, or the name holds white space, control
+        QueueNameError: A part is empty, there are more than two parts, or the name holds white space, control
             characters or braces, which would break the Redis keys.
     """
     parts = name.split(".") if sub_queues else [name]

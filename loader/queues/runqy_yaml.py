@@ -13,7 +13,10 @@ _ENDINGS = (".yaml", ".yml")
 
 
 class _TextLoader(yaml.SafeLoader):
-    """Leaves scalars as the text they are: YAML 1.1 would make a queue called ``on`` or ``1`` a boolean or a number."""
+    """Reads all scalars but null as text.
+
+    YAML 1.1 would read a queue name such as ``on`` or ``1`` as a boolean or a number.
+    """
 
 
 _TextLoader.yaml_implicit_resolvers = {
@@ -23,13 +26,13 @@ _TextLoader.yaml_implicit_resolvers = {
 
 
 def configured_queues(path: Path) -> set[str]:
-    """Full names of the queues in a runqy configuration file, or in all of a directory.
+    """Full names of the queues in a runqy configuration file, or in all files of a directory.
 
     ``queues: {inference: {sub_queues: [{name: premium}, …]}, simple: {…}}``: with ``sub_queues`` the names are
     ``inference.premium`` …; without, ``simple.default``.
 
     Raises:
-        UsageError: A file cannot be read, is no YAML, or has no queues in this form.
+        UsageError: A file cannot be read, is not YAML, or does not define queues in this form.
     """
     files = [path]
     if path.is_dir():
@@ -49,7 +52,7 @@ def _queues_of(file: Path) -> set[str]:
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f":{where.line + 1}" if where is not None else ""
-        raise UsageError(f"--queues-file {file}{line}: not valid YAML", "Mend it") from error
+        raise UsageError(f"--queues-file {file}{line}: not valid YAML", "Correct the file") from error
     queues = content.get("queues") if isinstance(content, dict) else None
     if not isinstance(queues, dict):
         raise UsageError(f"--queues-file {file}: it has no mapping 'queues'", "Name runqy's queue configuration")
@@ -60,7 +63,9 @@ def _queues_of(file: Path) -> set[str]:
             names.add(f"{parent}.default")
             continue
         if not isinstance(subs, list):
-            raise UsageError(f"--queues-file {file}: the sub-queues of {parent!r} are no list", "Mend it")
+            raise UsageError(
+                f"--queues-file {file}: the sub-queues of {parent!r} are no list", "Write a list: [{name: NAME}, …]"
+            )
         for sub in subs:
             if not isinstance(sub, dict) or not isinstance(sub.get("name"), str):
                 raise UsageError(f"--queues-file {file}: a sub-queue of {parent!r} has no name", "Give it a name")

@@ -1,1 +1,1 @@
-"""Results: waits for what workers make of tasks, one id or millions."""
+"""Results: waits for the results of tasks, for one id or for millions."""

@@ -1,4 +1,4 @@
-"""Waiting for results from a program."""
+"""The Python API for waiting for results."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from loader.settings.keywords import WaitKeywords
 
 TaskRef = str | tuple[str, str]
-"""A task: its id, or its id and its queue."""
+"""A task: its id, or a pair of its id and its queue."""
 
 
 def wait_for_results(
     tasks: Iterable[TaskRef], *, loaded: bool = False, **fields: Unpack[WaitKeywords]
 ) -> AsyncGenerator[TaskResult, None]:
-    """Waits for tasks, and yields what becomes of each as it comes; at the timeout also of those that are not done.
+    """Waits for tasks, and yields each result as it comes; at the timeout, also the state of tasks that are not done.
 
     Args:
         tasks: Ids, or pairs of id and queue; each id is waited for once. Memory stays flat for millions.
-        loaded: Whether they are known to be tasks: then one of which nothing is left is 'expired' at once, where it
-            would be 'missing' at the timeout.
-        fields: Those of ``WaitOptions``: ``redis``, ``layout``, ``queue``, ``profile``, ``timeout`` (seconds; without,
-            it waits until all are done), ``reply_timeout``, ``retry_for``.
+        loaded: Whether the tasks are known to have been loaded. Then a task that has left no trace is 'expired' at
+            once; otherwise it is 'missing' at the timeout.
+        fields: Fields of ``WaitOptions``: ``redis``, ``layout``, ``queue``, ``profile``, ``timeout`` (in seconds;
+            without it, the wait lasts until all are done), ``reply_timeout``, ``retry_for``.
 
     Raises:
         UsageError: An option is out of range.
-        ValueError: While iterating: an id or a queue's name is none.
+        ValueError: While iterating: an id or the name of a queue is not valid.
         LoaderError: While iterating: the server refuses, or cannot be reached.
 
     Example:
@@ -53,10 +53,10 @@ def wait_for_results(
 
 
 async def wait_for_result(task: TaskRef, *, loaded: bool = False, **fields: Unpack[WaitKeywords]) -> TaskResult:
-    """Waits for one task: 'completed', 'failed' or 'expired'. See ``wait_for_results``.
+    """Waits for one task until it is 'completed', 'failed' or 'expired'. See ``wait_for_results``.
 
     Raises:
-        ResultTimeoutError: It is not done within ``timeout`` seconds.
+        ResultTimeoutError: The task is not done within ``timeout`` seconds.
         LoaderError: The server refuses, or cannot be reached.
 
     Example:
@@ -65,8 +65,8 @@ async def wait_for_result(task: TaskRef, *, loaded: bool = False, **fields: Unpa
     async with aclosing(wait_for_results([task], loaded=loaded, **fields)) as results:
         result = await anext(results)
     if result.status in ("pending", "missing"):
-        found = "is not done" if result.status == "pending" else "has not been found"
-        raise ResultTimeoutError(f"task {result.id} {found} after {fields.get('timeout')} s")
+        outcome = "is not done" if result.status == "pending" else "has not been found"
+        raise ResultTimeoutError(f"task {result.id} {outcome} after {fields.get('timeout')} s")
     return result
 
 
@@ -75,8 +75,8 @@ async def _results(
 ) -> AsyncGenerator[TaskResult, None]:
     waiting = WaitingIds()
     try:
-        for some in in_chunks(tasks):
-            waiting.add(some)
+        for batch in in_chunks(tasks):
+            waiting.add(batch)
         waiter = Waiter(parse_address(options.redis), options, waiting, layout, WaitReport(total=waiting.count))
         async with aclosing(waiter.results()) as chunks:
             async for chunk in chunks:

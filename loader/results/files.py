@@ -1,4 +1,4 @@
-"""The files that waiting writes: results as they come, and what is still missing at its end."""
+"""The files that a wait writes: the results as they come, and at the end the tasks that are not done."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FINAL = ("completed", "failed", "expired")
 
 
 class ResultsFile:
-    """Appends results, each chunk of them in one write. Results that the file holds already stay.
+    """Appends results to a file, each chunk in one write. Results that are in the file already stay.
 
     Args:
         path: The file; '-' for standard output.
@@ -33,23 +33,23 @@ class ResultsFile:
         return str(self._path) == "-"
 
     def ids(self) -> Iterator[str]:
-        """Ids whose results the file holds, from an earlier run. A line that a crash tore is cut off.
+        """The ids whose results are in the file, from an earlier run. A last line that a crash cut short is removed.
 
         Raises:
-            UsageError: The file holds something else than results.
-            LoaderError: It cannot be read or written.
+            UsageError: The file holds something other than results.
+            LoaderError: The file cannot be read or written.
         """
         if self.is_stdout:
             return
         try:
             with self._path.open("rb+") as file:
-                whole = 0
+                complete_bytes = 0
                 for number, line in enumerate(file, 1):
-                    if not line.endswith(b"\n") and (whole or line.startswith(b'{"id":')):
-                        file.truncate(whole)
+                    if not line.endswith(b"\n") and (complete_bytes or line.startswith(b'{"id":')):
+                        file.truncate(complete_bytes)
                         return
                     yield from self._id_of(line, number)
-                    whole += len(line)
+                    complete_bytes += len(line)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -62,13 +62,13 @@ class ResultsFile:
         except (orjson.JSONDecodeError, KeyError, TypeError):
             raise UsageError(
                 f"--out {self._path}:{number}: this is no result of a task",
-                "Name a new file, or one of an earlier wait",
+                "Name a new file, or the output of an earlier wait",
             ) from None
         if status in _FINAL:
             yield str(task_id)
 
     async def add(self, results: Sequence[TaskResult]) -> None:
-        """Raises LoaderError if the file cannot be written."""
+        """Appends results. Raises LoaderError if the file cannot be written."""
         try:
             if self._file is None:
                 target = _STDOUT if self.is_stdout else self._path
@@ -87,32 +87,32 @@ class ResultsFile:
 
     def _unwritable(self, error: OSError) -> LoaderError:
         return LoaderError(
-            f"--out {self._path} cannot be written: {error.strerror}", "The same command again goes on from there"
+            f"--out {self._path} cannot be written: {error.strerror}", "Run the same command again to go on from there"
         )
 
 
 class MissingFile:
-    """The tasks that were not done when waiting ended, as lines that ``--ids`` takes. Replaced as a whole by each run.
+    """The tasks that were not done when the wait ended, as lines that ``--ids`` reads. Each run replaces the file.
 
     Args:
-        path: The file; it is removed where nothing is missing.
+        path: The file. It is removed if all tasks are done.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def replace(self, results: Iterator[Sequence[TaskResult]]) -> None:
-        """Raises LoaderError if the file cannot be written."""
-        fresh = self._path.with_name(self._path.name + ".part")
+        """Writes the file anew. Raises LoaderError if it cannot be written."""
+        part_file = self._path.with_name(self._path.name + ".part")
         try:
             written = 0
-            with fresh.open("wb") as file:
+            with part_file.open("wb") as file:
                 for chunk in results:
                     written += file.write(b"".join(result.to_json() for result in chunk))
             if written:
-                os.replace(fresh, self._path)  # noqa: PTH105 - one step, also over a file that is there
+                os.replace(part_file, self._path)  # noqa: PTH105 - one atomic step, even if the file exists
             else:
-                fresh.unlink()
+                part_file.unlink()
                 self._path.unlink(missing_ok=True)
         except OSError as error:
             raise LoaderError(

@@ -42,8 +42,8 @@ class WaitOptions:
     queue: Annotated[
         str | None,
         shared.QUEUE.but(
-            help="Queue of ids that come without one. Only the asynq layout needs it, and only where asynq:t:<id> does "
-            "not tell.",
+            help="Queue of ids that are given without a queue. Needed only in the asynq layout, if there is no key "
+            "asynq:t:<id>.",
             group=_TASKS,
         ),
     ] = None
@@ -52,7 +52,7 @@ class WaitOptions:
         Option(
             help="Redis keys to read.",
             group=_TASKS,
-            default_text="as the ids file or the job says, else documented",
+            default_text="the layout in the ids file or the job, else documented",
         ),
     ] = None
     profile: Annotated[
@@ -67,7 +67,7 @@ class WaitOptions:
     timeout: Annotated[
         float | str | None,
         Option(
-            help="Stop waiting after so long; 0 looks once.",
+            help="Stop waiting after this time; 0 looks once.",
             group=_TASKS,
             unit=DURATION,
             at_least=0,
@@ -77,7 +77,7 @@ class WaitOptions:
     out: Annotated[
         Path | None,
         Option(
-            help="Append results to this file as they come, as JSON lines, and wait for no id that is in it already; "
+            help="Append results to this file as they come, as JSON lines, and skip ids that are in it already; "
             "'-' for standard output.",
             group=_OUT,
             unit="FILE",
@@ -86,10 +86,10 @@ class WaitOptions:
     missing: Annotated[
         Path | None,
         Option(
-            help="Where to list the tasks that are not done at the end.",
+            help="File for the tasks that are not done at the end.",
             group=_OUT,
             unit="FILE",
-            default_text="OUT.missing.jsonl; with --out -, they follow there",
+            default_text="OUT.missing.jsonl; with --out -, standard output",
         ),
     ] = None
     redis: shared.Redis = shared.DEFAULT_REDIS
@@ -102,14 +102,14 @@ class WaitOptions:
     def check(self) -> None:
         """Raises UsageError if a value is not what its option takes, or two options contradict each other."""
         check_declared(self)
-        self.default_queue  # noqa: B018 - raises what is wrong with it
+        self.default_queue  # noqa: B018 - raises an error if the name is not valid
 
     @property
     def timeout_seconds(self) -> float | None:
         """``timeout`` in seconds; None to wait for all.
 
         Raises:
-            UsageError: It is no duration.
+            UsageError: The text is not a duration.
         """
         if not isinstance(self.timeout, str):
             return self.timeout

@@ -1,4 +1,4 @@
-"""Asks the server, or each key's node of a cluster, with ready-made commands."""
+"""Sends ready-made commands to the server, or to each key's node of a cluster."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from loader.wire.connection import Connection, Reply
 
 
 class Question(NamedTuple):
-    """A command, and the key that it is about."""
+    """A command and its key."""
 
     key: bytes
     command: bytes
 
 
 class Reader:
-    """Connections that are made as they are needed.
+    """Connections that are opened when they are first needed.
 
     Args:
         timeout: Seconds without any reply after which a connection counts as lost.
@@ -33,16 +33,16 @@ class Reader:
         self._numbers = count(1)
 
     def drop(self) -> None:
-        """Gives up all connections: what took one has most likely taken the others."""
+        """Drops all connections: the fault that broke one has most likely broken the others."""
         for connection in self._connections.values():
             connection.abort()
         self._connections.clear()
 
     async def ask(self, questions: Sequence[Question]) -> list[Reply]:
-        """The replies, in the order of the questions; errors are values among them.
+        """The replies, in the order of the questions. Error replies are values in the list.
 
         Raises:
-            LoaderError: A connection cannot be made, or was lost.
+            LoaderError: A connection cannot be opened, or was lost.
         """
         by_node: dict[Address, list[int]] = {}
         if self._servers.is_cluster:
@@ -51,13 +51,16 @@ class Reader:
         elif questions:
             by_node[self._servers.address] = list(range(len(questions)))
         replies: list[Reply] = [None] * len(questions)
-        calls = [self._call(address, [questions[at].command for at in places]) for address, places in by_node.items()]
+        calls = [
+            self._call(address, [questions[position].command for position in positions])
+            for address, positions in by_node.items()
+        ]
         answers = await asyncio.gather(*calls, return_exceptions=True)
-        for answer, places in zip(answers, by_node.values(), strict=True):
+        for answer, positions in zip(answers, by_node.values(), strict=True):
             if isinstance(answer, BaseException):
                 raise answer
-            for at, reply in zip(places, answer, strict=True):
-                replies[at] = reply
+            for position, reply in zip(positions, answer, strict=True):
+                replies[position] = reply
         return replies
 
     async def _call(self, address: Address, commands: list[bytes]) -> list[Reply]:

@@ -1,4 +1,4 @@
-"""What became of a task, and how it is written as a line of JSON."""
+"""The result of a task, and its form as a line of JSON."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ ResultStatus = Literal["completed", "failed", "expired", "pending", "missing"]
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What became of one task.
+    """The result of one task, or its state if it is not done.
 
     Attributes:
-        status: 'completed'; 'failed' for good (archived); 'expired': it was a task, and neither it nor a result is
-            there any more. When waiting has ended before: 'pending', a task that is not done, and 'missing', no trace
-            of which was ever seen.
-        queue: Full name of its queue, where that is known.
-        state: The state that its worker noted, where it notes one, such as 'active' or 'retry'.
-        result: What its worker stored, byte for byte; None if it stored nothing.
-        error: Why it failed, in its worker's words.
+        status: 'completed'; 'failed' finally (archived); 'expired': the task existed, and neither the task nor a result
+            exists any more. If the wait ended first: 'pending', a task that is not done, or 'missing', a task of which
+            no trace was seen.
+        queue: Full name of its queue, if known.
+        state: The state that its worker stored, such as 'active' or 'retry', if the worker stores states.
+        result: The bytes that its worker stored; None if it stored nothing.
+        error: Why it failed, as its worker reported it.
     """
 
     id: str
@@ -34,15 +34,15 @@ class TaskResult:
 
     @property
     def value(self) -> Any:
-        """The result, read as JSON; None if there is none.
+        """The result, parsed as JSON; None if there is none.
 
         Raises:
-            ValueError: It is not JSON; ``result`` has its bytes.
+            ValueError: The result is not JSON; ``result`` has its bytes.
         """
         return None if self.result is None else orjson.loads(self.result)
 
     def to_json(self) -> bytes:
-        """The line for the results file. The result is kept as it stands if it is JSON, else it is base64."""
+        """The line for the results file. A result that is JSON is kept as it is; any other is written as base64."""
         line: dict[str, Any] = {"id": self.id}
         if self.queue is not None:
             line["queue"] = self.queue
@@ -54,7 +54,7 @@ class TaskResult:
         if self.result is not None:
             try:
                 orjson.loads(self.result)
-                # Line breaks stand between the tokens of JSON only, never inside a string (RFC 8259, section 7).
+                # In JSON, line breaks occur only between tokens, never inside a string (RFC 8259, section 7).
                 line["result"] = orjson.Fragment(self.result.translate(_ONE_LINE))
             except orjson.JSONDecodeError:
                 line["result_base64"] = base64.b64encode(self.result).decode()
@@ -65,5 +65,5 @@ _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 
 def text(value: bytes | None) -> str | None:
-    """Text of a worker's, which may be any bytes."""
+    """Text that a worker stored, which may be any bytes."""
     return None if value is None else value.decode(errors="replace")

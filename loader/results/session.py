@@ -13,7 +13,7 @@ from loader.results.options import WaitOptions
 from loader.results.waiter import Waiter, WaitReport
 from loader.results.waiting import WaitingIds, in_chunks
 from loader.results.wanted_ids import IdsSource, ids_of_job, ids_source, read_ids
-from loader.servers.retry import patiently
+from loader.servers.retry import retry
 from loader.servers.routing import Servers
 from loader.tasks.profiles import LayoutName
 from loader.wire.address import parse_address
@@ -22,10 +22,10 @@ log = logging.getLogger("runqy_loader")
 
 
 class WaitSession:
-    """Waits for the tasks of an ids file or a job, and writes what becomes of them.
+    """Waits for the tasks of an ids file or a job, and writes their results.
 
     Attributes:
-        report: Counts, filled as it goes on.
+        report: Counts, updated during the wait.
 
     Raises:
         UsageError: From the constructor: options out of range, missing or contradicting each other.
@@ -49,7 +49,7 @@ class WaitSession:
             self.missing_file = options.out.with_name(f"{options.out.name}.missing.jsonl")
 
     def stop(self) -> None:
-        """``run`` ends soon; the results so far are in the file, and the same wait goes on from there."""
+        """Makes ``run`` end soon. The results so far are in the file, and the same wait can go on from there."""
         self._stopping = True
         if self._waiter is not None:
             self._waiter.stop()
@@ -91,7 +91,7 @@ class WaitSession:
             return await ids_of_job(servers, job)
 
         try:
-            return await patiently(ask, options.retry_for, connected=False)
+            return await retry(ask, options.retry_for, connected=False)
         finally:
             await servers.aclose()
 
@@ -116,9 +116,9 @@ class WaitSession:
 
 def _layout_of_profile(options: WaitOptions, source: IdsSource) -> LayoutName:
     if options.profile is None and source.loaded:
-        # Looked for in the wrong one, tasks that are surely there would be taken for expired.
+        # In the wrong layout, tasks that exist would be reported as expired.
         raise UsageError(
-            f"{source.name} does not tell in which layout its tasks are, as they were loaded over HTTP",
-            "Say --layout asynq for a runqy server since January 2026, else --layout documented",
+            f"{source.name} does not name the layout of its tasks, because they were loaded over HTTP",
+            "Use --layout asynq for a runqy server since January 2026, else --layout documented",
         )
     return "documented" if options.profile is None else "asynq"

@@ -1,4 +1,4 @@
-"""Waits: sweeps over the ids that are not done, with pauses that grow while nothing happens."""
+"""Waits for tasks: looks up all ids that are not done, again and again, with pauses that grow while nothing happens."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from loader.results.options import WaitOptions
 from loader.results.reader import Reader
 from loader.results.result import TaskResult
 from loader.results.waiting import Waiting, WaitingIds
-from loader.servers.retry import patiently
+from loader.servers.retry import retry
 from loader.servers.routing import Servers
 from loader.tasks.profiles import LayoutName
 from loader.wire.address import Address
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
-"""Seconds between two sweeps: the first while results come, growing to the second while none do."""
+"""Seconds between two sweeps: the first value while results come; it grows to the second value while none come."""
 
 _GROWTH = 1.5
 _CONFIRM_SECONDS = 0.1
 _FIRST_CHUNK, _LARGEST_CHUNK = 64, 1000
 _CHUNK_BYTES = 8 * 1024 * 1024
-"""About how much a call may bring: where results are large, fewer ids are asked for at a time."""
+"""Approximate size of a call's replies. If results are large, a call has fewer ids."""
 
 _EXIT_FAILED_TASKS, _EXIT_TIMED_OUT, _EXIT_INTERRUPTED = 3, 4, 130
 
@@ -37,14 +37,14 @@ log = logging.getLogger("runqy_loader")
 
 @dataclass(slots=True)
 class WaitReport:
-    """Counts of tasks, filled as waiting goes on.
+    """Counts of tasks, updated during the wait.
 
     Attributes:
-        total: Distinct ids that were to be waited for.
-        already: Of these, in the results file before.
-        sweeps: How often all that were not done were looked at.
-        timed_out: Whether the time was up before all were done.
-        interrupted: Whether it was stopped before that.
+        total: Distinct ids to wait for.
+        already: How many of these were in the results file before.
+        sweeps: How many times all unfinished tasks were looked up.
+        timed_out: Whether the timeout ended the wait before all were done.
+        interrupted: Whether the user stopped the wait before all were done.
     """
 
     total: int = 0
@@ -72,7 +72,7 @@ class WaitReport:
 
     @property
     def exit_status(self) -> int:
-        """0 all completed; 3 all done, some failed or expired; 4 the time was up; 130 interrupted."""
+        """0 all completed; 3 all done, but some failed or expired; 4 timed out; 130 interrupted."""
         if self.interrupted:
             return _EXIT_INTERRUPTED
         if self.timed_out:
@@ -90,9 +90,9 @@ class Waiter:
 
     Args:
         address: The server.
-        waiting: The tasks; those that are done are removed.
-        layout: Of these tasks.
-        report: Its ``total`` and ``already`` are the caller's to set.
+        waiting: The tasks. The waiter removes those that are done.
+        layout: The layout of these tasks.
+        report: Counts. The caller sets ``total`` and ``already``.
     """
 
     def __init__(
@@ -109,14 +109,14 @@ class Waiter:
         self._chunk = _FIRST_CHUNK
 
     def stop(self) -> None:
-        """``results`` ends soon."""
+        """Makes ``results`` end soon."""
         self._stop.set()
 
     async def results(self) -> AsyncGenerator[list[TaskResult], None]:
         """Results as they come, in chunks, until all are in, the time is up, or ``stop``.
 
-        A result is taken from the waiting ones only once the caller asks for the next chunk: so one that it could not
-        keep is found again.
+        A task stops waiting only when the caller asks for the next chunk. So a result that the caller could not keep is
+        found again.
 
         Raises:
             LoaderError: The server refuses, or cannot be reached for ``retry_for`` seconds.
@@ -126,7 +126,7 @@ class Waiter:
         pause = FIRST_PAUSE
         reach = self._servers.reach
         try:
-            await patiently(lambda: reach("runqy-loader-wait:0"), self._options.retry_for, connected=False)
+            await retry(lambda: reach("runqy-loader-wait:0"), self._options.retry_for, connected=False)
             while self._waiting.count and not self._stop.is_set():
                 before, began = self._waiting.count, time.monotonic()
                 async for chunk in self._sweep(deadline if self._report.sweeps else None):
@@ -134,35 +134,36 @@ class Waiter:
                 self._report.sweeps += 1
                 if not self._waiting.count:
                     break
-                # Growing pauses, and never more than half of the time spent on reading.
+                # The pauses grow. Each is at least as long as the sweep before it, so reading takes at most half of the
+                # time.
                 pause = FIRST_PAUSE if self._waiting.count < before else min(pause * _GROWTH, LONGEST_PAUSE)
                 now = time.monotonic()
-                wanted = max(pause, now - began)
-                if deadline is not None and now + wanted >= deadline:
+                wait = max(pause, now - began)
+                if deadline is not None and now + wait >= deadline:
                     await self._sleep(max(_CONFIRM_SECONDS, deadline - now))
-                    async for chunk in self._last_look(limit):
+                    async for chunk in self._last_sweep(limit):
                         yield chunk
                     self._report.timed_out = self._waiting.count > 0 and not self._stop.is_set()
                     return
-                await self._sleep(wanted)
+                await self._sleep(wait)
         finally:
             self._reader.drop()
             await self._servers.aclose()
 
     def unfinished(self) -> Iterator[list[TaskResult]]:
-        """What is known of the tasks that are not done, in chunks; counts them."""
+        """The tasks that are not done, with what is known of them, in chunks. Adds them to the report."""
         after = ""
         while page := self._waiting.page(after, _LARGEST_CHUNK):
             after = page[-1].id
-            found = [
+            results = [
                 TaskResult(task.id, "pending" if task.known else "missing", task.queue, task.state) for task in page
             ]
-            for result in found:
+            for result in results:
                 self._report.add(result)
-            yield found
+            yield results
 
-    async def _last_look(self, limit: float | None) -> AsyncGenerator[list[TaskResult], None]:
-        # What a single look has missed is looked for once more; with a timeout of 0, nothing else is.
+    async def _last_sweep(self, limit: float | None) -> AsyncGenerator[list[TaskResult], None]:
+        # Tasks that one lookup has not found are looked up once more. With a timeout of 0, no others are.
         async for chunk in self._sweep(None, gone=limit == 0):
             yield chunk
 
@@ -177,22 +178,22 @@ class Waiter:
             self._waiting.update(
                 look.task for task, look in zip(page, looks, strict=True) if look.final is None and look.task != task
             )
-            self._adapt(finals)
+            self._adapt_chunk(finals)
             if finals:
                 yield finals
                 self._waiting.drop(final.id for final in finals)
                 for final in finals:
                     self._report.add(final)
 
-    def _adapt(self, finals: Sequence[TaskResult]) -> None:
-        """Asks for fewer tasks at a time where results are large, for more where they are not."""
+    def _adapt_chunk(self, finals: Sequence[TaskResult]) -> None:
+        """Makes calls smaller if results are large, and larger if they are not."""
         largest = max((len(final.result or b"") for final in finals), default=0)
         self._chunk = max(1, min(self._chunk * 2, _LARGEST_CHUNK, _CHUNK_BYTES // (largest + 1)))
 
     async def _look(self, tasks: Sequence[Waiting]) -> list[Look]:
         async def attempt() -> list[Look]:
             if self._lost:
-                await self._servers.reconnect()  # also learns which node serves what by now
+                await self._servers.reconnect()  # also reads again which node serves which slots
                 self._lost = False
             try:
                 return await self._lookup.look(self._reader, tasks)
@@ -201,7 +202,7 @@ class Waiter:
                 self._lost = True
                 raise
 
-        return await patiently(attempt, self._options.retry_for)
+        return await retry(attempt, self._options.retry_for)
 
     async def _sleep(self, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""The ids that are still waited for, in a private temporary database: memory stays flat however many there are."""
+"""The ids that are still awaited, in a private temporary database, so that any number of them needs little memory."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import NamedTuple, TypeVar
 _CACHE_KIB = 64 * 1024
 _CHUNK = 20_000
 GONE = "gone"
-"""State of a task that was there and has not been found in the last sweep."""
+"""State of a task that existed and was not found in the last sweep."""
 
 
 T = TypeVar("T")
 
 
 class Waiting(NamedTuple):
-    """A task that is waited for.
+    """An awaited task.
 
     Attributes:
-        queue: Full name, where it is known.
-        known: Whether it is known to have been a task: by the loader's record, or as it has been seen.
-        state: What the last look at it found; None if it found nothing.
+        queue: Full name of its queue, if known.
+        known: Whether it is known to have existed: from the loader's record, or because it has been seen.
+        state: Its state in the last lookup; None if nothing was found.
     """
 
     id: str
@@ -32,10 +32,10 @@ class Waiting(NamedTuple):
 
 
 class WaitingIds:
-    """A set of ids. SQLite keeps it in its cache (64 MiB) and what is more than that in a file without a name."""
+    """A set of ids. SQLite keeps it in its cache (64 MiB), and the rest in an unnamed temporary file."""
 
     def __init__(self) -> None:
-        # Threads take turns with it, never two at once.
+        # Several threads use it, but never two at the same time.
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KIB}"):
             self._db.execute(f"PRAGMA {pragma}")
@@ -50,16 +50,16 @@ class WaitingIds:
         self._db.close()
 
     def add(self, tasks: Iterable[Waiting]) -> None:
-        """Adds tasks; one that is there already stays as it is."""
+        """Adds tasks. A task that is in the set already stays unchanged."""
         rows = [(task.id, self._number(task.queue), task.known, task.state) for task in tasks]
         self._many("INSERT OR IGNORE INTO waiting VALUES (?, ?, ?, ?)", rows, counts=1)
 
     def drop(self, ids: Iterable[str]) -> None:
-        """Removes ids; one that is not there is no error."""
+        """Removes ids. An id that is not in the set is no error."""
         self._many("DELETE FROM waiting WHERE id = ?", [(task_id,) for task_id in ids], counts=-1)
 
     def update(self, tasks: Iterable[Waiting]) -> None:
-        """Notes what has been learnt of tasks."""
+        """Stores the new state of tasks."""
         rows = [(self._number(task.queue), task.known, task.state, task.id) for task in tasks]
         self._many("UPDATE waiting SET queue = ?, known = ?, state = ? WHERE id = ?", rows)
 
@@ -67,17 +67,17 @@ class WaitingIds:
         """The next tasks in the order of their ids.
 
         Args:
-            after: The last id of the page before; empty for the first one.
-            gone: Only those in state ``GONE``.
+            after: The last id of the page before; empty for the first page.
+            gone: Whether to return only tasks in state ``GONE``.
         """
         where = f"AND state = '{GONE}'" if gone else ""
-        found = self._db.execute(
-            f"SELECT id, queue, known, state FROM waiting WHERE id > ? {where} ORDER BY id LIMIT ?",  # noqa: S608 - ours
+        rows = self._db.execute(
+            f"SELECT id, queue, known, state FROM waiting WHERE id > ? {where} ORDER BY id LIMIT ?",  # noqa: S608 - no text from outside
             (after, most),
         )
         return [
             Waiting(task_id, None if queue is None else self._queues[queue], bool(known), state)
-            for task_id, queue, known, state in found
+            for task_id, queue, known, state in rows
         ]
 
     def _many(self, statement: str, rows: Sequence[tuple[str | int | None, ...]], counts: int = 0) -> None:
@@ -98,7 +98,7 @@ class WaitingIds:
 
 
 def in_chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    """Items as lists of a size that is good for one change of the database."""
+    """Divides items into lists of a size that suits one transaction of the database."""
     iterator = iter(items)
     while chunk := list(islice(iterator, _CHUNK)):
         yield chunk

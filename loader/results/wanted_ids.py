@@ -1,4 +1,4 @@
-"""The ids to wait for: from a file in one of several forms, or from the ids file that a job has noted."""
+"""The ids to wait for: from a file in one of several forms, or from the ids file of a job."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class IdsSource:
     Attributes:
         path: None for standard input.
         loaded: Whether its tasks are known to have been loaded.
-        layout: Layout of the tasks, where that is known.
+        layout: Layout of the tasks, if known.
     """
 
     path: Path | None
@@ -49,10 +49,10 @@ class IdsSource:
 
 
 def ids_source(path: Path) -> IdsSource:
-    """A file of ids, or '-'; the first line of one that a load has written tells more.
+    """A file of ids, or '-'. In a file that a load has written, the first line names the job and the layout.
 
     Raises:
-        SourceError: It cannot be read.
+        SourceError: The file cannot be read.
     """
     if str(path) == "-":
         return _with_header(IdsSource(None), cast(BufferedReader, sys.stdin.buffer).peek(4096).partition(b"\n")[0])
@@ -64,26 +64,28 @@ def ids_source(path: Path) -> IdsSource:
 
 
 async def ids_of_job(servers: Servers, job: str) -> IdsSource:
-    """The ids file that a job has noted.
+    """The ids file whose path the job's record holds.
 
     Raises:
-        LoaderError: There is no such job, or it has none, or its file is not here.
+        LoaderError: There is no such job, or it has no ids file, or the file is not on this host.
     """
     key = f"runqy-loader:{{{job}}}:job"
     with translated(f"{servers}, key {key}"):
         manifest, path, state = await cast(
             "Awaitable[list[bytes | None]]", servers.client_of(key).hmget(key, ["manifest", "ids", "state"])
         )
-    again = "Run its load again with --ids-out FILE: it loads nothing twice, and writes the ids of all that is in"
+    hint = "Run its load again with --ids-out FILE: it loads nothing twice, and writes the ids of all tasks that are in"
     if manifest is None:
         raise LoaderError(f"there is no job {job} on {servers}", "Check --job and --redis")
     if path is None:
-        raise LoaderError(f"job {job} was loaded without --ids-out, so its ids are not known", again)
+        raise LoaderError(f"job {job} was loaded without --ids-out, so its ids are not known", hint)
     file = Path(path.decode())
     if not await asyncio.to_thread(file.exists):
-        raise LoaderError(f"the ids file of job {job}, {file}, is not there", f"Wait on the host that has it. {again}")
+        raise LoaderError(
+            f"the ids file of job {job}, {file}, does not exist here", f"Wait on the host that has it. {hint}"
+        )
     if state != b"done":
-        log.warning("job %s is not all in: waiting for the tasks that its ids file names by now", job)
+        log.warning("job %s is not completely loaded: waiting for the tasks that its ids file names so far", job)
     layout = orjson.loads(manifest).get("layout")
     return IdsSource(file, loaded=True, layout=layout if layout in _LAYOUTS else None)
 
@@ -92,10 +94,10 @@ def read_ids(source: IdsSource, queue: str | None) -> Iterator[Waiting]:
     """The tasks of a file, in its order.
 
     Args:
-        queue: Full name of the queue of those that name none.
+        queue: Full name of the queue of tasks whose line names none.
 
     Raises:
-        SourceError: It cannot be read, or a line is no id.
+        SourceError: The file cannot be read, or a line has no valid id.
     """
     try:
         if source.path is None:
@@ -116,10 +118,10 @@ def _read(source: IdsSource, file: IO[bytes], queue: str | None) -> Iterator[Wai
         if not stripped:
             continue
         try:
-            task_id, own, seen = _of_object(stripped) if stripped.startswith(b"{") else _of_columns(stripped)
+            task_id, own_queue, was_seen = _of_object(stripped) if stripped.startswith(b"{") else _of_columns(stripped)
         except ValueError as error:
             raise SourceError(f"{source.name}:{number}: {error}", _FORMS) from error
-        yield Waiting(task_id, own or queue, known or seen, None)
+        yield Waiting(task_id, own_queue or queue, known or was_seen, None)
 
 
 def _of_columns(line: bytes) -> tuple[str, str | None, bool]:
@@ -132,7 +134,7 @@ def _of_object(line: bytes) -> tuple[str, str | None, bool]:
     queue = value.get("queue")
     if "id" not in value or not (queue is None or isinstance(queue, str)):
         raise ValueError("the object has no field 'id', or a 'queue' that is not text")
-    # An earlier wait that ended before its tasks did says 'pending' of those that it had seen.
+    # An earlier wait that ended first has written 'pending' for the tasks that it had seen.
     return check_task_id(value["id"]), queue, value.get("status") == "pending"
 
 

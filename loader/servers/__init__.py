@@ -1,1 +1,1 @@
-"""Servers: which one a key lives on, how to ask it, and waiting out its faults."""
+"""Servers: which server holds a key, clients for it, and retries after its faults."""

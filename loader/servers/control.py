@@ -1,4 +1,4 @@
-"""The client for all that is not the hot path: redis-py."""
+"""The client for everything outside the hot path: redis-py."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from redis.backoff import NoBackoff
 
 from loader.wire.address import Address
 
-_GOODBYE_SECONDS = 1.0
+_LAST_STEP_SECONDS = 1.0
 
 log = logging.getLogger("runqy_loader")
 
 
 def control_client(address: Address, timeout: float) -> redis.asyncio.Redis:
-    """A client that does not retry by itself: that is the caller's, who knows what may be repeated.
+    """A client that never retries by itself. Retries are up to the caller, who knows which steps may be repeated.
 
     Args:
         timeout: Seconds for connecting and for each reply.
@@ -34,30 +34,35 @@ def control_client(address: Address, timeout: float) -> redis.asyncio.Redis:
         protocol=2,
     )
     pool = client.connection_pool
-    pool.connection_class = type("Connection", (_HeedsCancellation, pool.connection_class), {})
+    pool.connection_class = type("Connection", (_CancellableConnection, pool.connection_class), {})
     return client
 
 
-class _HeedsCancellation(AbstractConnection):
-    """Ends with CancelledError whenever its task is cancelled.
+class _CancellableConnection(AbstractConnection):
+    """Raises CancelledError whenever its task is cancelled.
 
-    redis-py sends by asyncio.wait_for, which before Python 3.12 drops a cancellation that comes in the moment in which
-    what it waits for is done. Dropped, a stop hangs: the task goes on as if nobody had asked it to end.
+    redis-py sends through asyncio.wait_for. Before Python 3.12, wait_for drops a cancellation that arrives at the
+    moment in which the awaited operation completes. The task then goes on as if it had not been cancelled, and a stop
+    hangs.
     """
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         task = asyncio.current_task()
-        asked = 0 if task is None else task.cancelling()
+        cancellations = 0 if task is None else task.cancelling()
         await super().send_packed_command(command, check_health)
-        if task is not None and task.cancelling() > asked:
-            await self.disconnect(nowait=True)  # the reply that is due now must not be taken for the next command's
+        if task is not None and task.cancelling() > cancellations:
+            # The reply to this command must not be read as the reply to the next one.
+            await self.disconnect(nowait=True)
             raise asyncio.CancelledError
 
 
-async def say_goodbye(step: Coroutine[Any, Any, Any]) -> None:
-    """Runs a last step with a server that may be gone or silent. Nothing depends on it: a lease ends by itself."""
+async def close_quietly(step: Coroutine[Any, Any, Any]) -> None:
+    """Runs a last step with a server that may be gone or silent.
+
+    A failure is only logged, since nothing depends on the step: a lease ends by itself.
+    """
     try:
-        async with asyncio.timeout(_GOODBYE_SECONDS):
+        async with asyncio.timeout(_LAST_STEP_SECONDS):
             await step
     except (redis.exceptions.RedisError, OSError, RuntimeError) as error:  # TimeoutError is an OSError
         log.debug("while closing: %s", error)

@@ -20,14 +20,14 @@ from loader.wire.address import Address, parse_address
 
 _START_SECONDS = 120.0
 _SOCKET = "valkey.sock"
-_LONGEST_SOCKET_PATH = 100  # bytes; the limit of sockaddr_un is 108 on Linux, 104 on macOS
+_MAX_SOCKET_PATH = 100  # bytes; the limit of sockaddr_un is 108 on Linux, 104 on macOS
 
 
 class EmbeddedServer:
     """A Valkey server on a Unix socket in its data directory.
 
-    With a directory of the user's, its data stays (append-only file), and a server that a killed run left behind there
-    is used again rather than a second one started on the same files.
+    In a directory that the user names, the data stays (append-only file). If a killed run left a server running there,
+    that server is used again, and no second one is started on the same files.
 
     Raises:
         UsageError: From ``start``: the directory cannot be used.
@@ -40,20 +40,20 @@ class EmbeddedServer:
         self._server: ValkeyServer | None = None
 
     def start(self) -> str:
-        """Starts or finds the server; its URL."""
+        """Starts the server, or finds the running one, and returns its URL."""
         directory = self._directory or Path(tempfile.mkdtemp(prefix="runqy-loader-"))
         self._directory = directory = directory.absolute()
         path = directory / _SOCKET
-        if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
+        if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
             raise UsageError(f"--embedded-dir {directory}: the path is too long for a Unix socket", "Use a shorter one")
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"--embedded-dir {directory}: {error.strerror}", "Name a writable directory") from error
-        if not _answers(path):
+        if not _accepts_connections(path):
             config = {"appendonly": "yes", "appendfsync": "everysec"} if self._keep else {}
-            # Ctrl-C reaches every process of the terminal's foreground group; the server must outlive the drain. It
-            # inherits this mask, and does not unblock what it never blocked itself.
+            # Ctrl-C sends SIGINT to every process of the terminal's foreground group, but the server must outlive the
+            # drain. So SIGINT is blocked here: the server inherits this mask, and never unblocks SIGINT.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:
                 self._server = ValkeyServer(
@@ -69,11 +69,11 @@ class EmbeddedServer:
         return f"unix://{path}"
 
     def stop(self) -> None:
-        """Stops the server; its data stays if it is in a directory of the user's."""
+        """Stops the server. Its data stays if it is in a directory that the user named."""
         assert self._directory is not None  # noqa: S101 - start() has run
         if self._server is not None:
             self._server.stop(timeout=_START_SECONDS)
-        elif _answers(path := self._directory / _SOCKET):
+        elif _accepts_connections(path := self._directory / _SOCKET):
             with redis.Redis(unix_socket_path=str(path)) as client:
                 client.shutdown()
         if not self._keep:
@@ -82,7 +82,7 @@ class EmbeddedServer:
 
 @asynccontextmanager
 async def embedded_server(directory: Path | None) -> AsyncIterator[Address]:
-    """The address of a server that runs meanwhile.
+    """Runs a server for the time of a ``with`` block, which gets its address.
 
     Raises:
         UsageError, SinkError: See ``EmbeddedServer``.
@@ -95,7 +95,7 @@ async def embedded_server(directory: Path | None) -> AsyncIterator[Address]:
         await asyncio.to_thread(server.stop)
 
 
-def _answers(path: Path) -> bool:
+def _accepts_connections(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))

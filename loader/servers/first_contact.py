@@ -1,7 +1,7 @@
-"""The first contact with a server: a port that speaks TLS, or does not, is recognised within seconds.
+"""The first contact with a server. It detects within seconds whether the port speaks TLS.
 
-A server without TLS waits for the end of what it takes for a command, and a client with TLS waits for an answer to its
-greeting: without a look at the port, both would be silent until the timeout.
+A server without TLS waits for the rest of a command, and a client with TLS waits for the answer to its handshake.
+Without a check of the port, both would wait until the timeout.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _PROBE_SECONDS = 2.0
 
 
 async def first_contact(address: Address, step: Callable[[], Awaitable[T]]) -> T:
-    """Runs a first step with a server; while it is silent, or after it failed, looks at what the port speaks.
+    """Runs a first step with a server. If the server is silent, or the step fails, checks whether the port speaks TLS.
 
     Raises:
         UsageError: The port speaks TLS and the URL does not, or the other way round.
-        LoaderError: What the step raises.
+        LoaderError: The step failed.
     """
     task = asyncio.ensure_future(step())
     try:

@@ -1,4 +1,4 @@
-"""Waiting out faults that time may heal."""
+"""Retries of steps that failed with a transient fault."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 log = logging.getLogger("runqy_loader")
 
 
-async def patiently(
+async def retry(
     step: Callable[[], Awaitable[T]],
     seconds: float,
     *,
@@ -25,16 +25,15 @@ async def patiently(
     progressed_at: Callable[[], float] = lambda: 0.0,
     between: Callable[[], Awaitable[None]] | None = None,
 ) -> T:
-    """Repeats a step while it fails with TransientError, with growing random pauses.
+    """Repeats a step while it fails with TransientError, with growing random pauses between the attempts.
 
     Args:
-        seconds: For how long; 0 for one try.
-        connected: Whether the server has been reached before. Where not, a connection that fails is the user's mistake
-            more likely than a fault, and is not retried.
-        progressed_at: When (``time.monotonic``) anything of what this step belongs to last went forward; patience
-            counts from there.
-
-        between: Done before each further try; it may fail with TransientError as well.
+        seconds: How long to repeat it; 0 for one attempt.
+        connected: Whether the server has been reached before. If not, a failing connection is more likely a mistake of
+            the user than a fault, and is not retried.
+        progressed_at: The time (``time.monotonic``) of the last progress in the work that this step belongs to.
+            ``seconds`` count from this time, or from the first attempt if that is later.
+        between: Awaited before each further attempt. It may fail with TransientError as well.
 
     Raises:
         TransientError: The fault lasted.
@@ -50,16 +49,16 @@ async def patiently(
         retry=retry_if_exception(retriable),
         stop=exhausted,
         wait=_pause,
-        before_sleep=_announce,
+        before_sleep=_log_retry,
         reraise=True,
     )
 
-    tries = 0
+    attempts = 0
 
-    async def attempt() -> T:  # tenacity awaits only what it sees to be a coroutine function
-        nonlocal tries
-        tries += 1
-        if tries > 1 and between is not None:
+    async def attempt() -> T:  # tenacity awaits only functions that it recognizes as coroutine functions
+        nonlocal attempts
+        attempts += 1
+        if attempts > 1 and between is not None:
             await between()
         return await step()
 
@@ -77,11 +76,11 @@ _backoff = wait_random_exponential(multiplier=0.1, max=2)
 
 def _pause(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome is not None else None
-    asked = error.retry_after if isinstance(error, TransientError) else 0.0
-    return max(_backoff(state), asked)
+    requested = error.retry_after if isinstance(error, TransientError) else 0.0
+    return max(_backoff(state), requested)
 
 
-def _announce(state: RetryCallState) -> None:
+def _log_retry(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome is not None else None
     wait = state.next_action.sleep if state.next_action is not None else 0.0
     text = error.args[0] if error is not None else "failed"

@@ -1,4 +1,4 @@
-"""Where keys live: on the one server, or on the primaries of a Redis Cluster."""
+"""Which server holds a key: the single server, or one of the primaries of a Redis Cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import redis.exceptions
 from redis.crc import key_slot
 
 from loader.errors import LoaderError, TransientError
-from loader.servers.control import control_client, say_goodbye
+from loader.servers.control import close_quietly, control_client
 from loader.servers.first_contact import first_contact
 from loader.wire.address import Address
 from loader.wire.faults import from_redis_py, translated
@@ -23,23 +23,23 @@ log = logging.getLogger("runqy_loader")
 
 
 class Servers:
-    """The server that the user named, and where it belongs to a cluster, the other primaries.
+    """The server that the user named and, if it belongs to a cluster, the other primaries.
 
     Args:
         address: The server that the user named.
         timeout: Seconds for connecting and for each reply.
 
     Attributes:
-        takes_names: Whether connections have the names that they were given.
+        accepts_names: Whether the servers accept the names that connections are given.
     """
 
     def __init__(self, address: Address, timeout: float) -> None:
         self.address = address
-        self.takes_names = True
+        self.accepts_names = True
         self._timeout = timeout
         self._clients: dict[Address, redis.asyncio.Redis] = {}
-        self._first_slots: list[int] = []  # of each range, ascending
-        self._primaries: list[Address] = []  # of each range
+        self._first_slots: list[int] = []  # the first slot of each range, ascending
+        self._primaries: list[Address] = []  # the primary of each range
 
     def __str__(self) -> str:
         return str(self.address)
@@ -49,10 +49,10 @@ class Servers:
         return bool(self._primaries)
 
     async def reach(self, name: str) -> None:
-        """Asks whether the server answers and belongs to a cluster. Gives connections a name, where that is allowed.
+        """Checks that the server answers, and whether it is in a cluster. Names the connections, where that is allowed.
 
         Raises:
-            LoaderError: It does not answer.
+            LoaderError: The server does not answer.
         """
         await first_contact(self.address, self._ping)
         await self.refresh()
@@ -61,7 +61,7 @@ class Servers:
                 try:
                     await client.client_setname(name)
                 except redis.exceptions.ResponseError as error:
-                    self.takes_names = False
+                    self.accepts_names = False
                     log.debug("the server refuses CLIENT SETNAME: %s", error)
 
     async def _ping(self) -> None:
@@ -69,15 +69,15 @@ class Servers:
             await self._client(self.address).ping()
 
     async def refresh(self) -> None:
-        """Learns which node serves which slots, if this is a cluster.
+        """Reads which node serves which slots, if this is a cluster.
 
         Raises:
-            TransientError: No node answers, or slots are not served now.
+            TransientError: No node answers, or some slots are not served now.
         """
         failure: LoaderError | None = None
         for address in dict.fromkeys([*self._primaries, self.address]):
             try:
-                await self._learn(address)
+                await self._read_slots(address)
             except TransientError as error:
                 failure = error
             else:
@@ -85,21 +85,23 @@ class Servers:
         if failure is not None:
             raise failure
 
-    async def _learn(self, address: Address) -> None:
+    async def _read_slots(self, address: Address) -> None:
         try:
             with translated(str(address)):
                 ranges = await self._client(address).execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
         except TransientError:
             raise
         except LoaderError as error:
-            # No cluster ("cluster support disabled"), an old server, or a user who may not ask.
-            log.debug("not taken for a cluster: %s", error.args[0])
+            # This is not a cluster ("cluster support disabled"), the server is old, or the user has no right to ask.
+            log.debug("treated as a single server: %s", error.args[0])
             return
         served = sorted((int(first), int(last), primary) for first, last, primary, *_ in ranges)
         if sum(last - first + 1 for first, last, _ in served) < SLOTS:
-            raise TransientError(f"{address}: the cluster does not serve all slots", "Wait until it is whole")
+            raise TransientError(f"{address}: the cluster does not serve all slots", "Wait until it does")
         self._first_slots = [first for first, _, _ in served]
-        self._primaries = [_at(self.address, _text(node[0]) or address.host, int(node[1])) for _, _, node in served]
+        self._primaries = [
+            _node_address(self.address, _decoded(node[0]) or address.host, int(node[1])) for _, _, node in served
+        ]
 
     def address_of(self, key: bytes | str) -> Address:
         """The node that serves a key."""
@@ -122,9 +124,9 @@ class Servers:
         return self._clients[address]
 
     async def reconnect(self) -> None:
-        """Drops idle connections, and learns anew which node serves what.
+        """Closes idle connections, and reads again which node serves which slots.
 
-        What took one connection has most likely taken these as well, and each would cost a retry.
+        The fault that broke one connection has most likely broken these as well, and each would cost a retry.
         """
         for client in self._clients.values():
             with translated(str(self.address)):
@@ -134,32 +136,32 @@ class Servers:
 
     async def aclose(self) -> None:
         for client in self._clients.values():
-            await say_goodbye(client.aclose())
+            await close_quietly(client.aclose())
 
 
 async def list_clients(client: redis.asyncio.Redis, where: str) -> list[dict[str, str]] | None:
-    """The connections that a server has; None where it does not tell.
+    """The connections of a server; None if the server refuses to list them.
 
     Raises:
         LoaderError: The server does not answer.
     """
     with translated(where):
         try:
-            found: list[dict[str, str]] = await client.client_list()
+            connections: list[dict[str, str]] = await client.client_list()
         except redis.exceptions.ResponseError as error:
             if isinstance(from_redis_py(error, where), TransientError):
                 raise
             log.debug("the server refuses CLIENT LIST: %s", error)
             return None
-    return found
+    return connections
 
 
-def _text(value: bytes | str | None) -> str:
+def _decoded(value: bytes | str | None) -> str:
     return value.decode() if isinstance(value, bytes) else value or ""
 
 
-def _at(address: Address, host: str, port: int) -> Address:
-    """Another node that is logged in to in the same way."""
+def _node_address(address: Address, host: str, port: int) -> Address:
+    """The address of another node, with the same login."""
     parts = urlsplit(address.url)
     login, at, _ = parts.netloc.rpartition("@")
     netloc = f"{login}{at}{f'[{host}]' if ':' in host else host}:{port}"

@@ -1,4 +1,4 @@
-"""A connection for steps that may be repeated: it is made at first use, and made anew after it was lost."""
+"""A connection for steps that may be repeated. It is opened at first use, and again after it was lost."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import hiredis
 
 from loader.errors import LoaderError, TransientError, UsageError
 from loader.servers.first_contact import first_contact
-from loader.servers.retry import patiently
+from loader.servers.retry import retry
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
 from loader.wire.faults import from_reply
 from loader.wire.resp import command
 
 Fence = Callable[[Collection[str]], Awaitable[None]]
-"""Makes sure that nothing more is executed of what connections of these names had sent."""
+"""Ensures that the server executes nothing more of what connections with these names have sent."""
 
 
 class Session:
-    """Calls to one server, each repeated while a fault may heal. Calls may overlap.
+    """Calls to one server, each repeated after transient faults. Calls may overlap.
 
     Args:
         timeout: Seconds without any reply after which the connection counts as lost.
-        retry_for: Seconds for which a step is repeated.
-        next_name: Gives each connection a name that no other has or had.
-        reached: Whether the server is known to be there. Where not, a connection that fails at first is the user's
-            mistake more likely than a fault, and is not retried.
-        fence: Awaited after a connection was lost, before anything is sent again; None where late writes do no harm.
+        retry_for: Seconds for which a call is repeated.
+        next_name: Returns a name that no connection has or had.
+        reached: Whether the server is known to be reachable. If not, a connection that fails at first is more likely a
+            mistake of the user than a fault, and is not retried.
+        fence: Awaited after a connection was lost, before anything is sent again; None if late writes do no harm.
 
     Attributes:
-        losses: How many connections were lost so far.
+        losses: The number of connections lost so far.
     """
 
     def __init__(
@@ -57,37 +57,37 @@ class Session:
         self._reached = reached
 
     async def call(self, commands: bytes, replies: int, where: str = "") -> list[Reply]:
-        """Sends commands, again after a lost connection or a server that was busy, and gives their replies.
+        """Sends commands and returns their replies. Repeats this after a lost connection, or if the server was busy.
 
         Args:
-            where: What it is about, such as a key; for errors.
+            where: What the commands are about, such as a key; for error messages.
 
         Raises:
-            SinkError: The server refuses one of them, or the fault lasted.
+            SinkError: The server refuses one of the commands, or the fault lasted.
         """
-        found = await self.values(commands, replies)
-        for reply in found:
+        result = await self.values(commands, replies)
+        for reply in result:
             if isinstance(reply, hiredis.ReplyError):
                 raise from_reply(str(reply), f"{self.address}, {where}" if where else str(self.address))
-        return found
+        return result
 
     async def values(self, commands: bytes, replies: int) -> list[Reply]:
-        """Like ``call``, but error replies that no repetition mends are values."""
-        return await patiently(lambda: self._once(commands, replies), self._retry_for, connected=self._reached)
+        """Like ``call``, but error replies that a repetition would not change are returned as values."""
+        return await retry(lambda: self._once(commands, replies), self._retry_for, connected=self._reached)
 
     async def _once(self, commands: bytes, replies: int) -> list[Reply]:
         connection = await self._connected()
         try:
-            found = await connection.call(commands, replies)
+            result = await connection.call(commands, replies)
         except TransientError:
             self._drop(connection)
             raise
-        for reply in found:
+        for reply in result:
             if isinstance(reply, hiredis.ReplyError):
                 error = from_reply(str(reply), str(self.address))
                 if isinstance(error, TransientError):
                     raise error
-        return found
+        return result
 
     async def _connected(self) -> Connection:
         async with self._opening:
@@ -107,14 +107,14 @@ class Session:
         return await (connect() if self._reached else first_contact(self.address, connect))
 
     def _drop(self, connection: Connection) -> None:
-        if connection is self._connection:  # else another call has noticed already
+        if connection is self._connection:  # otherwise another call has dropped it already
             self._connection = None
             self._lost.add(self._name)
             self.losses += 1
             connection.abort()
 
     async def close(self) -> None:
-        """Closes the connection, if there is one."""
+        """Closes the connection, if one is open."""
         if self._connection is not None:
             connection, self._connection = self._connection, None
             try:
@@ -125,15 +125,15 @@ class Session:
 
 
 async def require_one_server(session: Session, what: str) -> None:
-    """Asks whether the server keeps all keys itself.
+    """Checks that the server holds all keys itself.
 
     Args:
-        what: What cannot be done with a cluster, for the error.
+        what: The operation that a cluster does not support, for the error.
 
     Raises:
-        UsageError: It belongs to a Redis Cluster.
-        LoaderError: It does not answer.
+        UsageError: The server belongs to a Redis Cluster.
+        LoaderError: The server does not answer.
     """
     (ranges,) = await session.values(command(b"CLUSTER", b"SLOTS"), 1)
-    if isinstance(ranges, list) and ranges:  # else an error: no cluster, an old server, or no right to ask
+    if isinstance(ranges, list) and ranges:  # otherwise an error: no cluster, an old server, or no right to ask
         raise UsageError(f"{session.address} belongs to a Redis Cluster, which {what} does not support yet")

@@ -1,4 +1,4 @@
-"""Checks an options object against its declarations: types, choices, ranges, and what goes with what."""
+"""Checks an options object against its declarations: types, choices, ranges, and relations between options."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _NOUNS: dict[type, str] = {int: "a whole number", float: "a number", str: "text"
 
 
 def check_declared(options: Options) -> None:
-    """Checks every option by itself, then each against the others.
+    """Checks the value of every option, then the relations between options.
 
     Raises:
-        UsageError: A value is of another type, out of range or none of the choices; or two options contradict each
-            other.
+        UsageError: A value has the wrong type, is out of range or is not one of the choices; or two options contradict
+            each other.
     """
     found = declared(type(options))
     for one in found:
@@ -38,8 +38,8 @@ def check_declared(options: Options) -> None:
 def is_given(one: Declared, options: Options) -> bool:
     """Whether an option differs from its default.
 
-    One that comes from a variable for all programs, such as REDIS_URL, does not count: the user may not have meant
-    this run.
+    A value from a variable for all programs, such as REDIS_URL, does not count: the user may have set it for other
+    programs.
     """
     value = getattr(options, one.name)
     if value == one.default:
@@ -67,7 +67,7 @@ def _check_value(one: Declared, value: Any) -> None:
 
 
 def _is_of_kind(one: Declared, value: Any) -> bool:
-    if isinstance(value, bool):  # it is an int as well
+    if isinstance(value, bool):  # a bool is an int as well
         return bool in one.kinds
     if isinstance(value, int) and float in one.kinds:
         return True
@@ -82,7 +82,7 @@ def _wanted(one: Declared) -> str:
 
 
 def _out_of_range(one: Declared, value: Any) -> str | None:
-    """What is wrong with a number, or a duration; None where nothing is."""
+    """The problem with a number or a duration; None if there is none."""
     option = one.option
     if option.unit == DURATION and isinstance(value, str):
         try:
@@ -125,10 +125,10 @@ def _check_relations(one: Declared, options: Options, by_name: dict[str, Declare
 
 
 def in_seconds(options: Options, name: str) -> int | None:
-    """A duration of an options object in whole seconds; None where it is not given.
+    """A duration of an options object in whole seconds; None if it is not given.
 
     Raises:
-        UsageError: It is not written as a duration.
+        UsageError: The value is not a duration.
     """
     value = getattr(options, name)
     try:

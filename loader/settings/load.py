@@ -28,7 +28,7 @@ _HTTP = "HTTP"
 _INPUT = "Input"
 _SPEED = "Throughput"
 
-_REDIS_ONLY = Excludes("to", hint="It is for loading into Redis itself")
+_REDIS_ONLY = Excludes("to", hint="It is only for loads into Redis")
 _HTTP_ONLY = Needs("to", hint="See docs/http.md")
 _ASYNQ_ONLY = Needs("layout", "asynq", hint="See docs/layouts.md")
 _TO_ASYNQ = (_REDIS_ONLY, _ASYNQ_ONLY)
@@ -50,12 +50,16 @@ class LoadOptions:
     queue: Annotated[str | None, shared.QUEUE] = None
     queue_field: Annotated[
         str | None,
-        _field("Take each task's queue from this field of its record; --queue is then the fallback.", "queue"),
+        _field(
+            "Take each task's queue from this field of its record; --queue is for records without it.",
+            "queue",
+        ),
     ] = None
     id_field: Annotated[
         str | None,
         _field(
-            "Take each task's id from this field of its record; else ids are made from job, source and record number.",
+            "Take each task's id from this field of its record. Without this option, ids are made from job, source and "
+            "record number.",
             "id",
             _REDIS_ONLY,
         ),
@@ -63,8 +67,8 @@ class LoadOptions:
     on_conflict: Annotated[
         Literal["fail", "skip"],
         Option(
-            help="A record whose own id is a task already, or whose unique task is there: reject it (fail) or count it "
-            "as loaded already (skip).",
+            help="If a record's own id is already a task, or its unique task already exists: reject the record (fail), "
+            "or count it as already loaded (skip).",
             group=_TASKS,
             goes_with=(_REDIS_ONLY,),
         ),
@@ -85,26 +89,28 @@ class LoadOptions:
     ] = None
     deadline: Annotated[
         str | None,
-        _asynq("Until when a task may run: RFC 3339, such as 2026-12-24T18:00:00Z, or Unix seconds.", unit="TIME"),
+        _asynq(
+            "The time until which a task may run: RFC 3339, such as 2026-12-24T18:00:00Z, or Unix seconds.", unit="TIME"
+        ),
     ] = None
     retention: Annotated[int | str | None, _asynq("How long a completed task and its result are kept.")] = None
     header: Annotated[
         tuple[str, ...],
-        _asynq("A header of every task; may be given several times.", unit="NAME=VALUE"),
+        _asynq("A header for every task. The option may be given several times.", unit="NAME=VALUE"),
     ] = ()
     unique_ttl: Annotated[
         int | str | None,
-        _asynq("For so long, no second task of the same type, payload and queue is let in; see --on-conflict."),
+        _asynq("How long no second task with the same type, payload and queue is accepted; see --on-conflict."),
     ] = None
     process_at: Annotated[
         str | None,
         _asynq(
-            "Run no task before this time; they wait in the scheduled set.",
+            "Run no task before this time. Until then, tasks wait in the scheduled set.",
             unit="TIME",
             goes_with=(*_TO_ASYNQ, Excludes("process_in")),
         ),
     ] = None
-    process_in: Annotated[int | str | None, _asynq("Run no task before so long from when it is loaded.")] = None
+    process_in: Annotated[int | str | None, _asynq("The delay after loading before a task may run.")] = None
     ttl_completed: Annotated[int | str | None, _asynq("For runqy's workers: how long a completed task is kept.")] = None
     ttl_archived: Annotated[
         int | str | None, _asynq("For runqy's workers: how long a task that failed for good is kept.")
@@ -116,14 +122,14 @@ class LoadOptions:
         str,
         shared.REDIS.but(
             help="Server: redis://, rediss:// or unix:// URL (also from REDIS_URL), or 'embedded' for the bundled "
-            "Valkey; 'discard' writes nowhere and shows what this machine can do.",
+            "Valkey. 'discard' writes nothing and shows the speed of this machine.",
             goes_with=(_REDIS_ONLY,),
         ),
     ] = shared.DEFAULT_REDIS
     embedded_dir: Annotated[
         Path | None,
         Option(
-            help="Where the embedded server keeps its data; without it the data goes when the run ends.",
+            help="Directory for the embedded server's data. Without it, the data is deleted at the end of the run.",
             group=shared.SERVER,
             unit="DIR",
             goes_with=(_REDIS_ONLY, Needs("redis", EMBEDDED, hint="Give both, or neither")),
@@ -141,7 +147,7 @@ class LoadOptions:
         str | None,
         Option(
             help="Send tasks through the HTTP API of the runqy server at this URL, such as http://localhost:3000, "
-            "instead of to Redis. What is guaranteed then is in docs/http.md: less.",
+            "instead of writing to Redis. The guarantees are weaker then; see docs/http.md.",
             group=_HTTP,
             unit="URL",
         ),
@@ -150,7 +156,8 @@ class LoadOptions:
     http_mode: Annotated[
         Literal["batch", "single"],
         Option(
-            help="'batch' sends --batch-size tasks a request (POST /queue/add-batch), 'single' one (POST /queue/add).",
+            help="'batch' sends --batch-size tasks in each request (POST /queue/add-batch), 'single' one task (POST "
+            "/queue/add).",
             group=_HTTP,
             goes_with=(_HTTP_ONLY,),
         ),
@@ -158,7 +165,7 @@ class LoadOptions:
     http_connections: Annotated[
         int,
         Option(
-            help="Requests under way at a time, each over a connection of its own that is kept.",
+            help="Requests in flight at a time, each over its own connection, which stays open.",
             group=_HTTP,
             unit=COUNT,
             at_least=1,
@@ -169,7 +176,7 @@ class LoadOptions:
     journal: Annotated[
         Path | None,
         Option(
-            help="Where to note which batches the server has acknowledged. A resume needs it.",
+            help="File for the batches that the server has acknowledged. A resume needs it.",
             group=_HTTP,
             unit="FILE",
             goes_with=(_HTTP_ONLY,),
@@ -180,17 +187,17 @@ class LoadOptions:
     format: Annotated[
         str | None,
         Option(
-            help="Format of all inputs: jsonl or json, and .gz after it where they are gzipped.",
+            help="Format of all inputs: jsonl or json, with .gz after it if they are gzipped.",
             group=_INPUT,
             short="-f",
             unit="FORMAT",
-            default_text="told by each name, and jsonl for '-'",
+            default_text="from each file name; jsonl for '-'",
         ),
     ] = None
     envelope: Annotated[
         bool,
         Option(
-            help="Records are envelopes: objects with 'payload' and, as wanted, id, queue, type, max_retry and further "
+            help="Records are envelopes: objects with 'payload' and, optionally, id, queue, type, max_retry and other "
             "options.",
             group=_INPUT,
             goes_with=(_REDIS_ONLY,),
@@ -206,7 +213,7 @@ class LoadOptions:
         Path | None,
         Option(
             help="Write the id and the queue of every task that is in to this file, for runqy-loader wait. Each run "
-            "writes it anew, batches that were in already included.",
+            "writes the whole file again, including batches that were in already.",
             group=shared.JOB,
             unit="FILE",
             goes_with=(
@@ -216,14 +223,14 @@ class LoadOptions:
         ),
     ] = None
     max_errors: Annotated[int | None, shared.MAX_ERRORS] = None
-    dry_run: Annotated[bool, Option(help="Read and validate everything, write nothing to Redis.", group=shared.JOB)] = (
-        False
-    )
+    dry_run: Annotated[
+        bool, Option(help="Read and validate everything, but write nothing to Redis.", group=shared.JOB)
+    ] = False
 
     batch_size: Annotated[
         int | None,
         Option(
-            help="Records a batch, fixed for a job; a batch also ends at 1 MiB of input.",
+            help="Records in a batch. It cannot change within a job. A batch also ends at 1 MiB of input.",
             group=_SPEED,
             short="-b",
             unit=COUNT,
@@ -235,8 +242,8 @@ class LoadOptions:
     processes: Annotated[
         int | Literal["auto"],
         Option(
-            help="Processes that share the input, or 'auto' for as many as there are processors. For when one is not "
-            "enough to keep the server busy; a job may be resumed with another number.",
+            help="Processes that share the input, or 'auto' for one per processor. Use several if one cannot keep the "
+            "server busy. A job may be resumed with another number.",
             group=_SPEED,
             short="-p",
             unit="COUNT|auto",
@@ -248,8 +255,8 @@ class LoadOptions:
     workers: Annotated[
         int,
         Option(
-            help="Pipeline workers of each process, each with its own connection; 1, in one process, keeps the exact "
-            "order.",
+            help="Pipeline workers of each process, each with its own connection. One worker in one process keeps the "
+            "exact order.",
             group=_SPEED,
             short="-w",
             unit=COUNT,
@@ -268,21 +275,26 @@ class LoadOptions:
         """Raises UsageError if a value is not what its option takes, or two options contradict each other.
 
         Args:
-            queue_needed: Whether something must tell a task's queue.
+            queue_needed: Whether an option must give the queue.
         """
         check_declared(self)
         if self.defaults.needs_type and self.type is None and not self.envelope:
-            raise UsageError("--profile asynq needs --type", "It is the pattern under which the worker has its handler")
-        self.task_options  # noqa: B018 - raises what is wrong with it
+            raise UsageError("--profile asynq needs --type", "It is the pattern for which the worker has a handler")
+        self.task_options  # noqa: B018 - raises UsageError if it is not valid
         if self.queue is not None:
             resolve_queue(self.queue, sub_queues=self.defaults.sub_queues)
         elif queue_needed and self.queue_field is None and not self.envelope:
-            raise UsageError("no queue given", "Say --queue NAME, or --queue-field NAME to take it from each record")
+            raise UsageError("no queue given", "Give --queue NAME, or --queue-field NAME to take it from each record")
 
     @property
     def target(self) -> Target:
-        """Where the tasks go. Whether any are sent at all is another question: see ``dry_run``."""
-        from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis  # a millisecond that --help does not need
+        """The target of the tasks. With ``dry_run``, no tasks are sent to it."""
+        from loader.wire.target import (
+            ToDiscard,
+            ToEmbedded,
+            ToHttp,
+            ToRedis,
+        )  # this takes a millisecond that --help does not need
 
         if self.to is not None:
             return ToHttp(self.to)
@@ -297,7 +309,7 @@ class LoadOptions:
 
     @property
     def records_a_batch(self) -> int:
-        """``batch_size``, or what holds for the target without it."""
+        """``batch_size``, or the target's default."""
         if self.batch_size is not None:
             return self.batch_size
         if self.to is None:
@@ -306,15 +318,15 @@ class LoadOptions:
 
     @property
     def defaults(self) -> Profile:
-        """What holds where the options are silent."""
+        """The defaults for options that are not given."""
         return profile_of(self.layout, self.profile)
 
     @property
     def task_options(self) -> TaskOptions:
-        """Options of the tasks whose records bring none of their own.
+        """The options of tasks whose records have no options of their own.
 
         Raises:
-            UsageError: A duration, a time or a header is not written as one.
+            UsageError: A duration, a time or a header is not valid.
         """
         headers = [header.partition("=") for header in self.header]
         for given, (name, equals, _) in zip(self.header, headers, strict=True):

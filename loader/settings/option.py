@@ -1,7 +1,7 @@
-"""How an option is declared: help, unit, range, names, and what it goes with, beside its type and default.
+"""Declarations of options: help, unit, range, names and relations to other options, beside type and default.
 
 An options class is a frozen dataclass whose fields are ``Annotated[TYPE, Option(…)]``. The command line, the
-environment, the configuration file, the check at run time and the keywords of the Python API are made from these.
+environment, the configuration file, the checks at run time and the keywords of the Python API are made from these.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 DURATION = "DURATION"
-"""Unit of an option that takes seconds as a number, or such as 90s, 5m, 1h30m."""
+"""Unit of an option whose value is a number of seconds, or a text such as 90s, 5m, 1h30m."""
 
 BYTES = "BYTES"
 COUNT = "COUNT"
@@ -26,13 +26,13 @@ ANY: Any = object()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Relation:
-    """What an option has to do with another one.
+    """A relation between an option and another option.
 
     Attributes:
         option: Field name of the other option.
-        value: Value of the other option that is meant; ``ANY``: that it is given at all.
-        when: The rule holds only where the option itself has this value; ``ANY``: wherever it is given.
-        hint: What the user must do or know, as a sentence without its full stop.
+        value: Value of the other option in this relation; ``ANY``: any value, if it is given.
+        when: The relation applies only if the option itself has this value; ``ANY``: whenever it is given.
+        hint: What the user must do or know, as a sentence without a full stop.
     """
 
     option: str = field(kw_only=False)
@@ -43,10 +43,10 @@ class _Relation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs(_Relation):
-    """An option that works only with another one.
+    """An option that works only with another option.
 
     Attributes:
-        unless: Field name of an option with which the rule does not hold.
+        unless: Field name of an option with which the relation does not apply.
     """
 
     unless: str | None = None
@@ -54,31 +54,31 @@ class Needs(_Relation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Excludes(_Relation):
-    """An option that contradicts another one."""
+    """An option that contradicts another option."""
 
     hint: str = "Give one of them"
 
 
 Rule = Callable[[Any], str | None]
-"""Looks at a value; what is wrong with it ("must not …"), or None."""
+"""Checks a value. Returns the problem ("must not …"), or None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """What is to know of an option beside its name, type and default.
+    """The properties of an option beside its name, type and default.
 
     Attributes:
         help: For people; sentences, without line breaks.
-        group: Heading under which help lists it.
+        group: Its heading in the help.
         short: Its one-letter form, such as ``-q``; '' for none.
-        unit: What its value is, as help shows it: ``COUNT``, ``DURATION``, ``URL`` …; '' for what the type says.
-        env: Further environment variables that set it, after ``RUNQY_LOADER_<NAME>``.
+        unit: The kind of value in the help: ``COUNT``, ``DURATION``, ``URL`` …; '' to use the type.
+        env: Other environment variables for it, after ``RUNQY_LOADER_<NAME>``.
         at_least: Smallest value.
         at_most: Largest value.
         above: Value that it must exceed.
-        rule: A further check of the value, called after all others.
-        goes_with: What else must, or must not, be given.
-        default_text: How help shows the default; '' for the value itself.
+        rule: Another check of the value, called after all others.
+        goes_with: Its relations to other options.
+        default_text: The default as text in the help; '' for the value itself.
     """
 
     help: str
@@ -94,7 +94,7 @@ class Option:
     default_text: str = ""
 
     def but(self, **changes: Any) -> Option:
-        """The same option with other words or limits, for a command in which it differs."""
+        """The same option with some changes, for a command in which it differs."""
         return dataclasses.replace(self, **changes)
 
 
@@ -104,11 +104,11 @@ class Declared:
 
     Attributes:
         name: Name of the field, and of the keyword.
-        kinds: Types of values that it takes, in the order in which text is tried as one; NoneType is left out.
-        choices: Values that it takes beside those of ``kinds``; where ``kinds`` is empty, the only ones.
-        default: Default value; ``dataclasses.MISSING`` where one must be given.
+        kinds: Allowed types, in the order in which a text is converted to them; without NoneType.
+        choices: Allowed values in addition to ``kinds``; the only allowed values if ``kinds`` is empty.
+        default: Default value; ``dataclasses.MISSING`` if a value is required.
         nullable: Whether it may be None.
-        repeated: Whether it may be given several times; its value is a tuple then.
+        repeated: Whether it may be given several times. Then its value is a tuple.
     """
 
     name: str
@@ -177,7 +177,7 @@ def _declared(one: dataclasses.Field[Any], hint: Any) -> Declared:
 
 
 _ORDER = (bool, int, float, Path, str)
-"""Text is tried as one of these after the other."""
+"""A text is converted to the first of these types that fits."""
 
 
 def _parts(kind: Any) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Options that several commands have, declared once. A command may change the default or the words."""
+"""Options that several commands share, declared once. A command may change the default or the help."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ RETRY_FOR = Option(
     at_least=0,
 )
 FORCE_LAYOUT = Option(
-    help="Go on although the target seems to be used with another layout. See docs/doctor.md.", group=SERVER
+    help="Go on although the target seems to be used with another layout; see docs/doctor.md.", group=SERVER
 )
 QUEUES_FILE = Option(
-    help="Queues that exist: runqy's YAML file, or a directory of them. Checked before the first write.",
+    help="Queues that exist: runqy's YAML file, or a directory of such files. Checked before the first write.",
     group=SERVER,
     unit="PATH",
 )
 QUEUE_CHECK = Option(
-    help="'redis' checks queues against the server's set asynq:queues before the first write.", group=SERVER
+    help="'redis' checks before the first write whether queues are in the server's set asynq:queues.", group=SERVER
 )
 LAYOUT = Option(
-    help="Redis keys to write: 'documented' is what runqy's enqueueing guide describes; 'asynq' is what runqy's "
-    "workers since January 2026, and all of asynq's, read. See docs/layouts.md.",
+    help="Redis keys to write: 'documented' are the keys in runqy's enqueueing guide; 'asynq' are the keys that "
+    "runqy's workers since January 2026 and all asynq workers read. See docs/layouts.md.",
     group="Tasks",
 )
 LAYOUT_TO_READ = Option(
-    help="Redis keys that hold it: 'documented' is runqy's enqueueing guide; 'asynq' is asynq's workers, and runqy's "
-    "since January 2026.",
+    help="Redis keys to read: 'documented' are the keys in runqy's enqueueing guide; 'asynq' are the keys of asynq's "
+    "workers, and of runqy's workers since January 2026.",
     group="Source",
 )
 NEEDS_ASYNQ_LAYOUT = Needs("layout", "asynq", when="asynq", hint="asynq's workers read no other layout")
 PROFILE = Option(
-    help="With --layout asynq, whose defaults hold: runqy's (type is the queue's name, 3 retries, timeout 30s, "
+    help="With --layout asynq, whose defaults apply: runqy's (type is the queue's name, 3 retries, timeout 30s, "
     "retention 24h, NAME means NAME.default) or asynq's (--type is needed, 25 retries, timeout 30m).",
     group="Tasks",
     default_text="runqy",
@@ -68,7 +68,7 @@ TYPE = Option(
     help="Task type.",
     group="Tasks",
     unit="NAME",
-    default_text="'task' in the documented layout, else as the profile says",
+    default_text="'task' in the documented layout, else the profile's default",
     rule=_printable,
 )
 MAX_RETRY = Option(
@@ -82,7 +82,7 @@ MAX_RETRY = Option(
 
 
 API_KEY_VARIABLE = "RUNQY_API_KEY"
-"""Variable of the environment with the API key, where no other is named."""
+"""The environment variable with the API key, if no other variable is given."""
 
 API_KEY_ENV = Option(
     help="Environment variable with the server's API key.",
@@ -93,7 +93,7 @@ API_KEY_ENV = Option(
 
 
 def is_job_name(name: str) -> bool:
-    """Whether a job may have this name: it becomes part of keys, of a connection's name and of a file's name."""
+    """Whether a job may have this name. It becomes a part of keys, connection names and file names."""
     return 0 < len(name) <= 100 and name.isascii() and all(c.isalnum() or c in "._-" for c in name)
 
 
@@ -110,7 +110,7 @@ JOB_NAME = Option(
     rule=_job_name,
 )
 REJECTS = Option(
-    help="Where rejected records go, as JSON lines. The file is made with the first one.",
+    help="File for rejected records, as JSON lines. It is created for the first rejected record.",
     group=JOB,
     unit="FILE",
     default_text="JOB.rejects.jsonl",
@@ -120,7 +120,7 @@ MAX_ERRORS = Option(
     group=JOB,
     unit=COUNT,
     at_least=0,
-    default_text="set all aside and go on",
+    default_text="no limit, all are set aside",
 )
 QUEUE = Option(
     help="Queue for the tasks; NAME alone means NAME.default, as in runqy.", group="Tasks", short="-q", unit="NAME"

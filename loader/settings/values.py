@@ -1,4 +1,4 @@
-"""Values of options as a program may give them."""
+"""Conversion of option values that a program or a text gives."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from loader.tasks.times import seconds
 
 
 def with_paths(options: Options) -> None:
-    """Makes a ``Path`` of each path that was given as text; for ``__post_init__`` of an options class."""
+    """Converts each path that was given as text to a ``Path``; for ``__post_init__`` of an options class."""
     for one in declared(type(options)):
         if Path in one.kinds and isinstance(value := getattr(options, one.name), str):
             object.__setattr__(options, one.name, Path(value))
 
 
 def duration(text: str, *, fractions: bool) -> float:
-    """Seconds of a duration written as text.
+    """The seconds of a duration in text form.
 
     Args:
         fractions: Whether a plain number of seconds may have a fraction.
 
     Raises:
-        ValueError: It is no duration.
+        ValueError: The text is not a duration.
     """
     if fractions:
         try:

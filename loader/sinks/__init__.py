@@ -1,1 +1,1 @@
-"""Sinks: deliver batches, exactly once."""
+"""Sinks: they deliver batches; the Redis sink exactly once."""

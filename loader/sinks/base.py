@@ -1,4 +1,4 @@
-"""What the pipeline hands to a sink."""
+"""The interface between the pipeline and the sinks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Delivery:
     """The tasks of one batch that go to one queue.
 
     Attributes:
-        id_prefix: Beginning of all ids; empty where ids come from the records.
-        ids: What follows the prefix, one a task.
+        id_prefix: Beginning of all ids; empty if ids come from the records.
+        ids: The rest of each id, after the prefix; one a task.
         payloads: One a task.
         records: Index of each task's record within the batch.
-        options: One a task, where its record brings some; else the load's own hold for all.
+        options: One a task, if records have options; None if the load's own options apply to all tasks.
         skipped: Positions of tasks that cannot be loaded, and why.
     """
 
@@ -36,41 +36,42 @@ class Delivery:
 
     @property
     def size(self) -> int:
-        """Bytes of its payloads, about: its share of the batch."""
+        """Approximate size of its payloads in bytes: its share of the batch."""
         return self.batch.size * len(self.payloads) // len(self.batch.payloads)
 
     @property
     def whole_ids(self) -> Sequence[bytes]:
-        """The whole ids."""
+        """The ids with their prefix."""
         return [self.id_prefix + suffix for suffix in self.ids] if self.id_prefix else self.ids
 
 
 class Observer(Protocol):
-    """What a sink tells while it works."""
+    """Receives what a sink reports while it works."""
 
     async def skipped(self, delivery: Delivery, positions: Mapping[int, Reason]) -> None:
-        """These tasks cannot be loaded. Called once a task, before the delivery is acknowledged."""
+        """These tasks cannot be loaded. Called once for each task, before the delivery is acknowledged."""
         ...
 
     async def in_doubt(self, delivery: Delivery, why: str) -> None:
-        """Whether the delivery is in, or a part of it, is unknown: it is sent again, where nothing prevents that."""
+        """It is unknown whether the delivery, or a part of it, is in. It is sent again, unless that is prevented."""
         ...
 
     def loaded(self, delivery: Delivery) -> None:
-        """The delivery is in, but for what it skipped."""
+        """The delivery is in, except for its skipped tasks."""
         ...
 
 
 def is_pipelined(delivery: Delivery, encoder: QueueEncoder) -> bool:
-    """Whether its hashes can be written by plain commands, and pushed by a script of ids.
+    """Whether plain commands can write the hashes, so that the script only pushes the ids.
 
-    Else one script does it all: ids from the user may be taken, and a unique or scheduled task is more than pushed.
+    Otherwise one script does everything: an id from the user may be taken already, and a unique or scheduled task needs
+    more than a push.
     """
     return bool(delivery.id_prefix) and delivery.options is None and not encoder.needs_script
 
 
 Feed = Callable[[], Awaitable[Delivery | None]]
-"""Gives the next delivery; None at the end."""
+"""Returns the next delivery; None at the end."""
 
 Worker = Callable[[Feed, Observer], Awaitable[None]]
-"""Delivers what its feed gives, until that ends."""
+"""Delivers everything that its feed returns, until the feed ends."""

@@ -12,13 +12,13 @@ from loader.wire.connection import Connection, Reply
 
 
 class Connections:
-    """Opened at first use.
+    """Connections that are opened at first use.
 
     Args:
         timeout: Seconds without any reply after which a connection counts as lost.
 
     Attributes:
-        names: Those that the server knows them by.
+        names: The names by which the server knows the connections.
     """
 
     def __init__(self, servers: Servers, lease: Lease, timeout: float) -> None:
@@ -37,7 +37,7 @@ class Connections:
         """
         address = self._servers.address_of(key)
         if address not in self._open:
-            async with self._opening:  # fair, so that what waits for it goes on in its order
+            async with self._opening:  # the lock is fair: tasks that wait for it go on in their order
                 if address not in self._open:
                     name = self._lease.next_connection_name()
                     self.names.append(name)
@@ -48,7 +48,7 @@ class Connections:
         """Sends each command to the node that serves its key; the replies come in the order of the commands.
 
         Args:
-            commands: A key, and the command on it.
+            commands: Pairs of a key and the command on it.
         """
         by_node: dict[Address, list[int]] = {}
         for position, (key, _) in enumerate(commands):
@@ -56,19 +56,21 @@ class Connections:
         calls = []
         for positions in by_node.values():
             connection = await self.to(commands[positions[0]][0])
-            calls.append(connection.call(b"".join(commands[at][1] for at in positions), replies=len(positions)))
+            calls.append(
+                connection.call(b"".join(commands[position][1] for position in positions), replies=len(positions))
+            )
         replies: list[Reply] = [None] * len(commands)
-        for positions, found in zip(by_node.values(), await asyncio.gather(*calls), strict=True):
-            for position, reply in zip(positions, found, strict=True):
+        for positions, node_replies in zip(by_node.values(), await asyncio.gather(*calls), strict=True):
+            for position, reply in zip(positions, node_replies, strict=True):
                 replies[position] = reply
         return replies
 
     async def close(self) -> None:
-        """Closes all in order."""
+        """Closes all connections after everything written has been sent."""
         for connection in self._open.values():
             await connection.close()
 
     def abort(self) -> None:
-        """Closes all at once."""
+        """Closes all connections at once. Data that has not been sent is dropped."""
         for connection in self._open.values():
             connection.abort()

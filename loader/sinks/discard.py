@@ -1,4 +1,4 @@
-"""A sink that encodes batches and throws the bytes away: what the client alone can do (``--redis discard``)."""
+"""A sink that encodes batches and discards the bytes: it measures the client alone (``--redis discard``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from loader.sinks.base import Feed, Observer, Worker, is_pipelined
 
 
 def discard(options: LoadOptions, job: str) -> Worker:
-    """A worker that does all of the client's work but the sending."""
+    """A worker that does all work of the client except sending."""
     queues: dict[str, tuple[QueueEncoder, QueueLedger]] = {}
 
     async def work(feed: Feed, observer: Observer) -> None:

@@ -1,7 +1,7 @@
 """Delivers batches over runqy's HTTP API.
 
-There is no ledger behind it: a request without an answer may have been carried out, and is sent again. So a task is in
-at least once; the journal keeps such batches few, and names them.
+The API has no ledger. A request without an answer may have been carried out, and is sent again. So each task is in at
+least once. The journal keeps the batches in doubt few, and names them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import aiohttp
 import orjson
 
 from loader.errors import LoaderError, SinkError, TransientError, UnknownQueueError
-from loader.servers.retry import patiently
+from loader.servers.retry import retry
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer
 from loader.sinks.http_api import (
@@ -26,12 +26,12 @@ from loader.sinks.http_api import (
     RefusedError,
     Requests,
     UnsureError,
-    judge,
+    match_stored,
     named_refusals,
+    raise_for_status,
     read_batch,
     read_single,
     refusal,
-    told_apart,
     unreachable,
     unsure,
 )
@@ -43,7 +43,7 @@ EARLIER = "an earlier run ended before the server's answer"
 
 
 class HttpSink:
-    """A client of one server, common to the workers of a load. Use with ``async with``."""
+    """A client of one server, shared by the workers of a load. Use it with ``async with``."""
 
     def __init__(self, endpoint: Endpoint, options: LoadOptions, journal: Journal) -> None:
         self._options = options
@@ -51,7 +51,7 @@ class HttpSink:
         self._base = endpoint.url
         self._key = endpoint.key
         self._where = str(endpoint)
-        # The first batch goes alone: a wrong key or queue is told by one answer, while nothing else is on the way.
+        # The first batch is sent alone, so that a wrong key or queue costs one request, with no others on the way.
         self._slots = asyncio.Semaphore(1)
         self._more_slots = options.http_connections - 1
         self._requests: dict[str, Requests] = {}
@@ -80,7 +80,7 @@ class HttpSink:
         await self._session.close()
 
     async def work(self, feed: Feed, observer: Observer) -> None:
-        """Runs one pipeline worker until its feed ends; all workers share the bounded number of requests.
+        """Runs one pipeline worker until its feed ends. All workers share the limit on concurrent requests.
 
         Raises:
             SinkError: The server refuses, or a transient fault outlasted ``retry_for``.
@@ -108,7 +108,7 @@ class HttpSink:
         delivery.id_prefix = b""
         delivery.ids = [answer.ids.get(position, b"") for position in range(len(delivery.payloads))]
         delivery.skipped |= answer.refused
-        # The rejects first: were this run to end between the two, the next one would not know of them.
+        # The rejects are written first: if this run ended between the two steps, the next run would not know of them.
         try:
             if answer.refused:
                 await observer.skipped(delivery, answer.refused)
@@ -116,16 +116,16 @@ class HttpSink:
             self._journal.acknowledged(delivery)
             observer.loaded(delivery)
         self._journal.settle()
-        self._slots.release()  # not after a failure: nothing more is to be begun
+        self._slots.release()  # not after a failure: no further delivery may begin
         while self._more_slots:
             self._more_slots -= 1
             self._slots.release()
 
     async def _send(self, sending: _Sending, positions: Sequence[int]) -> Answer:
-        """Sends these tasks of a delivery; a request that is refused is halved until the culprits stand alone."""
+        """Sends these tasks of a delivery. A refused request is halved until each refused task stands alone."""
         delivery = sending.delivery
         if self._options.http_mode == "single" and len(positions) > 1:
-            return _joined([await self._send(sending, (position,)) for position in positions])
+            return _merged([await self._send(sending, (position,)) for position in positions])
         try:
             if self._options.http_mode == "single":
                 return await self._add(sending, positions[0])
@@ -134,7 +134,7 @@ class HttpSink:
             if len(positions) == 1:
                 return Answer(refused={positions[0]: refusal(str(error))})
             half = len(positions) // 2
-            return _joined([await self._send(sending, part) for part in (positions[:half], positions[half:])])
+            return _merged([await self._send(sending, part) for part in (positions[:half], positions[half:])])
         except UnknownQueueError:
             if delivery.queue == self._options.default_queue:
                 raise
@@ -155,18 +155,18 @@ class HttpSink:
             return Answer(dict(zip(positions, ids, strict=True)))
         refused = named_refusals(errors, len(payloads), failed)
         if refused is None:
-            found = told_apart(payloads, {task_id: await self._stored(task_id) for task_id in ids}, errors)
+            outcome = match_stored(payloads, {task_id: await self._stored(task_id) for task_id in ids}, errors)
         else:
             rest = iter(ids)
-            accepted = {at: next(rest) for at in range(len(payloads)) if at not in refused}
-            found = Answer(accepted, {at: refusal(why) for at, why in refused.items()})
+            accepted = {index: next(rest) for index in range(len(payloads)) if index not in refused}
+            outcome = Answer(accepted, {index: refusal(why) for index, why in refused.items()})
         return Answer(
-            {positions[at]: task_id for at, task_id in found.ids.items()},
-            {positions[at]: why for at, why in found.refused.items()},
+            {positions[index]: task_id for index, task_id in outcome.ids.items()},
+            {positions[index]: why for index, why in outcome.refused.items()},
         )
 
     async def _stored(self, task_id: bytes) -> Any:
-        """The payload that the server has of a task; None where it does not tell."""
+        """The payload that the server has stored for a task; None if the server does not tell."""
         assert self._session is not None  # noqa: S101 - set on entering
         url = f"{self._base}/queue/{quote(task_id.decode(), safe='')}"
         try:
@@ -179,7 +179,7 @@ class HttpSink:
             return None
 
     async def _post(self, sending: _Sending, path: str, body: bytes) -> bytes:
-        return await patiently(
+        return await retry(
             lambda: self._attempt(sending, path, body),
             self._options.retry_for,
             progressed_at=lambda: self._progressed_at,
@@ -189,19 +189,19 @@ class HttpSink:
         """One request.
 
         Raises:
-            RefusedError, LoaderError: See ``judge``; TransientError also where no answer came.
+            RefusedError, LoaderError: See ``raise_for_status``. TransientError also if no answer came.
         """
         assert self._session is not None  # noqa: S101 - set on entering
-        await self._wait_as_asked()
+        await self._wait_for_retry_after()
         try:
             async with self._session.post(self._base + path, data=body, allow_redirects=False) as response:
                 self._reached = True
                 answered = await response.read()
-            judge(response.status, response.headers, answered, sending.delivery.queue, self._where)
+            raise_for_status(response.status, response.headers, answered, sending.delivery.queue, self._where)
             sending.may_be_in = True
         except _NOT_SENT as error:
             failure = unreachable(error, self._where)
-            if not self._reached:  # the user's mistake more likely than a fault
+            if not self._reached:  # more likely a mistake of the user than a fault
                 raise SinkError(str(failure.args[0]), failure.hint) from error
             raise failure from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -210,16 +210,16 @@ class HttpSink:
             raise unknown from error
         except UnsureError as error:
             await sending.doubt(str(error))
-            self._heed(error)
+            self._note_retry_after(error)
             raise
         except TransientError as error:
-            self._heed(error)
+            self._note_retry_after(error)
             raise
         self._progressed_at = time.monotonic()
         return answered
 
-    def _heed(self, error: TransientError) -> None:
-        """Notes a ``Retry-After``, which holds for all requests."""
+    def _note_retry_after(self, error: TransientError) -> None:
+        """Notes a ``Retry-After``, which applies to all requests."""
         if error.retry_after > self._options.retry_for:
             raise SinkError(
                 f"{error.args[0]}, for {error.retry_after:.0f} s, longer than --retry-for {self._options.retry_for:g}",
@@ -227,7 +227,7 @@ class HttpSink:
             ) from error
         self._resume_at = max(self._resume_at, time.monotonic() + error.retry_after)
 
-    async def _wait_as_asked(self) -> None:
+    async def _wait_for_retry_after(self) -> None:
         pause = self._resume_at - time.monotonic()
         if pause > 0:
             await asyncio.sleep(pause)
@@ -242,7 +242,7 @@ class _Sending:
     """A delivery on its way.
 
     Attributes:
-        may_be_in: Whether the server has taken some of it, or may have.
+        may_be_in: Whether the server has, or may have, accepted some of its tasks.
     """
 
     def __init__(self, delivery: Delivery, observer: Observer) -> None:
@@ -251,14 +251,14 @@ class _Sending:
         self._observer = observer
 
     async def doubt(self, why: str) -> None:
-        """The outcome of a request of it is unknown."""
+        """Notes that the outcome of one of its requests is unknown."""
         self.may_be_in = True
         await self._observer.in_doubt(self.delivery, why)
 
 
-def _joined(answers: Sequence[Answer]) -> Answer:
-    whole = Answer()
+def _merged(answers: Sequence[Answer]) -> Answer:
+    merged = Answer()
     for answer in answers:
-        whole.ids |= answer.ids
-        whole.refused |= answer.refused
-    return whole
+        merged.ids |= answer.ids
+        merged.refused |= answer.refused
+    return merged

@@ -1,4 +1,4 @@
-"""runqy's HTTP API: where it is, what is sent to it, and what its answers mean."""
+"""runqy's HTTP API: its address, the bodies of requests, and the meaning of answers."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.faults import RESUME
 from loader.wire.target import ToHttp
 
-_SHOWN = 200
-_FAULTY = (400, 413, 422)
+_MAX_SHOWN = 200
+_REFUSED_STATUSES = (400, 413, 422)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the API is, and the key for it. ``url`` has no slash at its end.
+    """The URL of the API, without a slash at its end, and the key for it.
 
     Attributes:
-        key: None to send none.
+        key: The API key; None to send none.
     """
 
     url: str
@@ -47,20 +47,20 @@ def endpoint_of(options: LoadOptions) -> Endpoint:
 
 
 class RefusedError(Exception):
-    """The server refused a request for what is in it, and has taken nothing of it."""
+    """The server refused a request because of its content, and has accepted none of its tasks."""
 
 
 class UnsureError(TransientError):
-    """A request was sent, and whether the server has taken it is unknown."""
+    """A request was sent, and it is unknown whether the server has accepted it."""
 
 
 @dataclass(slots=True)
 class Answer:
-    """What the server made of a request's tasks.
+    """What the server did with the tasks of a request.
 
     Attributes:
-        ids: By position, of the tasks that are in.
-        refused: By position, why the others are not.
+        ids: By position, the ids of the tasks that are in.
+        refused: By position, why the other tasks are not in.
     """
 
     ids: dict[int, bytes] = field(default_factory=dict)
@@ -71,7 +71,7 @@ def base_url(given: str) -> str:
     """The URL of the API without a slash at its end.
 
     Raises:
-        UsageError: It is no http:// or https:// URL of a host, or holds a user name.
+        UsageError: The text is not an http:// or https:// URL of a host, or has a user name, a query or a fragment.
     """
     how = "Write http://HOST:PORT or https://HOST; the key goes into a variable, see --api-key-env"
     try:
@@ -82,7 +82,7 @@ def base_url(given: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
         raise UsageError("--to is not a usable URL", how)
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise UsageError("--to takes neither a user name nor what follows a '?' or '#'", how)
+        raise UsageError("--to takes no user name, no query ('?…') and no fragment ('#…')", how)
     return given.rstrip("/")
 
 
@@ -90,19 +90,19 @@ def _api_key(options: LoadOptions) -> str | None:
     """The key, or None to send none.
 
     Raises:
-        UsageError: The variable that the user names is not set, or holds what no header can.
+        UsageError: The variable that the user names is not set, or it holds characters that no header can hold.
     """
     name = options.api_key_env or API_KEY_VARIABLE
     key = os.environ.get(name)
     if options.api_key_env is not None and not key:
         raise UsageError(f"--api-key-env {name}: this variable is not set", f"Set it: export {name}=…")
     if key and not (key.isascii() and key.isprintable()):
-        raise UsageError(f"the API key in {name} holds characters that no header can", "Check the variable")
+        raise UsageError(f"the API key in {name} holds characters that no header can hold", "Check the variable")
     return key or None
 
 
 class Requests:
-    """Builds bodies for one queue. Payloads go into them byte for byte.
+    """Builds the bodies of requests for one queue. Payloads are copied byte for byte.
 
     Args:
         timeout: Seconds that each task may run; 0 leaves it to the server.
@@ -113,11 +113,11 @@ class Requests:
         self._head = b'{"queue":%b%b,' % (orjson.dumps(queue), limit)
 
     def batch(self, payloads: Sequence[bytes]) -> bytes:
-        """Of ``POST /queue/add-batch``."""
+        """The body of ``POST /queue/add-batch``."""
         return b"".join((self._head, b'"jobs":[{"data":', b'},{"data":'.join(payloads), b"}]}"))
 
     def single(self, payload: bytes) -> bytes:
-        """Of ``POST /queue/add``."""
+        """The body of ``POST /queue/add``."""
         return b'%b"data":%b}' % (self._head, payload)
 
 
@@ -125,7 +125,7 @@ def read_batch(body: bytes, count: int, where: str) -> tuple[list[bytes], list[A
     """Ids and errors of an answer to ``add-batch``.
 
     Raises:
-        SinkError: It is no such answer, or does not account for all tasks.
+        SinkError: The body is not such an answer, or its counts do not add up to ``count`` tasks.
     """
     answer = _object(body, where)
     ids, errors = answer.get("task_ids") or [], answer.get("errors") or []
@@ -145,9 +145,9 @@ def read_single(body: bytes, where: str) -> bytes:
 
 
 def named_refusals(errors: Sequence[Any], count: int, failed: int) -> dict[int, str] | None:
-    """Which tasks of a batch were refused, and why; None where the answer does not tell which.
+    """Which tasks of a batch were refused, and why; None if the answer does not tell which.
 
-    runqy's server lists the errors of the tasks that failed, in their order, and does not say which they are; other
+    runqy's server lists the errors of the failed tasks in their order, but does not say which tasks these are. Other
     servers may send objects with ``index``.
     """
     indexed = [(error.get("index"), reason(error)) for error in errors if isinstance(error, dict)]
@@ -162,18 +162,20 @@ def named_refusals(errors: Sequence[Any], count: int, failed: int) -> dict[int, 
     return None
 
 
-def told_apart(payloads: Sequence[bytes], stored: Mapping[bytes, Any], errors: Sequence[Any]) -> Answer:
-    """Which tasks are in, by the payloads that the server has stored of them; equal payloads stand for each other.
+def match_stored(payloads: Sequence[bytes], stored: Mapping[bytes, Any], errors: Sequence[Any]) -> Answer:
+    """Finds out which tasks are in, by the payloads that the server has stored. Equal payloads are interchangeable.
 
     Args:
-        stored: Ids, and what the server says their payload is: the job as it was sent, or its data.
+        stored: By id, the payload that the server reports: the job as it was sent, or only its data.
     """
-    held: dict[bytes, list[bytes]] = {}
+    ids_by_payload: dict[bytes, list[bytes]] = {}
     for task_id, value in stored.items():
-        held.setdefault(_canonical(_data_of(value)), []).append(task_id)
+        ids_by_payload.setdefault(_canonical(_data_of(value)), []).append(task_id)
     answer = Answer()
     for position, payload in enumerate(payloads):
-        same = held.get(_canonical(orjson.loads(payload))) or held.get(_canonical(_data_of(orjson.loads(payload))))
+        same = ids_by_payload.get(_canonical(orjson.loads(payload))) or ids_by_payload.get(
+            _canonical(_data_of(orjson.loads(payload)))
+        )
         if same:
             answer.ids[position] = same.pop()
     reasons = Counter(reason(error) for error in errors)
@@ -184,46 +186,46 @@ def told_apart(payloads: Sequence[bytes], stored: Mapping[bytes, Any], errors: S
     return answer
 
 
-def refusal(said: str) -> Reason:
-    """Why a task is not in, in the server's own words."""
-    return Reason(ReasonCode.REFUSED_BY_SERVER, f"{ReasonCode.REFUSED_BY_SERVER.meaning}: {said}")
+def refusal(message: str) -> Reason:
+    """The reason of a refused task, with the server's own message."""
+    return Reason(ReasonCode.REFUSED_BY_SERVER, f"{ReasonCode.REFUSED_BY_SERVER.meaning}: {message}")
 
 
-def judge(status: int, headers: Mapping[str, str], body: bytes, queue: str, where: str) -> None:
-    """Raises what an answer's status stands for; returns for a success.
+def raise_for_status(status: int, headers: Mapping[str, str], body: bytes, queue: str, where: str) -> None:
+    """Raises the error that an answer's status stands for; returns for a success.
 
     Raises:
-        RefusedError: For what is in the request: nothing of it is in.
-        UnsureError: The server failed on the way.
-        TransientError: It is to be sent again later; nothing of it is in.
-        LoaderError: Nothing mends it but the user.
+        RefusedError: The server refuses the request because of its content. None of its tasks is in.
+        UnsureError: The server failed while it worked on the request.
+        TransientError: The request must be sent again later. None of its tasks is in.
+        LoaderError: Only the user can correct the cause.
     """
     if 200 <= status < 300:
         return
-    said = _said(body)
+    message = _server_message(body)
     if status in (408, 429):
-        raise _later(TransientError(f"{where}: the server asks to wait ({status} {said})"), headers)
+        raise _with_retry_after(TransientError(f"{where}: the server asks to wait ({status} {message})"), headers)
     if status >= 500:
-        raise _later(UnsureError(f"{where}: the server failed ({status} {said})"), headers)
-    if status in _FAULTY:
-        raise RefusedError(said)
+        raise _with_retry_after(UnsureError(f"{where}: the server failed ({status} {message})"), headers)
+    if status in _REFUSED_STATUSES:
+        raise RefusedError(message)
     if status in (401, 403):
         raise SinkError(
-            f"{where}: the server refuses the API key ({status} {said})",
+            f"{where}: the server refuses the API key ({status} {message})",
             f"Name the variable that holds it with --api-key-env (default: {API_KEY_VARIABLE})",
         )
-    if status == 404 and "queue" in said:
-        raise UnknownQueueError(f"{where}: queue {queue} does not exist ({said})", "Create it, or name another")
-    raise SinkError(f"{where}: this is no answer of runqy's API ({status} {said})", "Check the URL in --to")
+    if status == 404 and "queue" in message:
+        raise UnknownQueueError(f"{where}: queue {queue} does not exist ({message})", "Create it, or name another")
+    raise SinkError(f"{where}: this is no answer of runqy's API ({status} {message})", "Check the URL in --to")
 
 
-def _later(error: TransientError, headers: Mapping[str, str]) -> TransientError:
+def _with_retry_after(error: TransientError, headers: Mapping[str, str]) -> TransientError:
     error.retry_after = retry_after(headers.get("Retry-After", ""))
     return error
 
 
 def retry_after(value: str) -> float:
-    """Seconds that a ``Retry-After`` asks for (RFC 9110, 10.2.3: a number of seconds, or a date); 0 for none."""
+    """The seconds in a ``Retry-After`` header (RFC 9110, 10.2.3: a number of seconds, or a date); 0 for none."""
     value = value.strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])
@@ -246,14 +248,14 @@ def unsure(error: Exception, where: str) -> UnsureError:
 
 
 def reason(error: Any) -> str:
-    """The text of one error, however it is written."""
+    """The text of one error: a text itself, or a field of an object."""
     if isinstance(error, dict):
         error = next((error[name] for name in ("error", "message", "reason") if name in error), error)
     return error if isinstance(error, str) else orjson.dumps(error).decode()
 
 
-def _said(body: bytes) -> str:
-    """The server's own words, on one line and not too many of them."""
+def _server_message(body: bytes) -> str:
+    """The server's own message, on one line and shortened to ``_MAX_SHOWN`` characters."""
     try:
         value = orjson.loads(body)
         errors = (value.get("errors") or value.get("error")) if isinstance(value, dict) else None
@@ -261,7 +263,7 @@ def _said(body: bytes) -> str:
     except orjson.JSONDecodeError:
         text = body.decode(errors="replace")
     text = " ".join(text.split())
-    return (text if len(text) <= _SHOWN else text[:_SHOWN] + "…") or "no reason given"
+    return (text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…") or "no reason given"
 
 
 def _object(body: bytes, where: str) -> dict[str, Any]:
@@ -276,7 +278,8 @@ def _object(body: bytes, where: str) -> dict[str, Any]:
 
 def _no_answer(body: bytes, where: str) -> LoaderError:
     return SinkError(
-        f"{where}: the answer is not one of runqy's API ({_said(body)})", f"Check the URL in --to; then {RESUME}"
+        f"{where}: the answer is not one of runqy's API ({_server_message(body)})",
+        f"Check the URL in --to; then {RESUME}",
     )
 
 

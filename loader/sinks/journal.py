@@ -1,13 +1,14 @@
-"""The journal of a load over HTTP: which batches the server has acknowledged, in a SQLite database on this machine.
+"""The journal of a load over HTTP: a SQLite database on this machine with the batches that the server has acknowledged.
 
-A batch is noted as sent before its first request, and as acknowledged, with the server's answer, after it; or taken out
-again where nothing of it is in for certain. A batch that was sent and is not acknowledged is in doubt: whether the
-server took it is unknown, and a resume sends it again.
+The journal notes a batch as sent before its first request. After the server's answer, it notes the batch as
+acknowledged, with the answer. If it is certain that no task of the batch is in, the journal deletes the note instead.
+A batch that was sent and is not acknowledged is in doubt: it is unknown whether the server accepted it, and a resume
+sends it again.
 
-Each note is with the operating system before the loader goes on, so a kill loses none. The disk is made sure of about
-once a second and at the end, so a power failure may lose the last second's notes; what is left is whole, as each page
-in SQLite's write-ahead log has a checksum. The batches of lost notes are sent again too, but are not named as in doubt
-where their first note is lost as well. Why SQLite: docs/decisions/0002-journal.md.
+The operating system has each note before the loader goes on, so no note is lost if the loader is killed. The notes are
+forced to disk about once a second and at the end, so a power failure may lose the notes of the last second. The rest is
+intact, because each page in SQLite's write-ahead log has a checksum. The batches of lost notes are sent again as well,
+but they are not named as in doubt if their first note is lost too. Why SQLite: docs/decisions/0002-journal.md.
 """
 
 from __future__ import annotations
@@ -29,19 +30,19 @@ from loader.sinks.base import Delivery
 from loader.tasks.reasons import Reason, ReasonCode
 
 _APPLICATION = 0x52514A4C
-"""SQLite's application_id: tells a journal from other databases."""
+"""SQLite's application_id, which distinguishes a journal from other databases."""
 _VERSION = 1
-"""SQLite's user_version: of these tables."""
+"""SQLite's user_version: the version of these tables."""
 _SYNC_SECONDS = 1.0
 
-# EXCLUSIVE: a second process is refused, and nothing is shared in memory, which network file systems cannot do. A note
-# changes one page or two, and each is written whole: hence small ones.
+# EXCLUSIVE: a second process is refused, and SQLite needs no shared memory, which network file systems lack. A note
+# changes one or two pages, and a page is always written whole, so the pages are small.
 _LOCK = """
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA page_size = 1024;
 BEGIN EXCLUSIVE;
 """
-# WAL: a commit is one write. NORMAL: the disk is made sure of at checkpoints, which are made here, not by size.
+# WAL: a commit is one write. NORMAL: SQLite syncs the disk only at checkpoints, which this module makes by time.
 _LOG = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
@@ -49,7 +50,7 @@ PRAGMA wal_autocheckpoint = 0;
 BEGIN;
 """
 # crc: CRC-32 of the batch, NULL until it is acknowledged. refused: JSON object from position to the reason's
-# code and text. ids: those that the server gave to a batch's tasks, one a line.
+# code and text. ids: the ids that the server gave to a batch's tasks, one a line.
 _TABLES = (
     "CREATE TABLE job (name TEXT NOT NULL, manifest TEXT NOT NULL, keeps_ids INTEGER NOT NULL)",
     "CREATE TABLE batches (shard INTEGER NOT NULL, queue TEXT NOT NULL, number INTEGER NOT NULL, crc INTEGER,"
@@ -63,19 +64,19 @@ BatchKey = tuple[int, str, int]
 
 
 class Journal:
-    """One job's journal. Use as a context manager, which also keeps a second loader out.
+    """The journal of one job. Use it as a context manager, which also keeps a second loader out.
 
     Args:
-        path: The file; it is made where there is none.
-        manifest: Of the job; see ``loader.jobs.job.manifest_of``.
-        keep_ids: Whether to note the ids that the server gives.
+        path: The file; it is created if it does not exist.
+        manifest: The job's manifest; see ``loader.jobs.job.manifest_of``.
+        keep_ids: Whether to keep the ids that the server returns.
 
     Attributes:
-        resumed: Whether the file was there before.
-        unsettled: How many batches are in doubt by now.
+        resumed: Whether the file existed before.
+        unsettled: The number of batches that are in doubt now.
 
     Raises:
-        UsageError: On entering: the file is something else, or lacks the ids that are to be kept.
+        UsageError: On entering: the file is not such a journal, or lacks the ids that are to be kept.
         JobMismatchError: On entering: the job was begun with other input or options.
         JobBusyError: On entering: another process is loading this job.
         LoaderError: On entering and on writing: the file cannot be read or written.
@@ -94,13 +95,13 @@ class Journal:
 
     def __enter__(self) -> Self:
         with self._failures():
-            # Another thread reads the ids, while this one waits for it. ":memory:" alone would be no file.
+            # Another thread reads the ids while this thread waits. absolute(): the name ":memory:" would not be a file.
             path = self.path.absolute()
             self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
             try:
                 self._db.executescript(_LOCK)
                 self.resumed = self._look()
-                self._db.executescript(_LOG)  # which ends the transaction of the first
+                self._db.executescript(_LOG)  # this ends the transaction of _LOCK
                 if self.resumed:
                     self._check()
                 else:
@@ -130,7 +131,7 @@ class Journal:
         return _key(delivery) in self._doubtful
 
     async def state(self, queue: str, shard: int) -> LedgerState:
-        """What earlier runs had acknowledged. See ``loader.engine.pipeline.StateOf``."""
+        """The batches that were acknowledged in earlier runs. See ``loader.engine.pipeline.StateOf``."""
         bits, checksums, skipped = bytearray(), bytearray(), dict[int, dict[int, Reason]]()
         with self._failures():
             rows = self._db.execute(
@@ -157,14 +158,14 @@ class Journal:
                 self._db.execute("INSERT INTO batches (shard, queue, number) VALUES (?, ?, ?)", key)
 
     def withdrawn(self, delivery: Delivery) -> None:
-        """Notes that nothing of a batch is in, although it was sent: the server has refused it for certain."""
+        """Notes that no task of a batch is in, although it was sent: the server has certainly refused it."""
         key = _key(delivery)
         with self._failures():
             self._db.execute(f"DELETE FROM batches WHERE {_THIS}", key)  # noqa: S608 - ours
         self._open.discard(key)
 
     def acknowledged(self, delivery: Delivery) -> None:
-        """Notes the server's answer: what it refused, and the ids it gave."""
+        """Notes the server's answer: the refused tasks, and the ids of the others."""
         key = _key(delivery)
         refused = {str(position): (why.code, why.text) for position, why in delivery.skipped.items()}
         values = (delivery.batch.checksum, orjson.dumps(refused).decode() if refused else None, *key)
@@ -177,19 +178,19 @@ class Journal:
         self._open.discard(key)
 
     def settle(self) -> None:
-        """Makes sure of the disk now and then."""
+        """Forces the notes to disk if the last time is more than a second ago."""
         if time.monotonic() - self._synced_at > _SYNC_SECONDS:
             self._sync()
             self._synced_at = time.monotonic()
 
     def ids(self) -> Iterator[tuple[str, list[str]]]:
-        """Queue and ids of each batch that is acknowledged."""
+        """The queue and the ids of each acknowledged batch."""
         with self._failures():
             for queue, ids in self._db.execute("SELECT queue, ids FROM ids ORDER BY rowid"):
                 yield queue, ids.split("\n") if ids else []
 
     def _look(self) -> bool:
-        """Whether there is a journal. A new file is marked as one; another is left as it is."""
+        """Whether the file is a journal already. A new file is marked as a journal; any other file is not changed."""
         (application,) = self._db.execute("PRAGMA application_id").fetchone()
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -224,12 +225,12 @@ class Journal:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Tells SQLite's errors as ours."""
+        """Raises a LoaderError in place of an error of SQLite."""
         try:
             yield
         except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0)  # errors of the module itself have none
-            if code & 0xFF == sqlite3.SQLITE_BUSY:  # the lower byte of an extended code is the code
+            code = getattr(error, "sqlite_errorcode", 0)  # errors of the Python module itself have no code
+            if code & 0xFF == sqlite3.SQLITE_BUSY:  # the low byte of an extended code is the basic code
                 raise JobBusyError(
                     f"job {self._job} is being loaded by another process, which holds {self.path}",
                     "Wait for it or stop it; to load the same input a second time, give another --job name",
@@ -254,7 +255,7 @@ class Journal:
 
 
 def _reason(code: str, text: str) -> Reason:
-    """Why a task was refused. A later version may know more codes."""
+    """The reason of a refused task. A later version may have stored a code that is unknown here."""
     return Reason(ReasonCode(code) if code in list(ReasonCode) else ReasonCode.UNKNOWN, text)
 
 

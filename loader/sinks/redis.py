@@ -1,8 +1,8 @@
 """Delivers batches to Redis over pipelined connections, exactly once.
 
-Of each batch, the hashes are written first; once every one of their replies is known to be good, one small script
-pushes the ids and marks the batch. With ids from the user, one script does it all, as an id that is taken must not be
-written.
+The hashes of a batch are written first. Once all their replies are known to be good, one small script pushes the ids
+and marks the batch. With ids from the user, one script does everything, because no hash may be written for an id that
+is taken.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from loader.jobs.lease import Lease
 from loader.jobs.ledger import QueueLedger, parse_skipped
 from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
-from loader.servers.retry import patiently
+from loader.servers.retry import retry
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer, is_pipelined
@@ -34,7 +34,7 @@ log = logging.getLogger("runqy_loader")
 
 
 class RedisSink:
-    """Encoders, ledgers and settings common to the workers of a load."""
+    """Encoders, ledgers and settings that the workers of a load share."""
 
     def __init__(self, servers: Servers, options: LoadOptions, job: str, lease: Lease) -> None:
         self.servers = servers
@@ -47,13 +47,13 @@ class RedisSink:
         self._acknowledged: dict[tuple[str, int], list[int]] = {}
 
     def encoder(self, queue: str) -> QueueEncoder:
-        """Encoder of a queue (full name), made at first use."""
+        """The encoder of a queue (full name), made at first use."""
         if queue not in self._encoders:
             self._encoders[queue] = encoder_for(self.options, queue, cluster=self.servers.is_cluster)
         return self._encoders[queue]
 
     def ledger(self, queue: str, shard: int) -> QueueLedger:
-        """Ledger of a queue (full name) for a shard, made at first use."""
+        """The ledger of a queue (full name) for a shard, made at first use."""
         if (queue, shard) not in self._ledgers:
             self._ledgers[queue, shard] = QueueLedger(self._job, self.encoder(queue), shard)
         return self._ledgers[queue, shard]
@@ -63,10 +63,10 @@ class RedisSink:
         self._acknowledged.setdefault((delivery.queue, delivery.batch.shard), []).append(delivery.batch.number)
 
     async def confirm(self) -> None:
-        """Looks whether the server still has what it acknowledged: it may have lost its last seconds meanwhile.
+        """Checks that the server still has what it acknowledged: it may have lost its last seconds since then.
 
         Raises:
-            SinkError: It has not.
+            SinkError: The server has lost some of it.
         """
         lost = 0
         for (queue, shard), numbers in self._acknowledged.items():
@@ -96,20 +96,20 @@ class _Worker:
         self._unfinished: dict[Delivery, None] = {}  # in the order in which they were taken
         self._acknowledged = 0
         self._exhausted = False
-        self._lost_connections: dict[str, None] = {}  # names of those that may still be alive on the server
+        self._lost_connections: dict[str, None] = {}  # names of connections that the server may still hold open
 
     async def run(self) -> None:
         while not (self._exhausted and not self._unfinished):
-            # It ends with the first session that makes progress, and another worker's progress counts as well: so
-            # retry_for bounds the time without any, not the length of the load.
+            # The retries end with the first session that makes progress, and progress of another worker counts as well.
+            # So retry_for limits the time without progress, not the length of the load.
             retry_for = self._sink.options.retry_for
-            await patiently(self._session, retry_for, progressed_at=lambda: self._sink.progressed_at)
+            await retry(self._session, retry_for, progressed_at=lambda: self._sink.progressed_at)
 
     async def _session(self) -> None:
-        """Works over one set of connections until the feed ends or one of them does.
+        """Works over one set of connections until the feed ends or a connection is lost.
 
         Raises:
-            TransientError: The connection was lost before anything was acknowledged over it.
+            TransientError: A connection was lost before the server acknowledged any delivery of this session.
         """
         before = self._acknowledged
         connections = Connections(self._sink.servers, self._sink.lease, self._sink.options.timeout)
@@ -127,7 +127,7 @@ class _Worker:
             log.warning("%s; reconnecting", error)
 
     async def _settle(self, connections: Connections) -> None:
-        """After a lost connection: finds out which deliveries are in. The others are safe to send again."""
+        """After a lost connection, finds out which deliveries are in. The others can then be sent again safely."""
         if not self._lost_connections:
             return
         await self._sink.lease.reconnect()
@@ -138,7 +138,7 @@ class _Worker:
             connection = await connections.to(ledger.batches_key)
             (is_in,) = await connection.call(ledger.is_loaded(delivery.batch.number), replies=1)
             _check(is_in, "reading the ledger")
-            # What a script inserted is asked again below: its answer names what it skipped.
+            # An insert script is sent again later instead: its reply names the tasks that it skipped.
             if is_in == 1 and is_pipelined(delivery, self._sink.encoder(delivery.queue)):
                 self._done(delivery)
         self._lost_connections.clear()
@@ -148,8 +148,8 @@ class _Worker:
         async with asyncio.TaskGroup() as group:
 
             async def begin(delivery: Delivery) -> None:
-                # Tasks run in the order in which they are made, up to their first write, and none has to wait for its
-                # connection: one worker keeps the order.
+                # The asyncio tasks run, up to their first write, in the order in which they are made, and none has to
+                # wait for its connection. So one worker keeps the order of the deliveries.
                 connection = await connections.to(self._sink.encoder(delivery.queue).pending_key)
                 window.enter(delivery)
                 group.create_task(self._deliver(connections, connection, delivery, window))
@@ -195,14 +195,14 @@ class _Worker:
         self._done(delivery)
 
     async def _scatter(self, connections: Connections, delivery: Delivery, encoder: QueueEncoder) -> dict[int, Reason]:
-        """Writes the keys that lie on other nodes of a cluster; see ``_refused``."""
-        commands = encoder.scattered(delivery.whole_ids, delivery.payloads)
+        """Writes the keys in other slots of a cluster. Returns the refused tasks, see ``_refused``."""
+        commands = encoder.other_slot_commands(delivery.whole_ids, delivery.payloads)
         return self._refused(delivery, encoder, await connections.scatter(commands), 1)
 
     def _refused(
         self, delivery: Delivery, encoder: QueueEncoder, replies: list[Reply], commands_a_task: int
     ) -> dict[int, Reason]:
-        """Positions of tasks whose key holds something else. Any other error reply fails the delivery."""
+        """Positions of tasks whose key holds another type. Any other error reply fails the delivery."""
         if set(map(type, replies)) <= {int}:  # hot path: a C loop, 20 ns a task
             return {}
         refused: dict[int, Reason] = {}
@@ -226,12 +226,11 @@ class _Worker:
         try:
             await self._skip(delivery, parse_skipped(reply))
         finally:
-            self._done(delivery)  # the others are in, also where these are too many
+            self._done(delivery)  # the other tasks are in, even if the skipped ones are too many
 
     async def _skip(self, delivery: Delivery, positions: Mapping[int, Reason]) -> None:
-        new = {
-            position: why for position, why in positions.items() if position not in delivery.skipped
-        }  # not a resend's
+        # After a resend, some were reported already.
+        new = {position: why for position, why in positions.items() if position not in delivery.skipped}
         if new:
             delivery.skipped |= new
             await self._observer.skipped(delivery, new)
@@ -245,7 +244,7 @@ class _Worker:
 
 
 def _keys(encoder: QueueEncoder, ledger: QueueLedger) -> str:
-    """What a script writes, for errors: it may be any of these that it was refused."""
+    """The keys that a script writes, for errors: the server may have refused any of them."""
     job = ledger.batches_key.decode().rpartition(":")[0]
     return f"keys {encoder.pending_key.decode()} and {job}:*"
 
@@ -256,7 +255,7 @@ def _check(reply: Reply, where: str) -> None:
 
 
 def _first(caught: BaseException) -> BaseException:
-    """The error to act on: of a task group's, one that no retry mends, if there is one."""
+    """The error to act on. In a group of errors, one that a retry cannot solve comes first."""
     if not isinstance(caught, BaseExceptionGroup):
         return caught
     errors = [_first(inner) for inner in caught.exceptions]

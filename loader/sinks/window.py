@@ -1,4 +1,4 @@
-"""How much one worker has on the way."""
+"""Limits how much one worker has in flight."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import asyncio
 
 from loader.sinks.base import Delivery
 
-_LEAST = 2
-_MOST = 8
-_TASKS = 2000
-_BYTES = 2 * 1024 * 1024
+_MIN_DELIVERIES = 2
+_MAX_DELIVERIES = 8
+_MAX_TASKS = 2000
+_MAX_BYTES = 2 * 1024 * 1024
 
 
 class Window:
     """Has room for two deliveries: the server works on one while the client writes the next.
 
-    It has room for more while they are small. Of deliveries of 100 tasks, the server would be done with two before the
-    client has made another, and a server that falls asleep and wakes again and again needs more time for each task.
+    It has room for more while they are small. The server would finish two deliveries of 100 tasks before the client has
+    made another one. A server that becomes idle and wakes up again and again needs more time for each task.
     """
 
     def __init__(self) -> None:
@@ -29,19 +29,19 @@ class Window:
         await self._room.wait()
 
     def enter(self, delivery: Delivery) -> None:
-        """Counts a delivery that is on the way from now on."""
+        """Counts a delivery that is in flight from now on."""
         self._count(delivery, 1)
 
     def leave(self, delivery: Delivery) -> None:
-        """Counts it no more."""
+        """Stops counting a delivery that is no longer in flight."""
         self._count(delivery, -1)
 
     def _count(self, delivery: Delivery, sign: int) -> None:
         self._deliveries += sign
         self._tasks += sign * len(delivery.payloads)
         self._bytes += sign * delivery.size
-        small = self._deliveries < _MOST and self._tasks < _TASKS and self._bytes < _BYTES
-        if self._deliveries < _LEAST or small:
+        small = self._deliveries < _MAX_DELIVERIES and self._tasks < _MAX_TASKS and self._bytes < _MAX_BYTES
+        if self._deliveries < _MIN_DELIVERIES or small:
             self._room.set()
         else:
             self._room.clear()

@@ -1,4 +1,4 @@
-"""What the pipeline asks of a source."""
+"""The interface between the pipeline and a source."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from loader.sources.batch import RawBatch
 
 @dataclass(frozen=True, slots=True)
 class SourceIdentity:
-    """How the job's manifest knows a source again.
+    """The identity of a source in the job's manifest.
 
     Attributes:
         name: For people; a moved file is still the same source.
-        size: Bytes as stored (compressed ones where compressed); None where that is not known ahead.
-        digest: Digest of the content, or of what can be known of it ahead.
+        size: Bytes as stored (compressed bytes, if it is compressed); None if this is not known ahead.
+        digest: Digest of the content, or of the part of it that is known ahead.
         repeatable: Whether a later run can read the same content again.
     """
 
@@ -28,12 +28,12 @@ class SourceIdentity:
 
 
 def printable(name: str) -> str:
-    """A file's name as text. It may be any bytes; Python carries those that are not UTF-8 as surrogates."""
+    """A file's name as text. A name may be any bytes; Python decodes bytes that are not UTF-8 as surrogates."""
     return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 class Place(NamedTuple):
-    """Where a record stands: its file, line (from 1) and byte offset in the decompressed source."""
+    """The place of a record: its file, line (from 1) and byte offset in the decompressed source."""
 
     name: str
     line: int
@@ -52,17 +52,17 @@ class Source(Protocol):
         ...
 
     def cuts(self, size: int) -> list[int]:
-        """Where the source may be cut: record boundaries about ``size`` bytes apart. Empty if it must stay whole."""
+        """Where the source may be cut: record boundaries about ``size`` bytes apart. Empty if it cannot be cut."""
         ...
 
     async def place(self, raw: RawBatch, index: int) -> Place:
-        """Where a record of a batch stands."""
+        """The place of a record of a batch."""
         ...
 
     def batches(
         self, batch_size: int, max_record_bytes: int, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[RawBatch, None]:
-        """The batches of a piece, always the same ones for the same content.
+        """The batches of a piece. The same content always gives the same batches.
 
         Args:
             start: One of ``cuts``, or 0.

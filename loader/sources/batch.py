@@ -1,4 +1,4 @@
-"""What a source yields: numbered batches of raw records, the same ones in every run."""
+"""Batches of raw records, as sources yield them. They are the same in every run."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ BATCH_BYTES = 1024 * 1024
 job's manifest."""
 
 SHOWN_OF_OVERSIZED = 1024
-"""How many bytes of an oversized record are kept, for the rejects file."""
+"""The number of bytes of an oversized record that are kept for the rejects file."""
 
 
 class BatchLimit:
-    """Where batches end. All sources ask here, as a job's ledger counts batches: they must be the same in every run.
+    """Decides where a batch ends, for all sources. Batches must be the same in every run: a job's ledger counts them.
 
-    A batch ends with the record that makes it ``batch_size`` records, or ``BATCH_BYTES`` bytes or more. A record's
-    length is that of what stands in the source, oversized or not, without its newline.
+    A batch ends with the record with which it has ``batch_size`` records, or ``BATCH_BYTES`` bytes or more. The length
+    of a record is its length in the source, even if it is oversized, without its newline.
     """
 
     __slots__ = ("_batch_size",)
@@ -28,16 +28,16 @@ class BatchLimit:
         self._batch_size = batch_size
 
     def is_reached(self, records: int, size: int) -> bool:
-        """Whether a batch of so many records and bytes has ended with the last of them."""
+        """Whether a batch with this many records and bytes is complete."""
         return records >= self._batch_size or size >= BATCH_BYTES
 
     def first_batch(self, lengths: Sequence[int]) -> int | None:
-        """How many of these records are the first batch; None if it goes on after them.
+        """The number of these records that are in the first batch; None if the batch goes on after them.
 
         Args:
-            lengths: In bytes, of ``batch_size`` records at most.
+            lengths: The lengths in bytes of at most ``batch_size`` records.
         """
-        # Hot path: one sum a batch. Only a batch that ends at its bytes takes running totals, 20 ns a record.
+        # Hot path: one sum a batch. Only a batch that ends because of its bytes needs running totals, 20 ns a record.
         size = sum(lengths)
         if size < BATCH_BYTES:
             return len(lengths) if self.is_reached(len(lengths), size) else None
@@ -50,13 +50,13 @@ class RawBatch:
 
     Attributes:
         first_record: Number of the first record within its piece of the source, 0-based; blank lines count.
-        byte_offset: Where the first record begins, in the (decompressed) source.
-        records: The records as they stand in the source, without their newline.
-        oversized: Index to full length in bytes, of records over the limit; ``records`` holds their beginning only.
-        unwritable: Index to why, of a program's payloads that cannot be written as JSON; ``records`` holds what they
-            look like, for the rejects file. That may differ from run to run.
-        names: One name a record, where each record is a file of its own.
-        start: Where in the source its piece begins: a byte offset, or the number of a document.
+        byte_offset: Offset of the first record in the (decompressed) source.
+        records: The records as they are in the source, without their newline.
+        oversized: The full length in bytes of each record over the limit, by index. ``records`` has only its beginning.
+        unwritable: The reason for each payload of a program that cannot be written as JSON, by index. ``records`` has
+            its ``repr`` for the rejects file, which may differ from run to run.
+        names: One name for each record, if each record is a file of its own.
+        start: Start of its piece in the source: a byte offset, or the number of a document.
     """
 
     first_record: int

@@ -1,4 +1,4 @@
-"""From the paths a user names to the list of sources, in an order that never changes."""
+"""From the paths that a user gives to the list of sources, in an order that is always the same."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import orjson
 from loader.errors import SourceError, UsageError
 from loader.sources.base import printable
 from loader.sources.format import FileSource, InputFile
-from loader.sources.formats import FORMATS, OF_STANDARD_INPUT, Kind, by_ending, how_to_say, said
+from loader.sources.formats import FORMATS, STDIN_FORMAT, Kind, by_ending, format_hint, kind_named
 
 STDIN = "-"
 REJECTS_ENDING = ".rejects.jsonl"
@@ -26,16 +26,17 @@ log = logging.getLogger("runqy_loader")
 def discover(
     arguments: Sequence[str], forced: str | None, passing_over: Sequence[str | os.PathLike[str]] = ()
 ) -> list[FileSource]:
-    """Expands files, globs, directories (recursively, sorted) and ``-``; groups documents that follow each other.
+    """Expands files, globs, directories (recursively, sorted) and ``-``. Groups consecutive documents.
 
     Args:
-        forced: Format of all inputs, as ``--format`` says it; None to tell it by each name.
-        passing_over: Files that directories and globs do not stand for, such as the load's own report. Rejects files
-            are passed over by their ending. Otherwise the same command, run again, would find more input.
+        forced: Format of all inputs, as in ``--format``; None to infer it from each name.
+        passing_over: Files to skip in directories and globs, such as the load's own report. Rejects files are skipped
+            because of their ending. Otherwise, the same command would find more input when it is run again.
 
     Raises:
-        UsageError: No argument, ``-`` twice, a file whose name tells no format, or ``forced`` is none.
-        SourceError: A path does not exist, a glob or a directory holds no payload file, or one cannot be listed.
+        UsageError: There is no argument, ``-`` is given twice, the format of a file cannot be inferred from its name,
+            or ``forced`` is not a format.
+        SourceError: A path does not exist, a glob or a directory has no payload file, or a directory cannot be listed.
     """
     if not arguments:
         raise UsageError("no input given", "Name files, globs, directories, or - for standard input")
@@ -44,10 +45,10 @@ def discover(
     if list(arguments).count(STDIN) > 1:
         raise UsageError("standard input (-) is named twice", "Name it once")
     own = {Path(path).resolve() for path in passing_over}
-    kind = None if forced is None else said(forced)
+    kind = None if forced is None else kind_named(forced)
     files = [file for argument in arguments for file in _expand(argument, kind, own)]
     if not files:
-        raise SourceError("the input holds what loads rejected, and no payloads", "Take its records out of their lines")
+        raise SourceError("the input has only rejects of loads, and no payloads", "Extract the records from its lines")
     seen: set[Path] = set()
     for file in files:
         if file.path is not None:
@@ -70,7 +71,7 @@ def discover(
 
 def _expand(argument: str, forced: Kind | None, own: set[Path]) -> Iterable[InputFile]:
     if argument == STDIN:
-        kind = forced or said(OF_STANDARD_INPUT)
+        kind = forced or kind_named(STDIN_FORMAT)
         if kind[0].open_stdin is None:
             taken = " or ".join(form.title for form in FORMATS.values() if form.open_stdin is not None)
             raise UsageError(f"standard input takes {taken} only", kind[0].instead_of_stdin)
@@ -80,15 +81,15 @@ def _expand(argument: str, forced: Kind | None, own: set[Path]) -> Iterable[Inpu
         if path.is_dir():
             return _directory(path, forced, own)
         if path.name.endswith(REJECTS_ENDING) and _holds_rejects(path):
-            # A shell has expanded a pattern: to load them would make the same command another job the second time.
-            log.warning("passing over %s: it holds what a load rejected, not payloads", argument)
+            # A shell may have expanded a pattern. With rejects, the same command would be another job the next time.
+            log.warning("skipping %s: it has rejects of a load, not payloads", argument)
             return []
         if path.exists():
             return [_input_file(argument, path, forced or _kind_of(path))]
     except OSError as error:
         raise SourceError(f"{argument}: {error.strerror}", "Check the path and its permissions") from error
     if glob.has_magic(argument):
-        matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute patterns
+        matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - Path.glob does not support absolute patterns
         found = [Path(match) for match in matches if Path(match).is_file() and not _is_own(Path(match), own)]
         if not found:
             raise SourceError(f"{argument}: no file matches", "Check the pattern")
@@ -97,7 +98,7 @@ def _expand(argument: str, forced: Kind | None, own: set[Path]) -> Iterable[Inpu
 
 
 def _holds_rejects(path: Path) -> bool:
-    """Whether a file is what its ending says."""
+    """Whether a file with the ending of a rejects file really has rejects."""
     try:
         with path.open("rb") as file:
             first = orjson.loads(file.readline(_MOST_OF_A_REJECT))
@@ -120,7 +121,7 @@ def _directory(path: Path, forced: Kind | None, own: set[Path]) -> list[InputFil
         folder = Path(parent)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            kind = forced or _told(name, kinds)
+            kind = forced or _kind_by_ending(name, kinds)
             if kind is not None and not name.startswith(".") and not _is_own(folder / name, own):
                 found.append(_input_file(str(folder / name), folder / name, kind))
     if not found:
@@ -130,17 +131,17 @@ def _directory(path: Path, forced: Kind | None, own: set[Path]) -> list[InputFil
     return found
 
 
-def _told(name: str, kinds: Mapping[str, Kind]) -> Kind | None:
-    """What a file's name tells; the longest ending counts."""
+def _kind_by_ending(name: str, kinds: Mapping[str, Kind]) -> Kind | None:
+    """The format and compression of a file, from the longest ending that matches its name."""
     lower = name.lower()
     endings = [ending for ending in kinds if lower.endswith(ending)]
     return kinds[max(endings, key=len)] if endings else None
 
 
 def _kind_of(path: Path) -> Kind:
-    found = _told(path.name, by_ending())
+    found = _kind_by_ending(path.name, by_ending())
     if found is None:
-        raise UsageError(f"{path}: its name tells no format", how_to_say())
+        raise UsageError(f"{path}: its name has no known ending", format_hint())
     return found
 
 

@@ -21,7 +21,7 @@ _PIECE = 1024 * 1024
 
 
 class Documents:
-    """Record number n is the n-th file. Files are read ahead in threads, a few at a time."""
+    """A source whose n-th record is the n-th file. Threads read files ahead, a few at a time."""
 
     def __init__(self, source: FileSource) -> None:
         self._name = source.name
@@ -42,7 +42,7 @@ class Documents:
         return self._position
 
     def cuts(self, size: int) -> list[int]:
-        """Numbers of documents."""
+        """The numbers of documents at which the source may be cut."""
         found: list[int] = []
         total = 0
         for number, state in enumerate(self._states):
@@ -99,7 +99,7 @@ class Documents:
 
 
 def _read(file: InputFile, state: FileState, limit: int) -> tuple[bytes, int]:
-    """The document (its beginning only, if it is over the limit) and its length in bytes."""
+    """The document (only its beginning, if it is over the limit) and its length in bytes."""
     assert file.path is not None  # noqa: S101 - for the type checker
     parts: list[bytes] = []
     length = 0
@@ -131,6 +131,6 @@ DOCUMENTS = Format(
     "JSON documents",
     (".json",),
     open_files=Documents,
-    instead_of_stdin="Make the document one line first, as `jq -c .` does",
+    instead_of_stdin="Convert the document to one line first, for example with `jq -c .`",
     takes_runs=True,
 )

@@ -1,4 +1,4 @@
-"""What a file was when the job began: size, time and a digest, so that a resume cannot mix up inputs."""
+"""The state of a file when the job began: size, time and digest. It prevents a resume with other input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from pathlib import Path
 from loader.errors import SourceChangedError, SourceError
 
 WHOLE_BELOW = 64 * 1024 * 1024
-"""Files up to this size (bytes) are digested whole; larger ones by samples. The ledger's checksums cover the rest."""
+"""The digest of a file up to this size (bytes) covers all its bytes; that of a larger file covers samples.
+
+The ledger's checksums cover the rest.
+"""
 
 _SAMPLES = 64
 _SAMPLE_BYTES = 64 * 1024
@@ -19,7 +22,7 @@ _SAMPLE_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A file's size in bytes, modification time in nanoseconds, and digest of its content (hex)."""
+    """The size of a file in bytes, its modification time in nanoseconds, and the digest of its content (hex)."""
 
     size: int
     mtime_ns: int
@@ -35,7 +38,7 @@ class FileState:
 
 
 def fingerprint(name: str, path: Path) -> FileState:
-    """Reads what is needed to know the file again.
+    """Reads the state of a file.
 
     Raises:
         SourceError: The file cannot be opened or read, or is not a regular file.

@@ -1,4 +1,4 @@
-"""What a format is to the sources, and the files that are read by one."""
+"""The declaration of a format, and of the files that are read with it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class InputFile:
     """One file of the input.
 
     Attributes:
-        name: For people; need not be a path that opens.
+        name: For people; it need not be a path.
         path: None for standard input.
         format: Name of its format.
-        codec: The compression that its name tells, or the user says. Its first bytes may tell another.
+        codec: The compression from its name or from ``--format``. Its first bytes may show another.
     """
 
     name: str
@@ -29,7 +29,7 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """The files of one source: one, or several of a format that takes more."""
+    """The files of one source: one file, or several if the format allows it."""
 
     name: str
     format: str
@@ -41,14 +41,15 @@ class Format:
     """How records are written in files.
 
     Attributes:
-        name: In ``--format``, the job's manifest and the report. It never changes: jobs would not be resumed.
-        title: In messages, such as ``JSON lines``.
-        endings: Of file names, in lower case with the dot.
-        open_files: Makes a source of files. Called in a thread, so it may read, as for a fingerprint.
-        open_stdin: Makes a source of standard input; None where the format cannot be read from a pipe.
-        instead_of_stdin: What to do instead, as one sentence; for the error.
-        takes_runs: Whether files of the format that follow each other make one source, not one each.
-        compressible: Whether a file may be compressed as a whole. Not so of a format that compresses by itself.
+        name: The name in ``--format``, the job's manifest and the report. It must never change: old jobs could not be
+            resumed.
+        title: The name in messages, such as ``JSON lines``.
+        endings: Endings of file names, in lower case with the dot.
+        open_files: Makes a source from files. It is called in a thread, so it may read, for example for a fingerprint.
+        open_stdin: Makes a source from standard input; None if the format cannot be read from a pipe.
+        instead_of_stdin: What to do instead of using standard input, as one sentence for the error.
+        takes_runs: Whether consecutive files of the format are one source, not one source each.
+        compressible: Whether a file may be compressed as a whole. False for a format with its own compression.
     """
 
     name: str

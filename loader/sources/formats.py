@@ -1,6 +1,6 @@
-"""The formats that are known, and how names tell them. A new format is one new module and one line here.
+"""The known formats, and their names and endings. A new format is one new module and one line here.
 
-Format and compression go together freely: ``.jsonl`` and ``.gz`` make ``.jsonl.gz``, and ``--format jsonl.gz``.
+Any format can be combined with any compression: ``.jsonl`` and ``.gz`` give ``.jsonl.gz``, and ``--format jsonl.gz``.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from loader.sources.lines_source import JSON_LINES
 
 FORMATS: dict[str, Format] = {form.name: form for form in (JSON_LINES, DOCUMENTS)}
 
-OF_STANDARD_INPUT = JSON_LINES.name
-"""The format of standard input, where none is said."""
+STDIN_FORMAT = JSON_LINES.name
+"""The format of standard input without ``--format``."""
 
 Kind = tuple[Format, Codec | None]
-"""A format, and a compression or None."""
+"""A format, and its compression or None."""
 
 
 def _kinds() -> Iterator[Kind]:
@@ -32,12 +32,12 @@ def _kinds() -> Iterator[Kind]:
 
 
 def by_name() -> dict[str, Kind]:
-    """What ``--format`` may say, in the order in which it is listed."""
+    """The allowed values of ``--format``, in the order in which they are listed."""
     return {form.name + (codec.endings[0] if codec is not None else ""): (form, codec) for form, codec in _kinds()}
 
 
 def by_ending() -> dict[str, Kind]:
-    """What the ends of file names tell, in the order in which they are listed."""
+    """The known endings of file names, in the order in which they are listed."""
     return {
         ending + added: (form, codec)
         for form, codec in _kinds()
@@ -46,8 +46,8 @@ def by_ending() -> dict[str, Kind]:
     }
 
 
-def said(name: str) -> Kind:
-    """What ``--format NAME`` means.
+def kind_named(name: str) -> Kind:
+    """The format and compression of ``--format NAME``.
 
     Raises:
         UsageError: There is no such format.
@@ -58,8 +58,8 @@ def said(name: str) -> Kind:
     return known[name]
 
 
-def how_to_say() -> str:
-    """What to do where a file's name tells no format, as one sentence."""
+def format_hint() -> str:
+    """The hint for a file whose name has no known ending, as one sentence."""
     names = " or ".join(f"--format {name}" for name in FORMATS)
     added = " or ".join(codec.endings[0] for codec in CODECS.values())
-    return f"Say {names} (or {added} of these)"
+    return f"Give {names} (with {added} added if it is compressed)"

@@ -1,4 +1,4 @@
-"""A source of payloads that a program makes: any iterable or async iterable."""
+"""A source of payloads from a program: any iterable or async iterable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from loader.sources.base import Place, SourceIdentity
 from loader.sources.batch import SHOWN_OF_OVERSIZED, BatchLimit, RawBatch
 
 Payload = bytes | bytearray | memoryview | dict[str, Any] | list[Any] | str | int | float | bool | None
-"""Bytes are JSON text and go to Redis as they are; anything else is written as JSON by orjson."""
+"""Bytes are JSON text and are stored unchanged. orjson writes any other payload as JSON."""
 
 _REPR = reprlib.Repr()
 _REPR.maxdict = _REPR.maxlist = _REPR.maxtuple = 100
@@ -45,11 +45,11 @@ class IterablePayloads:
     async def batches(
         self, batch_size: int, max_record_bytes: int, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[RawBatch, None]:
-        assert start == 0 and end is None  # noqa: S101, PT018 - it gives no cuts
+        assert start == 0 and end is None  # noqa: S101, PT018 - this source has no cuts
         is_reached = BatchLimit(batch_size).is_reached
         records: list[bytes] = []
         batch = RawBatch(0, 0, records)
-        count = total = 0  # of the batch's records, and of their bytes
+        count = total = 0  # records in the batch, and their bytes
         async for payload in _async(self._payloads):
             try:
                 text = _text(payload)
@@ -67,7 +67,8 @@ class IterablePayloads:
             self._position += length
             if is_reached(count, total):
                 yield batch
-                await asyncio.sleep(0)  # neither the caller's items nor what is loaded already need make us wait
+                # Other tasks must run: neither the iterable nor a batch that is in already need ever wait.
+                await asyncio.sleep(0)
                 records = []
                 batch = RawBatch(batch.first_record + count, batch.byte_offset + total + count, records)
                 count = total = 0

@@ -1,4 +1,4 @@
-"""Cuts a stream of bytes into lines, and lines into batches. Pure: no I/O, and chunk sizes never show in the result."""
+"""Cuts a stream of bytes into lines, and lines into batches. No I/O; the result does not depend on the chunk sizes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from loader.sources.batch import SHOWN_OF_OVERSIZED, BatchLimit, RawBatch
 
 BOM = b"\xef\xbb\xbf"
 _LONG_LINE = 400
-"""From about here ``_split_long`` is faster than ``bytes.split``."""
+"""Bytes a line. From about this length on, ``_split_long`` is faster than ``bytes.split``."""
 
 
 class LineBatcher:
-    """Takes chunks, gives batches. Where these end (see ``BatchLimit``) depends on the content alone.
+    """Makes batches from chunks. The ends of batches (see ``BatchLimit``) depend only on the content.
 
     Args:
         batch_size: Lines a batch.
-        max_record_bytes: Lines longer than this keep only their beginning and are marked as oversized.
+        max_record_bytes: Of a longer line, only the beginning is kept, and the line is marked as oversized.
         start: Byte offset in the source at which the stream begins.
     """
 
@@ -27,15 +27,15 @@ class LineBatcher:
         self._shown = min(SHOWN_OF_OVERSIZED, max_record_bytes)
         self._lines: list[bytes] = []
         self._tail = b""
-        self._dropped = 0  # bytes of the current oversized line that were let go
+        self._dropped = 0  # bytes of the current oversized line that were dropped
         self._long: dict[int, int] = {}  # index in _lines -> full length
         self._record = 0
         self._start = self._offset = start
         self._long_lines = False
-        self._mark: bytes | None = b"" if start == 0 else None  # what may be the beginning of a byte order mark
+        self._mark: bytes | None = b"" if start == 0 else None  # a possible beginning of a byte order mark
 
     def feed(self, chunk: bytes) -> Iterator[RawBatch]:
-        """Takes the next bytes of the source; yields the batches that they complete."""
+        """Adds the next bytes of the source. Yields the batches that they complete."""
         if self._mark is not None:
             chunk = self._mark + chunk
             if len(chunk) < len(BOM) and BOM.startswith(chunk):
@@ -45,8 +45,8 @@ class LineBatcher:
             if chunk.startswith(BOM):
                 chunk = chunk[len(BOM) :]
                 self._offset = len(BOM)
-        # Hot path: one split a chunk (about 20 ns a line) and one copy of each byte. The tail of a chunk is joined to
-        # the first line of the next only, not to the whole chunk.
+        # Hot path: one split a chunk (about 20 ns a line) and one copy of each byte. The tail of a chunk is joined only
+        # to the first line of the next chunk, not to the whole chunk.
         first, *rest = _split_long(chunk) if self._long_lines else chunk.split(b"\n")
         self._long_lines = len(chunk) > _LONG_LINE * len(rest)
         self._tail += first
@@ -60,7 +60,7 @@ class LineBatcher:
         return self._complete(final=False)
 
     def finish(self) -> Iterator[RawBatch]:
-        """Takes the end of the source; yields what is left. The last newline is optional."""
+        """Ends the source. Yields the remaining batches. The last newline is optional."""
         if self._mark:
             self._tail = self._mark  # a source of one or two bytes
         if self._tail:
@@ -99,7 +99,7 @@ class LineBatcher:
             for index, length in enumerate(lengths):
                 if length > self._max_record_bytes:
                     oversized[index] = length
-                    lines[index] = lines[index][: self._shown]  # one that was met as a tail is cut already
+                    lines[index] = lines[index][: self._shown]  # a line that was a tail is cut already
         batch = RawBatch(self._record, self._offset, lines, oversized, start=self._start)
         self._record += len(lines)
         self._offset += sum(lengths) + len(lines)
@@ -107,7 +107,7 @@ class LineBatcher:
 
 
 def _split_long(chunk: bytes) -> list[bytes]:
-    """``chunk.split(b"\\n")``, but for long lines up to seven times as fast.
+    """The result of ``chunk.split(b"\\n")``, for long lines up to seven times as fast.
 
     ``bytes.split`` compares byte by byte, ``bytes.find`` uses the C library's memchr (CPython 3.11).
     """

@@ -38,7 +38,7 @@ class Lines:
         return []
 
     async def _lines_before(self, offset: int) -> int:
-        return 0  # it is one piece, from 0
+        return 0  # there is only one piece, from 0
 
     async def place(self, raw: RawBatch, index: int) -> Place:
         line, byte_offset = raw.locate(index)
@@ -57,7 +57,7 @@ class Lines:
                 for piece in content.feed(chunk):
                     for batch in batcher.feed(piece):
                         yield batch
-        if not is_empty:  # an empty file has no records, whatever its name says of its compression
+        if not is_empty:  # an empty file has no records, even if its name has the ending of a compression
             for piece in content.finish():
                 for batch in batcher.feed(piece):
                     yield batch
@@ -66,16 +66,16 @@ class Lines:
 
 
 class LinesFile(Lines):
-    """Lines of a file, which can be cut where it is not compressed. Made in a thread: see ``StoredFile``."""
+    """Lines of a file. It can be cut if it is not compressed. Create it in a thread; see ``StoredFile``."""
 
     def __init__(self, file: InputFile) -> None:
         assert file.path is not None  # noqa: S101 - for the type checker
         self._stored = StoredFile(file.name, file.path)
         super().__init__(file, self._stored)
-        self._counted = (0, 0)  # a byte offset, and how many lines end before it
+        self._counted = (0, 0)  # a byte offset, and the number of lines that end before it
 
     def cuts(self, size: int) -> list[int]:
-        """Offsets of the first line that begins at or after each multiple of ``size``; none within a compressed stream.
+        """Offsets of the first line that begins at or after each multiple of ``size``; none for a compressed file.
 
         Raises:
             SourceError: The file cannot be read.
@@ -89,7 +89,7 @@ class LinesFile(Lines):
                     return found
                 for target in range(size, self._stored.size, size):
                     if found and found[-1] >= target:
-                        continue  # one line reaches over a whole stretch
+                        continue  # one line is longer than ``size``
                     file.seek(target - 1)
                     while (rest := file.readline(CHUNK)) and not rest.endswith(b"\n"):
                         pass
@@ -100,7 +100,7 @@ class LinesFile(Lines):
         return found
 
     async def _lines_before(self, offset: int) -> int:
-        """Counted only where a record of a later piece must be named, which is rare: 1 GB takes a second or less."""
+        """Counts lines, only to name a record of a later piece. This is rare, and takes a second or less for 1 GB."""
         if offset < self._counted[0]:
             self._counted = (0, 0)
         if offset > self._counted[0]:

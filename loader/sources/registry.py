@@ -1,10 +1,10 @@
-"""Opens sources by what they are, and tells how to add one.
+"""Opens sources. This page also describes how to add a format or a compression.
 
 A new format, such as CSV:
 
-1. A new module here, with a source (see ``loader.sources.base.Source``) and a ``Format`` that says what it is called,
-   how its files end and how it is opened. The bytes of a file go through ``Content``, which decompresses them, and
-   where a batch ends is for ``BatchLimit`` to say.
+1. A new module here, with a source (see ``loader.sources.base.Source``) and a ``Format`` with its name, its endings and
+   the functions that open it. The source passes the bytes of a file through ``Content``, which decompresses them, and
+   uses ``BatchLimit`` to end batches.
 2. One line in ``FORMATS`` of ``loader.sources.formats``.
 
 A new compression, such as zstd:
@@ -12,8 +12,9 @@ A new compression, such as zstd:
 1. A new module in ``loader.sources.codecs``, with a ``Decompressor`` and a ``Codec``.
 2. One line in ``CODECS`` of ``loader.sources.codecs.registry``.
 
-Then files, directories, globs, standard input, the command line and the Python API take it, and messages list it; the
-help of ``--format`` should name it too (a test says so). ``tests/integration/test_extension.py`` follows these steps.
+Then files, directories, globs, standard input, the command line and the Python API accept it, and messages list it. The
+help of ``--format`` should name it too (a test checks this). ``tests/integration/test_extension.py`` follows these
+steps.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ Input = PathArgument | Sequence[PathArgument] | Iterable[Payload] | AsyncIterabl
 
 
 async def open_sources(given: Input, forced: str | None, passing_over: Sequence[PathArgument] = ()) -> list[Source]:
-    """Opens what the user gave: a path, several paths, or an iterable of payloads.
+    """Opens the input: a path, several paths, or an iterable of payloads.
 
-    A ``str`` or path is a path; so is each item of a list or tuple of these; anything else is taken as payloads.
-    Fingerprints are taken here, in a thread.
+    A ``str`` or path object is a path, and so is each item of a list or tuple of these. Any other input is an iterable
+    of payloads. Fingerprints are read here, in a thread.
 
     Raises:
         UsageError, SourceError: See ``discover`` and ``fingerprint``.
-        TypeError: It is one payload, not an iterable of payloads.
+        TypeError: The input is one payload, not an iterable of payloads.
     """
     if isinstance(given, str | PathLike):
         given = [given]
@@ -48,7 +49,7 @@ async def open_sources(given: Input, forced: str | None, passing_over: Sequence[
         found = discover([fspath(item) for item in given], forced, passing_over)
         return [await _open(source) for source in found]
     if isinstance(given, bytes | bytearray | memoryview | Mapping) or not isinstance(given, Iterable | AsyncIterable):
-        # Bytes would be loaded as numbers, a mapping as its keys.
+        # The items of bytes are numbers, and those of a mapping are its keys.
         raise TypeError(f"give paths or an iterable of payloads, not {type(given).__name__}; [payload] loads one")
     return [IterablePayloads(given)]  # type: ignore[arg-type]
 
@@ -56,6 +57,6 @@ async def open_sources(given: Input, forced: str | None, passing_over: Sequence[
 async def _open(source: FileSource) -> Source:
     form = FORMATS[source.format]
     if source.files[0].path is None:
-        assert form.open_stdin is not None  # noqa: S101 - discover has refused it
+        assert form.open_stdin is not None  # noqa: S101 - discover() refuses other formats
         return await form.open_stdin(source.files[0])
     return await asyncio.to_thread(form.open_files, source)

@@ -1,6 +1,6 @@
-"""Cuts the input into shards: parts that can be loaded by different processes, each with a ledger of its own.
+"""Cuts the input into shards: parts that different processes can load, each with a ledger of its own.
 
-The plan depends on the input alone, not on how many processes there are, so a job can be resumed with any number.
+The plan depends only on the input, not on the number of processes. So a job can be resumed with any number of them.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from loader.sources.base import Source
 
 SHARD_BYTES = 16 * 1024 * 1024
-"""A shard is about this large (bytes as stored), larger where the input would make more than ``MOST_SHARDS``."""
+"""The approximate size of a shard (bytes as stored). It is larger if the input would have more than ``MOST_SHARDS``."""
 
 MOST_SHARDS = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a source between two of its cuts; ``end`` is None at its end."""
+    """A part of a source between two of its cuts. ``end`` is None for the source's end."""
 
     source: int
     start: int
@@ -27,20 +27,20 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Consecutive pieces. ``number`` is its place in the plan and names its ledger."""
+    """Consecutive pieces. ``number`` is the shard's index in the plan and a part of its ledger's name."""
 
     number: int
     pieces: tuple[Piece, ...]
 
 
 def shard_bytes(sources: Sequence[Source]) -> int:
-    """The size at which this input is cut; part of the job's manifest."""
+    """The shard size for this input; part of the job's manifest."""
     total = sum(source.identity.size or 0 for source in sources)
     return max(SHARD_BYTES, -(-total // MOST_SHARDS))
 
 
 def plan(sources: Sequence[Source], size: int) -> list[Shard]:
-    """All of the input as shards, in the order of the sources.
+    """The whole input as shards, in the order of the sources.
 
     Raises:
         SourceError: A source cannot be read.

@@ -1,4 +1,4 @@
-"""Tells valid records from bad ones. The verdict is orjson's: a record is one JSON value, white space aside."""
+"""Separates valid records from invalid ones, by orjson's rules: a record is one JSON value, white space aside."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from loader.sources.verdict import all_json
 from loader.tasks.reasons import Reason, ReasonCode
 
 JSON_SPACE = b" \t\r\n"
-"""White space of RFC 8259. ``bytes.strip()`` alone would also take form feeds, which JSON does not know."""
+"""White space of RFC 8259. ``bytes.strip()`` would also remove form feeds, which are not white space in JSON."""
 
 _LONG_RECORD = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One record set aside: where it stands, why, and the record itself.
+    """One rejected record: its place, the reason, and the record itself.
 
     Attributes:
-        line: From 1.
-        byte_offset: In the (decompressed) source.
+        line: The line, from 1.
+        byte_offset: The offset in the (decompressed) source.
     """
 
     source: str
@@ -37,7 +37,7 @@ class Reject:
     record: bytes
 
     def to_json(self) -> bytes:
-        """The line for the rejects file; a record that is not UTF-8 is base64, and ``encoding`` says so."""
+        """The line for the rejects file. A record that is not UTF-8 is base64, and has the field ``encoding``."""
         line: dict[str, Any] = {
             "source": printable(self.source),
             "line": self.line,
@@ -58,17 +58,17 @@ class Batch:
     """A validated batch.
 
     Attributes:
-        shard: Which part of the input it belongs to.
+        shard: Number of the shard that it belongs to.
         number: Number of the batch within its shard: its bit in the shard's ledger.
-        source_index: Which source it comes from.
-        raw: What was read, for locating records.
-        kept: Index within ``raw`` of each payload; None where all records were kept.
+        source_index: Index of its source.
+        raw: The raw batch, to locate records.
+        kept: Index within ``raw`` of each payload; None if all records were kept.
         payloads: The valid records, byte for byte, without the white space around them.
-        values: The parsed payloads, if they were asked for.
-        size: Bytes of all records, the bad ones included.
-        checksum: CRC-32 of the batch's bytes, which tells a resume whether the input is still the same.
-        blank: How many blank lines were passed over.
-        rejected: Index within ``raw`` of each record set aside, and why.
+        values: The parsed payloads, if they were requested.
+        size: Bytes of all records, including rejected ones.
+        checksum: CRC-32 of the batch's bytes. It shows a resume whether the input is unchanged.
+        blank: The number of skipped blank lines.
+        rejected: Index within ``raw`` of each rejected record, with the reason.
     """
 
     shard: int
@@ -85,20 +85,20 @@ class Batch:
 
 
 def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool, shard: int = 0) -> Batch:
-    """Validates a batch, one verdict a record.
+    """Validates each record of a batch.
 
     Args:
-        parsed: Keep the parsed values, for ids and queues that are taken from the records.
+        parsed: Whether to keep the parsed values, to take ids and queues from the records.
     """
-    # Hot path: all lines go through a parser in one C-level loop (joining them into one document was measured and gains
-    # nothing). Only a batch with a bad or blank line is gone through one by one.
+    # Hot path: one C-level loop passes all lines to a parser (parsing them as one joined document was measured and is
+    # not faster). Only a batch with an invalid or blank line is checked record by record.
     stripped = [record.strip(JSON_SPACE) for record in raw.records]
     for index in raw.unwritable:
-        stripped[index] = b""  # a resume must find the same checksum
+        stripped[index] = b""  # a resume must get the same checksum
     size = sum(map(len, stripped))
     checksum = _checksum(stripped, size)
     if not raw.oversized and not raw.unwritable:
-        # Where this does not return, the loop below finds which record is bad, and says why.
+        # If this does not return, _one_by_one() finds the invalid records and the reasons.
         if parsed:
             with suppress(orjson.JSONDecodeError):
                 values = list(map(orjson.loads, stripped))
@@ -111,10 +111,10 @@ def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool, sha
 
 
 def _checksum(records: list[bytes], size: int) -> int:
-    """CRC-32 of the records with a line feed between them; ISA-L's is nine times as fast as zlib's."""
+    """CRC-32 of the records, joined by line feeds. ISA-L's CRC-32 is nine times as fast as zlib's."""
     if size <= _LONG_RECORD * len(records):
         return isal_zlib.crc32(b"\n".join(records))
-    # Two calls a record are cheaper than a copy of it from about here: 0.95 instead of 1.5 us for 10 KB.
+    # For records of about this length and more, two calls cost less than a copy: 0.95 instead of 1.5 us for 10 KB.
     checksum = isal_zlib.crc32(records[0])
     for record in records[1:]:
         checksum = isal_zlib.crc32(record, isal_zlib.crc32(b"\n", checksum))
@@ -136,7 +136,7 @@ def _one_by_one(batch: Batch, stripped: list[bytes]) -> None:
             batch.rejected.append((index, Reason(ReasonCode.UNWRITABLE, why)))
             continue
         if not record:
-            if batch.raw.names is not None:  # a file of its own, which should hold a document
+            if batch.raw.names is not None:  # each record is a file, which must have a document
                 batch.rejected.append((index, Reason.of(ReasonCode.EMPTY_FILE)))
             else:
                 batch.blank += 1

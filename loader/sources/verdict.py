@@ -1,4 +1,4 @@
-"""Whether records are JSON: orjson's verdict, at simdjson's speed where its wheel is installed."""
+"""Checks whether records are JSON, by orjson's rules, with simdjson's speed if simdjson is installed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 import orjson
 
 _LARGE = 4 * 1024 * 1024
-"""Bytes. A parser keeps buffers of several times the size of the largest record that it has seen."""
+"""Bytes. A simdjson parser keeps buffers of several times the size of the largest record that it has parsed."""
 
 
 def _simdjson() -> Callable[[bytes], object] | None:
     try:
         from simdjson import Parser
     except ImportError:
-        return None  # no wheel for this Python or system: orjson alone gives the same verdict
+        return None  # not installed: orjson alone gives the same results
     return Parser().parse
 
 
@@ -23,22 +23,22 @@ _parse = _simdjson()
 
 
 def all_json(records: Sequence[bytes], size: int, parse: Callable[[bytes], object] | None = _parse) -> bool:
-    """Whether ``orjson.loads`` takes each of the records.
+    """Whether ``orjson.loads`` accepts each of the records.
 
-    simdjson checks the grammar, UTF-8, escapes and the range of numbers as orjson does, but makes no Python objects: a
-    record of 1 KB costs it a quarter. What it refuses (orjson takes integers of more than 64 bits, for one) is left to
-    orjson. What it takes, orjson takes too, but for one case: simdjson passes over a byte order mark. So records that
-    begin with a byte over 0x7f, as no JSON does, are left to orjson as well.
+    simdjson checks the grammar, UTF-8, escapes and the range of numbers as orjson does, but makes no Python objects:
+    for a record of 1 KB, it needs a quarter of the time. If it refuses a record, orjson decides (for example, orjson
+    accepts integers of more than 64 bits). If it accepts a record, orjson accepts it too, with one exception: simdjson
+    skips a byte order mark. So orjson also checks records that begin with a byte over 0x7f, as no JSON does.
 
     Args:
         size: Bytes of all records together.
-        parse: Raises ValueError or RuntimeError where a record is not JSON; None to ask orjson alone.
+        parse: Raises ValueError or RuntimeError if a record is not JSON; None to use orjson alone.
     """
     if parse is not None and records and size <= _LARGE and max(records) < b"\x80":
         try:
             deque(map(parse, records), maxlen=0)
         except (ValueError, RuntimeError):  # RuntimeError: too deep
-            pass  # for orjson to judge
+            pass  # orjson decides
         else:
             return True
     try:

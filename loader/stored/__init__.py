@@ -1,1 +1,1 @@
-"""Tasks that are in Redis already: reading them back, in either layout, without disturbing who works on them."""
+"""Reads stored tasks back from Redis, in either layout, without disturbing the workers."""

@@ -21,16 +21,16 @@ _LARGE_FIELDS: dict[LayoutName, tuple[bytes, ...]] = {
     "documented": (b"payload",),
     "asynq": (b"msg", b"payload", b"result"),
 }
-"""Of a task's hash, those that may be large."""
+"""Fields of a task's hash that may be large."""
 
 
 @dataclass(slots=True)
 class Fetched:
-    """What was found under some ids, in their order.
+    """The result of reading some ids. Each list is in the order of the ids.
 
     Attributes:
         missing: Ids whose hash is gone.
-        unreadable: Ids whose hash is no task's, and why.
+        unreadable: Ids whose hash is not a task's, and the reason.
     """
 
     tasks: list[StoredTask] = field(default_factory=list)
@@ -39,28 +39,31 @@ class Fetched:
 
     @property
     def count(self) -> int:
-        """How many ids these are."""
+        """The number of ids that were read."""
         return len(self.tasks) + len(self.missing) + len(self.unreadable)
 
 
 class Fetcher:
-    """Reads the tasks of one queue, at most ``most`` of them and some 4 MiB at a time, a single larger task aside."""
+    """Reads the tasks of one queue: at most ``max_tasks`` tasks and about 4 MiB at a time.
 
-    def __init__(self, session: Session, queue: StoredQueue, most: int) -> None:
+    A single task may be larger than that.
+    """
+
+    def __init__(self, session: Session, queue: StoredQueue, max_tasks: int) -> None:
         self._session = session
         self._queue = queue
-        self.most = most
+        self.max_tasks = max_tasks
 
     async def each(self, ids: Sequence[bytes]) -> AsyncIterator[Fetched]:
-        """Reads all of these ids, chunk by chunk."""
-        at = 0
-        while at < len(ids):
-            fetched = await self.fetch(ids[at : at + self.most])
-            at += fetched.count
+        """Reads the tasks of all these ids, chunk by chunk."""
+        position = 0
+        while position < len(ids):
+            fetched = await self.fetch(ids[position : position + self.max_tasks])
+            position += fetched.count
             yield fetched
 
     async def fetch(self, ids: Sequence[bytes]) -> Fetched:
-        """Reads the first of these ids, as many as fit, one at least.
+        """Reads the tasks of the first ids: as many as fit, and at least one.
 
         Raises:
             SinkError: The server refuses.
@@ -89,9 +92,10 @@ class Fetcher:
         return fetched
 
     async def _how_many_fit(self, ids: Sequence[bytes]) -> int:
-        """Asks for lengths before anything is read: the next task may be a million times the last one's size.
+        """The number of ids whose tasks fit in one read.
 
-        Where the server does not tell, a task is taken for as large as any may be.
+        It asks for the lengths before anything is read, since a task may be a million times as large as the one before.
+        If the server refuses to tell a length, the task counts as ``CHUNK_BYTES`` long.
         """
         large = _LARGE_FIELDS[self._queue.layout]
         fields = [(self._queue.task_key(task_id), name) for task_id in ids for name in large]
@@ -105,7 +109,7 @@ class Fetcher:
         return len(ids)
 
     async def _read_locks(self, fetched: Fetched) -> None:
-        """Notes for unique tasks how long their locks hold on."""
+        """Sets ``unique_ttl`` of unique tasks to the time that their locks have left."""
         locked = [position for position, task in enumerate(fetched.tasks) if task.lock]
         if not locked:
             return

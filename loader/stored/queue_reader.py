@@ -1,4 +1,4 @@
-"""The keys and hashes of one queue, read back: one class a layout."""
+"""Reads the keys and hashes of one queue. Each layout has a class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from loader.stored.stored_task import StoredTask, UnreadableTaskError
 from loader.tasks.options import LIFECYCLE, TaskOptions
 from loader.tasks.profiles import LayoutName
 
-_GUIDES_MAX_RETRY = 3
+_GUIDE_MAX_RETRY = 3
 Fields = Mapping[bytes, bytes]
 
 
@@ -20,10 +20,10 @@ class StoredQueue(Protocol):
 
     Attributes:
         name: Its full name.
-        layout: Whose keys these are.
-        pending_key: The list of ids, the next one to be taken at its right end.
-        slot_tag: A hash tag (with its braces) that lands in the pending key's cluster slot.
-        pattern: What all task keys match, for SCAN.
+        layout: The layout of its keys.
+        pending_key: The list of pending ids. Workers take the next one from its right end.
+        slot_tag: A hash tag (with its braces) in the cluster slot of the pending key.
+        pattern: A pattern that all task keys match, for SCAN.
     """
 
     @property
@@ -54,10 +54,10 @@ class StoredQueue(Protocol):
         ...
 
     def read(self, task_id: bytes, fields: Fields) -> StoredTask:
-        """Understands a task's hash.
+        """Reads a task from its hash.
 
         Raises:
-            UnreadableTaskError: It is no task's.
+            UnreadableTaskError: The hash is not a task's.
         """
         ...
 
@@ -80,7 +80,7 @@ class DocumentedQueue:
         return key.removeprefix(b"asynq:t:")
 
     def holds(self, fields: Fields) -> bool:
-        # A hash of a queue's name alone is the runqy server's look-up for a task of the other layout.
+        # A hash with only a queue's name is no task: the runqy server looks up tasks of the other layout with it.
         return fields.get(b"queue") == self.name.encode() and b"payload" in fields
 
     def read(self, task_id: bytes, fields: Fields) -> StoredTask:
@@ -91,12 +91,12 @@ class DocumentedQueue:
             queue=self.name,
             payload=fields[b"payload"],
             options=TaskOptions(
-                type=_text(fields, b"type") or "task",
-                max_retry=_number(fields, b"max_retry", _GUIDES_MAX_RETRY),
+                type=_text_field(fields, b"type") or "task",
+                max_retry=_number_field(fields, b"max_retry", _GUIDE_MAX_RETRY),
             ),
             state="",
             lock="",
-            retried=_number(fields, b"retry", 0),
+            retried=_number_field(fields, b"retry", 0),
             message=None,
             fields=fields,
         )
@@ -124,16 +124,16 @@ class AsynqQueue:
         return True
 
     def read(self, task_id: bytes, fields: Fields) -> StoredTask:
-        lifecycle: dict[str, Any] = {name: _number(fields, name.encode(), 0) for name in LIFECYCLE}
-        state = _text(fields, b"state") or "pending"
+        lifecycle: dict[str, Any] = {name: _number_field(fields, name.encode(), 0) for name in LIFECYCLE}
+        state = _text_field(fields, b"state") or "pending"
         if b"msg" not in fields:
-            # runqy's workers fall back to the guide's fields in this layout's key.
+            # Without a message, runqy's workers fall back to the guide's fields under this layout's key.
             plain = DocumentedQueue(self.name).read(task_id, fields)
             return replace(plain, options=replace(plain.options, **lifecycle), state=state)
         try:
             message = decode(fields[b"msg"])
         except MessageError as error:
-            raise UnreadableTaskError(f"its message is none of asynq's: {error}") from error
+            raise UnreadableTaskError(f"it has no valid asynq message: {error}") from error
         options = TaskOptions(
             type=message.type or None,
             max_retry=max(0, message.max_retry),
@@ -164,14 +164,14 @@ def stored_queue(layout: LayoutName, name: str) -> StoredQueue:
     return _QUEUES[layout](name)
 
 
-def _text(fields: Fields, name: bytes) -> str:
+def _text_field(fields: Fields, name: bytes) -> str:
     try:
         return fields.get(name, b"").decode()
     except UnicodeDecodeError:
         raise UnreadableTaskError(f"field '{name.decode()}' of its hash is not UTF-8") from None
 
 
-def _number(fields: Fields, name: bytes, default: int) -> int:
+def _number_field(fields: Fields, name: bytes, default: int) -> int:
     text = fields.get(name)
     if text is None:
         return default
@@ -181,5 +181,5 @@ def _number(fields: Fields, name: bytes, default: int) -> int:
 
 
 def _literal(text: bytes) -> bytes:
-    """A pattern that matches this text only (glob-style patterns of SCAN)."""
+    """A glob-style pattern for SCAN that matches only this text."""
     return b"".join(b"\\" + bytes([byte]) if byte in b"*?[]\\^-" else bytes([byte]) for byte in text)

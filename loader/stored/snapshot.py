@@ -1,4 +1,4 @@
-"""Which tasks a queue holds, while others push and take: nothing is locked, and nothing written."""
+"""Lists the tasks of a queue while others push and take tasks. Nothing is locked, and nothing is written."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from loader.stored.queue_reader import StoredQueue, stored_queue
 from loader.wire.resp import command
 
 CHUNK = 2000
-"""Ids read at a time: some 80 KB, and under a millisecond of the server's time."""
+"""Ids read at a time: about 80 KB, and less than a millisecond of the server's time."""
 
 _LANDMARKS = 16
 
-# LPOS walks the list from its head, so this is for the rare chunk only: where the list was not found as it was left.
+# For when the last id read is no longer where it was. LPOS searches from the head of the list, so this is only for the
+# rare chunk that needs it.
 BEHIND = b"""\
--- What stands in a list behind the first of some ids that is still there.
+-- Finds the first of the given ids that is still in a list, and returns the ids behind it.
 -- KEYS[1]: the list
--- ARGV[1]: how many to read at most
--- ARGV[2] and on: ids to look for
--- Reply: index of the first id read, and the ids; -1 and none where none of those looked for is there
+-- ARGV[1]: the maximum number of ids to read
+-- ARGV[2] and on: the ids to look for
+-- Reply: the index of the first id read, and the ids; -1 and no ids if none of the given ids is in the list
 for i = 2, #ARGV do
   local at = redis.call('LPOS', KEYS[1], ARGV[i])
   if at then return {at + 1, redis.call('LRANGE', KEYS[1], at + 1, at + ARGV[1])} end
@@ -32,40 +33,41 @@ return {-1, {}}
 async def pending_ids(session: Session, queue: StoredQueue) -> AsyncIterator[list[bytes]]:
     """The ids of the pending list, the newest first.
 
-    Every task that is in the list from the beginning to the end of this is named once. What is pushed or taken
-    meanwhile may be named.
+    Every task that is in the list for the whole time of the reading is returned once. A task that is pushed or taken
+    during the reading may be returned.
     """
-    # From the head, where producers push. So a push moves what is unread away from us: chunks would overlap, and do so
-    # by one id at least, which tells by how much. Consumers take at the far end, which moves nothing. Only where ids
-    # are removed in between does something come nearer; then the last id read is not where it was.
+    # The list is read from its head, where producers push. A push moves all ids to higher indexes, so a chunk may begin
+    # with ids that were read already. Each chunk starts at the old index of the last id read: the new place of that id
+    # shows how far the list has moved. Consumers take from the far end, which moves nothing. Only a removal in between
+    # moves ids to lower indexes. Then the last id read is not in the chunk.
     key = queue.pending_key
     where = f"key {key.decode(errors='replace')}"
-    at, read = 0, list[bytes]()  # the index of the first id not yet read, and the last ones read
+    position, read = 0, list[bytes]()  # the index of the first unread id, and the last ids read
     while True:
-        start, stop = max(at - 1, 0), at + CHUNK
+        start, stop = max(position - 1, 0), position + CHUNK
         (ids,) = await session.call(command(b"LRANGE", key, b"%d" % start, b"%d" % (stop - 1)), 1, where)
         more = len(ids) == stop - start
         if read:
             if read[-1] in ids:
-                place = ids.index(read[-1]) + 1
-                at, ids = start + place, ids[place:]
+                overlap = ids.index(read[-1]) + 1
+                position, ids = start + overlap, ids[overlap:]
             else:
                 landmarks = read[:: -max(1, len(read) // _LANDMARKS)]
                 find = command(b"EVAL", as_sent(BEHIND), b"1", key, b"%d" % CHUNK, *landmarks)
-                ((at, ids),) = await session.call(find, 1, where)
+                ((position, ids),) = await session.call(find, 1, where)
                 more = len(ids) == CHUNK
                 known = set(read)
                 unread = [task_id for task_id in ids if task_id not in known]
-                at, ids = at + len(ids) - len(unread), unread
+                position, ids = position + len(ids) - len(unread), unread
         if ids:
             yield ids
-            at, read = at + len(ids), [*read, *ids][-CHUNK:]
+            position, read = position + len(ids), [*read, *ids][-CHUNK:]
         if not more:
             return
 
 
 async def keyed_ids(session: Session, queue: StoredQueue) -> AsyncIterator[list[bytes]]:
-    """The ids of all task keys that may be the queue's, whether a list names them or not; some more than once."""
+    """The ids of all task keys that may be the queue's, whether or not a list holds them. Ids may be repeated."""
     cursor = b"0"
     while True:
         commands = command(b"SCAN", cursor, b"MATCH", queue.pattern, b"COUNT", b"%d" % CHUNK)
@@ -75,8 +77,11 @@ async def keyed_ids(session: Session, queue: StoredQueue) -> AsyncIterator[list[
             return
 
 
-async def in_the_other_layout(session: Session, queue: StoredQueue) -> int:
-    """How many tasks are pending under the same name in the other layout: for a hint where none are in this one."""
+async def count_in_other_layout(session: Session, queue: StoredQueue) -> int:
+    """The number of tasks pending in the queue of the same name in the other layout.
+
+    For a hint to the user when this layout has none.
+    """
     other = stored_queue("asynq" if queue.layout == "documented" else "documented", queue.name)
-    (found,) = await session.values(command(b"LLEN", other.pending_key), 1)
-    return found if isinstance(found, int) else 0
+    (length,) = await session.values(command(b"LLEN", other.pending_key), 1)
+    return length if isinstance(length, int) else 0

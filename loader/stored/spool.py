@@ -1,4 +1,4 @@
-"""Ids set aside in a temporary file, so that a queue of any length takes no memory to speak of."""
+"""Keeps ids in a temporary file, so that a queue of any length needs little memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PART_IDS = 512
 class Spool:
     """Blocks of ids, written once, then read from the last to the first.
 
-    In memory is one number a block. Writing is not handed to a thread: a block is some 40 KB, which the kernel keeps.
+    Memory holds one number a block. Writes use no thread: a block is about 40 KB, which the kernel buffers.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Spool:
         self._file.close()
 
     def add(self, ids: Sequence[bytes]) -> int:
-        """Appends a block; its number.
+        """Appends a block and returns its number.
 
         Raises:
             LoaderError: There is no room for temporary files.
@@ -70,15 +70,15 @@ class Spool:
 
 
 class DistinctSpool:
-    """Ids in no order, each once however often it was added: for SCAN, which may name a key more than once.
+    """Ids in no order; an id that is added more than once is returned once. For SCAN, which may repeat keys.
 
-    Ids are dealt out to 256 parts by their hash. Only one part at a time is looked through for repetitions, so memory
-    holds a 256th of the ids.
+    Ids are divided into 256 parts by their hash. Repetitions are removed in one part at a time, so memory holds a
+    256th of the ids.
     """
 
     def __init__(self) -> None:
         self._spool = Spool()
-        self._waiting: list[list[bytes]] = [[] for _ in range(_PARTS)]
+        self._buffers: list[list[bytes]] = [[] for _ in range(_PARTS)]
         self._blocks: list[list[int]] = [[] for _ in range(_PARTS)]
 
     def __enter__(self) -> Self:
@@ -92,23 +92,23 @@ class DistinctSpool:
     @property
     def count(self) -> int:
         """Ids added, repetitions included."""
-        return self._spool.count + sum(map(len, self._waiting))
+        return self._spool.count + sum(map(len, self._buffers))
 
     def add(self, ids: Sequence[bytes]) -> None:
         """Raises LoaderError where there is no room for temporary files."""
         for task_id in ids:
             part = hash(task_id) % _PARTS
-            waiting = self._waiting[part]
-            waiting.append(task_id)
-            if len(waiting) == _PART_IDS:
-                self._blocks[part].append(self._spool.add(waiting))
-                waiting.clear()
+            buffer = self._buffers[part]
+            buffer.append(task_id)
+            if len(buffer) == _PART_IDS:
+                self._blocks[part].append(self._spool.add(buffer))
+                buffer.clear()
 
     def blocks(self) -> Iterator[list[bytes]]:
         """All ids, each once."""
-        for part, waiting in enumerate(self._waiting):
-            found = dict.fromkeys(waiting)
+        for part, buffer in enumerate(self._buffers):
+            distinct = dict.fromkeys(buffer)
             for number in self._blocks[part]:
-                found.update(dict.fromkeys(self._spool.block(number)))
-            if found:
-                yield list(found)
+                distinct.update(dict.fromkeys(self._spool.block(number)))
+            if distinct:
+                yield list(distinct)

@@ -1,4 +1,4 @@
-"""A task as it is stored, whatever the layout."""
+"""A stored task, in either layout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from loader.tasks.options import TaskOptions
 
 
 class UnreadableTaskError(ValueError):
-    """A stored task that cannot be understood; the text says why."""
+    """A stored task cannot be read; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,12 @@ class StoredTask:
 
     Attributes:
         queue: Full name of the queue whose worker is to run it.
-        options: Its own, the type included; durations in seconds. ``unique_ttl`` is what its lock has left.
+        options: Its own options, the type included; durations in seconds. ``unique_ttl`` is the time that its lock has
+            left.
         state: ``pending`` and so on; in the documented layout, which has no states, empty.
-        lock: The key that keeps others of its type and payload out; empty for none.
+        lock: The key of the lock that keeps out other tasks of its type and payload; empty for none.
         retried: How often it has been retried.
-        message: What its hash holds in the asynq layout.
+        message: The message in its hash, in the asynq layout.
         fields: The whole hash.
     """
 

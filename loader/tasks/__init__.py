@@ -1,1 +1,1 @@
-"""What a task is: its id, its options, how a record says them, and whose workers it is for."""
+"""Tasks: their ids, their options, how a record states these, and the defaults for each kind of worker."""

@@ -18,14 +18,15 @@ def check_task_id(value: object) -> str:
     """A task id taken from a record, as text.
 
     Raises:
-        UnusableRecordError: It is neither text nor an integer, empty, too long, or holds control characters.
+        UnusableRecordError: The value is neither text nor an integer, is empty or too long, or holds control
+            characters.
     """
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise _unusable(f"the task id is {_json_type(value)}, not text or an integer")
     text = str(value)
     if not text:
         raise _unusable("the task id is empty")
-    if not text.isprintable() and _CONTROL.search(text):  # nearly all ids need no search
+    if not text.isprintable() and _CONTROL.search(text):  # nearly all ids are printable and need no search
         raise _unusable("the task id holds a control character")
     if len(text.encode()) > MAX_ID_BYTES:
         raise _unusable(f"the task id is longer than {MAX_ID_BYTES} bytes")
@@ -33,9 +34,9 @@ def check_task_id(value: object) -> str:
 
 
 def check_task_ids(values: Sequence[Any]) -> list[bytes] | None:
-    """Task ids taken from the records of a batch, encoded; None where one of them is none, or they differ in kind.
+    """Task ids taken from the records of a batch, encoded. None if one is invalid, or if texts and integers are mixed.
 
-    Hot path: checks them all at once; ``check_task_id`` takes longer for each, and tells what is wrong.
+    Hot path: this checks all ids at once. ``check_task_id`` takes longer for each id, but says what is wrong.
     """
     kinds = set(map(type, values))
     if kinds == {int}:
@@ -64,8 +65,8 @@ def _json_type(value: object) -> str:
 
 # --- generated ids -------------------------------------------------------------------------------------------------
 # A generated id is a UUID of version 8 (RFC 9562, section 5.8: custom): 74 bits of a hash of the job and the piece of
-# the source, then the record's number within that piece in the last 48 bits. So it is the same in every run, needs no
-# hash per record, and the first 24 of its 36 characters are constant for a piece.
+# the source, then the record's number within that piece in the last 48 bits. So the id is the same in every run and
+# needs no hash per record. The first 24 of its 36 characters are constant for a piece.
 
 ID_BYTES = 36
 _SUFFIX_BLOCK = 4096
@@ -73,7 +74,7 @@ _LOW_DIGITS = [b"%03x" % n for n in range(_SUFFIX_BLOCK)]
 
 
 def id_prefix(job: str, source_index: int, digest: str, start: int = 0) -> bytes:
-    """The 24 characters that all ids of a piece of a source begin with, the last dash included.
+    """The first 24 characters of all ids of a piece of a source, the last dash included.
 
     Args:
         digest: Digest of the source's content.

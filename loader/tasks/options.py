@@ -1,4 +1,4 @@
-"""What a task tells its worker besides its payload."""
+"""The options that a task has besides its payload."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class TaskOptions:
         max_retry: How often a worker may retry it.
         timeout: How long it may run.
         deadline: Until when it may run, as Unix time.
-        retention: How long it is kept, with its result, once it is done.
+        retention: How long the task and its result are kept after it is done.
         headers: Names and values.
         unique_ttl: How long no other task of the same type, payload and queue may be enqueued.
-        process_at: Not to be run before this Unix time.
-        process_in: Not to be run before so long from now.
-        ttl_completed: See ``LIFECYCLE``, as the three that follow.
+        process_at: The Unix time before which it must not run.
+        process_in: How long, from now on, it must not run.
+        ttl_completed: See ``LIFECYCLE``; so are the three options that follow.
     """
 
     type: str | None = "task"
@@ -40,14 +40,14 @@ class TaskOptions:
     active_timeout: int = 0
 
     def starts_at(self, now: float) -> int:
-        """When it may run first, as Unix time in whole seconds; 0 for at once.
+        """The earliest time at which it may run, as Unix time in whole seconds; 0 for at once.
 
-        A time that has passed is at once, as in asynq.
+        A time in the past means at once, as in asynq.
         """
         start = max(self.process_at, int(now) + self.process_in if self.process_in else 0)
         return start if start > now else 0
 
     @property
     def lifecycle(self) -> list[tuple[str, int]]:
-        """Fields for the task's hash, those that are set."""
+        """The lifecycle fields that are set, for the task's hash."""
         return [(name, value) for name in LIFECYCLE if (value := getattr(self, name))]

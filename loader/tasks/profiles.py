@@ -1,4 +1,4 @@
-"""Whose workers the tasks are for, and what those leave unsaid."""
+"""Profiles: the kind of workers that tasks are for, and the defaults of their options."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LayoutName = Literal["documented", "asynq"]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Defaults of a kind of producer.
+    """Defaults that a kind of producer uses.
 
     Attributes:
         sub_queues: Whether ``NAME`` means ``NAME.default``.
@@ -20,7 +20,7 @@ class Profile:
         max_retry: How often a worker may retry a task.
         timeout: Seconds that a task may run, where neither timeout nor deadline is given.
         retention: Seconds that a completed task is kept.
-        reverse_lookup: Whether ``asynq:t:<id>`` tells the queue of a task.
+        reverse_lookup: Whether the key ``asynq:t:<id>`` holds the queue of a task.
     """
 
     sub_queues: bool
@@ -35,7 +35,7 @@ class Profile:
 _GUIDE = Profile(
     sub_queues=True, type="task", needs_type=False, max_retry=3, timeout=0, retention=0, reverse_lookup=False
 )
-# What the runqy server (2026-03) and the client of asynq 0.26 write.
+# The values that the runqy server (2026-03) and the client of asynq 0.26 write.
 _ASYNQ_LAYOUT: dict[ProfileName, Profile] = {
     "runqy": Profile(
         sub_queues=True, type=None, needs_type=False, max_retry=3, timeout=30, retention=86_400, reverse_lookup=True

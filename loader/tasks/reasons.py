@@ -1,4 +1,4 @@
-"""Why a record or a task is set aside: a code for programs, and a text for people."""
+"""The reasons to reject a record or a task: a code for programs, and a text for people."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Self
 
 
 class ReasonCode(StrEnum):
-    """What is wrong. Codes are stable: reports and rejects files hold them.
+    """The kind of problem. Codes are stable: reports and rejects files contain them.
 
     Attributes:
-        meaning: What all reasons of this code have in common, for people.
-        is_conflict: Whether such a task is there already: with ``--on-conflict skip`` it is not rejected.
+        meaning: The common meaning of all reasons with this code, for people.
+        is_conflict: Whether such a task exists already. With ``--on-conflict skip``, it is not rejected.
     """
 
     meaning: str
@@ -46,19 +46,19 @@ class ReasonCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why one record or task is set aside."""
+    """The reason to reject one record or task."""
 
     code: ReasonCode
     text: str
 
     @classmethod
     def of(cls, code: ReasonCode) -> Self:
-        """The reason that says no more than its code's meaning."""
+        """A reason whose text is its code's meaning."""
         return cls(code, code.meaning)
 
 
 class UnusableRecordError(ValueError):
-    """A record or a task that is to be set aside."""
+    """A record or a task must be rejected."""
 
     def __init__(self, code: ReasonCode, text: str) -> None:
         super().__init__(text)

@@ -7,15 +7,15 @@ from datetime import datetime
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _PART = re.compile(r"([0-9]+)([smhdw])")
-LONGEST = 2**53
-"""Beyond this, seconds are no whole numbers any more where a score is a double, as in a sorted set."""
+MAX_SECONDS = 2**53
+"""The scores of a sorted set are doubles, which cannot hold every whole number beyond this one."""
 
 
 def seconds(value: int | str) -> int:
-    """Whole seconds of a duration: a number of seconds, or such as ``90s``, ``5m``, ``1h30m``, ``7d``.
+    """Whole seconds of a duration: a number of seconds, or a text such as ``90s``, ``5m``, ``1h30m``, ``7d``.
 
     Raises:
-        ValueError: It is neither, negative, or beyond ``LONGEST``.
+        ValueError: The value is neither of these, is negative, or is beyond ``MAX_SECONDS``.
     """
     if isinstance(value, str):
         text = value.strip()
@@ -27,16 +27,16 @@ def seconds(value: int | str) -> int:
             raise ValueError(f"{value!r} is no duration: write seconds, or such as 90s, 5m, 1h30m, 7d")
     else:
         total = value
-    if not 0 <= total < LONGEST:
+    if not 0 <= total < MAX_SECONDS:
         raise ValueError(f"{value!r} is out of range for a duration")
     return total
 
 
 def instant(value: float | str) -> int:
-    """Unix time in whole seconds of a point in time: Unix seconds, or RFC 3339 such as ``2026-12-24T18:00:00Z``.
+    """Unix time in whole seconds of a point in time: Unix seconds, or RFC 3339 text such as ``2026-12-24T18:00:00Z``.
 
     Raises:
-        ValueError: It is neither, has no offset from UTC, or is out of range.
+        ValueError: The value is neither of these, has no offset from UTC, or is out of range.
     """
     if isinstance(value, str) and not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
         try:
@@ -44,10 +44,10 @@ def instant(value: float | str) -> int:
         except ValueError:
             raise ValueError(f"{value!r} is no time: write Unix seconds, or such as 2026-12-24T18:00:00Z") from None
         if moment.tzinfo is None:
-            raise ValueError(f"{value!r} tells no offset from UTC: add Z, or such as +01:00")
+            raise ValueError(f"{value!r} has no offset from UTC: add Z, or an offset such as +01:00")
         total = moment.timestamp()
     else:
         total = float(value)
-    if not 0 <= total < LONGEST:
+    if not 0 <= total < MAX_SECONDS:
         raise ValueError(f"{value!r} is out of range for a time")
     return int(total)

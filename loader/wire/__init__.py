@@ -1,1 +1,1 @@
-"""The Redis protocol: building command bytes, connections, and what error replies mean."""
+"""The Redis protocol: command bytes, connections, and the meaning of error replies."""

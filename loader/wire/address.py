@@ -1,4 +1,4 @@
-"""Where the server is and how to log in, read from a URL by redis-py's own rules."""
+"""The server's address and login, read from a URL by redis-py's own rules."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Address:
 
 
 def parse_address(url: str, option: str = "--redis") -> Address:
-    """Understands ``redis://``, ``rediss://`` and ``unix://`` as redis-py does, ``ssl_*`` parameters included.
+    """Parses ``redis://``, ``rediss://`` and ``unix://`` as redis-py does, ``ssl_*`` parameters included.
 
     redis-py passes over what it cannot place: a fragment, a parameter without a value, a second one of the same name.
     Most of these are a password that was not percent-encoded, and the rest of the URL then names another server. So
@@ -47,20 +47,20 @@ def parse_address(url: str, option: str = "--redis") -> Address:
         option: Where the URL was given, for errors.
 
     Raises:
-        UsageError: It is not such a URL, or names TLS files that cannot be used.
+        UsageError: The text is not such a URL, or names TLS files that cannot be used.
     """
     try:
         options: dict[str, Any] = dict(parse_url(url))
         parts = urlsplit(url)
     except (ValueError, TypeError, redis.exceptions.RedisError) as error:
-        # What the parser says may quote a part of the password, and so may the traceback's frames.
+        # The parser's message and the frames of the traceback may show a part of the password.
         raise UsageError(*_unusable(str(error), option)) from None
     _refuse_what_would_be_lost(url, parts, option)
     is_unix = parts.scheme == "unix"
     if is_unix and not options.get("path"):
         raise UsageError(f"{option}: a unix:// URL needs the path of a socket", _FORM)
     if not is_unix and not (re.fullmatch(r"(/[0-9]*)?", parts.path) and (parts.netloc or not parts.path)):
-        raise UsageError(f"{option}: what follows the host is not a database number", f"{_FORM}. {_ENCODE}")
+        raise UsageError(f"{option}: the part after the host is not a database number", f"{_FORM}. {_ENCODE}")
     has_tls = parts.scheme == "rediss"
     _check_parameters(parts, has_tls, option)
     tls = None

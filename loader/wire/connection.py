@@ -14,7 +14,7 @@ from loader.wire.faults import from_os_error, from_reply, not_redis
 from loader.wire.resp import command
 
 Reply = Any
-"""A reply as hiredis gives it: int, bytes, None, list, or a ``hiredis.ReplyError`` as a value."""
+"""A reply as hiredis returns it: int, bytes, None, list, or a ``hiredis.ReplyError`` as a value."""
 
 _MORE = object()
 
@@ -22,7 +22,7 @@ _MORE = object()
 class Connection(asyncio.Protocol):
     """One connection to a server. Calls may overlap; replies come back in the order of the calls.
 
-    There is no flow control here: a caller bounds what it keeps in flight.
+    It has no flow control: callers limit how much they have in flight.
     """
 
     def __init__(self, address: Address, timeout: float) -> None:
@@ -33,7 +33,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[tuple[int, asyncio.Future[list[Reply]]]] = deque()
         self._transport: asyncio.Transport | None = None
         self._lost: LoaderError | None = None
-        self._heard_at = 0.0
+        self._silent_since = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -42,7 +42,7 @@ class Connection(asyncio.Protocol):
         """Connects, logs in, selects the database and takes a name.
 
         Raises:
-            TransientError: No connection, or a server that is still loading.
+            TransientError: The connection fails, or the server is still loading its data.
             SinkError: The server refuses the login or the database.
         """
         loop = asyncio.get_running_loop()
@@ -54,7 +54,7 @@ class Connection(asyncio.Protocol):
                     _, connection = await loop.create_connection(
                         lambda: cls(address, timeout), address.host, address.port, ssl=address.tls
                     )
-        except OSError as error:  # TimeoutError and ssl.SSLError are among them
+        except OSError as error:  # TimeoutError and ssl.SSLError are subclasses
             raise from_os_error(error, str(address)) from error
         try:
             await connection._handshake(name)
@@ -69,7 +69,7 @@ class Connection(asyncio.Protocol):
             await self._step(b"AUTH", *user, self._address.password.encode())
         if self._address.db:
             await self._step(b"SELECT", b"%d" % self._address.db)
-        await self._step(b"PING")  # a server that loads, or wants a password, says so here
+        await self._step(b"PING")  # fails if the server is loading its data, or requires a password
         # Some proxies and ACLs refuse names. Then this connection cannot be fenced: see Lease.fence.
         await self.call(command(b"CLIENT", b"SETNAME", name.encode()), replies=1)
 
@@ -79,10 +79,10 @@ class Connection(asyncio.Protocol):
             raise from_reply(str(reply), str(self._address))
 
     def call(self, commands: bytes, replies: int) -> asyncio.Future[list[Reply]]:
-        """Sends commands at once; the future gives as many replies as were asked for.
+        """Sends commands at once. The result of the future is a list of ``replies`` replies.
 
-        Error replies are values among them. The future fails with TransientError if the connection is lost first:
-        then which of the commands ran is unknown.
+        Error replies are values in this list. If the connection is lost first, the future fails with TransientError,
+        and it is unknown which of the commands ran.
         """
         future: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
         if self._lost is not None or self._transport is None or self._transport.is_closing():
@@ -90,35 +90,35 @@ class Connection(asyncio.Protocol):
             future.set_exception(self._lost or ConnectionFailedError(f"{self._address}: the connection was closed"))
             return future
         if not self._waiting:
-            self._heard_at = asyncio.get_running_loop().time()
+            self._silent_since = asyncio.get_running_loop().time()
         self._waiting.append((replies, future))
         self._transport.write(commands)
         return future
 
     async def close(self) -> None:
-        """Closes in order: what was written still goes out."""
+        """Closes the connection after everything written has been sent."""
         if self._transport is not None:
             self._transport.close()
             await self._closed
 
     def abort(self) -> None:
-        """Closes at once, dropping what has not been sent."""
+        """Closes the connection at once. Data that has not been sent is dropped."""
         if self._transport is not None:
             self._transport.abort()
 
     async def wait_closed(self) -> None:
-        """Returns once the connection is lost or closed, by whichever side."""
+        """Returns once the connection is lost, or closed by either side."""
         await asyncio.shield(self._closed)
 
     # --- asyncio.Protocol ---------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's own are no subclass of it
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports are no subclass of it
         self._watch()
 
     def data_received(self, data: bytes) -> None:
         # Hot path: iter() with a sentinel pulls all replies in a C loop, about 50 ns each.
-        self._heard_at = asyncio.get_running_loop().time()
+        self._silent_since = asyncio.get_running_loop().time()
         self._parser.feed(data)
         try:
             self._replies += iter(self._parser.gets, _MORE)
@@ -141,9 +141,9 @@ class Connection(asyncio.Protocol):
             self._closed.set_result(None)
 
     def _watch(self) -> None:
-        """Gives the connection up when replies are due and nothing has been heard for the timeout."""
+        """Drops the connection if replies are due and no data has arrived within the timeout."""
         loop = asyncio.get_running_loop()
-        if self._waiting and loop.time() - self._heard_at > self._timeout:
+        if self._waiting and loop.time() - self._silent_since > self._timeout:
             self._fail(ConnectionFailedError(f"{self._address}: no reply for {self._timeout:g} s"))
             self.abort()
             return

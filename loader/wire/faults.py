@@ -1,4 +1,7 @@
-"""From what Redis or the network says to what a user must do. One table for both clients that the loader uses."""
+"""Translates errors of Redis and of the network into errors that tell a user what to do.
+
+Both Redis clients that the loader uses share these tables.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +32,17 @@ _FATAL = {
     "NOAUTH": ("the server wants a password", "Put it into the URL: redis://:PASSWORD@HOST:PORT/DB"),
     "WRONGPASS": ("the server refuses this user name or password", "Check the credentials in the URL"),
     "NOPERM": ("this user may not run a command that is needed", "Have the ACL extended (see docs/reference.md)"),
-    "MISCONF": ("the server cannot save to disk and refuses writes", f"See the server's log; once mended, {RESUME}"),
+    "MISCONF": ("the server cannot save to disk and refuses writes", f"See the server's log; once fixed, {RESUME}"),
     "NOREPLICAS": ("the server has too few replicas to accept writes", f"Once they are back, {RESUME}"),
     "WRONGTYPE": ("a key holds another type than a task queue needs", "Rename or delete that key"),
 }
 
 
-def explained(code: str) -> tuple[str, str]:
-    """What an error code of Redis's means, and what a user must do: for who sees the cause before the error."""
+def cause_and_hint(code: str) -> tuple[str, str]:
+    """The meaning of a Redis error code, and what a user must do.
+
+    For callers that see the cause before the error occurs.
+    """
     return _FATAL[code]
 
 
@@ -45,10 +51,10 @@ def from_reply(text: str, where: str) -> LoaderError:
 
     Args:
         text: The reply, without its leading dash: a code in capitals, then an explanation.
-        where: What it answers: an address, a key, a step.
+        where: What the reply is about, for the message: an address, a key, a step.
     """
-    # The error of a command inside a script is wrapped: "... script: <sha>, on @user_script:3." after the message,
-    # and in older servers "ERR Error running script (...): @user_script:3: WRONGTYPE ..." around it.
+    # The server wraps the error of a command inside a script. It adds "... script: <sha>, on @user_script:3." after the
+    # message. Older servers put "ERR Error running script (...): @user_script:3: WRONGTYPE ..." around the message.
     code = text.split(" ", 1)[0]
     if code == "ERR":
         code = next((word for word in text.replace("-", " ").split() if word in _FATAL or word in _TRANSIENT), code)
@@ -62,7 +68,7 @@ def from_reply(text: str, where: str) -> LoaderError:
         return TransientError(f"{where}: the server takes no more connections", "Raise its maxclients")
     if code in _TRANSIENT:
         return TransientError(f"{where}: {_TRANSIENT[code]} ({text})")
-    what, hint = _FATAL.get(code, ("the server refuses", f"Once the cause is mended, {RESUME}"))
+    what, hint = _FATAL.get(code, ("the server refuses", f"Once the cause is fixed, {RESUME}"))
     return SinkError(f"{where}: {what} ({text})", hint)
 
 
@@ -84,7 +90,7 @@ def not_redis(text: str, where: str) -> ConnectionFailedError:
 
 
 def from_redis_py(error: redis.exceptions.RedisError, where: str) -> LoaderError:
-    """The error for an exception of redis-py, which strips the code of the replies it knows."""
+    """The error for an exception of redis-py. redis-py strips the error code from the replies that it knows."""
     codes: list[tuple[type[Exception], str]] = [
         (redis.exceptions.BusyLoadingError, "LOADING"),
         (redis.exceptions.OutOfMemoryError, "OOM"),
@@ -117,7 +123,7 @@ def from_redis_py(error: redis.exceptions.RedisError, where: str) -> LoaderError
 
 @contextmanager
 def translated(where: str) -> Iterator[None]:
-    """Turns what redis-py raises within the block into the errors of this package."""
+    """Turns exceptions of redis-py within the block into errors of this package."""
     try:
         yield
     except redis.exceptions.RedisError as error:
@@ -125,7 +131,7 @@ def translated(where: str) -> Iterator[None]:
     except OSError as error:
         raise from_os_error(error, where) from error
     except RuntimeError as error:
-        # What uvloop says when redis-py writes to a connection that has just been closed.
+        # uvloop raises this when redis-py writes to a connection that has just been closed.
         if "closed" not in str(error):
             raise
         raise ConnectionFailedError(f"{where}: the connection was closed") from error

@@ -1,17 +1,17 @@
-"""Pieces of a protocol that depend on the length of what follows them."""
+"""Protocol headers that depend only on the length of the data that follows them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-_MOST_LENGTHS = 100_000
+_MAX_LENGTHS = 100_000
 
 
 class ByLength(dict[int, bytes]):
-    """What stands before an argument that may be this long, made when a length is first met: lengths repeat.
+    """Headers by the length of their data. Each is made when its length first occurs, since lengths repeat.
 
     Args:
-        make: Makes it.
+        make: Makes the header for a length.
     """
 
     def __init__(self, make: Callable[[int], bytes]) -> None:
@@ -19,7 +19,7 @@ class ByLength(dict[int, bytes]):
         self._make = make
 
     def __missing__(self, length: int) -> bytes:
-        if len(self) >= _MOST_LENGTHS:
+        if len(self) >= _MAX_LENGTHS:
             self.clear()
         made = self[length] = self._make(length)
         return made

@@ -25,10 +25,10 @@ def array(arguments: Sequence[bytes]) -> bytes:
 
 
 def bulks(arguments: Sequence[bytes], head: bytes = b"") -> bytes:
-    """Bulk strings of all these, one behind the other.
+    """All arguments as bulk strings, one after the other.
 
     Args:
-        head: What stands before them.
+        head: Bytes that precede them.
     """
     if not arguments:
         return head

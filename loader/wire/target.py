@@ -1,4 +1,4 @@
-"""Where tasks go: the kinds of target, as values. ``LoadOptions.target`` decides which of them a load has."""
+"""The kinds of target, as values. ``LoadOptions.target`` is the target of a load."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class ToRedis:
-    """A Redis server. ``url`` is as given, not looked at yet."""
+    """A Redis server. ``url`` is as given, not checked yet."""
 
     url: str
 
@@ -18,7 +18,7 @@ class ToEmbedded:
     """The bundled server, started for the run.
 
     Attributes:
-        directory: Where it keeps its data; None for data that goes when the run ends.
+        directory: The directory for its data; None if the data is deleted at the end of the run.
     """
 
     directory: Path | None
@@ -26,14 +26,14 @@ class ToEmbedded:
 
 @dataclass(frozen=True, slots=True)
 class ToHttp:
-    """runqy's HTTP API. ``url`` is as given, not looked at yet."""
+    """runqy's HTTP API. ``url`` is as given, not checked yet."""
 
     url: str
 
 
 @dataclass(frozen=True, slots=True)
 class ToDiscard:
-    """Nowhere: tasks are encoded, and the bytes thrown away."""
+    """No target: tasks are encoded, and the bytes are dropped."""
 
 
 Target = ToRedis | ToEmbedded | ToHttp | ToDiscard

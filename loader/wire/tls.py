@@ -1,4 +1,4 @@
-"""TLS: the options of a URL, and what a failed handshake means."""
+"""TLS: the options of a URL, and the meaning of a failed handshake."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TLS_OPTIONS = {
     "ssl_include_verify_flags": "flags of Python's ssl.VerifyFlags, separated by commas",
     "ssl_exclude_verify_flags": "flags of Python's ssl.VerifyFlags, separated by commas",
 }
-"""Parameters of a ``rediss://`` URL as redis-py takes them, and what each must be."""
+"""Parameters of a ``rediss://`` URL, as redis-py accepts them, with their allowed values."""
 
 _VERIFY_MODES = ("required", "optional", "none")
 _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
@@ -61,7 +61,7 @@ def tls_context(options: Mapping[str, Any], option: str) -> ssl.SSLContext:
         option: Where the URL was given, such as ``--redis``, for errors.
 
     Raises:
-        UsageError: A value is none of those that are allowed, or a file cannot be used.
+        UsageError: A value is not allowed, or a file cannot be used.
     """
     given = {name.removeprefix("ssl_"): value for name, value in options.items()}
     if given.setdefault("cert_reqs", "required") not in _VERIFY_MODES:
@@ -95,7 +95,7 @@ def _require_readable(path: Path, name: str, option: str) -> None:
 
 
 def _require_usable(given: Mapping[str, Any], option: str) -> None:
-    """Loads each file by itself, so that an error names the one that is not usable."""
+    """Loads each file separately, so that an error names the file that cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if "ca_certs" in given:
         try:
@@ -131,7 +131,7 @@ def _reason(error: Exception) -> str:
 
 
 def explain_tls(error: BaseException) -> tuple[str, str] | None:
-    """What a failure of TLS means, and what a user must do; None where it is not one that is known."""
+    """The meaning of a TLS failure, and what a user must do; None if the failure is not known."""
     if isinstance(error, ssl.SSLCertVerificationError):
         known = _CERTIFICATE_FAULTS.get(error.verify_code)
         return known or (f"the server's certificate is refused: {error.verify_message}", "Check the certificate")

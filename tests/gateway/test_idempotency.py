@@ -47,7 +47,7 @@ def test_another_request_with_the_key_is_422(gateway: Gateway, client: Any) -> N
         ("/queue/add", {"queue": "simple", "data": 1}),
     ):
         reply = with_key(gateway, "k", content, path)
-        assert (reply.status, reply.errors) == (422, ["this Idempotency-Key came with another request before"])
+        assert (reply.status, reply.errors) == (422, ["this Idempotency-Key was used before with a different request"])
     assert client.llen("asynq:simple.default:pending") == 250
 
 

@@ -34,7 +34,7 @@ def test_it_asks_for_keys_unless_told_not_to(valkey: Server, tmp_path: Path) -> 
     assert "Put it into RUNQY_API_KEY, or say --no-auth" in refused("--redis", valkey.url, cwd=tmp_path)
     with Gateway("--redis", valkey.url, "--no-auth", cwd=tmp_path) as gateway:
         assert gateway.post("/queue/add", {"queue": "any", "data": 1}, key=None).status == 200
-        assert "no key is asked for" in gateway.serving
+        assert "no API key is required" in gateway.serving
         assert "securitySchemes" not in gateway.get("/openapi.json", key=None).json["components"]
 
 
@@ -92,7 +92,7 @@ def test_a_server_whose_workers_read_the_other_layout_is_refused(valkey: Server,
         client.set(key, server_info("inference.default"))
     said = refused(*usual, cwd=tmp_path, status=1)
     assert "never see documented tasks" in said
-    assert "Say --layout asynq" in said
+    assert "Use --layout asynq" in said
     for arguments in (("--force-layout",), ("--layout", "asynq")):
         with Gateway(*usual, *arguments, cwd=tmp_path) as gateway:
             assert gateway.post("/queue/add", {"queue": "inference", "data": 1}).status == 200

@@ -593,8 +593,8 @@ def test_ids_cannot_be_asked_for_later(api: RunqyApi, tmp_path: Path) -> None:
         (("-p", "2"), "--processes and --to contradict each other"),
         (("--retention", "1h"), "--retention and --to contradict each other"),
         (("--to", "localhost:3000"), "--to is not a usable URL"),
-        (("--to", "http://user:pass@host"), "--to takes neither a user name"),
-        (("--http-connections", "0"), "--http-connections must be 1 to 256"),
+        (("--to", "http://user:pass@host"), "--to takes no user name"),
+        (("--http-connections", "0"), "--http-connections must be between 1 and 256"),
         (("--journal", "x", "--rejects", "x"), "x is the journal, and the file of another option"),
     ],
 )

@@ -56,7 +56,7 @@ def test_a_queue_that_the_targets_workers_would_not_see_is_refused(
     assert refused.report["status"] == "failed"
     assert refused.report["migrated"] == 0
     assert "served by 1 worker of the asynq layout (host:1)" in refused.stderr
-    assert "First start workers that read the documented layout, or say --force-layout" in refused.stderr
+    assert "First start workers that read the documented layout, or give --force-layout" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     assert_migrated(forced, db, "documented")
 
@@ -85,7 +85,7 @@ def test_a_person_is_told_why_and_not_to_run_it_again(valkey: Server, db: Any, t
     (line,) = done.stderr.splitlines()
     assert done.status == 1 and line.startswith("runqy-loader: error: ")
     assert "other queues are served by 1 worker of the asynq layout (host:1), not r.default" in line
-    assert "Say --to-layout asynq, or say --force-layout" in line
+    assert "Use --to-layout asynq, or give --force-layout" in line
 
 
 def test_a_job_that_is_under_way_stays_when_it_is_refused(valkey: Server, db: Any, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_such_keys_on_another_server_are_one(valkey: Server, db: Any, redis_serv
         push(there, "asynq", Q, [("there-before", b"1")])
 
         refused = migrate(valkey, tmp_path, "documented", "documented", "--move", to=other.url)
-        assert_refused(refused, db, "documented", "has keys of the asynq layout", "Say --to-layout asynq")
+        assert_refused(refused, db, "documented", "has keys of the asynq layout", "Use --to-layout asynq")
         assert there.keys("*runqy-loader*") == []
 
         done = migrate(valkey, tmp_path, "documented", "asynq", "--move", to=other.url)

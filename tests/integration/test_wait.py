@@ -469,7 +469,7 @@ def test_loaded_ids_without_a_layout_are_not_looked_for_in_the_wrong_one(valkey:
 
     done = wait(valkey, tmp_path, "--ids", "ids", "--out", "r.jsonl", "--timeout", "5")
 
-    assert done.status == 2 and "Say --layout asynq" in done.stderr, done
+    assert done.status == 2 and "Use --layout asynq" in done.stderr, done
     assert not (tmp_path / "r.jsonl").exists()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Arguments(argparse.Namespace):
-    """What a peer is asked to do."""
+    """The arguments of a peer."""
 
     addr: str
     queue: str
@@ -36,7 +36,7 @@ def parse() -> Arguments:
     parser.add_argument("--addr", default="127.0.0.1:6379", help="HOST:PORT, or the path of a socket")
     parser.add_argument("--queue", default="inference.default", help="full name of the queue")
     parser.add_argument("--batch", type=int, default=1000, help="tasks a pipeline")
-    parser.add_argument("--workers", type=int, default=4, help="connections, where the peer uses several")
+    parser.add_argument("--workers", type=int, default=4, help="connections, if the peer uses several")
     parser.add_argument("--report", type=Path, help="write the seconds it took to this file, as JSON")
     parser.add_argument("payloads", type=Path, help="JSON lines")
     return parser.parse_args(namespace=Arguments())
@@ -50,6 +50,6 @@ def batches(path: Path, size: int) -> Iterator[list[bytes]]:
 
 
 def write_report(path: Path | None, started: float) -> None:
-    """Writes the seconds since ``started`` (``time.perf_counter()``), so that start-up and imports stay apart."""
+    """Writes the seconds since ``started`` (``time.perf_counter()``), without start-up and imports."""
     if path is not None:
         path.write_text(json.dumps({"seconds": time.perf_counter() - started}))

@@ -1,4 +1,4 @@
-"""The enqueueing guide's Python example with one client kept: an HSET and an LPUSH a payload, one by one."""
+"""The enqueueing guide's Python example with one client for all payloads: an HSET and an LPUSH for each, one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The enqueueing guide's Python example, called once a payload: a new client, then an HSET and an LPUSH one by one."""
+"""The enqueueing guide's Python example, called for each payload: a new client, an HSET and an LPUSH, one by one."""
 
 from __future__ import annotations
 

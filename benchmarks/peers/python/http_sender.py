@@ -1,8 +1,8 @@
 """Starts a gateway, enqueues through its HTTP API as fast as it answers, and ends it.
 
-Requests are ready-made bytes and answers are parsed after the clock has stopped, but for their status: the sender is to
-cost next to nothing beside the gateway. Its report goes to a file, as all peers' does; the CPU of gateway and
-sending goes to standard output, as JSON.
+Requests are ready-made bytes. Of the answers, only the status is parsed before the clock stops. So the sender needs
+little CPU beside the gateway. It writes its report to a file, like all peers, and the CPU of the gateway and of sending
+to standard output, as JSON.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 class Arguments(argparse.Namespace):
-    """What it is asked to do."""
+    """Its arguments."""
 
     redis: str
     queue: str
@@ -44,13 +44,13 @@ class Arguments(argparse.Namespace):
 
 
 def request(method: str, path: str, host: str, key: str, body: bytes = b"") -> bytes:
-    """A request's bytes. HTTP/1.1 keeps connections open by itself (RFC 9112, section 9.3)."""
+    """A request's bytes. HTTP/1.1 keeps connections open by default (RFC 9112, section 9.3)."""
     head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n"
     return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def requests(arguments: Arguments, host: str, key: str) -> list[bytes]:
-    """All requests: one a task, or one a batch."""
+    """All requests: one for each task, or one for each batch."""
     queue = json.dumps(arguments.queue).encode()
     if arguments.batch == 1:
         bodies = (b'{"queue": %b, "data": %b}' % (queue, line) for (line,) in batches(arguments.payloads, 1))
@@ -63,18 +63,18 @@ def requests(arguments: Arguments, host: str, key: str) -> list[bytes]:
 
 
 class Sender(asyncio.Protocol):
-    """A connection: the next request goes out when the last one is answered.
+    """A connection. It sends the next request when the last one is answered.
 
     Args:
         source: Requests, shared with other connections.
-        answers: Where the bodies of answers go.
+        answers: The list to which the bodies of answers are added.
     """
 
     def __init__(self, source: Iterator[bytes], answers: list[bytes]) -> None:
         self._source = source
         self._answers = answers
         self._received = bytearray()
-        self._size = -1  # of the answer that is coming in, once known
+        self._size = -1  # of the answer being received, once known
         self._transport: asyncio.Transport | None = None
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -89,7 +89,7 @@ class Sender(asyncio.Protocol):
         if self._size < 0:
             self._read_head()
         if 0 <= self._size <= len(self._received):
-            body = bytes(self._received[-self._size :])  # nothing comes unasked, so it is the last that there is
+            body = bytes(self._received[-self._size :])  # one request is in flight, so the last bytes are the body
             self._received.clear()
             self._size = -1
             self._answers.append(body)
@@ -122,7 +122,7 @@ class Sender(asyncio.Protocol):
 
 
 async def send(port: int, made: list[bytes], connections: int) -> tuple[list[bytes], float, float]:
-    """Sends all requests. Returns the answers' bodies, the seconds it took, and this process's CPU in them."""
+    """Sends all requests. Returns the bodies of the answers, the seconds it took, and the CPU of this process."""
     loop = asyncio.get_running_loop()
     source, answers = iter(made), list[bytes]()
     senders = [
@@ -137,7 +137,7 @@ async def send(port: int, made: list[bytes], connections: int) -> tuple[list[byt
 
 
 def check(answers: list[bytes], tasks: int, queue: str, *, batch: bool) -> None:
-    """Raises RuntimeError unless the answers name each task, once."""
+    """Raises RuntimeError unless the answers name each task once."""
     ids: list[str] = []
     for body in answers:
         answer = orjson.loads(body[body.index(b"\r\n\r\n") + 4 :])
@@ -154,7 +154,7 @@ def check(answers: list[bytes], tasks: int, queue: str, *, batch: bool) -> None:
 
 
 def wait_until_ready(gateway: subprocess.Popen[bytes], port: int) -> None:
-    """Raises RuntimeError if the gateway does not come up."""
+    """Waits until the gateway answers. Raises RuntimeError if it does not start."""
     deadline = time.monotonic() + _READY_SECONDS
     while gateway.poll() is None and time.monotonic() < deadline:
         try:
@@ -169,7 +169,7 @@ def wait_until_ready(gateway: subprocess.Popen[bytes], port: int) -> None:
 
 
 def end(gateway: subprocess.Popen[bytes]) -> float:
-    """Ends the gateway; the CPU seconds that it used, start-up included."""
+    """Ends the gateway. Returns the CPU seconds that it used, start-up included."""
     gateway.terminate()
     deadline = time.monotonic() + _END_SECONDS
     while True:
@@ -182,7 +182,7 @@ def end(gateway: subprocess.Popen[bytes]) -> float:
 
 
 def main(arguments: Arguments) -> None:
-    """Runs all of it."""
+    """Starts the gateway, sends all requests, ends the gateway, and checks the answers."""
     key = secrets.token_hex(16)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -210,7 +210,7 @@ def parse() -> Arguments:
     parser.add_argument("--redis", required=True, help="URL of the server")
     parser.add_argument("--queue", default="inference.default", help="full name of the queue")
     parser.add_argument("--batch", type=int, required=True, help="tasks a request; 1 for POST /queue/add")
-    parser.add_argument("--connections", type=int, required=True, help="requests on the way at the same time")
+    parser.add_argument("--connections", type=int, required=True, help="requests in flight at the same time")
     parser.add_argument("--report", type=Path, required=True, help="write the seconds it took to this file, as JSON")
     parser.add_argument("payloads", type=Path, help="JSON lines")
     return parser.parse_args(namespace=Arguments())

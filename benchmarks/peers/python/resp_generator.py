@@ -1,6 +1,6 @@
 """Writes a load as Redis protocol to standard output, for ``redis-cli --pipe``.
 
-This is the generator that Redis's guide to mass insertion tells its readers to write, with the task's shape.
+This is the generator from Redis's guide to mass insertion, with commands for tasks.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What a load into each kind of target does around the pipeline; one module a kind."""
+"""The work around the pipeline for each kind of target; one module for each kind."""

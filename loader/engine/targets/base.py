@@ -1,4 +1,4 @@
-"""What a load asks of its target, whichever kind that is."""
+"""The interface between a load and its target."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from loader.sources.shards import Shard
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """What one load is to bring in.
+    """The work of one load.
 
     Attributes:
         manifest: See ``loader.jobs.job.manifest_of``.
@@ -29,35 +29,35 @@ class LoadPlan:
 
 
 class LoadTarget(ABC):
-    """A target that can be loaded into, time and again between ``open`` and ``close``."""
+    """A target for any number of loads between ``open`` and ``close``."""
 
     async def open(self) -> None:
-        """Starts what all loads into it need: most kinds need nothing."""
+        """Starts what all loads into this target need. Most kinds need nothing."""
         return
 
     @abstractmethod
     async def run(self, plan: LoadPlan, report: LoadReport, execution: Execution) -> None:
-        """Loads what is planned, and ends the report.
+        """Runs the load of a plan, and ends the report.
 
         Args:
-            execution: Runs the shards; what stops it ends the load in order.
+            execution: Runs the shards. Stopping it ends the load in good order.
 
         Raises:
             LoaderError: The load failed.
         """
 
     async def pending(self) -> int | None:
-        """Length of the default queue's pending list; None where there is none, or no answer."""
+        """Length of the default queue's pending list; None if there is no such list, or no answer."""
         return None
 
     async def close(self) -> None:
-        """Ends what ``open`` has started."""
+        """Stops what ``open`` has started."""
         return
 
 
 Preflight = Callable[[Servers, LoadOptions, str, frozenset[str] | None, Sequence[Source]], Awaitable[None]]
-"""Refuses a load that cannot work, by a LoaderError. It is handed in, as the checks are built on this package.
+"""Raises a LoaderError for a load that cannot work. It is a parameter because the checks import this package.
 
-Of the load it is told the job's name, the full names of the queues that exist (None where that is not checked), and the
-sources.
+Its arguments are the servers, the options, the job's name, the full names of the queues that exist (None if this is not
+checked), and the sources.
 """

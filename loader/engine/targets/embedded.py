@@ -1,4 +1,4 @@
-"""The bundled server as target: started for the loads, and loaded into as any other."""
+"""The bundled server as target: it is started for the loads, and loaded like any other server."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from loader.settings import LoadOptions
 
 
 class EmbeddedTarget(LoadTarget):
-    """A server of the run's own around a ``RedisTarget``.
+    """A ``RedisTarget`` with a server of its own.
 
     Args:
-        directory: Where its data stays; None for data that goes when it is closed.
+        directory: The directory for its data; None if the data is deleted on closing.
     """
 
     def __init__(self, options: LoadOptions, directory: Path | None, preflight: Preflight) -> None:
@@ -27,7 +27,7 @@ class EmbeddedTarget(LoadTarget):
         self._redis: RedisTarget | None = None
 
     async def open(self) -> None:
-        from loader.servers.embedded import embedded_server  # 20 ms that only this option needs
+        from loader.servers.embedded import embedded_server  # importing it takes 20 ms, and only this option needs it
 
         address = await self._server.enter_async_context(embedded_server(self._directory))
         self._redis = RedisTarget(self._options, address, self._preflight)

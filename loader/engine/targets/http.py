@@ -26,7 +26,7 @@ log = logging.getLogger("runqy_loader")
 
 
 class HttpTarget(LoadTarget):
-    """Loads at least once: see docs/http.md."""
+    """Loads each task at least once; see docs/http.md."""
 
     def __init__(self, options: LoadOptions) -> None:
         self._options = options
@@ -45,7 +45,7 @@ class HttpTarget(LoadTarget):
         with Journal(path, report.job, plan.manifest, keep_ids=options.ids_out is not None) as journal:
             report.journal, report.resumed = str(path), journal.resumed
             if journal.resumed:
-                log.info("going on with job %s; %d batches of it are in doubt", report.job, journal.unsettled)
+                log.info("resuming job %s; %d of its batches are in doubt", report.job, journal.unsettled)
             try:
                 async with HttpSink(endpoint, options, journal) as sink:
                     await self._begin_ids_file(report, journal)
@@ -56,7 +56,7 @@ class HttpTarget(LoadTarget):
         report.end("completed" if complete else "interrupted")
 
     def _journal_path(self, job: str) -> Path:
-        """Raises UsageError if the file is that of another option as well."""
+        """The path of the journal. Raises UsageError if another option names the same file."""
         options = self._options
         path = options.journal or Path(f"{job}.journal")
         others = [other.resolve() for other in (options.ids_out, options.rejects) if other is not None]
@@ -65,7 +65,7 @@ class HttpTarget(LoadTarget):
         return path
 
     async def _begin_ids_file(self, report: LoadReport, journal: Journal) -> None:
-        """The ids of batches that are in already come from the journal, since the server made them."""
+        """Starts the ids file with the ids of batches that are in already. The journal has them from the server."""
         path = self._options.ids_out
         if path is not None:
             begin_ids_file(path, report.job, None)
@@ -79,5 +79,5 @@ class HttpTarget(LoadTarget):
 
 @asynccontextmanager
 async def _over_http(sink: HttpSink, journal: Journal, part: Part) -> AsyncIterator[Channel]:
-    """The ``Destination``, once both are bound. It stays in its process: the options allow no other with ``--to``."""
+    """The ``Destination``, with both arguments bound. It is never pickled: ``--to`` allows only one process."""
     yield Channel(sink.work, journal.state, ids_passed_over=False)

@@ -17,21 +17,21 @@ from loader.sinks.discard import discard
 
 @asynccontextmanager
 async def validated(part: Part) -> AsyncIterator[Channel]:
-    """The ``Destination`` that counts the records which would be loaded."""
+    """The ``Destination`` that only counts the records that would be loaded."""
     yield Channel(None)
 
 
 @asynccontextmanager
 async def discarded(part: Part) -> AsyncIterator[Channel]:
-    """The ``Destination`` for which all of the client's work is done but the sending."""
+    """The ``Destination`` for which the client does all its work except the sending."""
     yield Channel(discard(part.options, part.job))
 
 
 class Nowhere(LoadTarget):
-    """Loads into no server.
+    """A target without a server.
 
     Attributes:
-        destination: What is done with the records.
+        destination: Validates the records, or also encodes them.
     """
 
     def __init__(self, options: LoadOptions, destination: Destination) -> None:

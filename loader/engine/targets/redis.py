@@ -22,8 +22,8 @@ from loader.jobs.lease import Lease, Run, while_held
 from loader.jobs.ledger import LedgerState
 from loader.jobs.report import LoadReport
 from loader.layouts.registry import encoder_for
-from loader.servers.control import say_goodbye
-from loader.servers.retry import patiently
+from loader.servers.control import close_quietly
+from loader.servers.retry import retry
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sinks.redis import RedisSink
@@ -34,10 +34,10 @@ log = logging.getLogger("runqy_loader")
 
 
 class RedisTarget(LoadTarget):
-    """Loads exactly once: see docs/reference.md.
+    """Loads each task exactly once; see docs/reference.md.
 
     Args:
-        preflight: Refuses a load that cannot work.
+        preflight: Raises an error for a load that cannot work.
     """
 
     def __init__(self, options: LoadOptions, address: Address, preflight: Preflight) -> None:
@@ -66,7 +66,7 @@ class RedisTarget(LoadTarget):
 
 
 class _RedisLoad:
-    """One load, in the order of its steps."""
+    """One load. The methods are its steps, in this order."""
 
     def __init__(self, options: LoadOptions, address: Address, plan: LoadPlan, report: LoadReport) -> None:
         self._options = options
@@ -77,56 +77,56 @@ class _RedisLoad:
         self._job = Job(self._servers, report.job, plan.manifest)
         self._held = False
 
-    async def _patiently(self, step: Callable[[], Awaitable[None]]) -> None:
-        await patiently(step, self._options.retry_for, between=self._servers.reconnect)
+    async def _retry(self, step: Callable[[], Awaitable[None]]) -> None:
+        await retry(step, self._options.retry_for, between=self._servers.reconnect)
 
     async def reach(self) -> None:
-        """The server answers, and is of a kind that can hold this load."""
+        """Waits until the server answers, and checks that a server of its kind can hold this load."""
         name = self._lease.run.connection_name(self._report.job, 0, 0)
-        await patiently(lambda: self._servers.reach(name), self._options.retry_for, connected=False)
+        await retry(lambda: self._servers.reach(name), self._options.retry_for, connected=False)
         check_cluster(self._options, self._servers)
 
     async def known_queues(self) -> KnownQueues:
-        """The queue exists, as far as that is checked."""
+        """Checks that the queue exists, if an option gives a way to know it. Returns the known queues."""
         options = self._options
         known = await known_queues(options, queues_in_file(options), self._servers)
         if known.names is None:
             log.info(
-                "whether %s exists is not checked; --queues-file or --queue-check redis would",
+                "it is not checked whether %s exists; use --queues-file or --queue-check redis to check it",
                 f"queue {options.default_queue}" if options.default_queue is not None else "each record's queue",
             )
         known.check(options.default_queue)
         return known
 
     async def check(self, preflight: Preflight, known: KnownQueues) -> None:
-        """Nothing is known that would keep the load from working."""
+        """Runs the preflight."""
         sources = self._plan.sources
-        await self._patiently(partial(preflight, self._servers, self._options, self._report.job, known.names, sources))
+        await self._retry(partial(preflight, self._servers, self._options, self._report.job, known.names, sources))
 
     async def begin(self) -> None:
-        """The job is recorded, and this run holds its lease."""
-        await self._patiently(self._job.open)
-        await self._patiently(self._lease.acquire)
+        """Records the job, and acquires its lease for this run."""
+        await self._retry(self._job.open)
+        await self._retry(self._lease.acquire)
         self._held = True
         self._report.resumed = self._job.resumed
         if self._job.resumed:
-            log.info("going on with job %s", self._job.name)
+            log.info("resuming job %s", self._job.name)
 
     async def note_ids_file(self) -> None:
-        """The ids file is begun, where one is wanted, and the job tells where it is."""
+        """Starts the ids file, if the option is given, and records its path in the job."""
         path = self._options.ids_out
         if path is not None:
             where = begin_ids_file(path, self._job.name, self._options.layout)
             self._report.ids_file = str(path)
-            await self._patiently(lambda: self._job.note_ids(where))
+            await self._retry(lambda: self._job.note_ids(where))
 
     async def work(self, execution: Execution, known: KnownQueues) -> bool:
-        """All that was read is in; whether that is everything."""
+        """Loads the shards. Returns whether every record was processed."""
         options, job = self._options, self._job.name
         part = Part(
             options,
             job,
-            partial(into_redis, self._servers.address.url, self._servers.takes_names),
+            partial(into_redis, self._servers.address.url, self._servers.accepts_names),
             self._lease.run,
             self._plan.sources,
             known.names,
@@ -137,13 +137,13 @@ class _RedisLoad:
         return complete
 
     async def finish(self) -> None:
-        """The job's record says that it is done."""
-        await self._patiently(partial(self._job.finish, self._report.to_dict()))
+        """Marks the job as done in its record."""
+        await self._retry(partial(self._job.finish, self._report.to_dict()))
 
     async def close(self) -> None:
-        """The lease is given back, and all connections are closed."""
+        """Releases the lease, and closes all connections."""
         if self._held:
-            await say_goodbye(self._lease.release())
+            await close_quietly(self._lease.release())
         await self._servers.aclose()
 
     async def pending(self) -> int | None:
@@ -154,43 +154,43 @@ class _RedisLoad:
             key = encoder_for(self._options, queue).pending_key.decode()
             return int(await self._servers.client_of(key).llen(key))
         except (redis.exceptions.RedisError, OSError, RuntimeError):
-            return None  # a display can do without
+            return None  # only a display needs it
 
 
 @asynccontextmanager
 async def into_redis(url: str, named: bool, part: Part) -> AsyncIterator[Channel]:
-    """The ``Destination`` of one server, once both are bound.
+    """The ``Destination`` of one server, with both arguments bound.
 
     Args:
-        named: Whether the server takes names of connections.
+        named: Whether the server accepts names of connections.
     """
     retry_for = part.options.retry_for
     servers = Servers(parse_address(url), part.options.timeout)
     try:
-        await patiently(servers.refresh, retry_for)
+        await retry(servers.refresh, retry_for)
         lease = Lease(servers, part.job, part.run, part.process)
-        servers.takes_names = named
+        servers.accepts_names = named
         sink = RedisSink(servers, part.options, part.job, lease)
         yield Channel(
             sink.work,
             _state_of(servers, sink, retry_for),
-            lambda: patiently(sink.confirm, retry_for, between=servers.reconnect),
+            lambda: retry(sink.confirm, retry_for, between=servers.reconnect),
         )
     finally:
         await servers.aclose()
 
 
 def _state_of(servers: Servers, sink: RedisSink, retry_for: float) -> StateOf:
-    # Asked of a job that looks new as well: its record may have been lost, with the server's data, during a run.
+    # The ledger of a new job is read as well: the server may have lost the job's record, with other data, during a run.
     listed: set[str] = set()
 
     async def state_of(queue: str, shard: int) -> LedgerState:
         ledger = sink.ledger(queue, shard)
         index = sink.encoder(queue).queues_key
         if index and queue not in listed:
-            await patiently(lambda: _list_queue(servers, index, queue), retry_for, between=servers.reconnect)
+            await retry(lambda: _list_queue(servers, index, queue), retry_for, between=servers.reconnect)
             listed.add(queue)
-        return await patiently(lambda: ledger_state(servers, ledger), retry_for, between=servers.reconnect)
+        return await retry(lambda: ledger_state(servers, ledger), retry_for, between=servers.reconnect)
 
     return state_of
 

@@ -1,4 +1,4 @@
-"""Targets by kind. A new kind is one new module, one value in ``loader.wire.target`` and one case here."""
+"""Chooses the target. A new kind of target is one new module, one class in ``loader.wire.target`` and one case here."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def require_extras(options: LoadOptions) -> None:
 
 
 def target_for(options: LoadOptions, preflight: Preflight) -> LoadTarget:
-    """What loads with these options go into.
+    """The target of loads with these options.
 
     Raises:
-        UsageError: It is a server whose URL is none, also where nothing would be written to it; or an extra is missing.
+        UsageError: The server's URL is not valid, even if nothing would be written to it; or an extra is missing.
     """
     require_extras(options)
     match options.target:
@@ -41,6 +41,6 @@ def target_for(options: LoadOptions, preflight: Preflight) -> LoadTarget:
         case ToEmbedded(directory):
             return EmbeddedTarget(options, directory, preflight)
         case ToHttp():
-            from loader.engine.targets.http import HttpTarget  # an HTTP client takes long to import
+            from loader.engine.targets.http import HttpTarget  # an HTTP client is slow to import
 
             return HttpTarget(options)

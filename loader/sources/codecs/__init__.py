@@ -1,1 +1,1 @@
-"""Compressions that input may have: one module each, and one line in ``registry``."""
+"""The compressions of input: one module for each, and one line in ``registry``."""

@@ -1,4 +1,4 @@
-"""What a compression is to the sources."""
+"""The declaration of a compression."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ class Decompressor(Protocol):
     """Decompresses one stream piece by piece, in bounded memory."""
 
     def feed(self, chunk: bytes) -> Iterable[bytes]:
-        """Takes the next compressed bytes, as many as there happen to be; gives what they hold, in pieces.
+        """Decompresses the next bytes, of any number. Returns their content in pieces.
 
-        The pieces are read before the next call. Each is at most a few MiB, however much a chunk holds.
+        The caller reads the pieces before the next call. Each piece is at most a few MiB, even if a chunk expands to
+        more.
 
         Raises:
-            SourceError: The bytes are no such stream, or are damaged.
+            SourceError: The bytes are not such a stream, or are damaged.
         """
         ...
 
     def finish(self) -> None:
-        """Takes the end of the stream.
+        """Ends the stream.
 
         Raises:
-            SourceError: It ends too early.
+            SourceError: The stream ends too early.
         """
         ...
 
@@ -35,9 +36,9 @@ class Codec:
 
     Attributes:
         name: For people, such as ``gzip``.
-        endings: What it adds to a file's name, in lower case with the dot. The first is what ``--format`` adds, too.
-        magic: The bytes with which each of its streams begins, and no JSON does. It is known by them under any name.
-        decompressor: Makes the decompressor of one stream; takes the file's name, for errors.
+        endings: Endings of file names, in lower case with the dot. The first is also the ending in ``--format``.
+        magic: The bytes with which each stream begins, and no JSON begins. They identify a stream under any name.
+        decompressor: Makes the decompressor of one stream. Its argument is the file's name, for errors.
     """
 
     name: str

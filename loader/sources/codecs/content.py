@@ -1,4 +1,4 @@
-"""From bytes as they are stored to the content that they hold."""
+"""Converts bytes as they are stored into their content."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from loader.sources.codecs.registry import detect, is_undecided
 
 
 class Content:
-    """Takes a file's bytes as stored, gives its content: decompressed where it is compressed, else as it is.
+    """Converts the bytes of a file into its content. Compressed bytes are decompressed, others are unchanged.
 
     Args:
         name: The file's name, for errors.
-        codec: The compression that its name tells, or the user says; None to go by its first bytes.
-        whole: Whether the bytes are those from the file's beginning. From the middle, they are taken as they are.
+        codec: The compression from its name or from ``--format``; None to detect it from the first bytes.
+        whole: Whether the bytes start at the file's beginning. If not, nothing is detected.
     """
 
     def __init__(self, name: str, codec: Codec | None, *, whole: bool = True) -> None:
@@ -24,14 +24,14 @@ class Content:
         self._head = b""
 
     def feed(self, chunk: bytes) -> Iterable[bytes]:
-        """Takes the next bytes; gives the content that they complete, in pieces, to be read before the next call.
+        """Converts the next bytes. Returns their content in pieces, which the caller reads before the next call.
 
         Raises:
-            SourceError: They are not what they should be, or are damaged.
+            SourceError: The bytes do not have the compression, or are damaged.
         """
         if self._detects:
             chunk = self._head + chunk
-            if is_undecided(chunk):  # a pipe may give single bytes
+            if is_undecided(chunk):  # a pipe may return single bytes
                 self._head = chunk
                 return ()
             self._detects, self._head = False, b""
@@ -40,10 +40,10 @@ class Content:
         return (chunk,) if self._decompressor is None else self._decompressor.feed(chunk)
 
     def finish(self) -> Iterable[bytes]:
-        """Takes the end; gives what was held back.
+        """Ends the file. Returns bytes that were held back for detection.
 
         Raises:
-            SourceError: The compressed stream ends too early. No bytes at all are no stream either.
+            SourceError: The compressed stream ends too early. A file without any bytes is not a stream either.
         """
         if self._decompressor is not None:
             self._decompressor.finish()

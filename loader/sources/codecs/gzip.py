@@ -1,4 +1,4 @@
-"""gzip (RFC 1952), by ISA-L and zlib. How these were chosen is in docs/decisions/0001-gzip.md."""
+"""gzip (RFC 1952), with ISA-L and zlib. docs/decisions/0001-gzip.md has the reasons for this choice."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _FIELDS = 0x1C
 
 
 class _GzipDecompressor:
-    """Concatenated members are one stream; zeros between and after them are passed over, as gzip(1) does."""
+    """Reads concatenated members as one stream. Skips zeros between and after them, as gzip(1) does."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._member: Any = None  # as zlib.decompressobj gives
+        self._member: Any = None  # an object like that of zlib.decompressobj
         self._members = 0
         self._head = b""
 
@@ -41,7 +41,7 @@ class _GzipDecompressor:
                     data = data.lstrip(b"\0")
                 if len(data) >= len(_MAGIC) and not data.startswith(_MAGIC):
                     what = "is not a gzip file" if self._members == 0 else "has bytes after the end of its gzip stream"
-                    raise SourceError(f"{self._name} {what}", "Compress it again, or say its --format")
+                    raise SourceError(f"{self._name} {what}", "Compress it again, or give its --format")
                 if len(data) <= _FLAGS_AT:
                     self._head = data
                     return
@@ -52,7 +52,7 @@ class _GzipDecompressor:
             except (IsalError, zlib.error) as error:  # type: ignore[misc]  # isal's stub has an instance for the class
                 raise SourceError(
                     f"{self._name} is a damaged gzip file ({error})",
-                    "Get it again; the whole batches before are loaded",
+                    "Get it again; all complete batches before the damage are loaded",
                 ) from error
             data = self._member.unconsumed_tail
             if self._member.eof:
@@ -64,16 +64,16 @@ class _GzipDecompressor:
     def finish(self) -> None:
         if self._member is not None or self._head or not self._members:
             raise SourceError(
-                f"{self._name} ends in the middle of its gzip stream", "It is truncated: get it again, whole"
+                f"{self._name} ends in the middle of its gzip stream", "It is truncated: get a complete copy"
             )
 
 
 def _inflater(flags: int) -> Any:
-    """What inflates a member whose header has these flags; it checks the member's checksum and length as well.
+    """The decompressor for a member whose header has these flags. It also checks the member's checksum and length.
 
-    ISA-L takes a third of zlib's time, but forgets the flags where a chunk ends within a header, and then refuses or
-    misreads what follows the field in which it ended (isal 1.9.1; findings/isal-gzip-header.sh). One optional field,
-    which is as much as gzip(1) and bgzip(1) write, is safe: nothing follows it.
+    ISA-L needs a third of zlib's time. But if a chunk ends within a header, it forgets the flags, and then refuses or
+    misreads the bytes after the field in which the chunk ended (isal 1.9.1; findings/isal-gzip-header.sh). A header
+    with one optional field is safe, because nothing follows the field; gzip(1) and bgzip(1) write at most one.
     """
     if flags & _HEADER_CRC or (flags & _FIELDS).bit_count() > 1:
         return zlib.decompressobj(_GZIP_WRAPPER)

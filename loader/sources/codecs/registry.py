@@ -1,4 +1,4 @@
-"""The compressions that are known. A new one is one new module and one line here; see ``loader.sources.registry``."""
+"""The known compressions. A new one is one new module and one line here; see ``loader.sources.registry``."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ CODECS: dict[str, Codec] = {codec.name: codec for codec in (GZIP,)}
 
 
 def detect(head: bytes) -> Codec | None:
-    """The compression of a stream that begins with these bytes; None if it has none that is known."""
+    """The compression of a stream that begins with these bytes; None if it has no known compression."""
     return next((codec for codec in CODECS.values() if head.startswith(codec.magic)), None)
 
 
 def is_undecided(head: bytes) -> bool:
-    """Whether ``detect`` needs more bytes than these. It never does of a stream that begins as JSON does."""
+    """Whether ``detect`` needs more bytes. It never does for a stream that begins like JSON."""
     return any(len(head) < len(codec.magic) and codec.magic.startswith(head) for codec in CODECS.values())
 
 
 def most_magic() -> int:
-    """Bytes after which ``detect`` is always decided."""
+    """The number of bytes after which ``detect`` always has a result."""
     return max(len(codec.magic) for codec in CODECS.values())

@@ -1,1 +1,1 @@
-"""Where bytes come from, as they are stored: a file, standard input."""
+"""The origins of bytes: a file, standard input."""

@@ -1,4 +1,4 @@
-"""Bytes of a file."""
+"""The bytes of a file."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from loader.sources.transports.transport import CHUNK
 
 
 class StoredFile:
-    """A file that is read as long as it stays what it was. Its fingerprint is taken here, which may take a moment.
+    """A file that must not change while it is read. Its fingerprint is read here, which may take a moment.
 
     Raises:
-        SourceError: The file cannot be read, or is no regular file.
+        SourceError: The file cannot be read, or is not a regular file.
     """
 
     def __init__(self, name: str, path: Path) -> None:
@@ -28,7 +28,7 @@ class StoredFile:
 
     @property
     def size(self) -> int:
-        """In bytes, as stored."""
+        """The size in bytes, as stored."""
         return self._state.size
 
     def identity(self, form: str) -> SourceIdentity:
@@ -44,14 +44,14 @@ class StoredFile:
                 ahead = asyncio.ensure_future(file.read(min(CHUNK, stop - start)))
                 try:
                     while chunk := await asyncio.shield(ahead):
-                        # The next chunk is read in aiofiles' thread while this one is split and sent.
+                        # aiofiles' thread reads the next chunk while this chunk is split and sent.
                         start += len(chunk)
                         ahead = asyncio.ensure_future(file.read(min(CHUNK, stop - start)))
                         self._state.check(self._name, os.fstat(descriptor))
                         yield chunk
                     self._state.check(self._name, os.fstat(descriptor))
                 finally:
-                    # The thread that reads ahead must be done with the file before it is closed.
+                    # The thread must have finished reading before the file is closed.
                     await asyncio.wait([ahead])
                     ahead.exception()
         except OSError as error:
@@ -59,5 +59,5 @@ class StoredFile:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Opens a file, and a FIFO that has taken its place as well, for the check that follows to refuse."""
+    """Opens a file without blocking, even if a FIFO has replaced it. The next check then refuses the FIFO."""
     return os.open(path, flags | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""Bytes of standard input."""
+"""The bytes of standard input."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from loader.sources.transports.transport import CHUNK
 
 
 class StandardInput:
-    """Standard input. Use ``open``. Nothing is read ahead of a load, as that would keep a stop waiting."""
+    """Standard input. Use ``open``. Nothing is read before the load, because a stop would have to wait for it."""
 
     def __init__(self, name: str, reader: asyncio.StreamReader | None) -> None:
         self._name = name
@@ -30,8 +30,8 @@ class StandardInput:
             raise SourceError("standard input is closed", "Pipe or redirect payloads into it") from error
         reader = None
         if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or sys.stdin.isatty():
-            # Read without a thread, so that a stop need not wait for the writer. The loop takes no other kind of file
-            # here (uvloop aborts the process on /dev/null).
+            # Read without a thread, so that a stop need not wait for the writer. The event loop does not support other
+            # kinds of files here (uvloop aborts the process on /dev/null).
             reader = asyncio.StreamReader(limit=CHUNK)
             await asyncio.get_running_loop().connect_read_pipe(
                 lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer
@@ -39,7 +39,7 @@ class StandardInput:
         return cls(name, reader)
 
     def identity(self, form: str) -> SourceIdentity:
-        # No digest: how much a pipe gives at once differs from run to run. The ledger's checksums tell other content.
+        # No digest: the sizes of a pipe's chunks differ from run to run. The ledger's checksums detect other content.
         return SourceIdentity(self._name, form, None, "", repeatable=False)
 
     async def _read(self) -> bytes:
@@ -51,6 +51,6 @@ class StandardInput:
             raise unreadable("standard input", error) from error
 
     async def chunks(self, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
-        assert start == 0 and end is None  # noqa: S101, PT018 - it gives no cuts
+        assert start == 0 and end is None  # noqa: S101, PT018 - this source has no cuts
         while chunk := await self._read():
             yield chunk

@@ -1,4 +1,4 @@
-"""What the formats ask of a transport."""
+"""The interface between formats and transports."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Protocol
 from loader.sources.base import SourceIdentity
 
 CHUNK = 1024 * 1024
-"""Bytes that are read at once."""
+"""The number of bytes to read at once."""
 
 
 class Transport(Protocol):
-    """Gives bytes as they are stored, in chunks of any size."""
+    """Returns bytes as they are stored, in chunks of any size."""
 
     def identity(self, form: str) -> SourceIdentity:
-        """Of a source that is made of this alone; ``form`` is the name of its format."""
+        """The identity of a source that consists only of this; ``form`` is the name of its format."""
         ...
 
     def chunks(self, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
-        """The bytes from an offset to another, or to the end. Closing it at any time is fine.
+        """The bytes from one offset to another, or to the end. It may be closed at any time.
 
         Raises:
-            SourceError: They cannot be read.
-            SourceChangedError: They are not what they were.
+            SourceError: The bytes cannot be read.
+            SourceChangedError: The bytes have changed.
         """
         ...

@@ -1,9 +1,9 @@
 -- Measures a list or a sorted set of ids, and deletes it again.
 -- KEYS[1]: a scratch key
 -- ARGV[1]: ZADD or LPUSH
--- ARGV[2]: how many entries
--- ARGV[3]: what their names begin with
--- Reply: its bytes
+-- ARGV[2]: the number of entries
+-- ARGV[3]: the beginning of their names
+-- Reply: its size in bytes
 local function used()
   local told, info = pcall(redis.call, 'INFO', 'memory')
   return told and tonumber(string.match(info, 'used_memory:(%d+)')) or 0

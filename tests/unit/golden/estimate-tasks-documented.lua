@@ -1,10 +1,10 @@
 -- Writes tasks, measures them, and deletes them again.
--- KEYS[1]: what the names of scratch keys begin with
--- ARGV[1]: how many further keys to write before
+-- KEYS[1]: the beginning of the names of scratch keys
+-- ARGV[1]: the number of scratch keys to write first
 -- ARGV[2]: not used
 -- ARGV[3]: the time in nanoseconds since 1970
 -- ARGV[4] and on: each task's arguments
--- Reply: tasks, keys, bytes of these, bytes by which used_memory grew
+-- Reply: number of tasks, number of keys, their size in bytes, growth of used_memory in bytes
 local function used()
   local told, info = pcall(redis.call, 'INFO', 'memory')
   return told and tonumber(string.match(info, 'used_memory:(%d+)')) or 0

@@ -2,13 +2,13 @@
 -- KEYS[1]: the queue's pending list
 -- KEYS[2]: the mark
 -- ARGV[1]: the mark's value
--- ARGV[2]: seconds that it stays
--- ARGV[3] and on: ids, the first to be consumed first
--- Reply: '' if pushed now, else the value of the mark
+-- ARGV[2]: its time to live in seconds
+-- ARGV[3] and on: the ids, the first to be consumed first
+-- Reply: '' if the ids were pushed now, else the value of the existing mark
 local earlier = redis.call('GET', KEYS[2])
 if earlier then return earlier end
--- A script is not undone where a command of it fails. LLEN tells a pending key of another type before anything is
--- written, and the push comes last, so that only the mark has to be taken back (see loader/jobs/ledger_scripts.py).
+-- Redis does not undo a script in which a command fails. So LLEN finds a pending key of another type before anything is
+-- written, and the push comes last: then only the mark has to be removed again (see loader/jobs/ledger_scripts.py).
 redis.call('LLEN', KEYS[1])
 redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
 local ok, fault = pcall(function()

@@ -1,24 +1,24 @@
--- Pushes the ids of a batch whose hashes are written, and marks the batch. Does nothing where it is marked already.
+-- Pushes the ids of a batch whose hashes are written, and marks the batch. Does nothing if it is marked already.
 -- KEYS[1]: the queue's pending list
--- KEYS[2]: bitmap of the batches that are in
--- KEYS[3]: CRC-32 of each batch, four bytes each
--- KEYS[4]: hash from batch to the positions that were skipped
--- ARGV[1]: number of the batch
--- ARGV[2]: its CRC-32, four bytes
--- ARGV[3]: positions skipped, as in the reply
--- ARGV[4] and on: ids, the first to be consumed first
--- Reply: the positions skipped, now or when the batch was marked; comma-separated, each with a letter that says why
+-- KEYS[2]: the bitmap of the batches that are in
+-- KEYS[3]: the CRC-32 of each batch, four bytes each
+-- KEYS[4]: the hash from batch to skipped positions
+-- ARGV[1]: the number of the batch
+-- ARGV[2]: the batch's CRC-32, four bytes
+-- ARGV[3]: the skipped positions, as in the reply
+-- ARGV[4] and on: the ids, the first to be consumed first
+-- Reply: the positions skipped, now or when the batch was marked; comma-separated, each with a letter for the reason
 --        (loader/jobs/ledger.py)
 
 if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KEYS[4], ARGV[1]) or '' end
 
--- Tells a pending key of another type before anything is written.
+-- This finds a pending key of another type before anything is written.
 redis.call('LLEN', KEYS[1])
--- undo: commands that take back what is written, the last one first.
+-- undo: commands that undo the writes. They run in reverse order.
 local ids, undo, skipped = {}, {}, ''
 
 local function place()
-  -- As many at once as unpack() takes for certain, the rest one by one.
+  -- As many ids at once as unpack() can certainly take, the rest one by one.
   ids = {unpack(ARGV, 4, math.min(#ARGV, 4003))}
   for i = 4004, #ARGV do ids[#ids + 1] = ARGV[i] end
   return ARGV[3]
@@ -35,6 +35,6 @@ local ok, fault = pcall(function()
 end)
 if ok then return skipped end
 for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
--- A table is the error reply of a command, anything else an error of Lua.
+-- A table is the error reply of a command; anything else is a Lua error.
 if type(fault) == 'table' then return fault end
 return redis.error_reply('ERR ' .. tostring(fault))

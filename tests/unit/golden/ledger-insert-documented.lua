@@ -1,20 +1,20 @@
--- Writes and pushes the tasks of a batch whose ids are free, and marks the batch. Does nothing where it is marked.
+-- Writes and pushes the tasks of a batch whose ids are free, and marks the batch. Does nothing if it is marked.
 -- KEYS[1]: the queue's pending list
--- KEYS[2]: bitmap of the batches that are in
--- KEYS[3]: CRC-32 of each batch, four bytes each
--- KEYS[4]: hash from batch to the positions that were skipped
--- ARGV[1]: number of the batch
--- ARGV[2]: its CRC-32, four bytes
+-- KEYS[2]: the bitmap of the batches that are in
+-- KEYS[3]: the CRC-32 of each batch, four bytes each
+-- KEYS[4]: the hash from batch to skipped positions
+-- ARGV[1]: the number of the batch
+-- ARGV[2]: the batch's CRC-32, four bytes
 -- ARGV[3]: the time in nanoseconds since 1970
 -- ARGV[4] and on: each task's arguments, the first task to be consumed first
--- Reply: the positions skipped, now or when the batch was marked; comma-separated, each with a letter that says why
+-- Reply: the positions skipped, now or when the batch was marked; comma-separated, each with a letter for the reason
 --        (loader/jobs/ledger.py)
 
 if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KEYS[4], ARGV[1]) or '' end
 
--- Tells a pending key of another type before anything is written.
+-- This finds a pending key of another type before anything is written.
 redis.call('LLEN', KEYS[1])
--- undo: commands that take back what is written, the last one first.
+-- undo: commands that undo the writes. They run in reverse order.
 local ids, undo, skipped = {}, {}, ''
 
 local function key_of(id) return 'asynq:t:' .. id end
@@ -30,7 +30,7 @@ local function place()
   for at = 4, #ARGV, 4 do
     local key, verdict = key_of(ARGV[at]), ''
     if redis.call('EXISTS', key) == 0 then
-      -- This DEL finds nothing. It shows, while nothing is written, that what follows may be undone.
+      -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
       if #undo == 0 then redis.call('DEL', key) end
       undo[#undo + 1] = {'DEL', key}
       verdict = write(key, at, undo)
@@ -52,6 +52,6 @@ local ok, fault = pcall(function()
 end)
 if ok then return skipped end
 for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
--- A table is the error reply of a command, anything else an error of Lua.
+-- A table is the error reply of a command; anything else is a Lua error.
 if type(fault) == 'table' then return fault end
 return redis.error_reply('ERR ' .. tostring(fault))

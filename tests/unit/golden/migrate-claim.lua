@@ -1,8 +1,8 @@
--- Moves ids from the pending list to the holding list, until that many are claimed and not handed out.
+-- Moves ids from the pending list to the holding list, until enough are claimed and not handed out yet.
 -- KEYS[1]: the pending list
 -- KEYS[2]: the holding list
--- ARGV[1]: how many to hand out
--- ARGV[2]: how many are out already
+-- ARGV[1]: the number of ids to hand out
+-- ARGV[2]: the number of ids that are handed out already
 -- Reply: the ids, the newest first
 local short = ARGV[1] + ARGV[2] - redis.call('LLEN', KEYS[2])
 for i = 1, short do

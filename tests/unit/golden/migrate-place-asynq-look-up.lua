@@ -1,18 +1,18 @@
 -- Writes and pushes tasks of another queue, each once, and notes their ids.
 -- KEYS[1]: the queue's pending list
--- KEYS[2]: set of the ids that this job has placed
--- ARGV[1]: the source's queue, where source and target may share a task's key; else ''
--- ARGV[2]: 1 if the task itself is under that key; 0 if only runqy's look-up is, a hash of the queue's name alone
+-- KEYS[2]: the set of ids that this job has placed
+-- ARGV[1]: the source's queue, if source and target may share a task's key; otherwise ''
+-- ARGV[2]: 1 if that key is the task itself; 0 if it is only runqy's look-up, a hash with only the queue's name
 -- ARGV[3]: the time in nanoseconds since 1970
--- ARGV[4] and on: each task's arguments, the first task to be consumed first; one more than `write` takes: the fields
---                 to carry over, each name and value with its length before it, as in 5:state
--- Reply: the positions not placed, comma-separated, each with a letter that says why: 'a' where this job has placed it
---        before, else another of those in loader/jobs/ledger.py
+-- ARGV[4] and on: each task's arguments, the first task to be consumed first. After the arguments of `write`, there is
+--                 one more: the fields to carry over, each name and value after its length, as in 5:state
+-- Reply: the positions not placed, comma-separated, each with a letter for the reason: 'a' if this job has placed the
+--        task before, otherwise another letter of loader/jobs/ledger.py
 
 
--- Tells a pending key of another type before anything is written.
+-- This finds a pending key of another type before anything is written.
 redis.call('LLEN', KEYS[1])
--- undo: commands that take back what is written, the last one first.
+-- undo: commands that undo the writes. They run in reverse order.
 local ids, undo, skipped = {}, {}, ''
 
 local function key_of(id) return 'asynq:{inference.default}:t:' .. id end
@@ -94,6 +94,6 @@ local ok, fault = pcall(function()
 end)
 if ok then return skipped end
 for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
--- A table is the error reply of a command, anything else an error of Lua.
+-- A table is the error reply of a command; anything else is a Lua error.
 if type(fault) == 'table' then return fault end
 return redis.error_reply('ERR ' .. tostring(fault))

@@ -1,9 +1,9 @@
--- Gives claimed ids back to the pending list, the newest first, so that the oldest is taken first.
+-- Puts claimed ids back into the pending list, the newest first, so that the oldest is consumed first.
 -- KEYS[1]: the list that holds them
 -- KEYS[2]: the pending list
--- ARGV[1]: how many of the oldest to keep
--- ARGV[2]: how many to put back at most
--- Reply: how many were put back
+-- ARGV[1]: the number of oldest ids to keep
+-- ARGV[2]: the maximum number of ids to put back
+-- Reply: the number of ids put back
 redis.call('LLEN', KEYS[2])
 local moved = 0
 while moved < tonumber(ARGV[2]) and redis.call('LLEN', KEYS[1]) > tonumber(ARGV[1]) do

@@ -1,15 +1,15 @@
--- Says what becomes of claimed tasks.
+-- Settles claimed tasks.
 -- KEYS[1]: the holding list
--- KEYS[2]: list of what is kept aside
--- ARGV[1]: 'drop', the task is deleted; 'forget', its id alone is dropped; 'aside', it is kept aside
+-- KEYS[2]: the list of tasks kept aside
+-- ARGV[1]: 'drop': delete the task; 'forget': drop only its id; 'aside': keep it aside
 -- ARGV[2] and on: ids, in the order in which they were claimed
--- Reply: how many were settled
+-- Reply: the number of settled tasks
 local function drop(id)
   local key = 'asynq:{inference.default}:t:' .. id
   local lock = redis.call('HGET', key, 'unique_key')
   if lock and redis.call('GET', lock) == id then redis.call('DEL', lock) end
   redis.call('DEL', key)
-  -- runqy's look-up by id: a hash of the queue's name alone. One that names another queue is another's by now.
+  -- runqy's look-up by id: a hash with only the queue's name. A hash with another queue belongs to another task.
   local reverse = 'asynq:t:' .. id
   if redis.call('TYPE', reverse).ok == 'hash' and redis.call('HLEN', reverse) == 1
     and redis.call('HGET', reverse, 'queue') == 'inference.default' then redis.call('DEL', reverse) end
@@ -17,7 +17,7 @@ end
 local what = {drop = drop, forget = function() end, aside = function(id) redis.call('LPUSH', KEYS[2], id) end}
 local settled = 0
 for i = 2, #ARGV do
-  -- Only an id that is still held: a task that came back under its old id is not touched by a late repetition.
+  -- Only an id that is still held: a late repetition must not touch a task that came back under its old id.
   if redis.call('LREM', KEYS[1], -1, ARGV[i]) == 1 then
     local ok, fault = pcall(what[ARGV[1]], ARGV[i])
     if not ok then

@@ -1,16 +1,16 @@
--- Says what becomes of claimed tasks.
+-- Settles claimed tasks.
 -- KEYS[1]: the holding list
--- KEYS[2]: list of what is kept aside
--- ARGV[1]: 'drop', the task is deleted; 'forget', its id alone is dropped; 'aside', it is kept aside
+-- KEYS[2]: the list of tasks kept aside
+-- ARGV[1]: 'drop': delete the task; 'forget': drop only its id; 'aside': keep it aside
 -- ARGV[2] and on: ids, in the order in which they were claimed
--- Reply: how many were settled
+-- Reply: the number of settled tasks
 local function drop(id)
   redis.call('DEL', 'asynq:t:' .. id)
 end
 local what = {drop = drop, forget = function() end, aside = function(id) redis.call('LPUSH', KEYS[2], id) end}
 local settled = 0
 for i = 2, #ARGV do
-  -- Only an id that is still held: a task that came back under its old id is not touched by a late repetition.
+  -- Only an id that is still held: a late repetition must not touch a task that came back under its old id.
   if redis.call('LREM', KEYS[1], -1, ARGV[i]) == 1 then
     local ok, fault = pcall(what[ARGV[1]], ARGV[i])
     if not ok then

@@ -1,7 +1,7 @@
--- Keeps of a set only some ids.
+-- Removes all ids from a set except the given ones.
 -- KEYS[1]: the set
--- ARGV: the ids
--- Reply: how many are left
+-- ARGV: the ids to keep
+-- Reply: the number of ids left
 local kept = {}
 for i = 1, #ARGV do
   if redis.call('SISMEMBER', KEYS[1], ARGV[i]) == 1 then kept[#kept + 1] = ARGV[i] end

@@ -91,7 +91,7 @@ def test_where_records_may_name_any_queue_all_consumers_count(
 
 
 @pytest.mark.parametrize(
-    "usage", [Usage([QueueSigns(QUEUE)], [], untold=True), Usage([QueueSigns(QUEUE, untold=True)], [])]
+    "usage", [Usage([QueueSigns(QUEUE)], [], not_permitted=True), Usage([QueueSigns(QUEUE, not_permitted=True)], [])]
 )
 def test_where_the_server_refuses_to_tell_nothing_is_known(usage: Usage) -> None:
     assert layout_finding("documented", usage).level == "unknown"
@@ -100,9 +100,9 @@ def test_where_the_server_refuses_to_tell_nothing_is_known(usage: Usage) -> None
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ("--layout", "Say --layout documented, or say --force-layout"),
-        ("--to-layout", "Say --to-layout documented, or say --force-layout"),
-        (None, "First start workers that read the asynq layout, or say --force-layout"),
+        ("--layout", "Use --layout documented, or give --force-layout"),
+        ("--to-layout", "Use --to-layout documented, or give --force-layout"),
+        (None, "First start workers that read the asynq layout, or give --force-layout"),
     ],
 )
 def test_a_refusal_says_what_to_do(option: str | None, words: str) -> None:

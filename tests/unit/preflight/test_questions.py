@@ -60,14 +60,14 @@ def test_who_has_registered_is_told_by_one_of_two_types_of_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("replies", "untold"),
+    ("replies", "not_permitted"),
     [(([], [], WRONG_TYPE), False), ((REFUSED, [], WRONG_TYPE), True), (([], REFUSED, REFUSED), True)],
 )
 def test_a_server_that_refuses_to_tell_who_has_registered_is_not_one_without_consumers(
-    replies: tuple[Any, Any, Any], untold: bool
+    replies: tuple[Any, Any, Any], not_permitted: bool
 ) -> None:
     registered = REGISTERED.read(replies)
-    assert registered.untold is untold
+    assert registered.not_permitted is not_permitted
     assert registered.candidates(NOW) == []
 
 
@@ -98,7 +98,7 @@ def test_signs_are_read_queue_by_queue() -> None:
     assert question.read(replies) == [
         QueueSigns("a.default", asynq=True, listed=True),
         QueueSigns("b.default", documented=True, waiting=5),
-        QueueSigns("c.default", untold=True),
+        QueueSigns("c.default", not_permitted=True),
     ]
 
 

@@ -18,12 +18,12 @@ from loader.sinks.http_api import (
     Requests,
     UnsureError,
     base_url,
-    judge,
+    match_stored,
     named_refusals,
+    raise_for_status,
     read_batch,
     read_single,
     retry_after,
-    told_apart,
 )
 
 JSON = st.recursive(
@@ -53,7 +53,7 @@ def test_tasks_are_told_apart_by_what_the_server_has_of_them(values: list[Any], 
     stored = {b"%d" % n: {"timeout": 3, "data": values[n]} if whole else values[n] for n in accepted}
     payloads = [orjson.dumps(value) for value in values]
 
-    answer = told_apart(payloads, stored, ["no"])
+    answer = match_stored(payloads, stored, ["no"])
 
     assert sorted([*answer.ids, *answer.refused]) == list(range(len(values)))
     if whole:
@@ -100,7 +100,7 @@ def test_refusals_are_named_where_the_answer_tells_them(
 )
 def test_each_status_has_its_meaning(status: int, body: bytes, error: type[Exception]) -> None:
     with pytest.raises(error) as caught:
-        judge(status, {}, body, "q", "host")
+        raise_for_status(status, {}, body, "q", "host")
 
     assert type(caught.value) is error
     if isinstance(caught.value, LoaderError):
@@ -108,7 +108,7 @@ def test_each_status_has_its_meaning(status: int, body: bytes, error: type[Excep
 
 
 def test_a_success_raises_nothing() -> None:
-    judge(202, {}, b"", "q", "host")
+    raise_for_status(202, {}, b"", "q", "host")
 
 
 def test_retry_after_is_seconds_or_a_date_and_anything_else_is_none() -> None:

@@ -9,7 +9,7 @@ from loader.cli.app import app
 from loader.errors import UsageError
 from loader.sources.codecs.gzip import GZIP
 from loader.sources.documents import DOCUMENTS
-from loader.sources.formats import by_ending, by_name, said
+from loader.sources.formats import by_ending, by_name, kind_named
 from loader.sources.lines_source import JSON_LINES
 
 
@@ -43,5 +43,5 @@ def test_a_format_and_a_compression_make_a_name_and_endings() -> None:
 @pytest.mark.parametrize("name", ["", "JSONL", "jsonl.bz2", ".gz", "csv"])
 def test_a_name_that_is_none_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(UsageError) as caught:
-        said(name)
+        kind_named(name)
     assert str(caught.value) == f"--format must be one of 'jsonl', 'jsonl.gz', 'json', 'json.gz', not {name!r}"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.tasks.times import LONGEST, instant, seconds
+from loader.tasks.times import MAX_SECONDS, instant, seconds
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_what_is_no_duration_is_told(text: str) -> None:
         seconds(text)
 
 
-@pytest.mark.parametrize("value", [-1, LONGEST, "9" * 30, "9" * 30 + "w"])
+@pytest.mark.parametrize("value", [-1, MAX_SECONDS, "9" * 30, "9" * 30 + "w"])
 def test_durations_out_of_range_are_told(value: int | str) -> None:
     with pytest.raises(ValueError, match="out of range"):
         seconds(value)

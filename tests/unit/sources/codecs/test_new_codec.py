@@ -103,7 +103,9 @@ def test_messages_list_it(folder: Path) -> None:
     (folder / "a.txt").touch()
     with pytest.raises(SourceError, match=r"\.jsonl, \.ndjson, \.jsonl\.gz, \.ndjson\.gz, \.jsonl\.toy, "):
         discover(["d"], None)
-    with pytest.raises(UsageError, match=r"Say --format jsonl or --format json \(or \.gz or \.toy of these\)"):
+    with pytest.raises(
+        UsageError, match=r"Give --format jsonl or --format json \(with \.gz or \.toy added if it is compressed\)"
+    ):
         discover(["a.txt"], None)
     with pytest.raises(
         UsageError, match=r"one of 'jsonl', 'jsonl\.gz', 'jsonl\.toy', 'json', 'json\.gz', 'json\.toy', not 'csv'"
