@@ -121,7 +121,7 @@ def _arguments(declaration: Command) -> list[click.Parameter]:
         RichArgument(
             [declaration.argument_name],
             nargs=-1,
-            type=click.Path(allow_dash=True),
+            type=click.Path(allow_dash=True, readable=False),
             metavar="...",
             help=declaration.argument,
         )
@@ -131,7 +131,7 @@ def _arguments(declaration: Command) -> list[click.Parameter]:
 def _config_option(configure: Any, *, variable: str | None = None) -> click.Parameter:
     return RichOption(
         ["--config"],
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, readable=False),
         metavar="FILE",
         envvar=variable,
         is_eager=True,  # other options take their defaults from it

@@ -89,7 +89,7 @@ def _type(one: Declared) -> click.ParamType[Any] | None:
         return _Seconds() if str not in one.kinds else click.STRING
     if Path in one.kinds:
         only_folders = one.option.unit == "DIR"
-        return click.Path(path_type=Path, allow_dash=True, file_okay=not only_folders)
+        return click.Path(path_type=Path, allow_dash=True, readable=False, file_okay=not only_folders)
     (kind,) = one.kinds
     return _TYPES[kind]
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from loader.errors import ConnectionFailedError, SinkError, TransientError
-from loader.servers.retry import patiently
+from loader.servers.retry import retry
 from loader.wire.address import parse_address
 from loader.wire.connection import Connection
 from loader.wire.faults import RESUME
@@ -49,7 +49,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_step_that_succeeds_is_done_once() -> None:
     step, between = Step(), Step()
 
-    asyncio.run(patiently(step, LONG, between=between))
+    asyncio.run(retry(step, LONG, between=between))
 
     assert (step.tries, between.tries) == (1, 0)
 
@@ -62,13 +62,13 @@ def test_the_result_is_that_of_the_try_that_succeeded() -> None:
             raise faults.pop()
         return 7
 
-    assert asyncio.run(patiently(step, LONG)) == 7
+    assert asyncio.run(retry(step, LONG)) == 7
 
 
 def test_a_step_is_repeated_until_it_succeeds_and_each_fault_is_told(caplog: pytest.LogCaptureFixture) -> None:
     step = Step(TransientError("host:1: busy"), TransientError("host:1: loading"))
 
-    asyncio.run(patiently(step, LONG))
+    asyncio.run(retry(step, LONG))
     assert step.tries == 3
     assert [line.partition("; ")[0] for line in said(caplog)] == ["host:1: busy", "host:1: loading"]
     assert all("; trying again in " in line for line in said(caplog))
@@ -85,8 +85,8 @@ def test_a_real_server_that_comes_up_meanwhile_is_reached() -> None:
                 return await Connection.open(address, "name", timeout=10)
 
             with pytest.raises(ConnectionFailedError, match="connection refused"):
-                await patiently(open_it, 0)
-            connection = await patiently(open_it, LONG, between=lambda: come_up(answering({b"GET": b":7\r\n"})))
+                await retry(open_it, 0)
+            connection = await retry(open_it, LONG, between=lambda: come_up(answering({b"GET": b":7\r\n"})))
             assert await connection.call(b"*1\r\n$3\r\nGET\r\n", 1) == [7]
             await connection.close()
 
@@ -98,7 +98,7 @@ def test_what_time_does_not_heal_is_not_tried_again(error: Exception) -> None:
     step = Step(error)
 
     with pytest.raises(type(error)) as caught:
-        asyncio.run(patiently(step, LONG))
+        asyncio.run(retry(step, LONG))
     assert caught.value is error
     assert step.tries == 1
 
@@ -108,7 +108,7 @@ def test_without_patience_there_is_one_try_and_the_error_is_as_it_was() -> None:
     step = Step(error)
 
     with pytest.raises(TransientError) as caught:
-        asyncio.run(patiently(step, 0))
+        asyncio.run(retry(step, 0))
     assert caught.value is error
     assert step.tries == 1
 
@@ -118,7 +118,7 @@ def test_before_the_server_was_reached_a_connection_that_fails_is_not_tried_agai
     step = Step(error)
 
     with pytest.raises(ConnectionFailedError) as caught:
-        asyncio.run(patiently(step, LONG, connected=False))
+        asyncio.run(retry(step, LONG, connected=False))
     assert caught.value is error
     assert step.tries == 1
 
@@ -126,7 +126,7 @@ def test_before_the_server_was_reached_a_connection_that_fails_is_not_tried_agai
 def test_before_the_server_was_reached_one_that_is_loading_is_waited_for() -> None:
     step = Step(TransientError("host:1: loading"))
 
-    asyncio.run(patiently(step, LONG, connected=False))
+    asyncio.run(retry(step, LONG, connected=False))
     assert step.tries == 2
 
 
@@ -141,7 +141,7 @@ def test_a_fault_that_lasts_is_told_with_the_patience_that_it_outlasted(
     async def run() -> None:
         # The first try ends within the patience as it counts from this progress, the second one does not.
         progress = [time.monotonic() + LONG, 0.0]
-        await patiently(step, 0.05, progressed_at=lambda: progress.pop(0))
+        await retry(step, 0.05, progressed_at=lambda: progress.pop(0))
 
     with pytest.raises(kind) as caught:
         asyncio.run(run())
@@ -158,7 +158,7 @@ def test_patience_counts_from_the_last_progress(progress: bool) -> None:
     def progressed_at() -> float:
         return time.monotonic() if progress else 0.0
 
-    work = patiently(step, 0.05, progressed_at=progressed_at)
+    work = retry(step, 0.05, progressed_at=progressed_at)
     if progress:
         asyncio.run(work)
         assert step.tries == 4
@@ -171,7 +171,7 @@ def test_patience_counts_from_the_last_progress(progress: bool) -> None:
 def test_a_server_is_left_alone_for_as_long_as_it_asks(caplog: pytest.LogCaptureFixture) -> None:
     step = Step(asking(0.3))  # the first pause by itself is 0.1 s at most
 
-    asyncio.run(patiently(step, LONG))
+    asyncio.run(retry(step, LONG))
     assert said(caplog) == ["host:1: overloaded; trying again in 0.3 s"]
 
 
@@ -187,14 +187,14 @@ def test_what_is_done_between_tries_is_done_before_each_further_one() -> None:
     async def between() -> None:
         order.append("between")
 
-    asyncio.run(patiently(step, LONG, between=between))
+    asyncio.run(retry(step, LONG, between=between))
     assert order == ["step", "between", "step", "between", "step"]
 
 
 def test_what_fails_between_tries_is_a_failed_try() -> None:
     step, between = Step(TransientError("a")), Step(TransientError("b"))
 
-    asyncio.run(patiently(step, LONG, between=between))
+    asyncio.run(retry(step, LONG, between=between))
     assert (step.tries, between.tries) == (2, 2)
 
 
@@ -202,13 +202,13 @@ def test_what_is_no_fault_between_tries_ends_it() -> None:
     step, between = Step(TransientError("a")), Step(SinkError("refused"))
 
     with pytest.raises(SinkError, match="refused"):
-        asyncio.run(patiently(step, LONG, between=between))
+        asyncio.run(retry(step, LONG, between=between))
     assert (step.tries, between.tries) == (1, 1)
 
 
 async def _cancelled(step: Callable[[], Awaitable[object]], once: asyncio.Event) -> None:
     """Cancels the waiting once the event is set."""
-    task = asyncio.ensure_future(patiently(step, LONG))
+    task = asyncio.ensure_future(retry(step, LONG))
     await once.wait()
     await asyncio.sleep(0)
     task.cancel()
