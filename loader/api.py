@@ -17,7 +17,7 @@ from loader.jobs.report import LoadReport, SourceReport
 from loader.preflight.examine import check_before_load
 from loader.settings import LoadOptions
 from loader.sources.base import SourceIdentity
-from loader.sources.registry import Input, open_sources
+from loader.sources.open_sources import Input, open_sources
 from loader.sources.shards import plan, shard_bytes
 from loader.wire.target import ToDiscard, ToHttp
 

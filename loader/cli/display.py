@@ -1,4 +1,4 @@
-"""Shows a load to the user, on stderr: a live bar on a terminal, plain lines elsewhere, and a summary at the end."""
+"""Shows a load to the user while it runs, on stderr: a live bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from loader.cli.progress import LINE_SECONDS, LIVE_SECONDS, progress
-from loader.cli.rejected import rejected_lines
 from loader.jobs.report import LoadReport
 
 if TYPE_CHECKING:
@@ -120,56 +119,6 @@ class Display:
         start, loaded_before = self._samples[0]
         elapsed = now - start
         return (report.loaded - loaded_before) / elapsed if elapsed > 0 else report.tasks_per_second
-
-    def summary(self, report: LoadReport, resume: str) -> None:
-        """Shows the closing lines: what was done, and how to go on."""
-        if self._quiet:
-            return
-        lines = [f"job {report.job}: {report.status} in {report.seconds:.1f} s"]
-        if report.dry_run:
-            lines.append(f"  {'valid':<15}{report.valid:>13,}  (dry run: nothing was written to Redis)")
-        else:
-            queues = ", ".join(sorted(report.queues)[:5]) + (", …" if len(report.queues) > 5 else "")
-            into = f" into {queues}" if queues else ""
-            lines.append(f"  {'loaded':<15}{report.loaded:>13,}  {report.tasks_per_second:,.0f} tasks/s{into}")
-            lines.append(f"  {'already loaded':<15}{report.already_loaded:>13,}")
-        where = f"  see {report.rejects_file}" if report.rejects_file else ""
-        if report.rejected and not where:
-            where = f"  {report.last_reject} (--rejects FILE keeps them)"
-        lines.append(f"  {'rejected':<15}{report.rejected:>13,}{where}")
-        lines += rejected_lines(report)
-        count = len(report.sources)
-        lines.append(
-            f"  {'records read':<15}{report.records_read:>13,}  "
-            f"{report.bytes_read / 1e6:,.1f} MB from {count} source{'' if count == 1 else 's'}"
-        )
-        lines += _doubt_lines(report)
-        if report.status != "completed":
-            lines.append(f"go on with: {resume}")
-        elif report.discarded:
-            lines.append("nothing was written: --redis discard drops the encoded tasks")
-        elif report.journal is not None:
-            lines.append(f"job {report.job} does not send again what {report.journal} has as acknowledged")
-        elif not report.dry_run:
-            lines.append(f"job {report.job} loads nothing twice if it is run again; --job NAME makes a new one")
-        for line in lines:
-            print(line, file=sys.stderr)
-
-
-def _doubt_lines(report: LoadReport) -> list[str]:
-    """Lines about batches sent over HTTP whose outcome was unknown."""
-    repeated = [batch for batch in report.in_doubt if batch.repeated]
-    lines: list[str] = []
-    if repeated:
-        places = ", ".join(batch.place for batch in repeated[:3]) + (", …" if len(repeated) > 3 else "")
-        count = sum(batch.records for batch in repeated)
-        lines.append(f"  {'in doubt':<15}{count:>13,}  tasks were sent again and may be in twice: {places}")
-    if report.unsettled:
-        batches = "batch" if report.unsettled == 1 else "batches"
-        lines.append(
-            f"  {'unsettled':<15}{report.unsettled:>13,}  {batches} sent without an answer; a resume repeats them"
-        )
-    return lines
 
 
 def _total(report: LoadReport) -> int | None:

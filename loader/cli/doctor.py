@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from loader.cli.commands import Command
 from loader.cli.load import format_names
 from loader.cli.output import print_json
-from loader.cli.reporting import JsonOptions
+from loader.cli.report_options import JsonOptions
 from loader.settings import LoadOptions
 
 if TYPE_CHECKING:

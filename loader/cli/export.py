@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Self
 
 from loader.cli.commands import Command
 from loader.cli.output import write_report
-from loader.cli.reporting import ReportOptions
+from loader.cli.report_options import ReportOptions
 from loader.errors import LoaderError, UsageError
 from loader.export.options import ExportOptions
 from loader.settings.option import Option

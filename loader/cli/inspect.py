@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from loader.cli.commands import Command
 from loader.cli.output import print_json
-from loader.cli.reporting import JsonOptions
+from loader.cli.report_options import JsonOptions
 from loader.errors import LoaderError
 from loader.inspection.options import InspectOptions
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from loader.cli import INTERRUPTED
 from loader.cli.commands import Command
 from loader.cli.output import write_report
-from loader.cli.reporting import ReportOptions
+from loader.cli.report_options import ReportOptions
 from loader.errors import LoaderError
 from loader.settings import LoadOptions
 
@@ -36,7 +36,9 @@ def load(paths: tuple[str, ...], options: LoadOptions, reporting: ReportOptions)
 
 async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions, display: Display) -> int:
     from loader.api import Loader
+    from loader.cli.closing_lines import closing_lines
     from loader.cli.signals import stoppable
+    from loader.wire.target import ToEmbedded
 
     loader = Loader(options)
     failure: LoaderError | None = None
@@ -60,7 +62,10 @@ async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions
         if failure is not None:  # the failure of the load matters more
             display.say(str(error))
         failure = failure or error
-    display.summary(report, _resume_command(report))
+    if not reporting.quiet:
+        kept = options.target != ToEmbedded(directory=None)
+        for line in closing_lines(report, _resume_command(report), kept=kept):
+            print(line, file=sys.stderr)
     if failure is not None:
         raise failure
     return report.exit_status

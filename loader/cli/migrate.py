@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from loader.cli.commands import Command
 from loader.cli.output import write_report
-from loader.cli.reporting import ReportOptions
+from loader.cli.report_options import ReportOptions
 from loader.migrate.options import MigrateOptions
 
 if TYPE_CHECKING:

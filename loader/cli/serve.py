@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loader.cli.commands import Command
-from loader.cli.reporting import LogOptions
+from loader.cli.report_options import LogOptions
 from loader.extras import require
 from loader.gateway.options import ServeOptions
 

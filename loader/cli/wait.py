@@ -6,13 +6,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from loader.cli.commands import Command
-from loader.cli.reporting import ProgressOptions
+from loader.cli.report_options import ProgressOptions
 from loader.results.options import WaitOptions
 
 if TYPE_CHECKING:
     from loader.cli.display import Display
+    from loader.results.polling import WaitReport
     from loader.results.session import WaitSession
-    from loader.results.waiter import WaitReport
 
 
 def wait(options: WaitOptions, shown: ProgressOptions) -> int:

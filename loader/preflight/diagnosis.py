@@ -16,7 +16,7 @@ from loader.preflight.estimate import estimate_finding
 from loader.preflight.examine import IntendedLoad, examine
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
-from loader.sources.registry import open_sources
+from loader.sources.open_sources import open_sources
 from loader.wire.address import Address, parse_address
 from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis
 

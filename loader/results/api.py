@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 from loader.errors import ResultTimeoutError
 from loader.queues.names import resolve_queue
 from loader.results.options import WaitOptions
+from loader.results.outstanding import Waiting, WaitingIds, in_chunks
+from loader.results.polling import Waiter, WaitReport
 from loader.results.result import TaskResult
-from loader.results.waiter import Waiter, WaitReport
-from loader.results.waiting import Waiting, WaitingIds, in_chunks
 from loader.tasks.ids import check_task_id
 from loader.tasks.profiles import LayoutName
 from loader.wire.address import parse_address

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, Protocol
 import hiredis
 
 from loader.layouts.task_message import MessageError, decode
+from loader.results.outstanding import GONE, Waiting
 from loader.results.reader import Question, Reader
 from loader.results.result import TaskResult, text
-from loader.results.waiting import GONE, Waiting
 from loader.tasks.profiles import LayoutName
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply

@@ -10,8 +10,8 @@ from pathlib import Path
 from loader.errors import UsageError
 from loader.results.files import MissingFile, ResultsFile
 from loader.results.options import WaitOptions
-from loader.results.waiter import Waiter, WaitReport
-from loader.results.waiting import WaitingIds, in_chunks
+from loader.results.outstanding import WaitingIds, in_chunks
+from loader.results.polling import Waiter, WaitReport
 from loader.results.wanted_ids import IdsSource, ids_of_job, ids_source, read_ids
 from loader.servers.retry import retry
 from loader.servers.routing import Servers

@@ -16,7 +16,7 @@ import orjson
 
 from loader.errors import LoaderError, SourceError
 from loader.jobs.ids_file import HEADER
-from loader.results.waiting import Waiting
+from loader.results.outstanding import Waiting
 from loader.servers.routing import Servers
 from loader.settings import is_job_name
 from loader.tasks.ids import check_task_id

@@ -1,4 +1,4 @@
-"""How to add a format and a compression, step by step, as loader/sources/registry.py says it."""
+"""How to add a format and a compression, step by step, as loader/sources/open_sources.py says it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from loader.sources.codecs.content import Content
 from loader.sources.codecs.registry import CODECS
 from loader.sources.format import FileSource, Format, InputFile
 from loader.sources.formats import FORMATS
-from loader.sources.registry import open_sources
+from loader.sources.open_sources import open_sources
 from loader.sources.transports.file import StoredFile
 from loader.sources.transports.stdin import StandardInput
 from loader.sources.transports.transport import Transport

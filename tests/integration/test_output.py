@@ -206,3 +206,35 @@ def test_a_dry_run_tells_the_last_of_the_bad_records(tool: Tool) -> None:
 
     assert done.status == 3
     assert "in.jsonl:2: not valid JSON" in done.stderr
+
+
+def test_a_load_that_fails_before_it_reads_anything_ends_with_its_error_alone(tool: Tool) -> None:
+    tool.write("in.jsonl", b"1\n")
+
+    done = run("load", "in.jsonl", "-q", "q", "--redis", NOWHERE, cwd=tool.folder)
+
+    assert done.status == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("runqy-loader: error: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "last"),
+    [
+        (("--redis", "embedded"), "the embedded server's data went with it; --embedded-dir DIR keeps it"),
+        (
+            ("--redis", "embedded", "--embedded-dir", "data", "--job", "j"),
+            "job j loads nothing twice if it is run again",
+        ),
+        (("--redis", "discard"), "nothing was written: --redis discard drops the encoded tasks"),
+        (("--dry-run",), "records read"),
+    ],
+    ids=["embedded", "embedded, kept", "discard", "dry run"],
+)
+def test_the_last_line_promises_only_what_holds(tool: Tool, arguments: tuple[str, ...], last: str) -> None:
+    tool.write("in.jsonl", b"1\n")
+
+    done = run("load", "in.jsonl", "-q", "q", *arguments, cwd=tool.folder)
+
+    assert done.status == 0, done.stderr
+    assert last in done.stderr.splitlines()[-1]

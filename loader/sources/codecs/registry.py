@@ -1,4 +1,4 @@
-"""The known compressions. A new one is one new module and one line here; see ``loader.sources.registry``."""
+"""The known compressions. A new one is one new module and one line here; see ``loader.sources.open_sources``."""
 
 from __future__ import annotations
 

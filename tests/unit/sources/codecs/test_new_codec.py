@@ -13,7 +13,7 @@ import pytest
 from loader.errors import SourceError, UsageError
 from loader.sources.codecs.registry import CODECS
 from loader.sources.discover import discover
-from loader.sources.registry import open_sources
+from loader.sources.open_sources import open_sources
 from tests.unit.sources.codecs.toy import TOY, compress
 
 

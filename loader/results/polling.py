@@ -13,9 +13,9 @@ from typing import Any
 from loader.errors import TransientError
 from loader.results.lookup import LOOKUPS, Look, Lookup
 from loader.results.options import WaitOptions
+from loader.results.outstanding import Waiting, WaitingIds
 from loader.results.reader import Reader
 from loader.results.result import TaskResult
-from loader.results.waiting import Waiting, WaitingIds
 from loader.servers.retry import retry
 from loader.servers.routing import Servers
 from loader.tasks.profiles import LayoutName

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loader.results.outstanding import GONE, Waiting, WaitingIds
 from loader.results.result import TaskResult
-from loader.results.waiting import GONE, Waiting, WaitingIds
 
 
 @pytest.fixture

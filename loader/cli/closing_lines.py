@@ -1,0 +1,67 @@
+"""The closing lines of a load: what was done, and how to go on."""
+
+from __future__ import annotations
+
+from loader.cli.rejected import rejected_lines
+from loader.jobs.report import LoadReport
+
+
+def closing_lines(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
+    """The lines for the user; none for a load that failed before it read a record: its error says it all.
+
+    Args:
+        resume: The command that resumes the job.
+        kept: Whether the server keeps its data when the run ends.
+    """
+    if report.status == "failed" and not report.records_read:
+        return []
+    lines = [f"job {report.job}: {report.status} in {report.seconds:.1f} s"]
+    if report.dry_run:
+        lines.append(f"  {'valid':<15}{report.valid:>13,}  (dry run: nothing was written to Redis)")
+    else:
+        queues = ", ".join(sorted(report.queues)[:5]) + (", …" if len(report.queues) > 5 else "")
+        into = f" into {queues}" if queues else ""
+        lines.append(f"  {'loaded':<15}{report.loaded:>13,}  {report.tasks_per_second:,.0f} tasks/s{into}")
+        lines.append(f"  {'already loaded':<15}{report.already_loaded:>13,}")
+    where = f"  see {report.rejects_file}" if report.rejects_file else ""
+    if report.rejected and not where:
+        where = f"  {report.last_reject} (--rejects FILE keeps them)"
+    lines.append(f"  {'rejected':<15}{report.rejected:>13,}{where}")
+    lines += rejected_lines(report)
+    count = len(report.sources)
+    lines.append(
+        f"  {'records read':<15}{report.records_read:>13,}  "
+        f"{report.bytes_read / 1e6:,.1f} MB from {count} source{'' if count == 1 else 's'}"
+    )
+    return [*lines, *_doubt_lines(report), *_how_to_go_on(report, resume, kept=kept)]
+
+
+def _how_to_go_on(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
+    """What the same command does when it is run again. A run that leaves nothing to resume needs no such line."""
+    if report.discarded:
+        return ["nothing was written: --redis discard drops the encoded tasks"]
+    if not report.dry_run and not kept:
+        return ["the embedded server's data went with it; --embedded-dir DIR keeps it"]
+    if report.status != "completed":
+        return [f"go on with: {resume}"]
+    if report.dry_run or not report.loaded + report.already_loaded:
+        return []
+    if report.journal is not None:
+        return [f"job {report.job} does not send again what {report.journal} has as acknowledged"]
+    return [f"job {report.job} loads nothing twice if it is run again; --job NAME makes a new one"]
+
+
+def _doubt_lines(report: LoadReport) -> list[str]:
+    """Lines about batches sent over HTTP whose outcome was unknown."""
+    repeated = [batch for batch in report.in_doubt if batch.repeated]
+    lines: list[str] = []
+    if repeated:
+        places = ", ".join(batch.place for batch in repeated[:3]) + (", …" if len(repeated) > 3 else "")
+        count = sum(batch.records for batch in repeated)
+        lines.append(f"  {'in doubt':<15}{count:>13,}  tasks were sent again and may be in twice: {places}")
+    if report.unsettled:
+        batches = "batch" if report.unsettled == 1 else "batches"
+        lines.append(
+            f"  {'unsettled':<15}{report.unsettled:>13,}  {batches} sent without an answer; a resume repeats them"
+        )
+    return lines
