@@ -27,7 +27,7 @@ def target(server: Server) -> Server:
 
 def test_a_job_is_refused_with_another_batch_size_or_other_content(tool: Tool, db: Redis) -> None:
     tool.write("in.jsonl", b"1\n2\n3\n")
-    arguments = ("in.jsonl", "-q", "q", "--job", "j")
+    arguments = ("in.jsonl", "-q", "q", "--job", "j", "-w", "1")
     assert_fine(tool.load(*arguments, "-b", "2"))
 
     assert_error(tool.load(*arguments, "-b", "3"), 1, "job j", "--batch-size 2, not 3")
