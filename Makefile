@@ -58,6 +58,8 @@ MATRIX_TESTS := tests/unit/wire tests/unit/layouts tests/unit/jobs tests/unit/ta
 	tests/integration/test_migrate.py::test_a_queue_moves_to_another_name_on_one_server \
 	tests/integration/test_doctor.py::test_every_check_has_one_finding_and_a_good_server_is_fine \
 	tests/faults/test_killed.py::test_ids_from_the_records_some_of_them_taken
+# These test what extras are for: YAML, HTTP.
+NEED_EXTRAS := tests/unit/engine/test_known_queues.py tests/unit/engine/test_targets.py
 MATRIX_PYTEST := python -m pytest -n auto --dist worksteal -p no:cacheprovider $(MATRIX_TESTS)
 
 test-matrix: test-newest test-bare ## a part of the suite with the newest Python, Redis 8, and without what is optional
@@ -81,7 +83,7 @@ $(BARE_STAMP): requirements-matrix.lock | new-enough
 
 test-bare: export PYTHONPATH := $(CURDIR)
 test-bare: $(BARE_STAMP)
-	.venv-bare/bin/$(MATRIX_PYTEST)
+	.venv-bare/bin/$(MATRIX_PYTEST) $(addprefix --ignore=,$(NEED_EXTRAS))
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -56,6 +57,9 @@ def _open_standard_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+    # Python has no stream for what was closed when it began, and prints what is meant for stderr to stdout then.
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - as long as the process
 
 
 def _run(tokens: list[str]) -> int:
@@ -88,7 +92,7 @@ def _launch(tokens: list[str]) -> int:
     try:
         return launch(tokens)
     except click.UsageError as error:
-        return _fail(tokens, error, f"{_usage_error(error).rstrip('.')}. See {_path(error)} --help.", USAGE)
+        return _fail(tokens, error, f"{_sentence(_usage_error(error))} See {_path(tokens, error)} --help.", USAGE)
     except click.ClickException as error:
         return _fail(tokens, error, error.format_message(), error.exit_code)
     except click.Abort:
@@ -113,8 +117,17 @@ def _usage_error(error: click.UsageError) -> str:
     return message
 
 
-def _path(error: click.UsageError) -> str:
-    return "runqy-loader" if error.ctx is None else error.ctx.command_path
+def _sentence(text: str) -> str:
+    return text if text.endswith(("?", "?)", ".")) else f"{text}."
+
+
+def _path(tokens: list[str], error: click.UsageError) -> str:
+    """The command whose help is of use. click's parser does not say it of an option without a value."""
+    from loader.cli.commands import COMMANDS
+
+    if error.ctx is not None:
+        return error.ctx.command_path
+    return " ".join(["runqy-loader", *[token for token in tokens[:1] if token in COMMANDS]])
 
 
 def _fail(tokens: list[str], error: BaseException, message: str, status: int) -> int:
@@ -122,8 +135,13 @@ def _fail(tokens: list[str], error: BaseException, message: str, status: int) ->
         import traceback
 
         traceback.print_exception(error)
-    print(f"runqy-loader: error: {_one_line(message)}", file=sys.stderr)
+    print(f"runqy-loader: error: {_without_logins(_one_line(message))}", file=sys.stderr)
     return status
+
+
+def _without_logins(text: str) -> str:
+    """A URL in a wrong place ends up in the message of the option or the file that it was taken for."""
+    return re.sub(r"(\b[a-z]+://)[^\s/@]*@", r"\1…@", text)
 
 
 def _one_line(text: str) -> str:

@@ -14,7 +14,7 @@ from rich_click import RichArgument, RichCommand, RichGroup, RichHelpConfigurati
 
 import loader
 from loader.cli.commands import COMMANDS, EXIT_STATUS, VARIABLES, Command, command
-from loader.cli.config_file import check_names, read_config
+from loader.cli.config_file import check_table, read_config
 from loader.cli.variables import CONFIG, ENV_PREFIX, misspelt_variables
 
 PROGRAM = "runqy-loader"
@@ -73,32 +73,37 @@ class _Command(RichCommand):
 
 def _built(name: str, declaration: Command) -> click.Command:
     from loader.cli.parameters import given, own_prefix, parameters  # the first page of help needs no options
+    from loader.settings.check import check_outputs
     from loader.settings.option import declared
 
     prefix = own_prefix(name, declaration)
     options = [one for kind in declaration.options for one in parameters(kind, prefix, declaration.values)]
-    groups = [one.option.group for kind in declaration.options for one in declared(kind)]
     text = inspect.getdoc(declaration.run) or ""
     taken = _arguments(declaration)
-    known = [one.name for one in options if one.name is not None]
+    known = [one for kind in declaration.options for one in declared(kind)]
 
     def configure(context: click.Context, _: click.Parameter, path: Path | None) -> None:
         if path is not None:
+            context.meta[CONFIG_PATH] = path
             context.default_map = read_config(path).get(name, {})
         if context.default_map:
-            context.meta[CONFIG_PATH] = path = path or context.meta[CONFIG_PATH]
-            check_names(path, name, context.default_map, known)
+            check_table(context.meta[CONFIG_PATH], name, context.default_map, known)
 
     def run(**_: Any) -> int:
         context = click.get_current_context()
         arguments = [context.params[one.name] for one in taken if one.name is not None]
-        return declaration.run(*arguments, *(given(kind, context) for kind in declaration.options))
+        values = [given(kind, context) for kind in declaration.options]
+        check_outputs(values, context.meta.get(CONFIG_PATH))
+        return declaration.run(*arguments, *values)
 
     return _Command(
         name,
         declaration,
         params=[*taken, *options, _config_option(configure)],
-        panels=[RichOptionPanel(panel) for panel in dict.fromkeys(["Arguments", *groups, "Options"])],
+        panels=[
+            RichOptionPanel(panel)
+            for panel in dict.fromkeys(["Arguments", *(one.option.group for one in known), "Options"])
+        ],
         callback=run,
         help=text,
         epilog=f"{VARIABLES} {declaration.exit_status}",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from loader.cli.commands import COMMANDS
 from loader.errors import UsageError
+from loader.settings.check import wrong_type
+from loader.settings.option import Declared
 
 
 def read_config(path: Path) -> dict[str, dict[str, Any]]:
@@ -19,8 +21,7 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
     import tomllib  # imported here: it takes 4 ms, and only this option needs it
 
     try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
+        content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))  # Windows editors write a byte order mark
     except OSError as error:
         raise UsageError(f"--config {path}: {error.strerror}", "Check the path and its permissions") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -33,15 +34,18 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
     return {command: {_name(key): value for key, value in table.items()} for command, table in content.items()}
 
 
-def check_names(path: Path, command: str, table: Mapping[str, Any], known: Collection[str]) -> None:
-    """Raises UsageError if a command's table names an option that the command does not have."""
+def check_table(path: Path, command: str, table: Mapping[str, Any], options: Iterable[Declared]) -> None:
+    """Raises UsageError if a table names an option that its command does not have, or has a value of another type."""
     from difflib import get_close_matches
 
-    for name in table:
+    known = {one.name: one for one in options}
+    for name, value in table.items():
         if name not in known:
             near = get_close_matches(name, known, n=1)
             hint = f"Did you mean {near[0].replace('_', '-')}?" if near else f"See runqy-loader {command} --help"
             raise UsageError(f"--config {path}: [{command}] has no option {name.replace('_', '-')!r}", hint)
+        if (wanted := wrong_type(known[name], value)) is not None:
+            raise UsageError(f"--config {path}: {name.replace('_', '-')} must be {wanted}, not {value!r}")
 
 
 def _name(key: str) -> str:

@@ -26,7 +26,8 @@ class OutputOptions:
     """Where the tasks go."""
 
     output: Annotated[
-        Path, Option(help="File to write; '-' for standard output.", group="Output", short="-o", unit="FILE")
+        Path,
+        Option(help="File to write; '-' for standard output.", group="Output", short="-o", unit="FILE", writes=True),
     ] = Path("-")
 
     def __post_init__(self) -> None:

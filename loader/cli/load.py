@@ -76,7 +76,9 @@ def _resume_command(report: LoadReport) -> str:
     arguments = [re.sub(r"(?<=://)([^:@/]*):[^@]*@", r"\1:PASSWORD@", argument) for argument in sys.argv[1:]]
     arguments = [re.sub(r"(?<=[?&]password=)[^&]*", "PASSWORD", argument) for argument in arguments]
     named = any(argument == "-j" or argument.split("=")[0] == "--job" for argument in arguments)
-    return shlex.join(["runqy-loader", *arguments, *(() if named else ("--job", report.job))])
+    end = arguments.index("--") if "--" in arguments else len(arguments)  # what follows is no option
+    own = [] if named else ["--job", report.job]
+    return shlex.join(["runqy-loader", *arguments[:end], *own, *arguments[end:]])
 
 
 def format_names() -> Iterable[str]:

@@ -13,8 +13,16 @@ from rich_click import RichOption
 
 from loader.cli.commands import Command
 from loader.cli.variables import ENV_PREFIX
-from loader.settings.option import DURATION, Declared, declared
+from loader.settings.option import ANY, DURATION, Declared, Excludes, declared
 from loader.settings.values import duration
+
+_RANKS = (
+    click.core.ParameterSource.DEFAULT,
+    click.core.ParameterSource.DEFAULT_MAP,
+    click.core.ParameterSource.ENVIRONMENT,
+    click.core.ParameterSource.COMMANDLINE,
+)
+"""Where a value comes from: each wins over those before it."""
 
 
 def own_prefix(name: str, declaration: Command) -> str:
@@ -39,20 +47,22 @@ def given(kind: type[Any], context: click.Context) -> Any:
 
     For options without such a value, the class's own defaults apply.
     """
-    from_default = click.core.ParameterSource.DEFAULT
-    values = {
-        one.name: context.params[one.name]
-        for one in declared(kind)
-        if context.get_parameter_source(one.name) is not from_default
-    }
-    return kind(**values)
+    ranks = {one.name: _RANKS.index(context.get_parameter_source(one.name)) for one in declared(kind)}
+    for one in declared(kind):
+        for relation in one.option.goes_with:
+            # What the user says here and now wins over what contradicts it in the environment or a file.
+            if isinstance(relation, Excludes) and relation.value is ANY and ranks[one.name] and ranks[relation.option]:
+                lower, upper = sorted((one.name, relation.option), key=ranks.__getitem__)
+                if ranks[lower] < ranks[upper]:
+                    ranks[lower] = 0
+    return kind(**{name: context.params[name] for name, rank in ranks.items() if rank})
 
 
 def _parameter(one: Declared, prefix: str, names: Callable[[], Iterable[str]] | None) -> click.Parameter:
     option = one.option
     required = one.default is dataclasses.MISSING
     text = f"{option.help} [default: {option.default_text}]" if option.default_text else option.help
-    return RichOption(
+    return _Option(
         [one.flag, *([option.short] if option.short else []), one.name],
         type=_type(one) if names is None else _Registered(names),
         is_flag=one.is_switch or None,
@@ -89,12 +99,55 @@ def _type(one: Declared) -> click.ParamType[Any] | None:
         return _Seconds() if str not in one.kinds else click.STRING
     if Path in one.kinds:
         only_folders = one.option.unit == "DIR"
-        return click.Path(path_type=Path, allow_dash=True, readable=False, file_okay=not only_folders)
+        return _NamedPath(path_type=Path, allow_dash=True, readable=False, file_okay=not only_folders)
     (kind,) = one.kinds
     return _TYPES[kind]
 
 
 _TYPES: dict[type, click.ParamType[Any]] = {int: click.INT, float: click.FLOAT, str: click.STRING}
+
+
+class _Option(RichOption):
+    """An option whose value is not the next option, taken by mistake."""
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        if not self.is_flag:
+            given_values = opts.get(self.name)
+            for value in given_values if isinstance(given_values, list | tuple) else [given_values]:
+                self._refuse_mistake(value, ctx)
+        return super().handle_parse_result(ctx, opts, args)
+
+    def _refuse_mistake(self, value: Any, ctx: click.Context) -> None:
+        if not isinstance(value, str):
+            return
+        if any(
+            value.partition("=")[0] in one.opts for one in ctx.command.params if value.startswith("-") and value != "-"
+        ):
+            raise click.BadOptionUsage(self.opts[0], f"Option {self.opts[0]!r} requires an argument.", ctx)
+        if value.startswith("=") and len(self.opts) > 1:
+            short = self.opts[1]
+            raise click.BadOptionUsage(
+                short,
+                f"The value of {self.opts[0]!r} begins with '='. Write {short} VALUE, or {self.opts[0]}=VALUE",
+                ctx,
+            )
+
+    def value_from_envvar(self, ctx: click.Context) -> Any:
+        if not self.multiple:
+            return super().value_from_envvar(ctx)
+        found = self.resolve_envvar_value(ctx)  # a value may hold spaces, at which click would split it
+        return None if found is None else [line for line in found.splitlines() if line]
+
+
+class _NamedPath(click.Path):
+    """A path that is not empty: an empty one is a variable that is not set."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class _Seconds(click.ParamType[float]):
@@ -139,7 +192,9 @@ class _NumberOrChoice(click.ParamType["int | str"]):
         self._choices = choices
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        return value if value in self._choices else click.INT.convert(value, param, ctx)
+        if isinstance(value, str) and value.lower() in self._choices:
+            return value.lower()
+        return click.INT.convert(value, param, ctx)
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str

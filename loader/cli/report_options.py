@@ -68,7 +68,9 @@ class ReportOptions:
 
     report: Annotated[
         Path | None,
-        Option(help="Write the JSON report to this file; '-' for standard output.", group=_GROUP, unit="FILE"),
+        Option(
+            help="Write the JSON report to this file; '-' for standard output.", group=_GROUP, unit="FILE", writes=True
+        ),
     ] = None
     no_progress: NoProgress = False
     quiet: Quiet = False

@@ -48,8 +48,8 @@ class Migration:
     def __init__(self, options: MigrateOptions) -> None:
         options.check()
         self._options = options
-        self._from = parse_address(options.from_redis)
-        self._to = self._from if options.to_redis is None else parse_address(options.to_redis)
+        self._from = parse_address(options.from_redis, "--from-redis")
+        self._to = self._from if options.to_redis is None else parse_address(options.to_redis, "--to-redis")
         self._run = Run.new()
         self._stop = asyncio.Event()
         job = options.job_name(_place(self._from), _place(self._to))

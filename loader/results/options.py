@@ -26,7 +26,7 @@ class WaitOptions:
         Path | None,
         Option(
             help="File with the ids to wait for, as a load's --ids-out writes it, or one a line: ID, ID <tab> QUEUE, "
-            'or {"id": …, "queue": …}; \'-\' for standard input.',
+            'or {"id": ID, "queue": QUEUE}; \'-\' for standard input.',
             group=_TASKS,
             unit="FILE",
         ),
@@ -81,6 +81,7 @@ class WaitOptions:
             "'-' for standard output.",
             group=_OUT,
             unit="FILE",
+            writes=True,
         ),
     ] = None
     missing: Annotated[
@@ -89,6 +90,7 @@ class WaitOptions:
             help="File for the tasks that are not done at the end.",
             group=_OUT,
             unit="FILE",
+            writes=True,
             default_text="OUT.missing.jsonl; with --out -, standard output",
         ),
     ] = None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from loader.errors import UsageError
-from loader.settings.option import ANY, DURATION, Declared, Excludes, Options, declared, flag_of
+from loader.settings.option import ANY, DURATION, TIME, Declared, Excludes, Options, declared, flag_of
 from loader.settings.values import duration
 from loader.tasks.times import seconds
 
@@ -48,6 +49,18 @@ def is_given(one: Declared, options: Options) -> bool:
     return not (one.option.env and value in {os.environ.get(name) for name in (own, *one.option.env)})
 
 
+def wrong_type(one: Declared, value: Any) -> str | None:
+    """What a value from a file must be, where it is of another type; None where its type is right."""
+    if one.repeated:
+        right = isinstance(value, list) and all(isinstance(part, str) for part in value)
+        return None if right else f"a list of {_wanted(one)}"
+    if one.option.unit == TIME and not isinstance(value, bool | list | dict):
+        return None  # TOML has times, and Unix seconds are numbers
+    if isinstance(value, str) and (one.option.unit == DURATION or Path in one.kinds or value in one.choices):
+        return None
+    return None if _is_of_kind(one, value) else _wanted(one)
+
+
 def _check_value(one: Declared, value: Any) -> None:
     if value is None:
         if not one.nullable:
@@ -60,10 +73,17 @@ def _check_value(one: Declared, value: Any) -> None:
     problem = _out_of_range(one, value)
     if problem is None and isinstance(value, str) and not value:
         problem = "must not be empty"
+    if problem is None and isinstance(value, str) and not _is_utf_8(value):
+        problem = "must be UTF-8"
     if problem is None and one.option.rule is not None:
         problem = one.option.rule(value)
     if problem is not None:
         raise UsageError(f"{one.flag} {problem}, not {value!r}")
+
+
+def _is_utf_8(text: str) -> bool:
+    """Whether no byte of an argument was left undecoded: Python keeps such a byte as a surrogate."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _is_of_kind(one: Declared, value: Any) -> bool:
@@ -122,6 +142,26 @@ def _check_relations(one: Declared, options: Options, by_name: dict[str, Declare
                 raise UsageError(f"{own} and {named} contradict each other", relation.hint)
         elif not is_there and (relation.unless is None or not is_given(by_name[relation.unless], options)):
             raise UsageError(f"{own} needs {named}", relation.hint)
+
+
+def check_outputs(objects: Iterable[Options], config: Path | None = None) -> None:
+    """Refuses two files to write that are one, also where the options stand in different objects.
+
+    Args:
+        config: The configuration file, which is not to be written either.
+
+    Raises:
+        UsageError: Two options name the same file.
+    """
+    seen: dict[Path, str] = {} if config is None else {config.resolve(): "--config"}
+    for options in objects:
+        for one in declared(type(options)):
+            path = getattr(options, one.name)
+            if not one.option.writes or path is None or str(path) == "-" or (path.exists() and not path.is_file()):
+                continue  # a pipe or a device may be named twice
+            other = seen.setdefault(path.resolve(), one.flag)
+            if other != one.flag:
+                raise UsageError(f"{other} and {one.flag} name the same file {path}", "Give each its own")
 
 
 def in_seconds(options: Options, name: str) -> int | None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from loader.errors import UsageError
 from loader.queues.names import resolve_queue
 from loader.settings import shared
-from loader.settings.check import check_declared, in_seconds
-from loader.settings.option import BYTES, COUNT, DURATION, Excludes, Needs, Option, flag_of
+from loader.settings.check import check_declared, check_outputs, in_seconds
+from loader.settings.option import BYTES, COUNT, DURATION, TIME, Excludes, Needs, Option, flag_of
 from loader.settings.values import with_paths
 from loader.tasks.options import LIFECYCLE, TaskOptions
 from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
@@ -90,13 +90,16 @@ class LoadOptions:
     deadline: Annotated[
         str | None,
         _asynq(
-            "The time until which a task may run: RFC 3339, such as 2026-12-24T18:00:00Z, or Unix seconds.", unit="TIME"
+            "The time until which a task may run: RFC 3339, such as 2026-12-24T18:00:00Z, or Unix seconds.", unit=TIME
         ),
     ] = None
     retention: Annotated[int | str | None, _asynq("How long a completed task and its result are kept.")] = None
     header: Annotated[
         tuple[str, ...],
-        _asynq("A header for every task. The option may be given several times.", unit="NAME=VALUE"),
+        _asynq(
+            "A header for every task. The option may be given several times; in the environment, one a line.",
+            unit="NAME=VALUE",
+        ),
     ] = ()
     unique_ttl: Annotated[
         int | str | None,
@@ -106,7 +109,7 @@ class LoadOptions:
         str | None,
         _asynq(
             "Run no task before this time. Until then, tasks wait in the scheduled set.",
-            unit="TIME",
+            unit=TIME,
             goes_with=(*_TO_ASYNQ, Excludes("process_in")),
         ),
     ] = None
@@ -179,6 +182,7 @@ class LoadOptions:
             help="File for the batches that the server has acknowledged. A resume needs it.",
             group=_HTTP,
             unit="FILE",
+            writes=True,
             goes_with=(_HTTP_ONLY,),
             default_text="JOB.journal",
         ),
@@ -216,6 +220,7 @@ class LoadOptions:
             "writes the whole file again, including batches that were in already.",
             group=shared.JOB,
             unit="FILE",
+            writes=True,
             goes_with=(
                 Excludes("dry_run", hint="Without a task there is no id"),
                 Excludes("redis", DISCARD, hint="Without a task there is no id"),
@@ -278,6 +283,7 @@ class LoadOptions:
             queue_needed: Whether an option must give the queue.
         """
         check_declared(self)
+        check_outputs([self])
         if self.defaults.needs_type and self.type is None and not self.envelope:
             raise UsageError("--profile asynq needs --type", "It is the pattern for which the worker has a handler")
         self.task_options  # noqa: B018 - raises UsageError if it is not valid

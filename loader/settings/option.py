@@ -18,6 +18,9 @@ from typing import Any, Literal, Protocol
 DURATION = "DURATION"
 """Unit of an option whose value is a number of seconds, or a text such as 90s, 5m, 1h30m."""
 
+TIME = "TIME"
+"""Unit of an option that takes RFC 3339 or Unix seconds."""
+
 BYTES = "BYTES"
 COUNT = "COUNT"
 ANY: Any = object()
@@ -78,6 +81,7 @@ class Option:
         above: Value that it must exceed.
         rule: Another check of the value, called after all others.
         goes_with: Its relations to other options.
+        writes: Whether it names a file that the run writes.
         default_text: The default as text in the help; '' for the value itself.
     """
 
@@ -92,6 +96,7 @@ class Option:
     rule: Rule | None = None
     goes_with: tuple[Needs | Excludes, ...] = ()
     default_text: str = ""
+    writes: bool = False
 
     def but(self, **changes: Any) -> Option:
         """The same option with some changes, for a command in which it differs."""

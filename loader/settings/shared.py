@@ -113,6 +113,7 @@ REJECTS = Option(
     help="File for rejected records, as JSON lines. It is created for the first rejected record.",
     group=JOB,
     unit="FILE",
+    writes=True,
     default_text="JOB.rejects.jsonl",
 )
 MAX_ERRORS = Option(

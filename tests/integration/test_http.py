@@ -595,7 +595,7 @@ def test_ids_cannot_be_asked_for_later(api: RunqyApi, tmp_path: Path) -> None:
         (("--to", "localhost:3000"), "--to is not a usable URL"),
         (("--to", "http://user:pass@host"), "--to takes no user name"),
         (("--http-connections", "0"), "--http-connections must be between 1 and 256"),
-        (("--journal", "x", "--rejects", "x"), "x is the journal, and the file of another option"),
+        (("--journal", "x", "--rejects", "x"), "--journal and --rejects name the same file x"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(

@@ -1,0 +1,187 @@
+"""Mistakes on the command line, in the environment and in the configuration file: told, and nothing is loaded."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli import command, environment, run
+from tests.conftest import Server
+from tests.integration.tool import assert_error
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in.jsonl").write_text("1\n2\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--queue", "--dry-run"), "Option '--queue' requires an argument. See runqy-loader load --help."),
+        (("-q", "q", "--job", "--quiet"), "Option '--job' requires an argument"),
+        (("-q", "q", "--ids-out", "--quiet"), "Option '--ids-out' requires an argument"),
+        (("-q", "q", "--rejects", "-j", "x"), "Option '--rejects' requires an argument"),
+        (("-q", "q", "--type", "--queue=x"), "Option '--type' requires an argument"),
+        (("-q=q",), "The value of '--queue' begins with '='. Write -q VALUE, or --queue=VALUE"),
+        (("-q", "q", "--max-retry"), "Option '--max-retry' requires an argument. See runqy-loader load --help."),
+        (("-q", "q", "--jbo", "x"), "(Did you mean one of: '--job', '--to'?) See runqy-loader load --help."),
+        (("-q", "q", "--ids-out", ""), "the path is empty"),
+        (("-q", "q", "--header", b"A=\xff", "--layout", "asynq"), "--header must be UTF-8"),
+        (("-q", "q", "--id-field", b"a\xff"), "--id-field must be UTF-8"),
+    ],
+    ids=str,
+)
+def test_a_mistake_on_the_command_line_loads_nothing(
+    folder: Path, valkey: Server, arguments: tuple[str | bytes, ...], told: str
+) -> None:
+    given = [os.fsdecode(argument) for argument in arguments]
+
+    done = run("load", "in.jsonl", *given, cwd=folder, env={"REDIS_URL": valkey.url})
+
+    assert_error(done, 2, told)
+    with valkey.client() as client:
+        assert client.dbsize() == 0
+    assert [path.name for path in folder.iterdir()] == ["in.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("type = true", "type must be text, not True"),
+        ("type = 1.0", "type must be text, not 1.0"),
+        ("type = {x = 5}", "type must be text, not {'x': 5}"),
+        ('queue = ["x"]', "queue must be text, not ['x']"),
+        ("job = 5", "job must be text, not 5"),
+        ("batch-size = true", "batch-size must be a whole number, not True"),
+        ("batch-size = [5]", "batch-size must be a whole number, not [5]"),
+        ("max-retry = 3.9", "max-retry must be a whole number, not 3.9"),
+        ("processes = 1.9", "processes must be a whole number or 'auto', not 1.9"),
+        ("dry-run = 2", "dry-run must be True or False, not 2"),
+        ("timeout = true", "timeout must be a duration, not True"),
+        ("timeout = 18:00:00", "timeout must be a duration, not"),
+        ('header = "A=B"', "header must be a list of text, not 'A=B'"),
+        ('header = {A = "B"}', "header must be a list of text, not {'A': 'B'}"),
+        ("report = 5", "report must be a path, not 5"),
+        ("layout = 1", "layout must be one of 'documented', 'asynq', not 1"),
+    ],
+)
+def test_a_value_of_another_type_in_the_configuration_file_is_refused(folder: Path, line: str, told: str) -> None:
+    (folder / "c.toml").write_text(f"[load]\n{line}\n")
+
+    assert_error(run("load", "in.jsonl", "--config", "c.toml", cwd=folder), 2, "--config c.toml", told)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'timeout = "1m"',
+        "timeout = 2",
+        'task-timeout = "1h"\nlayout = "asynq"',
+        "deadline = 2030-01-01T00:00:00Z\nlayout = 'asynq'",
+        "process-at = 2000000000\nlayout = 'asynq'",
+        'processes = "auto"',
+        'header = ["A=b c"]\nlayout = "asynq"',
+    ],
+)
+def test_a_value_of_the_right_type_is_taken(folder: Path, line: str) -> None:
+    (folder / "c.toml").write_text(f"\ufeff[load]\n{line}\n", encoding="utf-8")  # as a Windows editor writes it
+
+    done = run("load", "in.jsonl", "-q", "q", "--dry-run", "--quiet", "--config", "c.toml", cwd=folder)
+
+    assert (done.status, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("load", "in.jsonl", "-q", "q", "--report", "x", "--rejects", "./x"), "--rejects and --report"),
+        (("load", "in.jsonl", "-q", "q", "--ids-out", "x", "--rejects", "x"), "name the same file x"),
+        (("load", "in.jsonl", "-q", "q", "--report", "c.toml", "--config", "c.toml"), "--config and --report"),
+        (("export", "-q", "q", "-o", "x", "--report", "x"), "--output and --report name the same file x"),
+        (("wait", "--ids", "in.jsonl", "--out", "x", "--missing", "x"), "--out and --missing name the same file x"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_two_outputs_are_not_one_file(folder: Path, arguments: tuple[str, ...], told: str) -> None:
+    (folder / "c.toml").write_text("[load]\n")
+    assert_error(run(*arguments, cwd=folder), 2, told, "Give each its own")
+    assert (folder / "c.toml").read_text() == "[load]\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env"),
+    [
+        (("--verbose",), {"RUNQY_LOADER_QUIET": "1"}),
+        (("--layout", "asynq", "--process-at", "2000000000"), {"RUNQY_LOADER_PROCESS_IN": "5m"}),
+        (("--redis", "redis://here"), {"RUNQY_LOADER_TO": "http://there"}),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_the_command_line_wins_over_what_contradicts_it_elsewhere(
+    folder: Path, arguments: tuple[str, ...], env: dict[str, str]
+) -> None:
+    done = run("load", "in.jsonl", "-q", "q", "--dry-run", *arguments, cwd=folder, env=env)
+    assert done.status == 0, done.stderr
+    assert "contradict" not in done.stderr
+
+
+def test_headers_of_the_environment_stand_on_lines_of_their_own(folder: Path, valkey: Server) -> None:
+    env = {"RUNQY_LOADER_HEADER": "Authorization=Bearer x y\nTrace=1", "REDIS_URL": valkey.url}
+    done = run("load", "in.jsonl", "-q", "q", "--layout", "asynq", "--quiet", cwd=folder, env=env)
+    assert done.status == 0, done.stderr
+    with valkey.client() as client:
+        (task, *_) = client.keys("asynq:{q.default}:t:*")
+        message = client.hget(task, "msg")
+    assert b"Bearer x y" in message and b"Trace" in message
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("inspect", "redis://user:hunter2@localhost:1/0"),
+        ("load", "in.jsonl", "-q", "q", "redis://:hunter2@localhost:1/0"),
+        ("load", "in.jsonl", "-q", "q", "--timeout", "redis://:hunter2@localhost:1/0"),
+        ("redis://:hunter2@localhost:1/0",),
+        ("load", "in.jsonl", "-q", "redis://:hunter2@localhost:1/0"),
+    ],
+    ids=" ".join,
+)
+def test_a_url_in_a_wrong_place_shows_no_password(folder: Path, arguments: tuple[str, ...]) -> None:
+    done = run(*arguments, cwd=folder)
+    assert done.status != 0
+    assert "hunter2" not in done.stderr
+
+
+def test_with_standard_error_closed_a_load_goes_on_and_standard_output_has_data_alone(
+    folder: Path, valkey: Server
+) -> None:
+    load = command("load", "in.jsonl", "-q", "q", "--redis", valkey.url)
+    export = command("export", "-q", "q", "--format", "payload", "--redis", valkey.url)
+    for arguments, output in ((load, b""), (export, b"1\n2\n")):
+        words = " ".join(f"'{word}'" for word in arguments)
+        done = subprocess.run(
+            ["sh", "-c", f"{words} 2>&-"],
+            cwd=folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+        assert (done.returncode, done.stdout) == (0, output)
+
+
+def test_help_is_shown_in_any_encoding(folder: Path) -> None:
+    for name in ("wait", "load", "serve"):
+        assert run(name, "--help", cwd=folder, env={"PYTHONIOENCODING": "ascii"}).status == 0
+
+
+def test_the_command_to_go_on_with_has_its_options_before_the_dashes(folder: Path, valkey: Server) -> None:
+    (folder / "in.jsonl").write_text("bad\n")
+    done = run("load", "-q", "q", "--max-errors", "0", "--redis", valkey.url, "--", "in.jsonl", cwd=folder)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("go on with: ")]
+    assert line.endswith(" -- in.jsonl") and " --job in-" in line
