@@ -1,5 +1,6 @@
 """The entrance of the program: ``runqy-loader``, or ``python -m loader``."""
 
+import signal
 import sys
 
 from loader import python_is_too_old
@@ -12,6 +13,7 @@ def main() -> None:
     if python_is_too_old():
         sys.stderr.write(f"runqy-loader: error: {python_is_too_old()}\n")
         sys.exit(_USAGE)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the tool has its own handlers: no traceback of an import
     from loader.cli import main as run  # newer Python
 
     run()

@@ -100,21 +100,16 @@ def _launch(tokens: list[str]) -> int:
 
 
 def _usage_error(error: click.UsageError) -> str:
-    """The message of click. It begins with the source of the value, if that is not the command line."""
+    """click's message, and where the value comes from if that is not the command line."""
     import click
 
-    from loader.cli.app import CONFIG_PATH
+    from loader.cli.parameters import origin
 
     message = error.format_message()
     if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
         return message
-    source = error.ctx.get_parameter_source(error.param.name or "")
-    if source is click.core.ParameterSource.ENVIRONMENT:
-        names = [error.param.envvar] if isinstance(error.param.envvar, str) else error.param.envvar or []
-        return f"{next(name for name in names if os.environ.get(name))}: {message}"
-    if source is click.core.ParameterSource.DEFAULT_MAP:
-        return f"--config {error.ctx.meta[CONFIG_PATH]}: {message}"
-    return message
+    where = origin(error.param, error.ctx)
+    return f"{where}: {message}" if where else message
 
 
 def _sentence(text: str) -> str:

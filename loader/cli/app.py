@@ -15,12 +15,10 @@ from rich_click import RichArgument, RichCommand, RichGroup, RichHelpConfigurati
 import loader
 from loader.cli.commands import COMMANDS, EXIT_STATUS, VARIABLES, Command, command
 from loader.cli.config_file import check_table, read_config
-from loader.cli.variables import CONFIG, ENV_PREFIX, misspelt_variables
+from loader.cli.variables import CONFIG, CONFIG_PATH, ENV_PREFIX, misspelt_variables
+from loader.errors import UsageError
 
 PROGRAM = "runqy-loader"
-CONFIG_PATH = "runqy-loader.config"
-"""The key in a context's ``meta`` that holds the path of the configuration file."""
-
 _HELP = "Loads millions of tasks into a runqy/asynq queue on Redis: fast, exactly once, resumable."
 _CONFIG_HELP = "TOML file with options: a table a command, such as [load]."
 
@@ -93,8 +91,14 @@ def _built(name: str, declaration: Command) -> click.Command:
         context = click.get_current_context()
         arguments = [context.params[one.name] for one in taken if one.name is not None]
         values = [given(kind, context) for kind in declaration.options]
-        check_outputs(values, context.meta.get(CONFIG_PATH))
-        return declaration.run(*arguments, *values)
+        try:
+            check_outputs(values, context.meta.get(CONFIG_PATH))
+            return declaration.run(*arguments, *values)
+        except UsageError as error:
+            where = _origin(error, context)
+            if not where:
+                raise
+            raise type(error)(f"{where}: {error.args[0]}", error.hint) from error
 
     return _Command(
         name,
@@ -109,6 +113,15 @@ def _built(name: str, declaration: Command) -> click.Command:
         epilog=f"{VARIABLES} {declaration.exit_status}",
         context_settings=_settings(text),
     )
+
+
+def _origin(error: UsageError, context: click.Context) -> str:
+    """The variable or the file that the option at the beginning of a message was set by; '' for the command line."""
+    from loader.cli.parameters import origin
+
+    flag = str(error.args[0]).split(":")[0].split(" ")[0]
+    found = next((one for one in context.command.params if flag in one.opts), None)
+    return "" if found is None else origin(found, context)
 
 
 def _arguments(declaration: Command) -> list[click.Parameter]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +13,7 @@ import click
 from rich_click import RichOption
 
 from loader.cli.commands import Command
-from loader.cli.variables import ENV_PREFIX
+from loader.cli.variables import CONFIG_PATH, ENV_PREFIX
 from loader.settings.option import ANY, DURATION, Declared, Excludes, declared
 from loader.settings.values import duration
 
@@ -23,6 +24,17 @@ _RANKS = (
     click.core.ParameterSource.COMMANDLINE,
 )
 """Where a value comes from: each wins over those before it."""
+
+
+def origin(option: click.Parameter, context: click.Context) -> str:
+    """What set an option: a variable, or the configuration file; '' for the command line and defaults."""
+    source = context.get_parameter_source(option.name or "")
+    if source is click.core.ParameterSource.ENVIRONMENT:
+        names = [option.envvar] if isinstance(option.envvar, str) else option.envvar or []
+        return next((name for name in names if os.environ.get(name)), "")
+    if source is click.core.ParameterSource.DEFAULT_MAP:
+        return f"--config {context.meta[CONFIG_PATH]}"
+    return ""
 
 
 def own_prefix(name: str, declaration: Command) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 ENV_PREFIX = "RUNQY_LOADER_"
 CONFIG = f"{ENV_PREFIX}CONFIG"
+CONFIG_PATH = "runqy-loader.config"
+"""The key of a click context's ``meta`` for the path of the configuration file."""
 
 
 def misspelt_variables() -> Iterator[str]:

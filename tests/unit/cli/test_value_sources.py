@@ -210,3 +210,19 @@ def test_a_whole_number_is_whole(directory: Path, arguments: tuple[str, ...], to
 )
 def test_a_duration_is_written_alike_everywhere(directory: Path, arguments: tuple[str, ...]) -> None:
     assert run(*arguments, "--quiet", cwd=directory).status == 3
+
+
+@pytest.mark.parametrize(
+    ("env", "config", "told"),
+    [
+        ({"RUNQY_LOADER_BATCH_SIZE": "0"}, "", "RUNQY_LOADER_BATCH_SIZE: --batch-size must be between 1 and 100000"),
+        ({"REDIS_URL": NO_URL}, "", "REDIS_URL: --redis is not a usable URL"),
+        ({}, "batch-size = 0", "--config c.toml: --batch-size must be between 1 and 100000"),
+        ({}, "process-in = 3", "--config c.toml: --process-in needs --layout asynq"),
+    ],
+)
+def test_an_error_names_the_variable_or_the_file_that_set_the_option(
+    directory: Path, env: dict[str, str], config: str, told: str
+) -> None:
+    (directory / "c.toml").write_text(f"[load]\n{config}\n")
+    assert told in complaint(dry_run(directory, "-q", "q", config="c.toml", env=env))
