@@ -14,7 +14,7 @@ from rich_click import RichOption
 
 from loader.cli.commands import Command
 from loader.cli.variables import CONFIG_PATH, ENV_PREFIX
-from loader.settings.option import ANY, DURATION, Declared, Excludes, declared
+from loader.settings.option import DURATION, Declared, Excludes, declared
 from loader.settings.values import duration
 
 _RANKS = (
@@ -63,7 +63,7 @@ def given(kind: type[Any], context: click.Context) -> Any:
     for one in declared(kind):
         for relation in one.option.goes_with:
             # What the user says here and now wins over what contradicts it in the environment or a file.
-            if isinstance(relation, Excludes) and relation.value is ANY and ranks[one.name] and ranks[relation.option]:
+            if isinstance(relation, Excludes) and relation.alternative and ranks[one.name] and ranks[relation.option]:
                 lower, upper = sorted((one.name, relation.option), key=ranks.__getitem__)
                 if ranks[lower] < ranks[upper]:
                     ranks[lower] = 0

@@ -18,7 +18,9 @@ _GROUP = "Report"
 Quiet = Annotated[bool, Option(help="Show errors only.", group=_GROUP)]
 NoProgress = Annotated[bool, Option(help="Show no progress.", group=_GROUP)]
 Debug = Annotated[bool, Option(help="On an error, show where in the program it occurred.", group=_GROUP)]
-Verbose = Annotated[bool, Option(help="Show more details.", group=_GROUP, goes_with=(Excludes("quiet"),))]
+Verbose = Annotated[
+    bool, Option(help="Show more details.", group=_GROUP, goes_with=(Excludes("quiet", alternative=True),))
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

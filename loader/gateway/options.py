@@ -54,7 +54,7 @@ class ServeOptions:
         Option(
             help="Allow every request. Without this option, the gateway does not start without keys.",
             group=_HTTP,
-            goes_with=(Excludes("api_key_env"),),
+            goes_with=(Excludes("api_key_env", alternative=True),),
         ),
     ] = False
     layout: shared.Layout = "documented"

@@ -30,7 +30,10 @@ class InspectOptions:
             group=_WHAT,
             short="-j",
             unit="NAME",
-            goes_with=(Excludes("task", hint=_JOB_ALONE), Excludes("queue", hint=_JOB_ALONE)),
+            goes_with=(
+                Excludes("task", hint=_JOB_ALONE, alternative=True),
+                Excludes("queue", hint=_JOB_ALONE, alternative=True),
+            ),
         ),
     ] = None
     task: Annotated[str | None, Option(help="One task in full, by its id.", group=_WHAT, short="-t", unit="ID")] = None

@@ -28,7 +28,7 @@ _HTTP = "HTTP"
 _INPUT = "Input"
 _SPEED = "Throughput"
 
-_REDIS_ONLY = Excludes("to", hint="It is only for loads into Redis")
+_REDIS_ONLY = Excludes("to", hint="The first one is only for loads into Redis")
 _HTTP_ONLY = Needs("to", hint="See docs/http.md")
 _ASYNQ_ONLY = Needs("layout", "asynq", hint="See docs/layouts.md")
 _TO_ASYNQ = (_REDIS_ONLY, _ASYNQ_ONLY)
@@ -110,7 +110,7 @@ class LoadOptions:
         _asynq(
             "Run no task before this time. Until then, tasks wait in the scheduled set.",
             unit=TIME,
-            goes_with=(*_TO_ASYNQ, Excludes("process_in")),
+            goes_with=(*_TO_ASYNQ, Excludes("process_in", alternative=True)),
         ),
     ] = None
     process_in: Annotated[int | str | None, _asynq("The delay after loading before a task may run.")] = None
@@ -126,7 +126,7 @@ class LoadOptions:
         shared.REDIS.but(
             help="Server: redis://, rediss:// or unix:// URL (also from REDIS_URL), or 'embedded' for the bundled "
             "Valkey. 'discard' writes nothing and shows the speed of this machine.",
-            goes_with=(_REDIS_ONLY,),
+            goes_with=(Excludes("to", hint=_REDIS_ONLY.hint, alternative=True),),
         ),
     ] = shared.DEFAULT_REDIS
     embedded_dir: Annotated[

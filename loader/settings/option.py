@@ -57,8 +57,15 @@ class Needs(_Relation):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Excludes(_Relation):
-    """An option that contradicts another option."""
+    """An option that contradicts another one.
 
+    Attributes:
+        alternative: Whether the two say the same thing in two ways, such as two places to load into. Then the one that
+            comes from the command line wins over the other one from the environment or a file. Otherwise both are
+            meant, and dropping one would change what the other does.
+    """
+
+    alternative: bool = False
     hint: str = "Give one of them"
 
 

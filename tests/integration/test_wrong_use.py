@@ -130,6 +130,17 @@ def test_the_command_line_wins_over_what_contradicts_it_elsewhere(
     assert "contradict" not in done.stderr
 
 
+def test_a_variable_of_a_load_does_not_spoil_a_look_up(folder: Path, valkey: Server) -> None:
+    env = {"RUNQY_LOADER_QUEUE": "q", "REDIS_URL": valkey.url}
+    assert_error(run("inspect", "--job", "none", cwd=folder, env=env), 1, "no job 'none'")
+
+
+@pytest.mark.parametrize("option", [("--type", "t"), ("--max-retry", "5"), ("--envelope",)], ids=" ".join)
+def test_an_option_that_another_target_needs_does_not_change_the_target(folder: Path, option: tuple[str, ...]) -> None:
+    env = {"RUNQY_LOADER_TO": "http://localhost:1"}
+    assert_error(run("load", "in.jsonl", "-q", "q", *option, cwd=folder, env=env), 2, "--to contradict each other")
+
+
 def test_headers_of_the_environment_stand_on_lines_of_their_own(folder: Path, valkey: Server) -> None:
     env = {"RUNQY_LOADER_HEADER": "Authorization=Bearer x y\nTrace=1", "REDIS_URL": valkey.url}
     done = run("load", "in.jsonl", "-q", "q", "--layout", "asynq", "--quiet", cwd=folder, env=env)
