@@ -153,15 +153,23 @@ def check_outputs(objects: Iterable[Options], config: Path | None = None) -> Non
     Raises:
         UsageError: Two options name the same file.
     """
-    seen: dict[Path, str] = {} if config is None else {config.resolve(): "--config"}
+    seen: dict[Path, str] = {} if config is None else {Path(os.path.realpath(config)): "--config"}
     for options in objects:
         for one in declared(type(options)):
             path = getattr(options, one.name)
-            if not one.option.writes or path is None or str(path) == "-" or (path.exists() and not path.is_file()):
+            if not one.option.writes or path is None or str(path) == "-" or not _is_plain(path):
                 continue  # a pipe or a device may be named twice
-            other = seen.setdefault(path.resolve(), one.flag)
+            other = seen.setdefault(Path(os.path.realpath(path)), one.flag)
             if other != one.flag:
                 raise UsageError(f"{other} and {one.flag} name the same file {path}", "Give each its own")
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether this is a file, or nothing yet. What cannot be looked at is told when it is opened."""
+    try:
+        return path.is_file() or not path.exists()
+    except OSError:
+        return True
 
 
 def in_seconds(options: Options, name: str) -> int | None:
