@@ -136,7 +136,8 @@ def _fail(tokens: list[str], error: BaseException, message: str, status: int) ->
 
 def _without_logins(text: str) -> str:
     """A URL in a wrong place ends up in the message of the option or the file that it was taken for."""
-    return re.sub(r"(\b[a-z]+://)[^\s/@]*@", r"\1…@", text)
+    # The hints write USER:PASSWORD in the place of a login.
+    return re.sub(r"(\b[a-z]+://)(?!\S*PASSWORD@)[^\s/@]*@", r"\1…@", text)
 
 
 def _one_line(text: str) -> str:

@@ -168,6 +168,12 @@ def test_a_url_in_a_wrong_place_shows_no_password(folder: Path, arguments: tuple
     assert "hunter2" not in done.stderr
 
 
+def test_a_hint_shows_where_a_login_stands(folder: Path) -> None:
+    done = run("load", "in.jsonl", "-q", "q", "--redis", "ftp://user:hunter2@h", cwd=folder)
+    assert_error(done, 2, "Write redis://[USER:PASSWORD@]HOST:PORT/DB")
+    assert "hunter2" not in done.stderr
+
+
 def test_with_standard_error_closed_a_load_goes_on_and_standard_output_has_data_alone(
     folder: Path, valkey: Server
 ) -> None:
