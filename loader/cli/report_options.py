@@ -24,13 +24,6 @@ Verbose = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DebugOptions:
-    """Options of a command that only prints its result."""
-
-    debug: Debug = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class JsonOptions:
     """Options of a command that prints findings."""
 
