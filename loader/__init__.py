@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from loader.api import Loader, load
     from loader.errors import (
+        AlreadyLoadedError,
         ConnectionFailedError,
         JobBusyError,
         JobMismatchError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from loader.tasks.reasons import ReasonCode
 
 __all__ = [
+    "AlreadyLoadedError",
     "ConnectionFailedError",
     "JobBusyError",
     "JobMismatchError",
@@ -64,6 +66,7 @@ __version__ = "0.1.0"
 OLDEST_PYTHON = (3, 11)
 
 _HOMES = {
+    "AlreadyLoadedError": "loader.errors",
     "ConnectionFailedError": "loader.errors",
     "JobBusyError": "loader.errors",
     "JobMismatchError": "loader.errors",

@@ -9,16 +9,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from loader.engine.execution import Execution
-from loader.engine.targets.base import LoadPlan
 from loader.engine.targets.registry import target_for
 from loader.errors import SourceError
-from loader.jobs.job import job_name, manifest_of
 from loader.jobs.report import LoadReport, SourceReport
 from loader.preflight.examine import check_before_load
 from loader.settings import LoadOptions
 from loader.sources.base import SourceIdentity
 from loader.sources.open_sources import Input, open_sources
-from loader.sources.shards import plan, shard_bytes
 from loader.wire.target import ToDiscard, ToHttp
 
 if TYPE_CHECKING:
@@ -91,13 +88,9 @@ class Loader:
         written = (options.rejects, options.ids_out, options.journal)
         own = [*passing_over, *(path for path in written if path is not None)]
         sources = await open_sources(given, options.format, own)
-        identities = [source.identity for source in sources]
-        size = shard_bytes(sources)
-        manifest = manifest_of(options, identities, size)
-        self.report = report = _report(options, job_name(options, identities, manifest), identities)
+        self.report = report = _report(options, [source.identity for source in sources])
         try:
-            shards = await asyncio.to_thread(plan, sources, size)
-            await self._target.run(LoadPlan(sources, shards, manifest), report, self._execution)
+            await self._target.run(sources, report, self._execution)
             _require_records(report)
         except Exception as error:  # also exceptions of the caller's iterable
             report.fail(error)
@@ -120,9 +113,9 @@ async def load(given: Input, **fields: Unpack[LoadKeywords]) -> LoadReport:
         return await loader.load(given)
 
 
-def _report(options: LoadOptions, job: str, sources: Sequence[SourceIdentity]) -> LoadReport:
+def _report(options: LoadOptions, sources: Sequence[SourceIdentity]) -> LoadReport:
     return LoadReport(
-        job=job,
+        job=options.job or "",
         layout="http" if isinstance(options.target, ToHttp) else options.layout,
         sources=[SourceReport(source.name, source.format, source.size) for source in sources],
         dry_run=options.dry_run,

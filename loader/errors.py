@@ -63,8 +63,14 @@ class TooManyRejectsError(LoaderError):
     code = "too_many_rejects"
 
 
+class AlreadyLoadedError(LoaderError):
+    """Another job has loaded a source into the same queue."""
+
+    code = "already_loaded"
+
+
 class JobMismatchError(LoaderError):
-    """The job in Redis was made from other sources or options."""
+    """The job was begun with other input, or for another place."""
 
     code = "job_mismatch"
 

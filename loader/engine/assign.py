@@ -28,18 +28,22 @@ class Assigner:
 
     Args:
         job: Name of the job.
-        digests: Digest of each source. The ids are made from it, the job's name and the source's index.
+        origins: Number and digest of each source. The ids are made from these and the job's name.
         known_queues: Full names of the queues that exist; None if this is not checked.
     """
 
     def __init__(
-        self, options: LoadOptions, job: str, digests: Sequence[str], known_queues: Collection[str] | None
+        self,
+        options: LoadOptions,
+        job: str,
+        origins: Sequence[tuple[int, str]],
+        known_queues: Collection[str] | None,
     ) -> None:
         self._options = options
         self._known_queues = known_queues
         self._default_queue = options.default_queue
         self._job = job
-        self._digests = digests
+        self._origins = origins
         self._prefix: tuple[tuple[int, int], bytes] = ((-1, -1), b"")
         self._names: dict[str, str] = {}
         self._sub_queues = options.defaults.sub_queues
@@ -63,7 +67,7 @@ class Assigner:
         """One delivery for each queue. Records without a usable id or queue are added to ``batch.rejected``."""
         piece = (batch.source_index, batch.raw.start)
         if self._prefix[0] != piece:  # batches come piece by piece, so the last prefix nearly always applies
-            self._prefix = (piece, id_prefix(self._job, piece[0], self._digests[piece[0]], piece[1]))
+            self._prefix = (piece, id_prefix(self._job, *self._origins[piece[0]], piece[1]))
         prefix = self._prefix[1]
         if self._envelopes is not None:
             return self._by_envelope(batch, prefix, self._envelopes)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from loader.engine.assign import Assigner
+from loader.engine.ends import Ends
 from loader.engine.pipeline import Pipeline, StateOf
+from loader.engine.plan import LoadPlan
 from loader.jobs.ids_file import IdsFile
 from loader.jobs.lease import Run
 from loader.jobs.ledger import LedgerState
@@ -38,12 +40,14 @@ class Channel:
         state_of: Returns which batches are in already.
         confirm: Awaited when everything is delivered.
         ids_passed_over: Whether to write the ids of batches that are in already, when these batches are skipped.
+        ends: Where input that cannot be read again has ended before.
     """
 
     worker: Worker | None
     state_of: StateOf = nothing_loaded
     confirm: Callable[[], Awaitable[None]] = _nothing_to_confirm
     ids_passed_over: bool = True
+    ends: Ends = field(default_factory=Ends)
 
 
 Destination = Callable[["Part"], AbstractAsyncContextManager[Channel]]
@@ -56,6 +60,7 @@ class Part:
 
     Attributes:
         run: The run of the loader that this part belongs to.
+        origins: See ``loader.engine.plan.LoadPlan``.
         known_queues: Full names of the queues that exist; None if this is not checked.
         rejects: The rejects file; None for none.
         process: Number of the process within the run.
@@ -66,9 +71,22 @@ class Part:
     destination: Destination
     run: Run
     sources: Sequence[Source]
+    origins: Sequence[tuple[int, str]]
     known_queues: frozenset[str] | None
     rejects: Path | None
     process: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        plan: LoadPlan,
+        destination: Destination,
+        run: Run,
+        known_queues: frozenset[str] | None,
+        rejects: Path | None,
+    ) -> Part:
+        """The part that is the whole of a plan."""
+        return cls(plan.options, plan.job, destination, run, plan.sources, plan.origins, known_queues, rejects)
 
 
 class PartialLoad:
@@ -104,8 +122,7 @@ class PartialLoad:
 
     async def _run(self, shards: AsyncIterable[Shard], channel: Channel) -> bool:
         part = self._part
-        digests = [source.identity.digest for source in part.sources]
-        assigner = Assigner(part.options, part.job, digests, part.known_queues)
+        assigner = Assigner(part.options, part.job, part.origins, part.known_queues)
         rejects = RejectsFile(part.rejects)
         ids = None
         if part.options.ids_out is not None:
@@ -120,6 +137,7 @@ class PartialLoad:
             channel.worker,
             channel.state_of,
             ids,
+            channel.ends,
         )
         if self._stopping:
             self._pipeline.stop()

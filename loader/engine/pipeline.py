@@ -8,7 +8,8 @@ from contextlib import aclosing
 from operator import itemgetter
 
 from loader.engine.assign import Assigner
-from loader.errors import LoaderError, SourceChangedError, TooManyRejectsError
+from loader.engine.ends import CUT_OFF, Ends, ends_in_a_record, is_cut_off, is_last
+from loader.errors import LoaderError, SourceChangedError, SourceError, TooManyRejectsError
 from loader.jobs.ids_file import IdsFile
 from loader.jobs.ledger import LedgerState
 from loader.jobs.rejects import RejectsFile
@@ -16,6 +17,7 @@ from loader.jobs.report import InDoubt, LoadReport, SourceReport
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Worker
 from loader.sources.base import Source
+from loader.sources.batch import RawBatch
 from loader.sources.shards import Shard
 from loader.sources.validate import Batch, Reject, validate
 from loader.tasks.reasons import Reason
@@ -32,6 +34,7 @@ class Pipeline:
         state_of: Called once for each shard and queue.
         shards: The parts of the sources to load, in this order.
         ids: The file for the ids of tasks that are in; None to keep no ids.
+        ends: Where input that cannot be read again has ended before.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Pipeline:
         worker: Worker | None,
         state_of: StateOf,
         ids: IdsFile | None = None,
+        ends: Ends | None = None,
     ) -> None:
         self._sources = sources
         self._shards = shards
@@ -55,6 +59,7 @@ class Pipeline:
         self._worker = worker
         self._state_of = state_of
         self._ids = ids
+        self._ends = ends or Ends()
         self._states: dict[str, LedgerState] = {}
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(options.queue_depth)
         self._reader: asyncio.Task[None] | None = None
@@ -129,6 +134,7 @@ class Pipeline:
             number = 0
             for piece in shard.pieces:
                 source, tally = self._sources[piece.source], self._report.sources[piece.source]
+                repeatable = source.identity.repeatable
                 batches = source.batches(
                     self._options.records_a_batch, self._options.max_record_bytes, piece.start, piece.end
                 )
@@ -136,13 +142,35 @@ class Pipeline:
                     async for raw in batches:
                         if self._stopping:  # the caller's iterable may have caught the cancellation
                             raise asyncio.CancelledError
-                        parsed = self._assigner.needs_values
-                        batch = validate(raw, number, piece.source, parsed=parsed, shard=shard.number)
-                        await self._admit(batch, source, tally)
+                        for part in (raw,) if repeatable else self._ends.split(piece.source, raw):
+                            await self._read_batch(part, shard.number, number, piece.source)
+                            number += 1
                         tally.bytes_read = source.position
-                        number += 1
                 tally.bytes_read = source.position
         self._all_read = True
+
+    async def _read_batch(self, raw: RawBatch, shard: int, number: int, index: int) -> None:
+        source = self._sources[index]
+        repeatable, strict = source.identity.repeatable, self._options.require_final_newline
+        last: RawBatch | None = None  # the last record, if it is no part of the batch
+        if ends_in_a_record(raw) and (strict or is_cut_off(raw)):
+            if strict and repeatable:
+                raise await _no_line_end(source, raw)
+            if not repeatable:
+                raw, last = raw.split(len(raw.records) - 1)
+        if not repeatable and (last is not None or is_last(raw, self._options.records_a_batch)):
+            await self._ends.note(index, raw.first_record + len(raw.records))
+        if raw.records:
+            batch = validate(raw, number, index, parsed=self._assigner.needs_values, shard=shard)
+            if is_cut_off(raw):
+                batch.rejected[-1] = (len(raw.records) - 1, CUT_OFF)
+            await self._admit(batch, source, self._report.sources[index])
+        if last is not None:
+            if strict:
+                raise await _no_line_end(source, last)
+            self._report.sources[index].records_read += 1
+            cut_off = Batch(shard, number, index, last, [], [], None, last.size, 0)
+            await self._reject(cut_off, [(0, CUT_OFF)])
 
     async def _admit(self, batch: Batch, source: Source, tally: SourceReport) -> None:
         deliveries = self._assigner.assign(batch)
@@ -243,6 +271,14 @@ class Pipeline:
         report.sources[delivery.batch.source_index].loaded += count
         report.queues[delivery.queue] = report.queues.get(delivery.queue, 0) + count
         report.batches += 1
+
+
+async def _no_line_end(source: Source, raw: RawBatch) -> SourceError:
+    name, line, _ = await source.place(raw, len(raw.records) - 1)
+    return SourceError(
+        f"{name}:{line}: the last record has no line end, so the input may be incomplete",
+        "Get the complete input, or leave out --require-final-newline",
+    )
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

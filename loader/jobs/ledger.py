@@ -98,9 +98,16 @@ class QueueLedger:
         ids: Sequence[bytes],
         payloads: Sequence[bytes],
         options: Sequence[TaskOptions] | None = None,
+        *,
+        made: bool = False,
     ) -> bytes:
-        """Writes and pushes the tasks whose ids are free, and marks the batch. Reply: the skipped positions."""
-        arguments = [b"%d" % batch, checksum.to_bytes(4, "big"), b"%d" % time.time_ns()]
+        """Writes and pushes the tasks whose ids are free, and marks the batch. Reply: the skipped positions.
+
+        Args:
+            made: Whether the ids were made for this job. Then a hash with such an id, in a batch that is not marked, is
+                left from a run with other options, and is replaced.
+        """
+        arguments = [b"%d" % batch, checksum.to_bytes(4, "big"), b"%d" % time.time_ns(), b"1" if made else b"0"]
         arguments += self._encoder.insert_arguments(ids, payloads, options)
         return bulks(arguments, b"*%d\r\n%b" % (2 + self._key_count + len(arguments), self._insert_head))
 

@@ -55,7 +55,8 @@ _INSERT_HEAD = b"""\
 -- Writes and pushes the tasks of a batch whose ids are free, and marks the batch. Does nothing if it is marked.
 %b
 -- ARGV[3]: the time in nanoseconds since 1970
--- ARGV[4] and on: each task's arguments, the first task to be consumed first
+-- ARGV[4]: 1 if the ids were made for this job: then a hash with such an id is left from an earlier run
+-- ARGV[5] and on: each task's arguments, the first task to be consumed first
 %b
 """ % (_LEDGER, _SKIPPED)
 
@@ -82,16 +83,22 @@ _PLACE_FRESH = b"""\
 %(write)b
 local function place()
   local taken = {}
-  for at = 4, #ARGV, %(width)d do
+  for at = 5, #ARGV, %(width)d do
     local key, verdict = key_of(ARGV[at]), ''
-    if redis.call('EXISTS', key) == 0 then
+    local exists = redis.call('EXISTS', key) == 1
+    -- The error for a key of another type is a table. Such a key is not the job's.
+    if exists and ARGV[4] == '1' and type(redis.pcall('HGET', key, 'msg')) ~= 'table' then
+      redis.call('DEL', key)
+      exists = false
+    end
+    if not exists then
       -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
       if #undo == 0 then redis.call('DEL', key) end
       undo[#undo + 1] = {'DEL', key}
       verdict = write(key, at, undo)
     end
     if verdict == true then ids[#ids + 1] = ARGV[at]
-    elseif verdict then taken[#taken + 1] = (at - 4) / %(width)d .. verdict end
+    elseif verdict then taken[#taken + 1] = (at - 5) / %(width)d .. verdict end
   end
   return table.concat(taken, ',')
 end

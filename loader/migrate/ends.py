@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -70,19 +71,32 @@ async def hold_job(name: str, run: Run, address: Address, options: MigrateOption
     servers = Servers(address, options.timeout)
     try:
         lease = Lease(servers, name, run)
-        job = Job(servers, name, options.manifest())
+        job = Job(servers, name)
         own_name = lease.next_connection_name()
         await retry(lambda: servers.reach(own_name), options.retry_for, connected=False)
         if servers.is_cluster:
             raise UsageError(f"{servers} belongs to a Redis Cluster, which migrate does not support yet")
-        for step in (job.open, lease.acquire):
-            await retry(step, options.retry_for, between=servers.reconnect)
+        manifest = options.manifest()
+        recorded = await retry(lambda: job.open(manifest), options.retry_for, between=servers.reconnect)
+        if recorded is not None:
+            _refuse_other(name, recorded, manifest)
+        await retry(lease.acquire, options.retry_for, between=servers.reconnect)
         try:
             yield Held(servers, lease, job)
         finally:
             await close_quietly(lease.release())
     finally:
         await servers.aclose()
+
+
+def _refuse_other(job: str, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raises JobMismatchError if a job was begun with other options."""
+    for key, value in now.items():
+        if recorded.get(key) != value:
+            raise JobMismatchError(
+                f"job {job} was begun with --{key.replace('_', '-')} {recorded.get(key)}, not {value}",
+                "Resume with the same options, or give another --job name",
+            )
 
 
 @dataclass(frozen=True, slots=True)

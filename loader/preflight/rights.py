@@ -99,6 +99,11 @@ NEEDED = (
     Right("GET @checksums"),
     Right("HGETALL @skipped"),
     Right("GETBIT @batches 0"),
+    # which jobs have loaded a source (jobs/source_index.py, within its script)
+    Right("EVAL @source"),
+    Right("HGET @source x"),
+    Right("HGETALL @source"),
+    Right("HSETNX @source x 1"),
     # a batch: its hashes, then the script of jobs/ledger.py
     Right("HSET @task x x"),
     Right("EVAL @pending @batches @checksums @skipped"),
@@ -169,6 +174,7 @@ def keys_of(job: str, encoder: QueueEncoder) -> dict[str, bytes]:
     return {
         "@job": b"runqy-loader:{%b}:job" % job.encode(),
         "@lease": b"runqy-loader:{%b}:lease" % job.encode(),
+        "@source": b"runqy-loader:{x.default}:source:x",
         "@batches": ledger.batches_key,
         "@checksums": ledger.checksums_key,
         "@skipped": ledger.skipped_key,

@@ -64,7 +64,7 @@ async def sample(sources: Sequence[Source], options: LoadOptions, job: str) -> l
     sizes = [source.identity.size for source in sources]
     if not all(source.identity.repeatable for source in sources) or None in sizes:
         return None
-    assigner = Assigner(options, job, [source.identity.digest for source in sources], None)
+    assigner = Assigner(options, job, [(0, source.identity.digest) for source in sources], None)
     total = max(1, sum(size or 0 for size in sizes))
     stretches: list[Stretch] = []
     for form in dict.fromkeys(source.identity.format for source in sources):

@@ -48,14 +48,26 @@ class Servers:
     def is_cluster(self) -> bool:
         return bool(self._primaries)
 
-    async def reach(self, name: str) -> None:
-        """Checks that the server answers, and whether it is in a cluster. Names the connections, where that is allowed.
+    async def reach(self, name: str | None = None) -> None:
+        """Checks that the server answers, and whether it is in a cluster.
+
+        Args:
+            name: See ``name``; None to name no connection yet.
 
         Raises:
             LoaderError: The server does not answer.
         """
         await first_contact(self.address, self._ping)
         await self.refresh()
+        if name is not None:
+            await self.name(name)
+
+    async def name(self, name: str) -> None:
+        """Names the connections, where that is allowed.
+
+        Raises:
+            LoaderError: The server does not answer.
+        """
         for client in self.clients():
             with translated(str(self.address)):
                 try:

@@ -43,7 +43,9 @@ class LoadKeywords(TypedDict, total=False):
     format: str | None
     envelope: bool
     max_record_bytes: int
+    require_final_newline: bool
     job: str | None
+    again: bool
     rejects: Path | str | None
     ids_out: Path | str | None
     max_errors: int | None

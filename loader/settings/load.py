@@ -211,7 +211,25 @@ class LoadOptions:
         int, Option(help="Records longer than this are rejected.", group=_INPUT, unit=BYTES, at_least=1)
     ] = 16 * 1024 * 1024
 
+    require_final_newline: Annotated[
+        bool,
+        Option(
+            help="Fail if the last line of an input has no line end: then the program that wrote it may have died. "
+            "Without this option, such a line is loaded if it is valid JSON.",
+            group=_INPUT,
+        ),
+    ] = False
+
     job: Annotated[str | None, shared.JOB_NAME] = None
+    again: Annotated[
+        bool,
+        Option(
+            help="Load input that another job has loaded into this queue before. Without this option, such a load is "
+            "refused.",
+            group=shared.JOB,
+            goes_with=(Excludes("to", hint="Over HTTP, another --job name loads the same input again"),),
+        ),
+    ] = False
     rejects: Annotated[Path | None, shared.REJECTS] = None
     ids_out: Annotated[
         Path | None,
@@ -235,7 +253,8 @@ class LoadOptions:
     batch_size: Annotated[
         int | None,
         Option(
-            help="Records in a batch. It cannot change within a job. A batch also ends at 1 MiB of input.",
+            help="Records in a batch. A resumed job goes on with the size with which it began. A batch also ends at "
+            "1 MiB of input.",
             group=_SPEED,
             short="-b",
             unit=COUNT,

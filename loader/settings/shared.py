@@ -106,7 +106,7 @@ JOB_NAME = Option(
     group=JOB,
     short="-j",
     unit="NAME",
-    default_text="derived from sources and options",
+    default_text="derived from the content of the input, and where it goes",
     rule=_job_name,
 )
 REJECTS = Option(

@@ -24,7 +24,6 @@ from typing import Any, Self
 import orjson
 
 from loader.errors import JobBusyError, LoaderError, UsageError
-from loader.jobs.job import refuse_other_manifest
 from loader.jobs.ledger import LedgerState
 from loader.sinks.base import Delivery
 from loader.tasks.reasons import Reason, ReasonCode
@@ -57,6 +56,8 @@ _TABLES = (
     " refused TEXT, PRIMARY KEY (shard, queue, number)) WITHOUT ROWID",
     "CREATE TABLE ids (queue TEXT NOT NULL, ids TEXT NOT NULL)",
 )
+# Where input that cannot be read again has ended. Earlier journals lack it.
+_ENDS = "CREATE TABLE IF NOT EXISTS ends (source INTEGER NOT NULL, record INTEGER NOT NULL)"
 _THIS = "shard = ? AND queue = ? AND number = ?"
 
 BatchKey = tuple[int, str, int]
@@ -68,23 +69,22 @@ class Journal:
 
     Args:
         path: The file; it is created if it does not exist.
-        manifest: The job's manifest; see ``loader.jobs.job.manifest_of``.
+        manifest: The manifest of a new job; see ``loader.jobs.manifest.manifest_of``.
         keep_ids: Whether to keep the ids that the server returns.
 
     Attributes:
-        resumed: Whether the file existed before.
+        recorded: The job's manifest, if the file existed before.
         unsettled: The number of batches that are in doubt now.
 
     Raises:
         UsageError: On entering: the file is not such a journal, or lacks the ids that are to be kept.
-        JobMismatchError: On entering: the job was begun with other input or options.
         JobBusyError: On entering: another process is loading this job.
         LoaderError: On entering and on writing: the file cannot be read or written.
     """
 
     def __init__(self, path: Path, job: str, manifest: dict[str, Any], *, keep_ids: bool) -> None:
         self.path = path
-        self.resumed = False
+        self.recorded: dict[str, Any] | None = None
         self._job = job
         self._manifest = manifest
         self._keep_ids = keep_ids
@@ -100,12 +100,13 @@ class Journal:
             self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
             try:
                 self._db.executescript(_LOCK)
-                self.resumed = self._look()
+                resumed = self._look()
                 self._db.executescript(_LOG)  # this ends the transaction of _LOCK
-                if self.resumed:
+                if resumed:
                     self._check()
                 else:
                     self._begin()
+                self._db.execute(_ENDS)
                 self._open = set(self._db.execute("SELECT shard, queue, number FROM batches WHERE crc IS NULL"))
                 self._db.execute("COMMIT")
             except BaseException:
@@ -121,6 +122,11 @@ class Journal:
             self._sync()
         finally:
             self._db.close()
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the file existed before."""
+        return self.recorded is not None
 
     @property
     def unsettled(self) -> int:
@@ -177,6 +183,19 @@ class Journal:
                 self._db.execute("INSERT INTO ids VALUES (?, ?)", (delivery.queue, "\n".join(ids)))
         self._open.discard(key)
 
+    def ends(self) -> dict[int, list[int]]:
+        """See ``loader.jobs.job.Job.ends``."""
+        found: dict[int, list[int]] = {}
+        with self._failures():
+            for source, record in self._db.execute("SELECT DISTINCT source, record FROM ends ORDER BY record"):
+                found.setdefault(source, []).append(record)
+        return found
+
+    async def note_end(self, source: int, record: int) -> None:
+        """See ``loader.jobs.job.Job.note_end``."""
+        with self._failures():
+            self._db.execute("INSERT INTO ends VALUES (?, ?)", (source, record))
+
     def settle(self) -> None:
         """Forces the notes to disk if the last time is more than a second ago."""
         if time.monotonic() - self._synced_at > _SYNC_SECONDS:
@@ -211,7 +230,7 @@ class Journal:
 
     def _check(self) -> None:
         manifest, keeps_ids = self._db.execute("SELECT manifest, keeps_ids FROM job").fetchone()
-        refuse_other_manifest(self._job, orjson.loads(manifest), self._manifest)
+        self.recorded = orjson.loads(manifest)
         if self._keep_ids and not keeps_ids:
             raise UsageError(
                 f"job {self._job} was begun without --ids-out, so the ids of its first batches are not known",

@@ -218,7 +218,10 @@ class _Worker:
     async def _insert(self, connections: Connections, connection: Connection, delivery: Delivery) -> None:
         batch = delivery.batch
         encoder, ledger = self._sink.encoder(delivery.queue), self._sink.ledger(delivery.queue, batch.shard)
-        commands = ledger.insert(batch.number, batch.checksum, delivery.whole_ids, delivery.payloads, delivery.options)
+        made = bool(delivery.id_prefix)
+        commands = ledger.insert(
+            batch.number, batch.checksum, delivery.whole_ids, delivery.payloads, delivery.options, made=made
+        )
         if encoder.on_other_slots:
             await self._scatter(connections, delivery, encoder)
         (reply,) = await connection.call(commands, replies=1)

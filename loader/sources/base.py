@@ -26,6 +26,11 @@ class SourceIdentity:
     digest: str
     repeatable: bool = True
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it certainly has no task."""
+        return self.size == 0
+
 
 def printable(name: str) -> str:
     """A file's name as text. A name may be any bytes; Python decodes bytes that are not UTF-8 as surrogates."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 BATCH_BYTES = 1024 * 1024
@@ -57,6 +57,7 @@ class RawBatch:
             its ``repr`` for the rejects file, which may differ from run to run.
         names: One name for each record, if each record is a file of its own.
         start: Start of its piece in the source: a byte offset, or the number of a document.
+        unended: Whether the last record is a line without its line feed.
     """
 
     first_record: int
@@ -66,6 +67,34 @@ class RawBatch:
     unwritable: dict[int, str] = field(default_factory=dict)
     names: Sequence[str] | None = None
     start: int = 0
+    unended: bool = False
+
+    @property
+    def size(self) -> int:
+        """The length in bytes of all records."""
+        return sum(map(self._length, range(len(self.records))))
+
+    def split(self, at: int) -> tuple[RawBatch, RawBatch]:
+        """The records before an index, and those from it on."""
+        oversized, unwritable, names = self.oversized, self.unwritable, self.names
+        first = replace(
+            self,
+            records=self.records[:at],
+            oversized={index: length for index, length in oversized.items() if index < at},
+            unwritable={index: why for index, why in unwritable.items() if index < at},
+            names=None if names is None else names[:at],
+            unended=False,
+        )
+        rest = replace(
+            self,
+            first_record=self.first_record + at,
+            byte_offset=self.locate(at)[1],
+            records=self.records[at:],
+            oversized={index - at: length for index, length in oversized.items() if index >= at},
+            unwritable={index - at: why for index, why in unwritable.items() if index >= at},
+            names=None if names is None else names[at:],
+        )
+        return first, rest
 
     def locate(self, index: int) -> tuple[int, int]:
         """Line (1-based, counted from the piece's start) and byte offset of the record at ``index``."""

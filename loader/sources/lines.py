@@ -63,9 +63,13 @@ class LineBatcher:
         """Ends the source. Yields the remaining batches. The last newline is optional."""
         if self._mark:
             self._tail = self._mark  # a source of one or two bytes
+        unended = bool(self._tail)
         if self._tail:
             self._end_line()
-        return self._complete(final=True)
+        batches = list(self._complete(final=True))
+        if unended:
+            batches[-1].unended = True
+        return iter(batches)
 
     def _end_line(self) -> None:
         if self._dropped:

@@ -39,8 +39,13 @@ def shard_bytes(sources: Sequence[Source]) -> int:
     return max(SHARD_BYTES, -(-total // MOST_SHARDS))
 
 
-def plan(sources: Sequence[Source], size: int) -> list[Shard]:
+def plan(sources: Sequence[Source], size: int, *, empty_apart: bool = True) -> list[Shard]:
     """The whole input as shards, in the order of the sources.
+
+    Args:
+        empty_apart: Whether empty sources have a shard of their own, the last one. So they do not change the other
+            shards, and a job is the same with and without them. Jobs that version 1 of the manifest began had them
+            among the others.
 
     Raises:
         SourceError: A source cannot be read.
@@ -56,7 +61,10 @@ def plan(sources: Sequence[Source], size: int) -> list[Shard]:
             pieces.clear()
         held = 0
 
+    empty = {index for index, source in enumerate(sources) if empty_apart and source.identity.is_empty}
     for index, source in enumerate(sources):
+        if index in empty:
+            continue
         cuts = source.cuts(size)
         if cuts:
             close()
@@ -69,5 +77,7 @@ def plan(sources: Sequence[Source], size: int) -> list[Shard]:
         held += source.identity.size or 0
         if held >= size:
             close()
+    close()
+    pieces += [Piece(index, 0, None) for index in sorted(empty)]
     close()
     return shards

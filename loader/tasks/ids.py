@@ -73,14 +73,15 @@ _SUFFIX_BLOCK = 4096
 _LOW_DIGITS = [b"%03x" % n for n in range(_SUFFIX_BLOCK)]
 
 
-def id_prefix(job: str, source_index: int, digest: str, start: int = 0) -> bytes:
+def id_prefix(job: str, source: int, digest: str, start: int = 0) -> bytes:
     """The first 24 characters of all ids of a piece of a source, the last dash included.
 
     Args:
+        source: Number of the source.
         digest: Digest of the source's content.
         start: Where in the source the piece begins.
     """
-    seed = f"{job}\0{source_index}\0{digest}".encode()
+    seed = f"{job}\0{source}\0{digest}".encode()
     if start:
         seed += b"\0%d" % start
     digits = hashlib.blake2b(seed, digest_size=10).hexdigest()

@@ -26,6 +26,7 @@ class ReasonCode(StrEnum):
         return member
 
     INVALID_JSON = "invalid_json", "not valid JSON"
+    CUT_OFF = "cut_off", "not valid JSON, and the line has no line end"
     TOO_LARGE = "too_large", "over the limit of --max-record-bytes"
     EMPTY_FILE = "empty_file", "the file is empty"
     UNWRITABLE = "unwritable", "the payload cannot be written as JSON"

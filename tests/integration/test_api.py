@@ -48,7 +48,7 @@ def test_paths_can_be_loaded_from_python(tool: Tool, db: Redis) -> None:
     one, two = tool.write("1.jsonl", b"1\n"), tool.write("2.json", b"2")
 
     async def all_of_them() -> list[int]:
-        async with loader.Loader(queue="q", redis=tool.url) as loads:
+        async with loader.Loader(queue="q", redis=tool.url, again=True) as loads:
             given: tuple[Any, ...] = (str(one), two, [one, str(two)])
             return [(await loads.load(paths)).loaded for paths in given]
 

@@ -86,7 +86,7 @@ def test_ids_of_the_records_are_kept_apart_on_a_cluster_too(cluster: Cluster, tm
     options = ("--queue-field", "to", "--layout", "asynq", "--id-field", "n")
     load(cluster, tmp_path, *options)
 
-    done = run("load", "in.jsonl", "--redis", cluster.url, "--job", "other", *options, cwd=tmp_path)
+    done = run("load", "in.jsonl", "--redis", cluster.url, "--job", "other", "--again", *options, cwd=tmp_path)
 
     assert done.status == 3
     rejects = (tmp_path / "other.rejects.jsonl").read_text().splitlines()

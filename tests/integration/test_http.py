@@ -458,7 +458,7 @@ def test_a_server_that_is_not_there_is_named_at_once(tmp_path: Path) -> None:
 # --- the journal ---------------------------------------------------------------------------------------------------
 
 
-def test_a_job_is_refused_with_other_content_or_another_batch_size(api: RunqyApi, tmp_path: Path) -> None:
+def test_a_job_is_refused_with_other_content_and_goes_on_with_another_batch_size(api: RunqyApi, tmp_path: Path) -> None:
     numbered(tmp_path, 300)
     assert load(api, tmp_path, "--job", "j").status == 0
 
@@ -466,7 +466,7 @@ def test_a_job_is_refused_with_other_content_or_another_batch_size(api: RunqyApi
     (tmp_path / "in.jsonl").write_text("1\n")
     other_content = load(api, tmp_path, "--job", "j")
 
-    assert_error(other_size, 1, "job j was begun with --batch-size 100, not 50")
+    assert (other_size.status, counts(other_size)) == (0, (300, 0, 300, 0))
     assert_error(other_content, 1, "job j was begun with other content in in.jsonl")
     assert len(data(api)) == 300
 
@@ -479,6 +479,19 @@ def test_a_pipe_with_other_content_is_refused_where_it_differs(api: RunqyApi, tm
     done = run(*arguments, cwd=tmp_path, env=env, stdin=b"1\n9\n3\n")
 
     assert_error(done, 1, "the 2 records from here on are not the ones that job j has loaded")
+
+
+def test_a_pipe_whose_producer_died_is_sent_to_its_end_by_the_next_run(api: RunqyApi, tmp_path: Path) -> None:
+    content = b"".join(b'{"n":%d}\n' % n for n in range(1000))
+    arguments = ("load", "-", "--to", api.url, "-q", "q", "--job", "j", "--quiet", "-b", "30", "--report", "-")
+    env = {"RUNQY_API_KEY": KEY}
+    died = run(*arguments, cwd=tmp_path, env=env, stdin=content[:5000])
+    whole = run(*arguments, cwd=tmp_path, env=env, stdin=content)
+    again = run(*arguments, cwd=tmp_path, env=env, stdin=content)
+
+    assert (died.status, whole.status, again.status) == (3, 0, 0)
+    assert (counts(whole)[2], counts(again)) == (counts(died)[1], (1000, 0, 1000, 0))
+    assert sorted(value["n"] for value in data(api)) == list(range(1000))
 
 
 def test_one_loader_a_job(api: RunqyApi, tmp_path: Path) -> None:

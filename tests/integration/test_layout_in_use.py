@@ -102,7 +102,7 @@ def test_documented_is_refused_where_the_queue_has_keys_of_asynqs(db: Redis, loa
 
 def test_documented_is_refused_into_a_queue_that_was_loaded_with_layout_asynq(db: Redis, load: Load) -> None:
     assert_loaded(load("--layout", "asynq", "--job", "a"))
-    db.delete("runqy-loader:{a}:job", "{q.default}:runqy-loader:a:0:batches", "{q.default}:runqy-loader:a:0:checksums")
+    db.delete(*db.keys("*runqy-loader*"))
 
     assert_refused(load(), db)
 
@@ -164,7 +164,7 @@ def test_documented_is_loaded_over_leftovers_of_asynqs_where_old_workers_of_runq
 
 def test_documented_is_loaded_again_and_again(db: Redis, load: Load) -> None:
     for job in ("a", "b"):
-        assert_loaded(load("--job", job))
+        assert_loaded(load("--job", job, "--again"))
     assert load("--job", "b").report["already_loaded"] == 2
 
 
@@ -209,7 +209,7 @@ def test_asynq_is_loaded_beside_documented_tasks_where_anything_tells_of_asynq(
 
 def test_asynq_is_loaded_where_nothing_is_known_and_again(db: Redis, load: Load) -> None:
     for job in ("a", "b"):
-        assert_loaded(load("--layout", "asynq", "--job", job))
+        assert_loaded(load("--layout", "asynq", "--job", job, "--again"))
 
 
 def test_asynq_is_loaded_where_the_documented_tasks_are_another_queues(db: Redis, load: Load) -> None:

@@ -314,7 +314,7 @@ def test_a_failed_run_reports_the_code_of_its_error(tool: Tool, db: Redis) -> No
     arguments = ("in.jsonl", "-q", "q", "--job", "j")
 
     rejected = tool.load(*arguments, "--max-errors", "0")
-    mismatch = tool.load(*arguments, "-b", "7")
+    mismatch = tool.load("in.jsonl", "-q", "other", "--job", "j")
     unreachable = tool.load(*arguments, url=NOWHERE)
     unwritable = tool.load(*arguments, "--rejects", "no/such/folder")
     tool.write("empty.jsonl", b"")

@@ -201,4 +201,4 @@ def test_the_command_to_go_on_with_has_its_options_before_the_dashes(folder: Pat
     (folder / "in.jsonl").write_text("bad\n")
     done = run("load", "-q", "q", "--max-errors", "0", "--redis", valkey.url, "--", "in.jsonl", cwd=folder)
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("go on with: ")]
-    assert line.endswith(" -- in.jsonl") and " --job in-" in line
+    assert line.endswith(" -- in.jsonl") and " --job q-default-" in line

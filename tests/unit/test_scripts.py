@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from loader.gateway import idempotency
-from loader.jobs import lease
+from loader.jobs import lease, source_index
 from loader.jobs.ledger import QueueLedger
 from loader.jobs.ledger_scripts import commit_script, insert_script
 from loader.layouts.asynq import AsynqEncoder
@@ -60,6 +60,7 @@ SCRIPTS: dict[str, bytes] = {
     "lease-acquire": lease.ACQUIRE,
     "lease-renew": lease.RENEW,
     "lease-release": lease.RELEASE,
+    "source-index": source_index.NOTE,
     "idempotency-push": idempotency.PUSH,
     "snapshot-behind": BEHIND,
     **{f"migrate-place-{name}": place_script(encoder) for name, encoder in ENCODERS.items()},

@@ -4,28 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from loader.engine.execution import Execution
 from loader.jobs.report import LoadReport
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sources.base import Source
-from loader.sources.shards import Shard
-
-
-@dataclass(frozen=True, slots=True)
-class LoadPlan:
-    """The work of one load.
-
-    Attributes:
-        manifest: See ``loader.jobs.job.manifest_of``.
-    """
-
-    sources: Sequence[Source]
-    shards: Sequence[Shard]
-    manifest: dict[str, Any]
 
 
 class LoadTarget(ABC):
@@ -36,10 +20,11 @@ class LoadTarget(ABC):
         return
 
     @abstractmethod
-    async def run(self, plan: LoadPlan, report: LoadReport, execution: Execution) -> None:
-        """Runs the load of a plan, and ends the report.
+    async def run(self, sources: Sequence[Source], report: LoadReport, execution: Execution) -> None:
+        """Runs the load of some sources, and ends the report.
 
         Args:
+            report: Its job may be changed: the target knows under which name the job was begun.
             execution: Runs the shards. Stopping it ends the load in good order.
 
         Raises:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from loader.engine.execution import Execution
-from loader.engine.targets.base import LoadPlan, LoadTarget, Preflight
+from loader.engine.targets.base import LoadTarget, Preflight
 from loader.engine.targets.redis import RedisTarget
 from loader.jobs.report import LoadReport
 from loader.settings import LoadOptions
+from loader.sources.base import Source
 
 
 class EmbeddedTarget(LoadTarget):
@@ -32,9 +34,9 @@ class EmbeddedTarget(LoadTarget):
         address = await self._server.enter_async_context(embedded_server(self._directory))
         self._redis = RedisTarget(self._options, address, self._preflight)
 
-    async def run(self, plan: LoadPlan, report: LoadReport, execution: Execution) -> None:
+    async def run(self, sources: Sequence[Source], report: LoadReport, execution: Execution) -> None:
         assert self._redis is not None  # noqa: S101 - it is open
-        await self._redis.run(plan, report, execution)
+        await self._redis.run(sources, report, execution)
 
     async def pending(self) -> int | None:
         return None if self._redis is None else await self._redis.pending()

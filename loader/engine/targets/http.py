@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from loader.engine.ends import Ends
 from loader.engine.execution import Execution
-from loader.engine.known_queues import KnownQueues, queues_in_file
-from loader.engine.part import Channel, Destination, Part
-from loader.engine.targets.base import LoadPlan, LoadTarget
+from loader.engine.known_queues import queues_in_file
+from loader.engine.part import Channel, Part
+from loader.engine.plan import Proposal
+from loader.engine.targets.base import LoadTarget
 from loader.errors import UsageError
 from loader.jobs.ids_file import append_ids, begin_ids_file
 from loader.jobs.lease import Run
@@ -21,6 +23,7 @@ from loader.settings import LoadOptions
 from loader.sinks.http import HttpSink
 from loader.sinks.http_api import endpoint_of
 from loader.sinks.journal import Journal
+from loader.sources.base import Source
 
 log = logging.getLogger("runqy_loader")
 
@@ -31,7 +34,7 @@ class HttpTarget(LoadTarget):
     def __init__(self, options: LoadOptions) -> None:
         self._options = options
 
-    async def run(self, plan: LoadPlan, report: LoadReport, execution: Execution) -> None:
+    async def run(self, sources: Sequence[Source], report: LoadReport, execution: Execution) -> None:
         """See ``LoadTarget.run``.
 
         Raises:
@@ -40,16 +43,21 @@ class HttpTarget(LoadTarget):
         options = self._options
         known = queues_in_file(options)
         known.check(options.default_queue)
+        proposal = Proposal.of(options, sources)
+        names = proposal.names
+        report.job = next((name for name in names if self._journal_path(name).exists()), names[0])
         path = self._journal_path(report.job)
         endpoint = endpoint_of(options)
-        with Journal(path, report.job, plan.manifest, keep_ids=options.ids_out is not None) as journal:
+        with Journal(path, report.job, proposal.manifest, keep_ids=options.ids_out is not None) as journal:
             report.journal, report.resumed = str(path), journal.resumed
             if journal.resumed:
                 log.info("resuming job %s; %d of its batches are in doubt", report.job, journal.unsettled)
+            plan = await proposal.planned(report.job, journal.recorded)
             try:
-                async with HttpSink(endpoint, options, journal) as sink:
+                async with HttpSink(endpoint, plan.options, journal) as sink:
                     await self._begin_ids_file(report, journal)
-                    part = self._part(report.job, partial(_over_http, sink, journal), plan, known)
+                    rejects = options.rejects or Path(f"{plan.job}.rejects.jsonl")
+                    part = Part.of(plan, partial(_over_http, sink, journal), Run.new(), known.names, rejects)
                     complete = await execution.run(part, plan.shards, report)
             finally:
                 report.unsettled = journal.unsettled
@@ -72,12 +80,8 @@ class HttpTarget(LoadTarget):
             await asyncio.to_thread(append_ids, path, journal.ids())
             report.ids_file = str(path)
 
-    def _part(self, job: str, destination: Destination, plan: LoadPlan, known: KnownQueues) -> Part:
-        rejects = self._options.rejects or Path(f"{job}.rejects.jsonl")
-        return Part(self._options, job, destination, Run.new(), plan.sources, known.names, rejects)
-
 
 @asynccontextmanager
 async def _over_http(sink: HttpSink, journal: Journal, part: Part) -> AsyncIterator[Channel]:
     """The ``Destination``, with both arguments bound. It is never pickled: ``--to`` allows only one process."""
-    yield Channel(sink.work, journal.state, ids_passed_over=False)
+    yield Channel(sink.work, journal.state, ids_passed_over=False, ends=Ends(journal.ends(), journal.note_end))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from loader.engine.execution import Execution
 from loader.engine.known_queues import queues_in_file
 from loader.engine.part import Channel, Destination, Part
-from loader.engine.targets.base import LoadPlan, LoadTarget
+from loader.engine.plan import Proposal
+from loader.engine.targets.base import LoadTarget
 from loader.jobs.lease import Run
 from loader.jobs.report import LoadReport
 from loader.settings import LoadOptions
 from loader.sinks.discard import discard
+from loader.sources.base import Source
 
 
 @asynccontextmanager
@@ -38,10 +40,13 @@ class Nowhere(LoadTarget):
         self.destination = destination
         self._options = options
 
-    async def run(self, plan: LoadPlan, report: LoadReport, execution: Execution) -> None:
+    async def run(self, sources: Sequence[Source], report: LoadReport, execution: Execution) -> None:
         options = self._options
         known = queues_in_file(options)
         known.check(options.default_queue)
-        part = Part(options, report.job, self.destination, Run.new(), plan.sources, known.names, options.rejects)
+        proposal = Proposal.of(options, sources)
+        plan = await proposal.planned(proposal.names[0])
+        report.job = plan.job
+        part = Part.of(plan, self.destination, Run.new(), known.names, options.rejects)
         complete = await execution.run(part, plan.shards, report)
         report.end("completed" if complete else "interrupted")

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import redis.exceptions
 
 from loader.engine.cluster import check_cluster
+from loader.engine.ends import Ends
 from loader.engine.execution import Execution
 from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
 from loader.engine.part import Channel, Part
 from loader.engine.pipeline import StateOf
-from loader.engine.targets.base import LoadPlan, LoadTarget, Preflight
+from loader.engine.plan import LoadPlan, Proposal
+from loader.engine.targets.base import LoadTarget, Preflight
+from loader.engine.targets.find_job import claim_sources, find_job
+from loader.errors import AlreadyLoadedError
 from loader.jobs.ids_file import begin_ids_file
 from loader.jobs.job import Job, ledger_state
 from loader.jobs.lease import Lease, Run, while_held
@@ -27,8 +32,11 @@ from loader.servers.retry import retry
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sinks.redis import RedisSink
+from loader.sources.base import Source
 from loader.wire.address import Address, parse_address
 from loader.wire.faults import translated
+
+T = TypeVar("T")
 
 log = logging.getLogger("runqy_loader")
 
@@ -46,10 +54,11 @@ class RedisTarget(LoadTarget):
         self._preflight = preflight
         self._begun: _RedisLoad | None = None
 
-    async def run(self, plan: LoadPlan, report: LoadReport, execution: Execution) -> None:
-        load = _RedisLoad(self._options, self._address, plan, report)
+    async def run(self, sources: Sequence[Source], report: LoadReport, execution: Execution) -> None:
+        load = _RedisLoad(self._options, self._address, sources, report)
         try:
             await load.reach()
+            await load.find()
             known = await load.known_queues()
             await load.check(self._preflight, known)
             await load.begin()
@@ -68,23 +77,34 @@ class RedisTarget(LoadTarget):
 class _RedisLoad:
     """One load. The methods are its steps, in this order."""
 
-    def __init__(self, options: LoadOptions, address: Address, plan: LoadPlan, report: LoadReport) -> None:
-        self._options = options
-        self._plan = plan
+    def __init__(self, options: LoadOptions, address: Address, sources: Sequence[Source], report: LoadReport) -> None:
+        self._proposal = Proposal.of(options, sources)
+        report.job = self._proposal.names[0]
         self._report = report
         self._servers = Servers(address, options.timeout)
-        self._lease = Lease(self._servers, report.job, Run.new())
-        self._job = Job(self._servers, report.job, plan.manifest)
-        self._held = False
+        self._run = Run.new()
+        self._job: Job
+        self._plan: LoadPlan
+        self._lease: Lease | None = None
 
-    async def _retry(self, step: Callable[[], Awaitable[None]]) -> None:
-        await retry(step, self._options.retry_for, between=self._servers.reconnect)
+    @property
+    def _options(self) -> LoadOptions:
+        return self._proposal.options
+
+    async def _retry(self, step: Callable[[], Awaitable[T]]) -> T:
+        return await retry(step, self._options.retry_for, between=self._servers.reconnect)
 
     async def reach(self) -> None:
         """Waits until the server answers, and checks that a server of its kind can hold this load."""
-        name = self._lease.run.connection_name(self._report.job, 0, 0)
-        await retry(lambda: self._servers.reach(name), self._options.retry_for, connected=False)
+        await retry(self._servers.reach, self._options.retry_for, connected=False)
         check_cluster(self._options, self._servers)
+
+    async def find(self) -> None:
+        """Finds the job that this load goes on with, or plans a new one."""
+        self._job, recorded = await find_job(self._servers, self._proposal, self._options.retry_for)
+        self._plan = await self._proposal.planned(self._job.name, recorded)
+        self._report.job = self._job.name
+        await self._retry(lambda: self._servers.name(self._run.connection_name(self._job.name, 0, 0)))
 
     async def known_queues(self) -> KnownQueues:
         """Checks that the queue exists, if an option gives a way to know it. Returns the known queues."""
@@ -100,15 +120,27 @@ class _RedisLoad:
 
     async def check(self, preflight: Preflight, known: KnownQueues) -> None:
         """Runs the preflight."""
-        sources = self._plan.sources
-        await self._retry(partial(preflight, self._servers, self._options, self._report.job, known.names, sources))
+        plan = self._plan
+        await self._retry(partial(preflight, self._servers, plan.options, plan.job, known.names, plan.sources))
 
     async def begin(self) -> None:
-        """Records the job, and acquires its lease for this run."""
-        await self._retry(self._job.open)
-        await self._retry(self._lease.acquire)
-        self._held = True
+        """Records the job, acquires its lease for this run, and claims its sources.
+
+        Raises:
+            AlreadyLoadedError: Another job has loaded one of the sources.
+        """
+        recorded = await self._retry(lambda: self._job.open(self._plan.manifest))
+        if recorded is not None and recorded != self._plan.manifest:  # another run has begun it in this moment
+            self._plan = await self._proposal.planned(self._job.name, recorded)
+        lease = Lease(self._servers, self._job.name, self._run)
+        await self._retry(lease.acquire)
+        self._lease = lease
         self._report.resumed = self._job.resumed
+        try:
+            await claim_sources(self._servers, self._plan, self._options.retry_for)
+        except AlreadyLoadedError:
+            await self._retry(self._job.forget)
+            raise
         if self._job.resumed:
             log.info("resuming job %s", self._job.name)
 
@@ -122,15 +154,13 @@ class _RedisLoad:
 
     async def work(self, execution: Execution, known: KnownQueues) -> bool:
         """Loads the shards. Returns whether every record was processed."""
-        options, job = self._options, self._job.name
-        part = Part(
-            options,
-            job,
+        assert self._lease is not None  # noqa: S101 - begin() has acquired it
+        part = Part.of(
+            self._plan,
             partial(into_redis, self._servers.address.url, self._servers.accepts_names),
             self._lease.run,
-            self._plan.sources,
             known.names,
-            options.rejects or Path(f"{job}.rejects.jsonl"),
+            self._options.rejects or Path(f"{self._job.name}.rejects.jsonl"),
         )
         complete = await while_held([self._lease], execution.run(part, self._plan.shards, self._report))
         self._report.end("completed" if complete else "interrupted")
@@ -142,7 +172,7 @@ class _RedisLoad:
 
     async def close(self) -> None:
         """Releases the lease, and closes all connections."""
-        if self._held:
+        if self._lease is not None:
             await close_quietly(self._lease.release())
         await self._servers.aclose()
 
@@ -175,9 +205,21 @@ async def into_redis(url: str, named: bool, part: Part) -> AsyncIterator[Channel
             sink.work,
             _state_of(servers, sink, retry_for),
             lambda: retry(sink.confirm, retry_for, between=servers.reconnect),
+            ends=await _ends(servers, part),
         )
     finally:
         await servers.aclose()
+
+
+async def _ends(servers: Servers, part: Part) -> Ends:
+    if all(source.identity.repeatable for source in part.sources):
+        return Ends()
+    job, retry_for = Job(servers, part.job), part.options.retry_for
+
+    async def note(source: int, record: int) -> None:
+        await retry(lambda: job.note_end(source, record), retry_for, between=servers.reconnect)
+
+    return Ends(await retry(job.ends, retry_for, between=servers.reconnect), note)
 
 
 def _state_of(servers: Servers, sink: RedisSink, retry_for: float) -> StateOf:

@@ -41,7 +41,7 @@ def complaint(done: Outcome) -> str:
         (JOB_ON_COMMAND_LINE, JOB_IN_ENVIRONMENT, "options.toml", "from-command-line"),
         ((), JOB_IN_ENVIRONMENT, "options.toml", "from-environment"),
         ((), {}, "options.toml", "from-file"),
-        (("-q", "q"), {}, None, "in-"),
+        (("-q", "q"), {}, None, "q-default-"),
     ],
 )
 def test_command_line_outranks_environment_outranks_file_outranks_default(

@@ -65,7 +65,7 @@ class Bench:
         options = LoadOptions(**{"queue": "q", "batch_size": 1, "workers": 1, **self.options})
         source = IterablePayloads(payloads)
         report = LoadReport(job="j", layout="documented", sources=[SourceReport("payloads", "payloads", None)])
-        assigner = Assigner(options, "j", [source.identity.digest], None)
+        assigner = Assigner(options, "j", [(0, source.identity.digest)], None)
         rejects = RejectsFile(self.folder / "rejects.jsonl")
         self._opened.append(rejects)
         pipeline = Pipeline(

@@ -26,7 +26,7 @@ def assign(
     lines: list[bytes], known: set[str] | None = None, first: int = 0, source: int = 0, **options: Any
 ) -> tuple[dict[str, Delivery], Batch]:
     """Deliveries by queue, and the batch with its rejects."""
-    assigner = Assigner(LoadOptions(**options), "job", ["digest0", "digest1"], known)
+    assigner = Assigner(LoadOptions(**options), "job", [(0, "digest0"), (1, "digest1")], known)
     batch = validate(RawBatch(first, 0, list(lines)), 0, source, parsed=assigner.needs_values)
     deliveries = assigner.assign(batch)
     assert len({delivery.queue for delivery in deliveries}) == len(deliveries), "one delivery a queue"
@@ -64,7 +64,7 @@ def test_a_batch_without_valid_records_makes_no_delivery(options: dict[str, Any]
 
 
 def test_pieces_and_sources_take_turns_without_their_ids_mixing() -> None:
-    assigner = Assigner(LoadOptions(queue="q"), "job", ["digest0", "digest1"], None)
+    assigner = Assigner(LoadOptions(queue="q"), "job", [(0, "digest0"), (1, "digest1")], None)
     pieces = [(0, 0), (0, 5000), (1, 0), (0, 0)]
     prefixes = [
         assigner.assign(validate(RawBatch(0, start, [b"1"], start=start), 0, source, parsed=False))[0].id_prefix

@@ -109,7 +109,8 @@ def test_insert_is_one_eval_of_the_ledgers_keys_and_the_tasks(
     )
     assert rest[4:6] == [str(batch).encode(), crc.to_bytes(4, "big")]
     assert rest[6].isdigit()
-    assert rest[7:] == [part for task in tasks for part in (*task, b"task", b"3")]
+    assert rest[7] == b"0"
+    assert rest[8:] == [part for task in tasks for part in (*task, b"task", b"3")]
 
 
 PLACED = st.sampled_from([*STORED, Reason.of(ReasonCode.ALREADY_MIGRATED)])
@@ -265,6 +266,17 @@ def test_insert_leaves_ids_that_are_taken_alone(send: Raw, client: Any) -> None:
     assert client.hgetall("asynq:t:b") == {b"payload": b"old", b"state": b"running"}
     assert client.get("asynq:t:d") == b"another type"
     assert client.hgetall(LEDGER.skipped_key) == {b"0": b"1,3"}
+
+
+def test_insert_replaces_what_an_earlier_run_has_left_under_an_id_of_its_own(send: Raw, client: Any) -> None:
+    client.hset("asynq:t:b", mapping={"payload": "old", "more": "x"})
+    client.set("asynq:t:c", "another type")
+
+    assert send(LEDGER.insert(0, 9, [b"a", b"b", b"c"], [b"1", b"2", b"3"], made=True)) == b"2"
+
+    assert popped(client) == [b"a", b"b"]
+    assert client.hget("asynq:t:b", "payload") == b"2" and not client.hexists("asynq:t:b", "more")
+    assert client.get("asynq:t:c") == b"another type"
 
 
 def test_insert_takes_the_first_of_equal_ids_in_a_batch(send: Raw, client: Any) -> None:

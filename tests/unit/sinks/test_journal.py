@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loader.errors import JobBusyError, JobMismatchError, LoaderError, UsageError
+from loader.errors import JobBusyError, LoaderError, UsageError
 from loader.sinks.base import Delivery
 from loader.sinks.journal import Journal
 from loader.sources.batch import RawBatch
@@ -221,15 +221,32 @@ def test_a_second_one_is_refused(tmp_path: Path) -> None:
     assert list(seen(tmp_path / "j").acknowledged) == [(0, "q.default", 0)]
 
 
-def test_another_manifest_is_refused_and_nothing_is_changed(tmp_path: Path) -> None:
+def test_the_recorded_manifest_is_given_and_another_changes_nothing(tmp_path: Path) -> None:
     with opened(tmp_path / "j") as journal:
+        assert journal.recorded is None
         tell(journal, Note("sent", (0, "q.default", 0)))
-    with (
-        pytest.raises(JobMismatchError, match="--batch-size 3, not 4"),
-        Journal(tmp_path / "j", "j", OTHER, keep_ids=True),
-    ):
-        pass
+    with Journal(tmp_path / "j", "j", OTHER, keep_ids=True) as journal:
+        assert journal.recorded == MANIFEST
     assert seen(tmp_path / "j").doubtful == {(0, "q.default", 0)}
+
+
+def test_ends_of_the_input_are_kept(tmp_path: Path) -> None:
+    with opened(tmp_path / "j") as journal:
+        for record in (7, 3, 7):
+            asyncio.run(journal.note_end(0, record))
+    with opened(tmp_path / "j") as journal:
+        assert journal.ends() == {0: [3, 7]}
+
+
+def test_a_journal_of_an_earlier_version_has_no_ends(tmp_path: Path) -> None:
+    with opened(tmp_path / "j"):
+        pass
+    with closing(sqlite3.connect(tmp_path / "j")) as db, db:
+        db.execute("DROP TABLE ends")
+    with opened(tmp_path / "j") as journal:
+        assert journal.ends() == {}
+        asyncio.run(journal.note_end(1, 2))
+        assert journal.ends() == {1: [2]}
 
 
 def test_ids_that_were_kept_are_kept_on(tmp_path: Path) -> None:

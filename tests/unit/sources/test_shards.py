@@ -43,7 +43,7 @@ def sources_of(contents: list[bytes]) -> Iterator[list[Source]]:
 @given(st.lists(CONTENTS, min_size=1, max_size=5), st.integers(1, 300))
 def test_the_pieces_of_all_shards_are_the_sources_end_to_end(contents: list[bytes], size: int) -> None:
     with sources_of(contents) as sources:
-        shards = plan(sources, size)
+        shards = plan(sources, size, empty_apart=False)
 
     assert [shard.number for shard in shards] == list(range(len(shards)))
     assert all(shard.pieces for shard in shards)
@@ -108,6 +108,31 @@ def test_documents_are_cut_between_files(tmp_path: Path) -> None:
 def test_small_sources_share_a_shard() -> None:
     with sources_of([b"1\n", b"2", b"3\n"]) as sources:
         assert plan(sources, 1000) == [Shard(0, tuple(Piece(source, 0, None) for source in range(3)))]
+
+
+@given(st.lists(CONTENTS.filter(bool), min_size=1, max_size=4), st.data(), st.integers(1, 300))
+def test_empty_files_change_no_other_shard(contents: list[bytes], data: st.DataObject, size: int) -> None:
+    lines = [b"" for _ in range(data.draw(st.integers(0, 3)))]
+    mixed = data.draw(st.permutations(range(len(contents) + len(lines))))
+
+    with tempfile.TemporaryDirectory() as directory:
+        everything = [*contents, *lines]
+        order = sorted(mixed)
+        paths = [Path(directory) / f"{n}.jsonl" for n in order]
+        at = sorted(mixed[: len(contents)])
+        for n, path in zip(order, paths, strict=True):
+            path.write_bytes(everything[at.index(n)] if n in at else b"")
+        sources = [LinesFile(s.files[0]) for s in discover([str(path) for path in paths], None)]
+        without = [source for source in sources if not source.identity.is_empty]
+        numbers = {index: without.index(source) for index, source in enumerate(sources) if source in without}
+
+        shards, expected = plan(sources, size), plan(without, size)
+
+    found = [[(numbers[p.source], p.start, p.end) for p in shard.pieces] for shard in shards[: len(expected)]]
+    assert found == [[(p.source, p.start, p.end) for p in shard.pieces] for shard in expected]
+    assert [p.source for shard in shards[len(expected) :] for p in shard.pieces] == [
+        index for index in range(len(sources)) if index not in numbers
+    ]
 
 
 def test_what_cannot_be_cut_is_one_piece() -> None:

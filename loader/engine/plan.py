@@ -1,0 +1,96 @@
+"""What one load does: its options, its job, and the parts of its input."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from loader.errors import JobMismatchError
+from loader.jobs import version_1
+from loader.jobs.manifest import adopted, derived_name, manifest_of
+from loader.settings import LoadOptions
+from loader.sources.base import Source
+from loader.sources.shards import Shard, plan, shard_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """The work of one load.
+
+    Attributes:
+        options: The options; of a resumed job, with the figures that the job began with.
+        job: Name of the job.
+        manifest: See ``loader.jobs.manifest.manifest_of``.
+        origins: For each source, its number among those that count, and its digest. Ids are made from both.
+    """
+
+    options: LoadOptions
+    job: str
+    sources: Sequence[Source]
+    shards: Sequence[Shard]
+    manifest: dict[str, Any]
+    origins: Sequence[tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a load would do as a new job.
+
+    Attributes:
+        names: The names under which its job may have been begun; a new job gets the first.
+    """
+
+    options: LoadOptions
+    sources: Sequence[Source]
+    manifest: dict[str, Any]
+    names: Sequence[str]
+
+    @classmethod
+    def of(cls, options: LoadOptions, sources: Sequence[Source]) -> Proposal:
+        """The proposal for these options and sources."""
+        identities = [source.identity for source in sources]
+        size = shard_bytes(sources)
+        manifest = manifest_of(options, identities, size)
+        if options.job is not None:
+            names = [options.job]
+        else:
+            names = [derived_name(options, identities, manifest)]
+            if all(identity.repeatable for identity in identities):
+                names.append(version_1.derived_name(options, identities, size))
+        return cls(options, sources, manifest, names)
+
+    async def planned(self, name: str, recorded: Mapping[str, Any] | None = None) -> LoadPlan:
+        """The plan of a job.
+
+        Args:
+            recorded: Its manifest, if it was begun before.
+
+        Raises:
+            JobMismatchError: The job has other content, or its tasks go elsewhere.
+            SourceError: A source cannot be read.
+        """
+        if recorded is None:
+            return await _planned(self.options, name, self.sources, self.manifest)
+        if recorded.get("version") == 1 and len(recorded["sources"]) != len(self.sources):
+            # Its shards and ids depend on empty files as well, which later versions ignore.
+            raise JobMismatchError(
+                f"job {name} was begun with {len(recorded['sources'])} sources, not {len(self.sources)}",
+                "Resume with the same files, empty ones included",
+            )
+        options = adopted(name, self.options, recorded, self.manifest)
+        return await _planned(options, name, self.sources, dict(recorded))
+
+
+async def _planned(options: LoadOptions, job: str, sources: Sequence[Source], manifest: dict[str, Any]) -> LoadPlan:
+    first_version = manifest["version"] == 1
+    shards = await asyncio.to_thread(plan, sources, manifest["shard_bytes"], empty_apart=not first_version)
+    numbers = count()
+    identities = [source.identity for source in sources]
+    # Version 1 numbered empty sources as well. Ids of the others must not depend on them.
+    origins = [
+        (next(numbers) if first_version or not identity.is_empty else 0, identity.digest) for identity in identities
+    ]
+    return LoadPlan(options, job, sources, shards, manifest, origins)

@@ -1,0 +1,161 @@
+"""What makes a job: the content of its sources, and where their tasks go. A resume must match it.
+
+The manifest also records the cut of the input into batches and shards, because the ledger counts batches. These figures
+do not identify the job: a resume takes them over. Names of sources and options of tasks are only for messages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import PurePath
+from typing import Any
+
+import orjson
+
+from loader.errors import JobMismatchError
+from loader.settings import LoadOptions
+from loader.sources.base import SourceIdentity
+from loader.sources.batch import BATCH_BYTES
+from loader.wire.target import ToHttp
+
+VERSION = 2
+"""Version 1 counted empty files as sources, and its names of jobs were made from all options (``version_1.py``)."""
+
+_WHERE = ("to", "layout", "profile", "queue", "queue_field", "id_field", "envelope")
+"""Where tasks go, and how they get their ids."""
+
+_FLAGS = {"headers": "header", "timeout": "task-timeout"}
+"""Options whose names differ from those of the task's fields."""
+
+log = logging.getLogger("runqy_loader")
+
+
+def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_bytes: int) -> dict[str, Any]:
+    """The manifest of a new job, as JSON types."""
+    target = options.target
+    manifest = {
+        "version": VERSION,
+        "to": target.url.rstrip("/") if isinstance(target, ToHttp) else None,
+        "layout": options.layout,
+        "profile": options.profile or ("runqy" if options.layout == "asynq" else None),
+        "queue": options.default_queue,
+        "queue_field": options.queue_field,
+        "id_field": options.id_field,
+        "envelope": options.envelope,
+        "tasks": asdict(options.task_options),
+        "batch_size": options.records_a_batch,
+        "batch_bytes": BATCH_BYTES,
+        "shard_bytes": shard_bytes,
+        "max_record_bytes": options.max_record_bytes,
+        "sources": [
+            {"name": source.name, "format": source.format, "size": source.size, "digest": source.digest}
+            for source in sources
+            if not source.is_empty
+        ],
+    }
+    found: dict[str, Any] = orjson.loads(orjson.dumps(manifest))  # tuples become lists, as in a recorded manifest
+    return found
+
+
+def derived_name(options: LoadOptions, sources: Sequence[SourceIdentity], manifest: Mapping[str, Any]) -> str:
+    """The name of a job that was given none. It is the same for the same content, queue, layout and id rules.
+
+    Input that cannot be read again (standard input, an iterable) gets a new name each time.
+    """
+    if not all(source.repeatable for source in sources):
+        return f"{_plain(sources[0].name) or 'stdin'}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    parts = [[manifest[key] for key in _WHERE], [_content(source) for source in manifest["sources"]]]
+    digest = hashlib.blake2b(orjson.dumps(parts), digest_size=5).hexdigest()
+    return f"{_plain(options.default_queue or '') or 'load'}-{digest}"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", PurePath(name).name).strip("-")[:40]
+
+
+def _content(source: Mapping[str, Any]) -> list[Any]:
+    return [source["format"], source["size"], source["digest"]]
+
+
+def adopted(job: str, options: LoadOptions, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> LoadOptions:
+    """The options with which a resume goes on: its own, with the batch size and record limit that the job began with.
+
+    Logs one line for options that the job's record replaces, and one for tasks that differ from those already loaded.
+
+    Args:
+        recorded: The job's manifest.
+        now: The manifest that a new job would have.
+
+    Raises:
+        JobMismatchError: The job has other content, or its tasks go elsewhere.
+    """
+    refuse_other(job, recorded, now)
+    kept = {"batch_size": options.records_a_batch, "max_record_bytes": options.max_record_bytes}
+    changed = {name: recorded[name] for name, value in kept.items() if recorded[name] != value}
+    if changed:
+        ours = " and ".join(f"--{name.replace('_', '-')} {value}" for name, value in changed.items())
+        log.info("job %s goes on with %s, as it began", job, ours)
+    if others := list(_other_tasks(recorded, now)):
+        log.info("tasks that are not in yet get %s", ", ".join(others))
+    return replace(options, **changed)
+
+
+def refuse_other(job: str, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raises JobMismatchError if a job was begun with other content, or for another place."""
+    if recorded.get("version", 0) > VERSION or recorded.get("batch_bytes") != now["batch_bytes"]:
+        raise JobMismatchError(
+            f"job {job} was begun by another kind of load or a later version of runqy-loader",
+            "Resume it with that version, or give another --job name",
+        )
+    difference = _other_place(recorded, now) or _other_content(recorded, now)
+    if difference:
+        raise JobMismatchError(
+            f"job {job} was begun with {difference}",
+            "Resume with the same input for the same queue, or give another --job name to load this as a new job",
+        )
+
+
+def _other_place(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    before = {**dict.fromkeys(_WHERE), **recorded}
+    if before["layout"] == "asynq":
+        before["profile"] = before["profile"] or "runqy"  # version 1 recorded the option as it was given
+    for key in _WHERE:
+        if before[key] != now[key]:
+            return f"--{key.replace('_', '-')} {_shown(before[key])}, not {_shown(now[key])}"
+    return ""
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else str(value)
+
+
+def _other_content(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    before, after = _with_content(recorded["sources"]), _with_content(now["sources"])
+    if len(before) != len(after):
+        return f"{len(before)} sources, not {len(after)}"
+    for old, new in zip(before, after, strict=True):
+        if _content(old) != _content(new):
+            if old["format"] != new["format"]:
+                return f"format {old['format']} of {new['name']}, not {new['format']}"
+            sizes = f"{old['size']} bytes, now {new['size']}" if old["size"] != new["size"] else "as long as now"
+            return f"other content in {new['name']} ({sizes})"
+    return ""
+
+
+def _with_content(sources: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [source for source in sources if source["size"] != 0]
+
+
+def _other_tasks(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Iterable[str]:
+    before = recorded.get("tasks", {})
+    for name, value in now["tasks"].items():
+        old = before.get(name)
+        same = (old or None) == (value or None) if recorded["version"] == 1 else old == value
+        if not same:  # version 1 knew no difference between 0 and absent
+            yield f"--{_FLAGS.get(name, name).replace('_', '-')} {_shown(value)}, those before have {_shown(old)}"

@@ -1,0 +1,89 @@
+"""Which jobs have loaded a source into a queue: one small hash for each, so that nothing is loaded twice unnoticed.
+
+Key ``runqy-loader:{<queue>}:source:<digest>``, a hash from job to the Unix time at which it was begun. The queue is
+``*`` where records name their queues. A job whose record is gone does not count.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from loader.layouts.lua import as_sent
+from loader.servers.routing import Servers
+from loader.wire.faults import translated
+
+NOTE = b"""\
+-- Notes a job as a user of sources, unless another job has used one of them.
+-- KEYS[1] and on: a hash for each source, from job to time
+-- ARGV[1]: the job
+-- ARGV[2]: the time
+-- ARGV[3]: 1 to note the job although others have used the sources
+-- ARGV[4] and on: jobs that do not count
+-- Reply: empty, or the index of a key, from 1, and the jobs in it
+local ignored = {[ARGV[1]] = true}
+for i = 4, #ARGV do ignored[ARGV[i]] = true end
+for i = 1, #KEYS do
+  if ARGV[3] ~= '1' and not redis.call('HGET', KEYS[i], ARGV[1]) then
+    local jobs, others = redis.call('HGETALL', KEYS[i]), {i}
+    for j = 1, #jobs, 2 do
+      if not ignored[jobs[j]] then others[#others + 1] = jobs[j] end
+    end
+    if #others > 1 then return others end
+  end
+end
+for i = 1, #KEYS do redis.call('HSETNX', KEYS[i], ARGV[1], ARGV[2]) end
+return {}
+"""
+
+_KEYS_AT_ONCE = 1000
+
+
+def index_keys(manifest: Mapping[str, Any]) -> list[str]:
+    """The key of each source of a job. Input that cannot be read again has none."""
+    named_by_records = manifest["queue_field"] is not None or manifest["envelope"]
+    queue = "*" if named_by_records else manifest["queue"]
+    digests = dict.fromkeys(source["digest"] for source in manifest["sources"] if source["digest"])
+    return [f"runqy-loader:{{{queue}}}:source:{digest}" for digest in digests]
+
+
+async def note_sources(servers: Servers, job: str, keys: Sequence[str], *, again: bool) -> tuple[str, str] | None:
+    """Notes a job as a user of its sources.
+
+    Args:
+        keys: See ``index_keys``.
+        again: Whether other jobs may have used them.
+
+    Returns:
+        The key of a source that another job has used, and the name of that job; None if the job is noted.
+
+    Raises:
+        LoaderError: The server refuses, or cannot be reached.
+    """
+    for part in _parts(keys):
+        ignored: list[str] = []
+        while True:
+            with translated(f"{servers}, key {part[0]}"):
+                client = servers.client_of(part[0])
+                arguments = (job, repr(time.time()), "1" if again else "0", *ignored)
+                reply = await client.eval(as_sent(NOTE).decode(), len(part), *part, *arguments)
+            if not reply:
+                break
+            others = [name.decode() for name in reply[1:]]
+            for other in others:
+                if await _has_record(servers, other):
+                    return part[int(reply[0]) - 1], other
+            ignored += others
+    return None
+
+
+def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        yield keys[start : start + _KEYS_AT_ONCE]
+
+
+async def _has_record(servers: Servers, job: str) -> bool:
+    key = f"runqy-loader:{{{job}}}:job"
+    with translated(f"{servers}, key {key}"):
+        return await servers.client_of(key).hget(key, "manifest") is not None

@@ -1,0 +1,287 @@
+"""A job is its content and where it goes: nothing else may load a record a second time."""
+
+from __future__ import annotations
+
+import json
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.cli import run
+from tests.conftest import Server
+from tests.integration.tool import Redis, Tool, assert_error, assert_fine, counts, payloads, rejects
+
+LINES = [b'{"n":%d}\n' % n for n in range(5000)]
+
+
+@pytest.fixture
+def target(server: Server) -> Server:
+    """Each kind of server in turn."""
+    return server
+
+
+def numbers(db: Redis) -> list[int]:
+    return sorted(json.loads(payload)["n"] for payload in payloads(db, "q.default"))
+
+
+def forget_half(db: Redis, job: str) -> None:
+    """Makes it as if the run of a job had been killed after half of its batches."""
+    (key,) = [key for key in db.keys("*:batches") if job.encode() in key]
+    total = db.bitcount(key)
+    for batch in range(total // 2, total):
+        db.setbit(key, batch, 0)
+    ids = db.lrange("asynq:q.default:pending", 0, -1)
+    kept = len(ids) * (total // 2) // total
+    db.ltrim("asynq:q.default:pending", len(ids) - kept, -1)
+    db.hset(f"runqy-loader:{{{job}}}:job", "state", "loading")
+
+
+TUNINGS: dict[str, tuple[str, ...]] = {
+    "batch size": ("-b", "2000"),
+    "smaller batches": ("-b", "7"),
+    "retries": ("--max-retry", "9"),
+    "type": ("--type", "other"),
+    "processes": ("-p", "2", "-w", "3"),
+    "record limit": ("--max-record-bytes", "900"),
+    "an error limit": ("--max-errors", "5"),
+}
+
+
+@pytest.mark.parametrize("tuning", TUNINGS.values(), ids=TUNINGS)
+def test_a_run_with_other_tuning_goes_on_where_the_first_one_stopped(
+    tool: Tool, db: Redis, tuning: tuple[str, ...]
+) -> None:
+    tool.write("m.jsonl", b"".join(LINES))
+    first = tool.load("m.jsonl", "-q", "q", "-b", "100", "-w", "1")
+    assert_fine(first)
+    forget_half(db, first.report["job"])
+
+    second = tool.load("m.jsonl", "-q", "q", *tuning)
+
+    assert_fine(second)
+    assert counts(second) == (5000, 2500, 2500, 0)
+    assert second.report["job"] == first.report["job"]
+    assert numbers(db) == list(range(5000))
+
+
+def test_options_of_tasks_apply_to_what_is_not_in_yet_and_one_line_says_so(tool: Tool, db: Redis) -> None:
+    tool.write("m.jsonl", b"".join(LINES))
+    forget_half(db, tool.load("m.jsonl", "-q", "q", "-b", "100", "-w", "1").report["job"])
+
+    said = run(
+        *("load", "m.jsonl", "-q", "q", "-b", "50", "--max-retry", "9", "--redis", tool.url, "--no-progress"),
+        cwd=tool.folder,
+    )
+
+    assert said.status == 0
+    assert "goes on with --batch-size 100, as it began" in said.stderr
+    assert "tasks that are not in yet get --max-retry 9, those before have 3" in said.stderr
+    retries = [int(db.hget(f"asynq:t:{i.decode()}", "max_retry")) for i in db.lrange("asynq:q.default:pending", 0, -1)]
+    assert (retries.count(3), retries.count(9)) == (2500, 2500)
+
+
+def test_hashes_that_a_killed_run_left_do_not_keep_their_records_out(tool: Tool, db: Redis) -> None:
+    """They were written but never pushed. A resume with a start time places its tasks with a script, which looks."""
+    tool.write("m.jsonl", b"".join(LINES))
+    asynq = ("-q", "q", "--layout", "asynq")
+    first = tool.load("m.jsonl", *asynq, "-b", "100", "-w", "1")
+    (key,) = db.keys("*:batches")
+    for batch in range(25, 50):
+        db.setbit(key, batch, 0)
+    db.ltrim("asynq:{q.default}:pending", 2500, -1)
+
+    second = tool.load("m.jsonl", *asynq, "--process-in", "1h")
+
+    assert_fine(second)
+    assert counts(second) == (5000, 2500, 2500, 0)
+    assert second.report["job"] == first.report["job"]
+    assert (db.llen("asynq:{q.default}:pending"), db.zcard("asynq:{q.default}:scheduled")) == (2500, 2500)
+
+
+@pytest.mark.parametrize("kind", ["renamed", "copied", "with an empty file", "in a folder", "under another ending"])
+def test_the_same_content_elsewhere_is_the_same_job(tool: Tool, db: Redis, kind: str) -> None:
+    source = tool.write("m.jsonl", b"".join(LINES))
+    assert_fine(tool.load("m.jsonl", "-q", "q"))
+    names = ["m.jsonl"]
+    if kind == "renamed":
+        names = [source.rename(tool.folder / "a-moved.jsonl").name]
+    elif kind == "copied":
+        names = [tool.write("copy.jsonl", b"".join(LINES)).name]
+    elif kind == "with an empty file":
+        names = [tool.write("0.jsonl", b"").name, "m.jsonl", tool.write("z.jsonl", b"").name]
+    elif kind == "in a folder":
+        tool.write("folder/deep/x.jsonl", b"".join(LINES))
+        names = ["folder"]
+    else:
+        names = [source.rename(tool.folder / "m.ndjson").name]
+
+    again = tool.load(*names, "-q", "q")
+
+    assert_fine(again)
+    assert counts(again) == (5000, 0, 5000, 0)
+    assert numbers(db) == list(range(5000))
+
+
+def test_a_file_that_another_job_has_loaded_is_refused_and_again_loads_it(tool: Tool, db: Redis) -> None:
+    tool.write("a.jsonl", b"1\n2\n")
+    tool.write("b.jsonl", b"3\n")
+    assert_fine(tool.load("a.jsonl", "b.jsonl", "-q", "q", "--job", "first"))
+
+    refused = tool.load("b.jsonl", "-q", "q")
+    assert_error(refused, 1, "b.jsonl is in q.default already: job first has loaded it", "--again")
+    assert_error(tool.load("b.jsonl", "-q", "q", "--job", "second"), 1, "job first")
+    assert not db.exists("runqy-loader:{second}:job")
+    assert sorted(payloads(db, "q.default")) == [b"1", b"2", b"3"]
+
+    assert_fine(tool.load("b.jsonl", "-q", "other"))
+    assert_fine(tool.load("b.jsonl", "-q", "q", "--job", "second", "--again"))
+    resumed = tool.load("b.jsonl", "-q", "q", "--job", "second")
+    assert_fine(resumed)
+    assert counts(resumed) == (1, 0, 1, 0)
+    assert sorted(payloads(db, "q.default")) == [b"1", b"2", b"3", b"3"]
+
+
+def test_a_job_that_is_not_finished_is_named_as_that(tool: Tool, db: Redis) -> None:
+    tool.write("a.jsonl", b"1\n2\n")
+    assert_fine(tool.load("a.jsonl", "-q", "q", "--job", "first"))
+    db.hset("runqy-loader:{first}:job", "state", "loading")
+
+    refused = tool.load("a.jsonl", "-q", "q")
+
+    assert_error(refused, 1, "a part of a.jsonl may be in q.default already", "--job first", "--again")
+
+
+def test_a_job_whose_record_was_deleted_does_not_count(tool: Tool, db: Redis) -> None:
+    tool.write("a.jsonl", b"1\n2\n")
+    assert_fine(tool.load("a.jsonl", "-q", "q", "--job", "first"))
+    db.delete("runqy-loader:{first}:job")
+
+    assert_fine(tool.load("a.jsonl", "-q", "q"))
+
+    assert db.llen("asynq:q.default:pending") == 4
+
+
+def test_records_that_name_their_queues_are_compared_as_well(tool: Tool, db: Redis) -> None:
+    tool.write("a.jsonl", b'{"m":"x"}\n{"m":"y"}\n')
+    assert_fine(tool.load("a.jsonl", "--queue-field", "m", "--job", "first"))
+
+    assert_error(tool.load("a.jsonl", "--queue-field", "m", "--job", "second"), 1, "job first has loaded it")
+    assert (db.llen("asynq:x.default:pending"), db.llen("asynq:y.default:pending")) == (1, 1)
+
+
+def test_again_gives_each_load_a_job_of_its_own_and_resumes_one_that_is_not_finished(tool: Tool, db: Redis) -> None:
+    tool.write("a.jsonl", b"1\n2\n")
+    first = tool.load("a.jsonl", "-q", "q", "--again")
+    second = tool.load("a.jsonl", "-q", "q", "--again")
+    name = first.report["job"]
+    assert (second.report["job"], second.report["resumed"]) == (f"{name}-2", False)
+    assert db.llen("asynq:q.default:pending") == 4
+
+    db.hset(f"runqy-loader:{{{name}-2}}:job", "state", "loading")
+    resumed = tool.load("a.jsonl", "-q", "q", "--again")
+    assert (resumed.report["job"], resumed.report["resumed"]) == (f"{name}-2", True)
+    assert counts(resumed) == (2, 0, 2, 0)
+
+    third = tool.load("a.jsonl", "-q", "q", "--again")
+    assert third.report["job"] == f"{name}-3"
+    plain = tool.load("a.jsonl", "-q", "q")
+    assert (plain.report["job"], counts(plain)) == (name, (2, 0, 2, 0))
+    assert db.llen("asynq:q.default:pending") == 6
+
+
+def test_a_job_of_an_earlier_version_goes_on(tool: Tool, db: Redis) -> None:
+    """Such a job was named after its file and all options, and its manifest counts empty files."""
+    tool.write("0.jsonl", b"")
+    tool.write("a.jsonl", b"".join(LINES))
+    done = tool.load("0.jsonl", "a.jsonl", "-q", "q", "-b", "100", "--job", "j", "-w", "1")
+    assert_fine(done)
+    forget_half(db, "j")
+    record = "runqy-loader:{j}:job"
+    manifest = orjson.loads(db.hget(record, "manifest"))
+    empty = {"name": "0.jsonl", "format": "jsonl", "size": 0, "digest": "x"}
+    db.hset(record, "manifest", orjson.dumps({**manifest, "version": 1, "sources": [empty, *manifest["sources"]]}))
+
+    assert_error(tool.load("a.jsonl", "-q", "q", "--job", "j"), 1, "job j was begun with 2 sources, not 1")
+    resumed = tool.load("0.jsonl", "a.jsonl", "-q", "q", "--job", "j", "-b", "9")
+
+    assert_fine(resumed)
+    assert counts(resumed) == (5000, 2500, 2500, 0)
+    assert numbers(db) == list(range(5000))
+
+
+# --- input that cannot be read again ---------------------------------------------------------------------------------
+
+
+def test_a_pipe_whose_producer_died_is_loaded_to_its_end_by_the_next_run(tool: Tool, db: Redis) -> None:
+    content = b"".join(LINES)
+    died = tool.load("-", "-q", "q", "--job", "oc", stdin=content[:20_000])
+    assert_fine(died, 3)
+    (cut,) = rejects(tool, died)
+    assert cut["code"] == "cut_off" and "no line end" in cut["reason"] and "complete?" in cut["reason"]
+
+    whole = tool.load("-", "-q", "q", "--job", "oc", stdin=content)
+    again = tool.load("-", "-q", "q", "--job", "oc", stdin=content)
+
+    assert_fine(whole)
+    assert_fine(again)
+    loaded = counts(died)[1]
+    assert counts(whole) == (5000, 5000 - loaded, loaded, 0)
+    assert counts(again) == (5000, 0, 5000, 0)
+    assert numbers(db) == list(range(5000))
+
+
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    lines=st.lists(
+        st.sampled_from([b"1", b"", b"bad", b'"x"', b'{"a": [1, 2]}', b"[" + b"1," * 99 + b"1]"]), min_size=1
+    ),
+    ends=st.lists(st.integers(0, 10**6), max_size=4),
+    batch_size=st.integers(1, 5),
+)
+def test_a_pipe_that_ends_too_early_again_and_again_is_in_once(
+    tool: Tool, db: Redis, lines: list[bytes], ends: list[int], batch_size: int
+) -> None:
+    db.flushall()
+    content = b"".join(line + b"\n" for line in lines)
+    wanted = sorted(line for line in lines if line not in (b"", b"bad"))
+    for end in [*sorted(end % (len(content) + 1) for end in ends), len(content)]:
+        piece = content[:end]
+        if not piece.strip(b"\n"):
+            continue
+        done = tool.load("-", "-q", "q", "--job", "j", "-b", str(batch_size), "--max-errors", "1000", stdin=piece)
+        assert done.status in (0, 3), done.stderr
+
+    found = sorted(payloads(db, "q.default"))
+
+    assert found == wanted
+
+
+@pytest.mark.parametrize("source", ["file", "pipe"])
+def test_a_last_line_without_a_line_end_is_an_error_if_that_is_wanted(tool: Tool, db: Redis, source: str) -> None:
+    tool.write("a.jsonl", b"1\n2\n3")
+    name, stdin = ("a.jsonl", None) if source == "file" else ("-", b"1\n2\n3")
+    arguments = (name, "-q", "q", "--job", "j")
+
+    refused = tool.load(*arguments, "--require-final-newline", stdin=stdin)
+
+    assert_error(refused, 1, f"{name}:3: the last record has no line end", "--require-final-newline")
+    whole = tool.load(*arguments, stdin=stdin)
+    assert_fine(whole)
+    assert payloads(db, "q.default") == [b"1", b"2", b"3"]
+
+
+def test_a_blank_end_is_no_record_that_lacks_its_line_end(tool: Tool, db: Redis) -> None:
+    assert_fine(tool.load("-", "-q", "q", "--require-final-newline", stdin=b"1\n2\n  "))
+    assert payloads(db, "q.default") == [b"1", b"2"]
+
+
+def test_a_file_that_ends_in_the_middle_of_a_record_says_so(tool: Tool, db: Redis) -> None:
+    tool.write("a.jsonl", b'{"a":1}\n{"a":')
+
+    done = tool.load("a.jsonl", "-q", "q")
+
+    assert_fine(done, 3)
+    (cut,) = rejects(tool, done)
+    assert (cut["code"], cut["line"], cut["record"]) == ("cut_off", 2, '{"a":')
