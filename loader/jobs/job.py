@@ -10,6 +10,7 @@ import redis.asyncio
 
 from loader.jobs.ledger import LedgerState, QueueLedger, parse_skipped
 from loader.servers.routing import Servers
+from loader.stored.queue_reader import stored_queue
 from loader.wire.faults import translated
 
 _ENDS = "ends"
@@ -54,6 +55,27 @@ class Job:
         """Whether an earlier run has loaded every record of the job."""
         with translated(self._where):
             return bool(await self._client.hget(self._key, "state") == b"done")
+
+    async def may_have_loaded(self) -> bool:
+        """Whether the job is running, or may have loaded something."""
+        with translated(self._where):
+            if await self._client.exists(f"runqy-loader:{{{self.name}}}:lease"):
+                return True
+        return await self.has_loaded()
+
+    async def has_loaded(self) -> bool:
+        """Whether a batch of the job is in. Also True if this cannot be known without a search for its ledgers."""
+        manifest = await self.recorded()
+        if manifest is None:
+            return False
+        if manifest.get("command") is not None or manifest["queue_field"] is not None or manifest["envelope"]:
+            return True  # its queues are not known here
+        tag = stored_queue(manifest["layout"], manifest["queue"]).slot_tag
+        stored = sum(source["size"] or 0 for source in manifest["sources"])
+        most = stored // manifest["shard_bytes"] + len(manifest["sources"]) + 1  # a shard ends at its size, or a source
+        ledgers = [b"%b:runqy-loader:%b:%d:batches" % (tag, self.name.encode(), shard) for shard in range(most)]
+        with translated(self._where):
+            return bool(await self._servers.client_of(ledgers[0]).exists(*ledgers))
 
     async def forget(self) -> None:
         """Deletes the record if this run has created it, for a job that is refused before it has done anything."""

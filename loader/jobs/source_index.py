@@ -1,13 +1,13 @@
 """Which jobs have loaded a source into a queue: one small hash for each, so that nothing is loaded twice unnoticed.
 
 Key ``runqy-loader:{<queue>}:source:<digest>``, a hash from job to the Unix time at which it was begun. The queue is
-``*`` where records name their queues. A job whose record is gone does not count.
+``*`` where records name their queues. A job that has loaded nothing, or whose record is gone, does not count.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from loader.layouts.lua import as_sent
@@ -25,7 +25,7 @@ NOTE = b"""\
 local ignored = {[ARGV[1]] = true}
 for i = 4, #ARGV do ignored[ARGV[i]] = true end
 for i = 1, #KEYS do
-  if ARGV[3] ~= '1' and not redis.call('HGET', KEYS[i], ARGV[1]) then
+  if ARGV[3] ~= '1' then
     local jobs, others = redis.call('HGETALL', KEYS[i]), {i}
     for j = 1, #jobs, 2 do
       if not ignored[jobs[j]] then others[#others + 1] = jobs[j] end
@@ -48,12 +48,15 @@ def index_keys(manifest: Mapping[str, Any]) -> list[str]:
     return [f"runqy-loader:{{{queue}}}:source:{digest}" for digest in digests]
 
 
-async def note_sources(servers: Servers, job: str, keys: Sequence[str], *, again: bool) -> tuple[str, str] | None:
+async def note_sources(
+    servers: Servers, job: str, keys: Sequence[str], counts: Callable[[str], Awaitable[bool]], *, again: bool
+) -> tuple[str, str] | None:
     """Notes a job as a user of its sources.
 
     Args:
         keys: See ``index_keys``.
-        again: Whether other jobs may have used them.
+        counts: Whether a job of this name may have loaded something.
+        again: Whether other jobs may have used the sources.
 
     Returns:
         The key of a source that another job has used, and the name of that job; None if the job is noted.
@@ -72,7 +75,7 @@ async def note_sources(servers: Servers, job: str, keys: Sequence[str], *, again
                 break
             others = [name.decode() for name in reply[1:]]
             for other in others:
-                if await _has_record(servers, other):
+                if await counts(other):
                     return part[int(reply[0]) - 1], other
             ignored += others
     return None
@@ -81,9 +84,3 @@ async def note_sources(servers: Servers, job: str, keys: Sequence[str], *, again
 def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(keys), _KEYS_AT_ONCE):
         yield keys[start : start + _KEYS_AT_ONCE]
-
-
-async def _has_record(servers: Servers, job: str) -> bool:
-    key = f"runqy-loader:{{{job}}}:job"
-    with translated(f"{servers}, key {key}"):
-        return await servers.client_of(key).hget(key, "manifest") is not None

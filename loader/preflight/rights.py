@@ -101,7 +101,6 @@ NEEDED = (
     Right("GETBIT @batches 0"),
     # which jobs have loaded a source (jobs/source_index.py, within its script)
     Right("EVAL @source"),
-    Right("HGET @source x"),
     Right("HGETALL @source"),
     Right("HSETNX @source x 1"),
     # a batch: its hashes, then the script of jobs/ledger.py
@@ -113,6 +112,9 @@ NEEDED = (
     Right("HSET @skipped 0 x"),
     Right("SETBIT @batches 0 1"),
     Right("LPUSH @pending x"),
+    # whether another job has loaded something (Job.may_have_loaded)
+    Right("EXISTS @lease"),
+    Right("EXISTS @batches"),
     # tasks that are written by a script
     Right("EXISTS @task", _inserted),
     Right("DEL @task", _inserted),

@@ -153,6 +153,18 @@ def test_a_job_that_is_not_finished_is_named_as_that(tool: Tool, db: Redis) -> N
     assert_error(refused, 1, "a part of a.jsonl may be in q.default already", "--job first", "--again")
 
 
+def test_a_job_that_has_loaded_nothing_does_not_count(tool: Tool, db: Redis) -> None:
+    tool.write("a.jsonl", b'{"n":1}\n{"n":2}\n')
+    db.set("asynq:q.default:pending", "no list")
+    assert_error(tool.load("a.jsonl", "-q", "q"), 1, "holds another type")
+    db.delete("asynq:q.default:pending")
+
+    assert_fine(tool.load("a.jsonl", "-q", "q", "--id-field", "n"))
+    assert_error(tool.load("a.jsonl", "-q", "q"), 1, "has loaded it")
+
+    assert sorted(payloads(db, "q.default")) == [b'{"n":1}', b'{"n":2}']
+
+
 def test_a_job_whose_record_was_deleted_does_not_count(tool: Tool, db: Redis) -> None:
     tool.write("a.jsonl", b"1\n2\n")
     assert_fine(tool.load("a.jsonl", "-q", "q", "--job", "first"))

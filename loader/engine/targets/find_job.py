@@ -57,8 +57,11 @@ async def _recorded(servers: Servers, job: Job) -> dict[str, Any] | None:
         return None  # a node of a cluster that does not tell the other nodes: the preflight refuses it
 
 
-async def claim_sources(servers: Servers, plan: LoadPlan, retry_for: float) -> None:
+async def claim_sources(servers: Servers, plan: LoadPlan, retry_for: float, *, resumed: bool) -> None:
     """Notes the job as a user of its sources.
+
+    Args:
+        resumed: Whether the job was begun before. If it has loaded something, it goes on whatever other jobs did.
 
     Raises:
         AlreadyLoadedError: Another job has loaded one of them into the same queue, and ``--again`` is not given.
@@ -66,8 +69,12 @@ async def claim_sources(servers: Servers, plan: LoadPlan, retry_for: float) -> N
     """
     keys = index_keys(plan.manifest)
 
+    async def counts(job: str) -> bool:
+        return await Job(servers, job).may_have_loaded()
+
     async def note() -> tuple[str, str] | None:
-        return await note_sources(servers, plan.job, keys, again=plan.options.again)
+        again = plan.options.again or (resumed and await Job(servers, plan.job).has_loaded())
+        return await note_sources(servers, plan.job, keys, counts, again=again)
 
     taken = await retry(note, retry_for, between=servers.reconnect)
     if taken is None:

@@ -137,7 +137,7 @@ class _RedisLoad:
         self._lease = lease
         self._report.resumed = self._job.resumed
         try:
-            await claim_sources(self._servers, self._plan, self._options.retry_for)
+            await claim_sources(self._servers, self._plan, self._options.retry_for, resumed=self._job.resumed)
         except AlreadyLoadedError:
             await self._retry(self._job.forget)
             raise

@@ -8,7 +8,7 @@
 local ignored = {[ARGV[1]] = true}
 for i = 4, #ARGV do ignored[ARGV[i]] = true end
 for i = 1, #KEYS do
-  if ARGV[3] ~= '1' and not redis.call('HGET', KEYS[i], ARGV[1]) then
+  if ARGV[3] ~= '1' then
     local jobs, others = redis.call('HGETALL', KEYS[i]), {i}
     for j = 1, #jobs, 2 do
       if not ignored[jobs[j]] then others[#others + 1] = jobs[j] end
