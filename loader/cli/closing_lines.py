@@ -48,7 +48,7 @@ def _how_to_go_on(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
         return []
     if report.journal is not None:
         return [f"job {report.job} does not send again what {report.journal} has as acknowledged"]
-    return [f"job {report.job} loads nothing twice if it is run again; --job NAME makes a new one"]
+    return [f"job {report.job} loads nothing twice if it is run again; --again loads it a second time"]
 
 
 def _doubt_lines(report: LoadReport) -> list[str]:

@@ -59,7 +59,7 @@ class Job:
     async def may_have_loaded(self) -> bool:
         """Whether the job is running, or may have loaded something."""
         with translated(self._where):
-            if await self._client.exists(f"runqy-loader:{{{self.name}}}:lease"):
+            if await self._client.get(f"runqy-loader:{{{self.name}}}:lease") is not None:
                 return True
         return await self.has_loaded()
 
@@ -75,7 +75,10 @@ class Job:
         most = stored // manifest["shard_bytes"] + len(manifest["sources"]) + 1  # a shard ends at its size, or a source
         ledgers = [b"%b:runqy-loader:%b:%d:batches" % (tag, self.name.encode(), shard) for shard in range(most)]
         with translated(self._where):
-            return bool(await self._servers.client_of(ledgers[0]).exists(*ledgers))
+            async with self._servers.client_of(ledgers[0]).pipeline(transaction=False) as pipe:
+                for key in ledgers:  # GET is a right that a load has
+                    pipe.get(key)
+                return any(await pipe.execute())
 
     async def forget(self) -> None:
         """Deletes the record if this run has created it, for a job that is refused before it has done anything."""

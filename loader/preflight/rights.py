@@ -112,9 +112,6 @@ NEEDED = (
     Right("HSET @skipped 0 x"),
     Right("SETBIT @batches 0 1"),
     Right("LPUSH @pending x"),
-    # whether another job has loaded something (Job.may_have_loaded)
-    Right("EXISTS @lease"),
-    Right("EXISTS @batches"),
     # tasks that are written by a script
     Right("EXISTS @task", _inserted),
     Right("DEL @task", _inserted),
