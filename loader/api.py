@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +15,10 @@ from loader.engine.targets.registry import target_for
 from loader.errors import SourceError
 from loader.jobs.job import job_name, manifest_of
 from loader.jobs.report import LoadReport, SourceReport
+from loader.outputs.writable import why_unwritable
 from loader.preflight.examine import check_before_load
 from loader.settings import LoadOptions
+from loader.settings.check import prove_writable
 from loader.sources.base import SourceIdentity
 from loader.sources.open_sources import Input, open_sources
 from loader.sources.shards import plan, shard_bytes
@@ -23,6 +26,9 @@ from loader.wire.target import ToDiscard, ToHttp
 
 if TYPE_CHECKING:
     from loader.settings.keywords import LoadKeywords
+
+
+log = logging.getLogger("runqy_loader")
 
 
 class Loader:
@@ -88,6 +94,7 @@ class Loader:
         """
         self.report = None
         options = self.options
+        prove_writable([options])
         written = (options.rejects, options.ids_out, options.journal)
         own = [*passing_over, *(path for path in written if path is not None)]
         sources = await open_sources(given, options.format, own)
@@ -95,6 +102,7 @@ class Loader:
         size = shard_bytes(sources)
         manifest = manifest_of(options, identities, size)
         self.report = report = _report(options, job_name(options, identities, manifest), identities)
+        _warn_of_rejects(options, report.job)
         try:
             shards = await asyncio.to_thread(plan, sources, size)
             await self._target.run(LoadPlan(sources, shards, manifest), report, self._execution)
@@ -128,6 +136,17 @@ def _report(options: LoadOptions, job: str, sources: Sequence[SourceIdentity]) -
         dry_run=options.dry_run,
         discarded=isinstance(options.target, ToDiscard),
     )
+
+
+def _warn_of_rejects(options: LoadOptions, job: str) -> None:
+    """Warns if the rejects file that no option names cannot be written: the first bad record will end the load."""
+    path = Path(f"{job}.rejects.jsonl")
+    if options.rejects is None and not options.dry_run and (error := why_unwritable(path)) is not None:
+        log.warning(
+            "%s cannot be written here (%s): name a file with --rejects, or the first bad record ends the load",
+            path,
+            error.strerror,
+        )
 
 
 def _require_records(report: LoadReport) -> None:

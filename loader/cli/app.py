@@ -71,7 +71,7 @@ class _Command(RichCommand):
 
 def _built(name: str, declaration: Command) -> click.Command:
     from loader.cli.parameters import given, own_prefix, parameters  # the first page of help needs no options
-    from loader.settings.check import check_outputs
+    from loader.settings.check import check_outputs, prove_writable
     from loader.settings.option import declared
 
     prefix = own_prefix(name, declaration)
@@ -93,6 +93,7 @@ def _built(name: str, declaration: Command) -> click.Command:
         values = [given(kind, context) for kind in declaration.options]
         try:
             check_outputs(values, context.meta.get(CONFIG_PATH))
+            prove_writable(values)
             return declaration.run(*arguments, *values)
         except UsageError as error:
             where = _origin(error, context)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from loader.outputs.names import JSON
 from loader.settings.check import check_declared
 from loader.settings.option import Excludes, Option
 from loader.settings.values import with_paths
@@ -64,7 +65,7 @@ class ReportOptions:
     report: Annotated[
         Path | None,
         Option(
-            help="Write the JSON report to this file; '-' for standard output.", group=_GROUP, unit="FILE", writes=True
+            help="Write the JSON report to this file; '-' for standard output.", group=_GROUP, unit="FILE", writes=JSON
         ),
     ] = None
     no_progress: NoProgress = False

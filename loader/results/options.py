@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from loader.errors import UsageError
+from loader.outputs.names import JSON_LINES
 from loader.queues.names import resolve_queue
 from loader.settings import shared
 from loader.settings.check import check_declared
@@ -81,7 +82,7 @@ class WaitOptions:
             "'-' for standard output.",
             group=_OUT,
             unit="FILE",
-            writes=True,
+            writes=JSON_LINES,
         ),
     ] = None
     missing: Annotated[
@@ -90,7 +91,7 @@ class WaitOptions:
             help="File for the tasks that are not done at the end.",
             group=_OUT,
             unit="FILE",
-            writes=True,
+            writes=JSON_LINES,
             default_text="OUT.missing.jsonl; with --out -, standard output",
         ),
     ] = None

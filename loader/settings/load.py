@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from loader.errors import UsageError
+from loader.outputs.names import IDS, JOURNAL
 from loader.queues.names import resolve_queue
 from loader.settings import shared
 from loader.settings.check import check_declared, check_outputs, in_seconds
@@ -182,7 +183,7 @@ class LoadOptions:
             help="File for the batches that the server has acknowledged. A resume needs it.",
             group=_HTTP,
             unit="FILE",
-            writes=True,
+            writes=JOURNAL,
             goes_with=(_HTTP_ONLY,),
             default_text="JOB.journal",
         ),
@@ -220,7 +221,7 @@ class LoadOptions:
             "writes the whole file again, including batches that were in already.",
             group=shared.JOB,
             unit="FILE",
-            writes=True,
+            writes=IDS,
             goes_with=(
                 Excludes("dry_run", hint="Without a task there is no id"),
                 Excludes("redis", DISCARD, hint="Without a task there is no id"),

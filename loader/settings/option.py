@@ -88,7 +88,8 @@ class Option:
         above: Value that it must exceed.
         rule: Another check of the value, called after all others.
         goes_with: Its relations to other options.
-        writes: Whether it names a file that the run writes.
+        writes: What the file holds that it names and the run writes: a constant of ``loader.outputs.names``; '' if it
+            names no such file.
         default_text: The default as text in the help; '' for the value itself.
     """
 
@@ -103,7 +104,7 @@ class Option:
     rule: Rule | None = None
     goes_with: tuple[Needs | Excludes, ...] = ()
     default_text: str = ""
-    writes: bool = False
+    writes: str = ""
 
     def but(self, **changes: Any) -> Option:
         """The same option with some changes, for a command in which it differs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from loader.outputs.names import JSON_LINES
 from loader.settings.option import COUNT, DURATION, Needs, Option
 from loader.tasks.profiles import LayoutName, ProfileName
 
@@ -113,7 +114,7 @@ REJECTS = Option(
     help="File for rejected records, as JSON lines. It is created for the first rejected record.",
     group=JOB,
     unit="FILE",
-    writes=True,
+    writes=JSON_LINES,
     default_text="JOB.rejects.jsonl",
 )
 MAX_ERRORS = Option(

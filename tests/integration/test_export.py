@@ -207,7 +207,7 @@ def test_a_file_has_its_name_only_once_it_is_complete(valkey: Server, tmp_path: 
         (("-q", "q", "--redis", "redis://127.0.0.1:1"), 1, ("127.0.0.1:1", "connection refused")),
         (("-q", "q", "--profile", "asynq"), 2, ("--layout asynq",)),
         (("-q", "q", "--report", "-"), 2, ("--output", "--report")),
-        (("-q", "q", "-o", "no/such/folder"), 1, ("no/such/folder", "No such file")),
+        (("-q", "q", "-o", "no/such/folder"), 2, ("no/such/folder", "No such file")),
     ],
 )
 def test_what_cannot_work_is_said_in_one_line(
