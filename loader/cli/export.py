@@ -16,7 +16,7 @@ from loader.export.options import ExportOptions
 from loader.outputs.gzip import open_stream
 from loader.outputs.names import RECORDS
 from loader.settings.option import Option
-from loader.settings.values import with_paths
+from loader.settings.values import convert_values
 
 if TYPE_CHECKING:
     from loader.cli.display import Display
@@ -39,7 +39,7 @@ class OutputOptions:
     ] = Path("-")
 
     def __post_init__(self) -> None:
-        with_paths(self)
+        convert_values(self)
 
 
 def export(options: ExportOptions, to: OutputOptions, reporting: ReportOptions) -> int:

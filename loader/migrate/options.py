@@ -12,7 +12,7 @@ from loader.queues.names import resolve_queue
 from loader.settings import LoadOptions, shared
 from loader.settings.check import check_declared
 from loader.settings.option import COUNT, Option
-from loader.settings.values import with_paths
+from loader.settings.values import convert_values
 from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
 
 _FROM = "Source"
@@ -107,7 +107,7 @@ class MigrateOptions:
     retry_for: shared.RetryFor = 60.0
 
     def __post_init__(self) -> None:
-        with_paths(self)
+        convert_values(self)
 
     def check(self) -> None:
         """Raises UsageError if the value of an option is not valid, or options contradict each other."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from loader.queues.names import resolve_queue
 from loader.settings import shared
 from loader.settings.check import check_declared
 from loader.settings.option import DURATION, Excludes, Option
-from loader.settings.values import duration, with_paths
+from loader.settings.values import convert_values, duration
 from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
 
 _TASKS = "Tasks"
@@ -95,12 +95,12 @@ class WaitOptions:
             default_text="OUT.missing.jsonl; with --out -, standard output",
         ),
     ] = None
-    redis: shared.Redis = shared.DEFAULT_REDIS
+    redis: shared.Redis = field(default_factory=shared.REDIS_URL)
     reply_timeout: shared.Timeout = 30.0
     retry_for: shared.RetryFor = 60.0
 
     def __post_init__(self) -> None:
-        with_paths(self)
+        convert_values(self)
 
     def check(self) -> None:
         """Raises UsageError if a value is not what its option takes, or two options contradict each other."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +12,7 @@ from loader.queues.names import resolve_queue
 from loader.settings import shared
 from loader.settings.check import check_declared, check_outputs, in_seconds
 from loader.settings.option import BYTES, COUNT, DURATION, TIME, Excludes, Needs, Option, flag_of
-from loader.settings.values import with_paths
+from loader.settings.values import convert_values
 from loader.tasks.options import LIFECYCLE, TaskOptions
 from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
 from loader.tasks.times import instant
@@ -129,7 +129,7 @@ class LoadOptions:
             "Valkey. 'discard' writes nothing and shows the speed of this machine.",
             goes_with=(Excludes("to", hint=_REDIS_ONLY.hint, alternative=True),),
         ),
-    ] = shared.DEFAULT_REDIS
+    ] = field(default_factory=shared.REDIS_URL)
     embedded_dir: Annotated[
         Path | None,
         Option(
@@ -275,7 +275,7 @@ class LoadOptions:
     ] = 8
 
     def __post_init__(self) -> None:
-        with_paths(self)
+        convert_values(self)
 
     def check(self, *, queue_needed: bool = True) -> None:
         """Raises UsageError if a value is not what its option takes, or two options contradict each other.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import types
 import typing
 from collections.abc import Callable
@@ -67,6 +68,21 @@ class Excludes(_Relation):
 
     alternative: bool = False
     hint: str = "Give one of them"
+
+
+@dataclass(frozen=True, slots=True)
+class FromVariable:
+    """A default that an environment variable for all programs replaces; for ``default_factory`` of a field.
+
+    Attributes:
+        otherwise: The default if the variable is not set or empty.
+    """
+
+    variable: str
+    otherwise: str
+
+    def __call__(self) -> str:
+        return os.environ.get(self.variable) or self.otherwise
 
 
 Rule = Callable[[Any], str | None]
@@ -183,7 +199,7 @@ def _declared(one: dataclasses.Field[Any], hint: Any) -> Declared:
         option,
         kinds=tuple(sorted(kinds, key=_ORDER.index)),
         choices=tuple(choices),
-        default=one.default,
+        default=one.default_factory.otherwise if isinstance(one.default_factory, FromVariable) else one.default,
         nullable=types.NoneType in parts,
         repeated=repeated,
     )

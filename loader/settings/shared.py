@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import Annotated
 
 from loader.outputs.names import JSON_LINES
-from loader.settings.option import COUNT, DURATION, Needs, Option
+from loader.settings.option import COUNT, DURATION, FromVariable, Needs, Option
 from loader.tasks.profiles import LayoutName, ProfileName
 
 DEFAULT_REDIS = "redis://localhost:6379/0"
 SERVER = "Server"
 JOB = "Job and failures"
 
+REDIS_URL = FromVariable("REDIS_URL", DEFAULT_REDIS)
+"""The default of ``redis``, also for programs that use the Python API."""
+
 REDIS = Option(
     help="Server: redis://, rediss:// or unix:// URL (also from REDIS_URL).",
     group=SERVER,
     unit="URL",
-    env=("REDIS_URL",),
+    env=(REDIS_URL.variable,),
 )
 TIMEOUT = Option(
     help="How long a connection may stay without any reply from the server before it counts as lost.",
