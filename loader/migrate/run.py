@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from loader.errors import LayoutMismatchError, UsageError
+from loader.errors import LayoutMismatchError, UnknownQueueError, UsageError
 from loader.jobs.lease import Run, while_held
 from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.base import QueueEncoder
@@ -27,6 +27,7 @@ from loader.migrate.translate import Translation
 from loader.preflight.examine import check_layout
 from loader.servers.retry import retry
 from loader.servers.session import require_one_server
+from loader.stored.existence import require_queue
 from loader.stored.queue_reader import StoredQueue, stored_queue
 from loader.stored.snapshot import count_in_other_layout
 from loader.stored.spool import Spool
@@ -90,6 +91,7 @@ class Migration:
         report, queue = self.report, stored_queue(self._options.from_layout, self._options.source_queue)
         ends = await self._both_reached(stack)
         await self._refuse_unseen_layout(ends)
+        await self._refuse_unknown_source(ends, queue)
         if self._options.move:
             ends = await self._source_held(stack, ends)
             work = await self._move(ends, queue)
@@ -142,6 +144,18 @@ class Migration:
             await retry(check, options.retry_for, between=servers.reconnect)
         except LayoutMismatchError:
             self.report.refused = not job.resumed
+            await job.forget()
+            raise
+
+    async def _refuse_unknown_source(self, ends: Ends, queue: StoredQueue) -> None:
+        """Raises UnknownQueueError if there is no such queue. A job that has begun may have emptied it."""
+        job = ends.target.job
+        if job.resumed:
+            return
+        try:
+            await require_queue(ends.out, queue, name_option="--from-queue", layout_option="--from-layout")
+        except UnknownQueueError:
+            self.report.refused = True
             await job.forget()
             raise
 

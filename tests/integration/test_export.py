@@ -227,8 +227,8 @@ def test_a_queue_of_the_other_layout_is_pointed_out(valkey: Server, tmp_path: Pa
 
     done = run("export", "-q", "q", "--redis", valkey.url, cwd=tmp_path)
 
-    assert (done.status, done.stdout) == (0, "")
-    assert "7 pending tasks in the other layout: --layout asynq" in done.stderr
+    assert (done.status, done.stdout) == (1, "")
+    assert "In the other layout it has 7 pending tasks: give --layout asynq" in done.stderr
 
 
 def test_plain_asynq_queues_keep_their_names(valkey: Server, tmp_path: Path) -> None:
