@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from loader.engine.execution import Execution
+from loader.engine.queue_field import require_queue_field
 from loader.engine.targets.base import LoadPlan
 from loader.engine.targets.registry import target_for
 from loader.errors import SourceError
@@ -104,6 +105,7 @@ class Loader:
         self.report = report = _report(options, job_name(options, identities, manifest), identities)
         _warn_of_rejects(options, report.job)
         try:
+            await require_queue_field(options, sources)
             shards = await asyncio.to_thread(plan, sources, size)
             await self._target.run(LoadPlan(sources, shards, manifest), report, self._execution)
             _require_records(report)
@@ -129,12 +131,14 @@ async def load(given: Input, **fields: Unpack[LoadKeywords]) -> LoadReport:
 
 
 def _report(options: LoadOptions, job: str, sources: Sequence[SourceIdentity]) -> LoadReport:
+    falls_back = options.queue_field is not None and options.queue is not None
     return LoadReport(
         job=job,
         layout="http" if isinstance(options.target, ToHttp) else options.layout,
         sources=[SourceReport(source.name, source.format, source.size) for source in sources],
         dry_run=options.dry_run,
         discarded=isinstance(options.target, ToDiscard),
+        fallback=f"without field {options.queue_field!r}, for {options.default_queue}" if falls_back else "",
     )
 
 

@@ -52,7 +52,8 @@ class LoadOptions:
     queue_field: Annotated[
         str | None,
         _field(
-            "Take each task's queue from this field of its record; --queue is for records without it.",
+            "Take each task's queue from this field of its record; --queue is for records without it. If none of the "
+            "first 1,000 records has it, the load is refused.",
             "queue",
         ),
     ] = None

@@ -79,6 +79,7 @@ def test_the_json_report_has_every_field_that_users_count_on() -> None:
         "loaded": 5,
         "already_loaded": 3,
         "rejected": 2,
+        "queue_fallbacks": 0,
     }
 
 
