@@ -76,7 +76,7 @@ async def _export(options: ExportOptions, output: Path, reporting: ReportOptions
         exporter = Exporter(options, write)
         report = exporter.report
         try:
-            async with counting(display.say, lambda: _line(report), shown=reporting.shows_progress):
+            async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
                 if await stoppable(exporter.run(), exporter.stop, display) is None:
                     report.end("interrupted")
             if report.status == "completed":

@@ -35,7 +35,7 @@ async def _migrate(options: MigrateOptions, reporting: ReportOptions, display: D
     migration = Migration(options)
     report = migration.report
     try:
-        async with counting(display.say, lambda: _line(report), shown=reporting.shows_progress):
+        async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
             await stoppable(migration.run(), migration.stop, display)
     finally:
         write_report(reporting.report, report.to_dict())

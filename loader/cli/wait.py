@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from loader.cli.commands import Command
@@ -38,25 +39,31 @@ async def _wait(session: WaitSession, display: Display, *, shown: bool) -> WaitR
     from loader.cli.signals import stoppable
 
     report = session.report
-    async with progress(lambda: _bar(report), lambda: repeat_line(display.say, lambda: _line(report)), shown=shown):
+    async with progress(
+        lambda: _bar(report, display), lambda: repeat_line(display.say, lambda: _line(report)), shown=shown
+    ):
         if await stoppable(session.run(), session.stop, display) is None:
             report.interrupted = True  # the results in the file stay
     return report
 
 
-async def _bar(report: WaitReport) -> None:
+async def _bar(report: WaitReport, display: Display) -> None:
     import asyncio
 
     from rich.console import Console
+    from rich.live import Live
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    from loader.cli.progress import LIVE_SECONDS
+    from loader.cli.progress import LIVE_SECONDS, with_waiting
 
+    console = Console(stderr=True)
     columns = (BarColumn(bar_width=None), TaskProgressColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
-        task = bar.add_task("", total=None)
+    bar = Progress(*columns, console=console)
+    task = bar.add_task("", total=None)
+    with Live(console=console, auto_refresh=False, transient=True) as live, display.is_live():
         while True:
-            bar.update(task, total=report.total or None, completed=report.done, description=_line(report), refresh=True)
+            bar.update(task, total=report.total or None, completed=report.done, description=_line(report))
+            live.update(with_waiting(display, bar), refresh=True)
             await asyncio.sleep(LIVE_SECONDS)
 
 
