@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from loader.cli.progress import LINE_SECONDS, LIVE_SECONDS, one_line, progress, with_waiting
+from loader.cli.stderr import tell
 from loader.jobs.report import LoadReport
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Display:
         if self._console is not None:
             self._console.print(f"runqy-loader: {text}", markup=False, highlight=False, soft_wrap=True)
         else:
-            print(f"runqy-loader: {text}", file=sys.stderr, flush=True)
+            tell(f"runqy-loader: {text}")
 
     def wait_for(self, waiting: Waiting | None, text: str) -> None:
         """Shows that a server is waited for: on a terminal one line that is kept up to date, elsewhere line after line.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Self
 from loader.cli.commands import Command
 from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
+from loader.cli.stderr import tell
 from loader.errors import LoaderError, UsageError
 from loader.export.options import ExportOptions
 from loader.outputs.gzip import open_stream
@@ -164,7 +164,12 @@ def _summary(report: ExportReport, output: Path) -> None:
         other = "asynq" if report.layout == "documented" else "documented"
         lines.append(f"the queue has {report.elsewhere:,} pending tasks in the other layout: --layout {other}")
     for line in lines:
-        print(line, file=sys.stderr)
+        tell(line)
 
 
-COMMAND = Command(run=export, options=(ExportOptions, OutputOptions, ReportOptions), usage="--queue NAME [OPTIONS]")
+COMMAND = Command(
+    run=export,
+    options=(ExportOptions, OutputOptions, ReportOptions),
+    usage="--queue NAME [OPTIONS]",
+    own_variables={"format"},  # what the lines hold; RUNQY_LOADER_FORMAT is the format of a load's input
+)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from loader.cli.commands import Command
 from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
+from loader.cli.stderr import tell
 from loader.migrate.options import MigrateOptions
 
 if TYPE_CHECKING:
@@ -39,9 +39,15 @@ async def _migrate(options: MigrateOptions, reporting: ReportOptions, display: D
             await stoppable(migration.run(), migration.stop, display)
     finally:
         write_report(reporting.report, report.to_dict())
-        if not reporting.quiet and report.status != "running" and not report.refused:
+        if not reporting.quiet and report.status != "running" and not report.refused and _is_begun(report):
             _summary(report)
     return report.exit_status
+
+
+def _is_begun(report: MigrateReport) -> bool:
+    """Whether there is something to show: a run that failed before its first task is told by its error alone."""
+    counts = (report.migrated, report.already, report.missing, report.rejected, report.put_back, report.held)
+    return report.status != "failed" or any(counts)
 
 
 def _line(report: MigrateReport) -> str:
@@ -74,7 +80,12 @@ def _summary(report: MigrateReport) -> None:
     if report.status != "completed":
         lines.append(f"run the same command again to go on (job {report.job})")
     for line in lines:
-        print(line, file=sys.stderr)
+        tell(line)
 
 
-COMMAND = Command(run=migrate, options=(MigrateOptions, ReportOptions), usage="--from-queue NAME [OPTIONS]")
+COMMAND = Command(
+    run=migrate,
+    options=(MigrateOptions, ReportOptions),
+    usage="--from-queue NAME [OPTIONS]",
+    own_variables={"job", "batch_size"},  # a job of a load is another job, and its batches may be larger
+)

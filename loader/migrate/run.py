@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from loader.errors import LayoutMismatchError, UnknownQueueError, UsageError
+from loader.errors import LayoutMismatchError, LoaderError, UnknownQueueError, UsageError
 from loader.jobs.lease import Run, while_held
 from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
 from loader.migrate.ends import Ends, bind, hold_job, is_seen
 from loader.migrate.move import Move
-from loader.migrate.options import MigrateOptions
+from loader.migrate.options import MigrateOptions, target_options_named
 from loader.migrate.report import MigrateReport
 from loader.migrate.source import Claims, Snapshot
 from loader.migrate.target import Target
@@ -27,6 +27,7 @@ from loader.migrate.translate import Translation
 from loader.preflight.examine import check_layout
 from loader.servers.retry import retry
 from loader.servers.session import require_one_server
+from loader.settings.wording import renamed
 from loader.stored.existence import require_queue
 from loader.stored.queue_reader import StoredQueue, stored_queue
 from loader.stored.snapshot import count_in_other_layout
@@ -80,12 +81,20 @@ class Migration:
                 complete = await self._migrate(stack)
             report.end("completed" if complete else "interrupted")
         except Exception as error:
+            if isinstance(error, LoaderError):
+                self._name_server(error)
             report.fail(error)
             raise
         except asyncio.CancelledError:
             report.end("interrupted")
             raise
         return report
+
+    def _name_server(self, error: LoaderError) -> None:
+        """Has an error about a server name the option with its address."""
+        at_target = str(self._to) in str(error.args[0]) and self._to != self._from
+        names = {"redis": "to-redis" if at_target else "from-redis"}
+        error.args, error.hint = (renamed(str(error.args[0]), names),), renamed(error.hint, names)
 
     async def _migrate(self, stack: AsyncExitStack) -> bool:
         report, queue = self.report, stored_queue(self._options.from_layout, self._options.source_queue)
@@ -141,7 +150,8 @@ class Migration:
         leaving = options.from_layout if ends.same and options.source_queue == options.target_queue else None
         check = partial(check_layout, servers, options.target, leaving=leaving)
         try:
-            await retry(check, options.retry_for, between=servers.reconnect)
+            with target_options_named():
+                await retry(check, options.retry_for, between=servers.reconnect)
         except LayoutMismatchError:
             self.report.refused = not job.resumed
             await job.forget()

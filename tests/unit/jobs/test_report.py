@@ -105,7 +105,7 @@ def test_peak_memory_is_in_bytes() -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(SourceChangedError("a changed", "Mend it"), "source_changed"), (ZeroDivisionError("by zero"), "unexpected")],
+    [(SourceChangedError("a changed", "Correct it"), "source_changed"), (ZeroDivisionError("by zero"), "unexpected")],
 )
 def test_a_failed_run_tells_what_kind_of_error_it_was(error: Exception, code: str) -> None:
     found = report()
