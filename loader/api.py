@@ -16,6 +16,7 @@ from loader.engine.targets.registry import target_for
 from loader.errors import SourceError
 from loader.jobs.job import job_name, manifest_of
 from loader.jobs.report import LoadReport, SourceReport
+from loader.outputs.gzip import repair_gzip
 from loader.outputs.writable import why_unwritable
 from loader.preflight.examine import check_before_load
 from loader.settings import LoadOptions
@@ -96,6 +97,7 @@ class Loader:
         self.report = None
         options = self.options
         prove_writable([options])
+        repair_gzip(options.rejects, "--rejects")
         written = (options.rejects, options.ids_out, options.journal)
         own = [*passing_over, *(path for path in written if path is not None)]
         sources = await open_sources(given, options.format, own)
@@ -138,7 +140,7 @@ def _report(options: LoadOptions, job: str, sources: Sequence[SourceIdentity]) -
         sources=[SourceReport(source.name, source.format, source.size) for source in sources],
         dry_run=options.dry_run,
         discarded=isinstance(options.target, ToDiscard),
-        fallback=f"without field {options.queue_field!r}, for {options.default_queue}" if falls_back else "",
+        fallback=f"{options.queue_field!r}: into {options.default_queue}" if falls_back else "",
     )
 
 

@@ -45,7 +45,7 @@ def closing_lines(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
         lines.append(f"  {'loaded':<15}{report.loaded:>13,}  {report.tasks_per_second:,.0f} tasks/s{into}")
         lines.append(f"  {'already loaded':<15}{report.already_loaded:>13,}")
     if report.queue_fallbacks:
-        lines.append(f"    {'of these':<13}{report.queue_fallbacks:>13,}  {report.fallback}")
+        lines.append(f"  {'without field':<15}{report.queue_fallbacks:>13,}  {report.fallback}")
     where = f"  see {report.rejects_file}" if report.rejects_file else ""
     if report.rejected and not where:
         where = f"  {report.last_reject} (--rejects FILE keeps them)"

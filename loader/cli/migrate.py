@@ -8,6 +8,7 @@ from loader.cli.commands import Command
 from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
+from loader.errors import TooManyRejectsError
 from loader.migrate.options import MigrateOptions
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _summary(report: MigrateReport) -> None:
         lines.append(f"  {'held':<15}{report.held:>13,}  may be in the target; run the same command again to find out")
     if report.elsewhere:
         lines.append(f"the source queue has {report.elsewhere:,} pending tasks in the other layout: see --from-layout")
-    if report.status != "completed":
+    if report.status != "completed" and report.error_code != TooManyRejectsError.code:
         lines.append(f"run the same command again to go on (job {report.job})")
     for line in lines:
         tell(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import aiofiles
@@ -10,7 +11,7 @@ import orjson
 from aiofiles.threadpool.binary import AsyncFileIO
 
 from loader.errors import LoaderError
-from loader.outputs.gzip import as_stored, cut_incomplete_member, open_stored
+from loader.outputs.gzip import as_stored, open_stored
 from loader.outputs.names import is_gzip
 from loader.sources.validate import Reject
 
@@ -74,9 +75,8 @@ def _identity(reject: dict[str, object]) -> int:
 
 def _identities(path: Path) -> set[int]:
     known: set[int] = set()
-    if is_gzip(path):
-        cut_incomplete_member(path)
-    with open_stored(path) as file:
+    # In gzip, EOFError: another process of this load is just writing its first rejects.
+    with open_stored(path) as file, suppress(EOFError):
         for line in file:
             try:
                 known.add(_identity(orjson.loads(line)))
@@ -86,7 +86,7 @@ def _identities(path: Path) -> set[int]:
 
 
 def _ends_torn(path: Path) -> bool:
-    """Whether a crash has cut the last line short. A gzip file has whole members only; see ``_identities``."""
+    """Whether a crash has cut the last line short. A gzip file has whole members; see ``repair_gzip``."""
     if is_gzip(path) or not path.is_file() or path.stat().st_size == 0:
         return False
     with path.open("rb") as file:

@@ -124,7 +124,8 @@ class LoadReport(RunReport):
         unsettled: Over HTTP: the number of batches still in doubt at the end. A resume sends them again.
         journal: Over HTTP: the journal that a resume needs.
         discarded: Whether tasks were counted as loaded but not written (``--redis discard``).
-        fallback: What ``queue_fallbacks`` counts, for people; '' without ``--queue-field`` and ``--queue``.
+        fallback: The field that ``queue_fallbacks`` counts, and the queue, for people; '' without ``--queue-field`` and
+            ``--queue``.
         valid: With ``dry_run``: the number of records that would be loaded.
     """
 

@@ -24,6 +24,7 @@ from loader.migrate.source import Claims, Snapshot
 from loader.migrate.target import Target
 from loader.migrate.transfer import Transfer
 from loader.migrate.translate import Translation
+from loader.outputs.gzip import repair_gzip
 from loader.preflight.examine import check_layout
 from loader.servers.retry import retry
 from loader.servers.session import require_one_server
@@ -76,6 +77,7 @@ class Migration:
             LoaderError: The migration failed. Migrated tasks stay in the target, and the same job goes on from there.
         """
         report = self.report
+        repair_gzip(self._options.rejects, "--rejects")
         try:
             async with AsyncExitStack() as stack:
                 complete = await self._migrate(stack)

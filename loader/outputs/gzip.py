@@ -6,11 +6,13 @@ cut short can be removed without touching those before it.
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from loader.errors import UsageError
 from loader.outputs.names import is_gzip
 
 _GZIP_WRAPPER = 16 + zlib.MAX_WBITS
@@ -62,7 +64,26 @@ def cut_incomplete_member(path: Path) -> None:
         end = 0
         for end in _ends_of_members(file):  # noqa: B007 - only the last one counts
             pass
-        file.truncate(end)
+        if end < file.seek(0, os.SEEK_END):
+            file.truncate(end)
+
+
+def repair_gzip(path: Path | None, option: str) -> None:
+    """Prepares a file for appending: removes an incomplete last member. To be called before a run's first process.
+
+    Args:
+        path: The file, of any name; it need not exist.
+        option: The option that names it, for errors.
+
+    Raises:
+        UsageError: The file is not what its name says, or cannot be read.
+    """
+    if path is None or not is_gzip(path) or not path.is_file():
+        return
+    try:
+        cut_incomplete_member(path)
+    except OSError as error:
+        raise UsageError(f"{option} {path}: {error.strerror}", "Name a new file, or one of an earlier run") from error
 
 
 def _ends_of_members(file: IO[bytes]) -> Iterator[int]:

@@ -68,6 +68,40 @@ def test_results_are_appended_to_gz_and_a_torn_end_is_written_again(folder: Path
     assert [json.loads(line)["id"] for line in lines(folder / "out.jsonl.gz")] == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_rejects_are_appended_to_gz_after_a_torn_end(folder: Path, valkey: Server, processes: str) -> None:
+    (folder / "in.jsonl").write_text("bad\n" * 3 + '{"n":1}\n')
+    (folder / "more.jsonl").write_text("worse\n" + '{"n":2}\n')
+    before = gzip.compress(b'{"record":"of an earlier run"}\n')
+    (folder / "r.jsonl.gz").write_bytes(before + gzip.compress(b'{"record":"torn"}\n')[:-5])
+
+    arguments = ("-q", "q", "--redis", valkey.url, "--rejects", "r.jsonl.gz", "-p", processes, "--quiet")
+    done = run("load", "in.jsonl", "more.jsonl", *arguments, cwd=folder)
+
+    assert (done.status, done.stderr) == (3, "")
+    records = [json.loads(line)["record"] for line in lines(folder / "r.jsonl.gz")]
+    assert records[0] == "of an earlier run"
+    assert sorted(records[1:]) == ["bad", "bad", "bad", "worse"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("load", "in.jsonl", "-q", "q"), ("migrate", "--from-queue", "q", "--to-queue", "r", "--move")],
+    ids=lambda command: command[0],
+)
+def test_a_file_to_append_to_that_is_not_what_its_name_says_is_told(
+    folder: Path, valkey: Server, command: tuple[str, ...]
+) -> None:
+    (folder / "r.jsonl.gz").write_text("plain text\n")
+
+    done = run(*command, "--rejects", "r.jsonl.gz", cwd=folder, env={"REDIS_URL": valkey.url})
+
+    assert_error(done, 2, "--rejects r.jsonl.gz: its content is not gzip")
+    assert (folder / "r.jsonl.gz").read_text() == "plain text\n"
+    with valkey.client() as client:
+        assert client.dbsize() == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -25,7 +25,7 @@ def test_fallbacks_are_counted_in_the_summary_and_the_report(tool: Tool, db: Red
 
     assert shown.status == 0, shown.stderr
     (line,) = [line for line in shown.stderr.splitlines() if "without field" in line]
-    assert line.split() == ["of", "these", "4", "without", "field", "'model',", "for", "rest.default"]
+    assert line.split() == ["without", "field", "4", "'model':", "into", "rest.default"]
     assert again.report["queue_fallbacks"] == 4
     assert [source["queue_fallbacks"] for source in again.report["sources"]] == [3, 1]
     assert (db.llen("asynq:rest.default:pending"), db.llen("asynq:big.default:pending")) == (4, 2)
