@@ -28,7 +28,7 @@ class Loader(api.Loader):
     __doc__ = api.Loader.__doc__
 
     def __init__(self, options: LoadOptions | None = None, **fields: Unpack[LoadKeywords]) -> None:
-        with _named(fields):
+        with _named(fields if options is None else {"redis": options.redis}):
             super().__init__(options, **fields)
 
     async def __aenter__(self) -> Self:
@@ -96,8 +96,9 @@ def _named(fields: Mapping[str, Any], *kinds: type[WaitOptions]) -> Iterator[Non
         yield
     except LoaderError as error:
         words: list[str] = [as_parameters(text, kinds or (LoadOptions,)) for text in (str(error.args[0]), error.hint)]
-        if isinstance(error, UsageError) and words[0].startswith("redis") and "redis" not in fields:
-            words[0] = f"{REDIS_URL.variable}: {words[0]}" if os.environ.get(REDIS_URL.variable) else words[0]
+        url = os.environ.get(REDIS_URL.variable)
+        if isinstance(error, UsageError) and words[0].startswith("redis") and url and fields.get("redis", url) == url:
+            words[0] = f"{REDIS_URL.variable}: {words[0]}"
         error.args, error.hint = (words[0],), words[1]
         if type(error) is SinkError:
             raise  # what the server has answered

@@ -131,6 +131,10 @@ def test_an_address_in_redis_url_that_cannot_be_used_is_named_as_such(monkeypatc
         load(queue="q")
     with pytest.raises(runqy_loader.UsageError, match=r"^redis is not a usable URL"):
         load(queue="q", redis="ftp://y")
+    with pytest.raises(runqy_loader.UsageError, match=r"^redis is not a usable URL"):
+        runqy_loader.Loader(runqy_loader.LoadOptions(queue="q", redis="ftp://y"))
+    with pytest.raises(runqy_loader.UsageError, match=r"^REDIS_URL: redis is not a usable URL"):
+        runqy_loader.Loader(runqy_loader.LoadOptions(queue="q"))
 
 
 @pytest.mark.parametrize(
