@@ -40,7 +40,7 @@ def main() -> int:
         print(f"  {file.readline().strip()}\n")
     command = ["load", str(PAYLOADS), "--queue", "inference", "--redis", "embedded", "--embedded-dir", str(DATA)]
     print(f"$ runqy-loader {shlex.join([*command, '--report', '-'])}", flush=True)
-    done = subprocess.run([sys.executable, "-m", "loader", *command, "--report", "-"], check=False)
+    done = subprocess.run([sys.executable, "-m", "runqy_loader", *command, "--report", "-"], check=False)
     if done.returncode != 0:
         return done.returncode
 

@@ -29,7 +29,7 @@ _GREETINGS = {b"AUTH", b"HELLO", b"SELECT", b"PING", b"CLIENT"}
 
 def loader_command(payloads: Path, url: str, batch_size: int, report: str, *options: str) -> list[str]:
     """The command of a load, as a user would give it."""
-    command = [sys.executable, "-m", "loader", "load", str(payloads), "--queue", QUEUE, "--job", JOB]
+    command = [sys.executable, "-m", "runqy_loader", "load", str(payloads), "--queue", QUEUE, "--job", JOB]
     command += ["--redis", url, "--batch-size", str(batch_size), *options]
     return [*command, "--no-progress", "--quiet", "--report", report]
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-import loader
+import runqy_loader
 
 
 async def prompts(count: int) -> AsyncIterator[dict[str, Any]]:
@@ -16,14 +16,14 @@ async def prompts(count: int) -> AsyncIterator[dict[str, Any]]:
 
 async def main(redis: str) -> None:
     # One call. A job name makes it safe to run again: what is in is not loaded twice.
-    report = await loader.load(prompts(10_000), queue="inference", redis=redis, job="prompts-2026-11")
+    report = await runqy_loader.load(prompts(10_000), queue="inference", redis=redis, job="prompts-2026-11")
     print(f"{report.loaded} loaded, {report.already_loaded} were in already")
 
     # Several loads over one set of options; bytes are JSON text and reach Redis as they are.
-    async with loader.Loader(queue="inference.high", redis=redis, max_retry=5) as high:
+    async with runqy_loader.Loader(queue="inference.high", redis=redis, max_retry=5) as high:
         try:
             report = await high.load([b'{"prompt": "first"}', b'{"prompt":'])
-        except loader.LoaderError as error:  # what was loaded stays, and the same call goes on from there
+        except runqy_loader.LoaderError as error:  # what was loaded stays, and the same call goes on from there
             sys.exit(f"{error}")
         print(f"{report.loaded} loaded, {report.rejected} rejected: see {report.rejects_file}")
 

@@ -1,7 +1,7 @@
 """runqy-loader: loads millions of tasks into a runqy/asynq queue on Redis, fast and exactly once.
 
->>> import asyncio, loader
->>> report = asyncio.run(loader.load("payloads.jsonl", queue="inference"))
+>>> import asyncio, runqy_loader
+>>> report = asyncio.run(runqy_loader.load("payloads.jsonl", queue="inference"))
 """
 
 # This file and __main__.py run under every Python from 3.6 on, to say that a newer one is needed: they take no
@@ -10,7 +10,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from loader.api import Loader, load
     from loader.errors import (
         AlreadyLoadedError,
         ConnectionFailedError,
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from loader.jobs.report import LoadReport, SourceReport
-    from loader.results.api import wait_for_result, wait_for_results
+    from loader.public import Loader, load, wait_for_result, wait_for_results
     from loader.results.result import TaskResult
     from loader.settings import LoadOptions
     from loader.tasks.reasons import ReasonCode
@@ -73,7 +72,7 @@ _HOMES = {
     "LayoutMismatchError": "loader.errors",
     "LoadOptions": "loader.settings",
     "LoadReport": "loader.jobs.report",
-    "Loader": "loader.api",
+    "Loader": "loader.public",
     "LoaderError": "loader.errors",
     "QueueNameError": "loader.errors",
     "ReasonCode": "loader.tasks.reasons",
@@ -87,9 +86,9 @@ _HOMES = {
     "TransientError": "loader.errors",
     "UnknownQueueError": "loader.errors",
     "UsageError": "loader.errors",
-    "load": "loader.api",
-    "wait_for_result": "loader.results.api",
-    "wait_for_results": "loader.results.api",
+    "load": "loader.public",
+    "wait_for_result": "loader.public",
+    "wait_for_results": "loader.public",
 }
 
 

@@ -1,4 +1,4 @@
-"""The entrance of the program: ``runqy-loader``, or ``python -m loader``."""
+"""The entrance of the program: ``runqy-loader``, ``python -m runqy_loader`` or ``python -m loader``."""
 
 import signal
 import sys

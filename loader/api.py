@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from loader.engine.execution import Execution
+from loader.engine.queue_field import require_queue_field
 from loader.engine.targets.registry import target_for
 from loader.errors import SourceError
 from loader.jobs.report import LoadReport, SourceReport
+from loader.outputs.gzip import repair_gzip
+from loader.outputs.writable import why_unwritable
 from loader.preflight.examine import check_before_load
 from loader.settings import LoadOptions
+from loader.settings.check import prove_writable
 from loader.sources.base import SourceIdentity
 from loader.sources.open_sources import Input, open_sources
 from loader.wire.target import ToDiscard, ToHttp
 
 if TYPE_CHECKING:
     from loader.settings.keywords import LoadKeywords
+
+
+log = logging.getLogger("runqy_loader")
 
 
 class Loader:
@@ -85,11 +93,15 @@ class Loader:
         """
         self.report = None
         options = self.options
+        prove_writable([options])
+        repair_gzip(options.rejects, "--rejects")
         written = (options.rejects, options.ids_out, options.journal)
         own = [*passing_over, *(path for path in written if path is not None)]
         sources = await open_sources(given, options.format, own)
         self.report = report = _report(options, [source.identity for source in sources])
+        _warn_of_rejects(options)
         try:
+            await require_queue_field(options, sources)
             await self._target.run(sources, report, self._execution)
             _require_records(report)
         except Exception as error:  # also exceptions of the caller's iterable
@@ -114,13 +126,26 @@ async def load(given: Input, **fields: Unpack[LoadKeywords]) -> LoadReport:
 
 
 def _report(options: LoadOptions, sources: Sequence[SourceIdentity]) -> LoadReport:
+    falls_back = options.queue_field is not None and options.queue is not None
     return LoadReport(
         job=options.job or "",
         layout="http" if isinstance(options.target, ToHttp) else options.layout,
         sources=[SourceReport(source.name, source.format, source.size) for source in sources],
         dry_run=options.dry_run,
         discarded=isinstance(options.target, ToDiscard),
+        fallback=f"{options.queue_field!r}: into {options.default_queue}" if falls_back else "",
     )
+
+
+def _warn_of_rejects(options: LoadOptions) -> None:
+    """Warns if the rejects file that no option names cannot be written: the first bad record will end the load."""
+    path = Path(f"{options.job or 'JOB'}.rejects.jsonl")
+    if options.rejects is None and not options.dry_run and (error := why_unwritable(path)) is not None:
+        log.warning(
+            "%s cannot be written here (%s): name a file with --rejects, or the first bad record ends the load",
+            path,
+            error.strerror,
+        )
 
 
 def _require_records(report: LoadReport) -> None:

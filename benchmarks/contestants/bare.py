@@ -28,4 +28,4 @@ class Bare:
 
 
 PYTHON = Bare("python", "python -c pass", ("-c", "pass"), note="the interpreter alone")
-HELP = Bare("help", "runqy-loader --help", ("-m", "loader", "--help"))
+HELP = Bare("help", "runqy-loader --help", ("-m", "runqy_loader", "--help"))

@@ -61,7 +61,7 @@ def _gateway_cpu(usage: Usage) -> GatewayCpu:
 @cache
 def _check_serve() -> None:
     """Raises UnavailableError if this version has no gateway."""
-    command = [sys.executable, "-m", "loader", "serve", "--help"]
+    command = [sys.executable, "-m", "runqy_loader", "serve", "--help"]
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode != 0 or "--api-key-env" not in done.stdout:
         raise UnavailableError("this version of runqy-loader has no command 'serve'")

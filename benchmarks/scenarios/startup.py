@@ -53,7 +53,7 @@ class StartUp(Scenario):
 
     @classmethod
     def remark(cls, result: Result) -> str:
-        return "`runqy-loader` stands for `python -m loader`."
+        return "`runqy-loader` stands for `python -m runqy_loader`."
 
     @classmethod
     def draw(cls, result: Result) -> dict[str, Figure]:

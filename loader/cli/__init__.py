@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from loader.cli.stderr import tell
 from loader.errors import LoaderError
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def _open_standard_streams() -> None:
     # Python has no stream for what was closed when it began, and prints what is meant for stderr to stdout then.
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - as long as the process
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
 
 
 def _run(tokens: list[str]) -> int:
@@ -130,7 +133,7 @@ def _fail(tokens: list[str], error: BaseException, message: str, status: int) ->
         import traceback
 
         traceback.print_exception(error)
-    print(f"runqy-loader: error: {_without_logins(_one_line(message))}", file=sys.stderr)
+    tell(f"runqy-loader: error: {_without_logins(_one_line(message))}")
     return status
 
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from rich_click import RichArgument, RichCommand, RichGroup, RichHelpConfiguration, RichOption, RichOptionPanel
+from rich_click import RichArgument, RichCommand, RichGroup, RichHelpConfiguration, RichOptionPanel
 
 import loader
 from loader.cli.commands import COMMANDS, EXIT_STATUS, VARIABLES, Command, command
 from loader.cli.config_file import check_table, read_config
-from loader.cli.variables import CONFIG, CONFIG_PATH, ENV_PREFIX, misspelt_variables
+from loader.cli.once import Once
+from loader.cli.stderr import tell
+from loader.cli.variables import CONFIG, CONFIG_PATH, ENV_PREFIX, FROM_VARIABLE, misspelt_variables
 from loader.errors import UsageError
 
 PROGRAM = "runqy-loader"
+_EXAMPLES = ("batch_size", "format", "timeout")
+"""Options for which the help names the variable."""
+
 _HELP = "Loads millions of tasks into a runqy/asynq queue on Redis: fast, exactly once, resumable."
 _CONFIG_HELP = "TOML file with options: a table a command, such as [load]."
 
@@ -70,12 +74,11 @@ class _Command(RichCommand):
 
 
 def _built(name: str, declaration: Command) -> click.Command:
-    from loader.cli.parameters import given, own_prefix, parameters  # the first page of help needs no options
-    from loader.settings.check import check_outputs
+    from loader.cli.parameters import given, parameters  # the first page of help needs no options
+    from loader.settings.check import check_outputs, prove_writable
     from loader.settings.option import declared
 
-    prefix = own_prefix(name, declaration)
-    options = [one for kind in declaration.options for one in parameters(kind, prefix, declaration.values)]
+    options = [one for kind in declaration.options for one in parameters(kind, name, declaration)]
     text = inspect.getdoc(declaration.run) or ""
     taken = _arguments(declaration)
     known = [one for kind in declaration.options for one in declared(kind)]
@@ -83,9 +86,16 @@ def _built(name: str, declaration: Command) -> click.Command:
     def configure(context: click.Context, _: click.Parameter, path: Path | None) -> None:
         if path is not None:
             context.meta[CONFIG_PATH] = path
-            context.default_map = read_config(path).get(name, {})
-        if context.default_map:
-            check_table(context.meta[CONFIG_PATH], name, context.default_map, known)
+        given_path = context.meta.get(CONFIG_PATH)
+        if given_path is None or not known:
+            return
+        try:
+            context.default_map = read_config(given_path).get(name, {})
+            check_table(given_path, name, context.default_map, known)
+        except UsageError as error:
+            if path is not None or not context.meta.get(FROM_VARIABLE):
+                raise
+            raise UsageError(f"{CONFIG}: {error.args[0]}", error.hint) from error
 
     def run(**_: Any) -> int:
         context = click.get_current_context()
@@ -93,6 +103,7 @@ def _built(name: str, declaration: Command) -> click.Command:
         values = [given(kind, context) for kind in declaration.options]
         try:
             check_outputs(values, context.meta.get(CONFIG_PATH))
+            prove_writable(values)
             return declaration.run(*arguments, *values)
         except UsageError as error:
             where = _origin(error, context)
@@ -110,9 +121,20 @@ def _built(name: str, declaration: Command) -> click.Command:
         ],
         callback=run,
         help=text,
-        epilog=f"{VARIABLES} {declaration.exit_status}",
+        epilog=f"{_variables(options)}{declaration.exit_status}",
         context_settings=_settings(text),
     )
+
+
+def _variables(options: Sequence[click.Parameter]) -> str:
+    """How the options of a command are set elsewhere, with an example of its own; '' for a command without options."""
+    with_value = [one for one in options if isinstance(one, click.Option) and not one.is_flag and one.envvar]
+    if not with_value:
+        return ""
+    by_name = {one.name: one for one in with_value}
+    example = next((by_name[name] for name in _EXAMPLES if name in by_name), with_value[0])
+    variable = example.envvar if isinstance(example.envvar, str) else next(iter(example.envvar or ()), "")
+    return VARIABLES.format(variable=variable, option=example.opts[0]) + " "
 
 
 def _origin(error: UsageError, context: click.Context) -> str:
@@ -132,6 +154,7 @@ def _arguments(declaration: Command) -> list[click.Parameter]:
             [declaration.argument_name],
             type=click.Choice(declaration.choices),
             required=False,
+            metavar=declaration.argument_name.upper(),
             help=declaration.argument,
         )
         return [word]
@@ -147,7 +170,7 @@ def _arguments(declaration: Command) -> list[click.Parameter]:
 
 
 def _config_option(configure: Any, *, variable: str | None = None) -> click.Parameter:
-    return RichOption(
+    return Once(
         ["--config"],
         type=click.Path(path_type=Path, readable=False),
         metavar="FILE",
@@ -161,9 +184,11 @@ def _config_option(configure: Any, *, variable: str | None = None) -> click.Para
 
 
 def _configure(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """Leaves the file to the command, which reads it after --help: a broken file must not keep anyone from the help."""
     if path is not None:
         context.meta[CONFIG_PATH] = path
-        context.default_map = read_config(path)
+        source = context.get_parameter_source("config")
+        context.meta[FROM_VARIABLE] = source is click.core.ParameterSource.ENVIRONMENT
 
 
 def app() -> click.Group:
@@ -171,7 +196,7 @@ def app() -> click.Group:
     group = _Commands(
         name=PROGRAM,
         help=_HELP,
-        epilog=f"{VARIABLES} {EXIT_STATUS}",
+        epilog=f"{VARIABLES.format(variable='RUNQY_LOADER_BATCH_SIZE', option='--batch-size')} {EXIT_STATUS}",
         params=[_config_option(_configure, variable=CONFIG)],
         context_settings=_settings(_HELP),
         subcommand_metavar="COMMAND [OPTIONS]",
@@ -187,6 +212,6 @@ def launch(tokens: Sequence[str]) -> int:
     """
     if "--quiet" not in tokens and not os.environ.get(f"{ENV_PREFIX}QUIET"):
         for line in misspelt_variables():
-            print(f"{PROGRAM}: {line}", file=sys.stderr)
+            tell(f"{PROGRAM}: {line}")
     status = app().main(list(tokens) or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     return status if isinstance(status, int) else 0

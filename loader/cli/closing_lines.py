@@ -3,7 +3,28 @@
 from __future__ import annotations
 
 from loader.cli.rejected import rejected_lines
+from loader.errors import (
+    JobMismatchError,
+    LayoutMismatchError,
+    QueueNameError,
+    SourceChangedError,
+    UnknownQueueError,
+    UsageError,
+)
 from loader.jobs.report import LoadReport
+
+_REFUSED_AGAIN = {
+    kind.code
+    for kind in (
+        UsageError,
+        QueueNameError,
+        UnknownQueueError,
+        JobMismatchError,
+        LayoutMismatchError,
+        SourceChangedError,
+    )
+}
+"""Codes of errors that the same command would meet again."""
 
 
 def closing_lines(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
@@ -23,6 +44,8 @@ def closing_lines(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
         into = f" into {queues}" if queues else ""
         lines.append(f"  {'loaded':<15}{report.loaded:>13,}  {report.tasks_per_second:,.0f} tasks/s{into}")
         lines.append(f"  {'already loaded':<15}{report.already_loaded:>13,}")
+    if report.queue_fallbacks:
+        lines.append(f"  {'without field':<15}{report.queue_fallbacks:>13,}  {report.fallback}")
     where = f"  see {report.rejects_file}" if report.rejects_file else ""
     if report.rejected and not where:
         where = f"  {report.last_reject} (--rejects FILE keeps them)"
@@ -42,6 +65,8 @@ def _how_to_go_on(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
         return ["nothing was written: --redis discard drops the encoded tasks"]
     if not report.dry_run and not kept:
         return ["the embedded server's data went with it; --embedded-dir DIR keeps it"]
+    if report.status == "failed" and report.error_code in _REFUSED_AGAIN:
+        return []
     if report.status != "completed":
         return [f"go on with: {resume}"]
     if report.dry_run or not report.loaded + report.already_loaded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -21,9 +21,12 @@ COMMANDS = {
 is shown."""
 
 VARIABLES = (
-    "Every option can also be set in the environment (RUNQY_LOADER_BATCH_SIZE for --batch-size) and in the table of "
-    "its command in a TOML file given with --config."
+    "Every option can also be set in the environment ({variable} for {option}; 1 or 0 for an option without a value) "
+    "and in the table of its command in a TOML file given with --config."
 )
+ALL: Collection[str] = frozenset({"*"})
+"""For ``Command.own_variables``."""
+
 EXIT_STATUS = "Exit status: 0 all in; 1 failed; 2 usage; 3 completed with rejects; 130 interrupted."
 
 
@@ -42,8 +45,8 @@ class Command:
             only when a value is given or completed.
         usage: The text after the name in the first line of its help.
         exit_status: The meaning of its exit status.
-        own_variables: Whether the variables of its options are ``RUNQY_LOADER_<COMMAND>_<NAME>``. This is needed if one
-            of its options has another meaning than the option of the same name in other commands.
+        own_variables: Names of options whose variable is ``RUNQY_LOADER_<COMMAND>_<NAME>``; ``ALL``: of all. An option
+            needs its own variable if it means something else than the option of the same name in other commands.
     """
 
     run: Callable[..., int]
@@ -54,7 +57,7 @@ class Command:
     values: Mapping[str, Callable[[], Iterable[str]]] = field(default_factory=dict)
     usage: str = "[OPTIONS]"
     exit_status: str = EXIT_STATUS
-    own_variables: bool = False
+    own_variables: Collection[str] = frozenset()
 
 
 def command(name: str) -> Command:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import time
-from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import TYPE_CHECKING, Protocol
 
-from loader.cli.progress import LINE_SECONDS, LIVE_SECONDS, progress
+from loader.cli.progress import LINE_SECONDS, LIVE_SECONDS, one_line, progress, with_waiting
+from loader.cli.stderr import tell
 from loader.jobs.report import LoadReport
 
 if TYPE_CHECKING:
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 
 _PENDING_SECONDS = 1.0
 _RATE_WINDOW = 5.0
+
+
+class Waiting(Protocol):
+    """What is waited for, as log records have it in ``waiting``."""
+
+    def line(self, now: float) -> str:
+        """The line for the user at this time (``time.monotonic``)."""
+        ...
 
 
 class Display:
@@ -38,6 +47,8 @@ class Display:
         self._progress = progress
         self._console: Console | None = None
         self._samples: list[tuple[float, int]] = []
+        self._is_live = False
+        self._waiting: Waiting | None = None
         self.stopping = False
         log = logging.getLogger("runqy_loader")
         log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
@@ -51,17 +62,40 @@ class Display:
         if self._console is not None:
             self._console.print(f"runqy-loader: {text}", markup=False, highlight=False, soft_wrap=True)
         else:
-            print(f"runqy-loader: {text}", file=sys.stderr, flush=True)
+            tell(f"runqy-loader: {text}")
+
+    def wait_for(self, waiting: Waiting | None, text: str) -> None:
+        """Shows that a server is waited for: on a terminal one line that is kept up to date, elsewhere line after line.
+
+        Args:
+            waiting: None when the wait is over.
+            text: What there is to say now.
+        """
+        self._waiting = waiting
+        if waiting is None or not self._is_live:
+            self.say(text)
+
+    def waiting_line(self) -> str:
+        """The line about the server that is waited for; '' if there is none."""
+        return "" if self._waiting is None else self._waiting.line(time.monotonic())
+
+    @contextmanager
+    def is_live(self) -> Iterator[None]:
+        """During the block, a live display shows ``waiting_line``."""
+        self._is_live = True
+        try:
+            yield
+        finally:
+            self._is_live = False
 
     def showing(self, loader: Loader) -> AbstractAsyncContextManager[None]:
         """Shows progress while the block runs."""
         return progress(lambda: self._live(loader), lambda: self._lines(loader), shown=self._progress)
 
     async def _live(self, loader: Loader) -> None:
-        from rich.console import Console, Group
+        from rich.console import Console
         from rich.live import Live
         from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TimeRemainingColumn
-        from rich.text import Text
 
         console = Console(stderr=True)
         bar = Progress(
@@ -74,7 +108,7 @@ class Display:
         )
         task = bar.add_task("load", total=None)
         read_at, pending = 0.0, None
-        with Live(console=console, auto_refresh=False, transient=True) as live:
+        with Live(console=console, auto_refresh=False, transient=True) as live, self.is_live():
             self._console = console
             try:
                 while True:
@@ -82,8 +116,8 @@ class Display:
                         if time.monotonic() - read_at > _PENDING_SECONDS:
                             read_at, pending = time.monotonic(), await loader.pending()
                         bar.update(task, completed=report.bytes_read, total=_total(report))
-                        counts = Text(self._line(report, loader, pending), overflow="ellipsis", no_wrap=True)
-                        live.update(Group(bar, counts), refresh=True)
+                        counts = one_line(self._line(report, loader, pending))
+                        live.update(with_waiting(self, bar, counts), refresh=True)
                     await asyncio.sleep(LIVE_SECONDS)
             finally:
                 self._console = None
@@ -132,4 +166,7 @@ class _DisplayHandler(logging.Handler):
         self._display = display
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._display.say(record.getMessage())
+        if hasattr(record, "waiting"):
+            self._display.wait_for(record.waiting, record.getMessage())
+        else:
+            self._display.say(record.getMessage())

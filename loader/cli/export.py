@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,10 +10,13 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Self
 from loader.cli.commands import Command
 from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
+from loader.cli.stderr import tell
 from loader.errors import LoaderError, UsageError
 from loader.export.options import ExportOptions
+from loader.outputs.gzip import open_stream
+from loader.outputs.names import RECORDS
 from loader.settings.option import Option
-from loader.settings.values import with_paths
+from loader.settings.values import convert_values
 
 if TYPE_CHECKING:
     from loader.cli.display import Display
@@ -27,11 +29,17 @@ class OutputOptions:
 
     output: Annotated[
         Path,
-        Option(help="File to write; '-' for standard output.", group="Output", short="-o", unit="FILE", writes=True),
+        Option(
+            help="File to write, compressed if its name ends in .gz; '-' for standard output.",
+            group="Output",
+            short="-o",
+            unit="FILE",
+            writes=RECORDS,
+        ),
     ] = Path("-")
 
     def __post_init__(self) -> None:
-        with_paths(self)
+        convert_values(self)
 
 
 def export(options: ExportOptions, to: OutputOptions, reporting: ReportOptions) -> int:
@@ -59,7 +67,7 @@ async def _export(options: ExportOptions, output: Path, reporting: ReportOptions
 
         async def write(piece: bytes) -> None:
             try:
-                await asyncio.to_thread(out.file.write, piece)
+                await asyncio.to_thread(out.stream.write, piece)
             except BrokenPipeError:
                 raise
             except OSError as error:
@@ -68,7 +76,7 @@ async def _export(options: ExportOptions, output: Path, reporting: ReportOptions
         exporter = Exporter(options, write)
         report = exporter.report
         try:
-            async with counting(display.say, lambda: _line(report), shown=reporting.shows_progress):
+            async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
                 if await stoppable(exporter.run(), exporter.stop, display) is None:
                     report.end("interrupted")
             if report.status == "completed":
@@ -81,7 +89,12 @@ async def _export(options: ExportOptions, output: Path, reporting: ReportOptions
 
 
 class _Output:
-    """The file to write. It gets its final name only when it is complete, so a partial export cannot look complete."""
+    """The file to write. It gets its final name only when it is complete, so a partial export cannot look complete.
+
+    Attributes:
+        file: The open file.
+        stream: Where the lines are to be written: the file, or a compressor in front of it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -96,10 +109,13 @@ class _Output:
                 self.file = self._part.open("wb")
         except OSError as error:
             raise _cannot_write(path, error) from error
+        self.stream = open_stream(path, self.file)
 
     def keep(self) -> None:
-        """Gives the file its final name."""
+        """Completes the file, and gives it its final name."""
         try:
+            if self.stream is not self.file:
+                self.stream.close()
             self.file.flush()
             if self._part is not None:
                 self._part.replace(self._path)
@@ -148,7 +164,12 @@ def _summary(report: ExportReport, output: Path) -> None:
         other = "asynq" if report.layout == "documented" else "documented"
         lines.append(f"the queue has {report.elsewhere:,} pending tasks in the other layout: --layout {other}")
     for line in lines:
-        print(line, file=sys.stderr)
+        tell(line)
 
 
-COMMAND = Command(run=export, options=(ExportOptions, OutputOptions, ReportOptions), usage="--queue NAME [OPTIONS]")
+COMMAND = Command(
+    run=export,
+    options=(ExportOptions, OutputOptions, ReportOptions),
+    usage="--queue NAME [OPTIONS]",
+    own_variables={"format"},  # what the lines hold; RUNQY_LOADER_FORMAT is the format of a load's input
+)

@@ -12,7 +12,7 @@ from loader.errors import LoaderError
 from loader.inspection.options import InspectOptions
 
 if TYPE_CHECKING:
-    from loader.cli.progress import Say
+    from loader.cli.display import Display
     from loader.inspection.survey import Findings, JobProgress
 
 _STATES = ("pending", "active", "scheduled", "retry", "archived", "completed")
@@ -25,7 +25,7 @@ def inspect(options: InspectOptions, shown: JsonOptions) -> int:
 
     options.check()
     display = Display(quiet=False, verbose=False, progress=False)
-    result = run(_read(options, display.say))
+    result = run(_read(options, display))
     if shown.json:
         print_json(result if isinstance(result, list) else result.to_dict())
     elif isinstance(result, list):
@@ -38,7 +38,7 @@ def inspect(options: InspectOptions, shown: JsonOptions) -> int:
     return 0
 
 
-async def _read(options: InspectOptions, say: Say) -> Findings | list[dict[str, Any]]:
+async def _read(options: InspectOptions, display: Display) -> Findings | list[dict[str, Any]]:
     import itertools
     import secrets
 
@@ -69,7 +69,7 @@ async def _read(options: InspectOptions, say: Say) -> Findings | list[dict[str, 
                 )
             return Findings(str(address), queues=queues)
         walk = Walk()
-        async with counting(say, lambda: f"{walk.passed:,} of {walk.total:,} keys looked at", shown=True):
+        async with counting(display, lambda: f"{walk.passed:,} of {walk.total:,} keys looked at", shown=True):
             return await survey(session, walk)
     finally:
         await session.close()

@@ -12,6 +12,7 @@ from loader.cli import INTERRUPTED
 from loader.cli.commands import Command
 from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
+from loader.cli.stderr import tell
 from loader.errors import LoaderError
 from loader.settings import LoadOptions
 
@@ -65,7 +66,7 @@ async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions
     if not reporting.quiet:
         kept = options.target != ToEmbedded(directory=None)
         for line in closing_lines(report, _resume_command(report), kept=kept):
-            print(line, file=sys.stderr)
+            tell(line)
     if failure is not None:
         raise failure
     return report.exit_status

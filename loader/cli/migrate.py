@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from loader.cli.commands import Command
 from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
+from loader.cli.stderr import tell
+from loader.errors import TooManyRejectsError
 from loader.migrate.options import MigrateOptions
 
 if TYPE_CHECKING:
@@ -35,13 +36,19 @@ async def _migrate(options: MigrateOptions, reporting: ReportOptions, display: D
     migration = Migration(options)
     report = migration.report
     try:
-        async with counting(display.say, lambda: _line(report), shown=reporting.shows_progress):
+        async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
             await stoppable(migration.run(), migration.stop, display)
     finally:
         write_report(reporting.report, report.to_dict())
-        if not reporting.quiet and report.status != "running" and not report.refused:
+        if not reporting.quiet and report.status != "running" and not report.refused and _is_begun(report):
             _summary(report)
     return report.exit_status
+
+
+def _is_begun(report: MigrateReport) -> bool:
+    """Whether there is something to show: a run that failed before its first task is told by its error alone."""
+    counts = (report.migrated, report.already, report.missing, report.rejected, report.put_back, report.held)
+    return report.status != "failed" or any(counts)
 
 
 def _line(report: MigrateReport) -> str:
@@ -71,10 +78,15 @@ def _summary(report: MigrateReport) -> None:
         lines.append(f"  {'held':<15}{report.held:>13,}  may be in the target; run the same command again to find out")
     if report.elsewhere:
         lines.append(f"the source queue has {report.elsewhere:,} pending tasks in the other layout: see --from-layout")
-    if report.status != "completed":
+    if report.status != "completed" and report.error_code != TooManyRejectsError.code:
         lines.append(f"run the same command again to go on (job {report.job})")
     for line in lines:
-        print(line, file=sys.stderr)
+        tell(line)
 
 
-COMMAND = Command(run=migrate, options=(MigrateOptions, ReportOptions), usage="--from-queue NAME [OPTIONS]")
+COMMAND = Command(
+    run=migrate,
+    options=(MigrateOptions, ReportOptions),
+    usage="--from-queue NAME [OPTIONS]",
+    own_variables={"job", "batch_size"},  # a job of a load is another job, and its batches may be larger
+)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from loader.errors import LoaderError
+from loader.outputs.gzip import as_stored
 
 
 def print_json(value: Any) -> None:
@@ -32,7 +33,7 @@ def write_report(path: Path | None, report: dict[str, Any]) -> None:
         if str(path) == "-":
             print_json(report)
         else:
-            path.write_bytes(_encoded(report))
+            path.write_bytes(as_stored(path, _encoded(report)))
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -6,13 +6,12 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import click
-from rich_click import RichOption
 
-from loader.cli.commands import Command
+from loader.cli.commands import ALL, Command
+from loader.cli.once import Once
 from loader.cli.variables import CONFIG_PATH, ENV_PREFIX
 from loader.settings.option import DURATION, Declared, Excludes, declared
 from loader.settings.values import duration
@@ -37,21 +36,22 @@ def origin(option: click.Parameter, context: click.Context) -> str:
     return ""
 
 
-def own_prefix(name: str, declaration: Command) -> str:
-    """The text between ``RUNQY_LOADER_`` and an option's name in the name of its environment variable."""
-    return f"{name.upper()}_" if declaration.own_variables else ""
-
-
-def parameters(
-    kind: type[Any], prefix: str = "", values: Mapping[str, Callable[[], Iterable[str]]] = MappingProxyType({})
-) -> list[click.Parameter]:
+def parameters(kind: type[Any], name: str, declaration: Command) -> list[click.Parameter]:
     """The options of a class.
 
     Args:
-        prefix: See ``own_prefix``.
-        values: See ``Command``.
+        name: Name of the command that has these options.
+        declaration: The command.
     """
-    return [_parameter(one, prefix, values.get(one.name)) for one in declared(kind)]
+    return [
+        _parameter(one, _own_prefix(one, name, declaration), declaration.values.get(one.name)) for one in declared(kind)
+    ]
+
+
+def _own_prefix(one: Declared, name: str, declaration: Command) -> str:
+    """The text between ``RUNQY_LOADER_`` and an option's name in the name of its environment variable."""
+    own = declaration.own_variables
+    return f"{name.upper()}_" if own is ALL or one.name in own else ""
 
 
 def given(kind: type[Any], context: click.Context) -> Any:
@@ -119,7 +119,7 @@ def _type(one: Declared) -> click.ParamType[Any] | None:
 _TYPES: dict[type, click.ParamType[Any]] = {int: click.INT, float: click.FLOAT, str: click.STRING}
 
 
-class _Option(RichOption):
+class _Option(Once):
     """An option whose value is not the next option, taken by mistake."""
 
     def handle_parse_result(

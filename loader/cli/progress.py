@@ -6,7 +6,13 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+    from rich.text import Text
+
+    from loader.cli.display import Display
 
 LIVE_SECONDS = 0.2
 LINE_SECONDS = 5.0
@@ -32,9 +38,23 @@ async def progress(live: Showing, lines: Showing, *, shown: bool) -> AsyncIterat
         await asyncio.wait([task])
 
 
-def counting(say: Say, line: Callable[[], str], *, shown: bool) -> AbstractAsyncContextManager[None]:
+def counting(display: Display, line: Callable[[], str], *, shown: bool) -> AbstractAsyncContextManager[None]:
     """Shows a line of counts while the block runs, for commands without a progress bar."""
-    return progress(lambda: _live(line), lambda: repeat_line(say, line), shown=shown)
+    return progress(lambda: _live(display, line), lambda: repeat_line(display.say, line), shown=shown)
+
+
+def one_line(text: str) -> Text:
+    """Text for a line of a live display: cut at the edge of the terminal."""
+    from rich.text import Text
+
+    return Text(text, overflow="ellipsis", no_wrap=True)
+
+
+def with_waiting(display: Display, *rows: RenderableType) -> Group:
+    """The rows of a live display, and a line for the server that is waited for, if any."""
+    from rich.console import Group
+
+    return Group(*rows, *([one_line(text)] if (text := display.waiting_line()) else []))
 
 
 async def repeat_line(say: Say, line: Callable[[], str]) -> None:
@@ -44,12 +64,11 @@ async def repeat_line(say: Say, line: Callable[[], str]) -> None:
         say(line())
 
 
-async def _live(line: Callable[[], str]) -> None:
+async def _live(display: Display, line: Callable[[], str]) -> None:
     from rich.console import Console
     from rich.live import Live
-    from rich.text import Text
 
-    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live, display.is_live():
         while True:
-            live.update(Text(line(), overflow="ellipsis", no_wrap=True), refresh=True)
+            live.update(with_waiting(display, one_line(line())), refresh=True)
             await asyncio.sleep(LIVE_SECONDS)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from loader.outputs.names import JSON
 from loader.settings.check import check_declared
 from loader.settings.option import Excludes, Option
-from loader.settings.values import with_paths
+from loader.settings.values import convert_values
 
 if TYPE_CHECKING:
     from loader.cli.display import Display
@@ -64,7 +65,7 @@ class ReportOptions:
     report: Annotated[
         Path | None,
         Option(
-            help="Write the JSON report to this file; '-' for standard output.", group=_GROUP, unit="FILE", writes=True
+            help="Write the JSON report to this file; '-' for standard output.", group=_GROUP, unit="FILE", writes=JSON
         ),
     ] = None
     no_progress: NoProgress = False
@@ -73,7 +74,7 @@ class ReportOptions:
     debug: Debug = False
 
     def __post_init__(self) -> None:
-        with_paths(self)
+        convert_values(self)
 
     def display(self, *, progress: bool = False) -> Display:
         """The display for the run. Raises UsageError if two of the options contradict each other."""

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 ENV_PREFIX = "RUNQY_LOADER_"
 CONFIG = f"{ENV_PREFIX}CONFIG"
+FROM_VARIABLE = "runqy-loader.config-variable"
+"""The key of a click context's ``meta`` for whether the variable has named the configuration file."""
+
 CONFIG_PATH = "runqy-loader.config"
 """The key of a click context's ``meta`` for the path of the configuration file."""
 
@@ -30,12 +33,12 @@ def misspelt_variables() -> Iterator[str]:
 
 def _known() -> set[str]:
     from loader.cli.commands import COMMANDS, command
-    from loader.cli.parameters import own_prefix, parameters
+    from loader.cli.parameters import parameters
 
     found = {CONFIG}
     for name in COMMANDS:
         declaration = command(name)
         for kind in declaration.options:
-            for one in parameters(kind, own_prefix(name, declaration)):
+            for one in parameters(kind, name, declaration):
                 found.update([one.envvar] if isinstance(one.envvar, str) else one.envvar or ())
     return found

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
-from loader.cli.commands import Command
+from loader.cli.commands import ALL, Command
 from loader.cli.report_options import ProgressOptions
+from loader.cli.stderr import tell
 from loader.results.options import WaitOptions
 
 if TYPE_CHECKING:
@@ -38,25 +39,30 @@ async def _wait(session: WaitSession, display: Display, *, shown: bool) -> WaitR
     from loader.cli.signals import stoppable
 
     report = session.report
-    async with progress(lambda: _bar(report), lambda: repeat_line(display.say, lambda: _line(report)), shown=shown):
+    lines = partial(repeat_line, display.say, lambda: _line(report))
+    async with progress(lambda: _bar(report, display), lines, shown=shown):
         if await stoppable(session.run(), session.stop, display) is None:
             report.interrupted = True  # the results in the file stay
     return report
 
 
-async def _bar(report: WaitReport) -> None:
+async def _bar(report: WaitReport, display: Display) -> None:
     import asyncio
 
     from rich.console import Console
+    from rich.live import Live
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    from loader.cli.progress import LIVE_SECONDS
+    from loader.cli.progress import LIVE_SECONDS, with_waiting
 
+    console = Console(stderr=True)
     columns = (BarColumn(bar_width=None), TaskProgressColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
-        task = bar.add_task("", total=None)
+    bar = Progress(*columns, console=console)
+    task = bar.add_task("", total=None)
+    with Live(console=console, auto_refresh=False, transient=True) as live, display.is_live():
         while True:
-            bar.update(task, total=report.total or None, completed=report.done, description=_line(report), refresh=True)
+            bar.update(task, total=report.total or None, completed=report.done, description=_line(report))
+            live.update(with_waiting(display, bar), refresh=True)
             await asyncio.sleep(LIVE_SECONDS)
 
 
@@ -73,7 +79,7 @@ def _summarise(session: WaitSession, report: WaitReport, display: Display) -> No
     if report.timed_out:
         counts |= {"pending": report.pending, "missing": report.missing}
     for name, count in counts.items():
-        print(f"  {name:<18}{count:>13,}", file=sys.stderr)
+        tell(f"  {name:<18}{count:>13,}")
     if report.interrupted:
         display.say(f"interrupted with {report.left:,} left; run the same command again to go on")
     elif report.timed_out:
@@ -86,5 +92,5 @@ COMMAND = Command(
     options=(WaitOptions, ProgressOptions),
     exit_status="Exit status: 0 all completed; 1 error; 2 usage; 3 all done, but some failed or expired; 4 timed out; "
     "130 interrupted. After 1, 4 and 130, run the same command again to go on.",
-    own_variables=True,  # --timeout limits the wait here, but RUNQY_LOADER_TIMEOUT is for the connections of a load
+    own_variables=ALL,  # --timeout limits the wait here, but RUNQY_LOADER_TIMEOUT is for the connections of a load
 )

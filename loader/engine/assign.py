@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+from loader.engine.queue_field import FIRST_RECORDS, has_field, no_queue_field
 from loader.errors import QueueNameError
 from loader.queues.names import resolve_queue
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery
+from loader.sources.batch import BATCH_BYTES
 from loader.sources.validate import Batch
 from loader.tasks.ids import check_task_id, check_task_ids, id_prefix, id_suffixes
 from loader.tasks.options import TaskOptions
@@ -47,6 +49,8 @@ class Assigner:
         self._prefix: tuple[tuple[int, int], bytes] = ((-1, -1), b"")
         self._names: dict[str, str] = {}
         self._sub_queues = options.defaults.sub_queues
+        self._fallbacks = 0
+        self._without_field = 0
         self._envelopes: EnvelopeReader | None = None
         if options.envelope:
             from loader.tasks.envelope import EnvelopeReader  # msgspec: 8 ms that only this option needs
@@ -62,6 +66,31 @@ class Assigner:
     def needs_values(self) -> bool:
         """Whether batches must keep their parsed records."""
         return self._options.id_field is not None or self._options.queue_field is not None
+
+    def take_fallbacks(self) -> int:
+        """The number of records without ``--queue-field`` that went to ``--queue``, since the last call."""
+        taken, self._fallbacks = self._fallbacks, 0
+        return taken
+
+    def judge_queue_field(self, batch: Batch, fallbacks: int) -> None:
+        """Judges an input that cannot be read twice, batch by batch; see ``require_queue_field``.
+
+        Args:
+            batch: An assigned batch, of a load with ``--queue-field``.
+            fallbacks: ``take_fallbacks`` after it.
+
+        Raises:
+            UsageError: None of its first records, or of all its records, has the field.
+        """
+        if self._default_queue is None or self._without_field < 0:
+            return
+        if fallbacks < len(batch.payloads):
+            self._without_field = -1  # one record has it
+            return
+        self._without_field += fallbacks
+        is_last = len(batch.raw.records) < self._options.records_a_batch and batch.size < BATCH_BYTES // 2
+        if self._without_field and (is_last or self._without_field >= FIRST_RECORDS):
+            raise no_queue_field(self._options, self._without_field)
 
     def assign(self, batch: Batch) -> list[Delivery]:
         """One delivery for each queue. Records without a usable id or queue are added to ``batch.rejected``."""
@@ -154,8 +183,9 @@ class Assigner:
     def _queue_of(self, value: Any) -> str:
         """The full name of the record's queue. Raises UnusableRecordError if the record names no usable queue."""
         field = self._options.queue_field
-        if field is None or (self._default_queue is not None and not (isinstance(value, dict) and field in value)):
+        if field is None or (self._default_queue is not None and not has_field(value, field)):
             assert self._default_queue is not None  # noqa: S101 - checked by LoadOptions
+            self._fallbacks += field is not None
             return self._default_queue
         name = _field(value, field, _BAD_QUEUE)
         if not isinstance(name, str):

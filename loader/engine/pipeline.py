@@ -175,6 +175,11 @@ class Pipeline:
     async def _admit(self, batch: Batch, source: Source, tally: SourceReport) -> None:
         deliveries = self._assigner.assign(batch)
         tally.records_read += len(batch.raw.records) - batch.blank
+        if self._options.queue_field is not None:
+            fallbacks = self._assigner.take_fallbacks()
+            tally.queue_fallbacks += fallbacks
+            if not source.identity.repeatable:
+                self._assigner.judge_queue_field(batch, fallbacks)
         if batch.rejected:
             await self._reject(batch, sorted(batch.rejected, key=itemgetter(0)))
         for delivery in deliveries:

@@ -15,6 +15,7 @@ import orjson
 from loader.export.options import ExportOptions
 from loader.jobs.report import RunReport
 from loader.servers.session import Session, require_one_server
+from loader.stored.existence import require_queue
 from loader.stored.fetch import Fetcher
 from loader.stored.queue_reader import stored_queue
 from loader.stored.snapshot import count_in_other_layout, keyed_ids, pending_ids
@@ -109,6 +110,7 @@ class Exporter:
         """Exports everything.
 
         Raises:
+            UnknownQueueError: There is no such queue.
             LoaderError: The server or the disk refuses.
         """
         options, report = self._options, self.report
@@ -120,7 +122,8 @@ class Exporter:
             await require_one_server(session, "export")
             export = self._by_list if options.by == "list" else self._by_scan
             await export(session, Fetcher(session, self._queue, _MAX_FETCHED))
-            if not report.listed:
+            if not (report.listed or self._stopping):
+                await require_queue(session, self._queue, name_option="--queue", layout_option="--layout")
                 report.elsewhere = await count_in_other_layout(session, self._queue)
             report.end("interrupted" if self._stopping else "completed")
         except Exception as error:

@@ -10,7 +10,7 @@ from loader.errors import UsageError
 from loader.settings import DISCARD, EMBEDDED, LoadOptions, shared
 from loader.settings.check import check_declared
 from loader.settings.option import BYTES, COUNT, DURATION, Excludes, Option
-from loader.settings.values import with_paths
+from loader.settings.values import convert_values
 from loader.tasks.profiles import Profile, profile_of
 from loader.tasks.times import seconds
 
@@ -115,7 +115,7 @@ class ServeOptions:
     ] = "24h"
 
     def __post_init__(self) -> None:
-        with_paths(self)
+        convert_values(self)
 
     def check(self) -> None:
         """Raises UsageError if a value is not what its option takes, or two options contradict each other."""

@@ -21,6 +21,7 @@ class SourceCounts:
         loaded: Tasks that this run pushed.
         already_loaded: Records that were loaded before.
         rejected: Records set aside.
+        queue_fallbacks: Records without ``--queue-field``, which went to ``--queue``.
     """
 
     bytes_read: int = 0
@@ -28,6 +29,7 @@ class SourceCounts:
     loaded: int = 0
     already_loaded: int = 0
     rejected: int = 0
+    queue_fallbacks: int = 0
 
     @property
     def counts(self) -> SourceCounts:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from loader.errors import LoaderError
+from loader.outputs.gzip import as_stored
 
 HEADER = b"# runqy-loader ids:"
 """The beginning of the first line. ``NAME=VALUE`` pairs follow: ``job`` and, if it is known, ``layout``."""
@@ -29,7 +30,7 @@ def begin_ids_file(path: Path, job: str, layout: str | None) -> str:
     """
     pairs = f"job={job}" + (f" layout={layout}" if layout else "")
     try:
-        path.write_bytes(HEADER + f" {pairs}\n".encode())
+        path.write_bytes(as_stored(path, HEADER + f" {pairs}\n".encode()))
     except OSError as error:
         raise _unwritable(path, error) from error
     return str(path.absolute())
@@ -44,7 +45,7 @@ def append_ids(path: Path, batches: Iterable[tuple[str, Sequence[str]]]) -> None
     try:
         with path.open("ab") as file:
             for queue, ids in batches:
-                file.write("".join(f"{task_id}\t{queue}\n" for task_id in ids).encode())
+                file.write(as_stored(path, "".join(f"{task_id}\t{queue}\n" for task_id in ids).encode()))
     except OSError as error:
         raise _unwritable(path, error) from error
 
@@ -126,7 +127,7 @@ class IdsFile:
         try:
             if self._descriptor is None:
                 self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-            rest = memoryview(data)
+            rest = memoryview(as_stored(self._path, data))
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
         except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import aiofiles
@@ -10,6 +11,8 @@ import orjson
 from aiofiles.threadpool.binary import AsyncFileIO
 
 from loader.errors import LoaderError
+from loader.outputs.gzip import as_stored, open_stored
+from loader.outputs.names import is_gzip
 from loader.sources.validate import Reject
 
 
@@ -47,12 +50,12 @@ class RejectsFile:
             if not lines:
                 return
             if self._file is None:
-                torn = _ends_without_newline(self.path)
+                torn = _ends_torn(self.path)
                 # Unbuffered, for appending: several processes may write to the file, each batch of lines in one write.
                 self._file = await aiofiles.open(self.path, "ab", buffering=0)
                 if torn:
                     await self._file.write(b"\n")
-            data = b"".join(lines)
+            data = as_stored(self.path, b"".join(lines))
             while data:  # a disk that fills up may accept only a part
                 data = data[await self._file.write(data) :]
         except OSError as error:
@@ -72,7 +75,8 @@ def _identity(reject: dict[str, object]) -> int:
 
 def _identities(path: Path) -> set[int]:
     known: set[int] = set()
-    with path.open("rb") as file:
+    # In gzip, EOFError: another process of this load is just writing its first rejects.
+    with open_stored(path) as file, suppress(EOFError):
         for line in file:
             try:
                 known.add(_identity(orjson.loads(line)))
@@ -81,8 +85,9 @@ def _identities(path: Path) -> set[int]:
     return known
 
 
-def _ends_without_newline(path: Path) -> bool:
-    if not path.is_file() or path.stat().st_size == 0:
+def _ends_torn(path: Path) -> bool:
+    """Whether a crash has cut the last line short. A gzip file has whole members; see ``repair_gzip``."""
+    if is_gzip(path) or not path.is_file() or path.stat().st_size == 0:
         return False
     with path.open("rb") as file:
         file.seek(-1, 2)

@@ -124,6 +124,8 @@ class LoadReport(RunReport):
         unsettled: Over HTTP: the number of batches still in doubt at the end. A resume sends them again.
         journal: Over HTTP: the journal that a resume needs.
         discarded: Whether tasks were counted as loaded but not written (``--redis discard``).
+        fallback: The field that ``queue_fallbacks`` counts, and the queue, for people; '' without ``--queue-field`` and
+            ``--queue``.
         valid: With ``dry_run``: the number of records that would be loaded.
     """
 
@@ -137,6 +139,7 @@ class LoadReport(RunReport):
     queues: dict[str, int] = field(default_factory=dict)
     batches: int = 0
     valid: int = 0
+    fallback: str = ""
     rejects_file: str | None = None
     last_reject: str = ""
     ids_file: str | None = None
@@ -165,6 +168,10 @@ class LoadReport(RunReport):
     @property
     def rejected(self) -> int:
         return sum(source.rejected for source in self.sources)
+
+    @property
+    def queue_fallbacks(self) -> int:
+        return sum(source.queue_fallbacks for source in self.sources)
 
     @property
     def bytes_read(self) -> int:

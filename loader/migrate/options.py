@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from loader.errors import UsageError
+from loader.errors import LoaderError, QueueNameError, UsageError
 from loader.queues.names import resolve_queue
 from loader.settings import LoadOptions, shared
 from loader.settings.check import check_declared
 from loader.settings.option import COUNT, Option
-from loader.settings.values import with_paths
+from loader.settings.values import convert_values
+from loader.settings.wording import renamed
 from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
 
 _FROM = "Source"
 _TO = "Target"
 _HOW = "How"
+
+
+@contextmanager
+def target_options_named() -> Iterator[None]:
+    """Has errors of the checks of a load into the target name the options of a migration."""
+    try:
+        yield
+    except LoaderError as error:
+        error.args, error.hint = (renamed(str(error.args[0]), _OF_TARGET),), renamed(error.hint, _OF_TARGET)
+        raise
+
+
+_OF_TARGET = {"queue": "to-queue", "layout": "to-layout", "redis": "to-redis"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +123,7 @@ class MigrateOptions:
     retry_for: shared.RetryFor = 60.0
 
     def __post_init__(self) -> None:
-        with_paths(self)
+        convert_values(self)
 
     def check(self) -> None:
         """Raises UsageError if the value of an option is not valid, or options contradict each other."""
@@ -116,8 +132,13 @@ class MigrateOptions:
             raise UsageError("--profile asynq needs layout asynq", "asynq's workers read no other layout")
         if self.target_profile.needs_type and self.type is None and self.from_layout == "documented":
             raise UsageError("--profile asynq needs --type", "It is the pattern for which the worker has a handler")
-        self.target.check()
-        self.source_queue  # noqa: B018 - raises UsageError if it is not valid
+        for option, name in (("--from-queue", "source_queue"), ("--to-queue", "target_queue")):
+            try:
+                getattr(self, name)
+            except QueueNameError as error:
+                raise QueueNameError(f"{option}: {error.args[0]}", error.hint) from None
+        with target_options_named():
+            self.target.check()
 
     @property
     def target_layout(self) -> LayoutName:

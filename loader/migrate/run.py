@@ -11,22 +11,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from loader.errors import LayoutMismatchError, UsageError
+from loader.errors import LayoutMismatchError, LoaderError, UnknownQueueError, UsageError
 from loader.jobs.lease import Run, while_held
 from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
 from loader.migrate.ends import Ends, bind, hold_job, is_seen
 from loader.migrate.move import Move
-from loader.migrate.options import MigrateOptions
+from loader.migrate.options import MigrateOptions, target_options_named
 from loader.migrate.report import MigrateReport
 from loader.migrate.source import Claims, Snapshot
 from loader.migrate.target import Target
 from loader.migrate.transfer import Transfer
 from loader.migrate.translate import Translation
+from loader.outputs.gzip import repair_gzip
 from loader.preflight.examine import check_layout
 from loader.servers.retry import retry
 from loader.servers.session import require_one_server
+from loader.settings.wording import renamed
+from loader.stored.existence import require_queue
 from loader.stored.queue_reader import StoredQueue, stored_queue
 from loader.stored.snapshot import count_in_other_layout
 from loader.stored.spool import Spool
@@ -74,11 +77,14 @@ class Migration:
             LoaderError: The migration failed. Migrated tasks stay in the target, and the same job goes on from there.
         """
         report = self.report
+        repair_gzip(self._options.rejects, "--rejects")
         try:
             async with AsyncExitStack() as stack:
                 complete = await self._migrate(stack)
             report.end("completed" if complete else "interrupted")
         except Exception as error:
+            if isinstance(error, LoaderError):
+                self._name_server(error)
             report.fail(error)
             raise
         except asyncio.CancelledError:
@@ -86,10 +92,17 @@ class Migration:
             raise
         return report
 
+    def _name_server(self, error: LoaderError) -> None:
+        """Has an error about a server name the option with its address."""
+        at_target = str(self._to) in str(error.args[0]) and self._to != self._from
+        names = {"redis": "to-redis" if at_target else "from-redis"}
+        error.args, error.hint = (renamed(str(error.args[0]), names),), renamed(error.hint, names)
+
     async def _migrate(self, stack: AsyncExitStack) -> bool:
         report, queue = self.report, stored_queue(self._options.from_layout, self._options.source_queue)
         ends = await self._both_reached(stack)
         await self._refuse_unseen_layout(ends)
+        await self._refuse_unknown_source(ends, queue)
         if self._options.move:
             ends = await self._source_held(stack, ends)
             work = await self._move(ends, queue)
@@ -139,9 +152,22 @@ class Migration:
         leaving = options.from_layout if ends.same and options.source_queue == options.target_queue else None
         check = partial(check_layout, servers, options.target, leaving=leaving)
         try:
-            await retry(check, options.retry_for, between=servers.reconnect)
+            with target_options_named():
+                await retry(check, options.retry_for, between=servers.reconnect)
         except LayoutMismatchError:
             self.report.refused = not job.resumed
+            await job.forget()
+            raise
+
+    async def _refuse_unknown_source(self, ends: Ends, queue: StoredQueue) -> None:
+        """Raises UnknownQueueError if there is no such queue. A job that has begun may have emptied it."""
+        job = ends.target.job
+        if job.resumed:
+            return
+        try:
+            await require_queue(ends.out, queue, name_option="--from-queue", layout_option="--from-layout")
+        except UnknownQueueError:
+            self.report.refused = True
             await job.forget()
             raise
 

@@ -13,6 +13,7 @@ from loader.migrate.options import MigrateOptions
 from loader.migrate.report import MigrateReport
 from loader.migrate.source import TaskSource
 from loader.migrate.target import Target
+from loader.outputs.gzip import as_stored
 from loader.stored.fetch import Fetched
 from loader.tasks.reasons import Reason, ReasonCode
 
@@ -111,7 +112,7 @@ class Transfer:
         ]
         try:
             with self._rejects.open("ab") as file:
-                file.write(b"".join(lines))
+                file.write(as_stored(self._rejects, b"".join(lines)))
         except OSError as error:
             raise LoaderError(
                 f"the rejects file {self._rejects} cannot be written: {error.strerror}",

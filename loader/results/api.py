@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from loader.errors import ResultTimeoutError
@@ -23,6 +24,10 @@ TaskRef = str | tuple[str, str]
 """A task: its id, or a pair of its id and its queue."""
 
 
+OF_THE_COMMAND = frozenset({"ids", "job", "out", "missing"})
+"""Fields of ``WaitOptions`` that only the command uses: they name files."""
+
+
 def wait_for_results(
     tasks: Iterable[TaskRef], *, loaded: bool = False, **fields: Unpack[WaitKeywords]
 ) -> AsyncGenerator[TaskResult, None]:
@@ -32,11 +37,12 @@ def wait_for_results(
         tasks: Ids, or pairs of id and queue; each id is waited for once. Memory stays flat for millions.
         loaded: Whether the tasks are known to have been loaded. Then a task that has left no trace is 'expired' at
             once; otherwise it is 'missing' at the timeout.
-        fields: Fields of ``WaitOptions``: ``redis``, ``layout``, ``queue``, ``profile``, ``timeout`` (in seconds;
-            without it, the wait lasts until all are done), ``reply_timeout``, ``retry_for``.
+        fields: Fields of ``WaitOptions``: ``redis``, ``layout``, ``queue``, ``profile``, ``timeout`` (in seconds,
+            or such as '5m'; without it, the wait lasts until all are done), ``reply_timeout``, ``retry_for``.
 
     Raises:
         UsageError: An option is out of range.
+        TypeError: ``tasks`` is one id, or a field is only for the command line.
         ValueError: While iterating: an id or the name of a queue is not valid.
         LoaderError: While iterating: the server refuses, or cannot be reached.
 
@@ -44,6 +50,8 @@ def wait_for_results(
         >>> async for result in wait_for_results(ids, redis="redis://localhost:6379/0", timeout=60):
         ...     print(result.id, result.status, result.value)
     """
+    if foreign := sorted(OF_THE_COMMAND & fields.keys()):
+        raise TypeError(f"{foreign[0]} is an option of runqy-loader wait; this function yields the results")
     options = WaitOptions(**cast(dict[str, Any], fields))
     options.check()
     if isinstance(tasks, str | bytes):
@@ -66,7 +74,10 @@ async def wait_for_result(task: TaskRef, *, loaded: bool = False, **fields: Unpa
         result = await anext(results)
     if result.status in ("pending", "missing"):
         outcome = "is not done" if result.status == "pending" else "has not been found"
-        raise ResultTimeoutError(f"task {result.id} {outcome} after {fields.get('timeout')} s")
+        waited = str(timeout) if isinstance(timeout := fields.get("timeout"), timedelta) else timeout
+        raise ResultTimeoutError(
+            f"task {result.id} {outcome} after {waited if isinstance(waited, str) else f'{waited} s'}"
+        )
     return result
 
 

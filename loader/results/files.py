@@ -11,6 +11,8 @@ import orjson
 from aiofiles.threadpool.binary import AsyncFileIO
 
 from loader.errors import LoaderError, UsageError
+from loader.outputs.gzip import as_stored, cut_incomplete_member, open_stored
+from loader.outputs.names import is_gzip
 from loader.results.result import TaskResult
 
 _STDOUT = 1
@@ -42,18 +44,27 @@ class ResultsFile:
         if self.is_stdout:
             return
         try:
-            with self._path.open("rb+") as file:
-                complete_bytes = 0
-                for number, line in enumerate(file, 1):
-                    if not line.endswith(b"\n") and (complete_bytes or line.startswith(b'{"id":')):
-                        file.truncate(complete_bytes)
-                        return
-                    yield from self._id_of(line, number)
-                    complete_bytes += len(line)
+            yield from self._ids_in_gzip() if is_gzip(self._path) else self._ids_in_lines()
         except FileNotFoundError:
             return
         except OSError as error:
             raise self._unwritable(error) from error
+
+    def _ids_in_lines(self) -> Iterator[str]:
+        with self._path.open("rb+") as file:
+            complete_bytes = 0
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n") and (complete_bytes or line.startswith(b'{"id":')):
+                    file.truncate(complete_bytes)
+                    return
+                yield from self._id_of(line, number)
+                complete_bytes += len(line)
+
+    def _ids_in_gzip(self) -> Iterator[str]:
+        cut_incomplete_member(self._path)
+        with open_stored(self._path) as file:
+            for number, line in enumerate(file, 1):
+                yield from self._id_of(line, number)
 
     def _id_of(self, line: bytes, number: int) -> Iterator[str]:
         try:
@@ -73,7 +84,7 @@ class ResultsFile:
             if self._file is None:
                 target = _STDOUT if self.is_stdout else self._path
                 self._file = await aiofiles.open(target, "ab", buffering=0, closefd=not self.is_stdout)
-            rest = memoryview(b"".join(result.to_json() for result in results))
+            rest = memoryview(as_stored(self._path, b"".join(result.to_json() for result in results)))
             while rest:
                 rest = rest[await self._file.write(rest) :]
         except BrokenPipeError:
@@ -108,7 +119,8 @@ class MissingFile:
             written = 0
             with part_file.open("wb") as file:
                 for chunk in results:
-                    written += file.write(b"".join(result.to_json() for result in chunk))
+                    lines = b"".join(result.to_json() for result in chunk)
+                    written += file.write(as_stored(self._path, lines))
             if written:
                 os.replace(part_file, self._path)  # noqa: PTH105 - one atomic step, even if the file exists
             else:

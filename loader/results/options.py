@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 from loader.errors import UsageError
+from loader.outputs.names import JSON_LINES
 from loader.queues.names import resolve_queue
 from loader.settings import shared
 from loader.settings.check import check_declared
 from loader.settings.option import DURATION, Excludes, Option
-from loader.settings.values import duration, with_paths
+from loader.settings.values import convert_values, duration
 from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
 
 _TASKS = "Tasks"
@@ -81,7 +82,7 @@ class WaitOptions:
             "'-' for standard output.",
             group=_OUT,
             unit="FILE",
-            writes=True,
+            writes=JSON_LINES,
         ),
     ] = None
     missing: Annotated[
@@ -90,16 +91,16 @@ class WaitOptions:
             help="File for the tasks that are not done at the end.",
             group=_OUT,
             unit="FILE",
-            writes=True,
+            writes=JSON_LINES,
             default_text="OUT.missing.jsonl; with --out -, standard output",
         ),
     ] = None
-    redis: shared.Redis = shared.DEFAULT_REDIS
+    redis: shared.Redis = field(default_factory=shared.REDIS_URL)
     reply_timeout: shared.Timeout = 30.0
     retry_for: shared.RetryFor = 60.0
 
     def __post_init__(self) -> None:
-        with_paths(self)
+        convert_values(self)
 
     def check(self) -> None:
         """Raises UsageError if a value is not what its option takes, or two options contradict each other."""

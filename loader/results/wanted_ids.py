@@ -16,6 +16,7 @@ import orjson
 
 from loader.errors import LoaderError, SourceError
 from loader.jobs.ids_file import HEADER
+from loader.outputs.gzip import open_stored
 from loader.results.outstanding import Waiting
 from loader.servers.routing import Servers
 from loader.settings import is_job_name
@@ -57,8 +58,10 @@ def ids_source(path: Path) -> IdsSource:
     if str(path) == "-":
         return _with_header(IdsSource(None), cast(BufferedReader, sys.stdin.buffer).peek(4096).partition(b"\n")[0])
     try:
-        with path.open("rb") as file:
+        with open_stored(path) as file:
             return _with_header(IdsSource(path), file.readline(4096))
+    except EOFError as error:
+        raise _cut_short(str(path)) from error
     except OSError as error:
         raise _unreadable(str(path), error) from error
 
@@ -103,8 +106,10 @@ def read_ids(source: IdsSource, queue: str | None) -> Iterator[Waiting]:
         if source.path is None:
             yield from _read(source, sys.stdin.buffer, queue)
         else:
-            with source.path.open("rb") as file:
+            with open_stored(source.path) as file:
                 yield from _read(source, file, queue)
+    except EOFError as error:
+        raise _cut_short(source.name) from error
     except OSError as error:
         raise _unreadable(source.name, error) from error
 
@@ -144,6 +149,12 @@ def _with_header(source: IdsSource, line: bytes) -> IdsSource:
     pairs = dict(pair.partition("=")[::2] for pair in line.removeprefix(HEADER).decode(errors="replace").split())
     layout = next((known for known in _LAYOUTS if known == pairs.get("layout")), None)
     return IdsSource(source.path, is_job_name(pairs.get("job", "")), source.layout or layout)
+
+
+def _cut_short(name: str) -> SourceError:
+    return SourceError(
+        f"{name} ends in the middle of its gzip stream", "Run the load that writes it again: it writes the file anew"
+    )
 
 
 def _unreadable(name: str, error: OSError) -> SourceError:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from loader.errors import UsageError
+from loader.outputs.names import wrong_name
+from loader.outputs.writable import why_unwritable
 from loader.settings.option import ANY, DURATION, TIME, Declared, Excludes, Options, declared, flag_of
 from loader.settings.values import duration
 from loader.tasks.times import seconds
@@ -145,23 +147,47 @@ def _check_relations(one: Declared, options: Options, by_name: dict[str, Declare
 
 
 def check_outputs(objects: Iterable[Options], config: Path | None = None) -> None:
-    """Refuses two files to write that are one, also where the options stand in different objects.
+    """Refuses names of files to write that say something else than the file will hold, and two names of one file.
 
     Args:
+        objects: The options. Those that name one file may stand in different objects.
         config: The configuration file, which is not to be written either.
 
     Raises:
-        UsageError: Two options name the same file.
+        UsageError: A name is wrong, or two options name the same file.
     """
     seen: dict[Path, str] = {} if config is None else {Path(os.path.realpath(config)): "--config"}
+    for one, path in _outputs(objects):
+        if not _is_plain(path):
+            continue  # a pipe or a device may be named twice, and have any name
+        if (wrong := wrong_name(path, one.option.writes)) is not None:
+            raise UsageError(f"{one.flag} {path}: {wrong[0]}", wrong[1])
+        other = seen.setdefault(Path(os.path.realpath(path)), one.flag)
+        if other != one.flag:
+            raise UsageError(f"{other} and {one.flag} name the same file {path}", "Give each its own")
+
+
+def prove_writable(objects: Iterable[Options]) -> None:
+    """Makes sure that the files that a run writes can be written, before it begins. None is created or changed.
+
+    Raises:
+        UsageError: A file cannot be written.
+    """
+    for one, path in _outputs(objects):
+        if (error := why_unwritable(path)) is not None:
+            hint = "Create its directory, or name another file" if isinstance(error, FileNotFoundError) else ""
+            raise UsageError(
+                f"{one.flag} {path} cannot be written: {error.strerror}", hint or "Name a file that can be written"
+            )
+
+
+def _outputs(objects: Iterable[Options]) -> Iterator[tuple[Declared, Path]]:
+    """The options that name a file to write, and the path of each."""
     for options in objects:
         for one in declared(type(options)):
             path = getattr(options, one.name)
-            if not one.option.writes or path is None or str(path) == "-" or not _is_plain(path):
-                continue  # a pipe or a device may be named twice
-            other = seen.setdefault(Path(os.path.realpath(path)), one.flag)
-            if other != one.flag:
-                raise UsageError(f"{other} and {one.flag} name the same file {path}", "Give each its own")
+            if one.option.writes and isinstance(path, Path) and str(path) != "-":
+                yield one, path
 
 
 def _is_plain(path: Path) -> bool:

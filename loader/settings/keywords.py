@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypedDict
 
@@ -17,24 +18,24 @@ class LoadKeywords(TypedDict, total=False):
     profile: Literal["runqy", "asynq"] | None
     type: str | None
     max_retry: int | None
-    task_timeout: int | str | None
-    deadline: str | None
-    retention: int | str | None
+    task_timeout: int | str | timedelta | None
+    deadline: str | float | datetime | None
+    retention: int | str | timedelta | None
     header: tuple[str, ...]
-    unique_ttl: int | str | None
-    process_at: str | None
-    process_in: int | str | None
-    ttl_completed: int | str | None
-    ttl_archived: int | str | None
-    pending_timeout: int | str | None
-    active_timeout: int | str | None
+    unique_ttl: int | str | timedelta | None
+    process_at: str | float | datetime | None
+    process_in: int | str | timedelta | None
+    ttl_completed: int | str | timedelta | None
+    ttl_archived: int | str | timedelta | None
+    pending_timeout: int | str | timedelta | None
+    active_timeout: int | str | timedelta | None
     redis: str
     embedded_dir: Path | str | None
     queues_file: Path | str | None
     queue_check: Literal["none", "redis"]
     force_layout: bool
-    timeout: float
-    retry_for: float
+    timeout: float | str | timedelta
+    retry_for: float | str | timedelta
     to: str | None
     api_key_env: str | None
     http_mode: Literal["batch", "single"]
@@ -59,14 +60,10 @@ class LoadKeywords(TypedDict, total=False):
 class WaitKeywords(TypedDict, total=False):
     """Keywords that are the fields of ``WaitOptions``."""
 
-    ids: Path | str | None
-    job: str | None
     queue: str | None
     layout: Literal["documented", "asynq"] | None
     profile: Literal["runqy", "asynq"] | None
-    timeout: float | str | None
-    out: Path | str | None
-    missing: Path | str | None
+    timeout: float | str | timedelta | None
     redis: str
-    reply_timeout: float
-    retry_for: float
+    reply_timeout: float | str | timedelta
+    retry_for: float | str | timedelta

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from loader.errors import UsageError
+from loader.outputs.names import IDS, JOURNAL
 from loader.queues.names import resolve_queue
 from loader.settings import shared
 from loader.settings.check import check_declared, check_outputs, in_seconds
 from loader.settings.option import BYTES, COUNT, DURATION, TIME, Excludes, Needs, Option, flag_of
-from loader.settings.values import with_paths
+from loader.settings.values import convert_values
 from loader.tasks.options import LIFECYCLE, TaskOptions
 from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
 from loader.tasks.times import instant
@@ -51,7 +52,8 @@ class LoadOptions:
     queue_field: Annotated[
         str | None,
         _field(
-            "Take each task's queue from this field of its record; --queue is for records without it.",
+            "Take each task's queue from this field of its record; --queue is for records without it. If none of the "
+            "first 1,000 records has it, the load is refused.",
             "queue",
         ),
     ] = None
@@ -128,7 +130,7 @@ class LoadOptions:
             "Valkey. 'discard' writes nothing and shows the speed of this machine.",
             goes_with=(Excludes("to", hint=_REDIS_ONLY.hint, alternative=True),),
         ),
-    ] = shared.DEFAULT_REDIS
+    ] = field(default_factory=shared.REDIS_URL)
     embedded_dir: Annotated[
         Path | None,
         Option(
@@ -182,7 +184,7 @@ class LoadOptions:
             help="File for the batches that the server has acknowledged. A resume needs it.",
             group=_HTTP,
             unit="FILE",
-            writes=True,
+            writes=JOURNAL,
             goes_with=(_HTTP_ONLY,),
             default_text="JOB.journal",
         ),
@@ -238,7 +240,7 @@ class LoadOptions:
             "writes the whole file again, including batches that were in already.",
             group=shared.JOB,
             unit="FILE",
-            writes=True,
+            writes=IDS,
             goes_with=(
                 Excludes("dry_run", hint="Without a task there is no id"),
                 Excludes("redis", DISCARD, hint="Without a task there is no id"),
@@ -293,7 +295,7 @@ class LoadOptions:
     ] = 8
 
     def __post_init__(self) -> None:
-        with_paths(self)
+        convert_values(self)
 
     def check(self, *, queue_needed: bool = True) -> None:
         """Raises UsageError if a value is not what its option takes, or two options contradict each other.

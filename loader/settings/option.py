@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import types
 import typing
 from collections.abc import Callable
@@ -69,6 +70,21 @@ class Excludes(_Relation):
     hint: str = "Give one of them"
 
 
+@dataclass(frozen=True, slots=True)
+class FromVariable:
+    """A default that an environment variable for all programs replaces; for ``default_factory`` of a field.
+
+    Attributes:
+        otherwise: The default if the variable is not set or empty.
+    """
+
+    variable: str
+    otherwise: str
+
+    def __call__(self) -> str:
+        return os.environ.get(self.variable) or self.otherwise
+
+
 Rule = Callable[[Any], str | None]
 """Checks a value. Returns the problem ("must not …"), or None."""
 
@@ -88,7 +104,8 @@ class Option:
         above: Value that it must exceed.
         rule: Another check of the value, called after all others.
         goes_with: Its relations to other options.
-        writes: Whether it names a file that the run writes.
+        writes: What the file holds that it names and the run writes: a constant of ``loader.outputs.names``; '' if it
+            names no such file.
         default_text: The default as text in the help; '' for the value itself.
     """
 
@@ -103,7 +120,7 @@ class Option:
     rule: Rule | None = None
     goes_with: tuple[Needs | Excludes, ...] = ()
     default_text: str = ""
-    writes: bool = False
+    writes: str = ""
 
     def but(self, **changes: Any) -> Option:
         """The same option with some changes, for a command in which it differs."""
@@ -182,7 +199,7 @@ def _declared(one: dataclasses.Field[Any], hint: Any) -> Declared:
         option,
         kinds=tuple(sorted(kinds, key=_ORDER.index)),
         choices=tuple(choices),
-        default=one.default,
+        default=one.default_factory.otherwise if isinstance(one.default_factory, FromVariable) else one.default,
         nullable=types.NoneType in parts,
         repeated=repeated,
     )

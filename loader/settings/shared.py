@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from loader.settings.option import COUNT, DURATION, Needs, Option
+from loader.outputs.names import JSON_LINES
+from loader.settings.option import COUNT, DURATION, FromVariable, Needs, Option
 from loader.tasks.profiles import LayoutName, ProfileName
 
 DEFAULT_REDIS = "redis://localhost:6379/0"
 SERVER = "Server"
 JOB = "Job and failures"
 
+REDIS_URL = FromVariable("REDIS_URL", DEFAULT_REDIS)
+"""The default of ``redis``, also for programs that use the Python API."""
+
 REDIS = Option(
     help="Server: redis://, rediss:// or unix:// URL (also from REDIS_URL).",
     group=SERVER,
     unit="URL",
-    env=("REDIS_URL",),
+    env=(REDIS_URL.variable,),
 )
 TIMEOUT = Option(
     help="How long a connection may stay without any reply from the server before it counts as lost.",
@@ -113,7 +117,7 @@ REJECTS = Option(
     help="File for rejected records, as JSON lines. It is created for the first rejected record.",
     group=JOB,
     unit="FILE",
-    writes=True,
+    writes=JSON_LINES,
     default_text="JOB.rejects.jsonl",
 )
 MAX_ERRORS = Option(

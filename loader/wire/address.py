@@ -6,7 +6,7 @@ import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import redis.exceptions
 from redis.asyncio.connection import parse_url
@@ -15,7 +15,11 @@ from loader.errors import UsageError
 from loader.wire.tls import TLS_OPTIONS, tls_context
 
 _FORM = "Write redis://[USER:PASSWORD@]HOST:PORT/DB, or unix:///PATH?db=N"
+_PERCENT = "Write %25 for a '%' that is meant as it is"
 _ENCODE = "In a user name or password, write # as %23, / as %2F, ? as %3F and @ as %40"
+_BOOLEANS = ("true", "false", "yes", "no", "1", "0")
+"""redis-py takes any other text for true."""
+
 _LOGIN = ("db", "username", "password")
 
 
@@ -59,10 +63,12 @@ def parse_address(url: str, option: str = "--redis") -> Address:
     is_unix = parts.scheme == "unix"
     if is_unix and not options.get("path"):
         raise UsageError(f"{option}: a unix:// URL needs the path of a socket", _FORM)
-    if not is_unix and not (re.fullmatch(r"(/[0-9]*)?", parts.path) and (parts.netloc or not parts.path)):
+    if not is_unix and not re.fullmatch(r"(/[0-9]*)?", parts.path):
         raise UsageError(f"{option}: the part after the host is not a database number", f"{_FORM}. {_ENCODE}")
     has_tls = parts.scheme == "rediss"
     _check_parameters(parts, has_tls, option)
+    if not is_unix:
+        _require_host(parts, option)
     tls = None
     if has_tls:
         tls = tls_context({name: options[name] for name in TLS_OPTIONS if name in options}, option)
@@ -94,8 +100,21 @@ def _refuse_what_would_be_lost(url: str, parts: SplitResult, option: str) -> Non
         raise UsageError(f"{option}: a URL ends at its '#', and what follows would be lost", _ENCODE)
     if re.search(r"[\x00-\x1f\x7f]", url) or url != url.strip():
         raise UsageError(f"{option}: the URL holds a line end, a tab, a control character or a space at an end", _FORM)
+    if re.search(r"%(?![0-9a-fA-F]{2})", url):
+        raise UsageError(f"{option}: a '%' in the URL is not followed by two hexadecimal digits", _PERCENT)
+    if "\ufffd" in unquote(url):
+        raise UsageError(f"{option}: what the URL holds percent-encoded is not UTF-8", "Encode its UTF-8 bytes")
     if parts.scheme == "unix" and parts.netloc.rpartition("@")[2]:
         raise UsageError(f"{option}: a unix:// URL names no host", "Write three slashes: unix:///run/redis.sock")
+
+
+def _require_host(parts: SplitResult, option: str) -> None:
+    """Refuses a URL without the host or the port, for which redis-py takes a default: often, a part was left out."""
+    place = parts.netloc.rpartition("@")[2]
+    if place.endswith(":"):
+        raise UsageError(f"{option}: the URL has no port after the ':'", _FORM)
+    if not parts.hostname and (parts.netloc or parts.path.strip("/")):
+        raise UsageError(f"{option}: the URL names no host", "Write redis://localhost:6379/0 for this machine")
 
 
 def _check_parameters(parts: SplitResult, has_tls: bool, option: str) -> None:
@@ -118,6 +137,10 @@ def _check_parameters(parts: SplitResult, has_tls: bool, option: str) -> None:
             raise UsageError(f"{option}: {name} is given twice", "Give it once")
         if not value:
             raise UsageError(f"{option}: {name} has no value", "Give one, or leave it out")
+        if name == "ssl_check_hostname" and value.lower() not in _BOOLEANS:
+            raise UsageError(f"{option}: {name} must be {TLS_OPTIONS[name]}")
+        if name == "db" and not (value.isascii() and value.isdigit()):
+            raise UsageError(f"{option}: db must be a number")
         seen.add(name)
     if "db" in seen and parts.scheme != "unix" and parts.path.strip("/"):
         raise UsageError(f"{option}: the database is given twice", "Give it after the host or as db=N")

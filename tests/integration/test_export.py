@@ -207,7 +207,7 @@ def test_a_file_has_its_name_only_once_it_is_complete(valkey: Server, tmp_path: 
         (("-q", "q", "--redis", "redis://127.0.0.1:1"), 1, ("127.0.0.1:1", "connection refused")),
         (("-q", "q", "--profile", "asynq"), 2, ("--layout asynq",)),
         (("-q", "q", "--report", "-"), 2, ("--output", "--report")),
-        (("-q", "q", "-o", "no/such/folder"), 1, ("no/such/folder", "No such file")),
+        (("-q", "q", "-o", "no/such/folder"), 2, ("no/such/folder", "No such file")),
     ],
 )
 def test_what_cannot_work_is_said_in_one_line(
@@ -227,8 +227,8 @@ def test_a_queue_of_the_other_layout_is_pointed_out(valkey: Server, tmp_path: Pa
 
     done = run("export", "-q", "q", "--redis", valkey.url, cwd=tmp_path)
 
-    assert (done.status, done.stdout) == (0, "")
-    assert "7 pending tasks in the other layout: --layout asynq" in done.stderr
+    assert (done.status, done.stdout) == (1, "")
+    assert "In the other layout it has 7 pending tasks: give --layout asynq" in done.stderr
 
 
 def test_plain_asynq_queues_keep_their_names(valkey: Server, tmp_path: Path) -> None:

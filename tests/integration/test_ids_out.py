@@ -129,8 +129,8 @@ def test_an_ids_file_that_cannot_be_written_is_named_before_anything_is_loaded(v
 
     done = run("load", "in.jsonl", "-q", "q", "--redis", valkey.url, "--ids-out", "no/ids", cwd=tmp_path)
 
-    assert done.status == 1
-    assert "the ids file no/ids cannot be written" in done.stderr
+    assert done.status == 2
+    assert "--ids-out no/ids cannot be written: No such file or directory" in done.stderr
     with valkey.client() as client:
         assert client.llen(PENDING) == 0
 

@@ -528,6 +528,8 @@ def test_what_a_job_holds_is_not_moved_to_another_target(
 
 
 def test_a_job_goes_on_with_the_same_options_only(valkey: Server, other: Server, tmp_path: Path) -> None:
+    with valkey.client() as here:
+        push(here, "documented", Q, numbered(1))
     first = run(*arguments(valkey, other, ("documented", "asynq"), "--job", "j"), cwd=tmp_path)
     changed = run(*arguments(valkey, other, ("documented", "asynq"), "--job", "j", "--move"), cwd=tmp_path)
 
@@ -614,8 +616,8 @@ def test_a_queue_that_is_in_the_other_layout_is_told(valkey: Server, other: Serv
     urls = ("--from-redis", valkey.url, "--to-redis", other.url)
     done = run("migrate", *urls, "--from-queue", "q", "--move", "--no-progress", cwd=tmp_path)
 
-    assert done.status == 0, done.stderr
-    assert "the source queue has 3 pending tasks in the other layout: see --from-layout" in done.stderr
+    assert done.status == 1, done.stderr
+    assert "In the other layout it has 3 pending tasks: give --from-layout asynq" in done.stderr
 
 
 def test_a_second_signal_tells_what_is_held(

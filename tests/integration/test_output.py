@@ -81,12 +81,12 @@ def _inside(tool: Tool) -> Path:
     return inside
 
 
-def test_an_unwritable_report_is_an_error_after_the_load(tool: Tool, db: Redis) -> None:
+def test_a_report_that_turns_out_to_be_unwritable_is_an_error_after_the_load(tool: Tool, db: Redis) -> None:
     tool.write("in.jsonl", b"1\n")
 
-    done = run("load", "in.jsonl", "-q", "q", "--redis", tool.url, "--quiet", "--report", "no/r.json", cwd=tool.folder)
+    done = run("load", "in.jsonl", "-q", "q", "--redis", tool.url, "--quiet", "--report", "/dev/full", cwd=tool.folder)
 
-    assert_error(done, 1, "no/r.json")
+    assert_error(done, 1, "--report /dev/full cannot be written: No space left on device")
     assert db.llen("asynq:q.default:pending") == 1
 
 
@@ -190,11 +190,11 @@ def test_a_load_that_failed_says_so_although_its_report_cannot_be_written(tool: 
     tool.write("in.jsonl", b"1\n")
     db.set("asynq:q.default:pending", "no list")
 
-    given = ("load", "in.jsonl", "-q", "q", "--redis", tool.url, "--no-progress", "--report", "no/r.json")
+    given = ("load", "in.jsonl", "-q", "q", "--redis", tool.url, "--no-progress", "--report", "/dev/full")
     done = run(*given, cwd=tool.folder)
 
     assert done.status == 1
-    assert "--report no/r.json cannot be written" in done.stderr
+    assert "--report /dev/full cannot be written" in done.stderr
     assert "go on with: runqy-loader load" in done.stderr
     assert "asynq:q.default:pending" in done.stderr.splitlines()[-1]
 

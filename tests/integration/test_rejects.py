@@ -114,4 +114,4 @@ def test_max_errors_is_how_many_are_tolerated(tool: Tool, limit: str, status: in
 def test_an_unwritable_rejects_file_is_named(tool: Tool) -> None:
     tool.write("in.jsonl", b"bad\n")
 
-    assert_error(tool.load("in.jsonl", "-q", "q", "--rejects", "no/such/folder/r.jsonl"), 1, "no/such/folder/r.jsonl")
+    assert_error(tool.load("in.jsonl", "-q", "q", "--rejects", "no/such/folder/r.jsonl"), 2, "no/such/folder/r.jsonl")

@@ -27,6 +27,12 @@ def folder(tmp_path: Path) -> Path:
         (("-q", "q", "--ids-out", "--quiet"), "Option '--ids-out' requires an argument"),
         (("-q", "q", "--rejects", "-j", "x"), "Option '--rejects' requires an argument"),
         (("-q", "q", "--type", "--queue=x"), "Option '--type' requires an argument"),
+        (("-q", "a", "-q", "b"), "--queue is given twice, as 'a' and as 'b'. Give it once"),
+        (("-q", "a", "--queue=b"), "--queue is given twice, as 'a' and as 'b'"),
+        (("-q", "q", "-b", "5", "--batch-size", "6"), "--batch-size is given twice, as '5' and as '6'"),
+        (("-q", "q", "--job", "a", "--job", "a", "-j", "b"), "--job is given twice, as 'a' and as 'b'"),
+        (("-q", "q", "--redis", "redis://:p@a", "--redis", "redis://:s@b"), "--redis is given twice, with different"),
+        (("-q", "q", "--config", "a", "--config", "b"), "--config is given twice, as 'a' and as 'b'"),
         (("-q=q",), "The value of '--queue' begins with '='. Write -q VALUE, or --queue=VALUE"),
         (("-q", "q", "--max-retry"), "Option '--max-retry' requires an argument. See runqy-loader load --help."),
         (("-q", "q", "--jbo", "x"), "(Did you mean one of: '--job', '--to'?) See runqy-loader load --help."),
@@ -190,6 +196,119 @@ def test_with_standard_error_closed_a_load_goes_on_and_standard_output_has_data_
             timeout=60,
         )
         assert (done.returncode, done.stdout) == (0, output)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("-q", "q", "--queue", "q"), ("-q", "q", "--quiet", "--quiet", "-b", "5", "-b5")]
+)
+def test_an_option_may_be_repeated_with_the_same_value(folder: Path, arguments: tuple[str, ...]) -> None:
+    done = run("load", "in.jsonl", *arguments, "--dry-run", cwd=folder)
+    assert done.status == 0, done.stderr
+
+
+def test_an_option_that_takes_several_values_may_be_repeated(folder: Path) -> None:
+    headers = ("--header", "A=1", "--header", "B=2", "--layout", "asynq")
+    assert run("load", "in.jsonl", "-q", "q", *headers, "--dry-run", cwd=folder).status == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("--version",), ("load", "--help"), ("wait", "-h"), ("completion", "bash"), ("completion", "--help")],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("content", [None, "[load", "[load]\nqueu = 'x'\n"], ids=["missing", "no TOML", "misspelt"])
+def test_a_broken_configuration_file_of_the_environment_keeps_nobody_from_the_help(
+    folder: Path, arguments: tuple[str, ...], content: str | None
+) -> None:
+    if content is not None:
+        (folder / "c.toml").write_text(content)
+    done = run(*arguments, cwd=folder, env={"RUNQY_LOADER_CONFIG": "c.toml"})
+    assert (done.status, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_a_broken_configuration_file_of_the_environment_is_named_as_that(folder: Path) -> None:
+    done = run("load", "in.jsonl", "-q", "q", cwd=folder, env={"RUNQY_LOADER_CONFIG": "c.toml"})
+    assert_error(done, 2, "RUNQY_LOADER_CONFIG: --config c.toml: No such file or directory")
+
+
+def test_the_format_of_an_export_has_a_variable_of_its_own(folder: Path, valkey: Server) -> None:
+    env = {"REDIS_URL": valkey.url, "RUNQY_LOADER_FORMAT": "jsonl", "RUNQY_LOADER_EXPORT_FORMAT": "payload"}
+    env["RUNQY_LOADER_BATCH_SIZE"] = "50000"  # more than a migration can have
+    assert run("load", "in.jsonl", "-q", "q", "--quiet", cwd=folder, env=env).status == 0
+
+    exported = run("export", "-q", "q", "--quiet", cwd=folder, env=env)
+    moved = run("migrate", "--from-queue", "q", "--to-queue", "r", "--move", "--quiet", cwd=folder, env=env)
+
+    assert (exported.status, exported.stdout, exported.stderr) == (0, "1\n2\n", "")
+    assert (moved.status, moved.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--from-queue", "a..b"), "--from-queue: queue name 'a..b' has an empty part"),
+        (("--from-queue", "q", "--to-queue", "a b"), "--to-queue: queue name 'a b' holds white space"),
+        (("--from-queue", "q", "--to-layout", "asynq", "--to-redis", "redis://localhost:1"), "address in --to-redis"),
+        (("--from-queue", "q", "--to-layout", "asynq", "--from-redis", "redis://localhost:1"), "in --from-redis"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_migration_names_its_own_options(folder: Path, valkey: Server, arguments: tuple[str, ...], told: str) -> None:
+    done = run("migrate", *arguments, "--no-progress", cwd=folder, env={"REDIS_URL": valkey.url})
+    assert done.status in (1, 2)
+    (line,) = done.stderr.splitlines()  # no counts, and no word about going on: it has not begun
+    assert told in line
+    assert " --queue" not in line and " --redis" not in line
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("load", "--help"), ("completion", "zsh"), ("--version",)], ids=" ".join
+)
+def test_with_standard_output_closed_nothing_breaks(folder: Path, arguments: tuple[str, ...]) -> None:
+    words = " ".join(f"'{word}'" for word in command(*arguments))
+    for closed in (">&-", ">&- 2>&-", ">&- 2>&- <&-"):
+        done = subprocess.run(
+            ["sh", "-c", f"{words} {closed}"],
+            cwd=folder,
+            env=environment(),
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_load_goes_on_when_nobody_reads_its_messages_any_more(folder: Path, valkey: Server) -> None:
+    words = " ".join(
+        f"'{word}'" for word in command("load", "in.jsonl", "-q", "q", "--redis", valkey.url, "--report", "r")
+    )
+    done = subprocess.run(
+        ["sh", "-c", f"({words}; echo $? > status) 2>&1 | true"], cwd=folder, env=environment(), check=False, timeout=60
+    )
+    assert done.returncode == 0
+    assert (folder / "status").read_text() == "0\n"
+    assert '"loaded": 2' in (folder / "r").read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("completion", "bash"), ("export", "-q", "q", "--quiet")], ids=" ".join
+)
+def test_when_nobody_reads_the_output_there_is_no_traceback(
+    folder: Path, valkey: Server, arguments: tuple[str, ...]
+) -> None:
+    (folder / "in.jsonl").write_text("1\n" * 30_000)
+    assert run("load", "in.jsonl", "-q", "q", "--redis", valkey.url, "--quiet", cwd=folder).status == 0
+    words = " ".join(f"'{word}'" for word in command(*arguments))
+    done = subprocess.run(
+        ["sh", "-c", f"{words} | true"],
+        cwd=folder,
+        env=environment(REDIS_URL=valkey.url),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stderr == b""
 
 
 def test_help_is_shown_in_any_encoding(folder: Path) -> None:

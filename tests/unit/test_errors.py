@@ -70,12 +70,12 @@ def test_errors_within_the_package_have_a_documented_code_too() -> None:
 
 @EACH
 def test_each_error_crosses_processes_with_its_code_and_hint(kind: type[LoaderError]) -> None:
-    ended, _ = crossed(Ended(complete=False, error=kind("it broke", "Mend it")))
+    ended, _ = crossed(Ended(complete=False, error=kind("it broke", "Correct it")))
 
     error = ended.error
     assert type(error) is kind
-    assert (error.args, error.hint, error.code) == (("it broke",), "Mend it", kind.code)
-    assert str(error) == "it broke. Mend it"
+    assert (error.args, error.hint, error.code) == (("it broke",), "Correct it", kind.code)
+    assert str(error) == "it broke. Correct it"
 
 
 def test_what_a_server_asks_for_crosses_processes_as_well() -> None:

@@ -15,8 +15,12 @@ import pytest
 import loader
 
 ROOT = Path(__file__).parents[2]
-ENTRANCES = (["-m", "loader", "--help"], ["-c", "import sys; from loader.__main__ import main; sys.exit(main())"])
-"""``python -m loader``, and what an installer writes into the script ``runqy-loader``."""
+ENTRANCES = (
+    ["-m", "loader", "--help"],
+    ["-m", "runqy_loader", "--help"],
+    ["-c", "import sys; from loader.__main__ import main; sys.exit(main())"],
+)
+"""``python -m loader`` or ``runqy_loader``, and what an installer writes into the script ``runqy-loader``."""
 
 
 def old_pythons() -> list[str]:
@@ -51,8 +55,9 @@ def test_an_old_python_is_told_in_one_line() -> None:
 
 
 def test_the_entrances_parse_under_old_pythons() -> None:
-    for name in ("__init__.py", "__main__.py"):
-        tree = ast.parse((ROOT / "loader" / name).read_text(), feature_version=(3, 6))
+    packages = ("loader", "runqy_loader")
+    for path in (ROOT / package / name for package in packages for name in ("__init__.py", "__main__.py")):
+        tree = ast.parse(path.read_text(), feature_version=(3, 6))
         futures = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
         assert not futures  # that of annotations is of Python 3.7
 

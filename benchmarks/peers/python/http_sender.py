@@ -187,7 +187,7 @@ def main(arguments: Arguments) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    command = [sys.executable, "-m", "loader", "serve", "--redis", arguments.redis, "--port", str(port)]
+    command = [sys.executable, "-m", "runqy_loader", "serve", "--redis", arguments.redis, "--port", str(port)]
     gateway = subprocess.Popen(
         [*command, "--api-key-env", _KEY_NAME, "--quiet"], env={**os.environ, _KEY_NAME: key}, stdin=subprocess.DEVNULL
     )

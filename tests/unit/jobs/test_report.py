@@ -79,6 +79,7 @@ def test_the_json_report_has_every_field_that_users_count_on() -> None:
         "loaded": 5,
         "already_loaded": 3,
         "rejected": 2,
+        "queue_fallbacks": 0,
     }
 
 
@@ -104,7 +105,7 @@ def test_peak_memory_is_in_bytes() -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(SourceChangedError("a changed", "Mend it"), "source_changed"), (ZeroDivisionError("by zero"), "unexpected")],
+    [(SourceChangedError("a changed", "Correct it"), "source_changed"), (ZeroDivisionError("by zero"), "unexpected")],
 )
 def test_a_failed_run_tells_what_kind_of_error_it_was(error: Exception, code: str) -> None:
     found = report()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from loader.errors import UsageError
 from loader.settings.check import check_declared
 from loader.settings.option import DURATION, Excludes, Needs, Option, declared
-from loader.settings.values import duration, with_paths
+from loader.settings.values import convert_values, duration
 
 
 def option(**more: Any) -> Option:
@@ -37,7 +37,7 @@ class Sample:
     even: Annotated[int, option(rule=lambda value: "must be even" if value % 2 else None)] = 0
 
     def __post_init__(self) -> None:
-        with_paths(self)
+        convert_values(self)
 
 
 def complaint(**fields: Any) -> str:

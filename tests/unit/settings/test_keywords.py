@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import typing
-from dataclasses import fields
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import loader
+from loader.results.api import OF_THE_COMMAND
 from loader.results.options import WaitOptions
 from loader.settings import LoadOptions
+from loader.settings.option import DURATION, TIME, Declared, declared
 
 FILE = Path(loader.__file__).parent / "settings" / "keywords.py"
 
@@ -21,6 +23,7 @@ HEAD = '''"""Keywords of the Python API, made from the options classes by tests/
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypedDict
 '''
@@ -37,15 +40,28 @@ def text_of(kind: Any) -> str:
     return str({type(None): "None", Path: "Path | str"}.get(kind, kind.__name__))
 
 
-def keywords_of(name: str, kind: type[Any]) -> str:
+def with_alternatives(text: str, one: Declared) -> str:
+    """Also what ``loader.settings.values.convert_values`` converts."""
+    parts = [part for part in text.split(" | ") if part != "None"]
+    more = {DURATION: ["str", "timedelta"], TIME: ["float", "datetime"]}.get(one.option.unit, [])
+    return " | ".join([*dict.fromkeys([*parts, *more]), *(["None"] if one.nullable else [])])
+
+
+def keywords_of(name: str, kind: type[Any], without: Collection[str] = ()) -> str:
     hints = typing.get_type_hints(kind)
-    lines = [f"    {field.name}: {text_of(hints[field.name])}" for field in fields(kind)]
+    lines = [
+        f"    {one.name}: {with_alternatives(text_of(hints[one.name]), one)}"
+        for one in declared(kind)
+        if one.name not in without
+    ]
     doc = f'    """Keywords that are the fields of ``{kind.__name__}``."""'
     return "\n".join([f"class {name}(TypedDict, total=False):", doc, "", *lines, ""])
 
 
 def test_they_are_the_fields_of_the_options() -> None:
-    made = "\n\n".join([HEAD, keywords_of("LoadKeywords", LoadOptions), keywords_of("WaitKeywords", WaitOptions)])
+    made = "\n\n".join(
+        [HEAD, keywords_of("LoadKeywords", LoadOptions), keywords_of("WaitKeywords", WaitOptions, OF_THE_COMMAND)]
+    )
     if os.environ.get("RUNQY_LOADER_TESTS_WRITE_GOLDEN"):
         FILE.write_text(made)
 

@@ -100,6 +100,18 @@ def test_what_is_no_usable_url_is_refused(url: str) -> None:
         ("rediss://h?ssl_ca_certs=/dev/null", "ssl_ca_certs /dev/null holds no PEM certificate"),
         ("rediss://h?ssl_ca_data=x", "ssl_ca_data holds no PEM certificate"),
         ("rediss://h?ssl_ciphers=NONE-SUCH", "ssl_ciphers names no cipher suite"),
+        ("rediss://h?ssl_check_hostname=maybe", "ssl_check_hostname must be true or false"),
+        ("redis://h?db=-1", "db must be a number"),
+        ("redis://:%zz@h", "a '%' in the URL is not followed by two hexadecimal digits. Write %25"),
+        ("redis://:s3c%@h", "a '%' in the URL is not followed by two hexadecimal digits"),
+        ("redis://h?password=s3c%2", "a '%' in the URL is not followed by two hexadecimal digits"),
+        ("redis://:s3c%ff@h", "what the URL holds percent-encoded is not UTF-8"),
+        ("redis:///0", "the URL names no host. Write redis://localhost:6379/0"),
+        ("redis://user:s3cret@", "the URL names no host"),
+        ("redis://:s3cret@/0", "the URL names no host"),
+        ("redis://:6379", "the URL names no host"),
+        ("redis://h:", "the URL has no port after the ':'"),
+        ("redis://:s3cret@h:/0", "the URL has no port after the ':'"),
         ("unix://run/redis.sock", "a unix:// URL names no host"),
         ("redis://h\n", "the URL holds a line end"),
         (" redis://h", "the URL holds"),
@@ -119,6 +131,13 @@ def test_nothing_of_a_url_is_passed_over(url: str, told: str) -> None:
 def test_an_error_names_the_option_that_the_url_was_given_with() -> None:
     with pytest.raises(UsageError, match=r"^--from-redis is not a usable URL"):
         parse_address("ftp://h", "--from-redis")
+
+
+@pytest.mark.parametrize("value", ["true", "False", "yes", "no", "1", "0"])
+def test_whether_the_host_name_is_checked_is_said_in_any_usual_way(value: str) -> None:
+    tls = parse_address(f"rediss://h?ssl_cert_reqs=required&ssl_check_hostname={value}").tls
+    assert tls is not None
+    assert tls.check_hostname is (value.lower() in ("true", "yes", "1"))
 
 
 @pytest.mark.parametrize("url", ["unix://", "unix://?db=1"])

@@ -1,0 +1,105 @@
+"""The Python API as programs import it. Its errors name parameters, where the command line names options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from loader import api
+from loader.errors import LoaderError, SinkError, UsageError
+from loader.jobs.report import LoadReport
+from loader.results import api as results
+from loader.results.api import TaskRef
+from loader.results.options import WaitOptions
+from loader.results.result import TaskResult
+from loader.settings import LoadOptions
+from loader.settings.shared import REDIS_URL
+from loader.settings.wording import as_parameters
+from loader.sources.open_sources import Input
+
+if TYPE_CHECKING:
+    from loader.settings.keywords import LoadKeywords, WaitKeywords
+
+
+class Loader(api.Loader):
+    __doc__ = api.Loader.__doc__
+
+    def __init__(self, options: LoadOptions | None = None, **fields: Unpack[LoadKeywords]) -> None:
+        with _named(fields if options is None else {"redis": options.redis}):
+            super().__init__(options, **fields)
+
+    async def __aenter__(self) -> Self:
+        with _named({}):
+            return await super().__aenter__()
+
+    async def load(self, given: Input, *, passing_over: Sequence[Path] = ()) -> LoadReport:
+        try:
+            with _named({}):
+                return await super().load(given, passing_over=passing_over)
+        except LoaderError as error:
+            if self.report is not None and self.report.error is not None:
+                self.report.error = str(error)
+            raise
+
+    load.__doc__ = api.Loader.load.__doc__
+
+
+async def load(given: Input, **fields: Unpack[LoadKeywords]) -> LoadReport:
+    """Loads payloads and returns the report: a ``Loader`` in one call. Keywords are the fields of ``LoadOptions``.
+
+    Raises:
+        LoaderError: See ``Loader.load``.
+    """
+    async with Loader(**fields) as loader:
+        return await loader.load(given)
+
+
+def wait_for_results(
+    tasks: Iterable[TaskRef], *, loaded: bool = False, **fields: Unpack[WaitKeywords]
+) -> AsyncGenerator[TaskResult, None]:
+    with _named(fields, WaitOptions):
+        return _results(results.wait_for_results(tasks, loaded=loaded, **fields), fields)
+
+
+async def wait_for_result(task: TaskRef, *, loaded: bool = False, **fields: Unpack[WaitKeywords]) -> TaskResult:
+    with _named(fields, WaitOptions):
+        return await results.wait_for_result(task, loaded=loaded, **fields)
+
+
+wait_for_results.__doc__ = results.wait_for_results.__doc__
+wait_for_result.__doc__ = results.wait_for_result.__doc__
+
+
+async def _results(
+    found: AsyncGenerator[TaskResult, None], fields: Mapping[str, Any]
+) -> AsyncGenerator[TaskResult, None]:
+    with _named(fields, WaitOptions):
+        try:
+            async for result in found:
+                yield result
+        finally:
+            await found.aclose()
+
+
+@contextmanager
+def _named(fields: Mapping[str, Any], *kinds: type[WaitOptions]) -> Iterator[None]:
+    """Has errors name parameters, and removes the errors that they were made from: a user's mistake needs none.
+
+    Args:
+        fields: The parameters given, to tell whether the server's address comes from the environment.
+        kinds: The options class, if it is not ``LoadOptions``.
+    """
+    try:
+        yield
+    except LoaderError as error:
+        words: list[str] = [as_parameters(text, kinds or (LoadOptions,)) for text in (str(error.args[0]), error.hint)]
+        url = os.environ.get(REDIS_URL.variable)
+        if isinstance(error, UsageError) and words[0].startswith("redis") and url and fields.get("redis", url) == url:
+            words[0] = f"{REDIS_URL.variable}: {words[0]}"
+        error.args, error.hint = (words[0],), words[1]
+        if type(error) is SinkError:
+            raise  # what the server has answered
+        raise error from None

@@ -1,0 +1,95 @@
+"""Whether a queue exists that is to be read and in which nothing was found; if not, which name may be meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from loader.errors import UnknownQueueError
+from loader.queues.existing import QUEUES_KEY
+from loader.servers.session import Session
+from loader.stored.queue_reader import StoredQueue, stored_queue
+from loader.wire.resp import command
+
+_STATES = (b"pending", b"active", b"scheduled", b"retry", b"archived", b"completed", b"paused")
+_SCANNED = 500
+"""Keys that the server looks at in one step: less than a millisecond."""
+
+_PENDING = re.compile(r"asynq:(?:\{(?P<asynq>[^{}]+)\}|(?P<documented>[^{}:]+)):pending")
+
+
+async def require_queue(session: Session, queue: StoredQueue, *, name_option: str, layout_option: str) -> None:
+    """Raises an error if a queue without pending tasks does not exist: most likely, its name is misspelt.
+
+    A queue exists if it has a key in its layout, if ``asynq:queues`` lists it, or if a job of this loader has loaded it
+    or moves its tasks. Redis keeps no key of an empty list. So if the other signs are missing, all keys are looked
+    through once, in small steps.
+
+    Args:
+        name_option: The option that names the queue, for the error.
+        layout_option: The option that names its layout.
+
+    Raises:
+        UnknownQueueError: It does not exist. If the user has no right to look, it is taken to exist.
+    """
+    keys = [queue.pending_key, queue.slot_tag + b":runqy-loader:moves"]
+    if queue.layout == "asynq":
+        keys += [b"asynq:{%b}:%b" % (queue.name.encode(), state) for state in _STATES[1:]]
+    existing, listed = await session.values(command(b"EXISTS", *keys) + command(b"SMEMBERS", QUEUES_KEY.encode()), 2)
+    if existing or not isinstance(listed, list):  # an error reply, too: then nothing can be told
+        return
+    elsewhere = await _elsewhere(session, queue, layout_option)
+    names = {bytes(name).decode(errors="replace") for name in listed}
+    # Clients of layout asynq maintain the list. So in the other layout it may stand for the queue of this name there.
+    if queue.name in names and not (elsewhere and queue.layout == "documented"):
+        return
+    if elsewhere:
+        raise _unknown(session, queue, names, name_option, elsewhere)
+    found = await _queues_by_keys(session, queue)
+    if found is not None:
+        raise _unknown(session, queue, names | found, name_option, "")
+
+
+async def _queues_by_keys(session: Session, queue: StoredQueue) -> set[str] | None:
+    """The queues of either layout that have pending tasks; None if the queue exists, or nothing can be told."""
+    names: set[str] = set()
+    cursor = b"0"
+    while True:
+        scan = command(b"SCAN", cursor, b"MATCH", b"*asynq:*:pending*", b"COUNT", b"%d" % _SCANNED)
+        (reply,) = await session.values(scan, 1)
+        if not isinstance(reply, list):
+            return None
+        cursor, keys = reply
+        for key in keys:
+            if key.startswith(queue.slot_tag + b":"):  # a ledger
+                return None
+            if found := _PENDING.fullmatch(key.decode(errors="replace")):
+                names.add(found["asynq"] or found["documented"])
+        if cursor == b"0":
+            return names
+
+
+async def _elsewhere(session: Session, queue: StoredQueue, option: str) -> str:
+    """What to do about a queue that has pending tasks in the other layout; '' if it has none there."""
+    other = stored_queue("asynq" if queue.layout == "documented" else "documented", queue.name)
+    (length,) = await session.values(command(b"LLEN", other.pending_key), 1)
+    if not isinstance(length, int) or not length:
+        return ""
+    return f"In the other layout it has {length:,} pending tasks: give {option} {other.layout}"
+
+
+def _unknown(
+    session: Session, queue: StoredQueue, names: Iterable[str], option: str, elsewhere: str
+) -> UnknownQueueError:
+    message = f"{option}: there is no queue {queue.name} in layout {queue.layout} on {session.address}"
+    if elsewhere:
+        return UnknownQueueError(message, elsewhere)
+    lower = {name.lower(): name for name in sorted(names) if name != queue.name}
+    near = [lower[name] for name in get_close_matches(queue.name.lower(), lower, n=3)]
+    if near:
+        return UnknownQueueError(message, f"Did you mean {' or '.join(near)}?")
+    if not lower:
+        return UnknownQueueError(message, "There are no queues at all: check the server's address and database")
+    listed = ", ".join(sorted(lower.values())[:8]) + (", …" if len(lower) > 8 else "")
+    return UnknownQueueError(message, f"Queues there: {listed}")

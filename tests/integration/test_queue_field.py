@@ -1,0 +1,84 @@
+"""``--queue-field`` beside ``--queue``: fallbacks are counted, and a field that no record has is an error."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+import runqy_loader
+from tests.cli import run
+from tests.integration.tool import Redis, Tool, assert_error, piped
+
+WITHOUT = b'{"n":1}\n'
+WITH = b'{"model":"big"}\n'
+LOAD = ("--queue-field", "model", "-q", "rest")
+
+
+def test_fallbacks_are_counted_in_the_summary_and_the_report(tool: Tool, db: Redis) -> None:
+    tool.write("a.jsonl", WITHOUT * 3 + WITH)
+    tool.write("b.jsonl", b"5\n" + WITH)
+
+    shown = run("load", "a.jsonl", "b.jsonl", *LOAD, "--redis", tool.url, cwd=tool.folder)
+    again = tool.load("a.jsonl", "b.jsonl", *LOAD)
+
+    assert shown.status == 0, shown.stderr
+    (line,) = [line for line in shown.stderr.splitlines() if "without field" in line]
+    assert line.split() == ["without", "field", "4", "'model':", "into", "rest.default"]
+    assert again.report["queue_fallbacks"] == 4
+    assert [source["queue_fallbacks"] for source in again.report["sources"]] == [3, 1]
+    assert (db.llen("asynq:rest.default:pending"), db.llen("asynq:big.default:pending")) == (4, 2)
+
+
+def test_without_a_fallback_none_is_told(tool: Tool) -> None:
+    tool.write("a.jsonl", WITH)
+    done = run("load", "a.jsonl", *LOAD, "--redis", tool.url, cwd=tool.folder)
+    assert done.status == 0
+    assert "without field" not in done.stderr
+
+
+@pytest.mark.parametrize("more", [(), ("-b", "7"), ("--dry-run",), ("-p", "2")], ids=" ".join)
+@pytest.mark.parametrize(
+    ("count", "told"), [(3, "no record has this field"), (2500, "none of the first 1,000 records has this field")]
+)
+def test_a_field_that_no_record_has_is_an_error_before_the_first_task(
+    tool: Tool, db: Redis, count: int, told: str, more: tuple[str, ...]
+) -> None:
+    tool.write("a.jsonl", WITHOUT * (count // 2))
+    tool.write("b.jsonl", WITHOUT * (count - count // 2))
+
+    done = run("load", "a.jsonl", "b.jsonl", *LOAD, *more, "--redis", tool.url, "--quiet", cwd=tool.folder)
+
+    assert_error(done, 2, f"--queue-field 'model': {told}. Correct its name, or give only --queue to load all records")
+    assert db.dbsize() == 0
+
+
+def test_it_is_enough_that_one_of_the_first_records_has_the_field(tool: Tool) -> None:
+    tool.write("a.jsonl", WITHOUT * 10)
+    tool.write("b.jsonl", WITHOUT * 500 + WITH)
+    done = tool.load("a.jsonl", "b.jsonl", *LOAD, "-b", "3")
+    assert (done.status, done.report["queue_fallbacks"]) == (0, 510), done.stderr
+
+
+@pytest.mark.parametrize("count", [3, 2500])
+def test_a_pipe_is_judged_before_its_first_task_too(tool: Tool, db: Redis, count: int) -> None:
+    done = piped(tool, [WITHOUT * count], "-", *LOAD)
+
+    assert done.status == 2, done.stderr
+    assert "--queue-field 'model'" in done.stderr
+    assert db.llen("asynq:rest.default:pending") == 0
+
+
+def test_a_pipe_in_which_one_record_has_the_field_is_loaded(tool: Tool) -> None:
+    done = piped(tool, [WITHOUT * 5 + WITH + WITHOUT * 3000], "-", *LOAD)
+    assert (done.status, done.report["queue_fallbacks"]) == (0, 3005), done.stderr
+
+
+def test_from_python_the_error_names_the_parameter(tool: Tool) -> None:
+    async def records() -> AsyncIterator[dict[str, int]]:
+        for n in range(3):
+            yield {"n": n}
+
+    with pytest.raises(runqy_loader.UsageError, match="queue_field='model': no record has this field"):
+        asyncio.run(runqy_loader.load(records(), queue="rest", queue_field="model", redis=tool.url))

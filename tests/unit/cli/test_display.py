@@ -1,0 +1,79 @@
+"""What the display makes of messages about a server that is waited for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from loader.cli.display import Display
+from loader.cli.progress import one_line, with_waiting
+
+log = logging.getLogger("runqy_loader")
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """As the retries log it."""
+
+    text: str
+
+    def line(self, now: float) -> str:
+        return f"{self.text}, for some time"
+
+
+def lose(text: str = "h:1: connection lost") -> None:
+    waiting = Lost(text)
+    log.warning("%s", waiting.text, extra={"waiting": waiting})
+
+
+@pytest.fixture(autouse=True)
+def logger() -> Iterator[None]:
+    """A display takes over the loader's logger; other tests get it back as it was."""
+    before = log.level, log.propagate, log.handlers[:]
+    yield
+    log.level, log.propagate, log.handlers[:] = before
+
+
+@pytest.fixture
+def display() -> Display:
+    return Display(quiet=False, verbose=False, progress=True)
+
+
+def test_on_a_terminal_a_lost_server_is_one_line_that_is_kept_up_to_date(
+    display: Display, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with display.is_live():
+        for _ in range(18):
+            lose()
+        rows = [str(row) for row in with_waiting(display, one_line("counts")).renderables]
+        log.info("the server answers again", extra={"waiting": None})
+        after = [str(row) for row in with_waiting(display, one_line("counts")).renderables]
+
+    assert rows == ["counts", "h:1: connection lost, for some time"]
+    assert after == ["counts"]
+    assert capsys.readouterr().err == "runqy-loader: the server answers again\n"
+
+
+def test_elsewhere_each_message_is_a_line(display: Display, capsys: pytest.CaptureFixture[str]) -> None:
+    lose()
+    log.info("the server answers again", extra={"waiting": None})
+    assert capsys.readouterr().err.splitlines() == [
+        "runqy-loader: h:1: connection lost",
+        "runqy-loader: the server answers again",
+    ]
+
+
+def test_other_messages_stay_lines_of_their_own(display: Display, capsys: pytest.CaptureFixture[str]) -> None:
+    with display.is_live():
+        lose()
+        log.info("resuming job %s", "j")
+    assert capsys.readouterr().err == "runqy-loader: resuming job j\n"
+
+
+def test_a_quiet_run_shows_neither(capsys: pytest.CaptureFixture[str]) -> None:
+    Display(quiet=True, verbose=False, progress=False)
+    lose()
+    assert capsys.readouterr().err == ""
