@@ -130,7 +130,9 @@ def _fail(tokens: list[str], error: BaseException, message: str, status: int) ->
         import traceback
 
         traceback.print_exception(error)
-    print(f"runqy-loader: error: {_without_logins(_one_line(message))}", file=sys.stderr)
+    keeps_lines = isinstance(error, LoaderError) and error.details
+    text = message if keeps_lines else _one_line(message)
+    print(f"runqy-loader: error: {_without_logins(text)}", file=sys.stderr)
     return status
 
 
