@@ -13,11 +13,12 @@ from loader.engine.targets.base import LoadPlan
 from loader.engine.targets.registry import target_for
 from loader.errors import SourceError
 from loader.jobs.job import job_name, manifest_of
-from loader.jobs.report import LoadReport, SourceReport
+from loader.jobs.report import LoadReport, SkippedFile, SourceReport
 from loader.preflight.examine import check_before_load
 from loader.settings import LoadOptions
 from loader.sources.base import SourceIdentity
 from loader.sources.open_sources import Input, open_sources
+from loader.sources.problems import Problems
 from loader.sources.shards import plan, shard_bytes
 from loader.wire.target import ToDiscard, ToHttp
 
@@ -90,11 +91,13 @@ class Loader:
         options = self.options
         written = (options.rejects, options.ids_out, options.journal)
         own = [*passing_over, *(path for path in written if path is not None)]
-        sources = await open_sources(given, options.format, own)
+        problems = Problems(skip=options.skip_bad_files)
+        sources = await open_sources(given, options.format, own, problems)
         identities = [source.identity for source in sources]
         size = shard_bytes(sources)
         manifest = manifest_of(options, identities, size)
         self.report = report = _report(options, job_name(options, identities, manifest), identities)
+        report.skipped_files += [SkippedFile(problem.name, problem.what) for problem in problems.skipped]
         try:
             shards = await asyncio.to_thread(plan, sources, size)
             await self._target.run(LoadPlan(sources, shards, manifest), report, self._execution)

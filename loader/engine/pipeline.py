@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from operator import itemgetter
@@ -12,13 +13,17 @@ from loader.errors import LoaderError, SourceChangedError, TooManyRejectsError
 from loader.jobs.ids_file import IdsFile
 from loader.jobs.ledger import LedgerState
 from loader.jobs.rejects import RejectsFile
-from loader.jobs.report import InDoubt, LoadReport, SourceReport
+from loader.jobs.report import InDoubt, LoadReport, SkippedFile, SourceReport
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Worker
 from loader.sources.base import Source
+from loader.sources.codecs.codec import DamagedError
+from loader.sources.problems import Problem
 from loader.sources.shards import Shard
 from loader.sources.validate import Batch, Reject, validate
 from loader.tasks.reasons import Reason
+
+log = logging.getLogger("runqy_loader")
 
 StateOf = Callable[[str, int], Awaitable[LedgerState]]
 """Returns the state of the ledger of a queue and a shard."""
@@ -132,17 +137,38 @@ class Pipeline:
                 batches = source.batches(
                     self._options.records_a_batch, self._options.max_record_bytes, piece.start, piece.end
                 )
+                lines = 0
                 async with aclosing(batches):
-                    async for raw in batches:
-                        if self._stopping:  # the caller's iterable may have caught the cancellation
-                            raise asyncio.CancelledError
-                        parsed = self._assigner.needs_values
-                        batch = validate(raw, number, piece.source, parsed=parsed, shard=shard.number)
-                        await self._admit(batch, source, tally)
-                        tally.bytes_read = source.position
-                        number += 1
+                    try:
+                        async for raw in batches:
+                            if self._stopping:  # the caller's iterable may have caught the cancellation
+                                raise asyncio.CancelledError
+                            for name, damage in raw.damaged:
+                                self._skip(name, damage)
+                            if not raw.records:
+                                continue
+                            parsed = self._assigner.needs_values
+                            batch = validate(raw, number, piece.source, parsed=parsed, shard=shard.number)
+                            await self._admit(batch, source, tally)
+                            tally.bytes_read = source.position
+                            number += 1
+                            lines = raw.first_record + len(raw.records)
+                    except DamagedError as damage:
+                        self._skip(tally.name, damage, lines)
                 tally.bytes_read = source.position
         self._all_read = True
+
+    def _skip(self, name: str, damage: DamagedError, lines: int = 0) -> None:
+        """Goes on without the rest of a damaged file, if that is wanted.
+
+        The same bytes are damaged at the same place in the next run, so the batches of the files after it stay the
+        same. Other errors of reading may pass, so they end the load.
+        """
+        if not self._options.skip_bad_files:
+            raise damage
+        reason = Problem.of(name, damage).what
+        self._report.skipped_files.append(SkippedFile(name, reason, lines))
+        log.warning("%s: %s; going on without %s", name, reason, "the rest of it" if lines else "it")
 
     async def _admit(self, batch: Batch, source: Source, tally: SourceReport) -> None:
         deliveries = self._assigner.assign(batch)

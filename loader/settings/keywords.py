@@ -42,6 +42,7 @@ class LoadKeywords(TypedDict, total=False):
     journal: Path | str | None
     format: str | None
     envelope: bool
+    skip_bad_files: bool
     max_record_bytes: int
     job: str | None
     rejects: Path | str | None

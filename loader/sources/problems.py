@@ -35,7 +35,9 @@ class Problem:
     @classmethod
     def of(cls, name: str, error: LoaderError) -> Self:
         """The problem that an error of this input tells."""
-        what = str(error.args[0]).removeprefix(name).lstrip(": ")
+        what = str(error.args[0])
+        if what.startswith((f"{name} ", f"{name}: ")):
+            what = what[len(name) :].lstrip(": ")
         return cls(name, what, error.hint, isinstance(error, UsageError))
 
 
