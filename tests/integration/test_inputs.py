@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import random
 import signal
 import subprocess
@@ -308,18 +307,6 @@ def test_a_rejects_file_that_a_shell_has_named_is_passed_over_and_the_job_stays_
     assert counts(again) == (2, 0, 1, 1)
     assert db.llen("asynq:q.default:pending") == 1
     assert_error(alone, 1, "no payloads")
-
-
-def test_standard_input_that_is_a_directory_is_told(tool: Tool, db: Redis) -> None:
-    tool.write("d/a.jsonl", b"1\n")
-    folder = os.open(tool.folder / "d", os.O_RDONLY)
-    try:
-        done = run_with_stdin(tool, folder, "-", "-q", "q")
-    finally:
-        os.close(folder)
-
-    assert_error(done, 1, "standard input is a directory", "load DIRECTORY")
-    assert db.keys("asynq:*") == []
 
 
 @pytest.mark.parametrize("padding", [b"\n", b"\r\n", b"\0" * 512], ids=["LF", "CRLF", "zeros"])

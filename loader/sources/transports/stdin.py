@@ -28,8 +28,6 @@ class StandardInput:
             mode = os.fstat(sys.stdin.fileno()).st_mode
         except (OSError, ValueError, AttributeError) as error:
             raise SourceError("standard input is closed", "Pipe or redirect payloads into it") from error
-        if stat.S_ISDIR(mode):
-            raise SourceError("standard input is a directory", "Name it: runqy-loader load DIRECTORY")
         reader = None
         if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or sys.stdin.isatty():
             # Read without a thread, so that a stop need not wait for the writer. The event loop does not support other
