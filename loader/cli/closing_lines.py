@@ -50,9 +50,9 @@ def _skipped_lines(report: LoadReport) -> list[str]:
         lines.append(f"    … and {len(files) - _MOST_FILES:,} more; --report FILE lists all")
     if report.dry_run:
         return lines
-    lines.append("when a file is mended, load it alone, without the files that are in")
+    lines.append("load a mended file alone, without the files that are in")
     if any(file.lines for file in files):
-        lines.append("of a file damaged after N lines, load only the rest: zcat FILE | tail -n +$((N+1)) | … load -")
+        lines.append("of one damaged after N lines, load only the rest: gzip -cd FILE | tail -n +$((N+1))")
     return lines
 
 

@@ -165,6 +165,8 @@ class Pipeline:
         same. Other errors of reading may pass, so they end the load.
         """
         if not self._options.skip_bad_files:
+            if len(self._sources) > 1 or self._report.sources[0].name != name:
+                damage.hint += "; the same command with --skip-bad-files goes on with the other files"
             raise damage
         reason = Problem.of(name, damage).what
         self._report.skipped_files.append(SkippedFile(name, reason, lines))
