@@ -303,9 +303,10 @@ def _tell_of_pattern(argument: str) -> None:
     others = [match for match in glob.glob(argument, recursive=True) if match != argument]
     if others:
         log.info(
-            "%s is taken as a name; the %d that it matches as a pattern, such as %s, are not input",
+            "%s is taken as a name; as a pattern it would match %d other%s, such as %s",
             one_line(argument),
             len(others),
+            "" if len(others) == 1 else "s",
             one_line(min(others)),
         )
 

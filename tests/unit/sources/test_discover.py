@@ -517,8 +517,8 @@ def test_a_name_that_is_a_pattern_too_is_taken_and_told(tree: Path, caplog: pyte
     assert names(discover(["a[1].jsonl"], None)) == ["a[1].jsonl"]
     assert names(discover(["*.jsonl"], None)) == ["*.jsonl"]
     assert told(caplog) == [
-        "a[1].jsonl is taken as a name; the 1 that it matches as a pattern, such as a1.jsonl, are not input",
-        "*.jsonl is taken as a name; the 2 that it matches as a pattern, such as a1.jsonl, are not input",
+        "a[1].jsonl is taken as a name; as a pattern it would match 1 other, such as a1.jsonl",
+        "*.jsonl is taken as a name; as a pattern it would match 2 others, such as a1.jsonl",
     ]
 
 
