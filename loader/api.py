@@ -13,7 +13,7 @@ from loader.engine.execution import Execution
 from loader.engine.queue_field import require_queue_field
 from loader.engine.targets.registry import target_for
 from loader.errors import SourceError
-from loader.jobs.report import LoadReport, SourceReport
+from loader.jobs.report import LoadReport, SkippedFile, SourceReport
 from loader.outputs.gzip import repair_gzip
 from loader.outputs.writable import why_unwritable
 from loader.preflight.examine import check_before_load
@@ -21,6 +21,7 @@ from loader.settings import LoadOptions
 from loader.settings.check import prove_writable
 from loader.sources.base import SourceIdentity
 from loader.sources.open_sources import Input, open_sources
+from loader.sources.problems import Problems
 from loader.wire.target import ToDiscard, ToHttp
 
 if TYPE_CHECKING:
@@ -97,8 +98,10 @@ class Loader:
         repair_gzip(options.rejects, "--rejects")
         written = (options.rejects, options.ids_out, options.journal)
         own = [*passing_over, *(path for path in written if path is not None)]
-        sources = await open_sources(given, options.format, own)
+        problems = Problems(skip=options.skip_bad_files)
+        sources = await open_sources(given, options.format, own, problems)
         self.report = report = _report(options, [source.identity for source in sources])
+        report.skipped_files += [SkippedFile(problem.name, problem.what) for problem in problems.skipped]
         _warn_of_rejects(options)
         try:
             await require_queue_field(options, sources)

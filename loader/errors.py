@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -10,6 +11,7 @@ class LoaderError(Exception):
 
     Attributes:
         hint: What the user must do, as one sentence; empty if the message is enough.
+        details: Lines that belong between the message and the hint, for an error that concerns several things.
         code: The kind of error, for programs. It is stable. Reports have it as ``error_code``.
         exit_status: Exit status of the command line tool.
     """
@@ -17,12 +19,15 @@ class LoaderError(Exception):
     code: ClassVar[str] = "failed"
     exit_status: ClassVar[int] = 1
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", details: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.hint = hint
+        self.details = tuple(details)
 
     def __str__(self) -> str:
         message = super().__str__()
+        if self.details:
+            return "\n".join([f"{message}:", *(f"  {line}" for line in self.details), self.hint])
         return f"{message}. {self.hint}" if self.hint else message
 
 

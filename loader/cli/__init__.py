@@ -133,7 +133,9 @@ def _fail(tokens: list[str], error: BaseException, message: str, status: int) ->
         import traceback
 
         traceback.print_exception(error)
-    tell(f"runqy-loader: error: {_without_logins(_one_line(message))}")
+    keeps_lines = isinstance(error, LoaderError) and error.details
+    text = message if keeps_lines else _one_line(message)
+    tell(f"runqy-loader: error: {_without_logins(text)}")
     return status
 
 

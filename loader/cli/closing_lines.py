@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from loader.cli.rejected import rejected_lines
 from loader.errors import (
+    AlreadyLoadedError,
     JobMismatchError,
     LayoutMismatchError,
     QueueNameError,
@@ -11,7 +12,10 @@ from loader.errors import (
     UnknownQueueError,
     UsageError,
 )
-from loader.jobs.report import LoadReport
+from loader.jobs.report import LoadReport, SkippedFile
+
+_MOST_FILES = 20
+"""The maximum number of skipped files that are named."""
 
 _REFUSED_AGAIN = {
     kind.code
@@ -19,6 +23,7 @@ _REFUSED_AGAIN = {
         UsageError,
         QueueNameError,
         UnknownQueueError,
+        AlreadyLoadedError,
         JobMismatchError,
         LayoutMismatchError,
         SourceChangedError,
@@ -56,7 +61,28 @@ def closing_lines(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
         f"  {'records read':<15}{report.records_read:>13,}  "
         f"{report.bytes_read / 1e6:,.1f} MB from {count} source{'' if count == 1 else 's'}"
     )
-    return [*lines, *_doubt_lines(report), *_how_to_go_on(report, resume, kept=kept)]
+    return [*lines, *_skipped_lines(report), *_doubt_lines(report), *_how_to_go_on(report, resume, kept=kept)]
+
+
+def _skipped_lines(report: LoadReport) -> list[str]:
+    """Lines about files that are not loaded, or not to their end, and how to load them when they are mended."""
+    files = report.skipped_files
+    if not files:
+        return []
+    lines = [f"  {'files skipped':<15}{len(files):>13,}  (--skip-bad-files)"]
+    lines += [f"    {_skipped(file)}" for file in files[:_MOST_FILES]]
+    if len(files) > _MOST_FILES:
+        lines.append(f"    … and {len(files) - _MOST_FILES:,} more; --report FILE lists all")
+    if report.dry_run:
+        return lines
+    lines.append("load a mended file alone, without the files that are in")
+    if any(file.lines for file in files):
+        lines.append("of one damaged after N lines, load only the rest: gzip -cd FILE | tail -n +$((N+1))")
+    return lines
+
+
+def _skipped(file: SkippedFile) -> str:
+    return f"{file.name}: {file.reason}{f' (after {file.lines:,} lines)' if file.lines else ''}"
 
 
 def _how_to_go_on(report: LoadReport, resume: str, *, kept: bool) -> list[str]:

@@ -95,4 +95,5 @@ COMMAND = Command(
     argument="Files, globs, directories (recursively), or - for standard input.",
     values={"format": format_names},
     usage="PATH... --queue NAME [OPTIONS]",
+    exit_status="Exit status: 0 all in; 1 failed; 2 usage; 3 completed with rejects or skipped files; 130 interrupted.",
 )

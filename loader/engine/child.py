@@ -86,6 +86,7 @@ class _Child:
                 valid=report.valid,
                 waiting=self._load.batches_waiting,
                 rejects_file=report.rejects_file,
+                skipped_files=list(report.skipped_files),
                 last_reject=report.last_reject,
                 peak_rss_bytes=peak_rss_bytes(),
             )

@@ -14,7 +14,7 @@ from typing import Any
 from loader.engine.part import Part
 from loader.errors import LoaderError
 from loader.jobs.counts import SourceCounts
-from loader.jobs.report import LoadReport
+from loader.jobs.report import LoadReport, SkippedFile
 from loader.sources.shards import Shard
 from loader.tasks.reasons import ReasonCode
 
@@ -52,6 +52,7 @@ class Counts:
     valid: int
     waiting: int
     rejects_file: str | None
+    skipped_files: list[SkippedFile]
     last_reject: str
     peak_rss_bytes: int
 
@@ -80,7 +81,7 @@ class Tally:
         self._sources: dict[int, SourceCounts] = {}
         self._queues: dict[str, int] = {}
         self._codes = Counter[ReasonCode]()
-        self._batches = self._valid = 0
+        self._batches = self._valid = self._skipped = 0
         self.waiting = 0
 
     def add(self, counts: Counts) -> None:
@@ -97,6 +98,8 @@ class Tally:
         report.valid += counts.valid - self._valid
         self._batches, self._valid = counts.batches, counts.valid
         self.waiting = counts.waiting
+        report.skipped_files += counts.skipped_files[self._skipped :]
+        self._skipped = len(counts.skipped_files)
         report.rejects_file = counts.rejects_file or report.rejects_file
         report.last_reject = counts.last_reject or report.last_reject
         report.peak_child_rss_bytes = max(report.peak_child_rss_bytes, counts.peak_rss_bytes)

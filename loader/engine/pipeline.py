@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from operator import itemgetter
@@ -13,14 +14,18 @@ from loader.errors import LoaderError, SourceChangedError, SourceError, TooManyR
 from loader.jobs.ids_file import IdsFile
 from loader.jobs.ledger import LedgerState
 from loader.jobs.rejects import RejectsFile
-from loader.jobs.report import InDoubt, LoadReport, SourceReport
+from loader.jobs.report import InDoubt, LoadReport, SkippedFile, SourceReport
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Worker
 from loader.sources.base import Source
 from loader.sources.batch import RawBatch
+from loader.sources.codecs.codec import DamagedError
+from loader.sources.problems import Problem
 from loader.sources.shards import Shard
 from loader.sources.validate import Batch, Reject, validate
 from loader.tasks.reasons import Reason
+
+log = logging.getLogger("runqy_loader")
 
 StateOf = Callable[[str, int], Awaitable[LedgerState]]
 """Returns the state of the ledger of a queue and a shard."""
@@ -138,16 +143,39 @@ class Pipeline:
                 batches = source.batches(
                     self._options.records_a_batch, self._options.max_record_bytes, piece.start, piece.end
                 )
+                lines = 0
                 async with aclosing(batches):
-                    async for raw in batches:
-                        if self._stopping:  # the caller's iterable may have caught the cancellation
-                            raise asyncio.CancelledError
-                        for part in (raw,) if repeatable else self._ends.split(piece.source, raw):
-                            await self._read_batch(part, shard.number, number, piece.source)
-                            number += 1
-                        tally.bytes_read = source.position
+                    try:
+                        async for raw in batches:
+                            if self._stopping:  # the caller's iterable may have caught the cancellation
+                                raise asyncio.CancelledError
+                            for name, damage in raw.damaged:
+                                self._skip(name, damage)
+                            if not raw.records:
+                                continue
+                            for part in (raw,) if repeatable else self._ends.split(piece.source, raw):
+                                await self._read_batch(part, shard.number, number, piece.source)
+                                number += 1
+                            tally.bytes_read = source.position
+                            lines = raw.first_record + len(raw.records)
+                    except DamagedError as damage:
+                        self._skip(tally.name, damage, lines)
                 tally.bytes_read = source.position
         self._all_read = True
+
+    def _skip(self, name: str, damage: DamagedError, lines: int = 0) -> None:
+        """Goes on without the rest of a damaged file, if that is wanted.
+
+        The same bytes are damaged at the same place in the next run, so the batches of the files after it stay the
+        same. Other errors of reading may pass, so they end the load.
+        """
+        if not self._options.skip_bad_files:
+            if len(self._sources) > 1 or self._report.sources[0].name != name:
+                damage.hint += "; the same command with --skip-bad-files goes on with the other files"
+            raise damage
+        reason = Problem.of(name, damage).what
+        self._report.skipped_files.append(SkippedFile(name, reason, lines))
+        log.warning("%s: %s; going on without %s", name, reason, "the rest of it" if lines else "it")
 
     async def _read_batch(self, raw: RawBatch, shard: int, number: int, index: int) -> None:
         source = self._sources[index]

@@ -80,6 +80,23 @@ class SourceReport(SourceCounts):
     size: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class SkippedFile:
+    """A file of the input that is not loaded, or not to its end (``--skip-bad-files``).
+
+    Attributes:
+        reason: What is wrong with it, to be read after its name and a colon.
+        lines: The number of its first lines that are loaded or rejected, because the damage comes after them.
+    """
+
+    name: str
+    reason: str
+    lines: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": self.name, "reason": self.reason, "lines": self.lines}
+
+
 @dataclass(slots=True)
 class InDoubt:
     """A batch that was sent over HTTP with an unknown outcome: the server may have accepted it, in whole or in part.
@@ -120,6 +137,7 @@ class LoadReport(RunReport):
         peak_child_rss_bytes: The largest peak resident memory of the other processes of this load.
         last_reject: Place and reason of the last rejected record.
         ids_file: The file with the ids of tasks (``--ids-out``).
+        skipped_files: Files that are not loaded, or not to their end (``--skip-bad-files``).
         in_doubt: Over HTTP: batches whose outcome was unknown at some time.
         unsettled: Over HTTP: the number of batches still in doubt at the end. A resume sends them again.
         journal: Over HTTP: the journal that a resume needs.
@@ -144,6 +162,7 @@ class LoadReport(RunReport):
     last_reject: str = ""
     ids_file: str | None = None
     journal: str | None = None
+    skipped_files: list[SkippedFile] = field(default_factory=list)
     in_doubt: list[InDoubt] = field(default_factory=list)
     unsettled: int = 0
     peak_child_rss_bytes: int = 0
@@ -183,8 +202,8 @@ class LoadReport(RunReport):
 
     @property
     def exit_status(self) -> int:
-        """0 all in; 1 failed; 3 completed with rejects; 130 interrupted."""
-        return self._exit_status(self.rejected)
+        """0 all in; 1 failed; 3 completed with rejects or without some files; 130 interrupted."""
+        return self._exit_status(self.rejected + len(self.skipped_files))
 
     def _http(self) -> dict[str, Any]:
         if self.journal is None:
@@ -209,6 +228,7 @@ class LoadReport(RunReport):
             "rejected_by_code": self._codes(),
             **({"valid": self.valid} if self.dry_run else {}),
             "rejects_file": self.rejects_file,
+            "skipped_files": [file.to_dict() for file in self.skipped_files],
             "ids_file": self.ids_file,
             **self._http(),
             "batches": self.batches,

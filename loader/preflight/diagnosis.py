@@ -17,6 +17,7 @@ from loader.preflight.examine import IntendedLoad, examine
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sources.open_sources import open_sources
+from loader.sources.problems import Problems
 from loader.wire.address import Address, parse_address
 from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis
 
@@ -137,7 +138,7 @@ async def _estimate(servers: Servers, options: LoadOptions, paths: Sequence[str]
         options = replace(options, queue="default")  # the real name changes only a few bytes of each task
     try:
         own = [options.rejects] if options.rejects is not None else []
-        sources = await open_sources(list(paths), options.format, own)
+        sources = await open_sources(list(paths), options.format, own, Problems(skip=options.skip_bad_files))
         return await estimate_finding(servers, options, sources, info)
     except LoaderError as error:
         return _of_error("estimate", error)

@@ -15,6 +15,7 @@ from loader.settings import LoadOptions
 from loader.sinks.base import Delivery
 from loader.sources.base import Source
 from loader.sources.batch import RawBatch
+from loader.sources.codecs.codec import DamagedError
 from loader.sources.validate import validate
 
 _POINTS = 16
@@ -136,22 +137,27 @@ class _Reader:
         every, exact = 1, False
         limit = self._options.max_record_bytes
         async with aclosing(self._source.batches(_RECORDS, limit)) as batches:
-            async for raw in batches:
-                if not position:
-                    position = self._source.position
-                elif self._source.position != position and (self._source.identity.size or 0) > _READ_WHOLE:
-                    break
-                records += len(raw.records)
-                seen += _length(raw)
-                if number % every == 0:
-                    kept.append(raw)
-                    if len(kept) > 2 * _POINTS:
-                        kept, every = kept[::2], every * 2
-                number += 1
-                if seen > _MOST_BYTES:
-                    break
-            else:
-                exact = True
+            try:
+                async for raw in batches:
+                    if not position:
+                        position = self._source.position
+                    elif self._source.position != position and (self._source.identity.size or 0) > _READ_WHOLE:
+                        break
+                    records += len(raw.records)
+                    seen += _length(raw)
+                    if number % every == 0:
+                        kept.append(raw)
+                        if len(kept) > 2 * _POINTS:
+                            kept, every = kept[::2], every * 2
+                    number += 1
+                    if seen > _MOST_BYTES:
+                        break
+                else:
+                    exact = True
+            except DamagedError:
+                if not self._options.skip_bad_files:
+                    raise
+                exact = True  # there are no more records than those before the damage
         deliveries = [delivery for raw in kept for delivery in self._deliveries(raw)]
         sampled = sum(len(raw.records) for raw in kept)
         tasks = sum(len(delivery.payloads) for delivery in deliveries)

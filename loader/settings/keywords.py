@@ -43,6 +43,7 @@ class LoadKeywords(TypedDict, total=False):
     journal: Path | str | None
     format: str | None
     envelope: bool
+    skip_bad_files: bool
     max_record_bytes: int
     require_final_newline: bool
     job: str | None

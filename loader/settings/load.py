@@ -209,6 +209,14 @@ class LoadOptions:
             goes_with=(_REDIS_ONLY,),
         ),
     ] = False
+    skip_bad_files: Annotated[
+        bool,
+        Option(
+            help="Go on without files that cannot be read: missing, unreadable or damaged ones. The closing lines and "
+            "the report name them, and the exit status is 3.",
+            group=_INPUT,
+        ),
+    ] = False
     max_record_bytes: Annotated[
         int, Option(help="Records longer than this are rejected.", group=_INPUT, unit=BYTES, at_least=1)
     ] = 16 * 1024 * 1024

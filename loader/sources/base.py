@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from loader.sources.batch import RawBatch
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Control characters and line separators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,11 @@ class SourceIdentity:
 def printable(name: str) -> str:
     """A file's name as text. A name may be any bytes; Python decodes bytes that are not UTF-8 as surrogates."""
     return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def one_line(name: str) -> str:
+    """A file's name as text for a message: control characters, such as a line feed, are written as escapes."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), printable(name))
 
 
 class Place(NamedTuple):

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
+from loader.sources.codecs.codec import DamagedError
+
 BATCH_BYTES = 1024 * 1024
 """A batch ends when its records reach this many bytes (or ``batch_size`` records), so memory stays flat. Part of each
 job's manifest."""
@@ -57,6 +59,7 @@ class RawBatch:
             its ``repr`` for the rejects file, which may differ from run to run.
         names: One name for each record, if each record is a file of its own.
         start: Start of its piece in the source: a byte offset, or the number of a document.
+        damaged: The errors of files among those of ``names`` that are damaged, and so have no record.
         unended: Whether the last record is a line without its line feed.
     """
 
@@ -67,6 +70,7 @@ class RawBatch:
     unwritable: dict[int, str] = field(default_factory=dict)
     names: Sequence[str] | None = None
     start: int = 0
+    damaged: list[tuple[str, DamagedError]] = field(default_factory=list)
     unended: bool = False
 
     @property

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import re
+import shlex
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
 import orjson
 
 from loader.errors import SourceError, UsageError
-from loader.sources.base import printable
+from loader.sources.base import one_line
+from loader.sources.endings import Endings, is_stray, label
 from loader.sources.format import FileSource, InputFile
-from loader.sources.formats import FORMATS, STDIN_FORMAT, Kind, by_ending, format_hint, kind_named
+from loader.sources.formats import FORMATS, STDIN_FORMAT, Kind, format_hint, kind_named
+from loader.sources.passed_over import REACHED_TWICE, PassedOver
+from loader.sources.problems import Problem, Problems
+from loader.sources.walk import Entry, Walk
 
 STDIN = "-"
 REJECTS_ENDING = ".rejects.jsonl"
@@ -24,19 +32,25 @@ log = logging.getLogger("runqy_loader")
 
 
 def discover(
-    arguments: Sequence[str], forced: str | None, passing_over: Sequence[str | os.PathLike[str]] = ()
+    arguments: Sequence[str],
+    forced: str | None,
+    passing_over: Sequence[str | os.PathLike[str]] = (),
+    problems: Problems | None = None,
 ) -> list[FileSource]:
     """Expands files, globs, directories (recursively, sorted) and ``-``. Groups consecutive documents.
+
+    docs/reference.md says which files of a directory or a glob are input. What is passed over is told in the log.
 
     Args:
         forced: Format of all inputs, as in ``--format``; None to infer it from each name.
         passing_over: Files to skip in directories and globs, such as the load's own report. Rejects files are skipped
             because of their ending. Otherwise, the same command would find more input when it is run again.
+        problems: Collects the inputs that do not exist, cannot be looked at, or whose format is not known. Without it,
+            they are an error.
 
     Raises:
-        UsageError: There is no argument, ``-`` is given twice, the format of a file cannot be inferred from its name,
-            or ``forced`` is not a format.
-        SourceError: A path does not exist, a glob or a directory has no payload file, or a directory cannot be listed.
+        UsageError: There is no argument, an input is named twice, or ``forced`` is not a format.
+        SourceError: A glob or a directory has no payload file.
     """
     if not arguments:
         raise UsageError("no input given", "Name files, globs, directories, or - for standard input")
@@ -44,20 +58,19 @@ def discover(
         raise UsageError("an input has an empty name", "Is a variable unset?")
     if list(arguments).count(STDIN) > 1:
         raise UsageError("standard input (-) is named twice", "Name it once")
-    own = {Path(path).resolve() for path in passing_over}
-    kind = None if forced is None else kind_named(forced)
-    files = [file for argument in arguments for file in _expand(argument, kind, own)]
-    if not files:
+    own = {os.path.realpath(path) for path in passing_over}
+    collected = Problems() if problems is None else problems
+    expansion = _Expansion(None if forced is None else kind_named(forced), own, collected)
+    files = [file for argument in arguments for file in expansion.files(argument)]
+    if problems is None:
+        collected.settle(len(files))
+    if not files and not collected:
         raise SourceError("the input has only rejects of loads, and no payloads", "Extract the records from its lines")
-    seen: set[Path] = set()
-    for file in files:
-        if file.path is not None:
-            resolved = file.path.resolve()
-            if resolved in own:
-                raise UsageError(f"{file.name} is an input, and this run would write to it", "Name another file")
-            if resolved in seen:
-                raise UsageError(f"{file.name} is named twice", "Its records would be loaded twice; name it once")
-            seen.add(resolved)
+    return grouped(files)
+
+
+def grouped(files: Sequence[InputFile]) -> list[FileSource]:
+    """The sources of these files. Consecutive files of a format that allows it are one source."""
     sources: list[FileSource] = []
     for form, run in groupby(files, key=lambda file: file.format):
         if FORMATS[form].takes_runs:
@@ -69,32 +82,233 @@ def discover(
     return sources
 
 
-def _expand(argument: str, forced: Kind | None, own: set[Path]) -> Iterable[InputFile]:
-    if argument == STDIN:
-        kind = forced or kind_named(STDIN_FORMAT)
+class _Expansion:
+    """Expands one argument after the other, and finds files that are reached twice.
+
+    Args:
+        own: Real paths of files that this run writes.
+    """
+
+    def __init__(self, forced: Kind | None, own: set[str], problems: Problems) -> None:
+        self._forced = forced
+        self._own = own
+        self._problems = problems
+        self._endings = Endings()
+        self._number = 0  # of the argument
+        self._seen: dict[str, tuple[int, str]] = {}  # real path -> number of the argument, path
+        self._real_folders: dict[str, str] = {}
+
+    def files(self, argument: str) -> Iterable[InputFile]:
+        """The files that the next argument names."""
+        self._number += 1
+        if argument == STDIN:
+            return [self._standard_input()]
+        try:
+            state = os.stat(argument)
+        except (OSError, ValueError) as error:  # ValueError: a null byte
+            if isinstance(error, FileNotFoundError | NotADirectoryError | ValueError) or error.errno == errno.ELOOP:
+                return self._not_there(argument)
+            if glob.has_magic(argument) and not os.path.lexists(argument):
+                return self._glob(argument)  # a pattern may be longer than a name
+            self._problem(argument, f"{error.strerror}", "Check the path and its permissions")
+            return ()
+        if glob.has_magic(argument):
+            _tell_of_pattern(argument)
+        return self._directory(argument) if stat.S_ISDIR(state.st_mode) else self._named(argument)
+
+    def _standard_input(self) -> InputFile:
+        kind = self._forced or kind_named(STDIN_FORMAT)
         if kind[0].open_stdin is None:
             taken = " or ".join(form.title for form in FORMATS.values() if form.open_stdin is not None)
             raise UsageError(f"standard input takes {taken} only", kind[0].instead_of_stdin)
-        return [_input_file("-", None, kind)]
-    path = Path(argument)
-    try:
-        if path.is_dir():
-            return _directory(path, forced, own)
+        return _input_file("-", None, kind)
+
+    def _not_there(self, argument: str) -> Iterable[InputFile]:
+        if os.path.islink(argument.replace("\0", "")):
+            self._problem(argument, "is a link that leads to no file", "Mend or delete the link")
+        elif glob.has_magic(argument):
+            return self._glob(argument)
+        else:
+            self._problem(argument, "no such file or directory", "Check the path")
+        return ()
+
+    # --- a file -------------------------------------------------------------------------------------------------
+
+    def _named(self, argument: str) -> Iterator[InputFile]:
+        """A file that is named itself. It is input, whatever its name."""
+        path = Path(argument)
         if path.name.endswith(REJECTS_ENDING) and _holds_rejects(path):
             # A shell may have expanded a pattern. With rejects, the same command would be another job the next time.
-            log.warning("skipping %s: it has rejects of a load, not payloads", argument)
-            return []
-        if path.exists():
-            return [_input_file(argument, path, forced or _kind_of(path))]
+            log.warning("skipping %s: it has rejects of a load, not payloads", one_line(argument))
+            return
+        kind = self._forced or self._endings.kind(path.name)
+        if kind is None:
+            self._problem(argument, "its name has no known ending", format_hint(), usage=True)
+            return
+        real = self._real(argument)
+        if real in self._own:
+            raise UsageError(
+                f"{one_line(argument)} is an input, and this run would write to it",
+                "Name another file to write to; of a directory, files that the run writes are not input",
+            )
+        if self._is_new(real, argument):
+            yield _input_file(argument, path, kind)
+        else:
+            log.info("passed over %s: it is a link to an input that is loaded already", one_line(argument))
+
+    def _real(self, path: str) -> str:
+        """The path without links. Most files of a long list are in the same folder."""
+        folder, name = os.path.split(path)
+        if os.path.islink(path) or name in ("", ".", ".."):
+            return os.path.realpath(path)
+        if (real := self._real_folders.get(folder)) is None:
+            real = self._real_folders[folder] = os.path.realpath(folder)
+        return f"{real.rstrip('/')}/{name}"
+
+    def _is_new(self, real: str, path: str) -> bool:
+        """Whether this file was not reached before.
+
+        Raises:
+            UsageError: Two arguments name it by the same path, without a link.
+        """
+        if (before := self._seen.get(real)) is None:
+            self._seen[real] = (self._number, path)
+            return True
+        number, earlier = before
+        if number != self._number and os.path.abspath(earlier) == os.path.abspath(path):
+            raise UsageError(f"{one_line(path)} is named twice", "Its records would be loaded twice; name it once")
+        return False
+
+    # --- a directory --------------------------------------------------------------------------------------------
+
+    def _directory(self, argument: str) -> list[InputFile]:
+        passed_over = PassedOver(one_line(argument))
+        before = len(self._problems)
+        found = list(self._below(argument, passed_over, self._walk(passed_over)))
+        if not found and not passed_over.has_input and len(self._problems) == before:
+            has = f" (passed over: {passed_over.summary})" if passed_over else ""
+            self._problem(argument, f"no payload file in this directory{has}", self._hint_for_none())
+        elif passed_over:
+            log.info("%s", passed_over.line)
+        return found
+
+    def _hint_for_none(self) -> str:
+        if self._forced is not None:
+            return "Name the files themselves: with --format, a file that is named is input whatever its ending"
+        return f"Files need one of these endings: {', '.join(self._endings.known)}; or name them, with --format"
+
+    def _walk(self, passed_over: PassedOver) -> Walk:
+        return Walk(self._endings, passed_over, self._unlistable)
+
+    def _unlistable(self, folder: str, error: OSError) -> None:
+        self._problem(folder, f"this directory cannot be listed: {error.strerror}", "Check its permissions")
+
+    def _below(self, folder: str, passed_over: PassedOver, walk: Walk) -> Iterator[InputFile]:
+        """The input files of a directory that an argument names, or that its pattern matches."""
+        for entry in walk.entries(str(Path(folder))):
+            if entry.name.startswith("."):
+                passed_over.add("hidden", entry.path)
+                continue
+            kind = self._endings.kind(entry.name)
+            if self._forced is not None:
+                kind = self._forced if kind is not None or self._endings.is_plausible(entry.name) else None
+            yield from self._found(entry, kind, passed_over)
+
+    def _found(self, entry: Entry, kind: Kind | None, passed_over: PassedOver) -> Iterator[InputFile]:
+        """A file of a directory or a glob, if it is input."""
+        if entry.real in self._own:
+            passed_over.add("written by this run", entry.path)
+        elif entry.name.endswith(REJECTS_ENDING):
+            passed_over.add("rejects", entry.path)
+        elif kind is None:
+            passed_over.add(label(entry.name) if entry.what == "file" else entry.what, entry.path)
+        elif entry.what == "dangling link":
+            self._problem(entry.path, "is a link that leads to no file", "Mend or delete the link")
+        elif self._is_new(entry.real, entry.path):
+            yield _input_file(entry.path, Path(entry.path), kind)
+        elif entry.path != self._seen[entry.real][1]:
+            passed_over.add(REACHED_TWICE, entry.path)
+
+    # --- a glob -------------------------------------------------------------------------------------------------
+
+    def _glob(self, argument: str) -> list[InputFile]:
+        matches = glob.glob(_pattern(argument), recursive=True)
+        # `d/**` matches d/ too, which is d.
+        paths = {path: os.path.isdir(path) for path in (str(Path(match)) for match in matches)}
+        ordered = sorted(paths, key=lambda path: (paths[path], self._endings.order(path)))
+        passed_over = PassedOver(shlex.quote(one_line(argument)))
+        walk = self._walk(passed_over)
+        found: list[InputFile] = []
+        before = len(self._problems)
+        for path in ordered:
+            if paths[path]:
+                found += self._below(path, passed_over, walk)
+            else:
+                found += self._found(self._entry(path), self._kind_in_glob(path, argument), passed_over)
+        if not found and not passed_over.has_input and len(self._problems) == before:
+            if not passed_over:
+                self._problem(argument, _why_nothing_matches(argument), "Check the pattern")
+            else:
+                what = f"no payload file matches (passed over: {passed_over.summary})"
+                self._problem(argument, what, self._hint_for_none())
+        elif passed_over:
+            log.info("%s", passed_over.line)
+        return found
+
+    def _entry(self, path: str) -> Entry:
+        name = os.path.basename(path)
+        if os.path.isfile(path):
+            return Entry(path, self._real(path), name, "file")
+        return Entry(path, path, name, "special file" if os.path.exists(path) else "dangling link")
+
+    def _kind_in_glob(self, path: str, argument: str) -> Kind | None:
+        """The kind of a file that matches. A pattern such as ``part-*`` chooses files; ``*`` is the whole folder."""
+        name, last = os.path.basename(path), os.path.basename(argument)
+        kind = self._endings.kind(name)
+        if self._forced is None or kind is not None:
+            return None if kind is None else self._forced or kind
+        if not last.strip("*"):
+            return self._forced if self._endings.is_plausible(name) else None
+        _, dot, ending = last.rpartition(".")
+        names_ending = bool(dot) and not glob.has_magic(ending)
+        return self._forced if names_ending or not is_stray(name) else None
+
+    def _problem(self, name: str, what: str, hint: str, *, usage: bool = False) -> None:
+        self._problems.add(Problem(one_line(name), what, hint, usage))
+
+
+def _pattern(argument: str) -> str:
+    """The pattern, with folders taken literally that exist by the name that is written: ``runs[1]/*.jsonl``."""
+    parts = argument.split("/")
+    for index, part in enumerate(parts[:-1]):
+        if glob.has_magic(part):
+            if not os.path.isdir("/".join([*argument.split("/")[:index], part])):
+                break
+            parts[index] = glob.escape(part)
+    return "/".join(parts)
+
+
+def _why_nothing_matches(argument: str) -> str:
+    """The reason, as far as the folder before the first special character tells it."""
+    folder = os.path.dirname(re.split(r"[*?[]", argument, maxsplit=1)[0])
+    try:
+        with os.scandir(folder or "."):
+            return "no file matches"
     except OSError as error:
-        raise SourceError(f"{argument}: {error.strerror}", "Check the path and its permissions") from error
-    if glob.has_magic(argument):
-        matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - Path.glob does not support absolute patterns
-        found = [Path(match) for match in matches if Path(match).is_file() and not _is_own(Path(match), own)]
-        if not found:
-            raise SourceError(f"{argument}: no file matches", "Check the pattern")
-        return [_input_file(str(file), file, forced or _kind_of(file)) for file in found]
-    raise SourceError(f"{argument}: no such file or directory", "Check the path")
+        return f"no file matches: {one_line(folder)}: {error.strerror}"
+
+
+def _tell_of_pattern(argument: str) -> None:
+    """Tells the user if a path that exists is also a pattern that matches other files."""
+    others = [match for match in glob.glob(argument, recursive=True) if match != argument]
+    if others:
+        log.info(
+            "%s is taken as a name; as a pattern it would match %d other%s, such as %s",
+            one_line(argument),
+            len(others),
+            "" if len(others) == 1 else "s",
+            one_line(min(others)),
+        )
 
 
 def _holds_rejects(path: Path) -> bool:
@@ -107,44 +321,6 @@ def _holds_rejects(path: Path) -> bool:
     return isinstance(first, dict) and first.keys() >= {"source", "line", "byte_offset", "reason", "record"}
 
 
-def _is_own(path: Path, own: set[Path]) -> bool:
-    return path.name.endswith(REJECTS_ENDING) or path.resolve() in own
-
-
-def _directory(path: Path, forced: Kind | None, own: set[Path]) -> list[InputFile]:
-    def failed(error: OSError) -> None:
-        raise SourceError(f"{error.filename}: {error.strerror}", "Check its permissions") from error
-
-    kinds = by_ending()
-    found: list[InputFile] = []
-    for parent, folders, names in os.walk(path, onerror=failed):
-        folder = Path(parent)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            kind = forced or _kind_by_ending(name, kinds)
-            if kind is not None and not name.startswith(".") and not _is_own(folder / name, own):
-                found.append(_input_file(str(folder / name), folder / name, kind))
-    if not found:
-        raise SourceError(
-            f"{path}: no payload file in this directory", f"Files need one of these endings: {', '.join(kinds)}"
-        )
-    return found
-
-
-def _kind_by_ending(name: str, kinds: Mapping[str, Kind]) -> Kind | None:
-    """The format and compression of a file, from the longest ending that matches its name."""
-    lower = name.lower()
-    endings = [ending for ending in kinds if lower.endswith(ending)]
-    return kinds[max(endings, key=len)] if endings else None
-
-
-def _kind_of(path: Path) -> Kind:
-    found = _kind_by_ending(path.name, by_ending())
-    if found is None:
-        raise UsageError(f"{path}: its name has no known ending", format_hint())
-    return found
-
-
 def _input_file(name: str, path: Path | None, kind: Kind) -> InputFile:
     form, codec = kind
-    return InputFile(printable(name), path, form.name, codec)
+    return InputFile(one_line(name), path, form.name, codec)

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from loader.sources.base import Place, SourceIdentity
 from loader.sources.batch import BATCH_BYTES, SHOWN_OF_OVERSIZED, BatchLimit, RawBatch
+from loader.sources.codecs.codec import DamagedError
 from loader.sources.codecs.content import Content
 from loader.sources.fingerprint import FileState, fingerprint, unreadable
 from loader.sources.format import FileSource, Format, InputFile
@@ -61,7 +62,11 @@ class Documents:
         names: list[str] = []
         batch = RawBatch(0, 0, [], names=names, start=start)
         limit, total = BatchLimit(batch_size), 0
-        async for file, (document, length) in self._documents(max_record_bytes, start, end):
+        async for file, content in self._documents(max_record_bytes, start, end):
+            if isinstance(content, DamagedError):
+                batch.damaged.append((file.name, content))
+                continue
+            document, length = content
             if length > max_record_bytes:
                 batch.oversized[len(batch.records)] = length
             batch.records.append(document)
@@ -72,14 +77,14 @@ class Documents:
                 names = []
                 batch = RawBatch(batch.first_record + len(batch.records), 0, [], names=names, start=start)
                 total = 0
-        if batch.records:
+        if batch.records or batch.damaged:
             yield batch
 
     async def _documents(
         self, limit: int, start: int, end: int | None
-    ) -> AsyncIterator[tuple[InputFile, tuple[bytes, int]]]:
+    ) -> AsyncIterator[tuple[InputFile, tuple[bytes, int] | DamagedError]]:
         waiting = deque(zip(self._files[start:end], self._states[start:end], strict=True))
-        ahead: deque[tuple[InputFile, FileState, asyncio.Task[tuple[bytes, int]]]] = deque()
+        ahead: deque[tuple[InputFile, FileState, asyncio.Task[tuple[bytes, int] | DamagedError]]] = deque()
         held = 0
         try:
             while waiting or ahead:
@@ -98,8 +103,8 @@ class Documents:
                 task.cancel()
 
 
-def _read(file: InputFile, state: FileState, limit: int) -> tuple[bytes, int]:
-    """The document (only its beginning, if it is over the limit) and its length in bytes."""
+def _read(file: InputFile, state: FileState, limit: int) -> tuple[bytes, int] | DamagedError:
+    """The document (only its beginning, if it is over the limit) and its length in bytes, or what is wrong with it."""
     assert file.path is not None  # noqa: S101 - for the type checker
     parts: list[bytes] = []
     length = 0
@@ -118,6 +123,8 @@ def _read(file: InputFile, state: FileState, limit: int) -> tuple[bytes, int]:
             state.check(file.name, os.fstat(stream.fileno()))
     except OSError as error:
         raise unreadable(file.name, error) from error
+    except DamagedError as error:
+        return error
     document = b"".join(parts)
     if document.startswith(BOM):
         document, length = document[len(BOM) :], length - len(BOM)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from loader.errors import SourceChangedError, SourceError
+from loader.sources.base import printable
 
 WHOLE_BELOW = 64 * 1024 * 1024
 """The digest of a file up to this size (bytes) covers all its bytes; that of a larger file covers samples.
@@ -45,7 +47,7 @@ def fingerprint(name: str, path: Path) -> FileState:
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise SourceError(f"{name} is not a regular file", f"Pipe it in: runqy-loader load - < {name}")
+            raise not_regular(name, path)
         with path.open("rb") as file:
             state = os.fstat(file.fileno())
             digest = hashlib.blake2b(str(state.st_size).encode(), digest_size=16)
@@ -59,6 +61,12 @@ def fingerprint(name: str, path: Path) -> FileState:
     except OSError as error:
         raise unreadable(name, error) from error
     return FileState(state.st_size, state.st_mtime_ns, digest.hexdigest())
+
+
+def not_regular(name: str, path: Path) -> SourceError:
+    return SourceError(
+        f"{name} is not a regular file", f"Pipe it in: runqy-loader load - < {shlex.quote(printable(str(path)))}"
+    )
 
 
 def unreadable(name: str, error: OSError) -> SourceError:

@@ -50,6 +50,8 @@ class Format:
         instead_of_stdin: What to do instead of using standard input, as one sentence for the error.
         takes_runs: Whether consecutive files of the format are one source, not one source each.
         compressible: Whether a file may be compressed as a whole. False for a format with its own compression.
+        rotates: Whether ``NAME.ENDING.1`` and the like are more records of the same log, not an older version of a
+            file.
     """
 
     name: str
@@ -60,3 +62,4 @@ class Format:
     instead_of_stdin: str = ""
     takes_runs: bool = False
     compressible: bool = True
+    rotates: bool = False

@@ -127,4 +127,4 @@ async def _of_stdin(file: InputFile) -> Lines:
     return Lines(file, await StandardInput.open(file.name))
 
 
-JSON_LINES = Format("jsonl", "JSON lines", (".jsonl", ".ndjson"), _of_files, _of_stdin)
+JSON_LINES = Format("jsonl", "JSON lines", (".jsonl", ".ndjson", ".jsonlines"), _of_files, _of_stdin, rotates=True)

@@ -23,35 +23,66 @@ import asyncio
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from os import PathLike, fspath
 
+from loader.errors import SourceError
 from loader.sources.base import Source
-from loader.sources.discover import discover
+from loader.sources.discover import discover, grouped
 from loader.sources.format import FileSource
 from loader.sources.formats import FORMATS
 from loader.sources.iterable import IterablePayloads, Payload
+from loader.sources.problems import Problems
+from loader.sources.readable import without_unfit, without_unreadable
 
 PathArgument = str | PathLike[str]
 Input = PathArgument | Sequence[PathArgument] | Iterable[Payload] | AsyncIterable[Payload]
 
 
-async def open_sources(given: Input, forced: str | None, passing_over: Sequence[PathArgument] = ()) -> list[Source]:
+async def open_sources(
+    given: Input, forced: str | None, passing_over: Sequence[PathArgument] = (), problems: Problems | None = None
+) -> list[Source]:
     """Opens the input: a path, several paths, or an iterable of payloads.
 
     A ``str`` or path object is a path, and so is each item of a list or tuple of these. Any other input is an iterable
     of payloads. Fingerprints are read here, in a thread.
 
+    Args:
+        problems: Collects the files that cannot be loaded. If it skips them, it has them afterwards.
+
     Raises:
-        UsageError, SourceError: See ``discover`` and ``fingerprint``.
+        UsageError, SourceError: See ``discover`` and ``Problems.settle``.
         TypeError: The input is one payload, not an iterable of payloads.
     """
     if isinstance(given, str | PathLike):
         given = [given]
     if isinstance(given, list | tuple) and all(isinstance(item, str | PathLike) for item in given):
-        found = discover([fspath(item) for item in given], forced, passing_over)
-        return [await _open(source) for source in found]
+        problems = Problems() if problems is None else problems
+        return await _open_paths([fspath(item) for item in given], forced, passing_over, problems)
     if isinstance(given, bytes | bytearray | memoryview | Mapping) or not isinstance(given, Iterable | AsyncIterable):
         # The items of bytes are numbers, and those of a mapping are its keys.
         raise TypeError(f"give paths or an iterable of payloads, not {type(given).__name__}; [payload] loads one")
     return [IterablePayloads(given)]  # type: ignore[arg-type]
+
+
+async def _open_paths(
+    paths: Sequence[str], forced: str | None, passing_over: Sequence[PathArgument], problems: Problems
+) -> list[Source]:
+    files = [file for source in discover(paths, forced, passing_over, problems) for file in source.files]
+    files = await asyncio.to_thread(without_unreadable, files, problems)
+    problems.settle(len(files))
+    opened: dict[FileSource, Source] = {}
+    while True:
+        found = grouped(files)
+        try:
+            for source in found:
+                if source not in opened:
+                    opened[source] = await _open(source)
+            return [opened[source] for source in found]
+        except SourceError:
+            # A file that cannot be read after its beginning, or has just vanished: rare, so all are looked at again.
+            good = await asyncio.to_thread(without_unfit, files, problems)
+            if len(good) == len(files):
+                raise
+            files = good
+            problems.settle(len(files))
 
 
 async def _open(source: FileSource) -> Source:

@@ -203,7 +203,7 @@ def test_a_file_without_permission_to_read_is_named_before_anything_is_written(s
     second.chmod(0o644)
     done = scene.load(weak=True)
 
-    assert_only_error(failed, "b.jsonl cannot be read: Permission denied", "your permissions")
+    assert_only_error(failed, "b.jsonl: cannot be read: Permission denied", "your permissions")
     assert keys == []
     scene.assert_all_in(done)
 

@@ -183,6 +183,7 @@ def test_gzip_is_recognised_under_a_plain_name(tool: Tool, db: Redis) -> None:
         (("-", "-"), 2, ("named twice",)),
         (("-", "--format", "json"), 2, ("standard input",)),
         (("not-gzip.jsonl.gz",), 1, ("not-gzip.jsonl.gz", "gzip")),
+        (("empty.jsonl.gz",), 1, ("empty.jsonl.gz", "is empty")),
         ((), 2, ("no input",)),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else str(value),
@@ -192,6 +193,7 @@ def test_an_unusable_input_is_named_in_one_line(
 ) -> None:
     for name in ("in.jsonl", "notes.txt", "not-gzip.jsonl.gz"):
         tool.write(name, b"1\n")
+    tool.write("empty.jsonl.gz", b"")
     (tool.folder / "empty-folder").mkdir()
 
     done = tool.load(*arguments, "-q", "q")
@@ -202,7 +204,7 @@ def test_an_unusable_input_is_named_in_one_line(
 
 @pytest.mark.parametrize("name", ["in.jsonl.gz", "in.json.gz"])
 def test_a_truncated_gzip_file_is_an_error_and_what_came_before_is_loaded(tool: Tool, db: Redis, name: str) -> None:
-    whole = gzip.compress(b"1\n" * 10) + gzip.compress(random.Random(1).randbytes(9000).hex().encode())
+    whole = gzip.compress(b"1\n" * 10) + gzip.compress(random.Random(1).randbytes(90_000).hex().encode())
     tool.write("all/a.jsonl", b"1\n2\n")
     tool.write(f"all/{name}", whole[:-500])
 
@@ -305,3 +307,47 @@ def test_a_rejects_file_that_a_shell_has_named_is_passed_over_and_the_job_stays_
     assert counts(again) == (2, 0, 1, 1)
     assert db.llen("asynq:q.default:pending") == 1
     assert_error(alone, 1, "no payloads")
+
+
+@pytest.mark.parametrize("padding", [b"\n", b"\r\n", b"\0" * 512], ids=["LF", "CRLF", "zeros"])
+@pytest.mark.parametrize("name", ["in.jsonl.gz", "in.json.gz", "in.jsonl", "-"])
+def test_padding_after_a_gzip_stream_is_no_fault(tool: Tool, db: Redis, name: str, padding: bytes) -> None:
+    content = gzip.compress(b"1\n") + padding
+    if name != "-":
+        tool.write(name, content)
+
+    done = tool.load(name, "-q", "q", stdin=content) if name == "-" else tool.load(name, "-q", "q")
+
+    assert_fine(done)
+    assert payloads(db, "q.default") == [b"1"]
+
+
+def test_a_line_feed_after_a_gzip_stream_may_arrive_later(tool: Tool, db: Redis) -> None:
+    done = piped(tool, [gzip.compress(b"1\n"), b"\n"], "-", "-q", "q")
+
+    assert_fine(done)
+    assert payloads(db, "q.default") == [b"1"]
+
+
+def test_parts_of_a_hadoop_job_are_input_with_a_format_and_its_marks_are_not(tool: Tool, db: Redis) -> None:
+    for name in ("_SUCCESS", "._SUCCESS.crc", ".part-00000.crc", "part-00001.crc"):
+        tool.write(f"out/{name}", b"crc\0\0")
+    tool.write("out/part-00000", b"1\n")
+    tool.write("out/part-00001", b"2\n")
+
+    without = tool.load("out", "-q", "q")
+    done = tool.load("out", "-q", "q", "-w", "1", "--format", "jsonl")
+
+    assert_error(without, 1, "no payload file", "3 without an ending", "2 hidden", "--format")
+    assert_fine(done)
+    assert payloads(db, "q.default") == [b"1", b"2"]
+
+
+def test_rotated_logs_are_loaded_in_the_order_of_their_numbers(tool: Tool, db: Redis) -> None:
+    tool.write("logs/t.jsonl", b"0\n")
+    tool.write("logs/t.jsonl.10.gz", gzip.compress(b"10\n"))
+    for number in (2, 1, 9):
+        tool.write(f"logs/t.jsonl.{number}", b"%d\n" % number)
+
+    assert_fine(tool.load("logs", "-q", "q", "-w", "1"))
+    assert payloads(db, "q.default") == [b"0", b"1", b"2", b"9", b"10"]

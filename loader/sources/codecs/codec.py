@@ -6,6 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from loader.errors import SourceError
+
+
+class DamagedError(SourceError):
+    """The bytes of a file are not what its compression says. To read them again does not help."""
+
 
 class Decompressor(Protocol):
     """Decompresses one stream piece by piece, in bounded memory."""
@@ -17,7 +23,7 @@ class Decompressor(Protocol):
         more.
 
         Raises:
-            SourceError: The bytes are not such a stream, or are damaged.
+            DamagedError: The bytes are not such a stream, or are damaged.
         """
         ...
 
@@ -25,7 +31,7 @@ class Decompressor(Protocol):
         """Ends the stream.
 
         Raises:
-            SourceError: The stream ends too early.
+            DamagedError: The stream ends too early.
         """
         ...
 

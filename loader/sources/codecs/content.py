@@ -27,7 +27,7 @@ class Content:
         """Converts the next bytes. Returns their content in pieces, which the caller reads before the next call.
 
         Raises:
-            SourceError: The bytes do not have the compression, or are damaged.
+            DamagedError: The bytes do not have the compression, or are damaged.
         """
         if self._detects:
             chunk = self._head + chunk
@@ -43,7 +43,7 @@ class Content:
         """Ends the file. Returns bytes that were held back for detection.
 
         Raises:
-            SourceError: The compressed stream ends too early. A file without any bytes is not a stream either.
+            DamagedError: The compressed stream ends too early. A file without any bytes is not a stream either.
         """
         if self._decompressor is not None:
             self._decompressor.finish()

@@ -9,10 +9,13 @@ from typing import Any
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
-from loader.errors import SourceError
-from loader.sources.codecs.codec import Codec
+from loader.sources.codecs.codec import Codec, DamagedError
 
 _MAGIC = b"\x1f\x8b"
+_PADDING = b"\0\t\n\r "
+"""Bytes that may stand after a member: zeros, which tapes and block devices add, and white space, for example the line
+feed of an ``echo >> file``. None of them can hold a record. gzip(1) ignores any other bytes there as well, and so loses
+the members that follow them."""
 _PIECE = 1024 * 1024
 _GZIP_WRAPPER = 16 + zlib.MAX_WBITS
 
@@ -24,7 +27,7 @@ _FIELDS = 0x1C
 
 
 class _GzipDecompressor:
-    """Reads concatenated members as one stream. Skips zeros between and after them, as gzip(1) does."""
+    """Reads concatenated members as one stream. Skips zeros and white space between and after them."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -38,10 +41,16 @@ class _GzipDecompressor:
         while data:
             if self._member is None:
                 if self._members:
-                    data = data.lstrip(b"\0")
-                if len(data) >= len(_MAGIC) and not data.startswith(_MAGIC):
-                    what = "is not a gzip file" if self._members == 0 else "has bytes after the end of its gzip stream"
-                    raise SourceError(f"{self._name} {what}", "Compress it again, or give its --format")
+                    data = data.lstrip(_PADDING)
+                if not _MAGIC.startswith(data[: len(_MAGIC)]):
+                    if self._members == 0:
+                        raise DamagedError(
+                            f"{self._name} is not a gzip file", "Compress it again, or give its --format"
+                        )
+                    raise DamagedError(
+                        f"{self._name} has other bytes after the end of its gzip stream",
+                        "Get it again; all complete batches before these bytes are loaded",
+                    )
                 if len(data) <= _FLAGS_AT:
                     self._head = data
                     return
@@ -50,7 +59,7 @@ class _GzipDecompressor:
             try:
                 piece = self._member.decompress(data, _PIECE)
             except (IsalError, zlib.error) as error:  # type: ignore[misc]  # isal's stub has an instance for the class
-                raise SourceError(
+                raise DamagedError(
                     f"{self._name} is a damaged gzip file ({error})",
                     "Get it again; all complete batches before the damage are loaded",
                 ) from error
@@ -63,7 +72,7 @@ class _GzipDecompressor:
 
     def finish(self) -> None:
         if self._member is not None or self._head or not self._members:
-            raise SourceError(
+            raise DamagedError(
                 f"{self._name} ends in the middle of its gzip stream", "It is truncated: get a complete copy"
             )
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from loader.engine.messages import Counts, Tally
 from loader.jobs.counts import SourceCounts
-from loader.jobs.report import LoadReport, SourceReport
+from loader.jobs.report import LoadReport, SkippedFile, SourceReport
 from loader.tasks.reasons import ReasonCode
 from tests.unit.crossing import crossed
 
@@ -35,6 +35,7 @@ class Step:
     batches: int = 0
     valid: int = 0
     peak: int = 0
+    skipped: int = 0
 
 
 STEPS = st.builds(
@@ -48,6 +49,7 @@ STEPS = st.builds(
     st.integers(0, 9),
     st.integers(0, 9),
     st.integers(0, 10**9),
+    st.integers(0, 3),
 )
 
 
@@ -60,6 +62,7 @@ class Process:
     codes: Counter[ReasonCode] = field(default_factory=Counter)
     batches: int = 0
     valid: int = 0
+    skipped: list[SkippedFile] = field(default_factory=list)
 
     def told(self, step: Step) -> Counts:
         self.sources[step.source] = self.sources.get(step.source, SourceCounts()) + step.counts
@@ -67,6 +70,7 @@ class Process:
         self.codes.update(step.codes)
         self.batches += step.batches
         self.valid += step.valid
+        self.skipped += [SkippedFile(f"{number}.gz", "is damaged", number) for number in range(step.skipped)]
         changed = {step.source: self.sources[step.source]}
         return Counts(
             sources=changed,
@@ -76,6 +80,7 @@ class Process:
             valid=self.valid,
             waiting=0,
             rejects_file=None,
+            skipped_files=list(self.skipped),
             last_reject="",
             peak_rss_bytes=step.peak,
         )
@@ -98,6 +103,7 @@ def test_the_counts_of_processes_add_up_whenever_each_of_them_tells_them(steps: 
         assert report.rejected_by_code[code] == sum(step.codes.get(code, 0) for step in steps)
     assert report.batches == sum(step.batches for step in steps)
     assert report.valid == sum(step.valid for step in steps)
+    assert len(report.skipped_files) == sum(step.skipped for step in steps)
     assert report.peak_child_rss_bytes == max((step.peak for step in steps), default=0)
 
 

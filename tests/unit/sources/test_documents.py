@@ -84,9 +84,18 @@ def test_a_document_over_the_limit_keeps_its_beginning_and_tells_its_length(tmp_
 
 
 def test_a_truncated_gzip_is_told_by_name(tmp_path: Path) -> None:
-    source = documents(tmp_path, a=b"1", b_gz=gzip.compress(b"2")[:-1])
-    with pytest.raises(SourceError, match=r"b\.json\.gz ends in the middle"):
-        drain(source)
+    source = documents(tmp_path, a=b"1", b_gz=gzip.compress(b"2")[:-1], c=b"3")
+    (batch,) = drain(source)
+    ((name, damage),) = batch.damaged
+    assert name == str(tmp_path / "b.json.gz")
+    assert str(damage).startswith(f"{name} ends in the middle")
+    assert (batch.records, [Path(name).name for name in batch.names or ()]) == ([b"1", b"3"], ["a.json", "c.json"])
+
+
+def test_damaged_documents_alone_are_told_too(tmp_path: Path) -> None:
+    damaged = gzip.compress(b"1")[:-1]
+    (batch,) = drain(documents(tmp_path, a_gz=damaged, b_gz=damaged))
+    assert (batch.records, len(batch.damaged)) == ([], 2)
 
 
 def test_a_file_that_changed_since_the_job_began_is_told_by_name(tmp_path: Path) -> None:

@@ -37,7 +37,11 @@ def test_a_format_and_a_compression_make_a_name_and_endings() -> None:
         "json": (DOCUMENTS, None),
         "json.gz": (DOCUMENTS, GZIP),
     }
-    assert list(by_ending()) == [".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".json", ".json.gz"]
+    assert list(by_ending()) == [
+        *(".jsonl", ".ndjson", ".jsonlines"),
+        *(".jsonl.gz", ".ndjson.gz", ".jsonlines.gz"),
+        *(".json", ".json.gz"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["", "JSONL", "jsonl.bz2", ".gz", "csv"])

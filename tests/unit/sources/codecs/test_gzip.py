@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.errors import SourceError
+from loader.sources.codecs.codec import DamagedError
 from loader.sources.codecs.gzip import GZIP
 from tests.unit.strategies import chunkings
 
@@ -23,6 +24,9 @@ CONTENTS = st.binary(max_size=200) | st.builds(
 MEMBERS = st.builds(
     lambda content, level: (content, gzip.compress(content, level, mtime=0)), CONTENTS, st.sampled_from([0, 1, 9])
 )
+PADDING = st.text("\0\n\r\t ", max_size=20).map(str.encode)
+"""What may stand after a member: what tapes, block devices and ``echo >>`` add."""
+
 MIB = 1 << 20
 TEXT, HEADER_CRC, EXTRA, NAME, COMMENT = 1, 2, 4, 8, 16
 ANY_FLAGS = st.integers(0, 31)
@@ -64,11 +68,12 @@ def inflate(chunks: Iterable[bytes]) -> bytes:
     return content
 
 
-@given(st.data(), st.lists(MEMBERS, min_size=1, max_size=4), st.integers(0, 5), st.integers(0, 20))
+@given(st.data(), st.lists(st.tuples(MEMBERS, PADDING), min_size=1, max_size=4))
 def test_members_are_one_stream_however_they_are_chunked_and_padded(
-    data: st.DataObject, members: list[tuple[bytes, bytes]], between: int, after: int
+    data: st.DataObject, padded: list[tuple[tuple[bytes, bytes], bytes]]
 ) -> None:
-    stream = bytes(between).join(compressed for _, compressed in members) + bytes(after)
+    members = [member for member, _ in padded]
+    stream = b"".join(compressed + padding for (_, compressed), padding in padded)
     _, chunks = data.draw(chunkings(st.just(stream)))
 
     assert inflate(chunks) == b"".join(content for content, _ in members)
@@ -109,13 +114,30 @@ def test_bytes_that_are_no_gzip_are_an_error(data: st.DataObject, garbage: bytes
         inflate(chunks)
 
 
-@given(st.data(), MEMBERS, st.binary(min_size=2, max_size=30).filter(lambda b: b.strip(b"\0")[:2] != b"\x1f\x8b"))
-def test_garbage_after_the_stream_is_an_error(data: st.DataObject, member: tuple[bytes, bytes], garbage: bytes) -> None:
-    if not garbage.strip(b"\0"):
-        garbage += b"x"
-    _, chunks = data.draw(chunkings(st.just(member[1] + garbage)))
-    with pytest.raises(SourceError):
+@pytest.mark.parametrize("padding", [b"\n", b"\r\n", b"\0" * 512, b"\n\n \t"])
+@pytest.mark.parametrize("alone", [False, True], ids=["in one chunk", "in a chunk of its own"])
+@pytest.mark.parametrize("members", [1, 2])
+def test_padding_may_stand_after_each_member(padding: bytes, alone: bool, members: int) -> None:
+    member = gzip.compress(b"1\n")
+    chunks = [member, padding] * members if alone else [(member + padding) * members]
+    assert inflate(chunks) == b"1\n" * members
+
+
+@given(
+    st.data(), MEMBERS, PADDING, st.binary(min_size=1, max_size=30).filter(lambda b: not b"\x1f\x8b".startswith(b[:2]))
+)
+def test_garbage_after_the_stream_is_an_error(
+    data: st.DataObject, member: tuple[bytes, bytes], padding: bytes, garbage: bytes
+) -> None:
+    garbage = b"x" + garbage if garbage[:1] in b"\0\n\r\t " else garbage
+    _, chunks = data.draw(chunkings(st.just(member[1] + padding + garbage)))
+    with pytest.raises(DamagedError, match="other bytes after the end of its gzip stream"):
         inflate(chunks)
+
+
+def test_padding_before_the_first_member_is_not_gzip() -> None:
+    with pytest.raises(DamagedError, match="not a gzip file"):
+        inflate([b"\n", gzip.compress(b"1\n")])
 
 
 def test_a_damaged_checksum_is_an_error() -> None:

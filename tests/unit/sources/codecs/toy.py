@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loader.errors import SourceError
-from loader.sources.codecs.codec import Codec
+from loader.sources.codecs.codec import Codec, DamagedError
 
 _MAGIC = b"\xf0TOY"
 _KEY = 0x5A
@@ -23,16 +22,16 @@ class _ToyDecompressor:
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         header, body = chunk[: len(_MAGIC) - self._skipped], chunk[len(_MAGIC) - self._skipped :]
         if header != _MAGIC[self._skipped : self._skipped + len(header)]:
-            raise SourceError(f"{self._name} is not a toy file")
+            raise DamagedError(f"{self._name} is not a toy file")
         self._skipped += len(header)
         if self._ended and body:
-            raise SourceError(f"{self._name} goes on after its end")
+            raise DamagedError(f"{self._name} goes on after its end")
         self._ended = body.endswith(bytes([_END])) or self._ended
         yield bytes(byte ^ _KEY for byte in body if byte != _END)
 
     def finish(self) -> None:
         if not self._ended:
-            raise SourceError(f"{self._name} ends in the middle of its toy stream")
+            raise DamagedError(f"{self._name} ends in the middle of its toy stream")
 
 
 def compress(content: bytes) -> bytes:
