@@ -63,6 +63,12 @@ class TooManyRejectsError(LoaderError):
     code = "too_many_rejects"
 
 
+class RejectStormError(TooManyRejectsError):
+    """Too many of the first records are bad. Nothing was loaded, and no trace of the job is left."""
+
+    code = "reject_storm"
+
+
 class JobMismatchError(LoaderError):
     """The job in Redis was made from other sources or options."""
 

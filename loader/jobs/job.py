@@ -42,6 +42,8 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
         "batch_bytes": BATCH_BYTES,
         "shard_bytes": shard_bytes,
         "max_record_bytes": options.max_record_bytes,
+        # Left out by default, so that jobs begun by versions without this option can be resumed.
+        **({"accept_any_json": True} if options.accept_any_json else {}),
         **({"to": target.url.rstrip("/")} if isinstance(target, ToHttp) else {}),
         "sources": [
             {"name": source.name, "format": source.format, "size": source.size, "digest": source.digest}
@@ -145,6 +147,8 @@ def refuse_other_manifest(job: str, recorded: dict[str, Any], now: dict[str, Any
 
 
 def _first_difference(recorded: dict[str, Any], now: dict[str, Any]) -> str:
+    if recorded.get("accept_any_json") != now.get("accept_any_json"):
+        return "--accept-any-json" if recorded.get("accept_any_json") else "other rules: without --accept-any-json"
     for key in now:
         if key not in ("sources", "tasks") and recorded.get(key) != now[key]:
             return f"--{key.replace('_', '-')} {recorded.get(key)}, not {now[key]}"

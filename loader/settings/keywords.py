@@ -42,11 +42,12 @@ class LoadKeywords(TypedDict, total=False):
     journal: Path | str | None
     format: str | None
     envelope: bool
+    accept_any_json: bool
     max_record_bytes: int
     job: str | None
     rejects: Path | str | None
     ids_out: Path | str | None
-    max_errors: int | None
+    max_errors: int | str | None
     dry_run: bool
     batch_size: int | None
     processes: int | Literal["auto"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from loader.settings.option import COUNT, DURATION, Needs, Option
+from loader.settings.error_limit import problem as error_limit_problem
+from loader.settings.option import COUNT, DURATION, LIMIT, Needs, Option
 from loader.tasks.profiles import LayoutName, ProfileName
 
 DEFAULT_REDIS = "redis://localhost:6379/0"
@@ -117,11 +118,12 @@ REJECTS = Option(
     default_text="JOB.rejects.jsonl",
 )
 MAX_ERRORS = Option(
-    help="Stop when more than this many records are rejected; 0 stops at the first.",
+    help="Stop when more than this many records are rejected (100; 0 stops at the first) or more than this share (5%, "
+    "judged from 1,000 records on and at the end). With 'none', nothing stops the load.",
     group=JOB,
-    unit=COUNT,
-    at_least=0,
-    default_text="no limit, all are set aside",
+    unit=LIMIT,
+    default_text="stop if most of the first 1,000 records are bad, before anything is loaded",
+    rule=error_limit_problem,
 )
 QUEUE = Option(
     help="Queue for the tasks; NAME alone means NAME.default, as in runqy.", group="Tasks", short="-q", unit="NAME"

@@ -13,13 +13,13 @@ from loader.engine.execution import Execution
 from loader.engine.known_queues import KnownQueues, queues_in_file
 from loader.engine.part import Channel, Destination, Part
 from loader.engine.targets.base import LoadPlan, LoadTarget
-from loader.errors import UsageError
+from loader.errors import RejectStormError, UsageError
 from loader.jobs.ids_file import append_ids, begin_ids_file
 from loader.jobs.lease import Run
 from loader.jobs.report import LoadReport
 from loader.settings import LoadOptions
 from loader.sinks.http import HttpSink
-from loader.sinks.http_api import endpoint_of
+from loader.sinks.http_api import Endpoint, endpoint_of
 from loader.sinks.journal import Journal
 
 log = logging.getLogger("runqy_loader")
@@ -42,6 +42,23 @@ class HttpTarget(LoadTarget):
         known.check(options.default_queue)
         path = self._journal_path(report.job)
         endpoint = endpoint_of(options)
+        try:
+            await self._run(plan, report, execution, known, path, endpoint)
+        except RejectStormError:
+            if not report.resumed:
+                path.unlink()
+            raise
+
+    async def _run(
+        self,
+        plan: LoadPlan,
+        report: LoadReport,
+        execution: Execution,
+        known: KnownQueues,
+        path: Path,
+        endpoint: Endpoint,
+    ) -> None:
+        options = self._options
         with Journal(path, report.job, plan.manifest, keep_ids=options.ids_out is not None) as journal:
             report.journal, report.resumed = str(path), journal.resumed
             if journal.resumed:

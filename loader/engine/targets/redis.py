@@ -16,6 +16,7 @@ from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
 from loader.engine.part import Channel, Part
 from loader.engine.pipeline import StateOf
 from loader.engine.targets.base import LoadPlan, LoadTarget, Preflight
+from loader.errors import LoaderError, RejectStormError
 from loader.jobs.ids_file import begin_ids_file
 from loader.jobs.job import Job, ledger_state
 from loader.jobs.lease import Lease, Run, while_held
@@ -57,6 +58,9 @@ class RedisTarget(LoadTarget):
             await load.note_ids_file()
             if await load.work(execution, known):
                 await load.finish()
+        except RejectStormError:
+            await load.forget()
+            raise
         finally:
             self._begun = None
             await load.close()
@@ -139,6 +143,13 @@ class _RedisLoad:
     async def finish(self) -> None:
         """Marks the job as done in its record."""
         await self._retry(partial(self._job.finish, self._report.to_dict()))
+
+    async def forget(self) -> None:
+        """Deletes the job's record, if this run has made it, after a load that has written nothing."""
+        try:
+            await self._job.forget()
+        except LoaderError as error:
+            log.warning("the record of job %s was not deleted: %s", self._job.name, error)
 
     async def close(self) -> None:
         """Releases the lease, and closes all connections."""
