@@ -90,7 +90,7 @@ def storm_error(
         loaded: Whether something of this load may be in already.
     """
     hints = [example.why.hint for _, example in report.kinds.most_frequent(1) if example.why.hint]
-    more = "--max-errors none" if not limit.text else "A higher --max-errors"
+    more = "--max-errors none" if not limit.text else "a higher --max-errors"
     hint = ". ".join([*hints, f"--dry-run finds all bad records; {more} loads the good ones"])
     text = storm_text(report, first, limit, all_read=all_read)
     if loaded:

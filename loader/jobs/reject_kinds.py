@@ -14,7 +14,7 @@ MOST_KINDS = 100
 
 _KEPT_OF_RECORD = 200
 _PLACE_IN_RECORD = re.compile(r" \((?:line|column) [^)]*\)")
-_VARIABLE = re.compile(r"'[^']*'|\b0x[0-9A-F]+|\b[0-9][0-9.,]*")
+_VARIABLE = re.compile(r"'[^']*'|\b0x[0-9A-F]+|(?<![A-Za-z]-)\b[0-9][0-9.,]*")
 
 
 class Kind(NamedTuple):

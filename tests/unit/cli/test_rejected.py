@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from loader.cli.rejected import rejected_lines
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loader.cli.rejected import cut, rejected_lines
 from loader.jobs.report import LoadReport
 from loader.tasks.reasons import Reason, ReasonCode
 
@@ -49,3 +52,39 @@ def test_after_five_codes_only_how_many_more_there_are_is_told() -> None:
     assert len(codes_of(lines(every))) == 6
     assert lines(every)[-1] == f"    … and {len(every) - 5} more"
     assert [line.split()[0] for line in codes_of(lines(every))[:5]] == list(reversed(every))[:5]
+
+
+def test_the_three_most_frequent_kinds_have_examples_and_each_code_has_one() -> None:
+    report = LoadReport("job", "documented", [])
+    for count, text in ((5, "a"), (4, "b"), (3, "c"), (2, "d")):
+        for _ in range(count):
+            report.count_reject(Reason(ReasonCode.INVALID_JSON, f"not valid JSON: {text}"), f"in.jsonl:{text}", b"{x")
+    report.count_reject(Reason(ReasonCode.TOO_LARGE, "the record is 9 bytes long"), "in.jsonl:9", b"\x1b[2J")
+
+    assert rejected_lines(report) == [
+        "    invalid_json            14  not valid JSON",
+        "      5 like in.jsonl:a: a",
+        "        {x",
+        "      4 like in.jsonl:b: b",
+        "        {x",
+        "      3 like in.jsonl:c: c",
+        "        {x",
+        "    too_large                1  over the limit of --max-record-bytes",
+        "      in.jsonl:9: the record is 9 bytes long",
+        r"        \x1b[2J",
+    ]
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_no_line_is_wider_than_a_terminal_of_80_columns_or_tells_it_to_do_something(text: str, record: str) -> None:
+    report = LoadReport("job", "documented", [])
+    reason = Reason(ReasonCode.INVALID_JSON, f"not valid JSON: {text}")
+    report.count_reject(reason, "in.jsonl:1", record.encode(errors="replace"))
+    for line in rejected_lines(report):
+        assert line.isprintable() and len(line) <= 80
+
+
+def test_wide_characters_take_two_columns() -> None:
+    assert cut("雪" * 10, 20) == "雪" * 10
+    assert cut("雪" * 11, 20) == "雪" * 9 + "…"
+    assert cut("a" * 21, 20) == "a" * 19 + "…"
