@@ -25,8 +25,8 @@ class Admission(NamedTuple):
     deliveries: list[Delivery]
 
 
-class Way(NamedTuple):
-    """What becomes of admissions, as functions of the pipeline.
+class Callbacks(NamedTuple):
+    """Functions of the pipeline.
 
     Attributes:
         pass_on: Rejects the bad records of a batch, and gives its deliveries to the workers.
@@ -51,10 +51,10 @@ class HoldBack:
         is_over: Whether the first records are judged, so that all others can be passed on at once.
     """
 
-    def __init__(self, limit: ErrorLimit, report: LoadReport, way: Way, *, dry_run: bool) -> None:
+    def __init__(self, limit: ErrorLimit, report: LoadReport, callbacks: Callbacks, *, dry_run: bool) -> None:
         self._limit = limit
         self._report = report
-        self._way = way
+        self._call = callbacks
         self._dry_run = dry_run
         self._first = FirstRecords(limit)
         self._held: list[Admission] = []
@@ -99,7 +99,7 @@ class HoldBack:
         if all_read or first.are_fine() or self.is_over:
             await self._release()
             self.is_over = True
-            self._way.judged()
+            self._call.judged()
         elif self._dry_run or first.held > HELD_BYTES or (not first.are_too_bad() and self._is_live()):
             await self._release()
 
@@ -114,7 +114,7 @@ class HoldBack:
         """Counts batches as good that the job has already: an earlier run has judged them."""
         if self._report.resumed and not self._dry_run:
             for admission in self._held[self._looked_up :]:
-                if await self._way.is_in(admission):
+                if await self._call.is_in(admission):
                     self._first.count(0, -len(admission.batch.rejected), 0)
             self._looked_up = len(self._held)
 
@@ -133,7 +133,7 @@ class HoldBack:
     async def _only_count(self) -> None:
         """Counts the rejects that are held back, without writing them anywhere."""
         for batch, _, tally, _ in self._held:
-            for reject in await self._way.rejects(batch):
+            for reject in await self._call.rejects(batch):
                 tally.rejected += 1
                 self._report.count_reject(reject.why, reject.place, reject.record)
         self._held.clear()
@@ -142,4 +142,4 @@ class HoldBack:
         held, self._held, self._looked_up = self._held, [], 0
         for admission in held:
             self._passed_on = True
-            await self._way.pass_on(admission)
+            await self._call.pass_on(admission)

@@ -9,7 +9,7 @@ from operator import itemgetter
 
 from loader.engine.assign import Assigner
 from loader.engine.first_records import FirstRecords, too_many
-from loader.engine.hold_back import Admission, HoldBack, Way
+from loader.engine.hold_back import Admission, Callbacks, HoldBack
 from loader.errors import LoaderError, SourceChangedError, TooManyRejectsError
 from loader.jobs.ids_file import IdsFile
 from loader.jobs.ledger import LedgerState
@@ -73,8 +73,8 @@ class Pipeline:
         self._process = process
         self._first: HoldBack | None = None
         if process <= 1 and FirstRecords.are_judged(self._limit):
-            way = Way(self._pass_on, self._is_in, self._located, judged)
-            self._first = HoldBack(self._limit, report, way, dry_run=worker is None)
+            callbacks = Callbacks(self._pass_on, self._is_in, self._located, judged)
+            self._first = HoldBack(self._limit, report, callbacks, dry_run=worker is None)
 
     @property
     def waiting(self) -> int:
