@@ -68,6 +68,12 @@ class TooManyRejectsError(LoaderError):
     code = "too_many_rejects"
 
 
+class RejectStormError(TooManyRejectsError):
+    """Too many of the first records are bad. Nothing was loaded, and no trace of the job is left."""
+
+    code = "reject_storm"
+
+
 class AlreadyLoadedError(LoaderError):
     """Another job has loaded a source into the same queue."""
 

@@ -8,6 +8,7 @@ from loader.errors import (
     JobMismatchError,
     LayoutMismatchError,
     QueueNameError,
+    RejectStormError,
     SourceChangedError,
     UnknownQueueError,
     UsageError,
@@ -51,9 +52,13 @@ def closing_lines(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
         lines.append(f"  {'already loaded':<15}{report.already_loaded:>13,}")
     if report.queue_fallbacks:
         lines.append(f"  {'without field':<15}{report.queue_fallbacks:>13,}  {report.fallback}")
-    where = f"  see {report.rejects_file}" if report.rejects_file else ""
-    if report.rejected and not where:
-        where = f"  {report.last_reject} (--rejects FILE keeps them)"
+    where = ""
+    if report.rejects_file:
+        where = f"  see {report.rejects_file}"
+    elif report.error_code == RejectStormError.code:
+        where = "  (no rejects file was written)"
+    elif report.rejected:
+        where = "  (--rejects FILE keeps them)"
     lines.append(f"  {'rejected':<15}{report.rejected:>13,}{where}")
     lines += rejected_lines(report)
     count = len(report.sources)
@@ -89,6 +94,8 @@ def _how_to_go_on(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
     """What the same command does when it is run again. A run that leaves nothing to resume needs no such line."""
     if report.discarded:
         return ["nothing was written: --redis discard drops the encoded tasks"]
+    if report.error_code == RejectStormError.code and not report.resumed:
+        return []
     if not report.dry_run and not kept:
         return ["the embedded server's data went with it; --embedded-dir DIR keeps it"]
     if report.status == "failed" and report.error_code in _REFUSED_AGAIN:

@@ -158,7 +158,7 @@ def _summary(report: ExportReport, output: Path) -> None:
         f"  {'already taken':<15}{report.missing:>13,}",
         f"  {'rejected':<15}{report.rejected:>13,}",
     ]
-    lines += rejected_lines(report)
+    lines += rejected_lines(report, examples=False)  # the first ones follow
     lines += [f"    {task_id}: {why.text}" for task_id, why in report.rejects]
     if report.elsewhere:
         other = "asynq" if report.layout == "documented" else "documented"

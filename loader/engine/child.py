@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 
 from loader.engine.loop import loop_factory
-from loader.engine.messages import Begin, Counts, Ended, Log, NextShard, Stop, pack, receive
+from loader.engine.messages import Begin, Counts, Ended, Judged, Log, NextShard, Stop, pack, receive
 from loader.engine.part import Part, PartialLoad
 from loader.engine.tuning import tune_process
 from loader.errors import LoaderError
@@ -23,10 +23,11 @@ _COUNTS_SECONDS = 0.1
 
 
 class _Child:
-    def __init__(self, part: Part, inbox: asyncio.StreamReader, out: int) -> None:
+    def __init__(self, part: Part, inbox: asyncio.StreamReader, out: int, *, resumed: bool) -> None:
         sources = [SourceReport(s.identity.name, s.identity.format, s.identity.size) for s in part.sources]
         self._report = LoadReport(part.job, part.options.layout, sources, dry_run=part.options.dry_run)
-        self._load = PartialLoad(part, self._report)
+        self._report.resumed = resumed
+        self._load = PartialLoad(part, self._report, lambda: self.send(Judged()))
         self._inbox = inbox
         self._out = out
         self._shards: asyncio.Queue[Shard | None] = asyncio.Queue()
@@ -82,6 +83,7 @@ class _Child:
                 sources=changed,
                 queues=dict(report.queues),
                 rejected_by_code=Counter(report.rejected_by_code),
+                kinds=report.kinds,
                 batches=report.batches,
                 valid=report.valid,
                 waiting=self._load.batches_waiting,
@@ -108,7 +110,7 @@ async def _main() -> None:
     begin = await receive(inbox)
     if not isinstance(begin, Begin):
         return  # the parent is gone already
-    child = _Child(begin.part, inbox, sys.stdout.fileno())
+    child = _Child(begin.part, inbox, sys.stdout.fileno(), resumed=begin.resumed)
     log = logging.getLogger("runqy_loader")
     log.setLevel(begin.log_level)
     log.propagate = False

@@ -14,6 +14,7 @@ from typing import Any
 from loader.engine.part import Part
 from loader.errors import LoaderError
 from loader.jobs.counts import SourceCounts
+from loader.jobs.reject_kinds import RejectKinds
 from loader.jobs.report import LoadReport, SkippedFile
 from loader.sources.shards import Shard
 from loader.tasks.reasons import ReasonCode
@@ -23,10 +24,11 @@ _LENGTH_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """From the parent: the child's part of the load, and the log level."""
+    """From the parent: the child's part of the load, the log level, and whether an earlier run had begun the job."""
 
     part: Part
     log_level: int
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class NextShard:
     """From the child: a request for a shard. From the parent: the shard, or None if there are no more."""
 
     shard: Shard | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """From the first child: the first records of the load are good enough, so other children may load as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class Counts:
     sources: dict[int, SourceCounts]
     queues: dict[str, int]
     rejected_by_code: Counter[ReasonCode]
+    kinds: RejectKinds
     batches: int
     valid: int
     waiting: int
@@ -81,6 +89,7 @@ class Tally:
         self._sources: dict[int, SourceCounts] = {}
         self._queues: dict[str, int] = {}
         self._codes = Counter[ReasonCode]()
+        self._kinds = RejectKinds()
         self._batches = self._valid = self._skipped = 0
         self.waiting = 0
 
@@ -94,6 +103,8 @@ class Tally:
         self._queues = counts.queues
         report.rejected_by_code.update(counts.rejected_by_code - self._codes)
         self._codes = counts.rejected_by_code
+        report.kinds.add_all(counts.kinds.counts - self._kinds.counts, counts.kinds.examples)
+        self._kinds = counts.kinds
         report.batches += counts.batches - self._batches
         report.valid += counts.valid - self._valid
         self._batches, self._valid = counts.batches, counts.valid

@@ -90,11 +90,16 @@ class Part:
 
 
 class PartialLoad:
-    """Loads shards in this process and counts into a report."""
+    """Loads shards in this process and counts into a report.
 
-    def __init__(self, part: Part, report: LoadReport) -> None:
+    Args:
+        judged: Called once, when the first records are judged and good enough; see ``FirstRecords``.
+    """
+
+    def __init__(self, part: Part, report: LoadReport, judged: Callable[[], None] = lambda: None) -> None:
         self._part = part
         self._report = report
+        self._judged = judged
         self._pipeline: Pipeline | None = None
         self._stopping = False
 
@@ -138,6 +143,8 @@ class PartialLoad:
             channel.state_of,
             ids,
             channel.ends,
+            part.process,
+            self._judged,
         )
         if self._stopping:
             self._pipeline.stop()

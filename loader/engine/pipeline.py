@@ -10,6 +10,8 @@ from operator import itemgetter
 
 from loader.engine.assign import Assigner
 from loader.engine.ends import CUT_OFF, Ends, ends_in_a_record, is_cut_off, is_last
+from loader.engine.first_records import FirstRecords, too_many
+from loader.engine.hold_back import Admission, Callbacks, HoldBack
 from loader.errors import LoaderError, SourceChangedError, SourceError, TooManyRejectsError
 from loader.jobs.ids_file import IdsFile
 from loader.jobs.ledger import LedgerState
@@ -40,6 +42,9 @@ class Pipeline:
         shards: The parts of the sources to load, in this order.
         ids: The file for the ids of tasks that are in; None to keep no ids.
         ends: Where input that cannot be read again has ended before.
+        process: Number of the process, from 1; 0 if the load has only one. A share of bad records is judged by the
+            parent of several processes, except that the first one judges the first records.
+        judged: Called once, when the first records are judged and good enough.
     """
 
     def __init__(
@@ -54,6 +59,8 @@ class Pipeline:
         state_of: StateOf,
         ids: IdsFile | None = None,
         ends: Ends | None = None,
+        process: int = 0,
+        judged: Callable[[], None] = lambda: None,
     ) -> None:
         self._sources = sources
         self._shards = shards
@@ -65,13 +72,19 @@ class Pipeline:
         self._state_of = state_of
         self._ids = ids
         self._ends = ends or Ends()
-        self._states: dict[str, LedgerState] = {}
+        self._states: dict[tuple[str, int], LedgerState] = {}
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(options.queue_depth)
         self._reader: asyncio.Task[None] | None = None
         self._failure: LoaderError | None = None
         self._stopping = False
         self._all_read = False
         self._doubts: dict[Delivery, InDoubt] = {}
+        self._limit = options.error_limit
+        self._process = process
+        self._first: HoldBack | None = None
+        if process <= 1 and FirstRecords.are_judged(self._limit):
+            callbacks = Callbacks(self._pass_on, self._is_in, self._located, judged)
+            self._first = HoldBack(self._limit, report, callbacks, dry_run=worker is None)
 
     @property
     def waiting(self) -> int:
@@ -113,15 +126,25 @@ class Pipeline:
             raise _first(errors) from None
         if self._failure is not None:
             raise self._failure
+        report = self._report
+        if not self._process and self.complete and self._over_share(all_read=True):
+            raise self._too_many(report.last_reject)
 
     # --- reader -------------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
         try:
             await self._read_all()
+            if self._first is not None:
+                await self._first.end()
+                self._first = None
+        except TooManyRejectsError as error:
+            self._failure = error
         except LoaderError as error:
             # The records read before are good: the workers deliver them, then run() raises this error.
             self._failure = error
+            if self._first is not None:
+                await self._first.fail()
         if self._stopping:
             raise asyncio.CancelledError
         await self._queue.put(None)
@@ -189,16 +212,16 @@ class Pipeline:
         if not repeatable and (last is not None or is_last(raw, self._options.records_a_batch)):
             await self._ends.note(index, raw.first_record + len(raw.records))
         if raw.records:
-            batch = validate(raw, number, index, parsed=self._assigner.needs_values, shard=shard)
+            parsed, any_json = self._assigner.needs_values, self._options.accept_any_json
+            batch = validate(raw, number, index, parsed=parsed, shard=shard, any_json=any_json)
             if is_cut_off(raw):
                 batch.rejected[-1] = (len(raw.records) - 1, CUT_OFF)
             await self._admit(batch, source, self._report.sources[index])
         if last is not None:
             if strict:
                 raise await _no_line_end(source, last)
-            self._report.sources[index].records_read += 1
-            cut_off = Batch(shard, number, index, last, [], [], None, last.size, 0)
-            await self._reject(cut_off, [(0, CUT_OFF)])
+            cut_off = Batch(shard, number, index, last, [], [], None, last.size, 0, rejected=[(0, CUT_OFF)])
+            await self._admit(cut_off, source, self._report.sources[index])
 
     async def _admit(self, batch: Batch, source: Source, tally: SourceReport) -> None:
         deliveries = self._assigner.assign(batch)
@@ -208,15 +231,28 @@ class Pipeline:
             tally.queue_fallbacks += fallbacks
             if not source.identity.repeatable:
                 self._assigner.judge_queue_field(batch, fallbacks)
+        admission = Admission(batch, source, tally, deliveries)
+        if self._first is None:
+            await self._pass_on(admission)
+            return
+        await self._first.add(admission)
+        if self._first.is_over:
+            self._first = None
+
+    async def _is_in(self, admission: Admission) -> bool:
+        batch = admission.batch
+        states = [await self._state(delivery.queue, batch.shard) for delivery in admission.deliveries]
+        return any(state.is_loaded(batch.number) for state in states)
+
+    async def _pass_on(self, admission: Admission) -> None:
+        batch, source, tally, deliveries = admission
         if batch.rejected:
-            await self._reject(batch, sorted(batch.rejected, key=itemgetter(0)))
+            await self._reject(batch)
         for delivery in deliveries:
             if self._worker is None:
                 self._report.valid += len(delivery.payloads)
                 continue
-            state = self._states.get(delivery.queue)
-            if state is None:
-                state = self._states[delivery.queue] = await self._state_of(delivery.queue, batch.shard)
+            state = await self._state(delivery.queue, batch.shard)
             if state.is_loaded(batch.number):
                 await self._check_unchanged(batch, source, state)
                 skipped = state.skipped.get(batch.number, {})
@@ -229,6 +265,12 @@ class Pipeline:
             else:
                 await self._queue.put(delivery)
 
+    async def _state(self, queue: str, shard: int) -> LedgerState:
+        state = self._states.get((queue, shard))
+        if state is None:
+            state = self._states[queue, shard] = await self._state_of(queue, shard)
+        return state
+
     async def _check_unchanged(self, batch: Batch, source: Source, state: LedgerState) -> None:
         if state.checksum(batch.number) != batch.checksum:
             name, line, offset = await source.place(batch.raw, 0)
@@ -239,24 +281,33 @@ class Pipeline:
                 "Resume with the same input, or give another --job name to load this as a new job",
             )
 
-    async def _reject(self, batch: Batch, rejected: Sequence[tuple[int, Reason]]) -> None:
+    async def _located(self, batch: Batch, rejected: Sequence[tuple[int, Reason]] | None = None) -> list[Reject]:
+        """The rejects of a batch, with their places: all of the batch, or these."""
         source = self._sources[batch.source_index]
-        rejects: list[Reject] = []
-        for index, why in rejected:
-            rejects.append(Reject(*await source.place(batch.raw, index), why, batch.raw.records[index]))
+        indexes = sorted(batch.rejected, key=itemgetter(0)) if rejected is None else rejected
+        return [Reject(*await source.place(batch.raw, index), why, batch.raw.records[index]) for index, why in indexes]
+
+    async def _reject(self, batch: Batch, rejected: Sequence[tuple[int, Reason]] | None = None) -> None:
+        rejects = await self._located(batch, rejected)
         await self._rejects.add(rejects)
-        before = self._report.rejected
-        self._report.sources[batch.source_index].rejected += len(rejects)
-        self._report.count_rejects(why for _, why in rejected)
-        self._report.last_reject = f"{rejects[-1].source}:{rejects[-1].line}: {rejects[-1].why.text}"
-        limit = self._options.max_errors
-        if limit is not None and before + len(rejects) > limit:
-            last = rejects[max(0, limit - before)]
-            raise TooManyRejectsError(
-                f"{last.source}:{last.line}: {last.why.text}; more than --max-errors {limit} "
-                f"record{'' if limit == 1 else 's'} rejected",
-                "Raise --max-errors to go on: bad records are set aside, to be corrected and loaded separately",
-            )
+        report, limit = self._report, self._limit
+        before = report.rejected
+        report.sources[batch.source_index].rejected += len(rejects)
+        for reject in rejects:
+            report.count_reject(reject.why, reject.place, reject.record)
+        report.last_reject = rejects[-1].described
+        if limit.count is not None and limit.is_exceeded(report.rejected, report.records_read):
+            raise self._too_many(rejects[max(0, limit.count - before)].described)
+        if not self._process and self._first is None and self._over_share():
+            raise self._too_many(report.last_reject)
+
+    def _over_share(self, *, all_read: bool = False) -> bool:
+        report, limit = self._report, self._limit
+        has_share = limit.percent is not None
+        return has_share and limit.is_exceeded(report.rejected, report.records_read, all_read=all_read)
+
+    def _too_many(self, reject: str) -> TooManyRejectsError:
+        return too_many(self._report, self._limit, reject)
 
     # --- workers ------------------------------------------------------------------------------------------------
 

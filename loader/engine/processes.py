@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from loader.engine.messages import Begin, Counts, Ended, Log, NextShard, Stop, Tally, pack, receive
+from loader.engine.first_records import FirstRecords, too_many
+from loader.engine.messages import Begin, Counts, Ended, Judged, Log, NextShard, Stop, Tally, pack, receive
 from loader.engine.part import Part
 from loader.errors import LoaderError, SinkError, TooManyRejectsError
 from loader.jobs.report import LoadReport
@@ -37,6 +38,9 @@ class ProcessPool:
         self._children: list[asyncio.subprocess.Process] = []
         self._tallies: list[Tally] = []
         self._shards: deque[Shard] = deque()
+        # The first process judges the first records before the others load anything; see FirstRecords.
+        self._judged = not FirstRecords.are_judged(part.options.error_limit) or part.options.dry_run
+        self._waiting: list[asyncio.subprocess.Process] = []
         self._failure: LoaderError | None = None
         self._stopping = False
 
@@ -47,6 +51,7 @@ class ProcessPool:
     def stop(self) -> None:
         """Starts no more work; ``run`` returns when the batches in flight in all processes are acknowledged."""
         self._stopping = True
+        self._go_on()
         for child in self._children:
             _send(child, Stop())
 
@@ -67,7 +72,11 @@ class ProcessPool:
                     await child.wait()
         if self._failure is not None:
             raise self._failure
-        return all(child.result() for child in children) and not self._shards
+        report, limit = self._report, self._part.options.error_limit
+        complete = all(child.result() for child in children) and not self._shards
+        if complete and limit.is_exceeded(report.rejected, report.records_read, all_read=True):
+            raise self._too_many()
+        return complete
 
     async def _child(self, number: int) -> bool:
         child = await asyncio.create_subprocess_exec(
@@ -82,7 +91,7 @@ class ProcessPool:
         tally = Tally(self._report)
         self._children.append(child)
         self._tallies.append(tally)
-        _send(child, Begin(replace(self._part, process=number), log.getEffectiveLevel()))
+        _send(child, Begin(replace(self._part, process=number), log.getEffectiveLevel(), self._report.resumed))
         if self._stopping:
             _send(child, Stop())
         while (message := await receive(child.stdout)) is not None:
@@ -90,7 +99,12 @@ class ProcessPool:
                 tally.add(message)
                 self._check_rejects()
             elif isinstance(message, NextShard):
-                _send(child, NextShard(self._shards.popleft() if self._shards and not self._stopping else None))
+                if number == 1 or self._judged:
+                    self._give_shard(child)
+                else:
+                    self._waiting.append(child)
+            elif isinstance(message, Judged):
+                self._go_on()
             elif isinstance(message, Log):
                 log.log(message.level, "%s", message.text)
             elif isinstance(message, Ended):
@@ -102,16 +116,24 @@ class ProcessPool:
         self._fail(SinkError(f"loader process {number} ended unexpectedly (status {status})", RESUME.capitalize()))
         return False
 
+    def _give_shard(self, child: asyncio.subprocess.Process) -> None:
+        _send(child, NextShard(self._shards.popleft() if self._shards and not self._stopping else None))
+
+    def _go_on(self) -> None:
+        """Lets the processes load that have waited for the judgement of the first records."""
+        self._judged = True
+        waiting, self._waiting = self._waiting, []
+        for child in waiting:
+            self._give_shard(child)
+
     def _check_rejects(self) -> None:
-        limit = self._part.options.max_errors
-        if limit is not None and self._report.rejected > limit:
-            self._fail(
-                TooManyRejectsError(
-                    f"{self._report.last_reject}; more than --max-errors {limit} "
-                    f"record{'' if limit == 1 else 's'} rejected, by all processes together",
-                    "Raise --max-errors to go on: bad records are set aside, to be corrected and loaded separately",
-                )
-            )
+        report = self._report
+        if self._judged and self._part.options.error_limit.is_exceeded(report.rejected, report.records_read):
+            self._fail(self._too_many())
+
+    def _too_many(self) -> TooManyRejectsError:
+        report, limit = self._report, self._part.options.error_limit
+        return too_many(report, limit, report.last_reject, ", by all processes together")
 
     def _fail(self, error: LoaderError) -> None:
         if self._failure is None:

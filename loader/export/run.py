@@ -192,7 +192,7 @@ class Exporter:
         return task.payload + b"\n"
 
     def _reject(self, task_id: bytes, why: Reason) -> None:
-        self.report.count_rejects([why])
+        self.report.count_reject(why, f"task {task_id.decode(errors='backslashreplace')}")
         if len(self.report.rejects) < _MAX_REJECTS_SHOWN:
             self.report.rejects.append((task_id.decode(errors="replace"), why))
 

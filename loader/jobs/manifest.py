@@ -48,6 +48,7 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
         "queue_field": options.queue_field,
         "id_field": options.id_field,
         "envelope": options.envelope,
+        "accept_any_json": options.accept_any_json,
         "tasks": asdict(options.task_options),
         "batch_size": options.records_a_batch,
         "batch_bytes": BATCH_BYTES,
@@ -112,6 +113,12 @@ def refuse_other(job: str, recorded: Mapping[str, Any], now: Mapping[str, Any]) 
         raise JobMismatchError(
             f"job {job} was begun by another kind of load or a later version of runqy-loader",
             "Resume it with that version, or give another --job name",
+        )
+    if bool(recorded.get("accept_any_json")) != now["accept_any_json"]:
+        # What was rejected in a batch that is in would count as loaded.
+        raise JobMismatchError(
+            f"job {job} was begun with{'' if recorded.get('accept_any_json') else 'out'} --accept-any-json",
+            "Resume it so; load records that it has rejected from its rejects file, as a job of their own",
         )
     difference = _other_place(recorded, now) or _other_content(recorded, now)
     if difference:

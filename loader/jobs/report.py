@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from loader.errors import LoaderError
 from loader.jobs.counts import SourceCounts
+from loader.jobs.reject_kinds import RejectKinds
+from loader.sources.base import printable
 from loader.tasks.reasons import Reason, ReasonCode
 
 Status = Literal["running", "completed", "interrupted", "failed"]
+_EXAMPLES = 10
 _EXIT_REJECTS = 3
 _EXIT_INTERRUPTED = 130
 _NOT_OURS = "unexpected"
@@ -28,12 +30,14 @@ class RunReport:
         error: The message of the error; None if there was none.
         error_code: ``LoaderError.code`` of the error, or "unexpected" for any other exception.
         rejected_by_code: The number of rejected records or tasks for each reason.
+        kinds: The same by kind of reason, with examples.
     """
 
     status: Status = "running"
     error: str | None = None
     error_code: str | None = None
     rejected_by_code: Counter[ReasonCode] = field(default_factory=Counter)
+    kinds: RejectKinds = field(default_factory=RejectKinds)
     _started: float = field(default_factory=time.monotonic)
     _seconds: float | None = None
 
@@ -51,8 +55,14 @@ class RunReport:
         self.error_code = error.code if isinstance(error, LoaderError) else _NOT_OURS
         self.end("failed")
 
-    def count_rejects(self, reasons: Iterable[Reason]) -> None:
-        self.rejected_by_code.update(reason.code for reason in reasons)
+    def count_reject(self, why: Reason, place: str, record: bytes = b"") -> None:
+        """Counts a rejected record or task.
+
+        Args:
+            place: Its source and line, or its id.
+        """
+        self.rejected_by_code[why.code] += 1
+        self.kinds.add(why, place, record)
 
     def most_rejected(self) -> list[tuple[ReasonCode, int]]:
         """``rejected_by_code``, the most frequent first."""
@@ -60,6 +70,18 @@ class RunReport:
 
     def _codes(self) -> dict[str, int]:
         return {code.value: count for code, count in self.most_rejected()}
+
+    def _examples(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "code": example.why.code.value,
+                "count": count,
+                "place": printable(example.place),
+                "reason": example.why.text,
+                "record": example.record,
+            }
+            for count, example in self.kinds.most_frequent(_EXAMPLES)
+        ]
 
     def _exit_status(self, rejected: int) -> int:
         if self.status == "completed":
@@ -226,6 +248,7 @@ class LoadReport(RunReport):
             "queues": self.queues,
             **self.counts.by_name,
             "rejected_by_code": self._codes(),
+            "rejected_examples": self._examples(),
             **({"valid": self.valid} if self.dry_run else {}),
             "rejects_file": self.rejects_file,
             "skipped_files": [file.to_dict() for file in self.skipped_files],

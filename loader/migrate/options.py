@@ -116,8 +116,12 @@ class MigrateOptions:
         ),
     ] = None
     max_errors: Annotated[
-        int | None,
-        shared.MAX_ERRORS.but(help="Stop when more than this many tasks are rejected; 0 stops at the first."),
+        int | str | None,
+        shared.MAX_ERRORS.but(
+            help="Stop when more than this many tasks are rejected (100; 0 stops at the first) or more than this share "
+            "(5%, judged from 1,000 tasks on and at the end).",
+            default_text="none: no limit",
+        ),
     ] = None
     timeout: shared.Timeout = 30.0
     retry_for: shared.RetryFor = 60.0

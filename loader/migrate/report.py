@@ -67,6 +67,7 @@ class MigrateReport(RunReport):
             "already": self.already,
             "rejected": self.rejected,
             "rejected_by_code": self._codes(),
+            "rejected_examples": self._examples(),
             "missing": self.missing,
             "put_back": self.put_back,
             "held": self.held,

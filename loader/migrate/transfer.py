@@ -14,6 +14,7 @@ from loader.migrate.report import MigrateReport
 from loader.migrate.source import TaskSource
 from loader.migrate.target import Target
 from loader.outputs.gzip import as_stored
+from loader.settings.error_limit import error_limit
 from loader.stored.fetch import Fetched
 from loader.tasks.reasons import Reason, ReasonCode
 
@@ -62,7 +63,7 @@ class Transfer:
                 raise placed
             await self._settle(source, current, placed)
             self.unsettled = 0
-            self._check_rejects()
+            self._check_rejects(following)
             if isinstance(following, BaseException):
                 raise following
             current = following
@@ -90,18 +91,21 @@ class Transfer:
             # If the tasks were sent twice, a late first request must still find their ids; the next run removes them.
             self._target.forget([*there, *fetched.missing])
 
-    def _check_rejects(self) -> None:
-        limit = self._options.max_errors
-        if limit is not None and self._report.rejected > limit:
+    def _check_rejects(self, following: Fetched | BaseException) -> None:
+        report, limit = self._report, error_limit(self._options.max_errors)
+        handled = report.migrated + report.already + report.missing + report.rejected
+        all_read = isinstance(following, Fetched) and not following.count
+        if limit.is_exceeded(report.rejected, handled, all_read=all_read):
             raise TooManyRejectsError(
-                f"{self._report.rejected} tasks were rejected, more than --max-errors {limit} allows",
+                f"{report.rejected:,} of {handled:,} tasks were rejected, more than --max-errors {limit.text} allows",
                 f"See {self._rejects}",
             )
 
     def _write_rejects(self, rejected: Sequence[tuple[bytes, Reason]]) -> None:
         if not rejected:
             return
-        self._report.count_rejects(why for _, why in rejected)
+        for task_id, why in rejected:
+            self._report.count_reject(why, f"task {task_id.decode(errors='backslashreplace')}")
         self._report.rejects_file = str(self._rejects)
         lines = [
             orjson.dumps(

@@ -11,7 +11,7 @@ from typing import Any
 from loader.errors import UsageError
 from loader.outputs.names import wrong_name
 from loader.outputs.writable import why_unwritable
-from loader.settings.option import ANY, DURATION, TIME, Declared, Excludes, Options, declared, flag_of
+from loader.settings.option import ANY, DURATION, LIMIT, TIME, Declared, Excludes, Options, declared, flag_of
 from loader.settings.values import duration
 from loader.tasks.times import seconds
 
@@ -100,6 +100,8 @@ def _wanted(one: Declared) -> str:
     nouns = [_NOUNS[kind] for kind in one.kinds]
     if one.option.unit == DURATION:
         nouns = ["a duration"]
+    if one.option.unit == LIMIT:
+        nouns = ["a count such as 100, a share such as 5%, or none"]
     return " or ".join([*nouns, *map(repr, one.choices)]) if nouns else f"one of {', '.join(map(repr, one.choices))}"
 
 

@@ -44,13 +44,14 @@ class LoadKeywords(TypedDict, total=False):
     format: str | None
     envelope: bool
     skip_bad_files: bool
+    accept_any_json: bool
     max_record_bytes: int
     require_final_newline: bool
     job: str | None
     again: bool
     rejects: Path | str | None
     ids_out: Path | str | None
-    max_errors: int | None
+    max_errors: int | str | None
     dry_run: bool
     batch_size: int | None
     processes: int | Literal["auto"]

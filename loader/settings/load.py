@@ -11,6 +11,7 @@ from loader.outputs.names import IDS, JOURNAL
 from loader.queues.names import resolve_queue
 from loader.settings import shared
 from loader.settings.check import check_declared, check_outputs, in_seconds
+from loader.settings.error_limit import ErrorLimit, error_limit
 from loader.settings.option import BYTES, COUNT, DURATION, TIME, Excludes, Needs, Option, flag_of
 from loader.settings.values import convert_values
 from loader.tasks.options import LIFECYCLE, TaskOptions
@@ -217,6 +218,15 @@ class LoadOptions:
             group=_INPUT,
         ),
     ] = False
+    accept_any_json: Annotated[
+        bool,
+        Option(
+            help="Load records that are JSON by RFC 8259 although consumers do not read them alike: with lone "
+            'surrogates ("\\ud800"), numbers beyond a double (1e400), or over 1,024 levels; see docs/reference.md.',
+            group=_INPUT,
+            goes_with=(_REDIS_ONLY,),
+        ),
+    ] = False
     max_record_bytes: Annotated[
         int, Option(help="Records longer than this are rejected.", group=_INPUT, unit=BYTES, at_least=1)
     ] = 16 * 1024 * 1024
@@ -255,7 +265,7 @@ class LoadOptions:
             ),
         ),
     ] = None
-    max_errors: Annotated[int | None, shared.MAX_ERRORS] = None
+    max_errors: Annotated[int | str | None, shared.MAX_ERRORS] = None
     dry_run: Annotated[
         bool, Option(help="Read and validate everything, but write nothing to Redis.", group=shared.JOB)
     ] = False
@@ -341,6 +351,11 @@ class LoadOptions:
     def default_queue(self) -> str | None:
         """The full name of ``queue``."""
         return None if self.queue is None else resolve_queue(self.queue, sub_queues=self.defaults.sub_queues)
+
+    @property
+    def error_limit(self) -> ErrorLimit:
+        """How many records may be rejected."""
+        return error_limit(self.max_errors)
 
     @property
     def records_a_batch(self) -> int:

@@ -24,6 +24,9 @@ TIME = "TIME"
 
 BYTES = "BYTES"
 COUNT = "COUNT"
+LIMIT = "COUNT|SHARE|none"
+"""Unit of an option that takes a whole number, a share such as 5%, or the word none."""
+
 ANY: Any = object()
 """Stands for any value."""
 

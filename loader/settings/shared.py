@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from loader.outputs.names import JSON_LINES
-from loader.settings.option import COUNT, DURATION, FromVariable, Needs, Option
+from loader.settings.error_limit import problem as error_limit_problem
+from loader.settings.option import COUNT, DURATION, LIMIT, FromVariable, Needs, Option
 from loader.tasks.profiles import LayoutName, ProfileName
 
 DEFAULT_REDIS = "redis://localhost:6379/0"
@@ -121,11 +122,12 @@ REJECTS = Option(
     default_text="JOB.rejects.jsonl",
 )
 MAX_ERRORS = Option(
-    help="Stop when more than this many records are rejected; 0 stops at the first.",
+    help="Stop when more than this many records are rejected (100; 0 stops at the first) or more than this share (5%, "
+    "judged from 1,000 records on and at the end). With 'none', nothing stops the load.",
     group=JOB,
-    unit=COUNT,
-    at_least=0,
-    default_text="no limit, all are set aside",
+    unit=LIMIT,
+    default_text="stop if most of the first 1,000 records are bad, before anything is loaded",
+    rule=error_limit_problem,
 )
 QUEUE = Option(
     help="Queue for the tasks; NAME alone means NAME.default, as in runqy.", group="Tasks", short="-q", unit="NAME"

@@ -100,12 +100,16 @@ class RawBatch:
         )
         return first, rest
 
+    _offsets: list[int] | None = field(default=None, init=False, repr=False, compare=False)
+
     def locate(self, index: int) -> tuple[int, int]:
         """Line (1-based, counted from the piece's start) and byte offset of the record at ``index``."""
         if self.names is not None:
             return 1, 0
-        lengths = (self._length(i) + 1 for i in range(index))
-        return self.first_record + index + 1, self.byte_offset + sum(lengths)
+        if self._offsets is None:  # computed once: a batch may have many bad records
+            lengths = (self._length(i) + 1 for i in range(len(self.records)))
+            self._offsets = list(accumulate(lengths, initial=self.byte_offset))
+        return self.first_record + index + 1, self._offsets[index]
 
     def _length(self, index: int) -> int:
         if index in self.unwritable:

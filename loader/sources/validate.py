@@ -1,4 +1,8 @@
-"""Separates valid records from invalid ones, by orjson's rules: a record is one JSON value, white space aside."""
+"""Separates valid records from invalid ones, by orjson's rules: a record is one JSON value, white space aside.
+
+orjson refuses some texts that are JSON by RFC 8259, but that consumers do not read alike. ``any_json`` lets
+them through.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +39,16 @@ class Reject:
     byte_offset: int
     why: Reason
     record: bytes
+
+    @property
+    def place(self) -> str:
+        """Its source and line."""
+        return f"{self.source}:{self.line}"
+
+    @property
+    def described(self) -> str:
+        """Its place and the reason."""
+        return f"{self.place}: {self.why.text}"
 
     def to_json(self) -> bytes:
         """The line for the rejects file. A record that is not UTF-8 is base64, and has the field ``encoding``."""
@@ -84,11 +98,14 @@ class Batch:
     rejected: list[tuple[int, Reason]] = field(default_factory=list)
 
 
-def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool, shard: int = 0) -> Batch:
+def validate(
+    raw: RawBatch, number: int, source_index: int, *, parsed: bool, shard: int = 0, any_json: bool = False
+) -> Batch:
     """Validates each record of a batch.
 
     Args:
         parsed: Whether to keep the parsed values, to take ids and queues from the records.
+        any_json: Whether all that is JSON by RFC 8259 is valid.
     """
     # Hot path: one C-level loop passes all lines to a parser (parsing them as one joined document was measured and is
     # not faster). Only a batch with an invalid or blank line is checked record by record.
@@ -106,7 +123,7 @@ def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool, sha
         elif all_json(stripped, size):
             return Batch(shard, number, source_index, raw, stripped, None, None, size, checksum)
     batch = Batch(shard, number, source_index, raw, [], [], [] if parsed else None, size, checksum)
-    _one_by_one(batch, stripped)
+    _one_by_one(batch, stripped, any_json=any_json)
     return batch
 
 
@@ -121,7 +138,11 @@ def _checksum(records: list[bytes], size: int) -> int:
     return checksum
 
 
-def _one_by_one(batch: Batch, stripped: list[bytes]) -> None:
+def _one_by_one(batch: Batch, stripped: list[bytes], *, any_json: bool) -> None:
+    from loader.sources.explain import explain  # most loads have no rejects
+    from loader.sources.unusual import unusual_value
+
+    is_document = batch.raw.names is not None
     assert batch.kept is not None  # noqa: S101 - for the type checker
     for index, record in enumerate(stripped):
         if (length := batch.raw.oversized.get(index)) is not None:
@@ -136,17 +157,20 @@ def _one_by_one(batch: Batch, stripped: list[bytes]) -> None:
             batch.rejected.append((index, Reason(ReasonCode.UNWRITABLE, why)))
             continue
         if not record:
-            if batch.raw.names is not None:  # each record is a file, which must have a document
-                batch.rejected.append((index, Reason.of(ReasonCode.EMPTY_FILE)))
-            else:
+            if not is_document:
                 batch.blank += 1
+            elif batch.raw.records[index]:
+                batch.rejected.append((index, Reason(ReasonCode.EMPTY_FILE, "the file holds nothing but white space")))
+            else:  # each record is a file, which must have a document
+                batch.rejected.append((index, Reason.of(ReasonCode.EMPTY_FILE)))
             continue
         try:
             value = orjson.loads(record)
         except orjson.JSONDecodeError as error:
-            text = f"not valid JSON: {error.msg} (column {error.colno})"
-            batch.rejected.append((index, Reason(ReasonCode.INVALID_JSON, text)))
-            continue
+            value = unusual_value(record) if any_json else None
+            if value is None:
+                batch.rejected.append((index, explain(batch.raw.records[index], error, document=is_document)))
+                continue
         batch.payloads.append(record)
         batch.kept.append(index)
         if batch.values is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from operator import attrgetter
@@ -10,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from loader.tasks.json_grammar import check
 from loader.tasks.options import LIFECYCLE, TaskOptions
 from loader.tasks.reasons import ReasonCode, UnusableRecordError
 from loader.tasks.times import instant, seconds
@@ -108,10 +110,8 @@ class EnvelopeReader:
             envelope = self._decode(record)
         except msgspec.ValidationError as error:
             raise _unusable(f"not an envelope: {error}") from error
-        except msgspec.DecodeError as error:
-            raise UnusableRecordError(ReasonCode.INVALID_JSON, f"not valid JSON: {error}") from error
-        except RecursionError:
-            raise _unusable("its payload is nested too deeply for an envelope; payload_base64 takes it") from None
+        except (msgspec.DecodeError, RecursionError):
+            envelope = self._decode_around_payload(record)
         # Hot path: most records set the same options, so the options made for them are kept and used again.
         headers = None if envelope.headers is None else tuple(sorted(envelope.headers.items()))
         cache_key = (headers, *_plain_options_of(envelope))
@@ -123,6 +123,26 @@ class EnvelopeReader:
             self._known.clear()
         self._known[cache_key] = options
         return envelope, options
+
+    def _decode_around_payload(self, record: bytes) -> Envelope:
+        """An envelope whose payload msgspec cannot read: it is nested deeply, or holds a lone surrogate.
+
+        Raises:
+            UnusableRecordError: The record is not an envelope.
+        """
+        try:
+            text = record.decode()
+            members = check(text).members or {}
+        except ValueError as error:  # UnicodeDecodeError and NotJsonError
+            raise UnusableRecordError(ReasonCode.INVALID_JSON, f"not valid JSON: {error}") from error
+        begin, end = next((span for name, span in members.items() if json.loads(f'"{name}"') == "payload"), (0, 0))
+        try:
+            envelope = self._decode(f"{text[:begin]}null{text[end:]}".encode())
+        except msgspec.ValidationError as error:
+            raise _unusable(f"not an envelope: {error}") from error
+        except (msgspec.DecodeError, RecursionError):
+            raise _unusable("a field besides 'payload' holds a lone surrogate, or is nested too deeply") from None
+        return msgspec.structs.replace(envelope, payload=msgspec.Raw(text[begin:end].encode()))
 
     def _options(self, envelope: Envelope) -> TaskOptions:
         given: dict[str, Any] = {}

@@ -28,7 +28,11 @@ def check_task_id(value: object) -> str:
         raise _unusable("the task id is empty")
     if not text.isprintable() and _CONTROL.search(text):  # nearly all ids are printable and need no search
         raise _unusable("the task id holds a control character")
-    if len(text.encode()) > MAX_ID_BYTES:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:  # possible with --accept-any-json
+        raise _unusable("the task id holds a lone surrogate") from None
+    if size > MAX_ID_BYTES:
         raise _unusable(f"the task id is longer than {MAX_ID_BYTES} bytes")
     return text
 
@@ -45,7 +49,10 @@ def check_task_ids(values: Sequence[Any]) -> list[bytes] | None:
         return None
     if not all(values) or _CONTROL.search("".join(values)):
         return None
-    ids = [text.encode() for text in values]
+    try:
+        ids = [text.encode() for text in values]
+    except UnicodeEncodeError:  # a lone surrogate
+        return None
     return ids if max(map(len, ids)) <= MAX_ID_BYTES else None
 
 

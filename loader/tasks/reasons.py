@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
@@ -27,6 +27,7 @@ class ReasonCode(StrEnum):
 
     INVALID_JSON = "invalid_json", "not valid JSON"
     CUT_OFF = "cut_off", "not valid JSON, and the line has no line end"
+    NOT_PORTABLE = "not_portable", "valid JSON that consumers do not read alike"
     TOO_LARGE = "too_large", "over the limit of --max-record-bytes"
     EMPTY_FILE = "empty_file", "the file is empty"
     UNWRITABLE = "unwritable", "the payload cannot be written as JSON"
@@ -47,10 +48,15 @@ class ReasonCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """The reason to reject one record or task."""
+    """The reason to reject one record or task.
+
+    Attributes:
+        hint: What to do if many records have it, as a sentence without a full stop; '' for nothing special.
+    """
 
     code: ReasonCode
     text: str
+    hint: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, code: ReasonCode) -> Self:

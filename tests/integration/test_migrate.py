@@ -486,6 +486,25 @@ def test_too_many_rejects_stop_a_move_with_everything_in_its_place(
         assert own_keys(here) == []
 
 
+@pytest.mark.parametrize(("limit", "status"), [("50%", 1), ("60%", 3), ("none", 3)])
+def test_a_share_of_rejects_is_judged_at_the_end_of_a_small_move(
+    valkey: Server, other: Server, there: Any, tmp_path: Path, limit: str, status: int
+) -> None:
+    with valkey.client() as here:
+        push(here, "documented", Q, numbered(100))
+        push(there, "documented", Q, [(f"task-{number:07}", b"theirs") for number in range(60)])
+
+        done = run(
+            *arguments(valkey, other, ("documented", "documented"), "--move", "--max-errors", limit), cwd=tmp_path
+        )
+
+        assert done.status == status
+        assert ("60 of 100 tasks were rejected, more than --max-errors 50%" in done.stderr) == (status == 1)
+        assert done.report["rejected_examples"][0]["count"] == 60
+        assert done.report["rejected_examples"][0]["place"] == "task task-0000000"
+        assert len(tasks(here, "documented")) == 60
+
+
 def test_a_target_that_refuses_leaves_everything_in_the_source(
     valkey: Server, redis_server: Callable[..., RedisServer], tmp_path: Path
 ) -> None:

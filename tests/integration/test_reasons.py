@@ -198,11 +198,15 @@ def test_the_closing_lines_tell_the_codes_the_most_frequent_first(tool: Tool) ->
 
     lines = done.stderr.splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("  rejected"))
-    assert lines[at + 1 : at + 3] == [
+    assert lines[at + 1 : at + 7] == [
         "    bad_id                   2  no usable task id",
+        "      in.jsonl:2: the record has no field 'id'",
+        "        {}",
         "    invalid_json             1  not valid JSON",
+        "      in.jsonl:3: 'b' where a value should begin (column 1)",
+        "        bad",
     ]
-    assert lines[at + 3].startswith("  records read")
+    assert lines[at + 7].startswith("  records read")
 
 
 # --- over HTTP -----------------------------------------------------------------------------------------------------

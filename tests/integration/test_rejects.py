@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,8 @@ from tests.integration.tool import (
     payloads,
     rejects,
 )
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
 
 
 def test_the_rejects_file_tells_where_each_bad_record_stands_and_why(tool: Tool) -> None:
@@ -115,3 +120,24 @@ def test_an_unwritable_rejects_file_is_named(tool: Tool) -> None:
     tool.write("in.jsonl", b"bad\n")
 
     assert_error(tool.load("in.jsonl", "-q", "q", "--rejects", "no/such/folder/r.jsonl"), 2, "no/such/folder/r.jsonl")
+
+
+def recipe() -> str:
+    """The commands of the reference that get records back from a rejects file."""
+    section = REFERENCE.read_text().split("## Rejects file")[1]
+    return section.split("```")[1]
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+def test_the_recipe_of_the_reference_gets_all_records_back(tool: Tool, db: Redis) -> None:
+    text, latin_1 = ["{'a':'é'}", '["\\n", x]'], ['{"n":"café"}', '{"n":"ü"}']
+    lines = [b"1", text[0].encode(), latin_1[0].encode("latin-1"), b'"%b"' % (b"x" * 5000), text[1].encode()]
+    tool.write("in.jsonl", b"\n".join([*lines, latin_1[1].encode("latin-1")]))
+    assert_fine(tool.load("in.jsonl", "-q", "q", "--max-record-bytes", "2000", "--rejects", "JOB.rejects.jsonl"), 3)
+
+    subprocess.run(["sh", "-euc", recipe()], cwd=tool.folder, check=True)
+
+    assert (tool.folder / "corrected.jsonl").read_text().splitlines() == [*text, *latin_1]
+    second = tool.load("corrected.jsonl", "-q", "q")
+    assert counts(second) == (4, 2, 0, 2)
+    assert payloads(db, "q.default") == [b"1", *(line.encode() for line in latin_1)]

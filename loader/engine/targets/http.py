@@ -11,17 +11,17 @@ from pathlib import Path
 
 from loader.engine.ends import Ends
 from loader.engine.execution import Execution
-from loader.engine.known_queues import queues_in_file
+from loader.engine.known_queues import KnownQueues, queues_in_file
 from loader.engine.part import Channel, Part
 from loader.engine.plan import Proposal
 from loader.engine.targets.base import LoadTarget
-from loader.errors import UsageError
+from loader.errors import RejectStormError, UsageError
 from loader.jobs.ids_file import append_ids, begin_ids_file
 from loader.jobs.lease import Run
 from loader.jobs.report import LoadReport
 from loader.settings import LoadOptions
 from loader.sinks.http import HttpSink
-from loader.sinks.http_api import endpoint_of
+from loader.sinks.http_api import Endpoint, endpoint_of
 from loader.sinks.journal import Journal
 from loader.sources.base import Source
 
@@ -48,6 +48,23 @@ class HttpTarget(LoadTarget):
         report.job = next((name for name in names if self._journal_path(name).exists()), names[0])
         path = self._journal_path(report.job)
         endpoint = endpoint_of(options)
+        try:
+            await self._run(proposal, report, execution, known, path, endpoint)
+        except RejectStormError:
+            if not report.resumed:
+                path.unlink()
+            raise
+
+    async def _run(
+        self,
+        proposal: Proposal,
+        report: LoadReport,
+        execution: Execution,
+        known: KnownQueues,
+        path: Path,
+        endpoint: Endpoint,
+    ) -> None:
+        options = self._options
         with Journal(path, report.job, proposal.manifest, keep_ids=options.ids_out is not None) as journal:
             report.journal, report.resumed = str(path), journal.resumed
             if journal.resumed:

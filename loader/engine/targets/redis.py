@@ -20,7 +20,7 @@ from loader.engine.pipeline import StateOf
 from loader.engine.plan import LoadPlan, Proposal
 from loader.engine.targets.base import LoadTarget, Preflight
 from loader.engine.targets.find_job import claim_sources, find_job
-from loader.errors import AlreadyLoadedError
+from loader.errors import AlreadyLoadedError, LoaderError, RejectStormError
 from loader.jobs.ids_file import begin_ids_file
 from loader.jobs.job import Job, ledger_state
 from loader.jobs.lease import Lease, Run, while_held
@@ -66,6 +66,9 @@ class RedisTarget(LoadTarget):
             await load.note_ids_file()
             if await load.work(execution, known):
                 await load.finish()
+        except RejectStormError:
+            await load.forget()
+            raise
         finally:
             self._begun = None
             await load.close()
@@ -169,6 +172,13 @@ class _RedisLoad:
     async def finish(self) -> None:
         """Marks the job as done in its record."""
         await self._retry(partial(self._job.finish, self._report.to_dict()))
+
+    async def forget(self) -> None:
+        """Deletes the job's record, if this run has made it, after a load that has written nothing."""
+        try:
+            await self._job.forget()
+        except LoaderError as error:
+            log.warning("the record of job %s was not deleted: %s", self._job.name, error)
 
     async def close(self) -> None:
         """Releases the lease, and closes all connections."""

@@ -186,7 +186,10 @@ def test_an_empty_variable_is_no_value(directory: Path, name: str) -> None:
     ("arguments", "told"),
     [
         (("load", "in.jsonl", "--max-retry", "2.7"), "'2.7' is not a valid integer"),
-        (("load", "in.jsonl", "--max-errors", "0.5"), "'0.5' is not a valid integer"),
+        (
+            ("load", "in.jsonl", "--max-errors", "0.5"),
+            "--max-errors must be a count such as 100, a share such as 5%, or none",
+        ),
         (("load", "in.jsonl", "--layout", "asynq", "--unique-ttl", "0.5"), "--unique-ttl: '0.5' is no duration"),
         (("load", "in.jsonl", "--workers", "1e2"), "'1e2' is not a valid integer"),
         (("migrate", "--from-queue", "q", "--batch-size", "1.5"), "'1.5' is not a valid integer"),

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from loader.engine.messages import Counts, Tally
 from loader.jobs.counts import SourceCounts
+from loader.jobs.reject_kinds import Example, Kind, RejectKinds
 from loader.jobs.report import LoadReport, SkippedFile, SourceReport
-from loader.tasks.reasons import ReasonCode
+from loader.tasks.reasons import Reason, ReasonCode
 from tests.unit.crossing import crossed
 
 SOURCES = 3
@@ -76,6 +77,10 @@ class Process:
             sources=changed,
             queues=dict(self.queues),
             rejected_by_code=Counter(self.codes),
+            kinds=RejectKinds(
+                Counter({Kind(code, ""): count for code, count in self.codes.items()}),
+                {Kind(code, ""): Example("in:1", Reason.of(code), "r") for code in self.codes},
+            ),
             batches=self.batches,
             valid=self.valid,
             waiting=0,
@@ -100,6 +105,7 @@ def test_the_counts_of_processes_add_up_whenever_each_of_them_tells_them(steps: 
     for queue in QUEUES:
         assert report.queues.get(queue, 0) == sum(step.pushed for step in steps if step.queue == queue)
     for code in ReasonCode:
+        assert report.kinds.counts[Kind(code, "")] == report.rejected_by_code[code]
         assert report.rejected_by_code[code] == sum(step.codes.get(code, 0) for step in steps)
     assert report.batches == sum(step.batches for step in steps)
     assert report.valid == sum(step.valid for step in steps)

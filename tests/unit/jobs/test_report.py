@@ -121,7 +121,8 @@ def test_a_failed_run_tells_what_kind_of_error_it_was(error: Exception, code: st
 def test_rejects_are_counted_by_code_the_most_frequent_first(codes: list[ReasonCode]) -> None:
     found = report()
 
-    found.count_rejects(map(Reason.of, codes))
+    for code in codes:
+        found.count_reject(Reason.of(code), "in.jsonl:1")
 
     told = json.loads(json.dumps(found.to_dict()))["rejected_by_code"]
     assert told == {code.value: codes.count(code) for code in codes}

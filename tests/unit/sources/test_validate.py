@@ -96,8 +96,11 @@ def test_the_reason_names_the_column() -> None:
 
 
 def test_an_empty_line_is_blank_but_an_empty_file_is_a_bad_document() -> None:
-    batch = validate(RawBatch(0, 0, [b"1", b" \n"], names=["a.json", "b.json"]), 0, 0, parsed=False)
-    assert batch.rejected == [(1, Reason(ReasonCode.EMPTY_FILE, "the file is empty"))]
+    batch = validate(RawBatch(0, 0, [b"1", b"", b" \n"], names=["a.json", "b.json", "c.json"]), 0, 0, parsed=False)
+    assert batch.rejected == [
+        (1, Reason(ReasonCode.EMPTY_FILE, "the file is empty")),
+        (2, Reason(ReasonCode.EMPTY_FILE, "the file holds nothing but white space")),
+    ]
     assert (batch.payloads, batch.blank) == ([b"1"], 0)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from loader.tasks.envelope import EnvelopeReader
 from loader.tasks.options import TaskOptions
-from loader.tasks.reasons import UnusableRecordError
+from loader.tasks.reasons import ReasonCode, UnusableRecordError
 from tests.unit.strategies import json_texts
 
 DEFAULTS = TaskOptions(type="mail", max_retry=3, timeout=30, retention=60)
@@ -37,9 +37,26 @@ def test_a_payload_may_be_any_bytes_as_base64(payload: bytes) -> None:
     assert READER.read(record)[0].payload_bytes() == payload
 
 
-def test_a_payload_that_is_nested_beyond_measure_rejects_its_record() -> None:
-    with pytest.raises(ValueError, match="nested too deeply"):
-        READER.read(b'{"payload":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+UNUSUAL = [b"[" * 100_000 + b"]" * 100_000, rb'"\ud800"', rb'{"a": "\udc00x"}', b"1e400", b"-" + b"1" * 400]
+
+
+@pytest.mark.parametrize("payload", UNUSUAL, ids=lambda payload: payload[:10].decode())
+@pytest.mark.parametrize("name", [b"payload", rb"pay\u006coad"])
+def test_a_payload_that_msgspec_does_not_read_is_kept_byte_for_byte(payload: bytes, name: bytes) -> None:
+    envelope, _ = READER.read(b'{"id":"a","%b" : %b ,"queue":"q"}' % (name, payload))
+
+    assert envelope.payload_bytes() == payload
+    assert (envelope.id, envelope.queue) == ("a", "q")
+
+
+@pytest.mark.parametrize(
+    "field", [rb'"id":"\ud800"', rb'"queue":"\udc00x"', rb'"headers":{"a":"\ud800"}', rb'"x\ud800":1']
+)
+def test_a_lone_surrogate_besides_the_payload_is_no_envelope(field: bytes) -> None:
+    with pytest.raises(UnusableRecordError, match=r"lone surrogate|unknown field") as caught:
+        READER.read(b'{"payload":1,%b}' % field)
+
+    assert caught.value.reason.code == ReasonCode.BAD_ENVELOPE
 
 
 def test_every_option_may_be_given() -> None:
