@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from loader.api import Loader, load
     from loader.errors import (
         ConnectionFailedError,
+        EvictedError,
         JobBusyError,
         JobMismatchError,
         LayoutMismatchError,
         LoaderError,
+        MemoryLimitError,
+        OversizedError,
         QueueNameError,
+        RefusedNowError,
         ResultTimeoutError,
         SinkError,
         SourceChangedError,
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConnectionFailedError",
+    "EvictedError",
     "JobBusyError",
     "JobMismatchError",
     "LayoutMismatchError",
@@ -42,8 +47,11 @@ __all__ = [
     "LoadReport",
     "Loader",
     "LoaderError",
+    "MemoryLimitError",
+    "OversizedError",
     "QueueNameError",
     "ReasonCode",
+    "RefusedNowError",
     "ResultTimeoutError",
     "SinkError",
     "SourceChangedError",
@@ -65,6 +73,7 @@ OLDEST_PYTHON = (3, 11)
 
 _HOMES = {
     "ConnectionFailedError": "loader.errors",
+    "EvictedError": "loader.errors",
     "JobBusyError": "loader.errors",
     "JobMismatchError": "loader.errors",
     "LayoutMismatchError": "loader.errors",
@@ -72,8 +81,11 @@ _HOMES = {
     "LoadReport": "loader.jobs.report",
     "Loader": "loader.api",
     "LoaderError": "loader.errors",
+    "MemoryLimitError": "loader.errors",
+    "OversizedError": "loader.errors",
     "QueueNameError": "loader.errors",
     "ReasonCode": "loader.tasks.reasons",
+    "RefusedNowError": "loader.errors",
     "ResultTimeoutError": "loader.errors",
     "SinkError": "loader.errors",
     "SourceChangedError": "loader.errors",

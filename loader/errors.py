@@ -104,6 +104,38 @@ class ConnectionFailedError(TransientError):
     code = "connection_failed"
 
 
+class RefusedNowError(TransientError):
+    """The server refuses writes, and may accept them again by itself: after a failover, or once its disk has room.
+
+    Attributes:
+        condition: The code of its reply, such as ``READONLY``.
+    """
+
+    code = "sink_failed"
+
+    def __init__(self, message: str, hint: str = "", condition: str = "") -> None:
+        super().__init__(message, hint)
+        self.condition = condition
+
+
+class OversizedError(SinkError):
+    """The server refuses the size of a value: a record is larger than its limits allow."""
+
+    code = "too_large_for_server"
+
+
+class MemoryLimitError(SinkError):
+    """The server's memory has reached the limit of ``--stop-at-memory``, or cannot hold the load."""
+
+    code = "memory_limit"
+
+
+class EvictedError(SinkError):
+    """The server evicted keys during the load, and tasks may be among them."""
+
+    code = "evicted"
+
+
 class ResultTimeoutError(LoaderError):
     """A task was not done in time."""
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from loader.cli.progress import LINE_SECONDS, LIVE_SECONDS, progress
 from loader.jobs.report import LoadReport
+from loader.servers.outage import Waiting
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from loader.api import Loader
 
@@ -38,6 +39,7 @@ class Display:
         self._progress = progress
         self._console: Console | None = None
         self._samples: list[tuple[float, int]] = []
+        self._waiting: Waiting | None = None
         self.stopping = False
         log = logging.getLogger("runqy_loader")
         log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
@@ -52,6 +54,14 @@ class Display:
             self._console.print(f"runqy-loader: {text}", markup=False, highlight=False, soft_wrap=True)
         else:
             print(f"runqy-loader: {text}", file=sys.stderr, flush=True)
+
+    def handle(self, record: logging.LogRecord) -> None:
+        """Shows a message of the loader. While the progress is live, a server that is waited for has a line there."""
+        if self._console is not None and hasattr(record, "waiting"):
+            self._waiting = record.waiting
+            if record.waiting is not None:
+                return
+        self.say(record.getMessage())
 
     def showing(self, loader: Loader) -> AbstractAsyncContextManager[None]:
         """Shows progress while the block runs."""
@@ -83,7 +93,10 @@ class Display:
                             read_at, pending = time.monotonic(), await loader.pending()
                         bar.update(task, completed=report.bytes_read, total=_total(report))
                         counts = Text(self._line(report, loader, pending), overflow="ellipsis", no_wrap=True)
-                        live.update(Group(bar, counts), refresh=True)
+                        rows: list[RenderableType] = [bar, counts]
+                        if self._waiting is not None:
+                            rows.append(Text(self._waiting.line(time.monotonic()), style="yellow"))
+                        live.update(Group(*rows), refresh=True)
                     await asyncio.sleep(LIVE_SECONDS)
             finally:
                 self._console = None
@@ -132,4 +145,4 @@ class _DisplayHandler(logging.Handler):
         self._display = display
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._display.say(record.getMessage())
+        self._display.handle(record)

@@ -75,8 +75,8 @@ async def hold_job(name: str, run: Run, address: Address, options: MigrateOption
         await retry(lambda: servers.reach(own_name), options.retry_for, connected=False)
         if servers.is_cluster:
             raise UsageError(f"{servers} belongs to a Redis Cluster, which migrate does not support yet")
-        for step in (job.open, lease.acquire):
-            await retry(step, options.retry_for, between=servers.reconnect)
+        await retry(job.open, options.retry_for, written=lambda: False, between=servers.reconnect)
+        await retry(lease.acquire, options.retry_for, between=servers.reconnect)
         try:
             yield Held(servers, lease, job)
         finally:

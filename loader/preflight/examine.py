@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loader.errors import LayoutMismatchError, SinkError
+from loader.errors import LayoutMismatchError, RefusedNowError, SinkError
 from loader.layouts.registry import encoder_for
 from loader.preflight import rights, server, usage
 from loader.preflight.ask import Question, ask, ask_node
@@ -93,7 +93,8 @@ async def examine(servers: Servers, load: IntendedLoad) -> Examination:
         findings = server.states_findings(states, temporary=temporary, is_cluster=servers.is_cluster)
         info = states[0].info
         if any(finding.level == "error" for finding in findings):
-            return Examination(findings, info)  # the other replies of a Sentinel have no meaning
+            # The other replies of a Sentinel have no meaning.
+            return Examination(findings, info, begun=first[begun])
         for answers in (first, *of_others):
             answers.raise_transient(where)
         findings += server.clock_findings(before, after, states)
@@ -132,7 +133,10 @@ async def check_before_load(
         LoaderError: The server cannot be used as a target, the user lacks a right, or the server cannot be reached.
     """
     found = await examine(servers, IntendedLoad(options, job, known_queues))
+    servers.holds_job = servers.holds_job or found.begun
     if (refused := found.refused) is not None:
+        if refused.name == "role":
+            raise RefusedNowError(f"{servers}: {refused.text}", refused.hint, "READONLY")
         kind = LayoutMismatchError if refused.name == "layout" else SinkError
         raise kind(f"{servers}: {refused.text}", refused.hint)
     # Missing optional rights cause a warning only when they are needed: see Lease.fence.

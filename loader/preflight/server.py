@@ -112,11 +112,11 @@ def role(info: Info) -> Finding:
     if info.get("redis_mode") == "sentinel":
         return Finding("role", "error", "this is a Sentinel, which holds no data", cause_and_hint("READONLY")[1])
     if info.get("role") == "slave":
-        what, hint = cause_and_hint("READONLY")
-        if str(info.get("slave_read_only", 1)) == "0":
-            what = "the server is a replica, and loses what is written to it when it next synchronises"
         primary = f"{info.get('master_host')}:{info.get('master_port')}"
-        return Finding("role", "error", f"{what} (of {primary})", hint)
+        text = f"this is a read-only replica; its primary is {primary}"
+        if str(info.get("slave_read_only", 1)) == "0":
+            text = f"this is a replica of {primary}, and loses what is written to it when it next synchronises"
+        return Finding("role", "error", text, cause_and_hint("READONLY")[1])
     count = int(info.get("connected_slaves", 0))
     return Finding("role", "ok", f"primary with {count} replica{'' if count == 1 else 's'}")
 

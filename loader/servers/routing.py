@@ -31,11 +31,14 @@ class Servers:
 
     Attributes:
         accepts_names: Whether the servers accept the names that connections are given.
+        holds_job: Whether the job's record is known to be there. Before that, a refusal of writes (by a replica, for
+            example) is more likely a mistake of the user than a failover.
     """
 
     def __init__(self, address: Address, timeout: float) -> None:
         self.address = address
         self.accepts_names = True
+        self.holds_job = False
         self._timeout = timeout
         self._clients: dict[Address, redis.asyncio.Redis] = {}
         self._first_slots: list[int] = []  # the first slot of each range, ascending

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import hiredis
 
-from loader.errors import ConnectionFailedError, LoaderError
+from loader.errors import ConnectionFailedError, LoaderError, OversizedError
 from loader.wire.address import Address
 from loader.wire.faults import from_os_error, from_reply, not_redis
 from loader.wire.resp import command
@@ -135,10 +135,20 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watchdog is not None:
             self._watchdog.cancel()
-        reason = from_os_error(exc, str(self._address)) if isinstance(exc, OSError) else None
-        self._fail(reason or ConnectionFailedError(f"{self._address}: the connection was closed by the server"))
+        self._fail(self._reason_for(exc))
         if not self._closed.done():
             self._closed.set_result(None)
+
+    def _reason_for(self, exc: Exception | None) -> LoaderError:
+        for reply in self._replies:
+            # A server that closes the connection because of what it was sent says so in its last reply.
+            if isinstance(reply, hiredis.ReplyError):
+                error = from_reply(str(reply), str(self._address))
+                if isinstance(error, OversizedError):
+                    return error
+        if isinstance(exc, OSError):
+            return from_os_error(exc, str(self._address))
+        return ConnectionFailedError(f"{self._address}: the connection was closed by the server")
 
     def _watch(self) -> None:
         """Drops the connection if replies are due and no data has arrived within the timeout."""

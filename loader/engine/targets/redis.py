@@ -23,7 +23,7 @@ from loader.jobs.ledger import LedgerState
 from loader.jobs.report import LoadReport
 from loader.layouts.registry import encoder_for
 from loader.servers.control import close_quietly
-from loader.servers.retry import retry
+from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sinks.redis import RedisSink
@@ -76,14 +76,17 @@ class _RedisLoad:
         self._lease = Lease(self._servers, report.job, Run.new())
         self._job = Job(self._servers, report.job, plan.manifest)
         self._held = False
+        self._patience = Patience.of(options.retry_seconds, full=options.waits_for_memory)
 
     async def _retry(self, step: Callable[[], Awaitable[None]]) -> None:
-        await retry(step, self._options.retry_for, between=self._servers.reconnect)
+        # The servers are asked each time: the first attempt may find the job, or record it.
+        servers = self._servers
+        await retry(step, self._patience, written=lambda: servers.holds_job, between=servers.reconnect)
 
     async def reach(self) -> None:
         """Waits until the server answers, and checks that a server of its kind can hold this load."""
         name = self._lease.run.connection_name(self._report.job, 0, 0)
-        await retry(lambda: self._servers.reach(name), self._options.retry_for, connected=False)
+        await retry(lambda: self._servers.reach(name), self._patience, connected=False, written=lambda: False)
         check_cluster(self._options, self._servers)
 
     async def known_queues(self) -> KnownQueues:
@@ -106,6 +109,7 @@ class _RedisLoad:
     async def begin(self) -> None:
         """Records the job, and acquires its lease for this run."""
         await self._retry(self._job.open)
+        self._servers.holds_job = True
         await self._retry(self._lease.acquire)
         self._held = True
         self._report.resumed = self._job.resumed
@@ -164,23 +168,22 @@ async def into_redis(url: str, named: bool, part: Part) -> AsyncIterator[Channel
     Args:
         named: Whether the server accepts names of connections.
     """
-    retry_for = part.options.retry_for
     servers = Servers(parse_address(url), part.options.timeout)
     try:
-        await retry(servers.refresh, retry_for)
         lease = Lease(servers, part.job, part.run, part.process)
         servers.accepts_names = named
         sink = RedisSink(servers, part.options, part.job, lease)
+        await retry(servers.refresh, sink.patience)
         yield Channel(
             sink.work,
-            _state_of(servers, sink, retry_for),
-            lambda: retry(sink.confirm, retry_for, between=servers.reconnect),
+            _state_of(servers, sink),
+            lambda: retry(sink.confirm, sink.patience, between=servers.reconnect),
         )
     finally:
         await servers.aclose()
 
 
-def _state_of(servers: Servers, sink: RedisSink, retry_for: float) -> StateOf:
+def _state_of(servers: Servers, sink: RedisSink) -> StateOf:
     # The ledger of a new job is read as well: the server may have lost the job's record, with other data, during a run.
     listed: set[str] = set()
 
@@ -188,9 +191,9 @@ def _state_of(servers: Servers, sink: RedisSink, retry_for: float) -> StateOf:
         ledger = sink.ledger(queue, shard)
         index = sink.encoder(queue).queues_key
         if index and queue not in listed:
-            await retry(lambda: _list_queue(servers, index, queue), retry_for, between=servers.reconnect)
+            await retry(lambda: _list_queue(servers, index, queue), sink.patience, between=servers.reconnect)
             listed.add(queue)
-        return await retry(lambda: ledger_state(servers, ledger), retry_for, between=servers.reconnect)
+        return await retry(lambda: ledger_state(servers, ledger), sink.patience, between=servers.reconnect)
 
     return state_of
 
