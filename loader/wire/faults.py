@@ -93,7 +93,8 @@ def from_reply(text: str, where: str) -> LoaderError:
         return SinkError(f"{where}: a Redis Cluster has only database 0", "Use /0 at the end of the URL")
     if (command := _missing_command(text)) is not None:
         what, hint = no_command(command)
-        return SinkError(f"{where}: {what}: {text}", hint)
+        said = re.split(", with args", text, maxsplit=1)[0]  # the arguments may hold a payload
+        return SinkError(f"{where}: {what}: {said}", hint)
     if _TOO_LARGE.search(text) is not None:
         return OversizedError(f"{where}: the server refuses the size of a value ({text})", LOWER_MAX_RECORD_BYTES)
     if "DB index" in text:
