@@ -99,9 +99,14 @@ class TransientError(SinkError):
 
 
 class ConnectionFailedError(TransientError):
-    """A connection could not be made, or was lost."""
+    """A connection could not be made, or was lost.
+
+    Attributes:
+        closed: Whether the other side has closed an open connection.
+    """
 
     code = "connection_failed"
+    closed = False
 
 
 class RefusedNowError(TransientError):
@@ -111,7 +116,7 @@ class RefusedNowError(TransientError):
         condition: The code of its reply, such as ``READONLY``.
     """
 
-    code = "sink_failed"
+    code = "refused_now"
 
     def __init__(self, message: str, hint: str = "", condition: str = "") -> None:
         super().__init__(message, hint)

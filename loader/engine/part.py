@@ -17,6 +17,7 @@ from loader.jobs.report import LoadReport
 from loader.settings import LoadOptions
 from loader.sinks.base import Worker
 from loader.sources.base import Source
+from loader.sources.record_limit import RecordLimit
 from loader.sources.shards import Shard
 
 
@@ -59,6 +60,7 @@ class Part:
         known_queues: Full names of the queues that exist; None if this is not checked.
         rejects: The rejects file; None for none.
         process: Number of the process within the run.
+        records: The longest record; None for the limit of ``options``.
     """
 
     options: LoadOptions
@@ -69,6 +71,7 @@ class Part:
     known_queues: frozenset[str] | None
     rejects: Path | None
     process: int = 0
+    records: RecordLimit | None = None
 
 
 class PartialLoad:
@@ -120,6 +123,7 @@ class PartialLoad:
             channel.worker,
             channel.state_of,
             ids,
+            part.records,
         )
         if self._stopping:
             self._pipeline.stop()

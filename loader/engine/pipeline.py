@@ -16,6 +16,7 @@ from loader.jobs.report import InDoubt, LoadReport, SourceReport
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Worker
 from loader.sources.base import Source
+from loader.sources.record_limit import RecordLimit
 from loader.sources.shards import Shard
 from loader.sources.validate import Batch, Reject, validate
 from loader.tasks.reasons import Reason
@@ -32,6 +33,7 @@ class Pipeline:
         state_of: Called once for each shard and queue.
         shards: The parts of the sources to load, in this order.
         ids: The file for the ids of tasks that are in; None to keep no ids.
+        records: The longest record; None for the limit of ``options``.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Pipeline:
         worker: Worker | None,
         state_of: StateOf,
         ids: IdsFile | None = None,
+        records: RecordLimit | None = None,
     ) -> None:
         self._sources = sources
         self._shards = shards
@@ -55,6 +58,7 @@ class Pipeline:
         self._worker = worker
         self._state_of = state_of
         self._ids = ids
+        self._records = records or RecordLimit.of_option(options.max_record_bytes)
         self._states: dict[str, LedgerState] = {}
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(options.queue_depth)
         self._reader: asyncio.Task[None] | None = None
@@ -129,15 +133,15 @@ class Pipeline:
             number = 0
             for piece in shard.pieces:
                 source, tally = self._sources[piece.source], self._report.sources[piece.source]
-                batches = source.batches(
-                    self._options.records_a_batch, self._options.max_record_bytes, piece.start, piece.end
-                )
+                batches = source.batches(self._options.records_a_batch, self._records.size, piece.start, piece.end)
                 async with aclosing(batches):
                     async for raw in batches:
                         if self._stopping:  # the caller's iterable may have caught the cancellation
                             raise asyncio.CancelledError
                         parsed = self._assigner.needs_values
-                        batch = validate(raw, number, piece.source, parsed=parsed, shard=shard.number)
+                        batch = validate(
+                            raw, number, piece.source, parsed=parsed, shard=shard.number, limit=self._records.name
+                        )
                         await self._admit(batch, source, tally)
                         tally.bytes_read = source.position
                         number += 1
@@ -232,6 +236,11 @@ class Pipeline:
         doubt = InDoubt(delivery.queue, first.name, first.line, last.name, last.line, len(delivery.payloads), why)
         if self._doubts.setdefault(delivery, doubt) is doubt:  # another request may have noted it in the meantime
             self._report.in_doubt.append(doubt)
+
+    async def place(self, delivery: Delivery, position: int) -> str:
+        source = self._sources[delivery.batch.source_index]
+        place = await source.place(delivery.batch.raw, delivery.records[position])
+        return f"{place.name}:{place.line}"
 
     def loaded(self, delivery: Delivery) -> None:
         if (doubt := self._doubts.pop(delivery, None)) is not None:

@@ -16,6 +16,7 @@ from loader.preflight.ask import Question, ask, ask_node
 from loader.preflight.checks import Finding
 from loader.preflight.layout import layout_finding
 from loader.servers.routing import Servers
+from loader.servers.value_limit import ValueLimit
 from loader.settings import LoadOptions
 from loader.sources.base import Source
 from loader.tasks.profiles import LayoutName
@@ -61,11 +62,13 @@ class Examination:
     Attributes:
         info: The reply to INFO, or the error in its place.
         begun: Whether the job was begun before.
+        largest_value: The longest value that the servers accept; None if it is not known.
     """
 
     findings: list[Finding]
     info: Any
     begun: bool = False
+    largest_value: ValueLimit | None = None
 
     @property
     def refused(self) -> Finding | None:
@@ -103,6 +106,8 @@ async def examine(servers: Servers, load: IntendedLoad) -> Examination:
         listed = usage.signs_of(first[usage.LISTED] if load.open_ended else [])
         second = await ask(servers, alive, allowed, listed)
         second.raise_transient(where)
+    largest = server.largest_value(states)
+    findings += server.records(largest, options.max_record_bytes)
     findings += second[allowed]
     findings.append(
         layout_finding(
@@ -113,7 +118,7 @@ async def examine(servers: Servers, load: IntendedLoad) -> Examination:
             forced=options.force_layout,
         )
     )
-    return Examination(findings, info, begun=first[begun])
+    return Examination(findings, info, begun=first[begun], largest_value=largest)
 
 
 async def check_before_load(
@@ -133,7 +138,7 @@ async def check_before_load(
         LoaderError: The server cannot be used as a target, the user lacks a right, or the server cannot be reached.
     """
     found = await examine(servers, IntendedLoad(options, job, known_queues))
-    servers.holds_job = servers.holds_job or found.begun
+    servers.holds_job, servers.largest_value = servers.holds_job or found.begun, found.largest_value
     if (refused := found.refused) is not None:
         if refused.name == "role":
             raise RefusedNowError(f"{servers}: {refused.text}", refused.hint, "READONLY")

@@ -14,6 +14,7 @@ from redis.crc import key_slot
 from loader.errors import ConnectionFailedError, LoaderError, TransientError, UsageError
 from loader.servers.control import close_quietly, control_client
 from loader.servers.first_contact import first_contact
+from loader.servers.value_limit import ValueLimit
 from loader.wire.address import Address
 from loader.wire.faults import from_redis_py, translated
 
@@ -33,12 +34,14 @@ class Servers:
         accepts_names: Whether the servers accept the names that connections are given.
         holds_job: Whether the job's record is known to be there. Before that, a refusal of writes (by a replica, for
             example) is more likely a mistake of the user than a failover.
+        largest_value: The longest value that all servers accept; None if it is not known.
     """
 
     def __init__(self, address: Address, timeout: float) -> None:
         self.address = address
         self.accepts_names = True
         self.holds_job = False
+        self.largest_value: ValueLimit | None = None
         self._timeout = timeout
         self._clients: dict[Address, redis.asyncio.Redis] = {}
         self._first_slots: list[int] = []  # the first slot of each range, ascending

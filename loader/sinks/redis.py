@@ -25,6 +25,7 @@ from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer, is_pipelined
 from loader.sinks.connections import Connections
+from loader.sinks.oversized import Oversized
 from loader.sinks.window import Window
 from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.connection import Connection, Reply
@@ -97,6 +98,8 @@ class _Worker:
         self._unfinished: dict[Delivery, None] = {}  # in the order in which they were taken
         self._acknowledged = 0
         self._exhausted = False
+        self._sent = False
+        self._oversized = Oversized(observer)
         self._lost_connections: dict[str, None] = {}  # names of connections that the server may still hold open
 
     async def run(self) -> None:
@@ -117,7 +120,7 @@ class _Worker:
         Raises:
             TransientError: The same, before the server acknowledged any delivery of this session.
         """
-        before = self._acknowledged
+        before, self._sent = self._acknowledged, False
         connections = Connections(self._sink.servers, self._sink.lease, self._sink.options.timeout)
         try:
             await self._settle(connections)
@@ -128,7 +131,10 @@ class _Worker:
             connections.abort()
             if self._unfinished:
                 self._lost_connections |= dict.fromkeys(connections.names)
-            if isinstance(error, TransientError) and self._sink.patience.covers(error) and self._acknowledged > before:
+            progress = self._acknowledged > before
+            if isinstance(error, LoaderError):
+                error = await self._oversized.judge(error, self._unfinished, sent=self._sent and not progress)
+            if progress and isinstance(error, TransientError) and self._sink.patience.covers(error):
                 return error
             raise error from None
         return None
@@ -176,6 +182,7 @@ class _Worker:
     async def _deliver(
         self, connections: Connections, connection: Connection, delivery: Delivery, window: Window
     ) -> None:
+        self._sent = True
         if is_pipelined(delivery, self._sink.encoder(delivery.queue)):
             await self._write_and_commit(connections, connection, delivery)
         else:

@@ -84,11 +84,20 @@ class Batch:
     rejected: list[tuple[int, Reason]] = field(default_factory=list)
 
 
-def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool, shard: int = 0) -> Batch:
+def validate(
+    raw: RawBatch,
+    number: int,
+    source_index: int,
+    *,
+    parsed: bool,
+    shard: int = 0,
+    limit: str = "the limit of --max-record-bytes",
+) -> Batch:
     """Validates each record of a batch.
 
     Args:
         parsed: Whether to keep the parsed values, to take ids and queues from the records.
+        limit: The limit that oversized records exceed, for people; see ``RecordLimit``.
     """
     # Hot path: one C-level loop passes all lines to a parser (parsing them as one joined document was measured and is
     # not faster). Only a batch with an invalid or blank line is checked record by record.
@@ -106,7 +115,7 @@ def validate(raw: RawBatch, number: int, source_index: int, *, parsed: bool, sha
         elif all_json(stripped, size):
             return Batch(shard, number, source_index, raw, stripped, None, None, size, checksum)
     batch = Batch(shard, number, source_index, raw, [], [], [] if parsed else None, size, checksum)
-    _one_by_one(batch, stripped)
+    _one_by_one(batch, stripped, limit)
     return batch
 
 
@@ -121,15 +130,12 @@ def _checksum(records: list[bytes], size: int) -> int:
     return checksum
 
 
-def _one_by_one(batch: Batch, stripped: list[bytes]) -> None:
+def _one_by_one(batch: Batch, stripped: list[bytes], limit: str) -> None:
     assert batch.kept is not None  # noqa: S101 - for the type checker
     for index, record in enumerate(stripped):
         if (length := batch.raw.oversized.get(index)) is not None:
             shown = min(SHOWN_OF_OVERSIZED, len(record))
-            text = (
-                f"the record is {length} bytes long, over the limit of --max-record-bytes; "
-                f"only its first {shown} bytes are shown here"
-            )
+            text = f"the record is {length} bytes long, over {limit}; only its first {shown} bytes are shown here"
             batch.rejected.append((index, Reason(ReasonCode.TOO_LARGE, text)))
             continue
         if (why := batch.raw.unwritable.get(index)) is not None:

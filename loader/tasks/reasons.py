@@ -26,7 +26,7 @@ class ReasonCode(StrEnum):
         return member
 
     INVALID_JSON = "invalid_json", "not valid JSON"
-    TOO_LARGE = "too_large", "over the limit of --max-record-bytes"
+    TOO_LARGE = "too_large", "over the limit of --max-record-bytes, or of the server"
     EMPTY_FILE = "empty_file", "the file is empty"
     UNWRITABLE = "unwritable", "the payload cannot be written as JSON"
     BAD_ID = "bad_id", "no usable task id"

@@ -87,7 +87,7 @@ class Connection(asyncio.Protocol):
         future: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
         if self._lost is not None or self._transport is None or self._transport.is_closing():
             # uvloop's transports refuse a write once they have begun to close, before connection_lost() is called.
-            future.set_exception(self._lost or ConnectionFailedError(f"{self._address}: the connection was closed"))
+            future.set_exception(self._lost or self._closed_error("the connection was closed"))
             return future
         if not self._waiting:
             self._silent_since = asyncio.get_running_loop().time()
@@ -147,8 +147,15 @@ class Connection(asyncio.Protocol):
                 if isinstance(error, OversizedError):
                     return error
         if isinstance(exc, OSError):
-            return from_os_error(exc, str(self._address))
-        return ConnectionFailedError(f"{self._address}: the connection was closed by the server")
+            reset = from_os_error(exc, str(self._address))
+            reset.closed = True
+            return reset
+        return self._closed_error("the connection was closed by the server")
+
+    def _closed_error(self, text: str) -> ConnectionFailedError:
+        error = ConnectionFailedError(f"{self._address}: {text}")
+        error.closed = True
+        return error
 
     def _watch(self) -> None:
         """Drops the connection if replies are due and no data has arrived within the timeout."""

@@ -20,6 +20,7 @@ from loader.jobs.ids_file import begin_ids_file
 from loader.jobs.job import Job, ledger_state
 from loader.jobs.lease import Lease, Run, while_held
 from loader.jobs.ledger import LedgerState
+from loader.jobs.record_limit import largest_overhead, record_limit
 from loader.jobs.report import LoadReport
 from loader.layouts.registry import encoder_for
 from loader.servers.control import close_quietly
@@ -27,6 +28,7 @@ from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sinks.redis import RedisSink
+from loader.sources.record_limit import RecordLimit
 from loader.wire.address import Address, parse_address
 from loader.wire.faults import translated
 
@@ -76,6 +78,7 @@ class _RedisLoad:
         self._lease = Lease(self._servers, report.job, Run.new())
         self._job = Job(self._servers, report.job, plan.manifest)
         self._held = False
+        self._records: RecordLimit | None = None
         self._patience = Patience.of(options.retry_seconds, full=options.waits_for_memory)
 
     async def _retry(self, step: Callable[[], Awaitable[None]]) -> None:
@@ -112,9 +115,15 @@ class _RedisLoad:
         self._servers.holds_job = True
         await self._retry(self._lease.acquire)
         self._held = True
+        await self._retry(self._settle_record_limit)
         self._report.resumed = self._job.resumed
         if self._job.resumed:
             log.info("resuming job %s", self._job.name)
+
+    async def _settle_record_limit(self) -> None:
+        limit, job = self._servers.largest_value, self._job
+        around, asked = largest_overhead(self._options), self._options.max_record_bytes
+        self._records = await record_limit(self._servers, job.name, limit, asked, around, resumed=job.resumed)
 
     async def note_ids_file(self) -> None:
         """Starts the ids file, if the option is given, and records its path in the job."""
@@ -135,6 +144,7 @@ class _RedisLoad:
             self._plan.sources,
             known.names,
             options.rejects or Path(f"{job}.rejects.jsonl"),
+            records=self._records,
         )
         complete = await while_held([self._lease], execution.run(part, self._plan.shards, self._report))
         self._report.end("completed" if complete else "interrupted")
