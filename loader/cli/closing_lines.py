@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loader.cli.rejected import rejected_lines
+from loader.errors import EvictedError
 from loader.jobs.report import LoadReport
 
 
@@ -42,6 +43,8 @@ def _how_to_go_on(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
         return ["nothing was written: --redis discard drops the encoded tasks"]
     if not report.dry_run and not kept:
         return ["the embedded server's data went with it; --embedded-dir DIR keeps it"]
+    if report.error_code == EvictedError.code:
+        return []  # what was evicted is marked as loaded
     if report.status != "completed":
         return [f"go on with: {resume}"]
     if report.dry_run or not report.loaded + report.already_loaded:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from loader.preflight.ask import Question
-from loader.preflight.checks import Finding, in_bytes, worst_of_each
+from loader.preflight.checks import Finding, worst_of_each
 from loader.servers.value_limit import SETTINGS, ValueLimit, value_limit
+from loader.tasks.sizes import in_bytes
 from loader.wire.faults import cause_and_hint
 
 NODE = "the server is a node of a Redis Cluster, and does not tell which node serves which keys"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import redis.asyncio
@@ -35,6 +37,7 @@ class Servers:
         holds_job: Whether the job's record is known to be there. Before that, a refusal of writes (by a replica, for
             example) is more likely a mistake of the user than a failover.
         largest_value: The longest value that all servers accept; None if it is not known.
+        info: The reply to INFO of each primary before the load, or the error in its place.
     """
 
     def __init__(self, address: Address, timeout: float) -> None:
@@ -42,6 +45,7 @@ class Servers:
         self.accepts_names = True
         self.holds_job = False
         self.largest_value: ValueLimit | None = None
+        self.info: Mapping[Address, Any] = {}
         self._timeout = timeout
         self._clients: dict[Address, redis.asyncio.Redis] = {}
         self._first_slots: list[int] = []  # the first slot of each range, ascending
@@ -63,7 +67,7 @@ class Servers:
         """
         await first_contact(self.address, self._ping)
         await self.refresh()
-        for address in self._each_primary():
+        for address in self.primaries():
             try:
                 await self._set_name(address, name)
             except ConnectionFailedError as error:
@@ -147,9 +151,14 @@ class Servers:
 
     def clients(self) -> list[redis.asyncio.Redis]:
         """A client for each primary."""
-        return [self._client(address) for address in self._each_primary()]
+        return [self._client(address) for address in self.primaries()]
 
-    def _each_primary(self) -> list[Address]:
+    def client_at(self, address: Address) -> redis.asyncio.Redis:
+        """A client of one of ``primaries``."""
+        return self._client(address)
+
+    def primaries(self) -> list[Address]:
+        """The address of each primary, in the order of ``clients``."""
         return list(dict.fromkeys(self._primaries or [self.address]))
 
     def _client(self, address: Address) -> redis.asyncio.Redis:

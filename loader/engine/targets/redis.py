@@ -13,6 +13,7 @@ import redis.exceptions
 from loader.engine.cluster import check_cluster
 from loader.engine.execution import Execution
 from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
+from loader.engine.memory_watch import MemoryWatch
 from loader.engine.part import Channel, Part
 from loader.engine.pipeline import StateOf
 from loader.engine.targets.base import LoadPlan, LoadTarget, Preflight
@@ -24,6 +25,7 @@ from loader.jobs.record_limit import largest_overhead, record_limit
 from loader.jobs.report import LoadReport
 from loader.layouts.registry import encoder_for
 from loader.servers.control import close_quietly
+from loader.servers.memory import memory_of
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
@@ -108,6 +110,11 @@ class _RedisLoad:
         """Runs the preflight."""
         sources = self._plan.sources
         await self._retry(partial(preflight, self._servers, self._options, self._report.job, known.names, sources))
+        self._watch().check_threshold()
+
+    def _watch(self) -> MemoryWatch:
+        before = {address: memory_of(info) for address, info in self._servers.info.items()}
+        return MemoryWatch(self._servers, self._options, before)
 
     async def begin(self) -> None:
         """Records the job, and acquires its lease for this run."""
@@ -146,7 +153,8 @@ class _RedisLoad:
             options.rejects or Path(f"{job}.rejects.jsonl"),
             records=self._records,
         )
-        complete = await while_held([self._lease], execution.run(part, self._plan.shards, self._report))
+        load = self._watch().during(execution.run(part, self._plan.shards, self._report), execution.stop)
+        complete = await while_held([self._lease], load)
         self._report.end("completed" if complete else "interrupted")
         return complete
 
