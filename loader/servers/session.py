@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection
 
 import hiredis
 
-from loader.errors import LoaderError, RefusedNowError, TransientError, UsageError
+from loader.errors import LoaderError, RefusedNowError, UsageError
 from loader.servers.first_contact import first_contact
 from loader.servers.retry import Patience, retry
 from loader.wire.address import Address
@@ -79,7 +79,7 @@ class Session:
         connection = await self._connected()
         try:
             result = await connection.call(commands, replies)
-        except TransientError:
+        except LoaderError:
             self._drop(connection)
             raise
         for reply in result:
