@@ -114,13 +114,15 @@ class RefusedNowError(TransientError):
 
     Attributes:
         condition: The code of its reply, such as ``READONLY``.
+        brief: The message without the reply and the place, which differ from step to step.
     """
 
     code = "refused_now"
 
-    def __init__(self, message: str, hint: str = "", condition: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", condition: str = "", brief: str = "") -> None:
         super().__init__(message, hint)
         self.condition = condition
+        self.brief = brief or message
 
 
 class OversizedError(SinkError):

@@ -15,6 +15,7 @@ from loader.engine.part import Part
 from loader.errors import LoaderError
 from loader.jobs.counts import SourceCounts
 from loader.jobs.report import LoadReport
+from loader.servers.outage import Waiting
 from loader.sources.shards import Shard
 from loader.tasks.reasons import ReasonCode
 
@@ -62,6 +63,13 @@ class Log:
 
     level: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """From the child: what it waits for; None once the server answers again."""
+
+    waiting: Waiting | None
 
 
 @dataclass(frozen=True, slots=True)

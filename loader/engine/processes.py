@@ -13,10 +13,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from loader.engine.messages import Begin, Counts, Ended, Log, NextShard, Stop, Tally, pack, receive
+from loader.engine.messages import Begin, Counts, Ended, Log, NextShard, Stop, Tally, Waits, pack, receive
 from loader.engine.part import Part
 from loader.errors import LoaderError, SinkError, TooManyRejectsError
 from loader.jobs.report import LoadReport
+from loader.servers.outage import Outage
 from loader.sources.shards import Shard
 from loader.wire.faults import RESUME
 
@@ -37,6 +38,7 @@ class ProcessPool:
         self._children: list[asyncio.subprocess.Process] = []
         self._tallies: list[Tally] = []
         self._shards: deque[Shard] = deque()
+        self._outage = Outage()
         self._failure: LoaderError | None = None
         self._stopping = False
 
@@ -93,6 +95,8 @@ class ProcessPool:
                 _send(child, NextShard(self._shards.popleft() if self._shards and not self._stopping else None))
             elif isinstance(message, Log):
                 log.log(message.level, "%s", message.text)
+            elif isinstance(message, Waits):
+                self._outage.relay(message.waiting)
             elif isinstance(message, Ended):
                 if message.error is not None:
                     self._fail(message.error)

@@ -63,7 +63,7 @@ class Outage:
             seconds: For how many seconds it may be.
         """
         if isinstance(error, RefusedNowError):
-            self._tell(f"{error.args[0]}; waiting", waited, seconds)
+            self._tell(f"{error.brief}; waiting", waited, seconds)
         elif error.retry_after:
             asked = f"in {error.retry_after:.1f} s, as it asks"
             self._tell(f"{error.args[0]}; trying again ({asked})", waited, seconds)
@@ -72,7 +72,17 @@ class Outage:
 
     def begins(self, error: TransientError, seconds: float) -> None:
         """A connection that worked has been lost, or its server refuses. The work goes on over another connection."""
-        self._tell(f"{error.args[0]}; reconnecting", 0.0, seconds)
+        if isinstance(error, RefusedNowError):
+            self.lasts(error, 0.0, seconds)
+        else:
+            self._tell(f"{error.args[0]}; reconnecting", 0.0, seconds)
+
+    def relay(self, waiting: Waiting | None) -> None:
+        """Tells what another process waits for; None once its server answers again."""
+        if waiting is None:
+            self.over()
+        else:
+            self._tell(waiting.text, time.monotonic() - waiting.since, waiting.seconds)
 
     def _tell(self, text: str, waited: float, seconds: float) -> None:
         now = time.monotonic()

@@ -105,7 +105,7 @@ def from_reply(text: str, where: str) -> LoaderError:
         return TransientError(f"{where}: {_TRANSIENT[code]} ({text})")
     if code in _REFUSED_NOW:
         what, hint = _REFUSED_NOW[code]
-        return RefusedNowError(f"{where}: {what} ({text})", hint, code)
+        return RefusedNowError(f"{where}: {what} ({text})", hint, code, f"{what} ({code})")
     what, hint = _FATAL.get(code, ("the server refuses", f"Once the cause is fixed, {RESUME}"))
     return SinkError(f"{where}: {what} ({text})", hint)
 
