@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
 
 from loader.errors import EvictedError, LoaderError, MemoryLimitError, SinkError, TransientError, UsageError
 from loader.servers.memory import Memory, read_memory
@@ -15,8 +14,6 @@ from loader.settings import LoadOptions
 from loader.settings.memory import MemoryThreshold
 from loader.tasks.sizes import in_bytes
 from loader.wire.address import Address
-
-T = TypeVar("T")
 
 _LONGEST_PAUSE = 1.0
 _SHORTEST_PAUSE = 0.02
@@ -67,7 +64,7 @@ class MemoryWatch:
         if self._reached is not None:
             raise self._reached
 
-    async def during(self, work: Coroutine[Any, Any, bool], stop: Callable[[], None]) -> bool:
+    async def during(self, work: Callable[[], Awaitable[bool]], stop: Callable[[], None]) -> bool:
         """Runs a load. Returns whether every record was processed.
 
         Args:
@@ -82,7 +79,7 @@ class MemoryWatch:
         if self._threshold is not None:
             watching = asyncio.create_task(self._watch(self._threshold, stop))
         try:
-            complete = await work
+            complete = await work()
         except SinkError as error:
             if (evicted := await self._evicted()) is not None:
                 raise evicted from error

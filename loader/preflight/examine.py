@@ -163,7 +163,8 @@ async def check_before_load(
         raise kind(f"{servers}: {refused.text}", refused.hint)
     # Missing optional rights cause a warning only when they are needed: see Lease.fence.
     warnings = [one for one in found.findings if one.level == "warning" and one.name != "optional"]
-    if server.room(found.info) is not None and not found.begun and not surely_fits(sources, server.room(found.info)):
+    room = server.room(found.info)
+    if room is not None and not found.begun and not surely_fits(sources, options, room):
         from loader.preflight.estimate import estimate_finding  # 2 ms, only for servers with a limit
 
         needed = await estimate_finding(servers, options, sources, found.info)

@@ -153,8 +153,8 @@ class _RedisLoad:
             options.rejects or Path(f"{job}.rejects.jsonl"),
             records=self._records,
         )
-        load = self._watch().during(execution.run(part, self._plan.shards, self._report), execution.stop)
-        complete = await while_held([self._lease], load)
+        run = partial(execution.run, part, self._plan.shards, self._report)
+        complete = await while_held([self._lease], self._watch().during(run, execution.stop))
         self._report.end("completed" if complete else "interrupted")
         return complete
 
