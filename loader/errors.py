@@ -116,9 +116,48 @@ class TransientError(SinkError):
 
 
 class ConnectionFailedError(TransientError):
-    """A connection could not be made, or was lost."""
+    """A connection could not be made, or was lost.
+
+    Attributes:
+        closed: Whether the other side has closed an open connection.
+    """
 
     code = "connection_failed"
+    closed = False
+
+
+class RefusedNowError(TransientError):
+    """The server refuses writes, and may accept them again by itself: after a failover, or once its disk has room.
+
+    Attributes:
+        condition: The code of its reply, such as ``READONLY``.
+        brief: The message without the reply and the place, which differ from step to step.
+    """
+
+    code = "refused_now"
+
+    def __init__(self, message: str, hint: str = "", condition: str = "", brief: str = "") -> None:
+        super().__init__(message, hint)
+        self.condition = condition
+        self.brief = brief or message
+
+
+class OversizedError(SinkError):
+    """The server refuses the size of a value: a record is larger than its limits allow."""
+
+    code = "too_large_for_server"
+
+
+class MemoryLimitError(SinkError):
+    """The server's memory has reached the limit of ``--stop-at-memory``, or cannot hold the load."""
+
+    code = "memory_limit"
+
+
+class EvictedError(SinkError):
+    """The server evicted keys during the load, and tasks may be among them."""
+
+    code = "evicted"
 
 
 class ResultTimeoutError(LoaderError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from loader.cli.rejected import rejected_lines
 from loader.errors import (
     AlreadyLoadedError,
+    EvictedError,
     JobMismatchError,
     LayoutMismatchError,
     QueueNameError,
@@ -28,9 +29,10 @@ _REFUSED_AGAIN = {
         JobMismatchError,
         LayoutMismatchError,
         SourceChangedError,
+        EvictedError,  # what was evicted is marked as loaded
     )
 }
-"""Codes of errors that the same command would meet again."""
+"""Codes of errors that the same command would meet again, or that it does not mend."""
 
 
 def closing_lines(report: LoadReport, resume: str, *, kept: bool) -> list[str]:

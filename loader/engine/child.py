@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 
 from loader.engine.loop import loop_factory
-from loader.engine.messages import Begin, Counts, Ended, Judged, Log, NextShard, Stop, pack, receive
+from loader.engine.messages import Begin, Counts, Ended, Judged, Log, NextShard, Stop, Waits, pack, receive
 from loader.engine.part import Part, PartialLoad
 from loader.engine.tuning import tune_process
 from loader.errors import LoaderError
@@ -101,7 +101,10 @@ class _Forward(logging.Handler):
         self._child = child
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._child.send(Log(record.levelno, record.getMessage()))
+        if hasattr(record, "waiting"):
+            self._child.send(Waits(record.waiting))  # the parent tells it, once for all processes
+        else:
+            self._child.send(Log(record.levelno, record.getMessage()))
 
 
 async def _main() -> None:

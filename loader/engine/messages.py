@@ -16,6 +16,7 @@ from loader.errors import LoaderError
 from loader.jobs.counts import SourceCounts
 from loader.jobs.reject_kinds import RejectKinds
 from loader.jobs.report import LoadReport, SkippedFile
+from loader.servers.outage import Waiting
 from loader.sources.shards import Shard
 from loader.tasks.reasons import ReasonCode
 
@@ -71,6 +72,13 @@ class Log:
 
     level: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """From the child: what it waits for; None once the server answers again."""
+
+    waiting: Waiting | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from loader.jobs.report import LoadReport
 from loader.settings import LoadOptions
 from loader.sinks.base import Worker
 from loader.sources.base import Source
+from loader.sources.record_limit import RecordLimit
 from loader.sources.shards import Shard
 
 
@@ -64,6 +65,7 @@ class Part:
         known_queues: Full names of the queues that exist; None if this is not checked.
         rejects: The rejects file; None for none.
         process: Number of the process within the run.
+        records: The longest record; None for the limit of ``options``.
     """
 
     options: LoadOptions
@@ -75,6 +77,7 @@ class Part:
     known_queues: frozenset[str] | None
     rejects: Path | None
     process: int = 0
+    records: RecordLimit | None = None
 
     @classmethod
     def of(
@@ -84,9 +87,12 @@ class Part:
         run: Run,
         known_queues: frozenset[str] | None,
         rejects: Path | None,
+        *,
+        records: RecordLimit | None = None,
     ) -> Part:
         """The part that is the whole of a plan."""
-        return cls(plan.options, plan.job, destination, run, plan.sources, plan.origins, known_queues, rejects)
+        sources, origins = plan.sources, plan.origins
+        return cls(plan.options, plan.job, destination, run, sources, origins, known_queues, rejects, records=records)
 
 
 class PartialLoad:
@@ -145,6 +151,7 @@ class PartialLoad:
             channel.ends,
             part.process,
             self._judged,
+            part.records,
         )
         if self._stopping:
             self._pipeline.stop()

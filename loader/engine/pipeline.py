@@ -23,6 +23,7 @@ from loader.sources.base import Source
 from loader.sources.batch import RawBatch
 from loader.sources.codecs.codec import DamagedError
 from loader.sources.problems import Problem
+from loader.sources.record_limit import RecordLimit
 from loader.sources.shards import Shard
 from loader.sources.validate import Batch, Reject, validate
 from loader.tasks.reasons import Reason
@@ -45,6 +46,7 @@ class Pipeline:
         process: Number of the process, from 1; 0 if the load has only one. A share of bad records is judged by the
             parent of several processes, except that the first one judges the first records.
         judged: Called once, when the first records are judged and good enough.
+        records: The longest record; None for the limit of ``options``.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Pipeline:
         ends: Ends | None = None,
         process: int = 0,
         judged: Callable[[], None] = lambda: None,
+        records: RecordLimit | None = None,
     ) -> None:
         self._sources = sources
         self._shards = shards
@@ -72,6 +75,7 @@ class Pipeline:
         self._state_of = state_of
         self._ids = ids
         self._ends = ends or Ends()
+        self._records = records or RecordLimit.of_option(options.max_record_bytes)
         self._states: dict[tuple[str, int], LedgerState] = {}
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(options.queue_depth)
         self._reader: asyncio.Task[None] | None = None
@@ -163,9 +167,7 @@ class Pipeline:
             for piece in shard.pieces:
                 source, tally = self._sources[piece.source], self._report.sources[piece.source]
                 repeatable = source.identity.repeatable
-                batches = source.batches(
-                    self._options.records_a_batch, self._options.max_record_bytes, piece.start, piece.end
-                )
+                batches = source.batches(self._options.records_a_batch, self._records.size, piece.start, piece.end)
                 lines = 0
                 async with aclosing(batches):
                     try:
@@ -213,7 +215,8 @@ class Pipeline:
             await self._ends.note(index, raw.first_record + len(raw.records))
         if raw.records:
             parsed, any_json = self._assigner.needs_values, self._options.accept_any_json
-            batch = validate(raw, number, index, parsed=parsed, shard=shard, any_json=any_json)
+            limit = self._records.name
+            batch = validate(raw, number, index, parsed=parsed, shard=shard, any_json=any_json, limit=limit)
             if is_cut_off(raw):
                 batch.rejected[-1] = (len(raw.records) - 1, CUT_OFF)
             await self._admit(batch, source, self._report.sources[index])
@@ -344,6 +347,11 @@ class Pipeline:
         doubt = InDoubt(delivery.queue, first.name, first.line, last.name, last.line, len(delivery.payloads), why)
         if self._doubts.setdefault(delivery, doubt) is doubt:  # another request may have noted it in the meantime
             self._report.in_doubt.append(doubt)
+
+    async def place(self, delivery: Delivery, position: int) -> str:
+        source = self._sources[delivery.batch.source_index]
+        place = await source.place(delivery.batch.raw, delivery.records[position])
+        return f"{place.name}:{place.line}"
 
     def loaded(self, delivery: Delivery) -> None:
         if (doubt := self._doubts.pop(delivery, None)) is not None:

@@ -81,7 +81,8 @@ class Proposal:
                 "Resume with the same files, empty ones included",
             )
         options = adopted(name, self.options, recorded, self.manifest)
-        return await _planned(options, name, self.sources, dict(recorded))
+        manifest = {**recorded, "max_record_bytes": options.max_record_bytes}
+        return await _planned(options, name, self.sources, manifest)
 
 
 async def _planned(options: LoadOptions, job: str, sources: Sequence[Source], manifest: dict[str, Any]) -> LoadPlan:

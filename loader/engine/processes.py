@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from loader.engine.first_records import FirstRecords, too_many
-from loader.engine.messages import Begin, Counts, Ended, Judged, Log, NextShard, Stop, Tally, pack, receive
+from loader.engine.messages import Begin, Counts, Ended, Judged, Log, NextShard, Stop, Tally, Waits, pack, receive
 from loader.engine.part import Part
 from loader.errors import LoaderError, SinkError, TooManyRejectsError
 from loader.jobs.report import LoadReport
+from loader.servers.outage import Outage
 from loader.sources.shards import Shard
 from loader.wire.faults import RESUME
 
@@ -41,6 +42,7 @@ class ProcessPool:
         # The first process judges the first records before the others load anything; see FirstRecords.
         self._judged = not FirstRecords.are_judged(part.options.error_limit) or part.options.dry_run
         self._waiting: list[asyncio.subprocess.Process] = []
+        self._outage = Outage()
         self._failure: LoaderError | None = None
         self._stopping = False
 
@@ -107,6 +109,8 @@ class ProcessPool:
                 self._go_on()
             elif isinstance(message, Log):
                 log.log(message.level, "%s", message.text)
+            elif isinstance(message, Waits):
+                self._outage.relay(message.waiting)
             elif isinstance(message, Ended):
                 if message.error is not None:
                     self._fail(message.error)

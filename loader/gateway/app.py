@@ -44,7 +44,7 @@ from loader.gateway.page import HEADERS, page
 from loader.gateway.queue_check import KnownQueues
 from loader.gateway.reader import FINAL, TaskReader
 from loader.gateway.waiting import StoppingError, TaskWaiter
-from loader.gateway.writer import NotEnqueuedError, UnknownOutcomeError, Writer
+from loader.gateway.writer import NotEnqueuedError, PayloadTooLongError, UnknownOutcomeError, Writer
 
 _TASK = "/queue/{id}"
 _TASK_PREFIX = "/queue/"
@@ -205,6 +205,8 @@ class Gateway:
             raise HttpError(422, "this Idempotency-Key was used before with a different request") from None
         except ValueError as error:
             raise HttpError(400, str(error)) from None
+        except PayloadTooLongError as error:
+            raise HttpError(413, error.args[0]) from error
         except LoaderError as error:
             raise _redis_unavailable(error) from error
         return (queue, ids, ()) if earlier is None else self._replayed(queue, earlier)

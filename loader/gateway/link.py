@@ -64,6 +64,11 @@ class Link:
             raise ConnectionFailedError(f"{self._address}: there is no connection at the moment")
         return self._connection.call(commands, replies)
 
+    def drop(self) -> None:
+        """Replaces the connection by a new one: the server that it leads to is the wrong one now."""
+        if self._connection is not None:
+            self._connection.abort()
+
     async def answers(self) -> bool:
         """Whether the server answers a PING within 2 s."""
         try:

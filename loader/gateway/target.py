@@ -19,11 +19,18 @@ _LOAD_ONLY = ("rights", "optional")
 log = logging.getLogger("runqy_loader")
 
 
-async def check_target(options: ServeOptions, address: Address, known: Collection[str] | None) -> None:
+_AROUND = 4096
+"""Bytes that a stored message may have beside its payload, and a body beside the payload of its one job."""
+
+
+async def check_target(options: ServeOptions, address: Address, known: Collection[str] | None) -> int | None:
     """Refuses a server that the gateway cannot work with, and warns of what may go wrong.
 
     Args:
         known: Full names of the queues that exist; None if they are not known.
+
+    Returns:
+        The longest payload that the server accepts, in bytes; None if no body is longer, or the server does not tell.
 
     Raises:
         LayoutMismatchError: The server is used with another layout.
@@ -42,6 +49,7 @@ async def check_target(options: ServeOptions, address: Address, known: Collectio
             queue_field="queue",
             redis=options.redis,
             force_layout=options.force_layout,
+            max_record_bytes=options.max_body_bytes,
         )
         report = await examine(servers, IntendedLoad(options_to_check, "gateway", known))
     finally:
@@ -53,3 +61,6 @@ async def check_target(options: ServeOptions, address: Address, known: Collectio
     for finding in findings:
         if finding.level == "warning":
             log.warning("%s: %s", servers, finding)
+    if report.largest_value is None or report.largest_value.size - _AROUND >= options.max_body_bytes:
+        return None
+    return report.largest_value.size - _AROUND

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 
 import hiredis
 
-from loader.errors import LoaderError, TransientError
+from loader.errors import LoaderError, OversizedError, RefusedNowError, SinkError, TransientError
 from loader.gateway.encoders import Encoders
 from loader.gateway.idempotency import Mark
 from loader.gateway.link import Link
 from loader.gateway.metrics import Metrics
 from loader.layouts.base import QueueEncoder
+from loader.servers.value_limit import SMALLEST_LIMIT
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
 from loader.wire.resp import array, command
@@ -34,6 +35,9 @@ MAX_TASKS = 20_000
 MAX_BYTES = 8 * 1024 * 1024
 """Approximate limits of one write, in tasks and in bytes of payloads: a request is never split."""
 
+_AROUND = 64 * 1024
+"""More than a stored message has beside its payload."""
+
 log = logging.getLogger("runqy_loader")
 
 
@@ -43,6 +47,10 @@ class NotEnqueuedError(TransientError):
 
 class UnknownOutcomeError(TransientError):
     """The connection was lost before the push was acknowledged. The tasks may or may not be in."""
+
+
+class PayloadTooLongError(SinkError):
+    """A payload is longer than Redis accepts. None of the request's tasks is in."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,10 +76,15 @@ class Entry:
 
 
 class Writer:
-    """Writes the requests that ``put`` collects."""
+    """Writes the requests that ``put`` collects.
 
-    def __init__(self, link: Link, encoders: Encoders, metrics: Metrics) -> None:
+    Args:
+        longest: The longest payload that Redis accepts, in bytes; None if no request is longer, or it is not known.
+    """
+
+    def __init__(self, link: Link, encoders: Encoders, metrics: Metrics, longest: int | None = None) -> None:
         self._link = link
+        self._longest = longest
         self._encoders = encoders
         self._metrics = metrics
         self._waiting: deque[Entry] = deque()
@@ -91,7 +104,10 @@ class Writer:
         Raises:
             NotEnqueuedError: None of the tasks is in.
             UnknownOutcomeError: It is not known whether the tasks are in.
+            PayloadTooLongError: Redis accepts no payload of this length. It would close the connection of all requests.
         """
+        if self._longest is not None and (length := max(map(len, payloads))) > self._longest:
+            raise PayloadTooLongError(f"a payload is {length} bytes long; Redis accepts {self._longest}")
         if not self._link.is_up:
             raise NotEnqueuedError("Redis is not available; nothing was enqueued")
         loop = asyncio.get_running_loop()
@@ -139,7 +155,10 @@ class Writer:
             if pushed.done():  # the call failed before anything was sent
                 await pushed
         except Exception as error:  # on any error: a request must not wait for ever
+            if isinstance(error, OversizedError):
+                _fail(_with_long_payloads(entries), PayloadTooLongError("Redis refuses the size of a payload"), error)
             _fail(entries, NotEnqueuedError("Redis does not take the tasks now; nothing was enqueued"), error)
+            self._leave_replica(error)
             return
         try:
             for share, reply in zip(shares, await pushed, strict=True):
@@ -191,7 +210,9 @@ class Writer:
         if isinstance(reply, hiredis.ReplyError):
             self._remove(share)
             what = f"Redis does not take tasks for queue {share[0].queue} now; nothing was enqueued"
-            _fail(share, NotEnqueuedError(what), from_reply(str(reply), f"queue {share[0].queue}"))
+            error = from_reply(str(reply), f"queue {share[0].queue}")
+            _fail(share, NotEnqueuedError(what), error)
+            self._leave_replica(error)
             return
         earlier = share[0].mark.earlier(reply) if share[0].mark is not None else None
         if earlier is not None:
@@ -201,6 +222,11 @@ class Writer:
         for entry in share:
             if not entry.done.done():
                 entry.done.set_result(earlier)
+
+    def _leave_replica(self, error: Exception) -> None:
+        """After a failover, the same address leads to the new primary, and this connection to the old one."""
+        if isinstance(error, RefusedNowError) and error.condition == "READONLY":
+            self._link.drop()
 
     def _remove(self, entries: Sequence[Entry]) -> None:
         """Tries to remove the hashes of tasks that were not pushed. Nothing depends on its success."""
@@ -224,6 +250,10 @@ def _shares(entries: Sequence[Entry]) -> list[list[Entry]]:
         if entry.mark is None:
             plain.setdefault(entry.queue, []).append(entry)
     return [*plain.values(), *([entry] for entry in entries if entry.mark is not None)]
+
+
+def _with_long_payloads(entries: Iterable[Entry]) -> list[Entry]:
+    return [entry for entry in entries if max(map(len, entry.payloads)) >= SMALLEST_LIMIT - _AROUND]
 
 
 def _fail(entries: Iterable[Entry], error: LoaderError, cause: Exception) -> None:

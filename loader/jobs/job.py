@@ -51,6 +51,11 @@ class Job:
         self.resumed = True
         return await self.recorded()
 
+    async def record(self, manifest: dict[str, Any]) -> None:
+        """Replaces the recorded manifest."""
+        with translated(self._where):
+            await self._client.hset(self._key, "manifest", orjson.dumps(manifest).decode())
+
     async def is_done(self) -> bool:
         """Whether an earlier run has loaded every record of the job."""
         with translated(self._where):

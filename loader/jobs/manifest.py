@@ -97,8 +97,11 @@ def adopted(job: str, options: LoadOptions, recorded: Mapping[str, Any], now: Ma
         JobMismatchError: The job has other content, or its tasks go elsewhere.
     """
     refuse_other(job, recorded, now)
-    kept = {"batch_size": options.records_a_batch, "max_record_bytes": options.max_record_bytes}
-    changed = {name: recorded[name] for name, value in kept.items() if recorded[name] != value}
+    changed = {}
+    if recorded["batch_size"] != options.records_a_batch:
+        changed["batch_size"] = recorded["batch_size"]
+    if recorded["max_record_bytes"] < options.max_record_bytes:  # a lower limit applies from now on
+        changed["max_record_bytes"] = recorded["max_record_bytes"]
     if changed:
         ours = " and ".join(f"--{name.replace('_', '-')} {value}" for name, value in changed.items())
         log.info("job %s goes on with %s, as it began", job, ours)

@@ -77,7 +77,9 @@ async def hold_job(name: str, run: Run, address: Address, options: MigrateOption
         if servers.is_cluster:
             raise UsageError(f"{servers} belongs to a Redis Cluster, which migrate does not support yet")
         manifest = options.manifest()
-        recorded = await retry(lambda: job.open(manifest), options.retry_for, between=servers.reconnect)
+        recorded = await retry(
+            lambda: job.open(manifest), options.retry_for, written=lambda: False, between=servers.reconnect
+        )
         if recorded is not None:
             _refuse_other(name, recorded, manifest)
         await retry(lease.acquire, options.retry_for, between=servers.reconnect)

@@ -7,16 +7,21 @@ from collections.abc import Sequence
 
 import hiredis
 
+from loader.errors import OversizedError
 from loader.jobs.ledger import parse_skipped
 from loader.jobs.ledger_scripts import placing_script
 from loader.layouts.base import QueueEncoder
 from loader.layouts.lua import as_sent
 from loader.migrate.translate import Translation
 from loader.servers.session import Session
+from loader.servers.value_limit import SETTINGS, ValueLimit, value_limit
 from loader.stored.stored_task import StoredTask
 from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.faults import from_reply
 from loader.wire.resp import array, bulks, command
+
+_AROUND = 4096
+"""Bytes that a stored message may have beside its payload."""
 
 _HEAD = b"""\
 -- Writes and pushes tasks of another queue, each once, and notes their ids.
@@ -130,6 +135,8 @@ class Target:
         script = as_sent(place_script(encoder))
         self._eval = bulks((b"EVAL", script, b"2", encoder.pending_key, self.migrated_key))
         self._forget: list[bytes] = []
+        self._limit: ValueLimit | None = None
+        self._limit_is_read = False
         self.in_doubt = self.repeated = False
 
     async def insert(self, tasks: Sequence[StoredTask]) -> dict[int, Reason]:
@@ -141,6 +148,25 @@ class Target:
         Raises:
             SinkError: The server refuses, or cannot be reached any more.
         """
+        too_long = await self._too_long(tasks)
+        kept = [position for position in range(len(tasks)) if position not in too_long]
+        placed = await self._insert([tasks[position] for position in kept])
+        return too_long | {kept[position]: why for position, why in placed.items()}
+
+    async def _too_long(self, tasks: Sequence[StoredTask]) -> dict[int, Reason]:
+        """The positions of tasks that the server does not accept, as far as it tells its limits."""
+        if not self._limit_is_read:
+            commands = [command(b"CONFIG", b"GET", name.encode()) for name in SETTINGS]
+            self._limit = value_limit(await self._session.values(b"".join(commands), len(commands)))
+            self._limit_is_read = True
+        if self._limit is None:
+            return {}
+        longest, setting = self._limit.size - _AROUND, self._limit.setting
+        text = f"its payload is over {longest} bytes, which the server's {setting} allows"
+        why = Reason(ReasonCode.TOO_LARGE, text)
+        return {position: why for position, task in enumerate(tasks) if len(task.payload) > longest}
+
+    async def _insert(self, tasks: Sequence[StoredTask]) -> dict[int, Reason]:
         if not tasks:
             return {}
         where = f"keys {self._encoder.pending_key.decode()} and {self.migrated_key.decode()}"
@@ -154,7 +180,10 @@ class Target:
         self.in_doubt = self.repeated = self._session.losses > losses
         for reply in replies:
             if isinstance(reply, hiredis.ReplyError):
-                raise from_reply(str(reply), f"{self._session.address}, {where}")
+                error = from_reply(str(reply), f"{self._session.address}, {where}")
+                if isinstance(error, OversizedError):
+                    raise _with_longest(error, tasks)
+                raise error
         self.in_doubt = False
         self._forget.clear()
         skipped = parse_skipped(replies[-1])
@@ -199,3 +228,10 @@ class Target:
             placed = []
         await self._session.call(command(b"EVAL", as_sent(TRIM), b"1", self.migrated_key, *placed), 1)
         return placed
+
+
+def _with_longest(error: OversizedError, tasks: Sequence[StoredTask]) -> OversizedError:
+    longest = max(tasks, key=lambda task: len(task.payload))
+    size = f"{longest.id.decode(errors='backslashreplace')} ({len(longest.payload):,} bytes)"
+    hint = f"Raise {' and '.join(SETTINGS)} on the target's server, or take this task out of the queue"
+    return OversizedError(f"{error.args[0]}; the longest task is {size}", hint)

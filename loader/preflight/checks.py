@@ -56,12 +56,3 @@ def worst_of_each(parts: Iterable[list[Finding]]) -> list[Finding]:
             if _GRAVITY[finding.level] > _GRAVITY[before.level]:
                 gravest[finding.name] = finding
     return list(gravest.values())
-
-
-def in_bytes(size: float) -> str:
-    """A size for people, in decimal units: ``1.2 GB``."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if abs(size) < 1000:
-            return f"{size:,.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:,.1f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} TB"

@@ -20,7 +20,7 @@ from loader.preflight.ask import Command, Question
 from loader.preflight.checks import Finding
 from loader.queues.existing import QUEUES_KEY
 from loader.settings import LoadOptions
-from loader.wire.faults import cause_and_hint
+from loader.wire.faults import cause_and_hint, no_command
 
 KEY_PATTERNS = ("asynq:*", "{*}:runqy-loader:*", "runqy-loader:*")
 """All keys of a load in any layout: the tasks, the ledger (in the slot of the pending list), the job."""
@@ -226,6 +226,7 @@ def rights_findings(rights: Sequence[Right], replies: Sequence[Any], user: str, 
     """
     if replies and all(isinstance(reply, redis.exceptions.RedisError) for reply in replies):
         return [unknown_rights()]
+    lacking = [right for right, reply in zip(rights, replies, strict=True) if _is_lacking(reply)]
     refused = {right: _refused(right, reply) for right, reply in zip(rights, replies, strict=True)}
     if not keys_known:
         refused = {right: what if what.startswith("+") else "" for right, what in refused.items()}
@@ -235,11 +236,22 @@ def rights_findings(rights: Sequence[Right], replies: Sequence[Any], user: str, 
     if needed:
         hint = f"{cause_and_hint('NOPERM')[1]}; missing: {' '.join(needed)}"
         findings = [Finding("rights", "error", f"user {user} may not do what this load needs", hint)]
+    if names := _names(right for right in lacking if right not in OPTIONAL):
+        text, hint = no_command(names)
+        findings.insert(0, Finding("commands", "error", text, hint))
     if optional:
         text = f"user {user} lacks {' '.join(optional)}, which a load can do without"
         hint = "See docs/reference.md for their purpose"
         findings.append(Finding("optional", "warning", text, hint))
+    if names := _names(right for right in lacking if right in OPTIONAL):
+        text = f"{no_command(names)[0]}, which a load can do without"
+        findings.append(Finding("optional", "warning", text, "See docs/reference.md for their purpose"))
     return findings
+
+
+def _names(rights: Iterable[Right]) -> str:
+    """The commands of these rights, each once."""
+    return ", ".join(dict.fromkeys(right.call.split()[0] for right in rights))
 
 
 def unknown_rights() -> Finding:
@@ -247,11 +259,15 @@ def unknown_rights() -> Finding:
     return Finding("rights", "unknown", "the server does not tell (ACL DRYRUN needs version 7 and the right to it)")
 
 
+def _is_lacking(reply: Any) -> bool:
+    """Whether the server has no such command: ``Command 'EVAL' not found``. It is renamed or disabled."""
+    return isinstance(reply, redis.exceptions.RedisError) and "not found" in str(reply)
+
+
 def _refused(right: Right, reply: Any) -> str:
-    """The missing right, as an argument of ``ACL SETUSER``; empty if the user has the right."""
+    """The missing right, as an argument of ``ACL SETUSER``; empty if the user has the right, or nothing is known."""
     if isinstance(reply, redis.exceptions.RedisError):
-        # "Command 'EVAL' not found": it is renamed or removed. Other errors say nothing about this command.
-        return f"+{right.rule}" if "not found" in str(reply) else ""
+        return ""
     text = reply.decode(errors="replace") if isinstance(reply, bytes) else str(reply)
     if text == "OK":
         return ""

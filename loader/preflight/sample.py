@@ -41,11 +41,13 @@ class Stretch:
         deliveries: The sampled tasks, by queue.
         tasks: The number of tasks in that part of the input.
         exact: Whether these tasks were counted.
+        from_beginning: Whether they were extrapolated from the beginning of a source that cannot be cut.
     """
 
     deliveries: list[Delivery]
     tasks: float
     exact: bool
+    from_beginning: bool = False
 
     @property
     def sampled(self) -> int:
@@ -163,8 +165,8 @@ class _Reader:
         tasks = sum(len(delivery.payloads) for delivery in deliveries)
         size = self._source.identity.size or 0
         total = records * stands_for / max(1, size if exact else position)
-        exact = exact and stands_for == size and tasks == sampled
-        return Stretch(deliveries, total * tasks / max(1, sampled), exact)
+        counted = exact and stands_for == size and tasks == sampled
+        return Stretch(deliveries, total * tasks / max(1, sampled), counted, from_beginning=not exact)
 
     def _deliveries(self, raw: RawBatch) -> list[Delivery]:
         parsed = self._assigner.needs_values

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from loader.preflight.ask import Question
-from loader.preflight.checks import Finding, in_bytes, worst_of_each
+from loader.preflight.checks import Finding, worst_of_each
+from loader.servers.value_limit import SETTINGS, ValueLimit, value_limit
+from loader.tasks.sizes import in_bytes
 from loader.wire.faults import cause_and_hint
 
 NODE = "the server is a node of a Redis Cluster, and does not tell which node serves which keys"
@@ -30,11 +32,13 @@ class ServerState:
         info: The reply to INFO.
         saves: The reply to ``CONFIG GET save``. Few users have the right to CONFIG GET.
         time: The reply to TIME.
+        limits: The replies to ``CONFIG GET`` of the limits of a value (``servers.value_limit``).
     """
 
     info: Any
     saves: Any
     time: Any
+    limits: Sequence[Any] = ()
 
 
 def clock_seconds(reply: object) -> float | None:
@@ -47,7 +51,8 @@ def clock_seconds(reply: object) -> float | None:
 
 
 STATE: Question[ServerState] = Question(
-    (("INFO",), ("CONFIG", "GET", "save"), ("TIME",)), lambda replies: ServerState(*replies)
+    (("INFO",), ("CONFIG", "GET", "save"), ("TIME",), *(("CONFIG", "GET", name) for name in SETTINGS)),
+    lambda replies: ServerState(replies[0], replies[1], replies[2], replies[3:]),
 )
 """One INFO for all sections: servers before 7.0 accept only one section, or none."""
 
@@ -112,11 +117,11 @@ def role(info: Info) -> Finding:
     if info.get("redis_mode") == "sentinel":
         return Finding("role", "error", "this is a Sentinel, which holds no data", cause_and_hint("READONLY")[1])
     if info.get("role") == "slave":
-        what, hint = cause_and_hint("READONLY")
-        if str(info.get("slave_read_only", 1)) == "0":
-            what = "the server is a replica, and loses what is written to it when it next synchronises"
         primary = f"{info.get('master_host')}:{info.get('master_port')}"
-        return Finding("role", "error", f"{what} (of {primary})", hint)
+        text = f"this is a read-only replica; its primary is {primary}"
+        if str(info.get("slave_read_only", 1)) == "0":
+            text = f"this is a replica of {primary}, and loses what is written to it when it next synchronises"
+        return Finding("role", "error", text, cause_and_hint("READONLY")[1])
     count = int(info.get("connected_slaves", 0))
     return Finding("role", "ok", f"primary with {count} replica{'' if count == 1 else 's'}")
 
@@ -132,6 +137,25 @@ def cluster(info: Info, primaries: int = 0) -> Finding:
     if int(info.get("cluster_enabled", 0)):
         return Finding("cluster", "error", NODE, "Give the user the right to cluster|slots")
     return Finding("cluster", "ok", "not a cluster")
+
+
+def largest_value(states: Iterable[ServerState]) -> ValueLimit | None:
+    """The longest value that all nodes accept; None if they do not tell."""
+    return value_limit(reply for state in states for reply in state.limits)
+
+
+def records(limit: ValueLimit | None, asked: int) -> list[Finding]:
+    """Warns if the server accepts less than ``--max-record-bytes``.
+
+    Args:
+        limit: See ``largest_value``.
+        asked: ``--max-record-bytes``.
+    """
+    if limit is None or limit.size >= asked:
+        return []
+    text = f"records over {in_bytes(limit.size)} are rejected: the server's {limit.setting} allows no more"
+    hint = f"Raise {limit.setting} if the input has such records"
+    return [Finding("records", "warning", text, hint, {"largest_bytes": limit.size})]
 
 
 def room(info: object) -> int | None:

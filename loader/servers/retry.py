@@ -1,55 +1,107 @@
-"""Retries of steps that failed with a transient fault."""
+"""Retries of steps that failed with a fault that may pass."""
 
 from __future__ import annotations
 
-import logging
+import math
+import random
 import time
 from collections.abc import Awaitable, Callable
+from copy import copy
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from loader.errors import ConnectionFailedError, TransientError
+from loader.errors import ConnectionFailedError, RefusedNowError, TransientError
+from loader.servers.outage import Outage
 from loader.wire.faults import RESUME
 
 T = TypeVar("T")
 
-log = logging.getLogger("runqy_loader")
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 2.0
+
+RECOVERING = frozenset({"READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF"})
+"""Conditions that end without the user: a failover, a replica that comes back, a disk that is written again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to repeat a step, and what to wait for.
+
+    Attributes:
+        seconds: How long to repeat a step without progress; 0 for one attempt.
+        conditions: Conditions of ``RefusedNowError`` that are waited for.
+        outage: Tells the user what is waited for. Steps that wait for the same server share it.
+    """
+
+    seconds: float
+    conditions: frozenset[str] = RECOVERING
+    outage: Outage = field(default_factory=Outage)
+
+    @classmethod
+    def of(cls, seconds: float, *, full: bool) -> Patience:
+        """The patience of a load.
+
+        Args:
+            full: Whether to wait for a server at its memory limit as well. It recovers only if workers drain the queue.
+        """
+        return cls(seconds, RECOVERING | {"OOM"} if full else RECOVERING)
+
+    def covers(self, error: BaseException) -> bool:
+        """Whether a step that failed with this error is worth repeating."""
+        if isinstance(error, RefusedNowError):
+            return error.condition in self.conditions
+        return isinstance(error, TransientError)
 
 
 async def retry(
     step: Callable[[], Awaitable[T]],
-    seconds: float,
+    patience: float | Patience,
     *,
     connected: bool = True,
+    written: Callable[[], bool] = lambda: True,
     progressed_at: Callable[[], float] = lambda: 0.0,
     between: Callable[[], Awaitable[None]] | None = None,
 ) -> T:
     """Repeats a step while it fails with TransientError, with growing random pauses between the attempts.
 
     Args:
-        seconds: How long to repeat it; 0 for one attempt.
+        patience: Or only its seconds.
         connected: Whether the server has been reached before. If not, a failing connection is more likely a mistake of
             the user than a fault, and is not retried.
+        written: Whether the server has accepted a write of this work before. If not, a refusal is more likely a mistake
+            of the user (such as the address of a replica) than a failover, and is not retried.
         progressed_at: The time (``time.monotonic``) of the last progress in the work that this step belongs to.
-            ``seconds`` count from this time, or from the first attempt if that is later.
+            The seconds count from this time, or from the first attempt if that is later. The pauses grow anew from it.
         between: Awaited before each further attempt. It may fail with TransientError as well.
 
     Raises:
         TransientError: The fault lasted.
     """
+    given = patience if isinstance(patience, Patience) else Patience(patience)
+    pauses = _Pauses(progressed_at)
 
     def retriable(error: BaseException) -> bool:
-        return isinstance(error, TransientError) and (connected or not isinstance(error, ConnectionFailedError))
+        if isinstance(error, ConnectionFailedError) and not connected:
+            return False
+        if isinstance(error, RefusedNowError) and not written():
+            return False
+        return given.covers(error)
 
-    def exhausted(state: RetryCallState) -> bool:
-        return time.monotonic() - max(state.start_time, progressed_at()) >= seconds
+    def waited(state: RetryCallState) -> float:
+        return time.monotonic() - max(state.start_time, progressed_at())
+
+    def tell(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome is not None else None
+        if isinstance(error, TransientError):
+            given.outage.lasts(error, waited(state), given.seconds)
 
     retrying = AsyncRetrying(
         retry=retry_if_exception(retriable),
-        stop=exhausted,
-        wait=_pause,
-        before_sleep=_log_retry,
+        stop=lambda state: waited(state) >= given.seconds,
+        wait=pauses,
+        before_sleep=tell,
         reraise=True,
     )
 
@@ -63,25 +115,32 @@ async def retry(
         return await step()
 
     try:
-        return await retrying(attempt)
+        result: T = await retrying(attempt)
     except TransientError as error:
-        if seconds and retriable(error):
-            message = f"{error.args[0]}; gave up after {seconds:g} s"
-            raise type(error)(message, error.hint or RESUME.capitalize()) from error
+        if given.seconds and retriable(error):
+            final = copy(error)
+            final.args = (f"{error.args[0]}; gave up after {given.seconds:g} s",)
+            final.hint = error.hint or RESUME.capitalize()
+            raise final from error
         raise
+    if attempts > 1:
+        given.outage.over()
+    return result
 
 
-_backoff = wait_random_exponential(multiplier=0.1, max=2)
+class _Pauses:
+    """Random pauses, exponentially longer with each attempt without progress."""
 
+    def __init__(self, progressed_at: Callable[[], float]) -> None:
+        self._progressed_at = progressed_at
+        self._seen = progressed_at()
+        self._without_progress = 0
 
-def _pause(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome is not None else None
-    requested = error.retry_after if isinstance(error, TransientError) else 0.0
-    return max(_backoff(state), requested)
-
-
-def _log_retry(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome is not None else None
-    wait = state.next_action.sleep if state.next_action is not None else 0.0
-    text = error.args[0] if error is not None else "failed"
-    log.warning("%s; trying again in %.1f s", text, wait)
+    def __call__(self, state: RetryCallState) -> float:
+        progress = self._progressed_at()
+        self._without_progress = 1 if progress > self._seen else self._without_progress + 1
+        self._seen = max(progress, self._seen)
+        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * math.pow(2, min(self._without_progress, 32) - 1))
+        error = state.outcome.exception() if state.outcome is not None else None
+        asked = error.retry_after if isinstance(error, TransientError) else 0.0
+        return max(random.uniform(0, longest), asked)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import redis.asyncio
 import redis.exceptions
 from redis.crc import key_slot
 
-from loader.errors import LoaderError, TransientError
+from loader.errors import ConnectionFailedError, LoaderError, TransientError, UsageError
 from loader.servers.control import close_quietly, control_client
 from loader.servers.first_contact import first_contact
+from loader.servers.value_limit import ValueLimit
 from loader.wire.address import Address
 from loader.wire.faults import from_redis_py, translated
 
@@ -31,15 +34,23 @@ class Servers:
 
     Attributes:
         accepts_names: Whether the servers accept the names that connections are given.
+        holds_job: Whether the job's record is known to be there. Before that, a refusal of writes (by a replica, for
+            example) is more likely a mistake of the user than a failover.
+        largest_value: The longest value that all servers accept; None if it is not known.
+        info: The reply to INFO of each primary before the load, or the error in its place.
     """
 
     def __init__(self, address: Address, timeout: float) -> None:
         self.address = address
         self.accepts_names = True
+        self.holds_job = False
+        self.largest_value: ValueLimit | None = None
+        self.info: Mapping[Address, Any] = {}
         self._timeout = timeout
         self._clients: dict[Address, redis.asyncio.Redis] = {}
         self._first_slots: list[int] = []  # the first slot of each range, ascending
         self._primaries: list[Address] = []  # the primary of each range
+        self._asked = address  # the node that announced them
 
     def __str__(self) -> str:
         return str(self.address)
@@ -66,15 +77,32 @@ class Servers:
         """Names the connections, where that is allowed.
 
         Raises:
-            LoaderError: The server does not answer.
+            LoaderError: A server does not answer.
         """
-        for client in self.clients():
-            with translated(str(self.address)):
-                try:
-                    await client.client_setname(name)
-                except redis.exceptions.ResponseError as error:
-                    self.accepts_names = False
-                    log.debug("the server refuses CLIENT SETNAME: %s", error)
+        for address in self.primaries():
+            try:
+                await self._set_name(address, name)
+            except ConnectionFailedError as error:
+                raise self.located(error, address) from error
+
+    async def _set_name(self, address: Address, name: str) -> None:
+        with translated(str(address)):
+            try:
+                await self._client(address).client_setname(name)
+            except redis.exceptions.ResponseError as error:
+                self.accepts_names = False
+                log.debug("the server refuses CLIENT SETNAME: %s", error)
+
+    def located(self, error: ConnectionFailedError, address: Address) -> ConnectionFailedError:
+        """The error for a node that cannot be reached: for one that the user did not name, with where its address is
+        from."""
+        if address == self.address or not self.is_cluster:
+            return error
+        return ConnectionFailedError(
+            f"{error.args[0]} (a cluster node, at the address that {self._asked} announces for it)",
+            "If this machine cannot reach that address, set cluster-announce-ip and cluster-announce-port on the node, "
+            "or run the loader inside the cluster's network",
+        )
 
     async def _ping(self) -> None:
         with translated(str(self.address)):
@@ -110,6 +138,13 @@ class Servers:
         served = sorted((int(first), int(last), primary) for first, last, primary, *_ in ranges)
         if sum(last - first + 1 for first, last, _ in served) < SLOTS:
             raise TransientError(f"{address}: the cluster does not serve all slots", "Wait until it does")
+        hosts = {_decoded(node[0]) for _, _, node in served}
+        if "?" in hosts:  # Redis 7 (cluster-preferred-endpoint-type hostname): the node has no name
+            raise UsageError(
+                f"{address} is in a cluster with a node that announces no address (CLUSTER SLOTS: '?')",
+                "Set cluster-announce-hostname on that node, or cluster-preferred-endpoint-type ip on all nodes",
+            )
+        self._asked = address
         self._first_slots = [first for first, _, _ in served]
         self._primaries = [
             _node_address(self.address, _decoded(node[0]) or address.host, int(node[1])) for _, _, node in served
@@ -128,7 +163,15 @@ class Servers:
 
     def clients(self) -> list[redis.asyncio.Redis]:
         """A client for each primary."""
-        return [self._client(address) for address in dict.fromkeys(self._primaries or [self.address])]
+        return [self._client(address) for address in self.primaries()]
+
+    def client_at(self, address: Address) -> redis.asyncio.Redis:
+        """A client of one of ``primaries``."""
+        return self._client(address)
+
+    def primaries(self) -> list[Address]:
+        """The address of each primary, in the order of ``clients``."""
+        return list(dict.fromkeys(self._primaries or [self.address]))
 
     def _client(self, address: Address) -> redis.asyncio.Redis:
         if address not in self._clients:

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Collection
 
 import hiredis
 
-from loader.errors import LoaderError, TransientError, UsageError
+from loader.errors import LoaderError, RefusedNowError, UsageError
 from loader.servers.first_contact import first_contact
-from loader.servers.retry import retry
+from loader.servers.retry import Patience, retry
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
 from loader.wire.faults import from_reply
@@ -47,7 +47,7 @@ class Session:
         self.address = address
         self.losses = 0
         self._timeout = timeout
-        self._retry_for = retry_for
+        self._patience = Patience(retry_for)
         self._next_name = next_name
         self._fence = fence
         self._connection: Connection | None = None
@@ -73,19 +73,21 @@ class Session:
 
     async def values(self, commands: bytes, replies: int) -> list[Reply]:
         """Like ``call``, but error replies that a repetition would not change are returned as values."""
-        return await retry(lambda: self._once(commands, replies), self._retry_for, connected=self._reached)
+        return await retry(lambda: self._once(commands, replies), self._patience, connected=self._reached)
 
     async def _once(self, commands: bytes, replies: int) -> list[Reply]:
         connection = await self._connected()
         try:
             result = await connection.call(commands, replies)
-        except TransientError:
+        except LoaderError:
             self._drop(connection)
             raise
         for reply in result:
             if isinstance(reply, hiredis.ReplyError):
                 error = from_reply(str(reply), str(self.address))
-                if isinstance(error, TransientError):
+                if isinstance(error, RefusedNowError):
+                    self._drop(connection)  # after a failover, the same address may lead to another server
+                if self._patience.covers(error):
                     raise error
         return result
 

@@ -35,7 +35,9 @@ class LoadKeywords(TypedDict, total=False):
     queue_check: Literal["none", "redis"]
     force_layout: bool
     timeout: float | str | timedelta
-    retry_for: float | str | timedelta
+    retry_for: float | str | timedelta | None
+    force_memory: bool
+    stop_at_memory: str | None
     to: str | None
     api_key_env: str | None
     http_mode: Literal["batch", "single"]

@@ -12,6 +12,7 @@ from loader.queues.names import resolve_queue
 from loader.settings import shared
 from loader.settings.check import check_declared, check_outputs, in_seconds
 from loader.settings.error_limit import ErrorLimit, error_limit
+from loader.settings.memory import MemoryThreshold, threshold_problem
 from loader.settings.option import BYTES, COUNT, DURATION, TIME, Excludes, Needs, Option, flag_of
 from loader.settings.values import convert_values
 from loader.tasks.options import LIFECYCLE, TaskOptions
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 EMBEDDED = "embedded"
 DISCARD = "discard"
+_RETRY_SECONDS = 60.0
 
 _TASKS = "Tasks"
 _ASYNQ = "Tasks of the asynq layout"
@@ -147,7 +149,33 @@ class LoadOptions:
     timeout: Annotated[
         float, shared.TIMEOUT.but(help=f"{shared.TIMEOUT.help} A task's own limit is --task-timeout.")
     ] = 30.0
-    retry_for: shared.RetryFor = 60.0
+    retry_for: Annotated[
+        float | None,
+        shared.RETRY_FOR.but(
+            help=f"{shared.RETRY_FOR.help} If it is given, a server at its memory limit is waited for as well: workers "
+            "may make room.",
+            default_text="60s",
+        ),
+    ] = None
+    force_memory: Annotated[
+        bool,
+        Option(
+            help="Go on although the tasks do not fit below the server's maxmemory; see docs/doctor.md.",
+            group=shared.SERVER,
+            goes_with=(_REDIS_ONLY,),
+        ),
+    ] = False
+    stop_at_memory: Annotated[
+        str | None,
+        Option(
+            help="Stop when the server's memory reaches this share of its maxmemory, such as 90%, or this many bytes. "
+            "The same command goes on later.",
+            group=shared.SERVER,
+            unit="PERCENT|BYTES",
+            rule=threshold_problem,
+            goes_with=(_REDIS_ONLY,),
+        ),
+    ] = None
 
     to: Annotated[
         str | None,
@@ -356,6 +384,21 @@ class LoadOptions:
     def error_limit(self) -> ErrorLimit:
         """How many records may be rejected."""
         return error_limit(self.max_errors)
+
+    @property
+    def retry_seconds(self) -> float:
+        """``retry_for``, or its default."""
+        return _RETRY_SECONDS if self.retry_for is None else self.retry_for
+
+    @property
+    def waits_for_memory(self) -> bool:
+        """Whether to wait for a server at its memory limit. By default, the load ends: workers may not make room."""
+        return self.retry_for is not None
+
+    @property
+    def memory_threshold(self) -> MemoryThreshold | None:
+        """Where ``stop_at_memory`` stops the load."""
+        return None if self.stop_at_memory is None else MemoryThreshold.parse(self.stop_at_memory)
 
     @property
     def records_a_batch(self) -> int:

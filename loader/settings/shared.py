@@ -29,7 +29,8 @@ TIMEOUT = Option(
     above=0,
 )
 RETRY_FOR = Option(
-    help="How long a lost connection, a timeout, LOADING and BUSY are retried without progress.",
+    help="How long to wait without progress for a server that is unreachable, loading, busy, or refuses writes for a "
+    "time (a failover, too few replicas, a full disk).",
     group=SERVER,
     unit=DURATION,
     at_least=0,

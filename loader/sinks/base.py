@@ -56,6 +56,10 @@ class Observer(Protocol):
         """It is unknown whether the delivery, or a part of it, is in. It is sent again, unless that is prevented."""
         ...
 
+    async def place(self, delivery: Delivery, position: int) -> str:
+        """The source and the line of a task's record."""
+        ...
+
     def loaded(self, delivery: Delivery) -> None:
         """The delivery is in, except for its skipped tasks."""
         ...

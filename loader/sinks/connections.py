@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from loader.errors import ConnectionFailedError
 from loader.jobs.lease import Lease
 from loader.servers.routing import Servers
 from loader.wire.address import Address
@@ -41,7 +42,10 @@ class Connections:
                 if address not in self._open:
                     name = self._lease.next_connection_name()
                     self.names.append(name)
-                    self._open[address] = await Connection.open(address, name, self._timeout)
+                    try:
+                        self._open[address] = await Connection.open(address, name, self._timeout)
+                    except ConnectionFailedError as error:
+                        raise self._servers.located(error, address) from error
         return self._open[address]
 
     async def scatter(self, commands: Sequence[tuple[bytes, bytes]]) -> list[Reply]:

@@ -17,7 +17,7 @@ import aiohttp
 import orjson
 
 from loader.errors import LoaderError, SinkError, TransientError, UnknownQueueError
-from loader.servers.retry import retry
+from loader.servers.retry import Patience, retry
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer
 from loader.sinks.http_api import (
@@ -57,6 +57,7 @@ class HttpSink:
         self._requests: dict[str, Requests] = {}
         self._session: aiohttp.ClientSession | None = None
         self._reached = False
+        self._patience = Patience(options.retry_seconds)
         self._resume_at = 0.0
         self._progressed_at = time.monotonic()
 
@@ -181,7 +182,7 @@ class HttpSink:
     async def _post(self, sending: _Sending, path: str, body: bytes) -> bytes:
         return await retry(
             lambda: self._attempt(sending, path, body),
-            self._options.retry_for,
+            self._patience,
             progressed_at=lambda: self._progressed_at,
         )
 
@@ -220,9 +221,10 @@ class HttpSink:
 
     def _note_retry_after(self, error: TransientError) -> None:
         """Notes a ``Retry-After``, which applies to all requests."""
-        if error.retry_after > self._options.retry_for:
+        if error.retry_after > self._options.retry_seconds:
+            patience = f"--retry-for {self._options.retry_seconds:g}"
             raise SinkError(
-                f"{error.args[0]}, for {error.retry_after:.0f} s, longer than --retry-for {self._options.retry_for:g}",
+                f"{error.args[0]}, for {error.retry_after:.0f} s, longer than {patience}",
                 "Run the same command again later",
             ) from error
         self._resume_at = max(self._resume_at, time.monotonic() + error.retry_after)

@@ -132,6 +132,11 @@ class Journal:
     def unsettled(self) -> int:
         return len(self._open)
 
+    def record(self, manifest: dict[str, Any]) -> None:
+        """Replaces the recorded manifest."""
+        with self._failures():
+            self._db.execute("UPDATE job SET manifest = ?", (orjson.dumps(manifest).decode(),))
+
     def was_in_doubt(self, delivery: Delivery) -> bool:
         """Whether an earlier run sent this batch and ended before the server's answer."""
         return _key(delivery) in self._doubtful

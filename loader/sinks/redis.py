@@ -20,11 +20,12 @@ from loader.jobs.lease import Lease
 from loader.jobs.ledger import QueueLedger, parse_skipped
 from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
-from loader.servers.retry import retry
+from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer, is_pipelined
 from loader.sinks.connections import Connections
+from loader.sinks.oversized import Oversized
 from loader.sinks.window import Window
 from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.connection import Connection, Reply
@@ -41,6 +42,7 @@ class RedisSink:
         self.options = options
         self.lease = lease
         self.progressed_at = time.monotonic()
+        self.patience = Patience.of(options.retry_seconds, full=options.waits_for_memory)
         self._job = job
         self._encoders: dict[str, QueueEncoder] = {}
         self._ledgers: dict[tuple[str, int], QueueLedger] = {}
@@ -96,35 +98,46 @@ class _Worker:
         self._unfinished: dict[Delivery, None] = {}  # in the order in which they were taken
         self._acknowledged = 0
         self._exhausted = False
+        self._sent = False
+        self._oversized = Oversized(observer)
         self._lost_connections: dict[str, None] = {}  # names of connections that the server may still hold open
 
     async def run(self) -> None:
         while not (self._exhausted and not self._unfinished):
             # The retries end with the first session that makes progress, and progress of another worker counts as well.
             # So retry_for limits the time without progress, not the length of the load.
-            retry_for = self._sink.options.retry_for
-            await retry(self._session, retry_for, progressed_at=lambda: self._sink.progressed_at)
+            patience = self._sink.patience
+            lost = await retry(self._session, patience, progressed_at=lambda: self._sink.progressed_at)
+            if lost is not None:
+                patience.outage.begins(lost, patience.seconds)
 
-    async def _session(self) -> None:
-        """Works over one set of connections until the feed ends or a connection is lost.
+    async def _session(self) -> TransientError | None:
+        """Works over one set of connections until the feed ends, a connection is lost, or the server refuses.
+
+        Returns:
+            The fault that ended the session after the server had acknowledged some deliveries; None at the end.
 
         Raises:
-            TransientError: A connection was lost before the server acknowledged any delivery of this session.
+            TransientError: The same, before the server acknowledged any delivery of this session.
         """
-        before = self._acknowledged
+        before, self._sent = self._acknowledged, False
         connections = Connections(self._sink.servers, self._sink.lease, self._sink.options.timeout)
         try:
             await self._settle(connections)
             await self._deliver_all(connections)
             await connections.close()
         except BaseException as caught:
-            error = _first(caught)
+            error = _first(caught, self._sink.patience)
             connections.abort()
             if self._unfinished:
                 self._lost_connections |= dict.fromkeys(connections.names)
-            if not isinstance(error, TransientError) or self._acknowledged == before:
-                raise error from None
-            log.warning("%s; reconnecting", error)
+            progress = self._acknowledged > before
+            if isinstance(error, LoaderError):
+                error = await self._oversized.judge(error, self._unfinished, sent=self._sent and not progress)
+            if progress and isinstance(error, TransientError) and self._sink.patience.covers(error):
+                return error
+            raise error from None
+        return None
 
     async def _settle(self, connections: Connections) -> None:
         """After a lost connection, finds out which deliveries are in. The others can then be sent again safely."""
@@ -169,6 +182,7 @@ class _Worker:
     async def _deliver(
         self, connections: Connections, connection: Connection, delivery: Delivery, window: Window
     ) -> None:
+        self._sent = True
         if is_pipelined(delivery, self._sink.encoder(delivery.queue)):
             await self._write_and_commit(connections, connection, delivery)
         else:
@@ -243,6 +257,8 @@ class _Worker:
         self._acknowledged += 1
         self._sink.acknowledged(delivery)
         self._sink.progressed_at = time.monotonic()
+        if self._sink.patience.outage.is_on:
+            self._sink.patience.outage.over()
         self._observer.loaded(delivery)
 
 
@@ -257,9 +273,9 @@ def _check(reply: Reply, where: str) -> None:
         raise from_reply(str(reply), where)
 
 
-def _first(caught: BaseException) -> BaseException:
+def _first(caught: BaseException, patience: Patience) -> BaseException:
     """The error to act on. In a group of errors, one that a retry cannot solve comes first."""
     if not isinstance(caught, BaseExceptionGroup):
         return caught
-    errors = [_first(inner) for inner in caught.exceptions]
-    return min(errors, key=lambda error: (isinstance(error, TransientError), not isinstance(error, LoaderError)))
+    errors = [_first(inner, patience) for inner in caught.exceptions]
+    return min(errors, key=lambda error: (patience.covers(error), not isinstance(error, LoaderError)))

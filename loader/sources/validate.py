@@ -99,13 +99,21 @@ class Batch:
 
 
 def validate(
-    raw: RawBatch, number: int, source_index: int, *, parsed: bool, shard: int = 0, any_json: bool = False
+    raw: RawBatch,
+    number: int,
+    source_index: int,
+    *,
+    parsed: bool,
+    shard: int = 0,
+    any_json: bool = False,
+    limit: str = "the limit of --max-record-bytes",
 ) -> Batch:
     """Validates each record of a batch.
 
     Args:
         parsed: Whether to keep the parsed values, to take ids and queues from the records.
         any_json: Whether all that is JSON by RFC 8259 is valid.
+        limit: The limit that oversized records exceed, for people; see ``RecordLimit``.
     """
     # Hot path: one C-level loop passes all lines to a parser (parsing them as one joined document was measured and is
     # not faster). Only a batch with an invalid or blank line is checked record by record.
@@ -123,7 +131,7 @@ def validate(
         elif all_json(stripped, size):
             return Batch(shard, number, source_index, raw, stripped, None, None, size, checksum)
     batch = Batch(shard, number, source_index, raw, [], [], [] if parsed else None, size, checksum)
-    _one_by_one(batch, stripped, any_json=any_json)
+    _one_by_one(batch, stripped, limit, any_json=any_json)
     return batch
 
 
@@ -138,7 +146,7 @@ def _checksum(records: list[bytes], size: int) -> int:
     return checksum
 
 
-def _one_by_one(batch: Batch, stripped: list[bytes], *, any_json: bool) -> None:
+def _one_by_one(batch: Batch, stripped: list[bytes], limit: str, *, any_json: bool) -> None:
     from loader.sources.explain import explain  # most loads have no rejects
     from loader.sources.unusual import unusual_value
 
@@ -147,10 +155,7 @@ def _one_by_one(batch: Batch, stripped: list[bytes], *, any_json: bool) -> None:
     for index, record in enumerate(stripped):
         if (length := batch.raw.oversized.get(index)) is not None:
             shown = min(SHOWN_OF_OVERSIZED, len(record))
-            text = (
-                f"the record is {length} bytes long, over the limit of --max-record-bytes; "
-                f"only its first {shown} bytes are shown here"
-            )
+            text = f"the record is {length} bytes long, over {limit}; only its first {shown} bytes are shown here"
             batch.rejected.append((index, Reason(ReasonCode.TOO_LARGE, text)))
             continue
         if (why := batch.raw.unwritable.get(index)) is not None:

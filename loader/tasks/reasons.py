@@ -28,7 +28,7 @@ class ReasonCode(StrEnum):
     INVALID_JSON = "invalid_json", "not valid JSON"
     CUT_OFF = "cut_off", "not valid JSON, and the line has no line end"
     NOT_PORTABLE = "not_portable", "valid JSON that consumers do not read alike"
-    TOO_LARGE = "too_large", "over the limit of --max-record-bytes"
+    TOO_LARGE = "too_large", "over the limit of --max-record-bytes, or of the server"
     EMPTY_FILE = "empty_file", "the file is empty"
     UNWRITABLE = "unwritable", "the payload cannot be written as JSON"
     BAD_ID = "bad_id", "no usable task id"

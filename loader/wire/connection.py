@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import hiredis
 
-from loader.errors import ConnectionFailedError, LoaderError
+from loader.errors import ConnectionFailedError, LoaderError, OversizedError
 from loader.wire.address import Address
 from loader.wire.faults import from_os_error, from_reply, not_redis
 from loader.wire.resp import command
@@ -87,7 +87,7 @@ class Connection(asyncio.Protocol):
         future: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
         if self._lost is not None or self._transport is None or self._transport.is_closing():
             # uvloop's transports refuse a write once they have begun to close, before connection_lost() is called.
-            future.set_exception(self._lost or ConnectionFailedError(f"{self._address}: the connection was closed"))
+            future.set_exception(self._lost or self._closed_error("the connection was closed"))
             return future
         if not self._waiting:
             self._silent_since = asyncio.get_running_loop().time()
@@ -135,10 +135,27 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watchdog is not None:
             self._watchdog.cancel()
-        reason = from_os_error(exc, str(self._address)) if isinstance(exc, OSError) else None
-        self._fail(reason or ConnectionFailedError(f"{self._address}: the connection was closed by the server"))
+        self._fail(self._reason_for(exc))
         if not self._closed.done():
             self._closed.set_result(None)
+
+    def _reason_for(self, exc: Exception | None) -> LoaderError:
+        for reply in self._replies:
+            # A server that closes the connection because of what it was sent says so in its last reply.
+            if isinstance(reply, hiredis.ReplyError):
+                error = from_reply(str(reply), str(self._address))
+                if isinstance(error, OversizedError):
+                    return error
+        if isinstance(exc, OSError):
+            reset = from_os_error(exc, str(self._address))
+            reset.closed = True
+            return reset
+        return self._closed_error("the connection was closed by the server")
+
+    def _closed_error(self, text: str) -> ConnectionFailedError:
+        error = ConnectionFailedError(f"{self._address}: {text}")
+        error.closed = True
+        return error
 
     def _watch(self) -> None:
         """Drops the connection if replies are due and no data has arrived within the timeout."""

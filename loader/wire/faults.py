@@ -5,12 +5,13 @@ Both Redis clients that the loader uses share these tables.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import redis.exceptions
 
-from loader.errors import ConnectionFailedError, LoaderError, SinkError, TransientError
+from loader.errors import ConnectionFailedError, LoaderError, OversizedError, RefusedNowError, SinkError, TransientError
 from loader.wire.tls import explain_tls
 
 RESUME = "run the same command again to go on where it stopped"
@@ -24,18 +25,44 @@ _TRANSIENT = {
     "CLUSTERDOWN": "the cluster is down",
     "MOVED": "the cluster has moved a key",
     "ASK": "the cluster is moving a key",
-    "MASTERDOWN": "the replica has lost its primary",
 }
-_FATAL = {
+_REFUSED_NOW = {
     "OOM": ("the server is at its memory limit", f"Raise maxmemory or let workers drain the queue, then {RESUME}"),
     "READONLY": ("the server is a read-only replica", "Give --redis the primary's address"),
+    "MASTERDOWN": ("the server is a replica that has lost its primary", "Give --redis the primary's address"),
+    "MISCONF": ("the server cannot save to disk and refuses writes", f"See the server's log; once fixed, {RESUME}"),
+    "NOREPLICAS": (
+        "the server has too few replicas to accept writes",
+        f"Check its replicas (min-replicas-to-write); once they are back, {RESUME}",
+    ),
+}
+"""Refusals that may end without the user; see ``RefusedNowError``."""
+_FATAL = {
     "NOAUTH": ("the server wants a password", "Put it into the URL: redis://:PASSWORD@HOST:PORT/DB"),
     "WRONGPASS": ("the server refuses this user name or password", "Check the credentials in the URL"),
     "NOPERM": ("this user may not run a command that is needed", "Have the ACL extended (see docs/reference.md)"),
-    "MISCONF": ("the server cannot save to disk and refuses writes", f"See the server's log; once fixed, {RESUME}"),
-    "NOREPLICAS": ("the server has too few replicas to accept writes", f"Once they are back, {RESUME}"),
     "WRONGTYPE": ("a key holds another type than a task queue needs", "Rename or delete that key"),
 }
+_KNOWN = {*_TRANSIENT, *_REFUSED_NOW, *_FATAL}
+
+_NO_COMMAND = re.compile(r"(?:unknown|unsupported) (?:sub)?command[ :]*['`]?([A-Za-z|]+)?", re.IGNORECASE)
+"""``unknown command 'EVAL', with args …`` (5.0: in back quotes), ``unknown subcommand 'LIST'. Try CLIENT HELP.``"""
+
+_TOO_LARGE = re.compile("invalid bulk length|exceeds maximum allowed size|request size exceeded", re.IGNORECASE)
+"""Redis (``proto-max-bulk-len``: it closes the connection after this reply), and hosted servers."""
+
+LOWER_MAX_RECORD_BYTES = (
+    "Give a lower --max-record-bytes, so that larger records are set aside, or raise proto-max-bulk-len and "
+    "client-query-buffer-limit on the server"
+)
+
+
+def no_command(names: str) -> tuple[str, str]:
+    """What to say about commands that a server does not have: the problem, and what to do."""
+    return (
+        f"the server has no command {names} (renamed or disabled)",
+        "Remove its rename-command from the server's configuration, or load into a server that has it",
+    )
 
 
 def cause_and_hint(code: str) -> tuple[str, str]:
@@ -43,7 +70,7 @@ def cause_and_hint(code: str) -> tuple[str, str]:
 
     For callers that see the cause before the error occurs.
     """
-    return _FATAL[code]
+    return _REFUSED_NOW.get(code) or _FATAL[code]
 
 
 def from_reply(text: str, where: str) -> LoaderError:
@@ -56,20 +83,39 @@ def from_reply(text: str, where: str) -> LoaderError:
     # The server wraps the error of a command inside a script. It adds "... script: <sha>, on @user_script:3." after the
     # message. Older servers put "ERR Error running script (...): @user_script:3: WRONGTYPE ..." around the message.
     code = text.split(" ", 1)[0]
-    if code == "ERR":
-        code = next((word for word in text.replace("-", " ").split() if word in _FATAL or word in _TRANSIENT), code)
+    if code in ("ERR", "Error"):  # redis-py removes ERR
+        code = next((word for word in text.replace("-", " ").split() if word in _KNOWN), code)
         if "ACL failure in script" in text or "executing the script can't" in text:
             code = "NOPERM"
         elif "invalid password" in text or "AUTH" in text:
             code = "WRONGPASS"
+    if "SELECT is not allowed in cluster mode" in text:
+        return SinkError(f"{where}: a Redis Cluster has only database 0", "Use /0 at the end of the URL")
+    if (command := _missing_command(text)) is not None:
+        what, hint = no_command(command)
+        said = re.split(", with args", text, maxsplit=1)[0]  # the arguments may hold a payload
+        return SinkError(f"{where}: {what}: {said}", hint)
+    if _TOO_LARGE.search(text) is not None:
+        return OversizedError(f"{where}: the server refuses the size of a value ({text})", LOWER_MAX_RECORD_BYTES)
     if "DB index" in text:
         return SinkError(f"{where}: the server has no such database", "Check the number at the end of the URL")
     if "max number of clients" in text:
         return TransientError(f"{where}: the server takes no more connections", "Raise its maxclients")
     if code in _TRANSIENT:
         return TransientError(f"{where}: {_TRANSIENT[code]} ({text})")
+    if code in _REFUSED_NOW:
+        what, hint = _REFUSED_NOW[code]
+        return RefusedNowError(f"{where}: {what} ({text})", hint, code, f"{what} ({code})")
     what, hint = _FATAL.get(code, ("the server refuses", f"Once the cause is fixed, {RESUME}"))
     return SinkError(f"{where}: {what} ({text})", hint)
+
+
+def _missing_command(text: str) -> str | None:
+    """The command that the server does not have, as this error reply says; None if it says something else."""
+    if re.search("unknown redis command called|unknown command called", text, re.IGNORECASE):
+        return "that a script calls"
+    found = _NO_COMMAND.search(text)
+    return (found[1] or "that is needed").upper() if found is not None else None
 
 
 def from_os_error(error: OSError, where: str) -> ConnectionFailedError:

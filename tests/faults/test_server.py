@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.conftest import RedisServer, Server, free_port
+from tests.conftest import RedisServer, Server
 from tests.faults.helpers import ID_KINDS, assert_adds_up, assert_no_lease, assert_only_error, assert_tidy, until
 from tests.faults.proxy import COMMIT, LIST, Link, Verdict
 from tests.faults.scene import EACH_SERVER, PENDING, OwnScene, Scene
@@ -241,21 +241,6 @@ def test_a_server_that_cannot_save_to_disk(own_scene: OwnScene) -> None:
 
     assert_only_error(failed, "the server cannot save to disk and refuses writes")
     client.delete("something")
-    scene.assert_all_in(resumed)
-
-
-def test_a_primary_that_becomes_a_replica_during_the_load(own_scene: OwnScene) -> None:
-    scene, _ = own_scene()
-    scene.input(3000, "-b", "12")
-
-    with scene.halted(25, "--quiet") as running:
-        scene.client.replicaof("127.0.0.1", free_port())
-        scene.proxy.go_on()
-        failed = running.wait()
-    scene.client.replicaof("NO", "ONE")
-    resumed = scene.load()
-
-    assert_only_error(failed, "read-only replica")
     scene.assert_all_in(resumed)
 
 

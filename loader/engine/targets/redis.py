@@ -15,6 +15,7 @@ from loader.engine.cluster import check_cluster
 from loader.engine.ends import Ends
 from loader.engine.execution import Execution
 from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
+from loader.engine.memory_watch import MemoryWatch
 from loader.engine.part import Channel, Part
 from loader.engine.pipeline import StateOf
 from loader.engine.plan import LoadPlan, Proposal
@@ -25,14 +26,17 @@ from loader.jobs.ids_file import begin_ids_file
 from loader.jobs.job import Job, ledger_state
 from loader.jobs.lease import Lease, Run, while_held
 from loader.jobs.ledger import LedgerState
+from loader.jobs.record_limit import largest_overhead, record_limit
 from loader.jobs.report import LoadReport
 from loader.layouts.registry import encoder_for
 from loader.servers.control import close_quietly
-from loader.servers.retry import retry
+from loader.servers.memory import memory_of
+from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sinks.redis import RedisSink
 from loader.sources.base import Source
+from loader.sources.record_limit import RecordLimit
 from loader.wire.address import Address, parse_address
 from loader.wire.faults import translated
 
@@ -89,22 +93,27 @@ class _RedisLoad:
         self._job: Job
         self._plan: LoadPlan
         self._lease: Lease | None = None
+        self._records: RecordLimit | None = None
+        self._patience = Patience.of(options.retry_seconds, full=options.waits_for_memory)
 
     @property
     def _options(self) -> LoadOptions:
         return self._proposal.options
 
     async def _retry(self, step: Callable[[], Awaitable[T]]) -> T:
-        return await retry(step, self._options.retry_for, between=self._servers.reconnect)
+        # The servers are asked each time: the first attempt may find the job, or record it.
+        servers = self._servers
+        return await retry(step, self._patience, written=lambda: servers.holds_job, between=servers.reconnect)
 
     async def reach(self) -> None:
         """Waits until the server answers, and checks that a server of its kind can hold this load."""
-        await retry(self._servers.reach, self._options.retry_for, connected=False)
+        await retry(self._servers.reach, self._patience, connected=False, written=lambda: False)
         check_cluster(self._options, self._servers)
 
     async def find(self) -> None:
         """Finds the job that this load goes on with, or plans a new one."""
-        self._job, recorded = await find_job(self._servers, self._proposal, self._options.retry_for)
+        self._job, recorded = await find_job(self._servers, self._proposal, self._retry)
+        self._servers.holds_job = recorded is not None
         self._plan = await self._proposal.planned(self._job.name, recorded)
         self._report.job = self._job.name
         await self._retry(lambda: self._servers.name(self._run.connection_name(self._job.name, 0, 0)))
@@ -125,6 +134,11 @@ class _RedisLoad:
         """Runs the preflight."""
         plan = self._plan
         await self._retry(partial(preflight, self._servers, plan.options, plan.job, known.names, plan.sources))
+        self._watch().check_threshold()
+
+    def _watch(self) -> MemoryWatch:
+        before = {address: memory_of(info) for address, info in self._servers.info.items()}
+        return MemoryWatch(self._servers, self._options, before)
 
     async def begin(self) -> None:
         """Records the job, acquires its lease for this run, and claims its sources.
@@ -133,19 +147,28 @@ class _RedisLoad:
             AlreadyLoadedError: Another job has loaded one of the sources.
         """
         recorded = await self._retry(lambda: self._job.open(self._plan.manifest))
-        if recorded is not None and recorded != self._plan.manifest:  # another run has begun it in this moment
+        if recorded is not None and recorded != self._plan.manifest:
+            # Another run has begun it in this moment, or the limit for records is lower in this run.
             self._plan = await self._proposal.planned(self._job.name, recorded)
+            await self._retry(lambda: self._job.record(self._plan.manifest))
+        self._servers.holds_job = True
         lease = Lease(self._servers, self._job.name, self._run)
         await self._retry(lease.acquire)
         self._lease = lease
+        await self._retry(self._settle_record_limit)
         self._report.resumed = self._job.resumed
         try:
-            await claim_sources(self._servers, self._plan, self._options.retry_for, resumed=self._job.resumed)
+            await claim_sources(self._servers, self._plan, self._retry, resumed=self._job.resumed)
         except AlreadyLoadedError:
             await self._retry(self._job.forget)
             raise
         if self._job.resumed:
             log.info("resuming job %s", self._job.name)
+
+    async def _settle_record_limit(self) -> None:
+        limit, job = self._servers.largest_value, self._job
+        around, asked = largest_overhead(self._options), self._plan.options.max_record_bytes
+        self._records = await record_limit(self._servers, job.name, limit, asked, around, resumed=job.resumed)
 
     async def note_ids_file(self) -> None:
         """Starts the ids file, if the option is given, and records its path in the job."""
@@ -164,8 +187,10 @@ class _RedisLoad:
             self._lease.run,
             known.names,
             self._options.rejects or Path(f"{self._job.name}.rejects.jsonl"),
+            records=self._records,
         )
-        complete = await while_held([self._lease], execution.run(part, self._plan.shards, self._report))
+        run = partial(execution.run, part, self._plan.shards, self._report)
+        complete = await while_held([self._lease], self._watch().during(run, execution.stop))
         self._report.end("completed" if complete else "interrupted")
         return complete
 
@@ -204,35 +229,34 @@ async def into_redis(url: str, named: bool, part: Part) -> AsyncIterator[Channel
     Args:
         named: Whether the server accepts names of connections.
     """
-    retry_for = part.options.retry_for
     servers = Servers(parse_address(url), part.options.timeout)
     try:
-        await retry(servers.refresh, retry_for)
         lease = Lease(servers, part.job, part.run, part.process)
         servers.accepts_names = named
         sink = RedisSink(servers, part.options, part.job, lease)
+        await retry(servers.refresh, sink.patience)
         yield Channel(
             sink.work,
-            _state_of(servers, sink, retry_for),
-            lambda: retry(sink.confirm, retry_for, between=servers.reconnect),
-            ends=await _ends(servers, part),
+            _state_of(servers, sink),
+            lambda: retry(sink.confirm, sink.patience, between=servers.reconnect),
+            ends=await _ends(servers, part, sink.patience),
         )
     finally:
         await servers.aclose()
 
 
-async def _ends(servers: Servers, part: Part) -> Ends:
+async def _ends(servers: Servers, part: Part, patience: Patience) -> Ends:
     if all(source.identity.repeatable for source in part.sources):
         return Ends()
-    job, retry_for = Job(servers, part.job), part.options.retry_for
+    job = Job(servers, part.job)
 
     async def note(source: int, record: int) -> None:
-        await retry(lambda: job.note_end(source, record), retry_for, between=servers.reconnect)
+        await retry(lambda: job.note_end(source, record), patience, between=servers.reconnect)
 
-    return Ends(await retry(job.ends, retry_for, between=servers.reconnect), note)
+    return Ends(await retry(job.ends, patience, between=servers.reconnect), note)
 
 
-def _state_of(servers: Servers, sink: RedisSink, retry_for: float) -> StateOf:
+def _state_of(servers: Servers, sink: RedisSink) -> StateOf:
     # The ledger of a new job is read as well: the server may have lost the job's record, with other data, during a run.
     listed: set[str] = set()
 
@@ -240,9 +264,9 @@ def _state_of(servers: Servers, sink: RedisSink, retry_for: float) -> StateOf:
         ledger = sink.ledger(queue, shard)
         index = sink.encoder(queue).queues_key
         if index and queue not in listed:
-            await retry(lambda: _list_queue(servers, index, queue), retry_for, between=servers.reconnect)
+            await retry(lambda: _list_queue(servers, index, queue), sink.patience, between=servers.reconnect)
             listed.add(queue)
-        return await retry(lambda: ledger_state(servers, ledger), retry_for, between=servers.reconnect)
+        return await retry(lambda: ledger_state(servers, ledger), sink.patience, between=servers.reconnect)
 
     return state_of
 

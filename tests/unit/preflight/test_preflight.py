@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from loader.preflight import server
-from loader.preflight.checks import in_bytes
 from loader.preflight.consumers import server_queues, worker_queues
 from loader.preflight.estimate import Estimate, compared
+from loader.tasks.sizes import in_bytes
 from tests.consumers import server_info
 
 

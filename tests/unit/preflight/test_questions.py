@@ -170,7 +170,8 @@ GONE = redis.exceptions.ResponseError("ERR Command 'LPUSH' not found")
     [
         (b"OK", b"OK", True, [("rights", "ok")]),
         (COMMAND_REFUSED, b"OK", True, [("rights", "error")]),
-        (GONE, b"OK", True, [("rights", "error")]),
+        (GONE, b"OK", True, [("commands", "error"), ("rights", "ok")]),
+        (b"OK", GONE, True, [("rights", "ok"), ("optional", "warning")]),
         (KEY_REFUSED, b"OK", True, [("rights", "error")]),
         (KEY_REFUSED, b"OK", False, [("rights", "ok")]),  # it may be another key in the end
         (b"OK", b"no permissions", True, [("rights", "ok"), ("optional", "warning")]),

@@ -6,11 +6,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
+from tenacity import Future
 
-from loader.errors import ConnectionFailedError, SinkError, TransientError
-from loader.servers.retry import retry
+from loader.errors import ConnectionFailedError, RefusedNowError, SinkError, TransientError
+from loader.servers.outage import Outage, Waiting
+from loader.servers.retry import RECOVERING, Patience, _Pauses, retry
 from loader.wire.address import parse_address
 from loader.wire.connection import Connection
 from loader.wire.faults import RESUME
@@ -71,7 +74,7 @@ def test_a_step_is_repeated_until_it_succeeds_and_each_fault_is_told(caplog: pyt
     asyncio.run(retry(step, LONG))
     assert step.tries == 3
     assert [line.partition("; ")[0] for line in said(caplog)] == ["host:1: busy", "host:1: loading"]
-    assert all("; trying again in " in line for line in said(caplog))
+    assert all(line.endswith("; trying again for up to 600 s") for line in said(caplog))
 
 
 def test_a_real_server_that_comes_up_meanwhile_is_reached() -> None:
@@ -140,8 +143,8 @@ def test_a_fault_that_lasts_is_told_with_the_patience_that_it_outlasted(
 
     async def run() -> None:
         # The first try ends within the patience as it counts from this progress, the second one does not.
-        progress = [time.monotonic() + LONG, 0.0]
-        await retry(step, 0.05, progressed_at=lambda: progress.pop(0))
+        progress = time.monotonic() + LONG
+        await retry(step, 0.05, progressed_at=lambda: progress if step.tries < 2 else 0.0)
 
     with pytest.raises(kind) as caught:
         asyncio.run(run())
@@ -172,7 +175,7 @@ def test_a_server_is_left_alone_for_as_long_as_it_asks(caplog: pytest.LogCapture
     step = Step(asking(0.3))  # the first pause by itself is 0.1 s at most
 
     asyncio.run(retry(step, LONG))
-    assert said(caplog) == ["host:1: overloaded; trying again in 0.3 s"]
+    assert said(caplog) == ["host:1: overloaded; trying again (in 0.3 s, as it asks) for up to 600 s"]
 
 
 def test_what_is_done_between_tries_is_done_before_each_further_one() -> None:
@@ -235,3 +238,134 @@ def test_a_cancellation_ends_it(when: str) -> None:
 
     asyncio.run(run())
     assert tries == 1
+
+
+# --- refusals that may end by themselves ------------------------------------------------------------------------------
+
+
+def refusal(condition: str) -> RefusedNowError:
+    return RefusedNowError(f"host:1: refused ({condition})", "Look at the server", condition)
+
+
+@pytest.mark.parametrize("condition", sorted(RECOVERING))
+def test_a_refusal_that_may_end_by_itself_is_waited_for_once_something_was_written(
+    condition: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    step = Step(refusal(condition))
+
+    asyncio.run(retry(step, LONG))
+    assert step.tries == 2
+    assert said(caplog) == [f"host:1: refused ({condition}); waiting for up to 600 s"]
+
+
+@pytest.mark.parametrize("condition", [*sorted(RECOVERING), "OOM"])
+def test_before_anything_was_written_a_refusal_is_not_waited_for(condition: str) -> None:
+    error = refusal(condition)
+    step = Step(error)
+
+    with pytest.raises(RefusedNowError) as caught:
+        asyncio.run(retry(step, Patience.of(LONG, full=True), written=lambda: False))
+    assert caught.value is error
+    assert step.tries == 1
+
+
+def test_before_anything_was_written_other_faults_are_waited_for() -> None:
+    step = Step(TransientError("host:1: loading"), ConnectionFailedError("host:1: connection refused"))
+
+    asyncio.run(retry(step, LONG, written=lambda: False))
+    assert step.tries == 3
+
+
+def test_a_refusal_after_the_first_write_within_a_step_is_waited_for() -> None:
+    written = False
+    faults = [refusal("READONLY")]
+
+    async def step() -> None:
+        nonlocal written
+        written = True
+        if faults:
+            raise faults.pop()
+
+    asyncio.run(retry(step, LONG, written=lambda: written))
+    assert faults == []
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_full_server_is_waited_for_only_on_request(full: bool) -> None:
+    step = Step(refusal("OOM"))
+    work = retry(step, Patience.of(LONG, full=full))
+
+    if full:
+        asyncio.run(work)
+    else:
+        with pytest.raises(RefusedNowError, match="OOM"):
+            asyncio.run(work)
+    assert step.tries == (2 if full else 1)
+
+
+def test_a_refusal_that_lasts_keeps_its_condition_and_hint() -> None:
+    step = Step(*(refusal("READONLY") for _ in range(2)), seconds=0.06)
+
+    with pytest.raises(RefusedNowError, match=r"refused \(READONLY\); gave up after 0\.05 s") as caught:
+        asyncio.run(retry(step, 0.05))
+    assert (caught.value.condition, caught.value.hint) == ("READONLY", "Look at the server")
+
+
+# --- what is told -----------------------------------------------------------------------------------------------------
+
+
+def test_many_steps_that_wait_for_one_server_are_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    patience = Patience(LONG)
+
+    async def run() -> None:
+        steps = [Step(*(TransientError("host:1: busy") for _ in range(4))) for _ in range(8)]
+        await asyncio.gather(*(retry(step, patience) for step in steps))
+        assert [step.tries for step in steps] == [5] * 8
+
+    asyncio.run(run())
+    lines = said(caplog)
+    answers = [r.getMessage() for r in caplog.records if "answers again" in r.getMessage()]
+    # A step that succeeds ends the outage. One that fails after that tells it anew.
+    assert lines[0] == "host:1: busy; trying again for up to 600 s"
+    assert len(lines) == len(answers) <= 8
+    assert not patience.outage.is_on
+
+
+def test_a_line_says_how_long_a_server_has_been_waited_for_and_how_long_it_will_be() -> None:
+    waiting = Waiting("host:1: busy; trying again", since=100.0, seconds=60.0)
+
+    assert waiting.line(100.4) == "host:1: busy; trying again for up to 60 s"
+    assert waiting.line(112.7) == "host:1: busy; trying again, 12 s of 60 s"
+    assert Waiting("gone", 0.0, float("inf")).line(12.0) == "gone, for 12 s so far"
+    assert Waiting("gone", 0.0, float("inf")).line(0.0) == "gone"
+
+
+def test_the_end_of_an_outage_that_was_never_told_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    Outage().over()
+    assert caplog.records == []
+
+
+def test_pauses_grow_without_progress_and_begin_anew_with_it() -> None:
+    progress = 0.0
+    pauses = _Pauses(lambda: progress)
+    state: Any = Failed(TransientError("host:1: busy"))
+
+    for _ in range(40):
+        assert 0 <= pauses(state) <= 2.0
+    assert max(pauses(state) for _ in range(50)) > 0.5
+
+    progress = 1.0
+    assert pauses(state) <= 0.1
+    assert pauses(state) <= 0.2
+    progress = 2.0
+    assert pauses(state) <= 0.1
+
+
+class Failed:
+    """The state of a retry, as tenacity hands it to the function that says how long to pause."""
+
+    def __init__(self, error: Exception) -> None:
+        self.outcome = Future(1)
+        self.outcome.set_exception(error)
