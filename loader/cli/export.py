@@ -144,11 +144,19 @@ def _summary(report: ExportReport, output: Path) -> None:
     ]
     lines += rejected_lines(report)
     lines += [f"    {task_id}: {why.text}" for task_id, why in report.rejects]
+    lines += [f"not in the file: {what} ({_tasks(count)})" for what, count in sorted(report.lost.items())]
+    if report.other_states:
+        states = ", ".join(f"{count:,} {state}" for state, count in report.other_states.items())
+        lines.append(f"not exported: {states}")
     if report.elsewhere:
         other = "asynq" if report.layout == "documented" else "documented"
         lines.append(f"the queue has {report.elsewhere:,} pending tasks in the other layout: --layout {other}")
     for line in lines:
         print(line, file=sys.stderr)
+
+
+def _tasks(count: int) -> str:
+    return f"{count:,} task{'s' if count != 1 else ''}"
 
 
 COMMAND = Command(run=export, options=(ExportOptions, OutputOptions, ReportOptions), usage="--queue NAME [OPTIONS]")

@@ -7,7 +7,6 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import PurePath
 from typing import Any
 
@@ -37,7 +36,7 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
         "id_field": options.id_field,
         "envelope": options.envelope,
         "profile": options.profile,
-        "tasks": asdict(options.task_options),
+        "tasks": options.task_options.recorded(),
         "batch_size": options.records_a_batch,
         "batch_bytes": BATCH_BYTES,
         "shard_bytes": shard_bytes,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loader.layouts.lua import lua_string
+from loader.layouts.lua import FURTHER, further, lua_string
 from loader.tasks.ids import ID_BYTES
 from loader.tasks.options import TaskOptions
 from loader.wire.lengths import ByLength
@@ -15,10 +15,12 @@ from loader.wire.resp import bulk, command
 
 _SCRIPT = b"""\
 local function key_of(id) return 'asynq:t:' .. id end
--- A task's arguments: id, payload, type, max_retry.
+%(further)b\
+-- A task's arguments: id, payload, type, max_retry, further fields.
 local function write(key, at, undo)
   redis.call('HSET', key, 'type', ARGV[at + 2], 'payload', ARGV[at + 1],
-    'retry', '0', 'max_retry', ARGV[at + 3], 'queue', %b)
+    'retry', '0', 'max_retry', ARGV[at + 3], 'queue', %(queue)b)
+  if ARGV[at + 4] ~= '' then write_further(key, ARGV[at + 4]) end
   return true
 end
 """
@@ -36,7 +38,7 @@ class DocumentedEncoder:
 
     queues_key = ""
     needs_script = False
-    insert_width = 4
+    insert_width = 5
 
     def __init__(self, queue: str, task_type: str, max_retry: int, *, cluster: bool = False) -> None:
         self.on_other_slots = cluster
@@ -52,7 +54,7 @@ class DocumentedEncoder:
         self._tail = b"\r\n$5\r\nretry\r\n$1\r\n0\r\n$9\r\nmax_retry\r\n%b$5\r\nqueue\r\n%b" % fields[1:]
         self._middles = ByLength(lambda length: b"%b%d\r\n" % (type_and_payload, length))
         self._defaults = (task_type.encode(), b"%d" % max_retry)
-        self.insert_script = _SCRIPT % lua_string(name)
+        self.insert_script = _SCRIPT % {b"further": FURTHER, b"queue": lua_string(name)}
 
     def task_key(self, task_id: bytes) -> bytes:
         return b"asynq:t:%b" % task_id
@@ -85,11 +87,21 @@ class DocumentedEncoder:
     ) -> list[bytes]:
         task_type, max_retry = self._defaults
         arguments = [task_type] * (self.insert_width * len(ids))
-        arguments[0::4] = ids
-        arguments[1::4] = payloads
+        arguments[0::5] = ids
+        arguments[1::5] = payloads
         if options is None:
-            arguments[3::4] = [max_retry] * len(ids)
+            arguments[3::5] = [max_retry] * len(ids)
+            arguments[4::5] = [b""] * len(ids)
         else:
-            arguments[2::4] = [own.type.encode() if own.type else task_type for own in options]
-            arguments[3::4] = [b"%d" % own.max_retry for own in options]
+            arguments[2::5] = [task_type if own.type is None else own.type.encode() for own in options]
+            arguments[3::5] = [b"%d" % own.max_retry for own in options]
+            arguments[4::5] = [_further(own) for own in options]
         return arguments
+
+
+def _further(options: TaskOptions) -> bytes:
+    """The further fields of a task; the number of its retries so far is the field ``retry``."""
+    fields = options.hash_fields
+    if options.past.retried:
+        fields.append((b"retry", b"%d" % options.past.retried))
+    return further(fields) if fields else b""

@@ -30,6 +30,7 @@ from loader.servers.session import require_one_server
 from loader.stored.queue_reader import StoredQueue, stored_queue
 from loader.stored.snapshot import count_in_other_layout
 from loader.stored.spool import Spool
+from loader.stored.states import count_other_states
 from loader.wire.address import Address, parse_address
 from loader.wire.resp import command
 
@@ -97,6 +98,7 @@ class Migration:
             work = self._copy(stack, ends, queue)
         await self._announce(ends, queue)
         complete = await while_held([end.lease for end in ends.held], work())
+        report.other_states = await count_other_states(ends.out, queue)
         if complete:
             await self._finish(ends)
         if not (report.waiting or report.migrated or report.already):

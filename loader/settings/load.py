@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from loader.errors import UsageError
 from loader.queues.names import resolve_queue
@@ -340,6 +340,7 @@ class LoadOptions:
                 raise UsageError(f"--header {given!r} is not of the form NAME=VALUE")
         timeout, deadline = in_seconds(self, "task_timeout"), self._instant("deadline")
         retention = in_seconds(self, "retention")
+        lifecycle: dict[str, Any] = {name: in_seconds(self, name) for name in LIFECYCLE}
         return TaskOptions(
             type=self.type or self.defaults.type,
             max_retry=self.defaults.max_retry if self.max_retry is None else self.max_retry,
@@ -350,7 +351,7 @@ class LoadOptions:
             unique_ttl=in_seconds(self, "unique_ttl") or 0,
             process_at=self._instant("process_at") or 0,
             process_in=in_seconds(self, "process_in") or 0,
-            **{name: in_seconds(self, name) or 0 for name in LIFECYCLE},
+            **lifecycle,
         )
 
     def _instant(self, name: str) -> int | None:

@@ -4,8 +4,7 @@
 -- ARGV[1]: the source's queue, if source and target may share a task's key; otherwise ''
 -- ARGV[2]: 1 if that key is the task itself; 0 if it is only runqy's look-up, a hash with only the queue's name
 -- ARGV[3]: the time in nanoseconds since 1970
--- ARGV[4] and on: each task's arguments, the first task to be consumed first. After the arguments of `write`, there is
---                 one more: the fields to carry over, each name and value after its length, as in 5:state
+-- ARGV[4] and on: each task's arguments, the first task to be consumed first
 -- Reply: the positions not placed, comma-separated, each with a letter for the reason: 'a' if this job has placed the
 --        task before, otherwise another letter of loader/jobs/ledger.py
 
@@ -16,24 +15,26 @@ redis.call('LLEN', KEYS[1])
 local ids, undo, skipped = {}, {}, ''
 
 local function key_of(id) return 'asynq:t:' .. id end
--- A task's arguments: id, payload, type, max_retry.
+-- Writes further fields of a task's hash, each name and value after its length, as in 5:state7:pending.
+local function write_further(key, text)
+  local parts, at = {}, 1
+  while at <= #text do
+    local colon = string.find(text, ':', at, true)
+    local stop = colon + tonumber(string.sub(text, at, colon - 1))
+    parts[#parts + 1] = string.sub(text, colon + 1, stop)
+    at = stop + 1
+  end
+  for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
+end
+-- A task's arguments: id, payload, type, max_retry, further fields.
 local function write(key, at, undo)
   redis.call('HSET', key, 'type', ARGV[at + 2], 'payload', ARGV[at + 1],
     'retry', '0', 'max_retry', ARGV[at + 3], 'queue', 'inference.default')
+  if ARGV[at + 4] ~= '' then write_further(key, ARGV[at + 4]) end
   return true
 end
 
 local placed, seen = {}, {}
-local function carry(key, text)
-  local fields, at = {}, 1
-  while at <= #text do
-    local colon = string.find(text, ':', at, true)
-    local stop = colon + tonumber(string.sub(text, at, colon - 1))
-    fields[#fields + 1] = string.sub(text, colon + 1, stop)
-    at = stop + 1
-  end
-  if #fields > 0 then redis.call('HSET', key, unpack(fields)) end
-end
 local function shared(key)
   return ARGV[1] ~= '' and redis.call('TYPE', key).ok == 'hash' and redis.call('HGET', key, 'queue') == ARGV[1]
     and redis.call('HEXISTS', key, 'payload') == tonumber(ARGV[2])
@@ -54,7 +55,6 @@ local function place()
         undo[#undo + 1] = {'DEL', key}
         verdict = write(key, at, undo)
         if verdict == true or verdict == false then
-          carry(key, ARGV[at + 5 - 1])
           placed[#placed + 1], seen[id] = id, true
         end
       end
