@@ -42,7 +42,8 @@ local function write(key, at, undo)
   else
     redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'scheduled')
   end
-  if lock ~= '' then redis.call('HSET', key, 'unique_key', lock) end
+  -- As asynq, which leaves this field out for a task that waits in a group.
+  if lock ~= '' and not group then redis.call('HSET', key, 'unique_key', lock) end
   if ARGV[at + 5] ~= '' then write_further(key, ARGV[at + 5]) end
   if place == '' then return true end
   if group then
