@@ -22,7 +22,7 @@ from loader.stored.snapshot import count_in_other_layout, grouped_ids, keyed_ids
 from loader.stored.spool import DistinctSpool, Spool
 from loader.stored.states import count_other_states
 from loader.stored.stored_task import StoredTask
-from loader.tasks.envelope import VERSION, Envelope
+from loader.tasks.envelope import VERSION, StatefulEnvelope
 from loader.tasks.options import NEW, TaskOptions
 from loader.tasks.profiles import LayoutName
 from loader.tasks.reasons import Reason, ReasonCode, UnusableRecordError
@@ -236,10 +236,10 @@ def envelope_line(task: StoredTask) -> bytes:
     fields |= _state(options)
     payload = task.payload
     if b"\n" not in payload and b"\r" not in payload:
-        line = msgspec.json.encode(Envelope(**fields, payload=msgspec.Raw(payload)))
+        line = msgspec.json.encode(StatefulEnvelope(**fields, payload=msgspec.Raw(payload)))
         if _reads_back(line, payload):
             return line + b"\n"
-    return msgspec.json.encode(Envelope(**fields, payload_base64=base64.b64encode(payload).decode())) + b"\n"
+    return msgspec.json.encode(StatefulEnvelope(**fields, payload_base64=base64.b64encode(payload).decode())) + b"\n"
 
 
 def _state(options: TaskOptions) -> dict[str, Any]:
@@ -276,7 +276,7 @@ def _lost(task: StoredTask) -> list[str]:
     return ["message fields that asynq 0.26 does not have"] if task.options.past.unknown else []
 
 
-_decode = msgspec.json.Decoder(Envelope).decode
+_decode = msgspec.json.Decoder(StatefulEnvelope).decode
 
 
 def _reads_back(line: bytes, payload: bytes) -> bool:

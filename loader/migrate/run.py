@@ -186,7 +186,8 @@ class Migration:
     def _target(self, ends: Ends) -> Target:
         options, same = self._options, ends.same
         queue, documented = options.target_queue, options.from_layout == "documented"
-        encoder: QueueEncoder = encoder_for(options.target, queue)
+        # As for envelopes: tasks may have fields that are not the layout's own.
+        encoder: QueueEncoder = encoder_for(replace(options.target, envelope=True), queue)
         # runqy's look-up key is the key of the source's task, or of a task that stays. For a move, Claims writes it.
         if same and options.target_layout == "asynq" and (documented or not options.move):
             encoder = AsynqEncoder(queue, options.target.task_options, reverse_lookup=False)

@@ -18,8 +18,6 @@ _DURATIONS = ("timeout", "retention", "unique_ttl", "process_in", *LIFECYCLE)
 _ASYNQ_ONLY = (*_DURATIONS, "deadline", "process_at", "headers")
 _ASYNQ_STATE = ("group", "state", "last_error", "last_failed_at")
 _plain_options_of = attrgetter("type", "max_retry", *_DURATIONS, "deadline", "process_at")
-_state_of = attrgetter("v", *_ASYNQ_STATE, "retried", "fields", "fields_base64")
-_NO_STATE = (None,) * 8
 _MAX_KNOWN = 10_000
 
 VERSION = 2
@@ -53,14 +51,6 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_def
     ttl_archived: int | str | None = None
     pending_timeout: int | str | None = None
     active_timeout: int | str | None = None
-    v: int | None = None
-    group: str | None = None
-    state: Literal["pending", "aggregating"] | None = None
-    retried: int | None = None
-    last_error: str | None = None
-    last_failed_at: float | str | None = None
-    fields: dict[str, str] | None = None
-    fields_base64: dict[str, str] | None = None
 
     def payload_bytes(self) -> bytes:
         """The payload. Raises UnusableRecordError if there is none, if there are two, or if one is not base64."""
@@ -69,6 +59,19 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_def
         if isinstance(self.payload, msgspec.Raw):
             return bytes(self.payload)
         return _from_base64("payload_base64", str(self.payload_base64))
+
+
+class StatefulEnvelope(Envelope, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
+    """A record with fields of version 2: with what an export keeps of a task's state."""
+
+    v: int | None = None
+    group: str | None = None
+    state: Literal["pending", "aggregating"] | None = None
+    retried: int | None = None
+    last_error: str | None = None
+    last_failed_at: float | str | None = None
+    fields: dict[str, str] | None = None
+    fields_base64: dict[str, str] | None = None
 
 
 class _Bare(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -108,6 +111,7 @@ class EnvelopeReader:
         self._timeout = timeout
         self._asynq = asynq
         self._decode = msgspec.json.Decoder(Envelope).decode
+        self._decode_stateful = msgspec.json.Decoder(StatefulEnvelope).decode
         self._decode_bare = msgspec.json.Decoder(_Bare).decode
         self._known: dict[tuple[Any, ...], TaskOptions] = {}
 
@@ -131,14 +135,13 @@ class EnvelopeReader:
         """
         try:
             envelope = self._decode(record)
-        except msgspec.ValidationError as error:
-            raise _unusable(f"not an envelope: {error}") from error
+        except msgspec.ValidationError:
+            # Hot path: records without a state, which are most, pay nothing for its fields.
+            return self._read_stateful(record)
         except msgspec.DecodeError as error:
             raise UnusableRecordError(ReasonCode.INVALID_JSON, f"not valid JSON: {error}") from error
         except RecursionError:
             raise _unusable("its payload is nested too deeply for an envelope; payload_base64 takes it") from None
-        if _state_of(envelope) != _NO_STATE:
-            return envelope, self._with_state(envelope, self._options(envelope))
         # Hot path: most records set the same options, so the options made for them are kept and used again.
         headers = None if envelope.headers is None else tuple(sorted(envelope.headers.items()))
         cache_key = (headers, *_plain_options_of(envelope))
@@ -150,6 +153,13 @@ class EnvelopeReader:
             self._known.clear()
         self._known[cache_key] = options
         return envelope, options
+
+    def _read_stateful(self, record: bytes) -> tuple[Envelope, TaskOptions]:
+        try:
+            envelope = self._decode_stateful(record)
+        except msgspec.ValidationError as error:
+            raise _unusable(f"not an envelope: {error}") from error
+        return envelope, self._with_state(envelope, self._options(envelope))
 
     def _options(self, envelope: Envelope) -> TaskOptions:
         given: dict[str, Any] = {}
@@ -184,7 +194,7 @@ class EnvelopeReader:
         options = replace(self.defaults, **given)
         return self.defaults if options == self.defaults else options
 
-    def _with_state(self, envelope: Envelope, options: TaskOptions) -> TaskOptions:
+    def _with_state(self, envelope: StatefulEnvelope, options: TaskOptions) -> TaskOptions:
         """The options with what an export has kept of a task's state."""
         if envelope.v is not None and not 1 <= envelope.v <= VERSION:
             raise _unusable(
@@ -211,7 +221,7 @@ class EnvelopeReader:
             fields=options.fields + further,
         )
 
-    def _waits_in_group(self, envelope: Envelope, options: TaskOptions) -> bool:
+    def _waits_in_group(self, envelope: StatefulEnvelope, options: TaskOptions) -> bool:
         if envelope.group is None:
             if envelope.state == "aggregating":
                 raise _unusable("field 'state' is 'aggregating', and there is no field 'group'")
@@ -242,14 +252,14 @@ def _whole(name: str, value: int | None, most: int) -> int:
     return value
 
 
-def _failed_at(envelope: Envelope) -> int:
+def _failed_at(envelope: StatefulEnvelope) -> int:
     try:
         return 0 if envelope.last_failed_at is None else instant(envelope.last_failed_at)
     except ValueError as error:
         raise _unusable(f"field 'last_failed_at': {error}") from error
 
 
-def _further(envelope: Envelope) -> tuple[tuple[bytes, bytes], ...]:
+def _further(envelope: StatefulEnvelope) -> tuple[tuple[bytes, bytes], ...]:
     """The further fields of the hash. Names and values of ``fields_base64`` are both base64."""
     found = {name.encode(): value.encode() for name, value in (envelope.fields or {}).items()}
     for name, value in (envelope.fields_base64 or {}).items():

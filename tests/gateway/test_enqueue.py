@@ -156,10 +156,11 @@ def test_zero_turns_off_the_limits_of_runqys_workers(server: Server, start: Star
 
 
 def test_workers_of_asynq_need_no_fields_of_runqys(server: Server, start: Start, client: Any) -> None:
-    client.sadd("asynq:queues", "simple")
-    gateway = start(server.url, "--layout", "asynq", "--profile", "asynq", "--type", "mail", "--task-timeout", "9")
-    gateway.add("simple", 1, timeout=5)
-    ((_, fields),) = asynq(client, "simple")
+    client.sadd("asynq:queues", "mails")
+    plain = ("--layout", "asynq", "--profile", "asynq", "--type", "mail", "--task-timeout", "9")
+    gateway = start(server.url, *plain, "--queue-check", "redis")
+    gateway.add("mails", 1, timeout=5)
+    ((_, fields),) = asynq(client, "mails")
     assert set(fields) == {b"msg", b"state", b"pending_since"} and decode(fields[b"msg"])["timeout"] == 5
 
 

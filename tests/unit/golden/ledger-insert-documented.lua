@@ -18,28 +18,16 @@ redis.call('LLEN', KEYS[1])
 local ids, undo, skipped = {}, {}, ''
 
 local function key_of(id) return 'asynq:t:' .. id end
--- Writes further fields of a task's hash, each name and value after its length, as in 5:state7:pending.
-local function write_further(key, text)
-  local parts, at = {}, 1
-  while at <= #text do
-    local colon = string.find(text, ':', at, true)
-    local stop = colon + tonumber(string.sub(text, at, colon - 1))
-    parts[#parts + 1] = string.sub(text, colon + 1, stop)
-    at = stop + 1
-  end
-  for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
-end
--- A task's arguments: id, payload, type, max_retry, further fields.
+-- A task's arguments: id, payload, type, max_retry.
 local function write(key, at, undo)
   redis.call('HSET', key, 'type', ARGV[at + 2], 'payload', ARGV[at + 1],
     'retry', '0', 'max_retry', ARGV[at + 3], 'queue', 'inference.default')
-  if ARGV[at + 4] ~= '' then write_further(key, ARGV[at + 4]) end
   return true
 end
 
 local function place()
   local taken = {}
-  for at = 4, #ARGV, 5 do
+  for at = 4, #ARGV, 4 do
     local key, verdict = key_of(ARGV[at]), ''
     if redis.call('EXISTS', key) == 0 then
       -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
@@ -48,7 +36,7 @@ local function place()
       verdict = write(key, at, undo)
     end
     if verdict == true then ids[#ids + 1] = ARGV[at]
-    elseif verdict then taken[#taken + 1] = (at - 4) / 5 .. verdict end
+    elseif verdict then taken[#taken + 1] = (at - 4) / 4 .. verdict end
   end
   return table.concat(taken, ',')
 end

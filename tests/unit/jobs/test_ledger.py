@@ -109,7 +109,7 @@ def test_insert_is_one_eval_of_the_ledgers_keys_and_the_tasks(
     )
     assert rest[4:6] == [str(batch).encode(), crc.to_bytes(4, "big")]
     assert rest[6].isdigit()
-    assert rest[7:] == [part for task in tasks for part in (*task, b"task", b"3", b"")]
+    assert rest[7:] == [part for task in tasks for part in (*task, b"task", b"3")]
 
 
 PLACED = st.sampled_from([*STORED, Reason.of(ReasonCode.ALREADY_MIGRATED)])
