@@ -128,6 +128,8 @@ def test_each_job_may_have_a_timeout(asynq_gateway: Gateway, client: Any) -> Non
     jobs = [{"data": 0}, {"data": 1, "timeout": 5}, {"data": 2, "timeout": 300}, {"data": 3, "timeout": 5}]
     assert asynq_gateway.post(BATCH, {"queue": "simple", "timeout": 300, "jobs": jobs}).status == 200
     assert asynq_gateway.post(BATCH, {"queue": "simple", "jobs": [{"data": 4}]}).status == 200
+    own = [{"data": 5, "timeout": 0}, {"data": 6, "timeout": None}]
+    assert asynq_gateway.post(BATCH, {"queue": "simple", "timeout": 300, "jobs": own}).status == 200
     messages = [decode(fields[b"msg"]) for _, fields in asynq(client, "simple.default")]
     assert [(m["payload"], m["timeout"]) for m in messages] == [
         (b"0", 300),
@@ -135,6 +137,8 @@ def test_each_job_may_have_a_timeout(asynq_gateway: Gateway, client: Any) -> Non
         (b"2", 300),
         (b"3", 5),
         (b"4", 30),
+        (b"5", 30),
+        (b"6", 300),
     ]
 
 
