@@ -147,7 +147,8 @@ def _summary(report: ExportReport, output: Path) -> None:
     lines += [f"not in the file: {what} ({_tasks(count)})" for what, count in sorted(report.lost.items())]
     if report.other_states:
         states = ", ".join(f"{count:,} {state}" for state, count in report.other_states.items())
-        lines.append(f"not exported: {states}")
+        how = " (--state aggregating exports these)" if "aggregating" in report.other_states else ""
+        lines.append(f"not exported: {states}{how}")
     if report.elsewhere:
         other = "asynq" if report.layout == "documented" else "documented"
         lines.append(f"the queue has {report.elsewhere:,} pending tasks in the other layout: --layout {other}")

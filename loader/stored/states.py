@@ -42,6 +42,7 @@ async def count_other_states(session: Session, queue: StoredQueue, *, but: str =
     commands = [command(b"LLEN", queue.pending_key), *(command(b"ZCARD", base + state.encode()) for state in SETS)]
     replies = await session.values(b"".join(commands), len(commands))
     counts = dict(zip(("pending", *SETS), map(count_of, replies), strict=True))
+    # Last, as the closing lines of an export say how to export these.
     counts["aggregating"] = await count_aggregating(session, queue.name)
     return {state: count for state, count in counts.items() if count and state != but}
 

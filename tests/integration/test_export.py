@@ -196,7 +196,7 @@ def test_tasks_in_other_states_are_named(valkey: Server, tmp_path: Path) -> None
 
     done = run(*given, cwd=tmp_path)
 
-    assert "not exported: 2 scheduled, 1 aggregating" in done.stderr
+    assert "not exported: 2 scheduled, 1 aggregating (--state aggregating exports these)" in done.stderr
     assert json.loads((tmp_path / "r").read_text())["other_states"] == {"scheduled": 2, "aggregating": 1}
 
 
