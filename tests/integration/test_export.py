@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import loader
 from loader.servers.session import Session
 from loader.stored.fetch import Fetcher
 from loader.stored.queue_reader import stored_queue
@@ -138,19 +139,23 @@ def test_zero_and_absent_stay_two_things_from_a_file_to_a_queue_and_back(valkey:
 
 
 @pytest.mark.parametrize("option", LIFECYCLE)
-@pytest.mark.parametrize("how", ["option", "variable", "file"])
+@pytest.mark.parametrize("how", ["option", "variable", "file", "keyword"])
 def test_zero_may_be_given_for_the_whole_load(valkey: Server, tmp_path: Path, option: str, how: str) -> None:
     (tmp_path / "in.jsonl").write_text("1\n")
     (tmp_path / "c.toml").write_text(f"[load]\n{option} = 0\n")
     flag = f"--{option.replace('_', '-')}"
-    given = {"option": (flag, "0"), "variable": (), "file": ("--config", "c.toml")}[how]
+    given = {"option": (flag, "0"), "file": ("--config", "c.toml")}.get(how, ())
     variables = {f"RUNQY_LOADER_{option.upper()}": "0"} if how == "variable" else {}
     shared = ("load", "in.jsonl", "-q", "q", "--layout", "asynq", "--redis", valkey.url, "--quiet")
     with valkey.client() as client:
-        done = run(*shared, *given, cwd=tmp_path, env=variables)
+        if how == "keyword":
+            options: dict[str, Any] = {option: 0}
+            asyncio.run(loader.load(tmp_path / "in.jsonl", queue="q", layout="asynq", redis=valkey.url, **options))
+        else:
+            done = run(*shared, *given, cwd=tmp_path, env=variables)
+            assert done.status == 0, done.stderr
         ((_, fields),) = stored(client, "asynq", "q.default")
 
-    assert done.status == 0, done.stderr
     assert {name.decode(): value for name, value in fields.items() if name.decode() in LIFECYCLE} == {option: b"0"}
 
 
