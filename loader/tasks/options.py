@@ -22,6 +22,7 @@ _RECORDED = (
     "unique_ttl",
     "process_at",
     "process_in",
+    *LIFECYCLE,
 )
 
 
@@ -97,13 +98,8 @@ class TaskOptions:
         return start if start > now else 0
 
     def recorded(self) -> dict[str, Any]:
-        """The options that a load can set, as a job records them.
-
-        As in the records of earlier versions, 0 stands for a lifecycle option that is not given. If it is given as 0,
-        the record has the text "0".
-        """
-        given = {name: "0" if value == 0 else value for name, value in self.lifecycle}
-        return {**{name: getattr(self, name) for name in _RECORDED}, **dict.fromkeys(LIFECYCLE, 0), **given}
+        """The options that a load can set, as a job records them: JSON values, None for what is not given."""
+        return {name: getattr(self, name) for name in _RECORDED}
 
     @property
     def lifecycle(self) -> list[tuple[str, int]]:
