@@ -160,11 +160,20 @@ def _summary(report: ExportReport, output: Path) -> None:
     ]
     lines += rejected_lines(report, examples=False)  # the first ones follow
     lines += [f"    {task_id}: {why.text}" for task_id, why in report.rejects]
+    lines += [f"not in the file: {what} ({_tasks(count)})" for what, count in sorted(report.lost.items())]
+    if report.other_states:
+        states = ", ".join(f"{count:,} {state}" for state, count in report.other_states.items())
+        how = " (--state aggregating exports these)" if "aggregating" in report.other_states else ""
+        lines.append(f"not exported: {states}{how}")
     if report.elsewhere:
         other = "asynq" if report.layout == "documented" else "documented"
         lines.append(f"the queue has {report.elsewhere:,} pending tasks in the other layout: --layout {other}")
     for line in lines:
         tell(line)
+
+
+def _tasks(count: int) -> str:
+    return f"{count:,} task{'s' if count != 1 else ''}"
 
 
 COMMAND = Command(

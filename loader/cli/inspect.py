@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from loader.cli.display import Display
     from loader.inspection.survey import Findings, JobProgress
 
-_STATES = ("pending", "active", "scheduled", "retry", "archived", "completed")
+_STATES = ("pending", "active", "aggregating", "scheduled", "retry", "archived", "completed")
 
 
 def inspect(options: InspectOptions, shown: JsonOptions) -> int:

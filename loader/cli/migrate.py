@@ -76,6 +76,14 @@ def _summary(report: MigrateReport) -> None:
         lines.append(f"  {'put back':<15}{report.put_back:>13,}  to the source")
     if report.held:
         lines.append(f"  {'held':<15}{report.held:>13,}  may be in the target; run the same command again to find out")
+    if report.lost:
+        lost = ", ".join(
+            f"{what} ({count:,} task{'s' if count != 1 else ''})" for what, count in sorted(report.lost.items())
+        )
+        lines.append(f"not kept, since the target's layout cannot hold it: {lost}")
+    if report.other_states:
+        states = ", ".join(f"{count:,} {state}" for state, count in report.other_states.items())
+        lines.append(f"left in the source: {states}")
     if report.elsewhere:
         lines.append(f"the source queue has {report.elsewhere:,} pending tasks in the other layout: see --from-layout")
     if report.status != "completed" and report.error_code != TooManyRejectsError.code:

@@ -60,6 +60,7 @@ class Assigner:
                 timeout=options.defaults.timeout if options.task_timeout is None else None,
                 asynq=options.layout == "asynq",
                 needs_type=options.defaults.needs_type and options.type is None,
+                groups=options.profile == "asynq",
             )
 
     @property

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from loader.queues.names import resolve_queue
 from loader.settings import shared
 from loader.settings.check import check_declared
-from loader.settings.option import Option
+from loader.settings.option import Needs, Option
 from loader.tasks.profiles import LayoutName, ProfileName, profile_of
 
 _FROM = "Source"
@@ -34,6 +34,14 @@ class ExportOptions:
             group=_FROM,
         ),
     ] = "list"
+    state: Annotated[
+        Literal["pending", "aggregating"],
+        Option(
+            help="Which tasks: 'pending' ones, or those that wait in asynq's groups.",
+            group=_FROM,
+            goes_with=(Needs("layout", "asynq", when="aggregating", hint="Only asynq has groups"),),
+        ),
+    ] = "pending"
     format: Annotated[
         Literal["envelope", "payload"],
         Option(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import itertools
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,11 +19,12 @@ from loader.servers.session import Session, require_one_server
 from loader.stored.existence import require_queue
 from loader.stored.fetch import Fetcher
 from loader.stored.queue_reader import stored_queue
-from loader.stored.snapshot import count_in_other_layout, keyed_ids, pending_ids
+from loader.stored.snapshot import count_in_other_layout, grouped_ids, keyed_ids, pending_ids
 from loader.stored.spool import DistinctSpool, Spool
+from loader.stored.states import count_other_states
 from loader.stored.stored_task import StoredTask
-from loader.tasks.envelope import Envelope
-from loader.tasks.options import LIFECYCLE
+from loader.tasks.envelope import VERSION, StatefulEnvelope
+from loader.tasks.options import NEW, TaskOptions
 from loader.tasks.profiles import LayoutName
 from loader.tasks.reasons import Reason, ReasonCode, UnusableRecordError
 from loader.wire.address import parse_address
@@ -43,6 +45,8 @@ class ExportReport(RunReport):
         missing: How many of these tasks were taken before they could be read.
         rejects: The ids of the first rejected tasks, each with the reason.
         elsewhere: Pending tasks of the queue in the other layout, if it has none in this layout.
+        lost: What envelopes cannot hold, with the number of exported tasks that have it.
+        other_states: Tasks of the queue in other states, which are not exported, by state.
     """
 
     queue: str
@@ -53,6 +57,8 @@ class ExportReport(RunReport):
     bytes_written: int = 0
     elsewhere: int = 0
     rejects: list[tuple[str, Reason]] = field(default_factory=list)
+    lost: Counter[str] = field(default_factory=Counter)
+    other_states: dict[str, int] = field(default_factory=dict)
 
     @property
     def rejected(self) -> int:
@@ -75,6 +81,8 @@ class ExportReport(RunReport):
             "listed": self.listed,
             "exported": self.exported,
             "missing": self.missing,
+            "lost": dict(self.lost),
+            "other_states": self.other_states,
             "rejected": self.rejected,
             "rejected_by_code": self._codes(),
             "rejects": [{"id": task_id, "code": why.code, "reason": why.text} for task_id, why in self.rejects],
@@ -84,7 +92,9 @@ class ExportReport(RunReport):
 
 
 class Exporter:
-    """Exports the pending tasks of a queue. It only reads from the server, so consumers are not affected.
+    """Exports the pending tasks of a queue, or those that wait in its groups.
+
+    It only reads from the server, so consumers are not affected.
 
     Args:
         write: Writes the output, piece by piece.
@@ -120,11 +130,17 @@ class Exporter:
         )
         try:
             await require_one_server(session, "export")
-            export = self._by_list if options.by == "list" else self._by_scan
-            await export(session, Fetcher(session, self._queue, _MAX_FETCHED))
+            fetcher = Fetcher(session, self._queue, _MAX_FETCHED)
+            if options.by == "scan":
+                await self._by_ids(fetcher, keyed_ids(session, self._queue))
+            elif options.state == "aggregating":
+                await self._by_ids(fetcher, grouped_ids(session, self._queue))
+            else:
+                await self._by_list(session, fetcher)
             if not (report.listed or self._stopping):
                 await require_queue(session, self._queue, name_option="--queue", layout_option="--layout")
                 report.elsewhere = await count_in_other_layout(session, self._queue)
+            report.other_states = await count_other_states(session, self._queue, but=options.state)
             report.end("interrupted" if self._stopping else "completed")
         except Exception as error:
             report.fail(error)
@@ -149,9 +165,10 @@ class Exporter:
                     if self._stopping:
                         return
 
-    async def _by_scan(self, session: Session, fetcher: Fetcher) -> None:
+    async def _by_ids(self, fetcher: Fetcher, found: AsyncIterator[list[bytes]]) -> None:
+        """Exports the tasks with these ids, each once, that are tasks of the queue in the wanted state."""
         with DistinctSpool() as spool:
-            async for ids in keyed_ids(session, self._queue):
+            async for ids in found:
                 if self._stopping:
                     return
                 spool.add(ids)
@@ -161,7 +178,7 @@ class Exporter:
                         self.report.listed += 1
                         self._reject(task_id, why)
                     # In the documented layout, the pattern also matches keys that are not tasks of this queue.
-                    tasks = [task for task in fetched.tasks if self._queue.holds(task.fields) and _is_pending(task)]
+                    tasks = [task for task in fetched.tasks if self._queue.holds(task.fields) and self._is_wanted(task)]
                     self.report.listed += len(tasks)
                     await self._write_tasks(tasks)
                     if self._stopping:
@@ -171,13 +188,16 @@ class Exporter:
         report = self.report
         lines = []
         for task in tasks:
-            if not _is_pending(task):
+            if not self._is_wanted(task):
                 report.missing += 1
                 continue
             try:
                 lines.append(self._line(task))
             except UnusableRecordError as error:
                 self._reject(task.id, error.reason)
+                continue
+            if self._options.format == "envelope":
+                report.lost.update(_lost(task))
         piece = b"".join(lines)
         await self._write(piece)
         report.exported += len(lines)
@@ -191,14 +211,13 @@ class Exporter:
             raise UnusableRecordError(ReasonCode.NOT_ONE_LINE, text)
         return task.payload + b"\n"
 
+    def _is_wanted(self, task: StoredTask) -> bool:
+        return task.state in ("", self._options.state)
+
     def _reject(self, task_id: bytes, why: Reason) -> None:
         self.report.count_reject(why, f"task {task_id.decode(errors='backslashreplace')}")
         if len(self.report.rejects) < _MAX_REJECTS_SHOWN:
             self.report.rejects.append((task_id.decode(errors="replace"), why))
-
-
-def _is_pending(task: StoredTask) -> bool:
-    return task.state in ("", "pending")
 
 
 def envelope_line(task: StoredTask) -> bytes:
@@ -211,22 +230,56 @@ def envelope_line(task: StoredTask) -> bytes:
     """
     options = task.options
     fields: dict[str, Any] = {"id": _utf8_id(task), "queue": task.queue, "max_retry": options.max_retry}
-    fields["type"] = options.type or task.queue
+    fields["type"] = task.queue if options.type is None else options.type
     if task.state:
-        fields |= {"timeout": options.timeout, "retention": options.retention}
-        names = ("deadline", "unique_ttl", *LIFECYCLE)
-        fields |= {name: value for name in names if (value := getattr(options, name))}
+        fields |= {"timeout": options.timeout, "retention": options.retention, **dict(options.lifecycle)}
+        fields |= {name: value for name in ("deadline", "unique_ttl") if (value := getattr(options, name))}
         if options.headers:
             fields["headers"] = dict(options.headers)
+    fields |= _state(options)
     payload = task.payload
     if b"\n" not in payload and b"\r" not in payload:
-        line = msgspec.json.encode(Envelope(**fields, payload=msgspec.Raw(payload)))
+        line = msgspec.json.encode(StatefulEnvelope(**fields, payload=msgspec.Raw(payload)))
         if _reads_back(line, payload):
             return line + b"\n"
-    return msgspec.json.encode(Envelope(**fields, payload_base64=base64.b64encode(payload).decode())) + b"\n"
+    return msgspec.json.encode(StatefulEnvelope(**fields, payload_base64=base64.b64encode(payload).decode())) + b"\n"
 
 
-_decode = msgspec.json.Decoder(Envelope).decode
+def _state(options: TaskOptions) -> dict[str, Any]:
+    """The fields of version 2 that a task needs. Loaders that know version 1 only can read a line without them."""
+    found: dict[str, Any] = {}
+    if options.group:
+        found |= {"group": options.group, "state": "aggregating" if options.waits_in_group else "pending"}
+    if options.past != NEW:
+        past = options.past
+        found |= {"retried": past.retried} if past.retried else {}
+        found |= {"last_error": past.last_error} if past.last_error else {}
+        found |= {"last_failed_at": past.last_failed_at} if past.last_failed_at else {}
+    if options.fields:
+        found |= _hash_fields(options.fields)
+    if found or any(not value for _, value in options.lifecycle):
+        found["v"] = VERSION
+    return found
+
+
+def _hash_fields(fields: Sequence[tuple[bytes, bytes]]) -> dict[str, dict[str, str]]:
+    """Further fields of a hash: as text where both name and value are UTF-8, else both as base64."""
+    text: dict[str, str] = {}
+    encoded: dict[str, str] = {}
+    for name, value in fields:
+        try:
+            text[name.decode()] = value.decode()
+        except UnicodeDecodeError:
+            encoded[base64.b64encode(name).decode()] = base64.b64encode(value).decode()
+    return {key: found for key, found in (("fields", text), ("fields_base64", encoded)) if found}
+
+
+def _lost(task: StoredTask) -> list[str]:
+    """What an envelope does not hold."""
+    return ["message fields that asynq 0.26 does not have"] if task.options.past.unknown else []
+
+
+_decode = msgspec.json.Decoder(StatefulEnvelope).decode
 
 
 def _reads_back(line: bytes, payload: bytes) -> bool:

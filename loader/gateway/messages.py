@@ -156,7 +156,7 @@ def read_batch(body: bytes, max_jobs: int) -> tuple[str, list[bytes], list[int]]
     except (msgspec.DecodeError, RecursionError) as error:
         raise _bad(error) from None
     default = request.timeout or 0
-    return request.queue, payloads, [int(job.timeout or default) for job in request.jobs]
+    return request.queue, payloads, [int(default if job.timeout is None else job.timeout) for job in request.jobs]
 
 
 def _mixed(body: bytes, jobs: Sequence[Job]) -> list[bytes]:

@@ -143,12 +143,18 @@ class ServeOptions:
             timeout: Seconds a task may run; 0 for the value in the options or the profile. The documented layout has no
                 timeout.
         """
+        task_timeout = timeout if timeout and self.layout == "asynq" else self.task_timeout
+        # runqy's workers read these two fields of the hash, not the message. The runqy server writes them as well
+        # (2cc2434, ``EnqueueGenericTask``).
+        for_runqy = self.layout == "asynq" and self.profile != "asynq"
         return LoadOptions(
             queue="any",
             layout=self.layout,
             profile=self.profile,
             type=self.type,
             max_retry=self.max_retry,
-            task_timeout=timeout if timeout and self.layout == "asynq" else self.task_timeout,
+            task_timeout=task_timeout,
             retention=self.retention,
+            active_timeout=task_timeout if for_runqy else None,
+            ttl_completed=self.retention if for_runqy else None,
         )

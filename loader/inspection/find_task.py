@@ -86,10 +86,16 @@ async def _asynq(session: Session, task_id: bytes, fields: dict[bytes, bytes], q
         payload = message.payload
         # 'payload' is shown below. Fields that are not set are left out.
         shown["message"] = {name: value for name, value in asdict(message).items() if value and name != "payload"}
+        if message.unknown:
+            shown["message"]["unknown"] = base64.b64encode(message.unknown).decode()
     if state in ("scheduled", "retry"):
         key = b"asynq:{%b}:%b" % (queue.name.encode(), state.encode())
         (score,) = await session.values(command(b"ZSCORE", key, task_id), 1)
         shown["starts"] = float(score) if isinstance(score, bytes) else None
+    if state == "aggregating" and b"group" in fields:
+        key = b"asynq:{%b}:g:%b" % (queue.name.encode(), fields[b"group"])
+        (score,) = await session.values(command(b"ZSCORE", key, task_id), 1)
+        shown["in_group_since"] = float(score) if isinstance(score, bytes) else None
     return {**shown, **_payload(payload)}
 
 

@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from loader.inspection.survey import (
-    SETS,
     JobProgress,
     QueueCounts,
     add_part,
     asynq_counts,
-    count_of,
     documented_counts,
     job_record,
     part_question,
@@ -20,6 +18,7 @@ from loader.inspection.survey import (
 from loader.queues.existing import QUEUES_KEY
 from loader.servers.session import Session
 from loader.stored.queue_reader import stored_queue
+from loader.stored.states import SETS, count_of
 from loader.wire.resp import command
 
 
@@ -33,7 +32,9 @@ async def find_queue(session: Session, name: str) -> list[QueueCounts]:
     for full in (name, f"{name}.default"):
         encoded = full.encode()
         documented = b"asynq:%b:pending" % encoded
-        states = [b"asynq:{%b}:%b" % (encoded, state.encode()) for state in ("pending", "active", *SETS, "paused")]
+        states = [
+            b"asynq:{%b}:%b" % (encoded, state.encode()) for state in ("pending", "active", *SETS, "groups", "paused")
+        ]
         commands = [
             command(b"TYPE", documented),
             command(b"EXISTS", *states),

@@ -13,6 +13,7 @@ import orjson
 
 from loader.queues.existing import QUEUES_KEY
 from loader.servers.session import Session
+from loader.stored.states import SETS, count_aggregating, count_of
 from loader.tasks.profiles import LayoutName
 from loader.wire.connection import Reply
 from loader.wire.resp import command
@@ -31,8 +32,6 @@ _ASYNQ = re.compile(rb"asynq:\{([^{}]+)\}:pending")
 _JOB = re.compile(rb"runqy-loader:\{([^{}]+)\}:job")
 _PART = re.compile(rb"(\{[^{}]+\}):runqy-loader:([^:]+):(?:[0-9]+:)?(batches|moving|aside|migrated)")
 
-SETS = ("scheduled", "retry", "archived", "completed")
-
 
 @dataclass(slots=True)
 class QueueCounts:
@@ -42,6 +41,7 @@ class QueueCounts:
     layout: LayoutName
     pending: int = 0
     active: int = 0
+    aggregating: int = 0
     scheduled: int = 0
     retry: int = 0
     archived: int = 0
@@ -168,7 +168,8 @@ async def asynq_counts(session: Session, name: str) -> QueueCounts:
     ]
     *replies, paused = await session.values(b"".join(commands), len(commands))
     counts = dict(zip(("pending", "active", *SETS), map(count_of, replies), strict=True))
-    return QueueCounts(name, "asynq", paused=paused == 1, **counts)
+    aggregating = await count_aggregating(session, name)
+    return QueueCounts(name, "asynq", paused=paused == 1, aggregating=aggregating, **counts)
 
 
 async def job_record(session: Session, name: str) -> JobProgress:
@@ -213,11 +214,6 @@ def _pairs(reply: Reply) -> dict[bytes, bytes]:
     if isinstance(reply, hiredis.ReplyError) or not reply:
         return {}
     return dict(zip(reply[::2], reply[1::2], strict=True))
-
-
-def count_of(reply: Reply) -> int:
-    """The count in a reply. A key of another type counts as empty: it is not a queue."""
-    return reply if isinstance(reply, int) else 0
 
 
 def _json(text: bytes | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -49,7 +49,7 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
         "id_field": options.id_field,
         "envelope": options.envelope,
         "accept_any_json": options.accept_any_json,
-        "tasks": asdict(options.task_options),
+        "tasks": options.task_options.recorded(),
         "batch_size": options.records_a_batch,
         "batch_bytes": BATCH_BYTES,
         "shard_bytes": shard_bytes,

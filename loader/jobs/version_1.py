@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import PurePath
 from typing import Any
 
@@ -46,7 +45,7 @@ def derived_name(options: LoadOptions, sources: Sequence[SourceIdentity], shard_
 
 
 def _manifest(options: LoadOptions, sources: Sequence[SourceIdentity], shard_bytes: int) -> dict[str, Any]:
-    target, tasks = options.target, asdict(options.task_options)
+    target, tasks = options.target, options.task_options.recorded()
     return {
         "version": 1,
         "layout": options.layout,

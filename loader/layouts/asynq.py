@@ -3,6 +3,8 @@
 All keys of a queue hold its name in braces, so that they share one cluster slot (asynq 0.26, ``internal/base``):
 ``asynq:{<queue>}:t:<id>`` is a hash with the message, ``asynq:{<queue>}:pending`` a list of ids and
 ``asynq:{<queue>}:scheduled`` a sorted set of ids by the time at which they become pending.
+``asynq:{<queue>}:g:<group>`` is a sorted set of the ids that wait in a group, by the time at which they came, and
+``asynq:{<queue>}:groups`` a set of the names of groups (``internal/rdb``, ``addToGroupCmd``).
 """
 
 from __future__ import annotations
@@ -12,9 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import orjson
-
-from loader.layouts.lua import lua_string
+from loader.layouts.lua import FURTHER, further, lua_string
 from loader.layouts.task_message import after_id, before_payload, join, varint
 from loader.tasks.ids import ID_BYTES
 from loader.tasks.options import TaskOptions
@@ -26,24 +26,37 @@ _ID_TAG = varint(3 << 3 | 2) + varint(ID_BYTES)
 
 _SCRIPT = b"""\
 local function key_of(id) return %(tasks)b .. id end
--- A task's arguments: id, message, when it starts as Unix time ('' for now), its lock's key ('' for none), the lock's
--- seconds, further fields and their values as a JSON array ('' for none).
+%(further)b\
+-- A task's arguments: id, message, where it waits ('' for the pending list, a Unix time for the scheduled set, '=' and
+-- a name for that group), its lock's key ('' for none), the lock's seconds, further fields.
 local function write(key, at, undo)
-  local start, lock = ARGV[at + 2], ARGV[at + 3]
+  local place, lock = ARGV[at + 2], ARGV[at + 3]
+  local group = place ~= '' and string.sub(place, 1, 1) == '=' and string.sub(place, 2)
   if lock ~= '' then
     if not redis.call('SET', lock, ARGV[at], 'NX', 'EX', ARGV[at + 4]) then return 'u' end
     undo[#undo + 1] = {'DEL', lock}
   end
-  if start == '' then
+  if place == '' then
     redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'pending', 'pending_since', ARGV[3])
+  elseif group then
+    redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'aggregating', 'group', group)
   else
     redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'scheduled')
   end
-  if lock ~= '' then redis.call('HSET', key, 'unique_key', lock) end
-  if ARGV[at + 5] ~= '' then redis.call('HSET', key, unpack(cjson.decode(ARGV[at + 5]))) end
+  -- As asynq, which leaves this field out for a task that waits in a group.
+  if lock ~= '' and not group then redis.call('HSET', key, 'unique_key', lock) end
+  if ARGV[at + 5] ~= '' then write_further(key, ARGV[at + 5]) end
 %(look_up)b\
-  if start == '' then return true end
-  redis.call('ZADD', %(scheduled)b, start, ARGV[at])
+  if place == '' then return true end
+  if group then
+    local members, groups = %(group)b .. group, %(groups)b
+    -- The time in seconds: ARGV[3] without its last nine digits.
+    redis.call('ZADD', members, string.sub(ARGV[3], 1, -10), ARGV[at])
+    undo[#undo + 1] = {'ZREM', members, ARGV[at]}
+    if redis.call('SADD', groups, group) == 1 then undo[#undo + 1] = {'SREM', groups, group} end
+    return false
+  end
+  redis.call('ZADD', %(scheduled)b, place, ARGV[at])
   undo[#undo + 1] = {'ZREM', %(scheduled)b, ARGV[at]}
   return false
 end
@@ -62,7 +75,7 @@ class _Shared:
 
     before_payload: bytes
     after_id: bytes
-    start: bytes
+    place: bytes
     lock_seconds: bytes
     fields: bytes
 
@@ -92,12 +105,15 @@ class AsynqEncoder:
         self.needs_script = bool(options.unique_ttl or options.process_at or options.process_in)
         self.commands_a_task = 2 if reverse_lookup else 1
         self.insert_script = _SCRIPT % {
+            b"further": FURTHER,
             b"tasks": lua_string(self._base + b"t:"),
             b"look_up": _LOOK_UP % lua_string(name) if reverse_lookup else b"",
             b"scheduled": lua_string(self._base + b"scheduled"),
+            b"group": lua_string(self._base + b"g:"),
+            b"groups": lua_string(self._base + b"groups"),
         }
         # Parts of the commands that are the same for all tasks of the queue.
-        self._before_payload = before_payload(options.type or queue)
+        self._before_payload = before_payload(queue if options.type is None else options.type)
         self._after_id = after_id(queue, options)
         self._extra = b"".join(bulk(name.encode()) + bulk(b"%d" % value) for name, value in options.lifecycle)
         key = self._base + b"t:"
@@ -159,24 +175,27 @@ class AsynqEncoder:
             parts = shared[id(own)]
             lock, after = b"", parts.after_id
             if parts.lock_seconds:
-                lock = self.unique_key(own.type or self._queue, payload)
+                lock = self.unique_key(self._type(own), payload)
                 after = after_id(self._queue, own, lock)
             message = join(parts.before_payload, payload, task_id, after)
-            arguments += (task_id, message, parts.start, lock, parts.lock_seconds, parts.fields)
+            arguments += (task_id, message, parts.place, lock, parts.lock_seconds, parts.fields)
         return arguments
 
     def _shared(self, options: TaskOptions, now: float) -> _Shared:
         start, seconds = options.starts_at(now), options.unique_ttl
         if seconds and start:
             seconds += start - int(now)  # for a task that starts later, asynq counts the lock from the start
-        fields = [part for name, value in options.lifecycle for part in (name, str(value))]
+        place = b"=%b" % options.group.encode() if options.waits_in_group else b""
         return _Shared(
-            before_payload(options.type or self._queue),
+            before_payload(self._type(options)),
             after_id(self._queue, options),
-            b"%d" % start if start else b"",
+            b"%d" % start if start else place,
             b"%d" % seconds if seconds else b"",
-            orjson.dumps(fields) if fields else b"",
+            further(options.hash_fields),
         )
+
+    def _type(self, options: TaskOptions) -> str:
+        return self._queue if options.type is None else options.type
 
     def unique_key(self, task_type: str, payload: bytes) -> bytes:
         """The lock of a unique task: queue, type and a hash of the payload (asynq 0.26, ``base.UniqueKey``)."""

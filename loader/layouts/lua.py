@@ -7,9 +7,30 @@ each layout.
 from __future__ import annotations
 
 import string
+from collections.abc import Iterable
 
 _PLAIN = frozenset((string.ascii_letters + string.digits + ":{}._-/@").encode())
 _LITERALS = [b"%c" % byte if byte in _PLAIN else b"\\%03d" % byte for byte in range(256)]
+
+FURTHER = b"""\
+-- Writes further fields of a task's hash, each name and value after its length, as in 5:state7:pending.
+local function write_further(key, text)
+  local parts, at = {}, 1
+  while at <= #text do
+    local colon = string.find(text, ':', at, true)
+    local stop = colon + tonumber(string.sub(text, at, colon - 1))
+    parts[#parts + 1] = string.sub(text, colon + 1, stop)
+    at = stop + 1
+  end
+  for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
+end
+"""
+"""Lua that layouts put before their ``write``. ``further`` makes the text."""
+
+
+def further(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Names and values of further fields as ``FURTHER`` reads them: any bytes, and empty for no fields."""
+    return b"".join(b"%d:%b" % (len(part), part) for field in fields for part in field)
 
 
 def lua_string(text: bytes) -> bytes:

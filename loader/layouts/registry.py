@@ -13,7 +13,9 @@ from loader.tasks.profiles import LayoutName
 
 def _documented(options: LoadOptions, queue: str, cluster: bool) -> QueueEncoder:
     tasks = options.task_options
-    return DocumentedEncoder(queue, tasks.type or queue, tasks.max_retry, cluster=cluster)
+    return DocumentedEncoder(
+        queue, tasks.type or queue, tasks.max_retry, cluster=cluster, further_fields=options.envelope
+    )
 
 
 def _asynq(options: LoadOptions, queue: str, cluster: bool) -> QueueEncoder:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from loader.tasks.options import TaskOptions
+from loader.tasks.options import Past, TaskOptions
 from loader.wire.lengths import ByLength
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -32,6 +32,7 @@ _NAMES: dict[int, str] = {
     14: "group_key",
 }
 _HEADERS = 15
+_SIXTY_FOUR_BITS = (1 << 64) - 1
 
 
 class MessageError(ValueError):
@@ -40,7 +41,11 @@ class MessageError(ValueError):
 
 @dataclass(slots=True)
 class TaskMessage:
-    """A decoded message. Durations are seconds, points in time Unix seconds."""
+    """A decoded message. Durations are seconds, points in time Unix seconds.
+
+    Attributes:
+        unknown: The fields that asynq 0.26 does not have, encoded as they were.
+    """
 
     type: str = ""
     payload: bytes = b""
@@ -57,6 +62,7 @@ class TaskMessage:
     completed_at: int = 0
     group_key: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    unknown: bytes = b""
 
 
 def varint(value: int) -> bytes:
@@ -76,7 +82,8 @@ def _text(number: int, value: bytes, *, always: bool = False) -> bytes:
 
 
 def _number(number: int, value: int) -> bytes:
-    return varint(number << 3 | _VARINT) + varint(value) if value else b""
+    # Protocol Buffers, "Signed Integers": a negative number is its two's complement in 64 bits.
+    return varint(number << 3 | _VARINT) + varint(value & _SIXTY_FOUR_BITS) if value else b""
 
 
 def before_payload(task_type: str) -> bytes:
@@ -86,17 +93,23 @@ def before_payload(task_type: str) -> bytes:
 
 def after_id(queue: str, options: TaskOptions, unique_key: bytes = b"") -> bytes:
     """The encoded fields after the task's id."""
+    past = options.past
     parts = [
         _text(4, queue.encode()),
         _number(5, options.max_retry),
+        _number(6, past.retried),
+        _text(7, past.last_error.encode()),
         _number(8, options.timeout),
         _number(9, options.deadline),
         _text(10, unique_key),
+        _number(11, past.last_failed_at),
         _number(12, options.retention),
+        _text(14, options.group.encode()),
     ]
     for name, value in sorted(options.headers):
         entry = _text(1, name.encode(), always=True) + _text(2, value.encode(), always=True)
         parts.append(varint(_HEADERS << 3 | _BYTES) + varint(len(entry)) + entry)
+    parts.append(past.unknown)
     return b"".join(parts)
 
 
@@ -122,41 +135,41 @@ def join(before: bytes, payload: bytes, task_id: bytes, after: bytes) -> bytes:
     return b"".join((before, heads[0], payload, heads[1], task_id, after))
 
 
-def history(message: TaskMessage) -> bytes:
-    """The encoded fields for what has happened to a task so far, and for its group.
+def past_of(message: TaskMessage) -> Past:
+    """What has happened to a task so far.
 
-    They are appended to an encoded message: the fields of a message may come in any order.
+    A pending task has no time of completion; if a message has one, it is kept with the fields that are not known.
     """
-    return b"".join(
-        (
-            _number(6, message.retried),
-            _text(7, message.error_msg.encode()),
-            _number(11, message.last_failed_at),
-            _number(13, message.completed_at),
-            _text(14, message.group_key.encode()),
-        )
+    return Past(
+        retried=message.retried,
+        last_error=message.error_msg,
+        last_failed_at=message.last_failed_at,
+        unknown=_number(13, message.completed_at) + message.unknown,
     )
 
 
 def decode(data: bytes) -> TaskMessage:
-    """Decodes a message. Unknown fields are ignored.
+    """Decodes a message.
 
     Raises:
         MessageError: The bytes are not a TaskMessage.
     """
     message = TaskMessage()
-    for number, value in _fields(data):
+    unknown: list[bytes] = []
+    for number, value, begin, end in _fields(data):
         if number == _HEADERS and isinstance(value, bytes):
-            entry = {key: part for key, part in _fields(value) if isinstance(part, bytes)}
+            entry = {key: part for key, part, *_ in _fields(value) if isinstance(part, bytes)}
             message.headers[_utf8(entry.get(1, b""))] = _utf8(entry.get(2, b""))
             continue
         name = _NAMES.get(number)
-        if name is None:
+        if name is None or value is None:
+            unknown.append(data[begin:end])
             continue
         default: Any = getattr(message, name)
         if isinstance(default, int) != isinstance(value, int):
             raise MessageError(f"field {number} has another wire type than it should")
         setattr(message, name, _utf8(value) if isinstance(default, str) and isinstance(value, bytes) else value)
+    message.unknown = b"".join(unknown)
     return message
 
 
@@ -167,28 +180,32 @@ def _utf8(value: bytes) -> str:
         raise MessageError("a text field is not UTF-8") from error
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+def _fields(data: bytes) -> Iterator[tuple[int, int | bytes | None, int, int]]:
+    """Each field: its number, its value (None for the fixed types, which no known field has), and where it is."""
     at = 0
     while at < len(data):
+        begin = at
         tag, at = _read_varint(data, at)
         number, kind = tag >> 3, tag & 7
         if not 0 < number < 1 << 29:
             raise MessageError(f"there is no field {number}")
+        value: int | bytes | None = None
         if kind == _VARINT:
-            value, at = _read_varint(data, at)
-            yield number, value - (1 << 64) if value >> 63 else value
-            continue
-        if kind == _BYTES:
-            length, at = _read_varint(data, at)
-        elif kind in (_FIXED64, _FIXED32):
-            length = 8 if kind == _FIXED64 else 4
+            read, at = _read_varint(data, at)
+            value = read - (1 << 64) if read >> 63 else read
         else:
-            raise MessageError(f"wire type {kind} is unknown")
-        if at + length > len(data):
-            raise MessageError("it ends in the middle of a field")
-        if kind == _BYTES:
-            yield number, data[at : at + length]
-        at += length
+            if kind == _BYTES:
+                length, at = _read_varint(data, at)
+            elif kind in (_FIXED64, _FIXED32):
+                length = 8 if kind == _FIXED64 else 4
+            else:
+                raise MessageError(f"wire type {kind} is unknown")
+            if at + length > len(data):
+                raise MessageError("it ends in the middle of a field")
+            if kind == _BYTES:
+                value = data[at : at + length]
+            at += length
+        yield number, value, begin, at
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
@@ -198,6 +215,6 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value & (1 << 64) - 1, at
+            return value & _SIXTY_FOUR_BITS, at
         shift += 7
     raise MessageError("it ends in the middle of a number")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 
 from loader.jobs.report import RunReport, peak_rss_bytes
@@ -20,6 +21,8 @@ class MigrateReport(RunReport):
         held: Claimed, and neither moved nor put back: the job must be run again.
         waiting: Length of the source's pending list at the beginning, for the display.
         refused: Whether the migration was refused before it began, so that running it again has the same result.
+        lost: What migrated tasks had and the target's layout cannot hold, with the number of these tasks.
+        other_states: Tasks of the source queue in other states, which stay there, by state.
         elsewhere: If no task was found: pending tasks of the source queue in the other layout.
     """
 
@@ -37,6 +40,8 @@ class MigrateReport(RunReport):
     refused: bool = False
     elsewhere: int = 0
     rejects_file: str | None = None
+    lost: Counter[str] = field(default_factory=Counter)
+    other_states: dict[str, int] = field(default_factory=dict)
 
     @property
     def rejected(self) -> int:
@@ -69,6 +74,8 @@ class MigrateReport(RunReport):
             "rejected_by_code": self._codes(),
             "rejected_examples": self._examples(),
             "missing": self.missing,
+            "lost": dict(self.lost),
+            "other_states": self.other_states,
             "put_back": self.put_back,
             "held": self.held,
             "rejects_file": self.rejects_file,

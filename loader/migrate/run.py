@@ -33,6 +33,7 @@ from loader.stored.existence import require_queue
 from loader.stored.queue_reader import StoredQueue, stored_queue
 from loader.stored.snapshot import count_in_other_layout
 from loader.stored.spool import Spool
+from loader.stored.states import count_other_states
 from loader.wire.address import Address, parse_address
 from loader.wire.resp import command
 
@@ -110,6 +111,7 @@ class Migration:
             work = self._copy(stack, ends, queue)
         await self._announce(ends, queue)
         complete = await while_held([end.lease for end in ends.held], work())
+        report.other_states = await count_other_states(ends.out, queue)
         if complete:
             await self._finish(ends)
         if not (report.waiting or report.migrated or report.already):
@@ -210,7 +212,8 @@ class Migration:
     def _target(self, ends: Ends) -> Target:
         options, same = self._options, ends.same
         queue, documented = options.target_queue, options.from_layout == "documented"
-        encoder: QueueEncoder = encoder_for(options.target, queue)
+        # As for envelopes: tasks may have fields that are not the layout's own.
+        encoder: QueueEncoder = encoder_for(replace(options.target, envelope=True), queue)
         # runqy's look-up key is the key of the source's task, or of a task that stays. For a move, Claims writes it.
         if same and options.target_layout == "asynq" and (documented or not options.move):
             encoder = AsynqEncoder(queue, options.target.task_options, reverse_lookup=False)

@@ -30,24 +30,13 @@ _HEAD = b"""\
 -- ARGV[1]: the source's queue, if source and target may share a task's key; otherwise ''
 -- ARGV[2]: 1 if that key is the task itself; 0 if it is only runqy's look-up, a hash with only the queue's name
 -- ARGV[3]: the time in nanoseconds since 1970
--- ARGV[4] and on: each task's arguments, the first task to be consumed first. After the arguments of `write`, there is
---                 one more: the fields to carry over, each name and value after its length, as in 5:state
+-- ARGV[4] and on: each task's arguments, the first task to be consumed first
 -- Reply: the positions not placed, comma-separated, each with a letter for the reason: 'a' if this job has placed the
 --        task before, otherwise another letter of loader/jobs/ledger.py
 """
 _PLACE = b"""\
 %(write)b
 local placed, seen = {}, {}
-local function carry(key, text)
-  local fields, at = {}, 1
-  while at <= #text do
-    local colon = string.find(text, ':', at, true)
-    local stop = colon + tonumber(string.sub(text, at, colon - 1))
-    fields[#fields + 1] = string.sub(text, colon + 1, stop)
-    at = stop + 1
-  end
-  if #fields > 0 then redis.call('HSET', key, unpack(fields)) end
-end
 local function shared(key)
   return ARGV[1] ~= '' and redis.call('TYPE', key).ok == 'hash' and redis.call('HGET', key, 'queue') == ARGV[1]
     and redis.call('HEXISTS', key, 'payload') == tonumber(ARGV[2])
@@ -68,7 +57,6 @@ local function place()
         undo[#undo + 1] = {'DEL', key}
         verdict = write(key, at, undo)
         if verdict == true or verdict == false then
-          carry(key, ARGV[at + %(width)d - 1])
           placed[#placed + 1], seen[id] = id, true
         end
       end
@@ -101,7 +89,7 @@ return #kept
 
 def place_script(encoder: QueueEncoder) -> bytes:
     """The script of ``Target.insert``."""
-    write = {b"write": encoder.insert_script, b"width": encoder.insert_width + 1}
+    write = {b"write": encoder.insert_script, b"width": encoder.insert_width}
     return placing_script(_HEAD, _PLACE % write, _MARK)
 
 
@@ -195,14 +183,11 @@ class Target:
     def _arguments(self, tasks: Sequence[StoredTask]) -> list[bytes]:
         ids, payloads = [task.id for task in tasks], [task.payload for task in tasks]
         options = [self._translation.options_of(task) for task in tasks]
-        given = self._encoder.insert_arguments(ids, payloads, options)
-        width = self._encoder.insert_width
-        arguments = [*self._head, b"%d" % time.time_ns()]
-        for position, task in enumerate(tasks):
-            own = given[position * width : (position + 1) * width]
-            arguments += self._translation.with_history(task, own)
-            arguments.append(self._translation.carried(task))
-        return arguments
+        return [*self._head, b"%d" % time.time_ns(), *self._encoder.insert_arguments(ids, payloads, options)]
+
+    def lost(self, task: StoredTask) -> list[str]:
+        """See ``Translation.lost``."""
+        return self._translation.lost(task)
 
     def forget(self, ids: Sequence[bytes]) -> None:
         """Removes the ids of tasks that have left the source from the set, together with the next insert."""

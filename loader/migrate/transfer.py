@@ -76,6 +76,7 @@ class Transfer:
             why = skipped.get(position)
             if why is None:
                 report.migrated += 1
+                report.lost.update(self._target.lost(task))
             elif why.code is ReasonCode.ALREADY_MIGRATED or (on_conflict == "skip" and why.code.is_conflict):
                 report.already += 1
             else:

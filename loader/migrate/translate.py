@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from loader.layouts.task_message import TaskMessage, history
 from loader.migrate.options import MigrateOptions
+from loader.stored.queue_reader import OWN_FIELDS
 from loader.stored.stored_task import StoredTask
-from loader.tasks.options import LIFECYCLE, TaskOptions
-
-_DOCUMENTED_FIELDS = {b"type", b"payload", b"retry", b"max_retry", b"queue"}
-_ASYNQ_FIELDS = {b"msg", b"state", b"pending_since", b"unique_key", *(name.encode() for name in LIFECYCLE)}
+from loader.tasks.options import NEW, Past, TaskOptions
 
 
 class Translation:
@@ -21,13 +19,41 @@ class Translation:
         self._to_asynq = options.target_layout == "asynq"
         self._from_asynq = options.from_layout == "asynq"
         self._defaults = options.target.task_options
+        self._own_fields = OWN_FIELDS[options.target_layout] | ({b"group"} if self._to_asynq else set())
 
     def options_of(self, task: StoredTask) -> TaskOptions:
-        """The options for the target's encoder. A lock lasts as long as it would have lasted in the source."""
+        """The options for the target's encoder. A lock lasts as long as it would have lasted in the source.
+
+        Fields of the hash that are not the source layout's own are kept, the lifecycle included, and so is the number
+        of retries so far.
+        """
         own = task.options
-        if self._to_asynq and self._from_asynq:
-            return replace(own, type=self._type(task))
-        return replace(self._defaults, type=self._type(task), max_retry=own.max_retry)
+        if self._from_asynq == self._to_asynq:
+            return replace(own, type=self._type(task), waits_in_group=False)
+        lifecycle: dict[str, Any] = dict(own.lifecycle)
+        return replace(
+            self._defaults,
+            type=self._type(task),
+            max_retry=own.max_retry,
+            past=Past(retried=own.past.retried),
+            fields=tuple(field for field in own.fields if field[0] not in self._own_fields),
+            **lifecycle,
+        )
+
+    def lost(self, task: StoredTask) -> list[str]:
+        """What the task has and the target's layout cannot hold."""
+        if self._from_asynq == self._to_asynq:
+            return []
+        own = task.options
+        has: dict[str, object] = {}
+        if self._from_asynq:
+            names = ("timeout", "deadline", "retention", "headers", "group")
+            has = {name: getattr(own, name) for name in names}
+            has |= {"lock": task.lock, "last error": replace(own.past, retried=0) != NEW}
+        taken = [
+            f"field {name.decode(errors='backslashreplace')}" for name, _ in own.fields if name in self._own_fields
+        ]
+        return [name for name, value in has.items() if value] + taken
 
     def _type(self, task: StoredTask) -> str | None:
         if self._options.type is not None:
@@ -38,24 +64,3 @@ class Translation:
         if task.options.type == task.queue and self._options.target_profile.sub_queues:
             return None if self._to_asynq else "task"  # runqy's default: the queue's name
         return task.options.type
-
-    def carried(self, task: StoredTask) -> bytes:
-        """Further fields for the task's hash, as netstrings: name, value, name, value …
-
-        If the layout stays the same, all fields of the hash that are not the layout's own are kept. The number of
-        retries so far is kept in both layouts.
-        """
-        fields: dict[bytes, bytes] = {}
-        if self._from_asynq == self._to_asynq:
-            own = _ASYNQ_FIELDS if self._to_asynq else _DOCUMENTED_FIELDS
-            fields = {name: value for name, value in task.fields.items() if name not in own}
-        if not self._to_asynq and task.retried:
-            fields[b"retry"] = b"%d" % task.retried
-        return b"".join(b"%d:%b" % (len(part), part) for pair in fields.items() for part in pair)
-
-    def with_history(self, task: StoredTask, arguments: list[bytes]) -> list[bytes]:
-        """The encoder's arguments for a task. In the asynq layout, the task's history is added to its message."""
-        if self._to_asynq:
-            message = task.message or TaskMessage(retried=task.retried)
-            arguments[1] += history(message)  # id, message, …: see loader.layouts.asynq
-        return arguments

@@ -76,6 +76,11 @@ class Registered:
         replies = (self.servers, self.timed, self.untimed)
         return any(isinstance(reply, redis.exceptions.NoPermissionError) for reply in replies)
 
+    @property
+    def has_asynq_servers(self) -> bool:
+        """Whether an asynq server is registered, running or not."""
+        return bool(_members(self.servers))
+
     def candidates(self, now: float) -> list[Candidate]:
         """The consumers that may still be running.
 

@@ -303,7 +303,7 @@ def _arguments(options: LoadOptions, encoder: QueueEncoder, delivery: Delivery) 
     else:
         ids = [secrets.token_hex(len(own))[: len(own)].encode() for own in delivery.ids]
     given = delivery.options or [options.task_options] * count
-    unscheduled = [replace(own, process_at=0, process_in=0) for own in given]
+    unscheduled = [replace(own, process_at=0, process_in=0, waits_in_group=False) for own in given]
     yield from (b"", b"%d" % time.time_ns())
     yield from encoder.insert_arguments(ids, delivery.payloads, unscheduled)
 

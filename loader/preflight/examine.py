@@ -14,6 +14,8 @@ from loader.layouts.registry import encoder_for
 from loader.preflight import rights, server, usage
 from loader.preflight.ask import Question, ask, ask_node
 from loader.preflight.checks import Finding
+from loader.preflight.consumers import REGISTERED
+from loader.preflight.ignored import ignored_findings
 from loader.preflight.layout import layout_finding
 from loader.preflight.small import surely_fits
 from loader.servers.routing import Servers
@@ -125,6 +127,7 @@ async def examine(servers: Servers, load: IntendedLoad) -> Examination:
             forced=options.force_layout,
         )
     )
+    findings += ignored_findings(options, first[REGISTERED])
     return Examination(
         findings,
         info,

@@ -49,6 +49,10 @@ def _scheduled(options: LoadOptions) -> bool:
     return _asynq(options) and (options.envelope or bool(tasks.process_at or tasks.process_in))
 
 
+def _grouped(options: LoadOptions) -> bool:
+    return options.envelope and options.profile == "asynq"
+
+
 def _inserted(options: LoadOptions) -> bool:
     """Whether a script writes the tasks, and checks first whether each id is free."""
     return options.id_field is not None or options.envelope or _locked(options) or _scheduled(options)
@@ -124,6 +128,10 @@ NEEDED = (
     Right("DEL @lock", _locked),
     Right("ZADD @scheduled 1 x", _scheduled),
     Right("ZREM @scheduled x", _scheduled),
+    Right("ZADD @group 1 x", _grouped),
+    Right("ZREM @group x", _grouped),
+    Right("SADD @groups x", _grouped),
+    Right("SREM @groups x", _grouped),
     # --queue-check redis
     Right(f"SMEMBERS {QUEUES_KEY}", _queue_check),
 )
@@ -182,6 +190,8 @@ def keys_of(job: str, encoder: QueueEncoder) -> dict[str, bytes]:
         "@reverse": b"asynq:t:x",
         "@lock": base + b"unique:x",
         "@scheduled": base + b"scheduled",
+        "@group": base + b"g:x",
+        "@groups": base + b"groups",
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from loader.errors import UsageError
 from loader.outputs.names import IDS, JOURNAL
@@ -88,21 +88,29 @@ class LoadOptions:
     task_timeout: Annotated[
         int | str | None,
         _asynq(
-            "How long a task may run.",
+            "How long a task may run. runqy's workers ignore this: use --active-timeout.",
             goes_with=(Needs("layout", "asynq", hint="See docs/layouts.md", unless="to"),),
         ),
     ] = None
     deadline: Annotated[
         str | None,
         _asynq(
-            "The time until which a task may run: RFC 3339, such as 2026-12-24T18:00:00Z, or Unix seconds.", unit=TIME
+            "The time until which a task may run: RFC 3339, such as 2026-12-24T18:00:00Z, or Unix seconds. runqy's "
+            "workers ignore this.",
+            unit=TIME,
         ),
     ] = None
-    retention: Annotated[int | str | None, _asynq("How long a completed task and its result are kept.")] = None
+    retention: Annotated[
+        int | str | None,
+        _asynq(
+            "How long a completed task and its result are kept. runqy's workers ignore this: use --ttl-completed.",
+        ),
+    ] = None
     header: Annotated[
         tuple[str, ...],
         _asynq(
-            "A header for every task. The option may be given several times; in the environment, one a line.",
+            "A header for every task; runqy's workers ignore headers. The option may be given several times; in the "
+            "environment, one a line.",
             unit="NAME=VALUE",
         ),
     ] = ()
@@ -119,12 +127,19 @@ class LoadOptions:
         ),
     ] = None
     process_in: Annotated[int | str | None, _asynq("The delay after loading before a task may run.")] = None
-    ttl_completed: Annotated[int | str | None, _asynq("For runqy's workers: how long a completed task is kept.")] = None
-    ttl_archived: Annotated[
-        int | str | None, _asynq("For runqy's workers: how long a task that failed for good is kept.")
+    ttl_completed: Annotated[
+        int | str | None, _asynq("For runqy's workers: how long a completed task is kept; 0 for ever.")
     ] = None
-    pending_timeout: Annotated[int | str | None, _asynq("For runqy's workers: how long a task may wait.")] = None
-    active_timeout: Annotated[int | str | None, _asynq("For runqy's workers: how long a task may run.")] = None
+    ttl_archived: Annotated[
+        int | str | None, _asynq("For runqy's workers: how long a task that failed for good is kept; 0 for ever.")
+    ] = None
+    pending_timeout: Annotated[
+        int | str | None,
+        _asynq("For runqy's workers: how long a task may wait; 0 for no limit. Those of June 2026 do not observe it."),
+    ] = None
+    active_timeout: Annotated[
+        int | str | None, _asynq("For runqy's workers: how long a task may run; 0 for no limit.")
+    ] = None
 
     redis: Annotated[
         str,
@@ -427,6 +442,7 @@ class LoadOptions:
                 raise UsageError(f"--header {given!r} is not of the form NAME=VALUE")
         timeout, deadline = in_seconds(self, "task_timeout"), self._instant("deadline")
         retention = in_seconds(self, "retention")
+        lifecycle: dict[str, Any] = {name: in_seconds(self, name) for name in LIFECYCLE}
         return TaskOptions(
             type=self.type or self.defaults.type,
             max_retry=self.defaults.max_retry if self.max_retry is None else self.max_retry,
@@ -437,7 +453,7 @@ class LoadOptions:
             unique_ttl=in_seconds(self, "unique_ttl") or 0,
             process_at=self._instant("process_at") or 0,
             process_in=in_seconds(self, "process_in") or 0,
-            **{name: in_seconds(self, name) or 0 for name in LIFECYCLE},
+            **lifecycle,
         )
 
     def _instant(self, name: str) -> int | None:

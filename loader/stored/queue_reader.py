@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
 from typing import Any, Protocol
 
-from loader.layouts.task_message import MessageError, decode
+from loader.layouts.task_message import MessageError, decode, past_of
 from loader.stored.stored_task import StoredTask, UnreadableTaskError
-from loader.tasks.options import LIFECYCLE, TaskOptions
+from loader.tasks.options import LIFECYCLE, Past, TaskOptions
 from loader.tasks.profiles import LayoutName
 
 _GUIDE_MAX_RETRY = 3
+_SECONDS = re.compile(rb"[1-9][0-9]{0,14}")
+_GUIDE_FIELDS = frozenset({b"type", b"payload", b"retry", b"max_retry", b"queue"})
+_ASYNQ_FIELDS = frozenset({b"msg", b"state", b"pending_since", b"unique_key"})
 Fields = Mapping[bytes, bytes]
+
+OWN_FIELDS: dict[LayoutName, frozenset[bytes]] = {"documented": _GUIDE_FIELDS, "asynq": _ASYNQ_FIELDS}
+"""The fields of a task's hash that each layout writes itself. The lifecycle is not among them."""
 
 
 class StoredQueue(Protocol):
@@ -91,13 +98,13 @@ class DocumentedQueue:
             queue=self.name,
             payload=fields[b"payload"],
             options=TaskOptions(
-                type=_text_field(fields, b"type") or "task",
+                type=_text_field(fields, b"type", "task"),
                 max_retry=_number_field(fields, b"max_retry", _GUIDE_MAX_RETRY),
+                past=Past(retried=_number_field(fields, b"retry", 0)),
+                fields=_further(fields, _GUIDE_FIELDS),
             ),
             state="",
             lock="",
-            retried=_number_field(fields, b"retry", 0),
-            message=None,
             fields=fields,
         )
 
@@ -124,24 +131,38 @@ class AsynqQueue:
         return True
 
     def read(self, task_id: bytes, fields: Fields) -> StoredTask:
-        lifecycle: dict[str, Any] = {name: _number_field(fields, name.encode(), 0) for name in LIFECYCLE}
-        state = _text_field(fields, b"state") or "pending"
+        lifecycle = _lifecycle(fields)
+        state = _text_field(fields, b"state", "pending") or "pending"
+        waits_in_group = state == "aggregating"
+        known = _ASYNQ_FIELDS | {name.encode() for name in lifecycle}
+        group = ""
+        if waits_in_group:
+            # Of a task that left its group, the field is kept as it is: a retry puts the task back there (asynq 0.26,
+            # ``forwardCmd``).
+            known |= {b"group"}
+            group = _text_field(fields, b"group", "")
         if b"msg" not in fields:
             # Without a message, runqy's workers fall back to the guide's fields under this layout's key.
             plain = DocumentedQueue(self.name).read(task_id, fields)
-            return replace(plain, options=replace(plain.options, **lifecycle), state=state)
+            further = _further(fields, known | _GUIDE_FIELDS)
+            own = replace(plain.options, **lifecycle, group=group, waits_in_group=waits_in_group, fields=further)
+            return replace(plain, options=own, state=state)
         try:
             message = decode(fields[b"msg"])
         except MessageError as error:
             raise UnreadableTaskError(f"it has no valid asynq message: {error}") from error
         options = TaskOptions(
-            type=message.type or None,
-            max_retry=max(0, message.max_retry),
-            timeout=max(0, message.timeout),
-            deadline=max(0, message.deadline),
-            retention=max(0, message.retention),
+            type=message.type,
+            max_retry=message.max_retry,
+            timeout=message.timeout,
+            deadline=message.deadline,
+            retention=message.retention,
             headers=tuple(sorted(message.headers.items())),
             **lifecycle,
+            group=group or message.group_key,
+            waits_in_group=waits_in_group,
+            past=past_of(message),
+            fields=_further(fields, known),
         )
         return StoredTask(
             id=task_id,
@@ -150,8 +171,6 @@ class AsynqQueue:
             options=options,
             state=state,
             lock=message.unique_key,
-            retried=message.retried,
-            message=message,
             fields=fields,
         )
 
@@ -164,9 +183,21 @@ def stored_queue(layout: LayoutName, name: str) -> StoredQueue:
     return _QUEUES[layout](name)
 
 
-def _text_field(fields: Fields, name: bytes) -> str:
+def _lifecycle(fields: Fields) -> dict[str, Any]:
+    """The lifecycle fields that hold seconds. Any other value stays a further field, as it is."""
+    found = {name: fields.get(name.encode(), b"") for name in LIFECYCLE}
+    return {name: int(text) for name, text in found.items() if text == b"0" or _SECONDS.fullmatch(text)}
+
+
+def _further(fields: Fields, known: Set[bytes]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((name, value) for name, value in fields.items() if name not in known)
+
+
+def _text_field(fields: Fields, name: bytes, default: str) -> str:
+    if name not in fields:
+        return default
     try:
-        return fields.get(name, b"").decode()
+        return fields[name].decode()
     except UnicodeDecodeError:
         raise UnreadableTaskError(f"field '{name.decode()}' of its hash is not UTF-8") from None
 

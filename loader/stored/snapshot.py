@@ -77,6 +77,24 @@ async def keyed_ids(session: Session, queue: StoredQueue) -> AsyncIterator[list[
             return
 
 
+async def grouped_ids(session: Session, queue: StoredQueue) -> AsyncIterator[list[bytes]]:
+    """The ids of the tasks that wait in groups, in no order. Ids may be repeated. The documented layout has no groups.
+
+    Every task that waits during the whole time of the reading is returned.
+    """
+    base = queue.pending_key.removesuffix(b"pending")
+    (groups,) = await session.call(command(b"SMEMBERS", base + b"groups"), 1, f"key {base.decode()}groups")
+    for group in sorted(groups):
+        key, cursor = base + b"g:" + group, b"0"
+        while True:
+            commands = command(b"ZSCAN", key, cursor, b"COUNT", b"%d" % CHUNK)
+            ((cursor, pairs),) = await session.call(commands, 1, f"key {key.decode(errors='replace')}")
+            if pairs:
+                yield pairs[::2]
+            if cursor == b"0":
+                break
+
+
 async def count_in_other_layout(session: Session, queue: StoredQueue) -> int:
     """The number of tasks pending in the queue of the same name in the other layout.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from loader.layouts.task_message import TaskMessage
 from loader.tasks.options import TaskOptions
 
 
@@ -19,12 +18,10 @@ class StoredTask:
 
     Attributes:
         queue: Full name of the queue whose worker is to run it.
-        options: Its own options, the type included; durations in seconds. ``unique_ttl`` is the time that its lock has
-            left.
+        options: All that it has besides payload and queue; durations in seconds. ``unique_ttl`` is the time that its
+            lock has left.
         state: ``pending`` and so on; in the documented layout, which has no states, empty.
         lock: The key of the lock that keeps out other tasks of its type and payload; empty for none.
-        retried: How often it has been retried.
-        message: The message in its hash, in the asynq layout.
         fields: The whole hash.
     """
 
@@ -34,6 +31,4 @@ class StoredTask:
     options: TaskOptions
     state: str
     lock: str
-    retried: int
-    message: TaskMessage | None
     fields: Mapping[bytes, bytes]

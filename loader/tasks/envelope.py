@@ -1,4 +1,4 @@
-"""Records that carry a task's options around its payload (``--envelope``)."""
+"""Records that carry a task's options around its payload (``--envelope``). docs/layouts.md describes the format."""
 
 from __future__ import annotations
 
@@ -7,19 +7,27 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from operator import attrgetter
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from loader.tasks.json_grammar import check
-from loader.tasks.options import LIFECYCLE, TaskOptions
+from loader.tasks.options import LIFECYCLE, Past, TaskOptions
 from loader.tasks.reasons import ReasonCode, UnusableRecordError
 from loader.tasks.times import instant, seconds
 
 _DURATIONS = ("timeout", "retention", "unique_ttl", "process_in", *LIFECYCLE)
 _ASYNQ_ONLY = (*_DURATIONS, "deadline", "process_at", "headers")
+_ASYNQ_STATE = ("group", "state", "last_error", "last_failed_at")
 _plain_options_of = attrgetter("type", "max_retry", *_DURATIONS, "deadline", "process_at")
 _MAX_KNOWN = 10_000
+
+VERSION = 2
+"""Of the format. Version 1 ends with 'active_timeout', and drops zeros of the lifecycle."""
+
+_RESERVED = frozenset({b"msg", b"state", b"pending_since", b"unique_key"})
+_RESERVED_DOCUMENTED = frozenset({b"type", b"payload", b"retry", b"max_retry", b"queue"})
+"""Fields of the hash that each layout writes from the rest of the envelope."""
 
 
 class Envelope(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
@@ -52,16 +60,29 @@ class Envelope(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_def
             raise _unusable("the record needs one of the fields 'payload' and 'payload_base64'")
         if isinstance(self.payload, msgspec.Raw):
             return bytes(self.payload)
-        try:
-            return base64.b64decode(str(self.payload_base64), validate=True)
-        except ValueError as error:  # binascii.Error is one
-            raise _unusable(f"field 'payload_base64' is not base64: {error}") from error
+        return _from_base64("payload_base64", str(self.payload_base64))
+
+
+class StatefulEnvelope(Envelope, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
+    """A record with fields of version 2: with what an export keeps of a task's state."""
+
+    v: int | None = None
+    group: str | None = None
+    state: Literal["pending", "aggregating"] | None = None
+    retried: int | None = None
+    last_error: str | None = None
+    last_failed_at: float | str | None = None
+    fields: dict[str, str] | None = None
+    fields_base64: dict[str, str] | None = None
 
 
 class _Bare(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """An envelope that holds only a payload."""
 
     payload: msgspec.Raw
+
+
+_ODD_FIELD = "a field besides 'payload' holds a lone surrogate, or is nested too deeply"
 
 
 class EnvelopeReader:
@@ -74,17 +95,28 @@ class EnvelopeReader:
         needs_type: Whether each record must have a type.
         asynq: Whether the layout can hold all options. The documented layout holds only a type and a maximum of
             retries.
+        groups: Whether the workers aggregate groups of tasks.
 
     Attributes:
         defaults: As given.
     """
 
-    def __init__(self, defaults: TaskOptions, *, timeout: int | None, asynq: bool, needs_type: bool = False) -> None:
+    def __init__(
+        self,
+        defaults: TaskOptions,
+        *,
+        timeout: int | None,
+        asynq: bool,
+        needs_type: bool = False,
+        groups: bool = False,
+    ) -> None:
         self.defaults = defaults
         self._needs_type = needs_type
+        self._groups = groups
         self._timeout = timeout
         self._asynq = asynq
         self._decode = msgspec.json.Decoder(Envelope).decode
+        self._decode_stateful = msgspec.json.Decoder(StatefulEnvelope).decode
         self._decode_bare = msgspec.json.Decoder(_Bare).decode
         self._known: dict[tuple[Any, ...], TaskOptions] = {}
 
@@ -108,10 +140,17 @@ class EnvelopeReader:
         """
         try:
             envelope = self._decode(record)
-        except msgspec.ValidationError as error:
-            raise _unusable(f"not an envelope: {error}") from error
+        except msgspec.ValidationError:
+            # Hot path: records without a state, which are most, pay nothing for its fields.
+            return self._read_stateful(record)
         except (msgspec.DecodeError, RecursionError):
-            envelope = self._decode_around_payload(record)
+            emptied, payload = _without_payload(record)
+            try:
+                envelope = msgspec.structs.replace(self._decode(emptied), payload=payload)
+            except msgspec.ValidationError:
+                return self._read_stateful(emptied, payload)
+            except (msgspec.DecodeError, RecursionError):
+                raise _unusable(_ODD_FIELD) from None
         # Hot path: most records set the same options, so the options made for them are kept and used again.
         headers = None if envelope.headers is None else tuple(sorted(envelope.headers.items()))
         cache_key = (headers, *_plain_options_of(envelope))
@@ -124,25 +163,23 @@ class EnvelopeReader:
         self._known[cache_key] = options
         return envelope, options
 
-    def _decode_around_payload(self, record: bytes) -> Envelope:
-        """An envelope whose payload msgspec cannot read: it is nested deeply, or holds a lone surrogate.
+    def _read_stateful(self, record: bytes, payload: msgspec.Raw | None = None) -> tuple[Envelope, TaskOptions]:
+        """Reads an envelope that may have the fields of a task with a state.
 
-        Raises:
-            UnusableRecordError: The record is not an envelope.
+        Args:
+            payload: The payload, if the record has null in its place.
         """
         try:
-            text = record.decode()
-            members = check(text).members or {}
-        except ValueError as error:  # UnicodeDecodeError and NotJsonError
-            raise UnusableRecordError(ReasonCode.INVALID_JSON, f"not valid JSON: {error}") from error
-        begin, end = next((span for name, span in members.items() if json.loads(f'"{name}"') == "payload"), (0, 0))
-        try:
-            envelope = self._decode(f"{text[:begin]}null{text[end:]}".encode())
+            envelope = self._decode_stateful(record)
         except msgspec.ValidationError as error:
             raise _unusable(f"not an envelope: {error}") from error
         except (msgspec.DecodeError, RecursionError):
-            raise _unusable("a field besides 'payload' holds a lone surrogate, or is nested too deeply") from None
-        return msgspec.structs.replace(envelope, payload=msgspec.Raw(text[begin:end].encode()))
+            if payload is not None:
+                raise _unusable(_ODD_FIELD) from None
+            return self._read_stateful(*_without_payload(record))
+        if payload is not None:
+            envelope = msgspec.structs.replace(envelope, payload=payload)
+        return envelope, self._with_state(envelope, self._options(envelope))
 
     def _options(self, envelope: Envelope) -> TaskOptions:
         given: dict[str, Any] = {}
@@ -169,13 +206,106 @@ class EnvelopeReader:
                 given[name] = seconds(value) if name in _DURATIONS else instant(value)
             except ValueError as error:
                 raise _unusable(f"field {name!r}: {error}") from error
-        if self.defaults.timeout == self._timeout and "deadline" in given and "timeout" not in given:
-            given["timeout"] = 0  # the profile's timeout applies only if nothing else limits the task
+        if self._timeout is not None and "deadline" in given and "timeout" not in given:
+            # The profile's timeout applies only if nothing else limits the task, and a deadline of 0 is none.
+            given["timeout"] = 0 if given["deadline"] else self._timeout
         if "process_at" in given or "process_in" in given:  # the record's start time replaces the load's
             given = {"process_at": 0, "process_in": 0, **given}
         options = replace(self.defaults, **given)
         return self.defaults if options == self.defaults else options
 
+    def _with_state(self, envelope: StatefulEnvelope, options: TaskOptions) -> TaskOptions:
+        """The options with what an export has kept of a task's state."""
+        if envelope.v is not None and not 1 <= envelope.v <= VERSION:
+            raise _unusable(
+                f"it is an envelope of version {envelope.v}, and this loader reads 1 to {VERSION}: update the loader"
+            )
+        for name in _ASYNQ_STATE:
+            if not self._asynq and getattr(envelope, name) is not None:
+                raise _unusable(f"field {name!r} needs --layout asynq")
+        past = Past(
+            retried=_whole("retried", envelope.retried, 2**31 - 1),
+            last_error=envelope.last_error or "",
+            last_failed_at=_failed_at(envelope),
+        )
+        waits_in_group = self._waits_in_group(envelope, options)
+        further = _further(envelope)
+        reserved = _RESERVED if self._asynq else _RESERVED_DOCUMENTED
+        if taken := {name for name, _ in further} & (reserved | {b"group"} if waits_in_group else reserved):
+            raise _unusable(f"field 'fields' may not hold {min(taken).decode()!r}, which the layout itself writes")
+        return replace(
+            options,
+            group=envelope.group or "",
+            waits_in_group=waits_in_group,
+            past=past,
+            fields=options.fields + further,
+        )
+
+    def _waits_in_group(self, envelope: StatefulEnvelope, options: TaskOptions) -> bool:
+        if envelope.group is None:
+            if envelope.state == "aggregating":
+                raise _unusable("field 'state' is 'aggregating', and there is no field 'group'")
+            return False
+        if not envelope.group.strip():
+            raise _unusable("field 'group' is empty")
+        if envelope.state == "pending":
+            return False
+        if not self._groups:
+            raise _unusable(
+                "field 'group' needs --profile asynq, since runqy's workers take no tasks from groups; "
+                "with 'state': 'pending' the task is not put into its group"
+            )
+        if options.process_at or options.process_in:
+            raise _unusable("it has a group and a start time, and asynq groups no task that has a start time")
+        return True
+
 
 def _unusable(text: str) -> UnusableRecordError:
     return UnusableRecordError(ReasonCode.BAD_ENVELOPE, text)
+
+
+def _whole(name: str, value: int | None, most: int) -> int:
+    if value is None:
+        return 0
+    if not 0 <= value <= most:
+        raise _unusable(f"field {name!r} must be between 0 and {most}")
+    return value
+
+
+def _failed_at(envelope: StatefulEnvelope) -> int:
+    try:
+        return 0 if envelope.last_failed_at is None else instant(envelope.last_failed_at)
+    except ValueError as error:
+        raise _unusable(f"field 'last_failed_at': {error}") from error
+
+
+def _further(envelope: StatefulEnvelope) -> tuple[tuple[bytes, bytes], ...]:
+    """The further fields of the hash. Names and values of ``fields_base64`` are both base64."""
+    found = {name.encode(): value.encode() for name, value in (envelope.fields or {}).items()}
+    for name, value in (envelope.fields_base64 or {}).items():
+        found[_from_base64("fields_base64", name)] = _from_base64("fields_base64", value)
+    return tuple(found.items())
+
+
+def _from_base64(field: str, text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:  # binascii.Error is one
+        raise _unusable(f"field {field!r} is not base64: {error}") from error
+
+
+def _without_payload(record: bytes) -> tuple[bytes, msgspec.Raw]:
+    """The record with null for its payload, and the payload.
+
+    For payloads that msgspec cannot read: they are nested deeply, or hold a lone surrogate.
+
+    Raises:
+        UnusableRecordError: The record is not JSON.
+    """
+    try:
+        text = record.decode()
+        members = check(text).members or {}
+    except ValueError as error:  # UnicodeDecodeError and NotJsonError
+        raise UnusableRecordError(ReasonCode.INVALID_JSON, f"not valid JSON: {error}") from error
+    begin, end = next((span for name, span in members.items() if json.loads(f'"{name}"') == "payload"), (0, 0))
+    return f"{text[:begin]}null{text[end:]}".encode(), msgspec.Raw(text[begin:end].encode())

@@ -107,8 +107,8 @@ def test_tasks_are_stored_as_the_runqy_server_does(asynq_gateway: Gateway, clien
 
     ((stored_id, fields),) = asynq(client, "inference.default")
     assert stored_id == task_id
-    assert set(fields) == {b"msg", b"state", b"pending_since"}
-    assert fields[b"state"] == b"pending"
+    assert set(fields) == {b"msg", b"state", b"pending_since", b"active_timeout"}
+    assert (fields[b"state"], fields[b"active_timeout"]) == (b"pending", b"77")
     assert before <= int(fields[b"pending_since"]) <= time.time_ns()
     message = decode(fields[b"msg"])
     assert message == {
@@ -128,6 +128,8 @@ def test_each_job_may_have_a_timeout(asynq_gateway: Gateway, client: Any) -> Non
     jobs = [{"data": 0}, {"data": 1, "timeout": 5}, {"data": 2, "timeout": 300}, {"data": 3, "timeout": 5}]
     assert asynq_gateway.post(BATCH, {"queue": "simple", "timeout": 300, "jobs": jobs}).status == 200
     assert asynq_gateway.post(BATCH, {"queue": "simple", "jobs": [{"data": 4}]}).status == 200
+    own = [{"data": 5, "timeout": 0}, {"data": 6, "timeout": None}]
+    assert asynq_gateway.post(BATCH, {"queue": "simple", "timeout": 300, "jobs": own}).status == 200
     messages = [decode(fields[b"msg"]) for _, fields in asynq(client, "simple.default")]
     assert [(m["payload"], m["timeout"]) for m in messages] == [
         (b"0", 300),
@@ -135,6 +137,8 @@ def test_each_job_may_have_a_timeout(asynq_gateway: Gateway, client: Any) -> Non
         (b"2", 300),
         (b"3", 5),
         (b"4", 30),
+        (b"5", 30),
+        (b"6", 300),
     ]
 
 
@@ -144,6 +148,24 @@ def test_options_of_tasks_hold_for_all(server: Server, start: Start, client: Any
     ((_, fields),) = asynq(client, "simple.default")
     message = decode(fields[b"msg"])
     assert (message["type"], message["retry"], message["retention"]) == ("mail", 7, 3600)
+    assert fields[b"ttl_completed"] == b"3600" and b"active_timeout" not in fields
+
+
+def test_zero_turns_off_the_limits_of_runqys_workers(server: Server, start: Start, client: Any) -> None:
+    gateway = start(server.url, "--layout", "asynq", "--task-timeout", "0", "--retention", "0")
+    gateway.add("simple", 1)
+    gateway.add("simple", 2, timeout=5)
+    found = [fields for _, fields in asynq(client, "simple.default")]
+    assert [(own[b"active_timeout"], own[b"ttl_completed"]) for own in found] == [(b"0", b"0"), (b"5", b"0")]
+
+
+def test_workers_of_asynq_need_no_fields_of_runqys(server: Server, start: Start, client: Any) -> None:
+    client.sadd("asynq:queues", "mails")
+    plain = ("--layout", "asynq", "--profile", "asynq", "--type", "mail", "--task-timeout", "9")
+    gateway = start(server.url, *plain, "--queue-check", "redis")
+    gateway.add("mails", 1, timeout=5)
+    ((_, fields),) = asynq(client, "mails")
+    assert set(fields) == {b"msg", b"state", b"pending_since"} and decode(fields[b"msg"])["timeout"] == 5
 
 
 def test_plain_asynq_has_no_sub_queues(server: Server, start: Start, client: Any) -> None:

@@ -428,3 +428,16 @@ def test_a_server_that_is_nearly_full_is_not_written_to(redis_server: MakeServer
     found = doctor(server.url, tmp_path, "in.jsonl", "-q", "q")
 
     assert found["level"] == "error" and "left below maxmemory" in found["text"]
+
+
+def test_tasks_of_groups_are_measured_and_leave_nothing_in_their_groups(
+    server: Server, client: Redis, tmp_path: Path
+) -> None:
+    records = [{"payload": f"{n:0100}", "group": f"g{n % 3}", "fields": {"own": "x" * 50}} for n in range(RECORDS)]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+
+    plain = ("--layout", "asynq", "--profile", "asynq", "--type", "t")
+    found = doctor(server.url, tmp_path, "in.jsonl", "-q", "q", "--envelope", *plain)
+
+    assert found["numbers"]["tasks"] == pytest.approx(RECORDS, rel=0.1)
+    assert client.keys("*") == []

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+import loader
 from loader.servers.session import Session
 from loader.stored.fetch import Fetcher
 from loader.stored.queue_reader import stored_queue
 from loader.stored.snapshot import CHUNK, pending_ids
 from loader.stored.spool import DistinctSpool, Spool
+from loader.tasks.options import LIFECYCLE
 from loader.wire.address import parse_address
 from tests.cli import command, environment, run
 from tests.conftest import Server
@@ -106,6 +108,115 @@ def test_options_of_asynq_tasks_are_exported_also_where_they_are_zero(valkey: Se
                     "retention": 0}  # fmt: skip
     assert (full["headers"], full["deadline"], full["ttl_completed"]) == ({"a": "b"}, 4102444800, 60)
     assert 3500 < full["unique_ttl"] <= 3600
+
+
+LIFECYCLES = [dict(zip(LIFECYCLE, values, strict=True)) for values in itertools.product((None, "0", "60"), repeat=4)]
+
+
+def test_zero_and_absent_stay_two_things_from_a_file_to_a_queue_and_back(valkey: Server, tmp_path: Path) -> None:
+    given = [{name: int(value) for name, value in fields.items() if value} for fields in LIFECYCLES]
+    lines = [{"id": f"{n}", "payload": n, **fields} for n, fields in enumerate(given)]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    shared = ("--layout", "asynq", "--redis", valkey.url, "--quiet")
+    with valkey.client() as client:
+        run("load", "in.jsonl", "--envelope", "-q", "q", "-w", "1", *shared, cwd=tmp_path)
+        before = without_time(stored(client, "asynq", "q.default"))
+        run("export", "-q", "q", "-o", "out.jsonl", *shared, cwd=tmp_path)
+        client.flushall()
+        run("load", "out.jsonl", "--envelope", "-w", "1", *shared, cwd=tmp_path)
+        after = without_time(stored(client, "asynq", "q.default"))
+
+    found = [
+        {name: (value := fields.get(name.encode())) and value.decode() for name in LIFECYCLE} for _, fields in before
+    ]
+    assert found == LIFECYCLES
+    assert after == before
+    exported = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [{name: line.get(name) for name in LIFECYCLE} for line in exported] == [
+        {name: fields.get(name) for name in LIFECYCLE} for fields in given
+    ]
+    assert [line.get("v") for line in exported] == [2 if 0 in fields.values() else None for fields in given]
+
+
+@pytest.mark.parametrize("option", LIFECYCLE)
+@pytest.mark.parametrize("how", ["option", "variable", "file", "keyword"])
+def test_zero_may_be_given_for_the_whole_load(valkey: Server, tmp_path: Path, option: str, how: str) -> None:
+    (tmp_path / "in.jsonl").write_text("1\n")
+    (tmp_path / "c.toml").write_text(f"[load]\n{option} = 0\n")
+    flag = f"--{option.replace('_', '-')}"
+    given = {"option": (flag, "0"), "file": ("--config", "c.toml")}.get(how, ())
+    variables = {f"RUNQY_LOADER_{option.upper()}": "0"} if how == "variable" else {}
+    shared = ("load", "in.jsonl", "-q", "q", "--layout", "asynq", "--redis", valkey.url, "--quiet")
+    with valkey.client() as client:
+        if how == "keyword":
+            options: dict[str, Any] = {option: 0}
+            asyncio.run(loader.load(tmp_path / "in.jsonl", queue="q", layout="asynq", redis=valkey.url, **options))
+        else:
+            done = run(*shared, *given, cwd=tmp_path, env=variables)
+            assert done.status == 0, done.stderr
+        ((_, fields),) = stored(client, "asynq", "q.default")
+
+    assert {name.decode(): value for name, value in fields.items() if name.decode() in LIFECYCLE} == {option: b"0"}
+
+
+STRANGE = {
+    b"tenant": b"acme",
+    b"trace\xff": b"\x00\xff",
+    b"pending_timeout": b"-1",
+    b"ttl_completed": b"007",
+    b"retried": b"2",
+    b"": b"no name",
+    "größe".encode(): b"",
+    b"large": b"x" * 100_000,
+}
+"""Fields that are not the layout's own, or hold what the loader does not write."""
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("by", ["list", "scan"])
+def test_fields_that_are_not_ours_come_back(valkey: Server, tmp_path: Path, layout: str, by: str) -> None:
+    with valkey.client() as client:
+        push(client, layout, "q.default", numbered(3))
+        client.hset(task_key(layout, "q.default", "task-0000001"), mapping=STRANGE)
+        if layout == "documented":
+            client.hset(task_key(layout, "q.default", "task-0000002"), "retry", "5")
+        before = without_time(stored(client, layout, "q.default"))
+        shared = ("--layout", layout, "--redis", valkey.url, "--quiet")
+        run("export", "-q", "q", "--by", by, "-o", "out.jsonl", *shared, cwd=tmp_path)
+        client.flushall()
+        back = run("load", "out.jsonl", "--envelope", "-w", "1", *shared, cwd=tmp_path)
+        after = without_time(stored(client, layout, "q.default"))
+
+    assert back.status == 0, back.stderr
+    assert sorted(after) == sorted(before, key=lambda task: task[0])
+
+
+def test_tasks_in_other_states_are_named(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "asynq", "q.default", numbered(1))
+        client.zadd("asynq:{q.default}:scheduled", {"a": 1, "b": 2})
+        client.sadd("asynq:{q.default}:groups", "g")
+        client.zadd("asynq:{q.default}:g:g", {"c": 1})
+    given = ("export", "-q", "q", "--layout", "asynq", "--redis", valkey.url, "-o", "o", "--report", "r")
+
+    done = run(*given, cwd=tmp_path)
+
+    assert "not exported: 2 scheduled, 1 aggregating (--state aggregating exports these)" in done.stderr
+    assert json.loads((tmp_path / "r").read_text())["other_states"] == {"scheduled": 2, "aggregating": 1}
+
+
+def test_what_an_envelope_cannot_hold_is_named(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "asynq", "q.default", numbered(2))
+        key = task_key("asynq", "q.default", "task-0000000")
+        client.hset(key, "msg", client.hget(key, "msg") + b"\x80\x02\x05")  # field 32, a number
+
+    done = run(
+        "export", "-q", "q", "--layout", "asynq", "--redis", valkey.url, "-o", "o", "--report", "r", cwd=tmp_path
+    )
+
+    assert "not in the file: message fields that asynq 0.26 does not have (1 task)" in done.stderr
+    assert list(json.loads((tmp_path / "r").read_text())["lost"].values()) == [1]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -36,13 +36,42 @@ def inspect(server: Server, folder: Path, *arguments: str) -> Any:
 def test_queues_of_both_layouts_are_listed_with_their_counts(busy: Server, tmp_path: Path) -> None:
     found = inspect(busy, tmp_path)
 
-    nothing = dict.fromkeys(("pending", "active", "scheduled", "retry", "archived", "completed"), 0)
+    nothing = dict.fromkeys(("pending", "active", "aggregating", "scheduled", "retry", "archived", "completed"), 0)
     assert found["queues"] == [
         {"queue": "loaded.default", "layout": "documented", **nothing, "pending": 2, "paused": False},
         {"queue": "old.default", "layout": "documented", **nothing, "pending": 1200, "paused": False},
         {"queue": "idle.default", "layout": "asynq", **nothing, "paused": False},
         {"queue": "new.high", "layout": "asynq", **nothing, "pending": 2, "active": 1, "archived": 2, "paused": True},
     ]
+
+
+def test_tasks_that_wait_in_groups_are_counted_and_shown(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "asynq", "q.default", numbered(2))
+        for number in range(2500):
+            client.sadd("asynq:{q.default}:groups", f"g{number}")
+        client.zadd("asynq:{q.default}:g:g7", {"a": 5, "b": 6, "c": 7})
+        client.zadd("asynq:{q.default}:g:g2400", {"d": 5})
+        fields = client.hgetall(task_key("asynq", "q.default", "task-0000000"))
+        own = {**fields, b"state": b"aggregating", b"group": b"g7", b"ttl_completed": b"0"}
+        client.hset("asynq:{q.default}:t:b", mapping=own)
+
+    for arguments in ((), ("-q", "q")):
+        (queue,) = inspect(valkey, tmp_path, *arguments)["queues"]
+        assert (queue["pending"], queue["aggregating"]) == (2, 4)
+    (task,) = inspect(valkey, tmp_path, "--task", "b", "-q", "q")
+    assert (task["state"], task["in_group_since"], task["ahead"]) == ("aggregating", 6, None)
+    assert (task["fields"]["group"], task["fields"]["ttl_completed"]) == ("g7", "0")
+    shown = run("inspect", "--redis", valkey.url, "-q", "q", cwd=tmp_path)
+    assert "aggregating" in shown.stdout and shown.stdout.split()[-1] == "4"
+
+
+def test_a_queue_with_nothing_but_groups_is_found(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        client.sadd("asynq:{q.default}:groups", "g")
+        client.zadd("asynq:{q.default}:g:g", {"a": 5})
+    (queue,) = inspect(valkey, tmp_path, "-q", "q")["queues"]
+    assert (queue["layout"], queue["aggregating"]) == ("asynq", 1)
 
 
 def test_jobs_are_listed_with_state_and_progress(busy: Server, client: Any, tmp_path: Path) -> None:

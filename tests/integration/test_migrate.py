@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from loader.layouts.task_message import decode, encode
-from loader.tasks.options import TaskOptions
+from loader.tasks.options import Past, TaskOptions
 from tests.cli import Outcome, command, environment, run
 from tests.conftest import RedisServer, Server
 from tests.faults.proxy import Link, Proxy, Verdict, from_nth
@@ -156,6 +156,74 @@ def test_an_asynq_task_keeps_all_that_it_has(
     assert after == expected and (after.retried, after.error_msg) == (2, "oops!")
     assert (found[b"ttl_completed"], found[b"own"], found[b"unique_key"]) == (b"60", b"\xff", new_lock.encode())
     assert there.get(new_lock) == b"one" and 900 < there.ttl(new_lock) <= 1000
+
+
+FURTHER = {
+    b"tenant": b"acme",
+    b"x\xff": b"\0",
+    b"ttl_completed": b"0",
+    b"active_timeout": b"60",
+    b"ttl_archived": b"-1",
+}
+
+
+@pytest.mark.parametrize("move", [True, False], ids=["move", "copy"])
+@pytest.mark.parametrize("layouts", PAIRS)
+def test_further_fields_of_a_task_and_zeros_are_kept_in_each_layout(
+    valkey: Server, other: Server, there: Any, tmp_path: Path, layouts: tuple[str, str], move: bool
+) -> None:
+    with valkey.client() as here:
+        push(here, layouts[0], Q, numbered(2))
+        here.hset(task_key(layouts[0], Q, "task-0000000"), mapping=FURTHER)
+
+        done = run(*arguments(valkey, other, layouts, *(["--move"] if move else [])), cwd=tmp_path)
+
+    assert done.status == 0, done
+    (_, found), (_, plain) = stored(there, layouts[1], Q)
+    assert {name: value for name, value in found.items() if name not in plain} == FURTHER
+
+
+def test_a_pending_task_of_a_group_stays_one(valkey: Server, other: Server, there: Any, tmp_path: Path) -> None:
+    options = TaskOptions(type="mail", group="g")
+    with valkey.client() as here:
+        fields = {
+            "msg": encode("mail", b"1", b"one", Q, options),
+            "state": "pending",
+            "pending_since": "1",
+            "group": "g",
+        }
+        here.hset(task_key("asynq", Q, "one"), mapping=fields)
+        here.lpush(pending_key("asynq", Q), "one")
+
+        done = run(*arguments(valkey, other, ("asynq", "asynq"), "--move"), cwd=tmp_path)
+
+    assert (done.status, done.report["lost"]) == (0, {})
+    ((_, found),) = stored(there, "asynq", Q)
+    assert (decode(found[b"msg"]).group_key, found[b"group"], found[b"state"]) == ("g", b"g", b"pending")
+    assert not there.exists("asynq:{q.default}:groups")
+
+
+def test_what_the_documented_layout_cannot_hold_is_counted_and_told(
+    valkey: Server, other: Server, there: Any, tmp_path: Path
+) -> None:
+    with valkey.client() as here:
+        push(here, "asynq", Q, numbered(3))  # with a timeout, a retention and headers
+        full = TaskOptions(deadline=9, group="g", past=Past(retried=2, last_error="oops"))
+        key = task_key("asynq", Q, "task-0000000")
+        here.hset(key, mapping={"msg": encode("t", b"1", b"task-0000000", Q, full, b"lock"), "group": "g"})
+        here.zadd("asynq:{q.default}:scheduled", {"later": 1})
+
+        given = arguments(valkey, other, ("asynq", "documented"), "--move")
+        done = run(*given[:-4], "--report", "r", "--move", cwd=tmp_path)
+
+    assert done.status == 0, done
+    report = json.loads((tmp_path / "r").read_text())
+    once = dict.fromkeys(("deadline", "group", "last error", "lock"), 1)
+    assert report["lost"] == {"timeout": 2, "retention": 2, "headers": 2, **once}
+    assert report["other_states"] == {"scheduled": 1}
+    assert "cannot hold it: deadline (1 task), group (1 task)" in done.stderr
+    assert "left in the source: 1 scheduled" in done.stderr
+    assert there.hget("asynq:t:task-0000000", "retry") == b"2"
 
 
 def test_a_documented_task_becomes_one_of_runqys_by_the_profiles_rules_and_back(

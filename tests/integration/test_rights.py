@@ -27,6 +27,7 @@ CHECKS = rules(CHECKING, but=(*CONNECTING, *NEEDED, *OPTIONAL))
 KEYS = [f"~{pattern}" for pattern in KEY_PATTERNS]
 
 ENVELOPES = b'{"payload":1}\n{"payload":2,"process_in":"1h"}\n{"payload":3,"unique_ttl":"1h"}\n'
+GROUPED = b'{"payload":1,"group":"g"}\n{"payload":2,"group":"g","unique_ttl":9}\n{"payload":3}\n'
 EVERY_KIND_OF_LOAD: dict[str, tuple[bytes, dict[str, Any]]] = {
     "documented": (b"1\n2\n3\n", {}),
     "own ids": (b'{"n":"a"}\n{"n":"b"}\n{"n":"a"}\n', {"id_field": "n"}),
@@ -34,6 +35,7 @@ EVERY_KIND_OF_LOAD: dict[str, tuple[bytes, dict[str, Any]]] = {
     "asynq, unique and later": (b"4\n5\n6\n", {"layout": "asynq", "unique_ttl": "1h", "process_in": "1h"}),
     "asynq, own ids": (b'{"n":"a"}\n{"n":"b"}\n{"n":"c"}\n', {"layout": "asynq", "id_field": "n"}),
     "asynq, envelopes": (ENVELOPES, {"layout": "asynq", "envelope": True}),
+    "plain asynq, groups": (GROUPED, {"layout": "asynq", "profile": "asynq", "type": "t", "envelope": True}),
     "plain asynq": (b"1\n2\n3\n", {"layout": "asynq", "profile": "asynq", "type": "t"}),
     "queue check": (b"1\n2\n3\n", {"queue_check": "redis"}),
 }
@@ -98,7 +100,7 @@ def test_no_right_is_asked_for_that_no_load_needs(user: SetUser, client: Redis, 
     run_commands = {name.removeprefix("cmdstat_") for name in client.info("commandstats")}
     needed = {rule[1:] for rule in LOADING} - {"select"}  # --redis URL/N
     # Only after a lost connection, where a script must take something back, and where another run holds the lease.
-    assert needed - run_commands == {"client|kill", "zrem"}
+    assert needed - run_commands == {"client|kill", "zrem", "srem"}
 
 
 def test_a_user_with_the_rights_of_both_blocks_lacks_nothing(user: SetUser, tmp_path: Path) -> None:

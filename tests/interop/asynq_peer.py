@@ -242,6 +242,7 @@ class AsynqPeer:
         idle: float | None = None,
         result: str | None = None,
         strict: bool = False,
+        aggregate: bool = False,
     ) -> list[Execution]:
         """Runs a server until nothing is left to do; returns what it executed, in order.
 
@@ -252,9 +253,12 @@ class AsynqPeer:
             idle: End after so many seconds without an execution: for what must *not* be executed.
             result: Written as the result of each task.
             strict: Each queue strictly before those after it; otherwise at random.
+            aggregate: Each group of tasks becomes one task; its type is the group's name, and its payload has a line
+                for each of them.
         """
         options = _serve_options(queues, concurrency, fail_times, retry_delay, result, strict)
         options += [f"-until={until}"] if until is not None else []
+        options += ["-aggregate"] if aggregate else []
         options += [f"-idle={idle}"] if idle is not None else [f"-idle={_PATIENCE / 2}"]
         options += ["-drain"] if until is None and idle is None else []
         lines = self._ask("serve", *options)

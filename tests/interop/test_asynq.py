@@ -298,6 +298,91 @@ def test_scheduled_and_unique_tasks_are_what_asynqs_own_client_writes(
     assert all(abs(ours[key] - keys[key]) <= 6 for key in keys), "a minute's difference at most"
 
 
+# --- groups ----
+
+
+def everything(client: Any) -> dict[bytes, Any]:
+    """The content of each of asynq's keys, but for times."""
+    read = {
+        b"hash": lambda key: {name: value for name, value in client.hgetall(key).items() if name != b"pending_since"},
+        b"list": lambda key: client.lrange(key, 0, -1),
+        b"set": client.smembers,
+        b"zset": lambda key: client.zrange(key, 0, -1),
+        b"string": client.get,
+    }
+    return {key: read[client.type(key)](key) for key in client.keys("asynq:*")}
+
+
+def test_tasks_of_groups_are_what_asynqs_own_client_writes(
+    server: Server, asynq_peer: AsynqPeer, client: Any, tmp_path: Path
+) -> None:
+    asynq_peer.enqueue("q", "mail", b"1", id="a", group="g:1", headers={"h": "1"}, retention=5, unique=600)
+    theirs, keys = stored(client, "q", "a"), {key: client.type(key) for key in client.keys("*")}
+    client.flushall()
+
+    own = envelope(payload=1, id="a", group="g:1", headers={"h": "1"}, retention=5, unique_ttl=600)
+    as_asynq(server, tmp_path, [own], "--envelope")
+
+    assert stored(client, "q", "a") == theirs
+    assert {key: client.type(key) for key in client.keys("asynq:*")} == keys
+    task = asynq_peer.task("q", "a")
+    assert (task.state, asynq_peer.queue("q").size) == ("aggregating", 1)
+
+
+def test_an_asynq_server_aggregates_groups_that_were_loaded(
+    server: Server, asynq_peer: AsynqPeer, tmp_path: Path
+) -> None:
+    records = [envelope(payload=number, group=f"group-{number % 2}") for number in range(6)]
+    as_asynq(server, tmp_path, records, "--envelope")
+
+    executed = asynq_peer.serve("q", until=2, aggregate=True)
+
+    found = {task.type: sorted((task.payload or b"").split(b"\n")) for task in executed}
+    assert found == {"group-0": [b"0", b"2", b"4"], "group-1": [b"1", b"3", b"5"]}
+
+
+def test_an_export_of_groups_loaded_again_is_the_same(
+    server: Server, asynq_peer: AsynqPeer, client: Any, tmp_path: Path
+) -> None:
+    for number in range(4):
+        asynq_peer.enqueue("q", "mail", b"%d" % number, id=f"t{number}", group=f"g{number % 3}", headers={"h": "1"})
+    asynq_peer.run("q", "t0")  # out of its group: pending, but a retry puts it back
+    client.hset("asynq:{q}:t:t1", mapping={b"own": b"\xff", b"ttl_completed": b"0"})
+    before = everything(client)
+    shared = ("--layout", "asynq", "--profile", "asynq", "--redis", server.url, "--quiet")
+
+    for state in ("pending", "aggregating"):
+        done = run("export", "-q", "q", "--state", state, "-o", f"{state}.jsonl", *shared, cwd=tmp_path)
+        assert done.status == 0, done.stderr
+    client.flushall()
+    back = run("load", "pending.jsonl", "aggregating.jsonl", "--envelope", *shared, cwd=tmp_path)
+
+    assert back.status == 0, back.stderr
+    after = everything(client)
+    assert after == before
+    assert after[b"asynq:{q}:t:t0"][b"group"] == b"g0"
+    assert asynq_peer.task("q", "t0").state == "pending"
+
+
+def test_a_task_that_failed_and_is_pending_again_keeps_its_past(
+    server: Server, asynq_peer: AsynqPeer, client: Any, tmp_path: Path
+) -> None:
+    asynq_peer.enqueue("q", "mail", b"1", id="a", max_retry=5)
+    asynq_peer.serve("q", fail_times=1, until=1, retry_delay=3600)
+    asynq_peer.run("q", "a")
+    before = stored(client, "q", "a")
+    shared = ("--layout", "asynq", "--profile", "asynq", "--redis", server.url, "--quiet")
+    run("export", "-q", "q", "-o", "q.jsonl", *shared, cwd=tmp_path)
+    client.flushall()
+    run("load", "q.jsonl", "--envelope", *shared, cwd=tmp_path)
+
+    after = stored(client, "q", "a")
+    assert after.pop(b"pending_since") and before.pop(b"pending_since", b"") == b"", "asynq itself writes no time here"
+    assert after == before
+    (task,) = asynq_peer.serve("q")
+    assert (task.retried, task.max_retry) == (1, 5)
+
+
 # --- runqy's profile -----------------------------------------------------------------------------------------------
 
 

@@ -41,8 +41,8 @@ OLDEST = (6, 2)
 """The oldest Redis that the scripts are meant for."""
 
 
-def documented(*, cluster: bool = False) -> DocumentedEncoder:
-    return DocumentedEncoder(QUEUE, "task", 3, cluster=cluster)
+def documented(*, cluster: bool = False, further_fields: bool = False) -> DocumentedEncoder:
+    return DocumentedEncoder(QUEUE, "task", 3, cluster=cluster, further_fields=further_fields)
 
 
 def asynq(*, reverse_lookup: bool = False, cluster: bool = False) -> AsynqEncoder:
@@ -51,6 +51,7 @@ def asynq(*, reverse_lookup: bool = False, cluster: bool = False) -> AsynqEncode
 
 ENCODERS: dict[str, QueueEncoder] = {
     "documented": documented(),
+    "documented-further-fields": documented(further_fields=True),
     "asynq": asynq(),
     "asynq-look-up": asynq(reverse_lookup=True),
 }

@@ -15,23 +15,46 @@ local function usage(key)
 end
 
 local function key_of(id) return 'asynq:{inference.default}:t:' .. id end
--- A task's arguments: id, message, when it starts as Unix time ('' for now), its lock's key ('' for none), the lock's
--- seconds, further fields and their values as a JSON array ('' for none).
+-- Writes further fields of a task's hash, each name and value after its length, as in 5:state7:pending.
+local function write_further(key, text)
+  local parts, at = {}, 1
+  while at <= #text do
+    local colon = string.find(text, ':', at, true)
+    local stop = colon + tonumber(string.sub(text, at, colon - 1))
+    parts[#parts + 1] = string.sub(text, colon + 1, stop)
+    at = stop + 1
+  end
+  for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
+end
+-- A task's arguments: id, message, where it waits ('' for the pending list, a Unix time for the scheduled set, '=' and
+-- a name for that group), its lock's key ('' for none), the lock's seconds, further fields.
 local function write(key, at, undo)
-  local start, lock = ARGV[at + 2], ARGV[at + 3]
+  local place, lock = ARGV[at + 2], ARGV[at + 3]
+  local group = place ~= '' and string.sub(place, 1, 1) == '=' and string.sub(place, 2)
   if lock ~= '' then
     if not redis.call('SET', lock, ARGV[at], 'NX', 'EX', ARGV[at + 4]) then return 'u' end
     undo[#undo + 1] = {'DEL', lock}
   end
-  if start == '' then
+  if place == '' then
     redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'pending', 'pending_since', ARGV[3])
+  elseif group then
+    redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'aggregating', 'group', group)
   else
     redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'scheduled')
   end
-  if lock ~= '' then redis.call('HSET', key, 'unique_key', lock) end
-  if ARGV[at + 5] ~= '' then redis.call('HSET', key, unpack(cjson.decode(ARGV[at + 5]))) end
-  if start == '' then return true end
-  redis.call('ZADD', 'asynq:{inference.default}:scheduled', start, ARGV[at])
+  -- As asynq, which leaves this field out for a task that waits in a group.
+  if lock ~= '' and not group then redis.call('HSET', key, 'unique_key', lock) end
+  if ARGV[at + 5] ~= '' then write_further(key, ARGV[at + 5]) end
+  if place == '' then return true end
+  if group then
+    local members, groups = 'asynq:{inference.default}:g:' .. group, 'asynq:{inference.default}:groups'
+    -- The time in seconds: ARGV[3] without its last nine digits.
+    redis.call('ZADD', members, string.sub(ARGV[3], 1, -10), ARGV[at])
+    undo[#undo + 1] = {'ZREM', members, ARGV[at]}
+    if redis.call('SADD', groups, group) == 1 then undo[#undo + 1] = {'SREM', groups, group} end
+    return false
+  end
+  redis.call('ZADD', 'asynq:{inference.default}:scheduled', place, ARGV[at])
   undo[#undo + 1] = {'ZREM', 'asynq:{inference.default}:scheduled', ARGV[at]}
   return false
 end

@@ -4,8 +4,7 @@
 -- ARGV[1]: the source's queue, if source and target may share a task's key; otherwise ''
 -- ARGV[2]: 1 if that key is the task itself; 0 if it is only runqy's look-up, a hash with only the queue's name
 -- ARGV[3]: the time in nanoseconds since 1970
--- ARGV[4] and on: each task's arguments, the first task to be consumed first. After the arguments of `write`, there is
---                 one more: the fields to carry over, each name and value after its length, as in 5:state
+-- ARGV[4] and on: each task's arguments, the first task to be consumed first
 -- Reply: the positions not placed, comma-separated, each with a letter for the reason: 'a' if this job has placed the
 --        task before, otherwise another letter of loader/jobs/ledger.py
 
@@ -24,23 +23,13 @@ local function write(key, at, undo)
 end
 
 local placed, seen = {}, {}
-local function carry(key, text)
-  local fields, at = {}, 1
-  while at <= #text do
-    local colon = string.find(text, ':', at, true)
-    local stop = colon + tonumber(string.sub(text, at, colon - 1))
-    fields[#fields + 1] = string.sub(text, colon + 1, stop)
-    at = stop + 1
-  end
-  if #fields > 0 then redis.call('HSET', key, unpack(fields)) end
-end
 local function shared(key)
   return ARGV[1] ~= '' and redis.call('TYPE', key).ok == 'hash' and redis.call('HGET', key, 'queue') == ARGV[1]
     and redis.call('HEXISTS', key, 'payload') == tonumber(ARGV[2])
 end
 local function place()
   local taken = {}
-  for at = 4, #ARGV, 5 do
+  for at = 4, #ARGV, 4 do
     local id, verdict = ARGV[at], ''
     if seen[id] or redis.call('SISMEMBER', KEYS[2], id) == 1 then verdict = 'a'
     else
@@ -54,13 +43,12 @@ local function place()
         undo[#undo + 1] = {'DEL', key}
         verdict = write(key, at, undo)
         if verdict == true or verdict == false then
-          carry(key, ARGV[at + 5 - 1])
           placed[#placed + 1], seen[id] = id, true
         end
       end
     end
     if verdict == true then ids[#ids + 1] = id
-    elseif verdict then taken[#taken + 1] = (at - 4) / 5 .. verdict end
+    elseif verdict then taken[#taken + 1] = (at - 4) / 4 .. verdict end
   end
   return table.concat(taken, ',')
 end

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 from loader.jobs.ledger import QueueLedger
 from loader.layouts.asynq import AsynqEncoder
+from loader.layouts.task_message import decode
 from loader.tasks.ids import id_prefix, id_suffixes
 from loader.tasks.options import LIFECYCLE, TaskOptions
 from tests.conftest import Server
@@ -32,8 +32,8 @@ OPTIONS = st.builds(
     timeout=st.integers(0, 2**40),
     retention=st.integers(0, 2**40),
     headers=st.sampled_from([(), (("trace", "1"),), (("a", "b"), ("c", "é"))]),
-    ttl_completed=st.integers(0, 99),
-    active_timeout=st.integers(0, 99),
+    ttl_completed=st.none() | st.integers(0, 99),
+    active_timeout=st.none() | st.integers(0, 99),
 )
 PREFIX = id_prefix("job", 0, "digest")
 
@@ -119,9 +119,10 @@ def test_the_scripts_arguments_are_each_tasks_own_whatever_is_around_it(
         if own.unique_ttl:
             digest = hashlib.md5(payload, usedforsecurity=False).hexdigest() if payload else ""
             lock = f"asynq:{{{queue}}}:unique:{own.type or queue}:{digest}".encode()
-        fields = [part for name, value in own.lifecycle for part in (name, str(value))]
+        parts = [part for name, value in own.lifecycle for part in (name, str(value))]
+        further = "".join(f"{len(part)}:{part}" for part in parts).encode()
         expected += (task_id, message(queue, task_id, payload, own, lock.decode()), b"", lock)
-        expected += (b"60" if lock else b"", json.dumps(fields, separators=(",", ":")).encode() if fields else b"")
+        expected += (b"60" if lock else b"", further)
     assert found == expected
 
 
@@ -237,6 +238,53 @@ def test_inserting_a_batch_again_names_what_was_skipped_and_why(send: Raw) -> No
     unique = TaskOptions(unique_ttl=100)
     case: tuple[list[bytes], list[bytes], list[TaskOptions]] = ([b"a", b"a", b"b"], [b"1", b"2", b"1"], [unique] * 3)
     assert [insert(send, *case), insert(send, *case)] == [b"1,2u", b"1,2u"]
+
+
+def test_a_task_of_a_group_waits_in_it(send: Raw, client: Any) -> None:
+    own = TaskOptions(type="mail", group="g:\n é", waits_in_group=True, ttl_archived=0, fields=((b"x\xff", b"\0"),))
+    before = int(time.time())
+
+    assert insert(send, [b"a"], [b"1"], [own], reverse_lookup=True) == b""
+
+    stored = client.hgetall("asynq:{q}:t:a")
+    assert decode(stored.pop(b"msg")).group_key == "g:\n é"
+    group = "g:\n é".encode()
+    assert stored == {b"state": b"aggregating", b"group": group, b"ttl_archived": b"0", b"x\xff": b"\0"}
+    ((task_id, score),) = client.zrange(b"asynq:{q}:g:" + group, 0, -1, withscores=True)
+    assert task_id == b"a" and before <= score <= time.time()
+    assert client.smembers("asynq:{q}:groups") == {group}
+    assert not client.exists("asynq:{q}:pending", "asynq:{q}:scheduled")
+
+
+def test_a_pending_task_of_a_group_is_pushed(send: Raw, client: Any) -> None:
+    insert(send, [b"a"], [b"1"], [TaskOptions(group="g")])
+    assert client.lrange("asynq:{q}:pending", 0, -1) == [b"a"]
+    assert decode(client.hget("asynq:{q}:t:a", "msg")).group_key == "g"
+    assert not client.exists("asynq:{q}:groups")
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["a new group", "a group that is there"])
+def test_a_script_that_fails_takes_a_task_out_of_its_group(send: Raw, client: Any, known: bool) -> None:
+    client.set("asynq:{q}:scheduled", "not a sorted set")
+    if known:
+        client.sadd("asynq:{q}:groups", "g")
+        client.zadd("asynq:{q}:g:g", {"there": 1})
+    before = {key: client.dump(key) for key in client.keys("*")}
+
+    reply = insert(
+        send, [b"a", b"b"], [b"1", b"2"], [TaskOptions(group="g", waits_in_group=True), TaskOptions(process_in=99)]
+    )
+
+    assert isinstance(reply, hiredis.ReplyError) and "WRONGTYPE" in str(reply)
+    assert {key: client.dump(key) for key in client.keys("*")} == before
+
+
+def test_zero_of_the_lifecycle_is_written_and_absent_is_not(send: Raw, client: Any) -> None:
+    insert(send, [b"a"], [b"1"], [TaskOptions(ttl_completed=0, ttl_archived=0, pending_timeout=0, active_timeout=0)])
+    assert client.hmget("asynq:{q}:t:a", *LIFECYCLE) == [b"0"] * 4
+    encoder = AsynqEncoder("q", TaskOptions(ttl_completed=0), reverse_lookup=False)
+    (found,) = commands(encoder.write_tasks(PREFIX, id_suffixes(0, 1), [b"1"]))
+    assert found[-2:] == [b"ttl_completed", b"0"] and b"ttl_archived" not in found
 
 
 def test_lifecycle_fields_are_text(send: Raw, client: Any) -> None:

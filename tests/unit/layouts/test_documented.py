@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loader.layouts.documented import DocumentedEncoder
-from loader.layouts.lua import lua_string
+from loader.layouts.lua import FURTHER, further, lua_string
 from loader.tasks.ids import id_prefix, id_suffixes
 from tests.conftest import Server
 from tests.unit.strategies import NAMES
@@ -78,3 +78,16 @@ def test_a_lua_literal_is_evaluated_to_the_same_bytes(valkey: Server, text: byte
 def test_a_lua_literal_cannot_be_broken_out_of(valkey: Server, text: bytes) -> None:
     with valkey.client() as client:
         assert client.eval(b"return " + lua_string(text), 0) == text
+
+
+FIELDS = st.lists(st.tuples(st.binary(max_size=9), st.binary(max_size=30)), unique_by=lambda field: field[0])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(FIELDS)
+def test_further_fields_are_written_whatever_their_bytes(valkey: Server, fields: list[tuple[bytes, bytes]]) -> None:
+    script = FURTHER + b"write_further('h', ARGV[1])"
+    with valkey.client() as client:
+        client.delete("h")
+        client.eval(script, 0, further(fields))
+        assert client.hgetall("h") == dict(fields)

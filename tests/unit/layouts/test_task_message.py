@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loader.layouts.task_message import MessageError, decode, encode, varint
+from loader.layouts.task_message import MessageError, decode, encode, past_of, varint
 from loader.tasks.options import TaskOptions
 from tests.unit import task_message_oracle as oracle
 
@@ -86,10 +88,31 @@ def test_what_protobuf_writes_is_read(fields: dict[str, object]) -> None:
 
 
 @given(FIELDS)
-def test_fields_of_later_versions_are_passed_over(fields: dict[str, object]) -> None:
+def test_fields_of_later_versions_are_kept_as_they_are(fields: dict[str, object]) -> None:
     data = oracle.encode(**fields)
     later = b"\x80\x02\x05" + b"\x8a\x02\x03abc" + b"\x91\x02" + b"8bytes.." + b"\x9d\x02" + b"4byt"  # fields 32 to 35
-    assert decode(later + data) == decode(data + later) == decode(data)
+    assert decode(later + data) == decode(data + later)
+    assert decode(later + data).unknown == later
+    assert replace(decode(later + data), unknown=b"") == decode(data)
+
+
+@given(FIELDS)
+def test_a_message_that_is_read_and_written_again_is_the_same(fields: dict[str, object]) -> None:
+    later = b"\x80\x02\x05"
+    message = decode(oracle.encode(**fields) + later)
+    options = TaskOptions(
+        type=message.type,
+        max_retry=message.max_retry,
+        timeout=message.timeout,
+        deadline=message.deadline,
+        retention=message.retention,
+        headers=tuple(message.headers.items()),
+        group=message.group_key,
+        past=past_of(message),
+    )
+    lock = message.unique_key.encode()
+    again = encode(message.type, message.payload, message.id.encode(), message.queue, options, lock)
+    assert decode(again) == message
 
 
 @given(st.binary(max_size=60))

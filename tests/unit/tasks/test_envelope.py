@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.tasks.envelope import EnvelopeReader
-from loader.tasks.options import TaskOptions
+from loader.tasks.options import LIFECYCLE, Past, TaskOptions
 from loader.tasks.reasons import ReasonCode, UnusableRecordError
 from tests.unit.strategies import json_texts
 
@@ -137,7 +138,7 @@ def test_a_deadline_takes_the_place_of_the_profiles_timeout() -> None:
 
 
 def test_a_timeout_that_the_user_gave_for_all_stays_beside_a_deadline() -> None:
-    reader = EnvelopeReader(TaskOptions(timeout=77), timeout=30, asynq=True)
+    reader = EnvelopeReader(TaskOptions(timeout=77), timeout=None, asynq=True)
     assert reader.read(b'{"payload":1,"deadline":9}')[1].timeout == 77
 
 
@@ -198,3 +199,103 @@ def test_what_is_no_json_is_told_as_such() -> None:
     with pytest.raises(UnusableRecordError, match="not valid JSON") as caught:
         READER.read(b'{"payload":')
     assert caught.value.reason.code == "invalid_json"
+
+
+@pytest.mark.parametrize("name", LIFECYCLE)
+def test_zero_of_the_lifecycle_is_a_value_and_absent_is_none(name: str) -> None:
+    assert getattr(read(**{name: 0}), name) == 0
+    assert getattr(read(**{name: "0"}), name) == 0
+    assert getattr(read(), name) is None
+    loads = EnvelopeReader(TaskOptions(**{name: 60}), timeout=30, asynq=True)  # type: ignore[arg-type]
+    assert getattr(loads.read(json.dumps({"payload": 1, name: 0}).encode())[1], name) == 0
+    assert getattr(loads.read(b'{"payload":1}')[1], name) == 60
+
+
+@pytest.mark.parametrize("name", ["timeout", "retention", "unique_ttl", "max_retry", "process_in", "process_at"])
+def test_zero_takes_the_place_of_the_loads_value(name: str) -> None:
+    loads = EnvelopeReader(TaskOptions(**{name: 60}), timeout=None, asynq=True)  # type: ignore[arg-type]
+    assert getattr(loads.read(json.dumps({"payload": 1, name: 0}).encode())[1], name) == 0
+
+
+def test_a_deadline_of_zero_is_none_so_that_the_profiles_timeout_applies() -> None:
+    loads = EnvelopeReader(TaskOptions(deadline=9, timeout=0), timeout=30, asynq=True)
+    own = loads.read(b'{"payload":1,"deadline":0}')[1]
+    assert (own.deadline, own.timeout) == (0, 30)
+    assert read(deadline=0) is DEFAULTS
+
+
+GROUPS = EnvelopeReader(DEFAULTS, timeout=30, asynq=True, groups=True)
+
+
+def in_groups(**fields: Any) -> TaskOptions:
+    return GROUPS.read(json.dumps({"payload": 1, **fields}).encode())[1]
+
+
+def test_a_task_of_a_group_waits_in_it_unless_it_is_pending() -> None:
+    assert (in_groups(group="g").group, in_groups(group="g").waits_in_group) == ("g", True)
+    assert in_groups(group="g", state="aggregating") == in_groups(group="g")
+    pending = in_groups(group="g", state="pending")
+    assert (pending.group, pending.waits_in_group) == ("g", False)
+    assert in_groups(state="pending") == DEFAULTS
+    assert read(group="g", state="pending") == pending
+
+
+def test_what_has_happened_to_a_task_is_kept() -> None:
+    own = in_groups(retried=2, last_error="oops", last_failed_at="2026-12-24T18:00:00Z", v=2)
+    assert own == replace(DEFAULTS, past=Past(retried=2, last_error="oops", last_failed_at=1_798_135_200))
+
+
+NAMES = st.binary(max_size=9).filter(lambda name: name not in (b"msg", b"state"))
+UTF_8 = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
+
+
+@given(
+    st.dictionaries(UTF_8.filter(lambda name: name not in ("msg", "state")), UTF_8), st.dictionaries(NAMES, st.binary())
+)
+def test_further_fields_of_the_hash_may_be_any_bytes(text: dict[str, str], raw: dict[bytes, bytes]) -> None:
+    encoded = {base64.b64encode(name).decode(): base64.b64encode(value).decode() for name, value in raw.items()}
+    own = in_groups(fields=text, fields_base64=encoded)
+    assert dict(own.fields) == {name.encode(): value.encode() for name, value in text.items()} | raw
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"v": 3}, "an envelope of version 3, and this loader reads 1 to 2"),
+        ({"v": 0}, "an envelope of version 0"),
+        ({"group": " "}, "'group' is empty"),
+        ({"state": "aggregating"}, "there is no field 'group'"),
+        ({"state": "archived"}, "Invalid enum value 'archived'"),
+        ({"group": "g", "process_in": 5}, "a group and a start time"),
+        ({"retried": -1}, "'retried' must be between 0"),
+        ({"last_failed_at": "noon"}, "field 'last_failed_at': 'noon' is no time"),
+        ({"fields": {"msg": "x"}}, "may not hold 'msg'"),
+        ({"fields_base64": {"c3RhdGU=": ""}}, "may not hold 'state'"),
+        ({"fields": {"group": "h"}, "group": "g"}, "may not hold 'group'"),
+        ({"fields_base64": {"?": ""}}, "'fields_base64' is not base64"),
+        ({"fields": {"a": 1}}, "Expected `str`, got `int`"),
+    ],
+)
+def test_a_state_that_cannot_be_is_told(fields: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UnusableRecordError, match=reason):
+        in_groups(**fields)
+
+
+def test_runqys_workers_take_nothing_from_groups() -> None:
+    with pytest.raises(UnusableRecordError, match="needs --profile asynq"):
+        read(group="g")
+
+
+@pytest.mark.parametrize("fields", [{"group": "g"}, {"state": "pending"}, {"last_error": "x"}, {"last_failed_at": 0}])
+def test_the_documented_layout_has_no_groups_and_no_past(fields: dict[str, Any]) -> None:
+    reader = EnvelopeReader(TaskOptions(), timeout=0, asynq=False)
+    with pytest.raises(UnusableRecordError, match="needs --layout asynq"):
+        reader.read(json.dumps({"payload": 1, **fields}).encode())
+
+
+def test_the_documented_layout_keeps_retries_and_further_fields() -> None:
+    reader = EnvelopeReader(TaskOptions(), timeout=0, asynq=False)
+    own = reader.read(b'{"payload":1,"retried":4,"fields":{"tenant":"a"}}')[1]
+    assert (own.past.retried, own.fields) == (4, ((b"tenant", b"a"),))
+    with pytest.raises(UnusableRecordError, match="may not hold 'retry'"):
+        reader.read(b'{"payload":1,"fields":{"retry":"4"}}')

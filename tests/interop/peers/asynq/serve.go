@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -130,7 +131,7 @@ func serve(arguments []string) error {
 	var concurrency int
 	var idle float64
 	var retryDelay time.Duration
-	var drain, strict bool
+	var drain, strict, aggregate bool
 	handler := &worker{failures: map[string]int{}, last: time.Now(), enough: make(chan struct{})}
 	flags := flag.NewFlagSet("serve", flag.ExitOnError)
 	where.register(flags)
@@ -143,6 +144,7 @@ func serve(arguments []string) error {
 	flags.Float64Var(&idle, "idle", 0, "end after so many seconds without an execution")
 	flags.BoolVar(&drain, "drain", false, "end when no task is pending, active or to be retried")
 	flags.BoolVar(&strict, "strict", false, "the first queue strictly before the second, and so on")
+	flags.BoolVar(&aggregate, "aggregate", false, "make one task of each group of tasks that is a second old")
 	flags.StringVar(&result, "result", "", "what to write as the result of each task")
 	if err := flags.Parse(arguments); err != nil {
 		return err
@@ -161,7 +163,7 @@ func serve(arguments []string) error {
 			priorities[name] = len(names) - place
 		}
 	}
-	server := asynq.NewServer(where.options(), asynq.Config{
+	config := asynq.Config{
 		Concurrency:              concurrency,
 		Queues:                   priorities,
 		StrictPriority:           strict,
@@ -171,7 +173,12 @@ func serve(arguments []string) error {
 		ShutdownTimeout:          putBack,
 		RetryDelayFunc:           func(int, error, *asynq.Task) time.Duration { return retryDelay },
 		LogLevel:                 asynq.WarnLevel,
-	})
+	}
+	if aggregate {
+		config.GroupAggregator = asynq.GroupAggregatorFunc(join)
+		config.GroupGracePeriod = time.Second // asynq takes no less
+	}
+	server := asynq.NewServer(where.options(), config)
 	inspector := asynq.NewInspector(where.options())
 	defer inspector.Close()
 	told := make(chan os.Signal, 1)
@@ -189,6 +196,15 @@ func serve(arguments []string) error {
 	server.Shutdown()
 	say(map[string]string{"event": "ended", "reason": reason})
 	return nil
+}
+
+// join makes one task of a group: its type is the group's name, its payload has a line for each task.
+func join(group string, tasks []*asynq.Task) *asynq.Task {
+	var payloads [][]byte
+	for _, task := range tasks {
+		payloads = append(payloads, task.Payload())
+	}
+	return asynq.NewTask(group, bytes.Join(payloads, []byte("\n")))
 }
 
 // awaitReady returns once the server's own entry is there, as it is written in the background.
