@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
-from loader.engine.execution import Execution
+from loader.engine.execution import Execution, StoppedError
 from loader.engine.targets.base import LoadPlan
 from loader.engine.targets.registry import target_for
 from loader.errors import SourceError
@@ -90,7 +90,14 @@ class Loader:
         options = self.options
         written = (options.rejects, options.ids_out, options.journal)
         own = [*passing_over, *(path for path in written if path is not None)]
-        sources = await open_sources(given, options.format, own)
+        opening = open_sources(given, options.format, own, force_format=options.force_format)
+        try:
+            sources = await self._execution.unless_stopped(opening)
+        except StoppedError:  # most often, it has waited for standard input
+            self._execution = Execution()
+            report = _report(options, options.job or "", [])
+            report.end("interrupted")
+            return report
         identities = [source.identity for source in sources]
         size = shard_bytes(sources)
         manifest = manifest_of(options, identities, size)

@@ -41,6 +41,7 @@ class LoadKeywords(TypedDict, total=False):
     http_connections: int
     journal: Path | str | None
     format: str | None
+    force_format: bool
     envelope: bool
     max_record_bytes: int
     job: str | None

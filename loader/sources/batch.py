@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Protocol
 
 BATCH_BYTES = 1024 * 1024
 """A batch ends when its records reach this many bytes (or ``batch_size`` records), so memory stays flat. Part of each
@@ -44,19 +45,29 @@ class BatchLimit:
         return bisect_left(list(accumulate(lengths)), BATCH_BYTES) + 1
 
 
+class Places(Protocol):
+    """Finds records that are not lines. It is only asked for rejects, so it may take a while."""
+
+    def of(self, number: int) -> tuple[int, int]:
+        """Line (1-based) and byte offset of the record with this number in its piece of the source."""
+        ...
+
+
 @dataclass(slots=True)
 class RawBatch:
     """Consecutive records of one source, not yet validated.
 
     Attributes:
         first_record: Number of the first record within its piece of the source, 0-based; blank lines count.
-        byte_offset: Offset of the first record in the (decompressed) source.
+        byte_offset: Offset of the first record in the (decompressed) source; 0 if there are ``places``.
         records: The records as they are in the source, without their newline.
         oversized: The full length in bytes of each record over the limit, by index. ``records`` has only its beginning.
         unwritable: The reason for each payload of a program that cannot be written as JSON, by index. ``records`` has
             its ``repr`` for the rejects file, which may differ from run to run.
         names: One name for each record, if each record is a file of its own.
         start: Start of its piece in the source: a byte offset, or the number of a document.
+        places: Where the records are, if they are not lines. It takes record numbers: parts of a batch share it.
+        unended: Whether the last record is a last line without a line feed.
     """
 
     first_record: int
@@ -66,11 +77,15 @@ class RawBatch:
     unwritable: dict[int, str] = field(default_factory=dict)
     names: Sequence[str] | None = None
     start: int = 0
+    places: Places | None = None
+    unended: bool = False
 
     def locate(self, index: int) -> tuple[int, int]:
         """Line (1-based, counted from the piece's start) and byte offset of the record at ``index``."""
         if self.names is not None:
             return 1, 0
+        if self.places is not None:
+            return self.places.of(self.first_record + index)
         lengths = (self._length(i) + 1 for i in range(index))
         return self.first_record + index + 1, self.byte_offset + sum(lengths)
 

@@ -61,11 +61,9 @@ def discover(
     sources: list[FileSource] = []
     for form, run in groupby(files, key=lambda file: file.format):
         if FORMATS[form].takes_runs:
-            group = tuple(run)
-            name = group[0].name if len(group) == 1 else f"{group[0].name} … ({len(group)} documents)"
-            sources.append(FileSource(name, form, group))
+            sources.append(FileSource.of(form, tuple(run)))
         else:
-            sources += [FileSource(file.name, form, (file,)) for file in run]
+            sources += [FileSource.of(form, (file,)) for file in run]
     return sources
 
 
