@@ -19,21 +19,22 @@ class BadFile:
     Attributes:
         fault: What is wrong with it, without its name. Files with the same fault are shown together.
         error: The error for this file alone.
+        remedy: What to use for it, such as ``--format json-array``; empty if that takes a sentence.
     """
 
     file: InputFile
     fault: str
     error: SourceError
+    remedy: str = ""
 
 
 def faults(bad: Sequence[BadFile]) -> Iterator[str]:
     """The faults, the most frequent first, each with the first files that have it, and their number."""
     for fault, group in _by_fault(bad):
         shown = ", ".join(one.file.name for one in group[:_SHOWN])
-        if len(group) > _SHOWN:
-            yield f"{shown}, … ({len(group)} files): {fault}"
-        else:
-            yield f"{shown}: {fault}"
+        names = f"{shown}, … ({len(group)} files)" if len(group) > _SHOWN else shown
+        remedy = f" ({group[0].remedy})" if group[0].remedy else ""
+        yield f"{names}: {fault}{remedy}"
 
 
 def _by_fault(bad: Sequence[BadFile]) -> list[tuple[str, list[BadFile]]]:
@@ -51,4 +52,4 @@ def error_of(bad: Sequence[BadFile]) -> SourceError:
     message = f"{len(bad)} files cannot be loaded; {'; '.join(faults(bad))}"
     if len(groups) == 1:
         return type(first)(message, first.hint)
-    return type(first)(message, "Load each kind by itself, or name one file alone to see what to do with it")
+    return type(first)(message, "Load each kind by itself: a command with one of the files alone says more")

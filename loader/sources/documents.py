@@ -14,7 +14,7 @@ from loader.sources.codecs.content import Content
 from loader.sources.fingerprint import FileState, fingerprint, unreadable
 from loader.sources.format import FileSource, Format, InputFile
 from loader.sources.lines import BOM
-from loader.sources.looks import ARRAY, DOCUMENT, LINE_OF_OBJECTS, LINE_OF_VALUES, LONG_ARRAY, ONE_LINE
+from loader.sources.recognition.looks import ARRAY, DOCUMENT, LINE_OF_OBJECTS, LINE_OF_VALUES, LONG_ARRAY, ONE_LINE
 
 _FILES_AHEAD = 32
 _BYTES_AHEAD = 4 * BATCH_BYTES

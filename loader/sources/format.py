@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loader.sources.base import Source
 from loader.sources.codecs.codec import Codec
-from loader.sources.looks import Look
+from loader.sources.recognition.looks import Look
 from loader.sources.transports.transport import Transport
 
 

@@ -8,7 +8,7 @@ from loader.sources.codecs.registry import detect, most_magic
 from loader.sources.fingerprint import unreadable
 from loader.sources.format import FileSource, Format, InputFile
 from loader.sources.lines import LineBatcher
-from loader.sources.looks import LINE_OF_OBJECTS, LINE_OF_VALUES, LINES, LONG_ARRAY, ONE_LINE
+from loader.sources.recognition.looks import LINE_OF_OBJECTS, LINE_OF_VALUES, LINES, LONG_ARRAY, ONE_LINE
 from loader.sources.stream_source import StreamSource
 from loader.sources.transports.file import StoredFile
 from loader.sources.transports.transport import CHUNK, Transport

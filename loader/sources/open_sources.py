@@ -5,7 +5,7 @@ A new format, such as CSV:
 1. A new module here, with a source (see ``loader.sources.base.Source``) and a ``Format`` with its name, its endings and
    the functions that open it. The source passes the bytes of a file through ``Content``, which decompresses them, and
    uses ``BatchLimit`` to end batches.
-   ``takes`` says what its files look like (see ``loader.sources.looks``); without it, no file is looked at.
+   ``takes`` says what its files look like (see ``loader.sources.recognition.looks``); without it, no file is looked at.
 2. One line in ``FORMATS`` of ``loader.sources.formats``.
 
 A new compression, such as zstd:
@@ -26,13 +26,12 @@ from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from os import PathLike, fspath
 
 from loader.errors import SourceError
-from loader.sources.bad_files import error_of, faults
 from loader.sources.base import Source
 from loader.sources.discover import discover
 from loader.sources.format import FileSource
 from loader.sources.formats import FORMATS
 from loader.sources.iterable import IterablePayloads, Payload
-from loader.sources.peek import bad_files, bad_stdin
+from loader.sources.recognition.peek import bad_files, bad_stdin
 from loader.sources.transports.stdin import StandardInput
 
 PathArgument = str | PathLike[str]
@@ -95,6 +94,8 @@ async def _without_bad_files(
     files = [file for source in sources for file in source.files]
     bad = await asyncio.to_thread(bad_files, [file for file in files if file.path is not None], given=given)
     if bad and not skip:
+        from loader.sources.bad_files import error_of
+
         raise error_of(bad)
     if stdin is not None:
         (file,) = (file for file in files if file.path is None)
@@ -102,6 +103,8 @@ async def _without_bad_files(
             raise found.error
     if not bad:
         return sources
+    from loader.sources.bad_files import faults
+
     for line in faults(bad):
         log.warning("skipping %s", line)
     left_out = {one.file for one in bad}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from loader.sources.format import FileSource, Format, InputFile
-from loader.sources.looks import (
+from loader.sources.recognition.looks import (
     ARRAY,
     CR_LINES,
     DOCUMENT,
@@ -18,17 +20,25 @@ from loader.sources.looks import (
 from loader.sources.stream_source import MakeBatcher, StreamSource
 from loader.sources.transports.file import StoredFile
 from loader.sources.transports.transport import Transport
-from loader.sources.value_batcher import ValueBatcher
-from loader.sources.values import ELEMENTS, SUCCESSION
+
+if TYPE_CHECKING:
+    from loader.sources.value_batcher import ValueBatcher
 
 _ARRAYS = frozenset({LINE_OF_VALUES, LINE_OF_OBJECTS, ARRAY, LONG_ARRAY})
 
 
 def _elements(name: str, batch_size: int, max_record_bytes: int, start: int) -> ValueBatcher:
+    # Imported here, because compiling its patterns takes some milliseconds that other formats do not need.
+    from loader.sources.value_batcher import ValueBatcher
+    from loader.sources.values import ELEMENTS
+
     return ValueBatcher(ELEMENTS, name, batch_size, max_record_bytes)
 
 
 def _succession(name: str, batch_size: int, max_record_bytes: int, start: int) -> ValueBatcher:
+    from loader.sources.value_batcher import ValueBatcher
+    from loader.sources.values import SUCCESSION
+
     return ValueBatcher(SUCCESSION, name, batch_size, max_record_bytes)
 
 

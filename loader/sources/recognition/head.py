@@ -5,7 +5,7 @@ from __future__ import annotations
 from loader.errors import SourceError
 from loader.sources.codecs.codec import Codec, Decompressor
 from loader.sources.codecs.registry import detect, is_undecided
-from loader.sources.recognize import is_enough
+from loader.sources.recognition.recognize import is_enough
 
 
 class Head:

@@ -47,6 +47,13 @@ class Look:
         options = " or ".join(f"--format {name}{does and f' ({does})'}" for name, does in named.items())
         return f"give {options}" + (f", or run: {run}" if run else "")
 
+    @property
+    def brief(self) -> str:
+        """What to use for this content, in a list of several files; empty if that takes a sentence."""
+        if self.formats:
+            return " or ".join(f"--format {name}" for name, _ in self.formats)
+        return self.filter
+
     def _command(self, path: str | None, codec: Codec | None) -> str:
         if path is not None and codec is None:
             return self.command.format(file=_quoted(path), raw=path)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from loader.errors import SourceError, SourceFormatError
-from loader.sources.bad_files import BadFile
 from loader.sources.fingerprint import unreadable
 from loader.sources.format import InputFile
 from loader.sources.formats import FORMATS
-from loader.sources.head import Head
-from loader.sources.looks import UNKNOWN
-from loader.sources.recognize import HEAD, first_line, is_json, recognize
+from loader.sources.recognition.head import Head
+from loader.sources.recognition.looks import UNKNOWN
+from loader.sources.recognition.recognize import HEAD, first_line, recognize
+from loader.sources.recognition.text import is_json
 from loader.sources.transports.stdin import StandardInput
 from loader.sources.transports.transport import CHUNK
+
+if TYPE_CHECKING:
+    from loader.sources.bad_files import BadFile
 
 _FORCE = "--force-format loads it all the same"
 _WAIT_FOR_MORE = 1.0
@@ -54,6 +58,8 @@ def _look_at_file(file: InputFile, *, given: bool) -> BadFile | None:
     try:
         head = _head_of(file)
     except SourceError as error:
+        from loader.sources.bad_files import BadFile  # few loads have one
+
         return BadFile(file, str(error.args[0]).removeprefix(file.name).lstrip(": "), error)
     return None if head is None else judge(file, head, given=given)
 
@@ -70,7 +76,10 @@ def judge(file: InputFile, head: Head, *, given: bool) -> BadFile | None:
     fault = f"looks like {look.title}{inside}" + ("" if look in form.takes_if_given else f", not {form.title}")
     hint = look.hint(form.name, None if file.path is None else file.name, head.codec)
     name = "standard input" if file.path is None else file.name
-    return BadFile(file, fault, SourceFormatError(f"{name} {fault}", f"{hint[0].upper()}{hint[1:]}; {_FORCE}"))
+    from loader.sources.bad_files import BadFile
+
+    error = SourceFormatError(f"{name} {fault}", f"{hint[0].upper()}{hint[1:]}; {_FORCE}")
+    return BadFile(file, fault, error, look.brief)
 
 
 def _head_of(file: InputFile) -> Head | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from loader.sources.looks import UTF_16, UTF_32, Look, packed
+from loader.sources.recognition.looks import UTF_16, UTF_32, Look, packed
 
 
 class Magic(NamedTuple):
