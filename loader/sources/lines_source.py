@@ -8,7 +8,7 @@ from loader.sources.codecs.registry import detect, most_magic
 from loader.sources.fingerprint import unreadable
 from loader.sources.format import FileSource, Format, InputFile
 from loader.sources.lines import LineBatcher
-from loader.sources.recognition.looks import LINE_OF_OBJECTS, LINE_OF_VALUES, LINES, LONG_ARRAY, ONE_LINE
+from loader.sources.recognition.looks import FIRST_ARRAY, LINE_OF_OBJECTS, LINE_OF_VALUES, LINES, LONG_ARRAY, ONE_LINE
 from loader.sources.stream_source import StreamSource
 from loader.sources.transports.file import StoredFile
 from loader.sources.transports.transport import CHUNK, Transport
@@ -86,6 +86,6 @@ JSON_LINES = Format(
     (".jsonl", ".ndjson"),
     _of_files,
     _of_stdin,
-    takes=frozenset({LINES, ONE_LINE, LINE_OF_VALUES}),
+    takes=frozenset({LINES, ONE_LINE, LINE_OF_VALUES, FIRST_ARRAY}),
     takes_if_given=frozenset({LINE_OF_OBJECTS, LONG_ARRAY}),
 )

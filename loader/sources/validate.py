@@ -136,7 +136,9 @@ def _one_by_one(batch: Batch, stripped: list[bytes]) -> None:
             batch.rejected.append((index, Reason(ReasonCode.UNWRITABLE, why)))
             continue
         if not record:
-            if batch.raw.names is not None:  # each record is a file, which must have a document
+            if batch.raw.places is not None:  # an element is missing between two commas
+                batch.rejected.append((index, Reason(ReasonCode.INVALID_JSON, "not valid JSON: there is no value")))
+            elif batch.raw.names is not None:  # each record is a file, which must have a document
                 batch.rejected.append((index, Reason.of(ReasonCode.EMPTY_FILE)))
             else:
                 batch.blank += 1

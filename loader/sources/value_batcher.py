@@ -132,7 +132,7 @@ class ValueBatcher(RecordBatcher):
         if self._data[pos : pos + 1] != b"[":
             line, offset = self._place(pos)
             raise SourceError(
-                f"{self._name}:{line} (byte {offset}): an array does not begin like this",
+                f"{self._name}:{line} (byte {offset}): this is not the beginning of an array",
                 "Give the --format that it has",
             )
         self._between = self._at_first_element

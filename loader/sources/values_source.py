@@ -9,6 +9,7 @@ from loader.sources.recognition.looks import (
     ARRAY,
     CR_LINES,
     DOCUMENT,
+    FIRST_ARRAY,
     LINE_OF_OBJECTS,
     LINE_OF_VALUES,
     LINES,
@@ -24,7 +25,7 @@ from loader.sources.transports.transport import Transport
 if TYPE_CHECKING:
     from loader.sources.value_batcher import ValueBatcher
 
-_ARRAYS = frozenset({LINE_OF_VALUES, LINE_OF_OBJECTS, ARRAY, LONG_ARRAY})
+_ARRAYS = frozenset({LINE_OF_VALUES, LINE_OF_OBJECTS, FIRST_ARRAY, ARRAY, LONG_ARRAY})
 
 
 def _elements(name: str, batch_size: int, max_record_bytes: int, start: int) -> ValueBatcher:

@@ -22,6 +22,7 @@ _HTML = re.compile(rb"<(!doctype html|html|head|body|title|script|style|div|p|h1
 _XML = re.compile(rb"<[?!A-Za-z]")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _MOST_CONTROLS = 0.05
+_SHORT = 100
 
 
 def encoding(head: bytes) -> Look | None:
@@ -45,7 +46,7 @@ def other_text(text: bytes, *, ended: bool) -> Look | None:
     if _XML.match(text):
         return looks.XML
     beginning = text[:1024]
-    if len(_CONTROL.findall(beginning)) > _MOST_CONTROLS * len(beginning):
+    if len(_CONTROL.findall(beginning)) > _MOST_CONTROLS * max(len(beginning), _SHORT):
         return looks.BINARY
     lines = complete_lines(text, ended=ended)
     if any(line.startswith((b"{", b"[")) for line in lines[:1]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from collections.abc import Iterable
@@ -13,8 +14,7 @@ from loader.sources.format import InputFile
 from loader.sources.formats import FORMATS
 from loader.sources.recognition.head import Head
 from loader.sources.recognition.looks import UNKNOWN
-from loader.sources.recognition.recognize import HEAD, first_line, recognize
-from loader.sources.recognition.text import is_json
+from loader.sources.recognition.recognize import HEAD, has_line, is_clear, recognize
 from loader.sources.transports.stdin import StandardInput
 from loader.sources.transports.transport import CHUNK
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _FORCE = "--force-format loads it all the same"
 _WAIT_FOR_MORE = 1.0
-"""Seconds to wait for more of a pipe whose first line is not JSON, such as that of a pretty-printed document."""
+"""Seconds to wait for more of a pipe whose first line does not say enough: that of a pretty-printed document."""
 
 
 def bad_files(files: Iterable[InputFile], *, given: bool) -> list[BadFile]:
@@ -42,15 +42,14 @@ async def bad_stdin(file: InputFile, stdin: StandardInput, *, given: bool) -> Ba
         SourceError: Standard input cannot be read or decompressed.
     """
     head = Head("standard input", file.codec)
-    seconds: float | None = None
-    while (stored := await stdin.read_ahead(seconds)) is not None:
+    deadline: float | None = None
+    now = asyncio.get_running_loop().time
+    while (stored := await stdin.read_ahead(None if deadline is None else max(0.0, deadline - now()))) is not None:
         head.feed(stored)
-        if not stored or head.is_enough:
+        if not stored or head.is_enough or is_clear(head.content):
             break
-        if (line := first_line(head.content)) is not None:
-            if is_json(line):
-                break
-            seconds = _WAIT_FOR_MORE
+        if deadline is None and has_line(head.content):
+            deadline = now() + _WAIT_FOR_MORE
     return judge(file, head, given=given)
 
 

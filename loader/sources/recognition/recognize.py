@@ -34,11 +34,15 @@ def _blank_end(head: bytes | bytearray) -> int:
     return 0 if blank is None else blank.end()
 
 
-def first_line(head: bytes) -> bytes | None:
-    """The first line that is not blank; None if it is not complete."""
-    begin = _blank_end(head)
-    end = head.find(b"\n", begin)
-    return None if end < 0 else head[begin:end]
+def has_line(head: bytes) -> bool:
+    """Whether there is a complete line that is not blank."""
+    return head.find(b"\n", _blank_end(head)) >= 0
+
+
+def is_clear(head: bytes) -> bool:
+    """Whether the first line shows that these are JSON lines. An array may be one of many lines, or all there is."""
+    first, has_end, rest = head[_blank_end(head) :].partition(b"\n")
+    return bool(has_end) and is_json(first) and (not first.startswith(b"[") or bool(rest.strip(JSON_SPACE)))
 
 
 def recognize(head: bytes, *, ended: bool) -> Look:
@@ -53,7 +57,11 @@ def recognize(head: bytes, *, ended: bool) -> Look:
         return looks.UNKNOWN
     first, has_end, rest = text.partition(b"\n")
     if (has_end or ended) and is_json(first):
-        return _one_line(first) if ended and not rest.lstrip(JSON_SPACE) else looks.LINES
+        if rest.lstrip(JSON_SPACE):
+            return looks.LINES
+        if ended:
+            return _one_line(first)
+        return looks.FIRST_ARRAY if first.startswith(b"[") else looks.LINES
     # Imported here, because most inputs are JSON lines.
     from loader.sources.recognition.magics import look_of_magic
     from loader.sources.recognition.other_text import encoding, other_text
