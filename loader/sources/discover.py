@@ -71,8 +71,7 @@ def _expand(argument: str, forced: Kind | None, own: set[Path]) -> Iterable[Inpu
     if argument == STDIN:
         kind = forced or kind_named(STDIN_FORMAT)
         if kind[0].open_stdin is None:
-            taken = " or ".join(form.title for form in FORMATS.values() if form.open_stdin is not None)
-            raise UsageError(f"standard input takes {taken} only", kind[0].instead_of_stdin)
+            raise UsageError(f"standard input cannot be read as {kind[0].title}", kind[0].instead_of_stdin)
         return [_input_file("-", None, kind)]
     path = Path(argument)
     try:
