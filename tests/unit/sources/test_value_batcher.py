@@ -168,7 +168,7 @@ def test_of_a_truncated_array_the_complete_elements_come_before_the_error(conten
         (b'[1,\n{"a', [b"1"], "ends within the value that begins in line 2 (byte 4)"),
         (b"[1]\n[2]", [b"1"], "in:2 (byte 4): there is more after the end of the array"),
         (b"[1]x", [b"1"], "there is more"),
-        (b"{}", [], "in:1 (byte 0): not the beginning of an array"),
+        (b"{}", [], "in:1 (byte 0): this is not the beginning of an array"),
         (b"\xef", [], "not the beginning of an array"),
         (b"[1,,2]", [b"1", b"", b"2"], ""),
         (b"[1,]", [b"1", b""], ""),
