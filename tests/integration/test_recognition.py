@@ -382,11 +382,13 @@ def test_a_stop_while_standard_input_is_waited_for_ends_a_load(tool: Tool, monke
     async def run() -> loader.LoadReport:
         async with loader.Loader(queue="q", redis=tool.url) as one:
             asyncio.get_running_loop().call_later(0.1, one.stop)
-            return await one.load("-")
+            report = await one.load("-")
+        os.close(write)
+        await asyncio.sleep(0.1)  # the event loop reads the end of the pipe, and closes it
+        return report
 
     with os.fdopen(read) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
         report = asyncio.run(run())
-    os.close(write)
 
     assert (report.status, report.records_read) == ("interrupted", 0)
