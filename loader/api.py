@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
-from loader.engine.execution import Execution
+from loader.engine.execution import Execution, StoppedError
 from loader.engine.queue_field import require_queue_field
 from loader.engine.targets.registry import target_for
 from loader.errors import SourceError
@@ -99,7 +99,14 @@ class Loader:
         written = (options.rejects, options.ids_out, options.journal)
         own = [*passing_over, *(path for path in written if path is not None)]
         problems = Problems(skip=options.skip_bad_files)
-        sources = await open_sources(given, options.format, own, problems)
+        opening = open_sources(given, options.format, own, problems, force_format=options.force_format)
+        try:
+            sources = await self._execution.unless_stopped(opening)
+        except StoppedError:  # most often, it has waited for standard input
+            self._execution = Execution()
+            report = _report(options, [])
+            report.end("interrupted")
+            return report
         self.report = report = _report(options, [source.identity for source in sources])
         report.skipped_files += [SkippedFile(problem.name, problem.what) for problem in problems.skipped]
         _warn_of_rejects(options)

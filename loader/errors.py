@@ -62,6 +62,12 @@ class SourceChangedError(SourceError):
     code = "source_changed"
 
 
+class SourceFormatError(SourceError):
+    """The content of an input is not what its name or ``--format`` says."""
+
+    code = "source_format"
+
+
 class TooManyRejectsError(LoaderError):
     """More records were rejected than ``--max-errors`` allows."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.scenarios.arrays import Arrays
 from benchmarks.scenarios.base import Scenario
 from benchmarks.scenarios.batch_size import BatchSize
 from benchmarks.scenarios.layouts import Layouts
@@ -25,4 +26,5 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     Roads,
     StartUp,
     Memory,
+    Arrays,
 )

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 def load(paths: tuple[str, ...], options: LoadOptions, reporting: ReportOptions) -> int:
     """Loads payload files into a queue: JSON lines (.jsonl, .ndjson) or one JSON document a file (.json), also gzipped.
 
+    The elements of an array need --format json-array. An input that looks like something else is refused.
+
     Run again, the same command loads nothing twice. A load that was stopped or killed goes on where it stopped.
     """
     # Imported here, so that --help does not wait for imports that only a load needs.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from loader.engine.part import Part, PartialLoad
 from loader.jobs.report import LoadReport
@@ -14,7 +15,13 @@ from loader.sources.shards import Shard
 if TYPE_CHECKING:
     from loader.engine.processes import ProcessPool
 
+T = TypeVar("T")
+
 log = logging.getLogger("runqy_loader")
+
+
+class StoppedError(Exception):
+    """``Execution.stop`` was called."""
 
 
 class Execution:
@@ -22,6 +29,7 @@ class Execution:
 
     def __init__(self) -> None:
         self._running: PartialLoad | ProcessPool | None = None
+        self._preparing: asyncio.Task[Any] | None = None
         self._stopping = False
 
     @property
@@ -34,6 +42,27 @@ class Execution:
         self._stopping = True
         if self._running is not None:
             self._running.stop()
+        if self._preparing is not None:
+            self._preparing.cancel()
+
+    async def unless_stopped(self, preparation: Coroutine[Any, Any, T]) -> T:
+        """Awaits what comes before ``run``.
+
+        Raises:
+            StoppedError: ``stop`` was called before that was done.
+        """
+        self._preparing = task = asyncio.ensure_future(preparation)
+        if self._stopping:
+            task.cancel()
+        try:
+            return await task
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if self._stopping and current is not None and not current.cancelling():
+                raise StoppedError from None
+            raise
+        finally:
+            self._preparing = None
 
     async def run(self, part: Part, shards: Sequence[Shard], report: LoadReport) -> bool:
         """Loads the shards. Returns whether every record was processed.

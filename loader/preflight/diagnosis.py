@@ -138,7 +138,8 @@ async def _estimate(servers: Servers, options: LoadOptions, paths: Sequence[str]
         options = replace(options, queue="default")  # the real name changes only a few bytes of each task
     try:
         own = [options.rejects] if options.rejects is not None else []
-        sources = await open_sources(list(paths), options.format, own, Problems(skip=options.skip_bad_files))
+        problems = Problems(skip=options.skip_bad_files)
+        sources = await open_sources(list(paths), options.format, own, problems, force_format=options.force_format)
         return await estimate_finding(servers, options, sources, info)
     except LoaderError as error:
         return _of_error("estimate", error)

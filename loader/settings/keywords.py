@@ -44,6 +44,7 @@ class LoadKeywords(TypedDict, total=False):
     http_connections: int
     journal: Path | str | None
     format: str | None
+    force_format: bool
     envelope: bool
     skip_bad_files: bool
     accept_any_json: bool

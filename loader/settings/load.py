@@ -237,13 +237,22 @@ class LoadOptions:
     format: Annotated[
         str | None,
         Option(
-            help="Format of all inputs: jsonl or json, with .gz after it if they are gzipped.",
+            help="Format of all inputs: jsonl (JSON lines), json (each file is one task), json-array (each element of "
+            "the array is a task) or json-concat (each value is a task, on one line or several), with .gz after it if "
+            "they are gzipped.",
             group=_INPUT,
             short="-f",
             unit="FORMAT",
             default_text="from each file name; jsonl for '-'",
         ),
     ] = None
+    force_format: Annotated[
+        bool,
+        Option(
+            help="Load inputs although their content looks like something else than --format, or their names, say.",
+            group=_INPUT,
+        ),
+    ] = False
     envelope: Annotated[
         bool,
         Option(

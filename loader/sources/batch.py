@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
+from typing import Protocol
 
 from loader.sources.codecs.codec import DamagedError
 
@@ -46,13 +47,21 @@ class BatchLimit:
         return bisect_left(list(accumulate(lengths)), BATCH_BYTES) + 1
 
 
+class Places(Protocol):
+    """Finds records that are not lines. It is only asked for rejects, so it may take a while."""
+
+    def of(self, number: int) -> tuple[int, int]:
+        """Line (1-based) and byte offset of the record with this number in its piece of the source."""
+        ...
+
+
 @dataclass(slots=True)
 class RawBatch:
     """Consecutive records of one source, not yet validated.
 
     Attributes:
         first_record: Number of the first record within its piece of the source, 0-based; blank lines count.
-        byte_offset: Offset of the first record in the (decompressed) source.
+        byte_offset: Offset of the first record in the (decompressed) source; 0 if there are ``places``.
         records: The records as they are in the source, without their newline.
         oversized: The full length in bytes of each record over the limit, by index. ``records`` has only its beginning.
         unwritable: The reason for each payload of a program that cannot be written as JSON, by index. ``records`` has
@@ -60,7 +69,8 @@ class RawBatch:
         names: One name for each record, if each record is a file of its own.
         start: Start of its piece in the source: a byte offset, or the number of a document.
         damaged: The errors of files among those of ``names`` that are damaged, and so have no record.
-        unended: Whether the last record is a line without its line feed.
+        places: Where the records are, if they are not lines. It takes record numbers: parts of a batch share it.
+        unended: Whether the last record is a last line without a line feed.
     """
 
     first_record: int
@@ -71,7 +81,9 @@ class RawBatch:
     names: Sequence[str] | None = None
     start: int = 0
     damaged: list[tuple[str, DamagedError]] = field(default_factory=list)
+    places: Places | None = None
     unended: bool = False
+    _offsets: list[int] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def size(self) -> int:
@@ -92,7 +104,7 @@ class RawBatch:
         rest = replace(
             self,
             first_record=self.first_record + at,
-            byte_offset=self.locate(at)[1],
+            byte_offset=0 if self.places is not None else self.locate(at)[1],
             records=self.records[at:],
             oversized={index - at: length for index, length in oversized.items() if index >= at},
             unwritable={index - at: why for index, why in unwritable.items() if index >= at},
@@ -100,12 +112,12 @@ class RawBatch:
         )
         return first, rest
 
-    _offsets: list[int] | None = field(default=None, init=False, repr=False, compare=False)
-
     def locate(self, index: int) -> tuple[int, int]:
         """Line (1-based, counted from the piece's start) and byte offset of the record at ``index``."""
         if self.names is not None:
             return 1, 0
+        if self.places is not None:
+            return self.places.of(self.first_record + index)
         if self._offsets is None:  # computed once: a batch may have many bad records
             lengths = (self._length(i) + 1 for i in range(len(self.records)))
             self._offsets = list(accumulate(lengths, initial=self.byte_offset))

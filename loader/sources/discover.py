@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 
-from loader.errors import SourceError, UsageError
+from loader.errors import LoaderError, SourceError, UsageError
 from loader.sources.base import one_line
 from loader.sources.endings import Endings, is_stray, label
 from loader.sources.format import FileSource, InputFile
@@ -74,11 +74,9 @@ def grouped(files: Sequence[InputFile]) -> list[FileSource]:
     sources: list[FileSource] = []
     for form, run in groupby(files, key=lambda file: file.format):
         if FORMATS[form].takes_runs:
-            group = tuple(run)
-            name = group[0].name if len(group) == 1 else f"{group[0].name} … ({len(group)} documents)"
-            sources.append(FileSource(name, form, group))
+            sources.append(FileSource.of(form, tuple(run)))
         else:
-            sources += [FileSource(file.name, form, (file,)) for file in run]
+            sources += [FileSource.of(form, (file,)) for file in run]
     return sources
 
 
@@ -119,8 +117,7 @@ class _Expansion:
     def _standard_input(self) -> InputFile:
         kind = self._forced or kind_named(STDIN_FORMAT)
         if kind[0].open_stdin is None:
-            taken = " or ".join(form.title for form in FORMATS.values() if form.open_stdin is not None)
-            raise UsageError(f"standard input takes {taken} only", kind[0].instead_of_stdin)
+            raise UsageError(f"standard input cannot be read as {kind[0].title}", kind[0].instead_of_stdin)
         return _input_file("-", None, kind)
 
     def _not_there(self, argument: str) -> Iterable[InputFile]:
@@ -143,7 +140,7 @@ class _Expansion:
             return
         kind = self._forced or self._endings.kind(path.name)
         if kind is None:
-            self._problem(argument, "its name has no known ending", format_hint(), usage=True)
+            self._problem(argument, "its name has no known ending", format_hint(), kind=UsageError)
             return
         real = self._real(argument)
         if real in self._own:
@@ -273,8 +270,8 @@ class _Expansion:
         names_ending = bool(dot) and not glob.has_magic(ending)
         return self._forced if names_ending or not is_stray(name) else None
 
-    def _problem(self, name: str, what: str, hint: str, *, usage: bool = False) -> None:
-        self._problems.add(Problem(one_line(name), what, hint, usage))
+    def _problem(self, name: str, what: str, hint: str, *, kind: type[LoaderError] = SourceError) -> None:
+        self._problems.add(Problem(one_line(name), what, hint, kind))
 
 
 def _pattern(argument: str) -> str:

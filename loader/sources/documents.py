@@ -15,6 +15,7 @@ from loader.sources.codecs.content import Content
 from loader.sources.fingerprint import FileState, fingerprint, unreadable
 from loader.sources.format import FileSource, Format, InputFile
 from loader.sources.lines import BOM
+from loader.sources.recognition.looks import ARRAY, DOCUMENT, LINE_OF_OBJECTS, LINE_OF_VALUES, LONG_ARRAY, ONE_LINE
 
 _FILES_AHEAD = 32
 _BYTES_AHEAD = 4 * BATCH_BYTES
@@ -135,9 +136,11 @@ def _read(file: InputFile, state: FileState, limit: int) -> tuple[bytes, int] | 
 
 DOCUMENTS = Format(
     "json",
-    "JSON documents",
+    "one JSON document",
     (".json",),
     open_files=Documents,
-    instead_of_stdin="Convert the document to one line first, for example with `jq -c .`",
+    instead_of_stdin="Give --format json-concat, which reads one document or several",
     takes_runs=True,
+    takes=frozenset({ONE_LINE, DOCUMENT}),
+    takes_if_given=frozenset({LINE_OF_VALUES, LINE_OF_OBJECTS, ARRAY, LONG_ARRAY}),
 )

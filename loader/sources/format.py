@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from loader.sources.base import Source
 from loader.sources.codecs.codec import Codec
+from loader.sources.recognition.looks import Look
+from loader.sources.transports.transport import Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,12 @@ class FileSource:
     format: str
     files: tuple[InputFile, ...]
 
+    @classmethod
+    def of(cls, form: str, files: Sequence[InputFile]) -> FileSource:
+        """A source of these files, of which there is at least one."""
+        name = files[0].name if len(files) == 1 else f"{files[0].name} … ({len(files)} documents)"
+        return cls(name, form, tuple(files))
+
 
 @dataclass(frozen=True, slots=True)
 class Format:
@@ -44,11 +52,13 @@ class Format:
         name: The name in ``--format``, the job's manifest and the report. It must never change: old jobs could not be
             resumed.
         title: The name in messages, such as ``JSON lines``.
-        endings: Endings of file names, in lower case with the dot.
+        endings: Endings of file names, in lower case with the dot. Empty if only ``--format`` gives the format.
         open_files: Makes a source from files. It is called in a thread, so it may read, for example for a fingerprint.
-        open_stdin: Makes a source from standard input; None if the format cannot be read from a pipe.
+        open_stdin: Makes a source from standard input, the transport; None if it cannot be read from a pipe.
         instead_of_stdin: What to do instead of using standard input, as one sentence for the error.
         takes_runs: Whether consecutive files of the format are one source, not one source each.
+        takes: What the content of a file may look like whose name gives the format; None if any content is taken.
+        takes_if_given: What the content may also look like if ``--format`` gives the format.
         compressible: Whether a file may be compressed as a whole. False for a format with its own compression.
         rotates: Whether ``NAME.ENDING.1`` and the like are more records of the same log, not an older version of a
             file.
@@ -58,8 +68,10 @@ class Format:
     title: str
     endings: tuple[str, ...]
     open_files: Callable[[FileSource], Source]
-    open_stdin: Callable[[InputFile], Awaitable[Source]] | None = None
+    open_stdin: Callable[[InputFile, Transport], Source] | None = None
     instead_of_stdin: str = ""
     takes_runs: bool = False
+    takes: frozenset[Look] | None = None
+    takes_if_given: frozenset[Look] = frozenset()
     compressible: bool = True
     rotates: bool = False

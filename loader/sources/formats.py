@@ -13,8 +13,9 @@ from loader.sources.codecs.registry import CODECS
 from loader.sources.documents import DOCUMENTS
 from loader.sources.format import Format
 from loader.sources.lines_source import JSON_LINES
+from loader.sources.values_source import JSON_ARRAY, JSON_CONCAT
 
-FORMATS: dict[str, Format] = {form.name: form for form in (JSON_LINES, DOCUMENTS)}
+FORMATS: dict[str, Format] = {form.name: form for form in (JSON_LINES, DOCUMENTS, JSON_ARRAY, JSON_CONCAT)}
 
 STDIN_FORMAT = JSON_LINES.name
 """The format of standard input without ``--format``."""

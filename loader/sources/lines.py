@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loader.sources.batch import SHOWN_OF_OVERSIZED, BatchLimit, RawBatch
+from loader.sources.batch import RawBatch
+from loader.sources.record_batcher import RecordBatcher
 
 BOM = b"\xef\xbb\xbf"
 _LONG_LINE = 400
 """Bytes a line. From about this length on, ``_split_long`` is faster than ``bytes.split``."""
 
 
-class LineBatcher:
-    """Makes batches from chunks. The ends of batches (see ``BatchLimit``) depend only on the content.
+class LineBatcher(RecordBatcher):
+    """Makes batches of lines from chunks.
 
     Args:
         batch_size: Lines a batch.
@@ -21,15 +22,9 @@ class LineBatcher:
     """
 
     def __init__(self, batch_size: int, max_record_bytes: int, start: int = 0) -> None:
-        self._batch_size = batch_size
-        self._limit = BatchLimit(batch_size)
-        self._max_record_bytes = max_record_bytes
-        self._shown = min(SHOWN_OF_OVERSIZED, max_record_bytes)
-        self._lines: list[bytes] = []
+        super().__init__(batch_size, max_record_bytes)
         self._tail = b""
         self._dropped = 0  # bytes of the current oversized line that were dropped
-        self._long: dict[int, int] = {}  # index in _lines -> full length
-        self._record = 0
         self._start = self._offset = start
         self._long_lines = False
         self._mark: bytes | None = b"" if start == 0 else None  # a possible beginning of a byte order mark
@@ -53,7 +48,7 @@ class LineBatcher:
         if rest:
             self._end_line()
             self._tail = rest.pop()
-            self._lines += rest
+            self._records += rest
         if len(self._tail) > self._max_record_bytes:
             self._dropped += len(self._tail) - self._shown
             self._tail = self._tail[: self._shown]
@@ -64,7 +59,7 @@ class LineBatcher:
         if self._mark:
             self._tail = self._mark  # a source of one or two bytes
         unended = bool(self._tail)
-        if self._tail:
+        if unended:
             self._end_line()
         batches = list(self._complete(final=True))
         if unended:
@@ -73,40 +68,15 @@ class LineBatcher:
 
     def _end_line(self) -> None:
         if self._dropped:
-            self._long[len(self._lines)] = len(self._tail) + self._dropped
+            self._long[len(self._records)] = len(self._tail) + self._dropped
             self._tail = self._tail[: self._shown]
             self._dropped = 0
-        self._lines.append(self._tail)
+        self._records.append(self._tail)
         self._tail = b""
 
-    def _complete(self, *, final: bool) -> Iterator[RawBatch]:
-        start = 0
-        lines, size = self._lines, self._batch_size
-        while start < len(lines):
-            candidate = lines[start : start + size]
-            lengths = list(map(len, candidate))
-            for index, length in self._long.items():
-                if start <= index < start + len(candidate):
-                    lengths[index - start] = length
-            count = self._limit.first_batch(lengths)
-            if count is None and not final:
-                break
-            yield self._batch(candidate[:count], lengths[:count])
-            start += count or len(candidate)
-        del lines[:start]
-        if self._long:
-            self._long = {index - start: length for index, length in self._long.items() if index >= start}
-
-    def _batch(self, lines: list[bytes], lengths: list[int]) -> RawBatch:
-        oversized: dict[int, int] = {}
-        if max(lengths) > self._max_record_bytes:
-            for index, length in enumerate(lengths):
-                if length > self._max_record_bytes:
-                    oversized[index] = length
-                    lines[index] = lines[index][: self._shown]  # a line that was a tail is cut already
-        batch = RawBatch(self._record, self._offset, lines, oversized, start=self._start)
-        self._record += len(lines)
-        self._offset += sum(lengths) + len(lines)
+    def _raw_batch(self, records: list[bytes], lengths: list[int], oversized: dict[int, int]) -> RawBatch:
+        batch = RawBatch(self._record, self._offset, records, oversized, start=self._start)
+        self._offset += sum(lengths) + len(records)
         return batch
 
 

@@ -3,75 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
-from loader.sources.base import Place, SourceIdentity
-from loader.sources.batch import RawBatch
-from loader.sources.codecs.content import Content
 from loader.sources.codecs.registry import detect, most_magic
 from loader.sources.fingerprint import unreadable
 from loader.sources.format import FileSource, Format, InputFile
 from loader.sources.lines import LineBatcher
+from loader.sources.recognition.looks import FIRST_ARRAY, LINE_OF_OBJECTS, LINE_OF_VALUES, LINES, LONG_ARRAY, ONE_LINE
+from loader.sources.stream_source import StreamSource
 from loader.sources.transports.file import StoredFile
-from loader.sources.transports.stdin import StandardInput
 from loader.sources.transports.transport import CHUNK, Transport
 
 
-class Lines:
-    """Lines from any transport, as one piece."""
-
-    def __init__(self, file: InputFile, transport: Transport) -> None:
-        self._file = file
-        self._transport = transport
-        self._position = 0
-
-    @property
-    def identity(self) -> SourceIdentity:
-        return self._transport.identity(self._file.format)
-
-    @property
-    def position(self) -> int:
-        return self._position
-
-    def cuts(self, size: int) -> list[int]:
-        return []
-
-    async def _lines_before(self, offset: int) -> int:
-        return 0  # there is only one piece, from 0
-
-    async def place(self, raw: RawBatch, index: int) -> Place:
-        line, byte_offset = raw.locate(index)
-        return Place(self._file.name, line + await self._lines_before(raw.start), byte_offset)
-
-    async def batches(
-        self, batch_size: int, max_record_bytes: int, start: int = 0, end: int | None = None
-    ) -> AsyncGenerator[RawBatch, None]:
-        batcher = LineBatcher(batch_size, max_record_bytes, start)
-        content = Content(self._file.name, self._file.codec, whole=start == 0)
-        is_empty = True
-        async with aclosing(self._transport.chunks(start, end)) as chunks:
-            async for chunk in chunks:
-                is_empty = False
-                self._position += len(chunk)
-                for piece in content.feed(chunk):
-                    for batch in batcher.feed(piece):
-                        yield batch
-        if not is_empty:  # an empty file has no records, even if its name has the ending of a compression
-            for piece in content.finish():
-                for batch in batcher.feed(piece):
-                    yield batch
-        for batch in batcher.finish():
-            yield batch
-
-
-class LinesFile(Lines):
+class LinesFile(StreamSource):
     """Lines of a file. It can be cut if it is not compressed. Create it in a thread; see ``StoredFile``."""
 
     def __init__(self, file: InputFile) -> None:
         assert file.path is not None  # noqa: S101 - for the type checker
         self._stored = StoredFile(file.name, file.path)
-        super().__init__(file, self._stored)
+        super().__init__(file, self._stored, _batcher)
         self._counted = (0, 0)  # a byte offset, and the number of lines that end before it
 
     def cuts(self, size: int) -> list[int]:
@@ -119,12 +68,25 @@ class LinesFile(Lines):
         return lines
 
 
+def _batcher(name: str, batch_size: int, max_record_bytes: int, start: int = 0) -> LineBatcher:
+    return LineBatcher(batch_size, max_record_bytes, start)
+
+
 def _of_files(source: FileSource) -> LinesFile:
     return LinesFile(source.files[0])
 
 
-async def _of_stdin(file: InputFile) -> Lines:
-    return Lines(file, await StandardInput.open(file.name))
+def _of_stdin(file: InputFile, stdin: Transport) -> StreamSource:
+    return StreamSource(file, stdin, _batcher)
 
 
-JSON_LINES = Format("jsonl", "JSON lines", (".jsonl", ".ndjson", ".jsonlines"), _of_files, _of_stdin, rotates=True)
+JSON_LINES = Format(
+    "jsonl",
+    "JSON lines",
+    (".jsonl", ".ndjson", ".jsonlines"),
+    _of_files,
+    _of_stdin,
+    rotates=True,
+    takes=frozenset({LINES, ONE_LINE, LINE_OF_VALUES, FIRST_ARRAY}),
+    takes_if_given=frozenset({LINE_OF_OBJECTS, LONG_ARRAY}),
+)

@@ -5,6 +5,7 @@ A new format, such as CSV:
 1. A new module here, with a source (see ``loader.sources.base.Source``) and a ``Format`` with its name, its endings and
    the functions that open it. The source passes the bytes of a file through ``Content``, which decompresses them, and
    uses ``BatchLimit`` to end batches.
+   ``takes`` says what its files look like (see ``loader.sources.recognition.looks``); without it, no file is looked at.
 2. One line in ``FORMATS`` of ``loader.sources.formats``.
 
 A new compression, such as zstd:
@@ -26,55 +27,78 @@ from os import PathLike, fspath
 from loader.errors import SourceError
 from loader.sources.base import Source
 from loader.sources.discover import discover, grouped
-from loader.sources.format import FileSource
+from loader.sources.format import FileSource, InputFile
 from loader.sources.formats import FORMATS
 from loader.sources.iterable import IterablePayloads, Payload
 from loader.sources.problems import Problems
-from loader.sources.readable import without_unfit, without_unreadable
+from loader.sources.readable import without_unfit
+from loader.sources.recognition.peek import check_stdin, without_bad_files
+from loader.sources.transports.stdin import StandardInput
 
 PathArgument = str | PathLike[str]
 Input = PathArgument | Sequence[PathArgument] | Iterable[Payload] | AsyncIterable[Payload]
 
 
 async def open_sources(
-    given: Input, forced: str | None, passing_over: Sequence[PathArgument] = (), problems: Problems | None = None
+    given: Input,
+    forced: str | None,
+    passing_over: Sequence[PathArgument] = (),
+    problems: Problems | None = None,
+    *,
+    force_format: bool = False,
 ) -> list[Source]:
     """Opens the input: a path, several paths, or an iterable of payloads.
 
     A ``str`` or path object is a path, and so is each item of a list or tuple of these. Any other input is an iterable
-    of payloads. Fingerprints are read here, in a thread.
+    of payloads. The beginnings of all files are looked at here, and of standard input its first line, before anything
+    else is done. Then fingerprints are read, in a thread.
 
     Args:
+        forced: The format of all inputs; None to infer each from its name.
         problems: Collects the files that cannot be loaded. If it skips them, it has them afterwards.
+        force_format: Whether to take any content.
 
     Raises:
         UsageError, SourceError: See ``discover`` and ``Problems.settle``.
+        SourceFormatError: The content of an input does not look like its format.
         TypeError: The input is one payload, not an iterable of payloads.
     """
     if isinstance(given, str | PathLike):
         given = [given]
     if isinstance(given, list | tuple) and all(isinstance(item, str | PathLike) for item in given):
         problems = Problems() if problems is None else problems
-        return await _open_paths([fspath(item) for item in given], forced, passing_over, problems)
+        found = discover([fspath(item) for item in given], forced, passing_over, problems)
+        files = [file for source in found for file in source.files]
+        looks = {"given": forced is not None, "force": force_format}
+        files = await asyncio.to_thread(without_bad_files, files, problems, **looks)
+        problems.settle(len(files))
+        stdin = await _standard_input(files, given=forced is not None, force=force_format)
+        return await _open_all(files, stdin, problems)
     if isinstance(given, bytes | bytearray | memoryview | Mapping) or not isinstance(given, Iterable | AsyncIterable):
         # The items of bytes are numbers, and those of a mapping are its keys.
         raise TypeError(f"give paths or an iterable of payloads, not {type(given).__name__}; [payload] loads one")
     return [IterablePayloads(given)]  # type: ignore[arg-type]
 
 
-async def _open_paths(
-    paths: Sequence[str], forced: str | None, passing_over: Sequence[PathArgument], problems: Problems
-) -> list[Source]:
-    files = [file for source in discover(paths, forced, passing_over, problems) for file in source.files]
-    files = await asyncio.to_thread(without_unreadable, files, problems)
-    problems.settle(len(files))
+async def _standard_input(files: Sequence[InputFile], *, given: bool, force: bool) -> StandardInput | None:
+    """Standard input, if it is among the files, with its first line looked at."""
+    for file in files:
+        if file.path is None:
+            stdin = await StandardInput.open(file.name)
+            if not force:
+                await check_stdin(file, stdin, given=given)
+            return stdin
+    return None
+
+
+async def _open_all(files: list[InputFile], stdin: StandardInput | None, problems: Problems) -> list[Source]:
     opened: dict[FileSource, Source] = {}
     while True:
         found = grouped(files)
         try:
             for source in found:
                 if source not in opened:
-                    opened[source] = await _open(source)
+                    opened[source] = await _open(source, stdin)
             return [opened[source] for source in found]
         except SourceError:
             # A file that cannot be read after its beginning, or has just vanished: rare, so all are looked at again.
@@ -85,9 +109,10 @@ async def _open_paths(
             problems.settle(len(files))
 
 
-async def _open(source: FileSource) -> Source:
+async def _open(source: FileSource, stdin: StandardInput | None) -> Source:
     form = FORMATS[source.format]
     if source.files[0].path is None:
         assert form.open_stdin is not None  # noqa: S101 - discover() refuses other formats
-        return await form.open_stdin(source.files[0])
+        assert stdin is not None  # noqa: S101 - it is open
+        return form.open_stdin(source.files[0], stdin)
     return await asyncio.to_thread(form.open_files, source)

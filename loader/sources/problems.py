@@ -11,7 +11,10 @@ from loader.errors import LoaderError, SourceError, UsageError
 log = logging.getLogger("runqy_loader")
 
 _SHOWN = 50
-"""The maximum number of problems in an error."""
+"""The maximum number of lines about problems in an error."""
+
+_NAMED = 5
+"""The maximum number of files with the same fault that have a line each."""
 
 _SKIP = "--skip-bad-files loads the rest"
 
@@ -24,13 +27,15 @@ class Problem:
         name: The input, for people.
         what: What is wrong, to be read after the name and a colon.
         hint: What to do, as one sentence.
-        usage: Whether the command line is wrong, not the input.
+        kind: The class of its error.
+        remedy: What to use for it, such as ``--format json-array``; empty if that takes a sentence.
     """
 
     name: str
     what: str
     hint: str
-    usage: bool = False
+    kind: type[LoaderError] = SourceError
+    remedy: str = ""
 
     @classmethod
     def of(cls, name: str, error: LoaderError) -> Self:
@@ -38,7 +43,7 @@ class Problem:
         what = str(error.args[0])
         if what.startswith((f"{name} ", f"{name}: ")):
             what = what[len(name) :].lstrip(": ")
-        return cls(name, what, error.hint, isinstance(error, UsageError))
+        return cls(name, what, error.hint, UsageError if isinstance(error, UsageError) else SourceError)
 
 
 class Problems:
@@ -81,18 +86,39 @@ class Problems:
 
 def _error(found: list[Problem], good: int) -> LoaderError:
     """One error for all problems."""
-    kind = UsageError if all(problem.usage for problem in found) else SourceError
+    kinds = {problem.kind for problem in found}
+    kind = kinds.pop() if len(kinds) == 1 else SourceError
     if len(found) == 1:
         (problem,) = found
         hint = f"{problem.hint}; {_SKIP}" if good else problem.hint
         return kind(f"{problem.name}: {problem.what}", hint)
-    shown = [f"{problem.name}: {problem.what}" for problem in found[:_SHOWN]]
-    if len(found) > _SHOWN:
-        shown.append(f"… and {len(found) - _SHOWN:,} more")
+    groups = _by_fault(found)
+    lines = [line for group in groups for line in _lines(group)]
+    shown = lines[:_SHOWN]
+    if len(lines) > _SHOWN:
+        shown.append(f"… and {len(lines) - _SHOWN:,} more")
     hints = list(dict.fromkeys(problem.hint for problem in found))
-    hint = hints[0] if len(hints) == 1 else "Mend these inputs, or leave them out"
+    same = len(hints) == 1 or (len(groups) == 1 and groups[0][0].remedy)
+    hint = hints[0] if same else "Mend these inputs, or leave them out"
     hint = f"{hint}; {_SKIP}" if good else hint
     return kind(f"{_count(found, good)} cannot be loaded", hint, shown)
+
+
+def _by_fault(found: list[Problem]) -> list[list[Problem]]:
+    """The problems in groups of the same fault, the largest group first."""
+    groups: dict[str, list[Problem]] = {}
+    for problem in found:
+        groups.setdefault(problem.what, []).append(problem)
+    return sorted(groups.values(), key=lambda group: -len(group))
+
+
+def _lines(group: list[Problem]) -> list[str]:
+    """A line for each input, or one line if too many have the same fault."""
+    end = f": {group[0].what}" + (f" ({group[0].remedy})" if group[0].remedy else "")
+    names = [problem.name for problem in group]
+    if len(group) <= _NAMED:
+        return [name + end for name in names]
+    return [f"{', '.join(names[:_NAMED])}, … ({len(group):,} files){end}"]
 
 
 def _count(found: list[Problem], good: int) -> str:

@@ -20,7 +20,6 @@ from loader.sources.format import FileSource, Format, InputFile
 from loader.sources.formats import FORMATS
 from loader.sources.open_sources import open_sources
 from loader.sources.transports.file import StoredFile
-from loader.sources.transports.stdin import StandardInput
 from loader.sources.transports.transport import Transport
 from tests.integration.tool import Redis, Tool, payloads
 from tests.unit.sources.codecs.toy import TOY, compress
@@ -76,8 +75,8 @@ def _of_files(source: FileSource) -> _Strings:
     return _Strings(file, StoredFile(file.name, file.path))
 
 
-async def _of_stdin(file: InputFile) -> _Strings:
-    return _Strings(file, await StandardInput.open(file.name))
+def _of_stdin(file: InputFile, stdin: Transport) -> _Strings:
+    return _Strings(file, stdin)
 
 
 STRINGS = Format("strings", "strings", (".str",), _of_files, _of_stdin)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import stat
 import sys
+from collections import deque
 from collections.abc import AsyncGenerator
 
 from loader.errors import SourceError
@@ -15,11 +16,13 @@ from loader.sources.transports.transport import CHUNK
 
 
 class StandardInput:
-    """Standard input. Use ``open``. Nothing is read before the load, because a stop would have to wait for it."""
+    """Standard input. Use ``open``."""
 
     def __init__(self, name: str, reader: asyncio.StreamReader | None) -> None:
         self._name = name
         self._reader = reader
+        self._ahead: deque[bytes] = deque()
+        self._ended = False
 
     @classmethod
     async def open(cls, name: str) -> StandardInput:
@@ -42,15 +45,40 @@ class StandardInput:
         # No digest: the sizes of a pipe's chunks differ from run to run. The ledger's checksums detect other content.
         return SourceIdentity(self._name, form, None, "", repeatable=False)
 
+    async def read_ahead(self, seconds: float | None = None) -> bytes | None:
+        """Reads the next bytes, which ``chunks`` will return too; none at the end.
+
+        Args:
+            seconds: How long to wait for the writer. None is returned after that.
+
+        Raises:
+            SourceError: Standard input cannot be read.
+        """
+        if self._reader is None or seconds is None:
+            chunk = await self._read()
+        else:
+            try:
+                chunk = await asyncio.wait_for(self._read(), seconds)
+            except TimeoutError:
+                return None
+        self._ahead.append(chunk)
+        return chunk
+
     async def _read(self) -> bytes:
-        if self._reader is not None:
-            return await self._reader.read(CHUNK)
-        try:
-            return await asyncio.to_thread(os.read, sys.stdin.fileno(), CHUNK)
-        except OSError as error:
-            raise unreadable("standard input", error) from error
+        if self._ended:  # a terminal would wait again
+            return b""
+        chunk = await self._reader.read(CHUNK) if self._reader is not None else await asyncio.to_thread(_read_file)
+        self._ended = not chunk
+        return chunk
 
     async def chunks(self, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         assert start == 0 and end is None  # noqa: S101, PT018 - this source has no cuts
-        while chunk := await self._read():
+        while chunk := self._ahead.popleft() if self._ahead else await self._read():
             yield chunk
+
+
+def _read_file() -> bytes:
+    try:
+        return os.read(sys.stdin.fileno(), CHUNK)
+    except OSError as error:
+        raise unreadable("standard input", error) from error

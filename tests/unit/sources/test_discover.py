@@ -205,7 +205,7 @@ def test_standard_input_may_be_said_to_be_gzipped() -> None:
 
 @pytest.mark.parametrize("forced", ["json", "json.gz"])
 def test_standard_input_takes_no_documents(forced: str) -> None:
-    with pytest.raises(UsageError, match="JSON lines only"):
+    with pytest.raises(UsageError, match="--format json-concat"):
         discover(["-"], forced)
 
 

@@ -11,6 +11,7 @@ from loader.sources.codecs.gzip import GZIP
 from loader.sources.documents import DOCUMENTS
 from loader.sources.formats import by_ending, by_name, kind_named
 from loader.sources.lines_source import JSON_LINES
+from loader.sources.values_source import JSON_ARRAY, JSON_CONCAT
 
 
 def load_command() -> click.Command:
@@ -36,6 +37,10 @@ def test_a_format_and_a_compression_make_a_name_and_endings() -> None:
         "jsonl.gz": (JSON_LINES, GZIP),
         "json": (DOCUMENTS, None),
         "json.gz": (DOCUMENTS, GZIP),
+        "json-array": (JSON_ARRAY, None),
+        "json-array.gz": (JSON_ARRAY, GZIP),
+        "json-concat": (JSON_CONCAT, None),
+        "json-concat.gz": (JSON_CONCAT, GZIP),
     }
     assert list(by_ending()) == [
         *(".jsonl", ".ndjson", ".jsonlines"),
@@ -48,4 +53,5 @@ def test_a_format_and_a_compression_make_a_name_and_endings() -> None:
 def test_a_name_that_is_none_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         kind_named(name)
-    assert str(caught.value) == f"--format must be one of 'jsonl', 'jsonl.gz', 'json', 'json.gz', not {name!r}"
+    known = "'jsonl', 'jsonl.gz', 'json', 'json.gz', 'json-array', 'json-array.gz', 'json-concat', 'json-concat.gz'"
+    assert str(caught.value) == f"--format must be one of {known}, not {name!r}"

@@ -54,8 +54,8 @@ def naive(content: bytes, batch_size: int, max_record_bytes: int, batch_bytes: i
         offset += len(record) + 1
         total += len(record)
         complete = len(batch.records) == batch_size or total >= batch_bytes
-    if batches:
-        batches[-1].unended = not content.endswith(b"\n")
+    if content and not content.endswith(b"\n"):
+        batches[-1].unended = True
     return batches
 
 
@@ -127,9 +127,10 @@ def test_a_stream_from_the_middle_of_a_source_counts_bytes_from_there_and_knows_
     ]
 
 
-def test_the_last_newline_is_optional() -> None:
+def test_the_last_newline_is_optional_and_the_batch_says_whether_it_is_there() -> None:
     assert batches_of([b"1\n2\n"]) == [RawBatch(0, 0, [b"1", b"2"])]
     assert batches_of([b"1\n2"]) == [RawBatch(0, 0, [b"1", b"2"], unended=True)]
+    assert batches_of([b"1\n2"], batch_size=1) == [RawBatch(0, 0, [b"1"]), RawBatch(1, 2, [b"2"], unended=True)]
 
 
 def test_blank_lines_are_records_so_that_line_numbers_stay_true() -> None:

@@ -16,7 +16,7 @@ def collected(*found: Problem, skip: bool = False) -> Problems:
 
 
 GONE = Problem("a.jsonl", "no such file", "Check the path")
-UNKNOWN = Problem("b.txt", "its name has no known ending", "Give --format", usage=True)
+UNKNOWN = Problem("b.txt", "its name has no known ending", "Give --format", UsageError)
 
 
 @pytest.mark.parametrize("good", [0, 3])
@@ -49,10 +49,24 @@ def test_many_problems_are_a_line_each() -> None:
 
 def test_very_many_problems_do_not_fill_the_screen() -> None:
     with pytest.raises(SourceError) as caught:
-        collected(*(Problem(f"{n}", "is gone", "Look") for n in range(1234))).settle(0)
+        collected(*(Problem(f"{n}", f"{n} is gone", "Look") for n in range(1234))).settle(0)
     lines = str(caught.value).splitlines()
     assert (lines[0], lines[-2:]) == ("all 1,234 inputs cannot be loaded:", ["  … and 1,184 more", "Look"])
     assert len(lines) == 53
+
+
+def test_inputs_with_the_same_fault_are_one_line_and_the_most_frequent_fault_is_the_first() -> None:
+    arrays = [Problem(f"{n}.json", "looks like an array", f"Convert {n}", SourceError, "--format x") for n in range(7)]
+    with pytest.raises(SourceError) as caught:
+        collected(GONE, *arrays).settle(1)
+    assert str(caught.value).splitlines() == [
+        "8 of 9 inputs cannot be loaded:",
+        "  0.json, 1.json, 2.json, 3.json, 4.json, … (7 files): looks like an array (--format x)",
+        "  a.jsonl: no such file",
+        "Mend these inputs, or leave them out; --skip-bad-files loads the rest",
+    ]
+    with pytest.raises(SourceError, match=r"Convert 0$"):
+        collected(*arrays).settle(0)
 
 
 @pytest.mark.parametrize(

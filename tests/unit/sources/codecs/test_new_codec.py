@@ -59,8 +59,8 @@ def test_lines_are_decompressed_by_their_file_name(folder: Path, name: str) -> N
 
 
 def test_documents_are_decompressed_by_their_file_name(folder: Path) -> None:
-    (folder / "a.json.toy").write_bytes(compress(b"[1,\n2]"))
-    assert read("a.json.toy") == [b"[1,\n2]"]
+    (folder / "a.json.toy").write_bytes(compress(b'{"a":\n2}'))
+    assert read("a.json.toy") == [b'{"a":\n2}']
 
 
 @pytest.mark.parametrize("argument", ["d", "d/*", "d/**/*.toy"])
@@ -104,10 +104,10 @@ def test_messages_list_it(folder: Path) -> None:
     with pytest.raises(SourceError, match=r"\.jsonl, \.ndjson, \.jsonlines, \.jsonl\.gz, .*\.jsonl\.toy, "):
         discover(["d"], None)
     with pytest.raises(
-        UsageError, match=r"Give --format jsonl or --format json \(with \.gz or \.toy added if it is compressed\)"
+        UsageError, match=r"Give --format jsonl or --format json or .* \(with \.gz or \.toy added if it is compressed\)"
     ):
         discover(["a.txt"], None)
     with pytest.raises(
-        UsageError, match=r"one of 'jsonl', 'jsonl\.gz', 'jsonl\.toy', 'json', 'json\.gz', 'json\.toy', not 'csv'"
+        UsageError, match=r"one of 'jsonl', 'jsonl\.gz', 'jsonl\.toy', 'json', 'json\.gz', 'json\.toy', .*, not 'csv'"
     ):
         discover(["a.txt"], "csv")

@@ -1,0 +1,113 @@
+"""Looks at the beginning of each source before anything is written, and refuses what its format does not take."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from loader.errors import SourceError, SourceFormatError
+from loader.sources.fingerprint import not_regular, unreadable
+from loader.sources.format import InputFile
+from loader.sources.formats import FORMATS
+from loader.sources.problems import Problem, Problems
+from loader.sources.recognition.head import Head
+from loader.sources.recognition.looks import UNKNOWN
+from loader.sources.recognition.recognize import HEAD, has_line, is_clear, recognize
+from loader.sources.transports.stdin import StandardInput
+from loader.sources.transports.transport import CHUNK
+
+_FORCE = "--force-format loads it all the same"
+_WAIT_FOR_MORE = 1.0
+"""Seconds to wait for more of a pipe whose first line does not say enough: that of a pretty-printed document."""
+
+
+def without_bad_files(files: Sequence[InputFile], problems: Problems, *, given: bool, force: bool) -> list[InputFile]:
+    """The files that can be loaded, as far as their beginnings tell. The others become problems. Call it in a thread.
+
+    Args:
+        given: Whether the format is from ``--format``, not from the names.
+        force: Whether any content is taken.
+    """
+    good: list[InputFile] = []
+    for file in files:
+        found = None if file.path is None else _look_at_file(file, file.path, given=given, force=force)
+        if found is None:
+            good.append(file)
+        else:
+            problems.add(found)
+    return good
+
+
+async def check_stdin(file: InputFile, stdin: StandardInput, *, given: bool) -> None:
+    """Looks at standard input. Waits for its first line (64 KiB of it, if it is longer), or its end.
+
+    Raises:
+        SourceError: Standard input cannot be read or decompressed.
+        SourceFormatError: Its content does not look like its format.
+    """
+    head = Head("standard input", file.codec)
+    deadline: float | None = None
+    now = asyncio.get_running_loop().time
+    while (stored := await stdin.read_ahead(None if deadline is None else max(0.0, deadline - now()))) is not None:
+        head.feed(stored)
+        if not stored or head.is_enough or is_clear(head.content):
+            break
+        if deadline is None and has_line(head.content):
+            deadline = now() + _WAIT_FOR_MORE
+    if (found := judge(file, head, given=given)) is not None:
+        raise SourceFormatError(f"standard input {found.what}", found.hint)
+
+
+def _look_at_file(file: InputFile, path: Path, *, given: bool, force: bool) -> Problem | None:
+    try:
+        head = _head_of(file, path)
+    except SourceError as error:
+        return Problem.of(file.name, error)
+    return None if force else judge(file, head, given=given)
+
+
+def judge(file: InputFile, head: Head, *, given: bool) -> Problem | None:
+    """Compares the beginning of a source with its format."""
+    form = FORMATS[file.format]
+    if form.takes is None:
+        return None
+    look = recognize(head.content, ended=head.ended)
+    if look is UNKNOWN or look in form.takes or (given and look in form.takes_if_given):
+        return None
+    inside = "" if head.codec is None else f" inside {head.codec.name}"
+    fault = f"looks like {look.title}{inside}" + ("" if look in form.takes_if_given else f", not {form.title}")
+    hint = look.hint(form.name, None if file.path is None else file.name, head.codec)
+    return Problem(file.name, fault, f"{hint[0].upper()}{hint[1:]}; {_FORCE}", SourceFormatError, look.brief)
+
+
+def _head_of(file: InputFile, path: Path) -> Head:
+    """The beginning of a file's content.
+
+    Raises:
+        SourceError: The file is not a regular file, or cannot be opened, read or decompressed. A short compressed file
+            is decompressed to its end. An empty file is none of a compression.
+    """
+    try:
+        # Often called for thousands of small files, so these are system calls. A FIFO is not waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise not_regular(file.name, path)
+            if not status.st_size and file.codec is not None:
+                what = f"{file.name} is empty, which no {file.codec.name} file is"
+                raise SourceError(what, "Get it again, or leave it out")
+            head, left = Head(file.name, file.codec), status.st_size
+            while not head.is_enough and not head.ended:
+                size = CHUNK if head.content else HEAD
+                stored = os.read(descriptor, size) if left > 0 else b""
+                left -= len(stored)
+                head.feed(stored)
+            return head
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise unreadable(file.name, error) from error

@@ -1,0 +1,84 @@
+"""Sources of JSON values that need not be lines: the elements of an array, or values one after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loader.sources.format import FileSource, Format, InputFile
+from loader.sources.recognition.looks import (
+    ARRAY,
+    CR_LINES,
+    DOCUMENT,
+    FIRST_ARRAY,
+    LINE_OF_OBJECTS,
+    LINE_OF_VALUES,
+    LINES,
+    LONG_ARRAY,
+    ONE_LINE,
+    SEQUENCE,
+    VALUES,
+)
+from loader.sources.stream_source import MakeBatcher, StreamSource
+from loader.sources.transports.file import StoredFile
+from loader.sources.transports.transport import Transport
+
+if TYPE_CHECKING:
+    from loader.sources.value_batcher import ValueBatcher
+
+_ARRAYS = frozenset({LINE_OF_VALUES, LINE_OF_OBJECTS, FIRST_ARRAY, ARRAY, LONG_ARRAY})
+
+
+def _elements(name: str, batch_size: int, max_record_bytes: int, start: int) -> ValueBatcher:
+    # Imported here, because compiling its patterns takes some milliseconds that other formats do not need.
+    from loader.sources.value_batcher import ValueBatcher
+    from loader.sources.values import ELEMENTS
+
+    return ValueBatcher(ELEMENTS, name, batch_size, max_record_bytes)
+
+
+def _succession(name: str, batch_size: int, max_record_bytes: int, start: int) -> ValueBatcher:
+    from loader.sources.value_batcher import ValueBatcher
+    from loader.sources.values import SUCCESSION
+
+    return ValueBatcher(SUCCESSION, name, batch_size, max_record_bytes)
+
+
+def _of_file(source: FileSource, make_batcher: MakeBatcher) -> StreamSource:
+    (file,) = source.files
+    assert file.path is not None  # noqa: S101 - for the type checker
+    return StreamSource(file, StoredFile(file.name, file.path), make_batcher)
+
+
+def _array_file(source: FileSource) -> StreamSource:
+    return _of_file(source, _elements)
+
+
+def _array_stdin(file: InputFile, stdin: Transport) -> StreamSource:
+    return StreamSource(file, stdin, _elements)
+
+
+def _values_file(source: FileSource) -> StreamSource:
+    return _of_file(source, _succession)
+
+
+def _values_stdin(file: InputFile, stdin: Transport) -> StreamSource:
+    return StreamSource(file, stdin, _succession)
+
+
+# No ending gives these formats: a name such as .json does not say whether an array is one task or many.
+JSON_ARRAY = Format(
+    "json-array",
+    "one JSON array",
+    (),
+    _array_file,
+    _array_stdin,
+    takes=_ARRAYS,
+)
+JSON_CONCAT = Format(
+    "json-concat",
+    "JSON values one after the other",
+    (),
+    _values_file,
+    _values_stdin,
+    takes=_ARRAYS | {LINES, ONE_LINE, DOCUMENT, VALUES, SEQUENCE, CR_LINES},
+)
