@@ -9,13 +9,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from loader.engine.execution import Execution
-from loader.engine.targets.base import LoadPlan
-from loader.engine.targets.registry import target_for
+from loader.engine.targets.base import LoadPlan, Preflight
+from loader.engine.targets.registry import asks_server, target_for
 from loader.errors import SourceError
 from loader.jobs.job import job_name, manifest_of
 from loader.jobs.report import LoadReport, SourceReport
+from loader.preflight.choice import choose_layout
 from loader.preflight.examine import check_before_load
-from loader.settings import LoadOptions
+from loader.settings import LoadOptions, settled
 from loader.sources.base import SourceIdentity
 from loader.sources.open_sources import Input, open_sources
 from loader.sources.shards import plan, shard_bytes
@@ -45,7 +46,9 @@ class Loader:
         self.options = options or LoadOptions(**cast(dict[str, Any], fields))
         self.options.check()
         self.report: LoadReport | None = None
-        self._target = target_for(self.options, check_before_load)
+        if not asks_server(self.options):
+            self.options = settled(self.options, self.options.layout_without_server)
+        self._target = target_for(self.options, Preflight(choose_layout, check_before_load))
         self._execution = Execution()
 
     async def __aenter__(self) -> Self:

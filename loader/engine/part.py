@@ -59,6 +59,7 @@ class Part:
         known_queues: Full names of the queues that exist; None if this is not checked.
         rejects: The rejects file; None for none.
         process: Number of the process within the run.
+        forwarded: See ``loader.engine.targets.base.Cleared``.
     """
 
     options: LoadOptions
@@ -69,6 +70,7 @@ class Part:
     known_queues: frozenset[str] | None
     rejects: Path | None
     process: int = 0
+    forwarded: frozenset[str] | None = None
 
 
 class PartialLoad:
@@ -105,7 +107,7 @@ class PartialLoad:
     async def _run(self, shards: AsyncIterable[Shard], channel: Channel) -> bool:
         part = self._part
         digests = [source.identity.digest for source in part.sources]
-        assigner = Assigner(part.options, part.job, digests, part.known_queues)
+        assigner = Assigner(part.options, part.job, digests, part.known_queues, part.forwarded)
         rejects = RejectsFile(part.rejects)
         ids = None
         if part.options.ids_out is not None:

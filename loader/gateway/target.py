@@ -6,11 +6,14 @@ import logging
 from collections.abc import Collection
 from dataclasses import replace
 
-from loader.errors import LayoutMismatchError, SinkError, UsageError
+from loader.errors import UsageError
 from loader.gateway.options import ServeOptions
-from loader.preflight.examine import IntendedLoad, examine
+from loader.preflight.choice import choose_layout
+from loader.preflight.examine import examine, refusal
+from loader.preflight.intended import IntendedLoad
 from loader.servers.control import close_quietly
 from loader.servers.routing import Servers
+from loader.settings import settled
 from loader.wire.address import Address
 
 _LOAD_ONLY = ("rights", "optional")
@@ -19,14 +22,16 @@ _LOAD_ONLY = ("rights", "optional")
 log = logging.getLogger("runqy_loader")
 
 
-async def check_target(options: ServeOptions, address: Address, known: Collection[str] | None) -> None:
+async def check_target(options: ServeOptions, address: Address, known: Collection[str] | None) -> ServeOptions:
     """Refuses a server that the gateway cannot work with, and warns of what may go wrong.
+
+    Returns the options with the layout that was chosen, if it was left open.
 
     Args:
         known: Full names of the queues that exist; None if they are not known.
 
     Raises:
-        LayoutMismatchError: The server is used with another layout.
+        LayoutMismatchError: The server is used with another layout, or in a way that does not tell which to choose.
         UsageError: The server is a cluster.
         LoaderError: The server cannot be reached, or cannot be written to.
     """
@@ -43,13 +48,19 @@ async def check_target(options: ServeOptions, address: Address, known: Collectio
             redis=options.redis,
             force_layout=options.force_layout,
         )
-        report = await examine(servers, IntendedLoad(options_to_check, "gateway", known))
+        choice = None
+        if options.layout == "auto":
+            choice = await choose_layout(servers, options_to_check, known)
+            log.info("layout %s: %s", choice.layout, choice.reason)
+            options = replace(options, layout=choice.layout)
+            options_to_check = settled(options_to_check, choice.layout)
+        report = await examine(servers, IntendedLoad(options_to_check, "gateway", known), choice)
     finally:
         await close_quietly(servers.aclose())
     findings = [finding for finding in report.findings if finding.name not in _LOAD_ONLY]
     if (refused := next((finding for finding in findings if finding.level == "error"), None)) is not None:
-        kind = LayoutMismatchError if refused.name == "layout" else SinkError
-        raise kind(f"{servers}: {refused.text}", refused.hint)
+        raise refusal(refused, str(servers))
     for finding in findings:
         if finding.level == "warning":
             log.warning("%s: %s", servers, finding)
+    return options

@@ -20,6 +20,7 @@ from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sources.base import SourceIdentity
 from loader.sources.batch import BATCH_BYTES
+from loader.tasks.profiles import LayoutName
 from loader.wire.faults import translated
 from loader.wire.target import ToHttp
 
@@ -96,6 +97,13 @@ class Job:
             recorded = orjson.loads(await self._client.hget(self._key, "manifest") or b"{}")
         self.resumed = True
         refuse_other_manifest(self.name, recorded, self._manifest)
+
+    async def recorded_layout(self) -> LayoutName | None:
+        """The layout of a job that was begun; None if there is no such job."""
+        with translated(f"{self._where}, key {self._key}"):
+            recorded = await self._client.hget(self._key, "manifest")
+        layout = orjson.loads(recorded or b"{}").get("layout")
+        return layout if layout in ("documented", "asynq") else None
 
     async def forget(self) -> None:
         """Deletes the record if this run has created it, for a job that is refused before it has done anything."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from loader.errors import UsageError
 from loader.queues.names import resolve_queue
 from loader.settings import shared
-from loader.settings.check import check_declared, check_outputs, in_seconds
+from loader.settings.check import check_declared, check_outputs, implied, in_seconds
 from loader.settings.option import BYTES, COUNT, DURATION, TIME, Excludes, Needs, Option, flag_of
 from loader.settings.values import with_paths
 from loader.tasks.options import LIFECYCLE, TaskOptions
-from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
+from loader.tasks.profiles import LayoutChoice, LayoutName, Profile, ProfileName, profile_of
 from loader.tasks.times import instant
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _SPEED = "Throughput"
 
 _REDIS_ONLY = Excludes("to", hint="The first one is only for loads into Redis")
 _HTTP_ONLY = Needs("to", hint="See docs/http.md")
-_ASYNQ_ONLY = Needs("layout", "asynq", hint="See docs/layouts.md")
+_ASYNQ_ONLY = Needs("layout", "asynq", later="auto", hint="See docs/layouts.md")
 _TO_ASYNQ = (_REDIS_ONLY, _ASYNQ_ONLY)
 
 
@@ -45,7 +45,13 @@ def _field(text: str, envelope_has: str, *more: Excludes) -> Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
-    """Options of a load. Field names are the long options of the command line with underscores."""
+    """Options of a load. Field names are the long options of the command line with underscores.
+
+    With layout ``auto``, a look at the server chooses the layout, and ``settled`` puts it into the options. Before
+    that, ``default_queue`` is final: the layouts differ in the meaning of a name only with profile asynq, which needs
+    layout asynq. ``defaults`` and ``task_options`` are those of the layout that other options need, else of the
+    documented layout. Only settled options have a ``layout_name``, so nothing is encoded before the choice.
+    """
 
     queue: Annotated[str | None, shared.QUEUE] = None
     queue_field: Annotated[
@@ -73,7 +79,7 @@ class LoadOptions:
             goes_with=(_REDIS_ONLY,),
         ),
     ] = "fail"
-    layout: Annotated[LayoutName, shared.LAYOUT.but(goes_with=(_REDIS_ONLY,))] = "documented"
+    layout: Annotated[LayoutChoice, shared.LAYOUT.but(goes_with=(_REDIS_ONLY,))] = "auto"
     profile: Annotated[ProfileName | None, shared.PROFILE.but(goes_with=(_REDIS_ONLY, shared.NEEDS_ASYNQ_LAYOUT))] = (
         None
     )
@@ -84,7 +90,7 @@ class LoadOptions:
         int | str | None,
         _asynq(
             "How long a task may run.",
-            goes_with=(Needs("layout", "asynq", hint="See docs/layouts.md", unless="to"),),
+            goes_with=(Needs("layout", "asynq", later="auto", hint="See docs/layouts.md", unless="to"),),
         ),
     ] = None
     deadline: Annotated[
@@ -141,6 +147,8 @@ class LoadOptions:
     queues_file: Annotated[Path | None, shared.QUEUES_FILE] = None
     queue_check: Annotated[Literal["none", "redis"], shared.QUEUE_CHECK.but(goes_with=(_REDIS_ONLY,))] = "none"
     force_layout: shared.ForceLayout = False
+    force_queue: Annotated[bool, shared.FORCE_QUEUE.but(goes_with=(_REDIS_ONLY,))] = False
+    force_schedule: Annotated[bool, shared.FORCE_SCHEDULE.but(goes_with=(_REDIS_ONLY,))] = False
     timeout: Annotated[
         float, shared.TIMEOUT.but(help=f"{shared.TIMEOUT.help} A task's own limit is --task-timeout.")
     ] = 30.0
@@ -314,6 +322,33 @@ class LoadOptions:
         return None if self.queue is None else resolve_queue(self.queue, sub_queues=self.defaults.sub_queues)
 
     @property
+    def layout_name(self) -> LayoutName:
+        """The layout of settled options.
+
+        Raises:
+            RuntimeError: The layout is not chosen yet.
+        """
+        if self.layout == "auto":
+            raise RuntimeError("the layout is not chosen yet: see loader.settings.settled")
+        return self.layout
+
+    @property
+    def implied_layout(self) -> tuple[LayoutName, str] | None:
+        """With layout ``auto``: the layout that another option needs, and that option; None if none needs one."""
+        return implied(self, "layout") if self.layout == "auto" else None
+
+    @property
+    def layout_without_server(self) -> LayoutName:
+        """The layout, if no server can be asked: the one that is given, that other options need, or that of the guide.
+
+        It is also the layout on an empty server.
+        """
+        if self.layout != "auto":
+            return self.layout
+        needed = self.implied_layout
+        return "documented" if needed is None else needed[0]
+
+    @property
     def records_a_batch(self) -> int:
         """``batch_size``, or the target's default."""
         if self.batch_size is not None:
@@ -325,7 +360,7 @@ class LoadOptions:
     @property
     def defaults(self) -> Profile:
         """The defaults for options that are not given."""
-        return profile_of(self.layout, self.profile)
+        return profile_of(self.layout_without_server, self.profile)
 
     @property
     def task_options(self) -> TaskOptions:
@@ -359,3 +394,8 @@ class LoadOptions:
             return None if value is None else instant(value)
         except ValueError as error:
             raise UsageError(f"{flag_of(name)}: {error}") from error
+
+
+def settled(options: LoadOptions, layout: LayoutName) -> LoadOptions:
+    """The options with the layout that was chosen for them."""
+    return options if options.layout == layout else replace(options, layout=layout)

@@ -15,9 +15,10 @@ from loader.engine.execution import Execution
 from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
 from loader.engine.part import Channel, Part
 from loader.engine.pipeline import StateOf
-from loader.engine.targets.base import LoadPlan, LoadTarget, Preflight
+from loader.engine.targets.base import Choice, Cleared, LoadPlan, LoadTarget, Preflight
+from loader.errors import LayoutMismatchError
 from loader.jobs.ids_file import begin_ids_file
-from loader.jobs.job import Job, ledger_state
+from loader.jobs.job import Job, ledger_state, manifest_of
 from loader.jobs.lease import Lease, Run, while_held
 from loader.jobs.ledger import LedgerState
 from loader.jobs.report import LoadReport
@@ -25,8 +26,9 @@ from loader.layouts.registry import encoder_for
 from loader.servers.control import close_quietly
 from loader.servers.retry import retry
 from loader.servers.routing import Servers
-from loader.settings import LoadOptions
+from loader.settings import LoadOptions, settled
 from loader.sinks.redis import RedisSink
+from loader.tasks.profiles import LayoutName
 from loader.wire.address import Address, parse_address
 from loader.wire.faults import translated
 
@@ -50,6 +52,7 @@ class RedisTarget(LoadTarget):
         load = _RedisLoad(self._options, self._address, plan, report)
         try:
             await load.reach()
+            await load.settle(self._preflight)
             known = await load.known_queues()
             await load.check(self._preflight, known)
             await load.begin()
@@ -75,16 +78,47 @@ class _RedisLoad:
         self._servers = Servers(address, options.timeout)
         self._lease = Lease(self._servers, report.job, Run.new())
         self._job = Job(self._servers, report.job, plan.manifest)
+        self._choice: Choice | None = None
+        self._recorded: LayoutName | None = None
+        self._cleared = Cleared()
         self._held = False
 
     async def _retry(self, step: Callable[[], Awaitable[None]]) -> None:
         await retry(step, self._options.retry_for, between=self._servers.reconnect)
 
     async def reach(self) -> None:
-        """Waits until the server answers, and checks that a server of its kind can hold this load."""
+        """Waits until the server answers."""
         name = self._lease.run.connection_name(self._report.job, 0, 0)
         await retry(lambda: self._servers.reach(name), self._options.retry_for, connected=False)
+
+    async def settle(self, preflight: Preflight) -> None:
+        """Chooses the layout, if the options leave it open, and checks that a server of this kind can hold the load.
+
+        A job that was begun keeps its layout.
+        """
+        if self._options.layout == "auto":
+            layout, reason = await self._layout(preflight)
+            log.info("layout %s: %s", layout, reason)
+            self._report.layout = layout
+            self._options = settled(self._options, layout)
+            sources = [source.identity for source in self._plan.sources]
+            manifest = manifest_of(self._options, sources, self._plan.manifest["shard_bytes"])
+            self._job = Job(self._servers, self._report.job, manifest)
         check_cluster(self._options, self._servers)
+
+    async def _layout(self, preflight: Preflight) -> tuple[LayoutName, str]:
+        """The layout of the job, and why it has this layout."""
+
+        async def look() -> None:
+            self._recorded = await self._job.recorded_layout()
+            if self._recorded is None:
+                self._choice = await preflight.choose_layout(self._servers, self._options)
+
+        await self._retry(look)
+        if self._choice is not None:
+            return self._choice.layout, self._choice.reason
+        assert self._recorded is not None  # noqa: S101 - it is one or the other
+        return self._recorded, f"job {self._job.name} was begun with this layout"
 
     async def known_queues(self) -> KnownQueues:
         """Checks that the queue exists, if an option gives a way to know it. Returns the known queues."""
@@ -100,8 +134,24 @@ class _RedisLoad:
 
     async def check(self, preflight: Preflight, known: KnownQueues) -> None:
         """Runs the preflight."""
-        sources = self._plan.sources
-        await self._retry(partial(preflight, self._servers, self._options, self._report.job, known.names, sources))
+
+        async def checked() -> None:
+            sources, choice = self._plan.sources, self._choice
+            self._choice = None  # a repetition asks again
+            self._cleared = await preflight.check(
+                self._servers, self._options, self._report.job, known.names, sources, choice
+            )
+
+        try:
+            await self._retry(checked)
+        except LayoutMismatchError as error:
+            if self._recorded is None:
+                raise
+            raise LayoutMismatchError(
+                f"job {self._job.name} was begun with layout {self._recorded}, but {error.args[0]}",
+                f"Give --force-layout to complete it in layout {self._recorded}; "
+                "runqy-loader migrate moves its tasks to the other layout",
+            ) from error
 
     async def begin(self) -> None:
         """Records the job, and acquires its lease for this run."""
@@ -116,7 +166,7 @@ class _RedisLoad:
         """Starts the ids file, if the option is given, and records its path in the job."""
         path = self._options.ids_out
         if path is not None:
-            where = begin_ids_file(path, self._job.name, self._options.layout)
+            where = begin_ids_file(path, self._job.name, self._options.layout_name)
             self._report.ids_file = str(path)
             await self._retry(lambda: self._job.note_ids(where))
 
@@ -131,6 +181,7 @@ class _RedisLoad:
             self._plan.sources,
             known.names,
             options.rejects or Path(f"{job}.rejects.jsonl"),
+            forwarded=self._cleared.forwarded,
         )
         complete = await while_held([self._lease], execution.run(part, self._plan.shards, self._report))
         self._report.end("completed" if complete else "interrupted")
