@@ -16,8 +16,8 @@ from loader.tasks.profiles import LayoutName
 from loader.wire.faults import translated
 
 _LIKE_THE_GUIDE = (
-    "as in runqy's guide, since no worker and no key here shows a layout; runqy's workers since January 2026 and asynq's "
-    "need --layout asynq"
+    "as in runqy's guide, since no worker and no key here shows a layout; runqy's workers since January 2026 and "
+    "asynq's need --layout asynq"
 )
 
 
@@ -70,6 +70,6 @@ def chosen(options: LoadOptions, seen: Seen, where: str, *, open_ended: bool) ->
     if seen.usage.not_permitted or any(queue.not_permitted for queue in seen.usage.queues):
         raise LayoutMismatchError(
             f"{where}: the layout cannot be chosen: user {seen.user or 'default'} may not read who consumes",
-            f"Give {give('asynq')} or {give('documented')}; docs/reference.md lists the rights that --layout auto needs",
+            f"Give {give('asynq')} or {give('documented')}; docs/reference.md has the rights that --layout auto needs",
         )
     return Choice("documented", _LIKE_THE_GUIDE, seen)

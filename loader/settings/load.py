@@ -323,11 +323,7 @@ class LoadOptions:
 
     @property
     def layout_name(self) -> LayoutName:
-        """The layout of settled options.
-
-        Raises:
-            RuntimeError: The layout is not chosen yet.
-        """
+        """The layout of settled options. Raises RuntimeError if it is not chosen yet."""
         if self.layout == "auto":
             raise RuntimeError("the layout is not chosen yet: see loader.settings.settled")
         return self.layout
@@ -339,14 +335,10 @@ class LoadOptions:
 
     @property
     def layout_without_server(self) -> LayoutName:
-        """The layout, if no server can be asked: the one that is given, that other options need, or that of the guide.
-
-        It is also the layout on an empty server.
-        """
+        """The layout without a server, or on an empty one: given, needed by other options, or the guide's."""
         if self.layout != "auto":
             return self.layout
-        needed = self.implied_layout
-        return "documented" if needed is None else needed[0]
+        return "documented" if (needed := self.implied_layout) is None else needed[0]
 
     @property
     def records_a_batch(self) -> int:

@@ -110,14 +110,21 @@ class _RedisLoad:
         """The layout of the job, and why it has this layout."""
 
         async def look() -> None:
-            self._recorded = await self._job.recorded_layout()
-            if self._recorded is None:
+            refused, self._choice = None, None
+            try:
                 self._choice = await preflight.choose_layout(self._servers, self._options)
+            except LayoutMismatchError as error:
+                refused = error
+            self._recorded = await self._job.recorded_layout()
+            if self._recorded is None and refused is not None:
+                raise refused
 
         await self._retry(look)
-        if self._choice is not None:
+        if self._recorded is None:
+            assert self._choice is not None  # noqa: S101 - otherwise it was refused
             return self._choice.layout, self._choice.reason
-        assert self._recorded is not None  # noqa: S101 - it is one or the other
+        if self._choice is not None and self._choice.layout != self._recorded:
+            self._choice = None
         return self._recorded, f"job {self._job.name} was begun with this layout"
 
     async def known_queues(self) -> KnownQueues:
