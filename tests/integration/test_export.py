@@ -273,7 +273,7 @@ def test_a_queue_without_pending_tasks_is_of_the_layout_of_its_other_keys(
 
 
 def test_a_user_who_may_not_read_the_keys_must_give_the_layout(valkey: Server, tmp_path: Path) -> None:
-    rights = "+ping +select +lrange +llen +hstrlen +hgetall +get +ttl".split()
+    rights = ["+ping", "+select", "+lrange", "+llen", "+hstrlen", "+hgetall", "+get", "+ttl"]
     with valkey.client() as client:
         push(client, "asynq", "q.default", numbered(2))
         client.execute_command("ACL", "SETUSER", "reader", "on", ">secret", "~asynq:*", *rights)
