@@ -16,8 +16,6 @@ from loader.preflight.ask import Question, ask
 from loader.preflight.checks import Finding
 from loader.preflight.intended import IntendedLoad
 from loader.preflight.layout import layout_finding
-from loader.preflight.queue_name import meant_without_sub_queue, name_finding
-from loader.preflight.schedule import forwarded_queues, schedule_finding
 from loader.preflight.seen import Look, Seen
 from loader.preflight.server import ServerState
 from loader.servers.routing import Servers
@@ -89,8 +87,7 @@ async def examine(servers: Servers, load: IntendedLoad, choice: Choice | None = 
         *answers[allowed],
         *_use_findings(load, seen),
     ]
-    cleared = Cleared(forwarded_queues(load, seen.usage))
-    return Examination(findings, seen.states[0].info, first[begun], cleared)
+    return Examination(findings, seen.states[0].info, first[begun], _cleared(load, seen))
 
 
 def _server_findings(servers: Servers, load: IntendedLoad, states: Sequence[ServerState]) -> list[Finding]:
@@ -101,7 +98,7 @@ def _server_findings(servers: Servers, load: IntendedLoad, states: Sequence[Serv
 def _use_findings(load: IntendedLoad, seen: Seen) -> list[Finding]:
     """Whether workers would see the tasks, and run them."""
     options = load.options
-    findings = [
+    findings: list[Finding | None] = [
         layout_finding(
             options.layout_name,
             seen.usage,
@@ -110,8 +107,24 @@ def _use_findings(load: IntendedLoad, seen: Seen) -> list[Finding]:
             forced=options.force_layout,
         )
     ]
-    others = (name_finding(load, seen.usage), schedule_finding(load, seen.usage, time.time()))
-    return [*findings, *(finding for finding in others if finding is not None)]
+    # Most loads have no start time, and many servers have no consumer yet: they do not wait for these imports.
+    if seen.usage.living:
+        from loader.preflight.queue_name import name_finding
+
+        findings.append(name_finding(load, seen.usage))
+    if options.task_options.starts_at(now := time.time()):
+        from loader.preflight.schedule import schedule_finding
+
+        findings.append(schedule_finding(load, seen.usage, now))
+    return [finding for finding in findings if finding is not None]
+
+
+def _cleared(load: IntendedLoad, seen: Seen) -> Cleared:
+    if not load.options.envelope:
+        return Cleared()
+    from loader.preflight.schedule import forwarded_queues
+
+    return Cleared(forwarded_queues(load, seen.usage))
 
 
 async def check_before_load(
@@ -181,6 +194,8 @@ async def check_layout(servers: Servers, options: LoadOptions, given: str, *, le
         alive = use.second(first, first[server.CLOCK] or time.time())
         second = await ask(servers, alive)
         second.raise_transient(where)
+    from loader.preflight.queue_name import meant_without_sub_queue  # as above
+
     used = use.usage(first, second[alive])
     if options.default_queue is not None and (found := meant_without_sub_queue(given, options.default_queue, used)):
         raise refusal(found, where)
