@@ -84,10 +84,7 @@ class Migration:
 
     async def _migrate(self, stack: AsyncExitStack) -> bool:
         if self._options.from_layout == "auto":
-            self._options, reason = await settled(self._options, self.report.job, self._from, self._to)
-            log.info("layout of the source: %s: %s", self._options.from_layout, reason)
-            self._options.check()
-            self._describe_ends()
+            await self._choose_layout()
         report, queue = self.report, stored_queue(self._options.source_layout, self._options.source_queue)
         ends = await self._both_reached(stack)
         await self._refuse_unseen_layout(ends)
@@ -103,6 +100,17 @@ class Migration:
         if not (report.waiting or report.migrated or report.already):
             report.elsewhere = await count_in_other_layout(ends.out, queue)
         return complete
+
+    async def _choose_layout(self) -> None:
+        """Chooses the layout of the source by its keys."""
+        try:
+            self._options, reason = await settled(self._options, self.report.job, self._from, self._to)
+            self._options.check()
+            self._describe_ends()
+        except (LayoutMismatchError, UsageError):
+            self.report.refused = True
+            raise
+        log.info("layout %s of the source: %s", self._options.from_layout, reason)
 
     def _describe_ends(self) -> None:
         """Names both ends in the report. Raises UsageError if they are the same."""

@@ -55,12 +55,16 @@ async def layout_with_tasks(
             f"Give {option} documented or {option} asynq",
         )
     if in_documented:
-        return "documented", f"it holds the {in_documented:,} pending tasks of queue {documented.name}"
+        return "documented", f"it holds {_tasks(in_documented)} of queue {documented.name}"
     if in_asynq:
-        return "asynq", f"it holds the {in_asynq:,} pending tasks of queue {asynq.name}"
+        return "asynq", f"it holds {_tasks(in_asynq)} of queue {asynq.name}"
     if others or listed:
         what = f"keys asynq:{{{asynq.name}}}:…" if others else f"asynq:queues names {asynq.name}"
         return "asynq", f"{what}, though no task is pending"
     if active:
         return "documented", f"queue {documented.name} has active tasks in it, though none is pending"
     return None
+
+
+def _tasks(count: int) -> str:
+    return f"{count:,} pending task{'' if count == 1 else 's'}"

@@ -334,6 +334,16 @@ def test_a_job_keeps_its_layout_and_says_when_the_server_is_used_otherwise_by_no
     assert resumed.report["loaded"] == 2
 
 
+def test_an_option_of_the_asynq_layout_is_refused_for_a_job_that_was_begun_in_the_other(db: Redis, load: Load) -> None:
+    assert load(*AUTO, "--job", "j").report["layout"] == "documented"
+    db.delete("asynq:q.default:pending")  # no sign is left: the job alone says it
+
+    refused = load(*AUTO, "--job", "j", "--retention", "1h")
+
+    assert (refused.status, refused.report["error_code"]) == (1, "job_mismatch")
+    assert "job j was begun with layout documented, but --retention needs layout asynq" in refused.stderr
+
+
 @pytest.mark.parametrize("options", [("--dry-run",), ("--redis", "discard"), ("--redis", "embedded")], ids=" ".join)
 @pytest.mark.parametrize("needs", [(), ("--retention", "1h")], ids=["nothing", "asynq"])
 def test_without_a_server_in_use_options_alone_decide(

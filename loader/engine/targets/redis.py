@@ -16,7 +16,7 @@ from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
 from loader.engine.part import Channel, Part
 from loader.engine.pipeline import StateOf
 from loader.engine.targets.base import Choice, Cleared, LoadPlan, LoadTarget, Preflight
-from loader.errors import LayoutMismatchError
+from loader.errors import JobMismatchError, LayoutMismatchError
 from loader.jobs.ids_file import begin_ids_file
 from loader.jobs.job import Job, ledger_state, manifest_of
 from loader.jobs.lease import Lease, Run, while_held
@@ -107,7 +107,12 @@ class _RedisLoad:
         check_cluster(self._options, self._servers)
 
     async def _layout(self, preflight: Preflight) -> tuple[LayoutName, str]:
-        """The layout of the job, and why it has this layout."""
+        """The layout of the job, and why it has this layout.
+
+        Raises:
+            JobMismatchError: The job was begun with another layout than the one that an option needs.
+            LayoutMismatchError: The server is used in a way that does not tell the layout.
+        """
 
         async def look() -> None:
             refused, self._choice = None, None
@@ -123,6 +128,12 @@ class _RedisLoad:
         if self._recorded is None:
             assert self._choice is not None  # noqa: S101 - otherwise it was refused
             return self._choice.layout, self._choice.reason
+        needed, option = self._options.implied_layout or (self._recorded, "")
+        if needed != self._recorded:
+            raise JobMismatchError(
+                f"job {self._job.name} was begun with layout {self._recorded}, but {option} needs layout {needed}",
+                f"Leave out {option} to complete the job, or give another --job name to load this as a new job",
+            )
         if self._choice is not None and self._choice.layout != self._recorded:
             self._choice = None
         return self._recorded, f"job {self._job.name} was begun with this layout"
