@@ -69,7 +69,7 @@ def chosen(options: LoadOptions, seen: Seen, where: str, *, open_ended: bool) ->
         return Choice(signs.layout, signs.reason, seen)
     if seen.usage.not_permitted or any(queue.not_permitted for queue in seen.usage.queues):
         raise LayoutMismatchError(
-            f"{where}: the layout cannot be chosen: user {seen.user or 'default'} may not read who consumes",
+            f"{where}: the layout cannot be chosen: the user may not read who consumes",
             f"Give {give('asynq')} or {give('documented')}; docs/reference.md has the rights that --layout auto needs",
         )
     return Choice("documented", _LIKE_THE_GUIDE, seen)

@@ -116,7 +116,7 @@ def test_a_consumer_whose_queues_cannot_be_read_may_serve_any() -> None:
 )
 def test_nothing_is_chosen_where_the_server_does_not_tell(queue: QueueSigns, not_permitted: bool) -> None:
     found = seen(Usage([queue], [], not_permitted), [])
-    with pytest.raises(LayoutMismatchError, match="user loader may not read who consumes"):
+    with pytest.raises(LayoutMismatchError, match="the user may not read who consumes"):
         chosen(LoadOptions(queue="q"), found, "server", open_ended=False)
     assert choice(LoadOptions(queue="q", process_in="1h"), found) == "asynq"
 
