@@ -612,7 +612,9 @@ def test_a_queue_that_is_in_the_other_layout_is_told(valkey: Server, other: Serv
         push(here, "asynq", Q, numbered(3))
 
     urls = ("--from-redis", valkey.url, "--to-redis", other.url)
-    done = run("migrate", *urls, "--from-queue", "q", "--move", "--no-progress", cwd=tmp_path)
+    done = run(
+        "migrate", *urls, "--from-queue", "q", "--from-layout", "documented", "--move", "--no-progress", cwd=tmp_path
+    )
 
     assert done.status == 0, done.stderr
     assert "the source queue has 3 pending tasks in the other layout: see --from-layout" in done.stderr
