@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from loader.engine.execution import Execution, StoppedError
 from loader.engine.queue_field import require_queue_field
-from loader.engine.targets.registry import target_for
+from loader.engine.targets.base import Preflight
+from loader.engine.targets.registry import asks_server, target_for
 from loader.errors import SourceError
 from loader.jobs.report import LoadReport, SkippedFile, SourceReport
 from loader.outputs.gzip import repair_gzip
 from loader.outputs.writable import why_unwritable
+from loader.preflight.choice import choose_layout
 from loader.preflight.examine import check_before_load
-from loader.settings import LoadOptions
+from loader.settings import LoadOptions, settled
 from loader.settings.check import prove_writable
 from loader.sources.base import SourceIdentity
 from loader.sources.open_sources import Input, open_sources
@@ -51,7 +53,9 @@ class Loader:
         self.options = options or LoadOptions(**cast(dict[str, Any], fields))
         self.options.check()
         self.report: LoadReport | None = None
-        self._target = target_for(self.options, check_before_load)
+        if not asks_server(self.options):
+            self.options = settled(self.options, self.options.layout_without_server)
+        self._target = target_for(self.options, Preflight(choose_layout, check_before_load))
         self._execution = Execution()
 
     async def __aenter__(self) -> Self:

@@ -45,7 +45,7 @@ class QueueNameError(UsageError):
 
 
 class UnknownQueueError(LoaderError):
-    """The queue is not among the configured ones."""
+    """The queue is not among the configured ones, or its name is nearly that of a queue that workers serve."""
 
     code = "unknown_queue"
 
@@ -99,9 +99,18 @@ class JobBusyError(LoaderError):
 
 
 class LayoutMismatchError(LoaderError):
-    """The target is used with another layout than the load's, so that its consumers would not see the tasks."""
+    """The target is used with another layout than the load's, so that its consumers would not see the tasks.
+
+    Also: the server is used in a way that does not tell which layout to choose.
+    """
 
     code = "layout_mismatch"
+
+
+class ScheduleError(LoaderError):
+    """The tasks have a start time, and nothing on the server would run them when they are due."""
+
+    code = "never_scheduled"
 
 
 class SinkError(LoaderError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ class Assigner:
         job: Name of the job.
         origins: Number and digest of each source. The ids are made from these and the job's name.
         known_queues: Full names of the queues that exist; None if this is not checked.
+        forwarded: Full names of the queues in which tasks with a start time run; None if this is not checked.
     """
 
     def __init__(
@@ -40,9 +42,11 @@ class Assigner:
         job: str,
         origins: Sequence[tuple[int, str]],
         known_queues: Collection[str] | None,
+        forwarded: Collection[str] | None = None,
     ) -> None:
         self._options = options
         self._known_queues = known_queues
+        self._forwarded = forwarded
         self._default_queue = options.default_queue
         self._job = job
         self._origins = origins
@@ -58,7 +62,7 @@ class Assigner:
             self._envelopes = EnvelopeReader(
                 options.task_options,
                 timeout=options.defaults.timeout if options.task_timeout is None else None,
-                asynq=options.layout == "asynq",
+                asynq=options.layout_name == "asynq",
                 needs_type=options.defaults.needs_type and options.type is None,
                 groups=options.profile == "asynq",
             )
@@ -159,6 +163,8 @@ class Assigner:
                 payload = envelope.payload_bytes()
                 queue = self._resolved(envelope.queue) if envelope.queue is not None else self._fallback()
                 task_id = check_task_id(envelope.id).encode() if envelope.id is not None else prefix + suffixes[index]
+                if self._forwarded is not None and options is not envelopes.defaults:
+                    self._check_start(queue, options)
             except UnusableRecordError as error:
                 batch.rejected.append((index, error.reason))
                 continue
@@ -175,6 +181,16 @@ class Assigner:
             else Delivery(batch, queue, prefix, [suffixes[index] for index in records], payloads, records)
             for queue, (ids, payloads, records, tasks) in groups.items()
         ]
+
+    def _check_start(self, queue: str, options: TaskOptions) -> None:
+        """Raises UnusableRecordError if the task has a start time, and nothing would run it when it is due."""
+        assert self._forwarded is not None  # noqa: S101 - checked by the caller
+        if queue not in self._forwarded and options.starts_at(time.time()):
+            raise UnusableRecordError(
+                ReasonCode.BAD_ENVELOPE,
+                "its start time would be ignored and it would never run: no asynq server serves queue "
+                f"{queue}, and runqy's workers do not run scheduled tasks (--force-schedule loads it)",
+            )
 
     def _fallback(self) -> str:
         if self._default_queue is None:

@@ -25,7 +25,7 @@ _COUNTS_SECONDS = 0.1
 class _Child:
     def __init__(self, part: Part, inbox: asyncio.StreamReader, out: int, *, resumed: bool) -> None:
         sources = [SourceReport(s.identity.name, s.identity.format, s.identity.size) for s in part.sources]
-        self._report = LoadReport(part.job, part.options.layout, sources, dry_run=part.options.dry_run)
+        self._report = LoadReport(part.job, part.options.layout_name, sources, dry_run=part.options.dry_run)
         self._report.resumed = resumed
         self._load = PartialLoad(part, self._report, lambda: self.send(Judged()))
         self._inbox = inbox

@@ -9,7 +9,11 @@ from loader.settings import LoadOptions
 
 def check_cluster(options: LoadOptions, servers: Servers) -> None:
     """Raises UsageError if the server is a cluster on which the tasks cannot be written exactly once."""
-    if servers.is_cluster and options.layout == "documented" and (options.id_field is not None or options.envelope):
+    if (
+        servers.is_cluster
+        and options.layout_name == "documented"
+        and (options.id_field is not None or options.envelope)
+    ):
         given = "--envelope" if options.envelope else "--id-field"
         raise UsageError(
             f"{servers} is a Redis Cluster, where the documented layout scatters a queue's keys: {given}, which must "

@@ -66,6 +66,7 @@ class Part:
         rejects: The rejects file; None for none.
         process: Number of the process within the run.
         records: The longest record; None for the limit of ``options``.
+        forwarded: See ``loader.engine.targets.base.Cleared``.
     """
 
     options: LoadOptions
@@ -78,6 +79,7 @@ class Part:
     rejects: Path | None
     process: int = 0
     records: RecordLimit | None = None
+    forwarded: frozenset[str] | None = None
 
     @classmethod
     def of(
@@ -89,10 +91,21 @@ class Part:
         rejects: Path | None,
         *,
         records: RecordLimit | None = None,
+        forwarded: frozenset[str] | None = None,
     ) -> Part:
         """The part that is the whole of a plan."""
-        sources, origins = plan.sources, plan.origins
-        return cls(plan.options, plan.job, destination, run, sources, origins, known_queues, rejects, records=records)
+        return cls(
+            plan.options,
+            plan.job,
+            destination,
+            run,
+            plan.sources,
+            plan.origins,
+            known_queues,
+            rejects,
+            records=records,
+            forwarded=forwarded,
+        )
 
 
 class PartialLoad:
@@ -133,7 +146,7 @@ class PartialLoad:
 
     async def _run(self, shards: AsyncIterable[Shard], channel: Channel) -> bool:
         part = self._part
-        assigner = Assigner(part.options, part.job, part.origins, part.known_queues)
+        assigner = Assigner(part.options, part.job, part.origins, part.known_queues, part.forwarded)
         rejects = RejectsFile(part.rejects)
         ids = None
         if part.options.ids_out is not None:

@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, Self
 
 from loader.errors import JobMismatchError
 from loader.jobs import version_1
 from loader.jobs.manifest import adopted, derived_name, manifest_of
-from loader.settings import LoadOptions
+from loader.settings import LoadOptions, settled
 from loader.sources.base import Source
 from loader.sources.shards import Shard, plan, shard_bytes
+from loader.tasks.profiles import LayoutName
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +42,18 @@ class Proposal:
 
     Attributes:
         names: The names under which its job may have been begun; a new job gets the first.
+        needed: The option that needs the layout; None if the layout was given, or is open.
     """
 
     options: LoadOptions
     sources: Sequence[Source]
     manifest: dict[str, Any]
     names: Sequence[str]
+    needed: str | None = None
 
     @classmethod
-    def of(cls, options: LoadOptions, sources: Sequence[Source]) -> Proposal:
-        """The proposal for these options and sources."""
+    def of(cls, options: LoadOptions, sources: Sequence[Source], needed: str | None = None) -> Self:
+        """The proposal for these settled options and sources."""
         identities = [source.identity for source in sources]
         size = shard_bytes(sources)
         manifest = manifest_of(options, identities, size)
@@ -60,7 +63,18 @@ class Proposal:
             names = [derived_name(options, identities, manifest)]
             if all(identity.repeatable for identity in identities):
                 names.append(version_1.derived_name(options, identities, size))
-        return cls(options, sources, manifest, names)
+        return cls(options, sources, manifest, names, needed)
+
+    @classmethod
+    def for_each_layout(cls, options: LoadOptions, sources: Sequence[Source]) -> list[Self]:
+        """The proposals for each layout that is possible with these options."""
+        if options.layout != "auto":
+            return [cls.of(options, sources)]
+        needed = options.implied_layout
+        if needed is not None:
+            return [cls.of(settled(options, needed[0]), sources, needed[1])]
+        layouts: Sequence[LayoutName] = ("documented", "asynq")
+        return [cls.of(settled(options, layout), sources) for layout in layouts]
 
     async def planned(self, name: str, recorded: Mapping[str, Any] | None = None) -> LoadPlan:
         """The plan of a job.

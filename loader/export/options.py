@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from loader.errors import UsageError
 from loader.queues.names import resolve_queue
 from loader.settings import shared
-from loader.settings.check import check_declared
+from loader.settings.check import check_declared, implied
 from loader.settings.option import Needs, Option
-from loader.tasks.profiles import LayoutName, ProfileName, profile_of
+from loader.tasks.profiles import LayoutChoice, LayoutName, ProfileName, profile_of
 
 _FROM = "Source"
 
@@ -21,10 +22,10 @@ class ExportOptions:
     queue: Annotated[
         str, shared.QUEUE.but(help="Queue to read; NAME alone means NAME.default, as in runqy.", group=_FROM)
     ]
-    layout: Annotated[LayoutName, shared.LAYOUT_TO_READ] = "documented"
+    layout: Annotated[LayoutChoice, shared.LAYOUT_TO_READ] = "auto"
     profile: Annotated[
         ProfileName | None,
-        shared.PROFILE.but(help="With --layout asynq: 'asynq' uses the queue's name as it is.", group=_FROM),
+        shared.PROFILE.but(help="In layout asynq: 'asynq' uses the queue's name as it is.", group=_FROM),
     ] = None
     by: Annotated[
         Literal["list", "scan"],
@@ -58,9 +59,23 @@ class ExportOptions:
     def check(self) -> None:
         """Raises UsageError if a value is not what its option takes, or two options contradict each other."""
         check_declared(self)
+        if self.by == "scan" and self.known_layout is None:
+            raise UsageError(
+                "--by scan needs --layout: it is for tasks whose list is lost, so no list tells their layout",
+                "Give --layout documented or --layout asynq",
+            )
         self.full_queue  # noqa: B018 - raises an error if the name is not valid
 
     @property
+    def known_layout(self) -> LayoutName | None:
+        """The layout that is given, or that another option needs; None if the queue's keys must tell it."""
+        if self.layout != "auto":
+            return self.layout
+        needed = implied(self, "layout")
+        return None if needed is None else needed[0]
+
+    @property
     def full_queue(self) -> str:
-        """The full name of ``queue``."""
-        return resolve_queue(self.queue, sub_queues=profile_of(self.layout, self.profile).sub_queues)
+        """The full name of ``queue``. It does not depend on a layout that the keys must tell."""
+        rules = profile_of(self.known_layout or "documented", self.profile)
+        return resolve_queue(self.queue, sub_queues=rules.sub_queues)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import logging
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -23,11 +24,14 @@ from loader.stored.snapshot import count_in_other_layout, grouped_ids, keyed_ids
 from loader.stored.spool import DistinctSpool, Spool
 from loader.stored.states import count_other_states
 from loader.stored.stored_task import StoredTask
+from loader.stored.which_layout import layout_with_tasks
 from loader.tasks.envelope import VERSION, StatefulEnvelope
 from loader.tasks.options import NEW, TaskOptions
-from loader.tasks.profiles import LayoutName
+from loader.tasks.profiles import LayoutChoice, LayoutName
 from loader.tasks.reasons import Reason, ReasonCode, UnusableRecordError
 from loader.wire.address import parse_address
+
+log = logging.getLogger("runqy_loader")
 
 _MAX_FETCHED = 1000
 _MAX_REJECTS_SHOWN = 10
@@ -50,7 +54,7 @@ class ExportReport(RunReport):
     """
 
     queue: str
-    layout: LayoutName
+    layout: LayoutChoice
     listed: int = 0
     exported: int = 0
     missing: int = 0
@@ -108,9 +112,9 @@ class Exporter:
         self._options = options
         self._write = write
         self._address = parse_address(options.redis)
-        self._queue = stored_queue(options.layout, options.full_queue)
+        self._queue = stored_queue(options.known_layout or "documented", options.full_queue)
         self._stopping = False
-        self.report = ExportReport(self._queue.name, options.layout)
+        self.report = ExportReport(self._queue.name, options.known_layout or "auto")
 
     def stop(self) -> None:
         """Makes ``run`` end soon. What has been written stays."""
@@ -130,6 +134,8 @@ class Exporter:
         )
         try:
             await require_one_server(session, "export")
+            if report.layout == "auto":
+                report.layout = await self._choose_layout(session)
             fetcher = Fetcher(session, self._queue, _MAX_FETCHED)
             if options.by == "scan":
                 await self._by_ids(fetcher, keyed_ids(session, self._queue))
@@ -148,6 +154,15 @@ class Exporter:
         finally:
             await session.close()
         return report
+
+    async def _choose_layout(self, session: Session) -> LayoutName:
+        """Chooses the layout by the queue's keys."""
+        name = self._queue.name
+        found = await layout_with_tasks(session, {"documented": name, "asynq": name}, "--layout")
+        layout, reason = found or ("documented", "no key of the queue tells another one")
+        log.info("layout %s: %s", layout, reason)
+        self._queue = stored_queue(layout, name)
+        return layout
 
     async def _by_list(self, session: Session, fetcher: Fetcher) -> None:
         with Spool() as spool:

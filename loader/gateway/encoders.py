@@ -15,7 +15,7 @@ class Encoders:
 
     def __init__(self, options: ServeOptions) -> None:
         self._options = options
-        self._has_timeouts = options.layout == "asynq"
+        self._has_timeouts = options.layout != "documented"
         self._encoders: dict[tuple[str, int], QueueEncoder] = {}
 
     def get(self, queue: str, timeout: int = 0) -> QueueEncoder:

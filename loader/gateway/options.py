@@ -11,7 +11,7 @@ from loader.settings import DISCARD, EMBEDDED, LoadOptions, shared
 from loader.settings.check import check_declared
 from loader.settings.option import BYTES, COUNT, DURATION, Excludes, Option
 from loader.settings.values import convert_values
-from loader.tasks.profiles import Profile, profile_of
+from loader.tasks.profiles import Profile
 from loader.tasks.times import seconds
 
 _HTTP = "HTTP"
@@ -57,23 +57,21 @@ class ServeOptions:
             goes_with=(Excludes("api_key_env", alternative=True),),
         ),
     ] = False
-    layout: shared.Layout = "documented"
+    layout: shared.Layout = "auto"
     profile: shared.Profile = None
     type: Annotated[str | None, shared.TYPE] = None
     max_retry: Annotated[int | None, shared.MAX_RETRY] = None
     task_timeout: Annotated[
         int | str | None,
         Option(
-            help="With --layout asynq, how long a task may run if its request gives no timeout.",
+            help="In layout asynq, how long a task may run if its request gives no timeout.",
             group=_TASKS,
             unit=DURATION,
         ),
     ] = None
     retention: Annotated[
         int | str | None,
-        Option(
-            help="With --layout asynq, how long a completed task and its result are kept.", group=_TASKS, unit=DURATION
-        ),
+        Option(help="In layout asynq, how long a completed task and its result are kept.", group=_TASKS, unit=DURATION),
     ] = None
     redis: shared.Redis = shared.DEFAULT_REDIS
     queues_file: Annotated[
@@ -134,7 +132,7 @@ class ServeOptions:
     @property
     def defaults(self) -> Profile:
         """The defaults for options that are not given."""
-        return profile_of(self.layout, self.profile)
+        return self.load_options().defaults
 
     def load_options(self, timeout: int = 0) -> LoadOptions:
         """The options of a load whose encoders write the gateway's tasks.
@@ -143,7 +141,7 @@ class ServeOptions:
             timeout: Seconds a task may run; 0 for the value in the options or the profile. The documented layout has no
                 timeout.
         """
-        task_timeout = timeout if timeout and self.layout == "asynq" else self.task_timeout
+        task_timeout = timeout if timeout and self.layout != "documented" else self.task_timeout
         # runqy's workers read these two fields of the hash, not the message. The runqy server writes them as well
         # (2cc2434, ``EnqueueGenericTask``).
         for_runqy = self.layout == "asynq" and self.profile != "asynq"

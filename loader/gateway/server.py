@@ -62,7 +62,7 @@ async def serve(options: ServeOptions, notify: Callable[[str], None]) -> bool:
     listening = _listen(options.host, options.port)
     async with contextlib.AsyncExitStack() as closing:
         closing.callback(listening.close)
-        longest = await check_target(options, address, queues.configured)
+        options, longest = await check_target(options, address, queues.configured)
         for link in (writing, reading):
             await link.open()
             closing.push_async_callback(link.close)

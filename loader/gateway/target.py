@@ -6,11 +6,15 @@ import logging
 from collections.abc import Collection
 from dataclasses import replace
 
-from loader.errors import LayoutMismatchError, SinkError, UsageError
+from loader.errors import UsageError
 from loader.gateway.options import ServeOptions
-from loader.preflight.examine import IntendedLoad, examine
+from loader.preflight.choice import choose_layout
+from loader.preflight.examine import examine
+from loader.preflight.intended import IntendedLoad
+from loader.preflight.refusal import refusal
 from loader.servers.control import close_quietly
 from loader.servers.routing import Servers
+from loader.settings import settled
 from loader.wire.address import Address
 
 _LOAD_ONLY = ("rights", "optional")
@@ -23,17 +27,20 @@ _AROUND = 4096
 """Bytes that a stored message may have beside its payload, and a body beside the payload of its one job."""
 
 
-async def check_target(options: ServeOptions, address: Address, known: Collection[str] | None) -> int | None:
+async def check_target(
+    options: ServeOptions, address: Address, known: Collection[str] | None
+) -> tuple[ServeOptions, int | None]:
     """Refuses a server that the gateway cannot work with, and warns of what may go wrong.
 
     Args:
         known: Full names of the queues that exist; None if they are not known.
 
     Returns:
-        The longest payload that the server accepts, in bytes; None if no body is longer, or the server does not tell.
+        The options, with the layout that was chosen if it was left open; and the longest payload that the server
+        accepts, in bytes: None if no body is longer, or the server does not tell.
 
     Raises:
-        LayoutMismatchError: The server is used with another layout.
+        LayoutMismatchError: The server is used with another layout, or in a way that does not tell which to choose.
         UsageError: The server is a cluster.
         LoaderError: The server cannot be reached, or cannot be written to.
     """
@@ -51,16 +58,21 @@ async def check_target(options: ServeOptions, address: Address, known: Collectio
             force_layout=options.force_layout,
             max_record_bytes=options.max_body_bytes,
         )
-        report = await examine(servers, IntendedLoad(options_to_check, "gateway", known))
+        choice = None
+        if options.layout == "auto":
+            choice = await choose_layout(servers, options_to_check, known)
+            log.info("layout %s: %s", choice.layout, choice.reason)
+            options = replace(options, layout=choice.layout)
+            options_to_check = settled(options_to_check, choice.layout)
+        report = await examine(servers, IntendedLoad(options_to_check, "gateway", known), choice)
     finally:
         await close_quietly(servers.aclose())
     findings = [finding for finding in report.findings if finding.name not in _LOAD_ONLY]
     if (refused := next((finding for finding in findings if finding.level == "error"), None)) is not None:
-        kind = LayoutMismatchError if refused.name == "layout" else SinkError
-        raise kind(f"{servers}: {refused.text}", refused.hint)
+        raise refusal(refused, str(servers))
     for finding in findings:
         if finding.level == "warning":
             log.warning("%s: %s", servers, finding)
     if report.largest_value is None or report.largest_value.size - _AROUND >= options.max_body_bytes:
-        return None
-    return report.largest_value.size - _AROUND
+        return options, None
+    return options, report.largest_value.size - _AROUND

@@ -42,8 +42,8 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
     manifest = {
         "version": VERSION,
         "to": target.url.rstrip("/") if isinstance(target, ToHttp) else None,
-        "layout": options.layout,
-        "profile": options.profile or ("runqy" if options.layout == "asynq" else None),
+        "layout": options.layout_name,
+        "profile": options.profile or ("runqy" if options.layout_name == "asynq" else None),
         "queue": options.default_queue,
         "queue_field": options.queue_field,
         "id_field": options.id_field,

@@ -48,7 +48,7 @@ def _manifest(options: LoadOptions, sources: Sequence[SourceIdentity], shard_byt
     target, tasks = options.target, options.task_options.recorded()
     return {
         "version": 1,
-        "layout": options.layout,
+        "layout": options.layout_name,
         "queue": options.default_queue,
         "queue_field": options.queue_field,
         "id_field": options.id_field,

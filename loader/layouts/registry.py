@@ -35,4 +35,4 @@ def encoder_for(options: LoadOptions, queue: str, *, cluster: bool = False) -> Q
     Args:
         cluster: Whether the tasks go to a Redis Cluster.
     """
-    return _ENCODERS[options.layout](options, queue, cluster)
+    return _ENCODERS[options.layout_name](options, queue, cluster)

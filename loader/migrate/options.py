@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +16,7 @@ from loader.settings.check import check_declared
 from loader.settings.option import COUNT, Option
 from loader.settings.values import convert_values
 from loader.settings.wording import renamed
-from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
+from loader.tasks.profiles import LayoutChoice, LayoutName, Profile, ProfileName, profile_of
 
 _FROM = "Source"
 _TO = "Target"
@@ -43,7 +43,7 @@ class MigrateOptions:
     from_queue: Annotated[
         str, shared.QUEUE.but(help="Queue to read; NAME alone means NAME.default, as in runqy.", group=_FROM, short="")
     ]
-    from_layout: Annotated[LayoutName, shared.LAYOUT_TO_READ] = "documented"
+    from_layout: Annotated[LayoutChoice, shared.LAYOUT_TO_READ] = "auto"
     from_redis: Annotated[str, shared.REDIS.but(group=_FROM, env=("RUNQY_LOADER_REDIS", "REDIS_URL"))] = (
         shared.DEFAULT_REDIS
     )
@@ -130,8 +130,17 @@ class MigrateOptions:
         convert_values(self)
 
     def check(self) -> None:
-        """Raises UsageError if the value of an option is not valid, or options contradict each other."""
+        """Raises UsageError if the value of an option is not valid, or options contradict each other.
+
+        If the source's keys must tell its layout, the options must be valid for one of the layouts.
+        """
         check_declared(self)
+        if self.from_layout == "auto":
+            try:
+                replace(self, from_layout="documented").check()
+            except UsageError:
+                replace(self, from_layout="asynq").check()
+            return
         if self.profile == "asynq" and "asynq" not in (self.from_layout, self.target_layout):
             raise UsageError("--profile asynq needs layout asynq", "asynq's workers read no other layout")
         if self.target_profile.needs_type and self.type is None and self.from_layout == "documented":
@@ -145,8 +154,19 @@ class MigrateOptions:
             self.target.check()
 
     @property
+    def source_layout(self) -> LayoutName:
+        """The layout to read.
+
+        Raises:
+            RuntimeError: It is not chosen yet.
+        """
+        if self.from_layout == "auto":
+            raise RuntimeError("the layout of the source is not chosen yet")
+        return self.from_layout
+
+    @property
     def target_layout(self) -> LayoutName:
-        return self.to_layout or self.from_layout
+        return self.to_layout or self.source_layout
 
     @property
     def target_profile(self) -> Profile:
@@ -155,7 +175,7 @@ class MigrateOptions:
     @property
     def source_queue(self) -> str:
         """Full name of the queue to read."""
-        return resolve_queue(self.from_queue, sub_queues=profile_of(self.from_layout, self.profile).sub_queues)
+        return resolve_queue(self.from_queue, sub_queues=profile_of(self.source_layout, self.profile).sub_queues)
 
     @property
     def target_queue(self) -> str:
@@ -203,5 +223,11 @@ class MigrateOptions:
         """
         if self.job is not None:
             return self.job
-        parts = repr((source, target, sorted(self.manifest().items())))
+        manifest = self.manifest() if self.from_layout != "auto" else self._as_given()
+        parts = repr((source, target, sorted(manifest.items())))
         return f"migrate-{hashlib.blake2b(parts.encode(), digest_size=6).hexdigest()}"
+
+    def _as_given(self) -> dict[str, Any]:
+        """What names a job before its layout is chosen. A resume has the same name, whatever the keys tell by then."""
+        names = ("move", "from_layout", "from_queue", "to_layout", "to_queue", "profile", "type")
+        return {name: getattr(self, name) or "" for name in names}

@@ -20,6 +20,7 @@ from loader.migrate.ends import Ends, bind, hold_job, is_seen
 from loader.migrate.move import Move
 from loader.migrate.options import MigrateOptions, target_options_named
 from loader.migrate.report import MigrateReport
+from loader.migrate.settle import settled
 from loader.migrate.source import Claims, Snapshot
 from loader.migrate.target import Target
 from loader.migrate.transfer import Transfer
@@ -58,14 +59,9 @@ class Migration:
         self._stop = asyncio.Event()
         job = options.job_name(_place(self._from), _place(self._to))
         self._rejects = options.rejects or Path(f"{job}.rejects.jsonl")
-        self.report = MigrateReport(
-            job,
-            options.move,
-            f"{options.source_queue} ({options.from_layout}) on {_place(self._from)}",
-            f"{options.target_queue} ({options.target_layout}) on {_place(self._to)}",
-        )
-        if _place(self._from) == _place(self._to):
-            self._refuse_same_queue()
+        self.report = MigrateReport(job, options.move, options.from_queue, options.to_queue or options.from_queue)
+        if options.from_layout != "auto":
+            self._describe_ends()
 
     def stop(self) -> None:
         """Makes ``run`` end soon. Tasks in flight are settled, and other claimed tasks are put back into the source."""
@@ -100,7 +96,9 @@ class Migration:
         error.args, error.hint = (renamed(str(error.args[0]), names),), renamed(error.hint, names)
 
     async def _migrate(self, stack: AsyncExitStack) -> bool:
-        report, queue = self.report, stored_queue(self._options.from_layout, self._options.source_queue)
+        if self._options.from_layout == "auto":
+            await self._choose_layout()
+        report, queue = self.report, stored_queue(self._options.source_layout, self._options.source_queue)
         ends = await self._both_reached(stack)
         await self._refuse_unseen_layout(ends)
         await self._refuse_unknown_source(ends, queue)
@@ -117,6 +115,25 @@ class Migration:
         if not (report.waiting or report.migrated or report.already):
             report.elsewhere = await count_in_other_layout(ends.out, queue)
         return complete
+
+    async def _choose_layout(self) -> None:
+        """Chooses the layout of the source by its keys."""
+        try:
+            self._options, reason = await settled(self._options, self.report.job, self._from, self._to)
+            self._options.check()
+            self._describe_ends()
+        except (LayoutMismatchError, UsageError):
+            self.report.refused = True
+            raise
+        log.info("layout %s of the source: %s", self._options.from_layout, reason)
+
+    def _describe_ends(self) -> None:
+        """Names both ends in the report. Raises UsageError if they are the same."""
+        options = self._options
+        self.report.source = f"{options.source_queue} ({options.source_layout}) on {_place(self._from)}"
+        self.report.target = f"{options.target_queue} ({options.target_layout}) on {_place(self._to)}"
+        if _place(self._from) == _place(self._to):
+            self._refuse_same_queue()
 
     # --- before the first task -------------------------------------------------------------------------------------
 
@@ -151,12 +168,12 @@ class Migration:
     async def _refuse_unseen_layout(self, ends: Ends) -> None:
         """Raises LayoutMismatchError if no consumer would see the tasks in the target's layout."""
         options, servers, job = self._options, ends.target.servers, ends.target.job
-        leaving = options.from_layout if ends.same and options.source_queue == options.target_queue else None
-        check = partial(check_layout, servers, options.target, leaving=leaving)
+        leaving = options.source_layout if ends.same and options.source_queue == options.target_queue else None
+        check = partial(check_layout, servers, options.target, options.to_queue or options.from_queue, leaving=leaving)
         try:
             with target_options_named():
                 await retry(check, options.retry_for, between=servers.reconnect)
-        except LayoutMismatchError:
+        except (LayoutMismatchError, UnknownQueueError):
             self.report.refused = not job.resumed
             await job.forget()
             raise

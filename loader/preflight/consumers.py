@@ -9,6 +9,10 @@
   heartbeat; its field ``queues`` is a Go map as text, ``map[inference.default:1]``. asynq's servers have members in the
   same set, which are keys with a brace; those are known from ``asynq:servers`` already.
 - Older runqy workers kept the same hashes, but ``asynq:workers`` as a plain set. They read the documented keys.
+
+A task with a start time waits in ``asynq:{<queue>}:scheduled`` until a process moves it to the pending list. asynq's
+servers do so for their queues (0.26, ``forwarder.go``); runqy's workers (runqy-worker 06e5d9b, June 2026) move failed
+tasks from ``:retry`` only, and the runqy server moves none.
 """
 
 from __future__ import annotations
@@ -35,11 +39,13 @@ class Consumer:
     Attributes:
         name: Host and process id, as registered on the server.
         queues: Full names of the queues that it consumes from; None if they cannot be read.
+        forwards: Whether it moves tasks with a start time to the pending list when they are due.
     """
 
     name: str
     layout: LayoutName
     queues: frozenset[str] | None
+    forwards: bool = False
 
     def serves(self, queue: str) -> bool:
         """Whether it may consume from this queue."""
@@ -53,6 +59,7 @@ class Candidate:
     name: str
     layout: LayoutName
     question: Command
+    forwards: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,7 @@ class Registered:
         Args:
             now: The server's Unix time.
         """
-        found = [Candidate(_tail(key), "asynq", ("GET", key)) for key in _members(self.servers)]
+        found = [Candidate(_tail(key), "asynq", ("GET", key), forwards=True) for key in _members(self.servers)]
         runqy = [member for member in _until(self.timed, now) if b"{" not in member]
         found += [Candidate(_text(member), "asynq", _heartbeat(member)) for member in runqy]
         if isinstance(self.untimed, list):
@@ -128,7 +135,7 @@ def consumers(candidates: Sequence[Candidate], replies: Sequence[Any]) -> list[C
             if text is None or status == b"stopped":
                 continue  # the heartbeat has ended: the registration outlives its process
             queues = worker_queues(_text(text))
-        found.append(Consumer(candidate.name, candidate.layout, queues))
+        found.append(Consumer(candidate.name, candidate.layout, queues, candidate.forwards))
     return found
 
 

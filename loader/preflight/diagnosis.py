@@ -9,19 +9,24 @@ from typing import Any
 
 from loader.engine.cluster import check_cluster
 from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
+from loader.engine.targets.base import Choice
 from loader.engine.targets.registry import require_extras
-from loader.errors import LoaderError, TransientError, UsageError
+from loader.errors import LayoutMismatchError, LoaderError, SinkError, TransientError, UsageError
 from loader.preflight.checks import Finding, Level, worst
+from loader.preflight.choice import choose_layout
 from loader.preflight.estimate import estimate_finding
-from loader.preflight.examine import IntendedLoad, examine
+from loader.preflight.examine import examine
+from loader.preflight.intended import IntendedLoad
 from loader.servers.routing import Servers
-from loader.settings import LoadOptions
+from loader.settings import LoadOptions, settled
 from loader.sources.open_sources import open_sources
 from loader.sources.problems import Problems
 from loader.wire.address import Address, parse_address
 from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis
 
 _JOB = "doctor"
+_OF_USE = ("layout", "queue_name", "schedule")
+"""Findings about the use of a server that can be loaded into otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,31 +83,63 @@ async def _diagnose(address: Address, options: LoadOptions, paths: Sequence[str]
     in_file = queues_in_file(options)
     servers = Servers(address, options.timeout)
     try:
-        findings = await _findings(servers, options, paths, in_file)
+        layout, findings = await _findings(servers, options, paths, in_file)
     finally:
         await servers.aclose()
-    return Diagnosis(str(address), options.default_queue, options.layout, findings)
+    return Diagnosis(str(address), options.default_queue, layout, findings)
 
 
 async def _findings(
     servers: Servers, options: LoadOptions, paths: Sequence[str], in_file: KnownQueues
-) -> list[Finding]:
+) -> tuple[str, list[Finding]]:
+    """The layout of the load, and the findings."""
     findings: list[Finding] = []
     try:
         began = time.monotonic()
         await servers.reach("runqy-loader:doctor")
         milliseconds = 1000 * (time.monotonic() - began)
         findings.append(Finding("reachable", "ok", f"{servers} answers ({milliseconds:.0f} ms)"))
+        choice, not_chosen = await _choice(servers, options)
+        layout = options.layout if choice is None else choice.layout
+        # If the layout is not known, the other checks are made for one of the two.
+        options = settled(options, options.layout_without_server if choice is None else choice.layout)
         findings += _options(options, servers)
         known, queue = await _known_queues(servers, options, in_file)
         findings += queue
-        found = await examine(servers, IntendedLoad(options, options.job or _JOB, known.names))
+        found = await examine(servers, IntendedLoad(options, options.job or _JOB, known.names), choice)
     except LoaderError as error:
-        return [_of_error("reachable", error)]  # not reachable, no access, or loading: no other check can run
-    findings += found.findings
-    if paths and (found.refused is None or found.refused.name == "layout"):
+        return options.layout, [_of_error("reachable", error)]  # no access, or loading: no other check can run
+    findings += [_layout(finding, choice, not_chosen) for finding in found.findings]
+    if paths and (found.refused is None or found.refused.name in _OF_USE):
         findings.append(await _estimate(servers, options, paths, found.info))
-    return findings
+    return layout, findings
+
+
+async def _choice(servers: Servers, options: LoadOptions) -> tuple[Choice | None, Finding | None]:
+    """What ``--layout auto`` would choose, or why it would choose nothing."""
+    if options.layout != "auto":
+        return None, None
+    try:
+        return await choose_layout(servers, options), None
+    except LayoutMismatchError as error:
+        where = f"{servers}: "
+        return None, Finding("layout", "error", str(error.args[0]).removeprefix(where), error.hint)
+    except TransientError:
+        raise
+    except SinkError:
+        return None, None  # the server is no target: the other checks say so
+
+
+def _layout(finding: Finding, choice: Choice | None, not_chosen: Finding | None) -> Finding:
+    """With ``--layout auto``, the finding about the layout says what was chosen."""
+    if finding.name != "layout":
+        return finding
+    if not_chosen is not None:
+        return not_chosen
+    if choice is None:
+        return finding
+    chosen = f"auto chooses {choice.layout}: {choice.reason}"
+    return replace(finding, text=chosen if finding.level == "ok" else f"{chosen}; but {finding.text}")
 
 
 def _options(options: LoadOptions, servers: Servers) -> list[Finding]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from loader.errors import LayoutMismatchError, MemoryLimitError, RefusedNowError, SinkError
+from loader.engine.targets.base import Choice, Cleared
+from loader.errors import LayoutMismatchError, MemoryLimitError
 from loader.layouts.registry import encoder_for
 from loader.preflight import rights, server, usage
-from loader.preflight.ask import Question, ask, ask_node
+from loader.preflight.ask import Question, ask
 from loader.preflight.checks import Finding
-from loader.preflight.consumers import REGISTERED
 from loader.preflight.ignored import ignored_findings
+from loader.preflight.intended import IntendedLoad
 from loader.preflight.layout import layout_finding
+from loader.preflight.refusal import refusal
+from loader.preflight.seen import Look, Seen
+from loader.preflight.server import ServerState
 from loader.preflight.small import surely_fits
 from loader.servers.routing import Servers
 from loader.servers.value_limit import ValueLimit
@@ -31,41 +34,13 @@ log = logging.getLogger("runqy_loader")
 
 
 @dataclass(frozen=True, slots=True)
-class IntendedLoad:
-    """A load that is checked before it begins.
-
-    Attributes:
-        job: Name of the job.
-        known_queues: Full names of the queues that exist; None if they are not known.
-    """
-
-    options: LoadOptions
-    job: str
-    known_queues: Collection[str] | None = None
-
-    @property
-    def queues(self) -> list[str]:
-        """Full names of the queues that the load may write to, as far as they are known."""
-        options = self.options
-        own = [options.default_queue] if options.default_queue is not None else []
-        if options.queue_field is not None or options.envelope:
-            own += sorted(set(self.known_queues or ()) - set(own))
-        return own[: usage.MOST_QUEUES]
-
-    @property
-    def open_ended(self) -> bool:
-        """Whether records may name queues that are not known."""
-        options = self.options
-        return not self.queues or (self.known_queues is None and (options.queue_field is not None or options.envelope))
-
-
-@dataclass(frozen=True, slots=True)
 class Examination:
     """The results of the checks.
 
     Attributes:
         info: The reply to INFO, or the error in its place.
         begun: Whether the job was begun before.
+        cleared: What the load must know if it begins.
         largest_value: The longest value that the servers accept; None if it is not known.
         every_info: The reply to INFO of each primary, or the error in its place.
         is_consumed: Whether a running consumer serves a queue of the load.
@@ -74,6 +49,7 @@ class Examination:
     findings: list[Finding]
     info: Any
     begun: bool = False
+    cleared: Cleared = field(default_factory=Cleared)
     largest_value: ValueLimit | None = None
     every_info: Mapping[Address, Any] = field(default_factory=dict)
     is_consumed: bool = False
@@ -84,59 +60,96 @@ class Examination:
         return next((finding for finding in self.findings if finding.level == "error"), None)
 
 
-async def examine(servers: Servers, load: IntendedLoad) -> Examination:
+async def examine(servers: Servers, load: IntendedLoad, choice: Choice | None = None) -> Examination:
     """Checks the server, the user's rights and the layout in use. Writes nothing.
+
+    It takes two round trips, or one after a choice.
+
+    Args:
+        load: A load with settled options.
+        choice: The choice of its layout, if it was made just before.
 
     Raises:
         LoaderError: The server cannot be reached, or is loading or busy.
     """
-    options, where = load.options, str(servers)
-    use, begun = usage.UsageCheck(load.queues), _job_begun(load.job)
-    with translated(where):
-        before = time.time()
-        first, *of_others = await asyncio.gather(
-            ask(servers, server.STATE, rights.WHO, *use.first, begun, usage.LISTED),
-            *(ask_node(node, server.STATE) for node in servers.clients()[1:]),
-        )
-        after = time.time()
-        states = [answers[server.STATE] for answers in (first, *of_others)]
-        temporary = options.target == ToEmbedded(None)
-        findings = server.states_findings(states, temporary=temporary, is_cluster=servers.is_cluster)
-        info = states[0].info
-        if any(finding.level == "error" for finding in findings):
-            # The other replies of a Sentinel have no meaning.
-            return Examination(findings, info, begun=first[begun])
-        for answers in (first, *of_others):
-            answers.raise_transient(where)
-        findings += server.clock_findings(before, after, states)
-        alive = use.second(first, server.clock_seconds(states[0].time) or after)
-        allowed = _allowed(load, first[rights.WHO], is_cluster=servers.is_cluster)
-        listed = usage.signs_of(first[usage.LISTED] if load.open_ended else [])
-        second = await ask(servers, alive, allowed, listed)
-        second.raise_transient(where)
-    largest = server.largest_value(states)
-    findings += server.records(largest, options.max_record_bytes)
-    findings += second[allowed]
-    used = use.usage(first, second[alive])
-    findings.append(
-        layout_finding(
-            options.layout,
-            used,
-            open_ended=load.open_ended,
-            listed=second[listed],
-            forced=options.force_layout,
-        )
-    )
-    findings += ignored_findings(options, first[REGISTERED])
+    begun = _job_begun(load.job)
+    with translated(str(servers)):
+        if choice is not None and isinstance(choice.seen, Seen):
+            seen = choice.seen
+            known = {queue.name for queue in seen.usage.queues}
+            more = usage.signs_of([queue for queue in load.queues if queue not in known])
+            allowed = _allowed(load, seen.user, is_cluster=servers.is_cluster)
+            answers = first = await ask(servers, begun, allowed, more)
+            answers.raise_transient(str(servers))
+            seen = seen.with_queues(answers[more])
+        else:
+            look = Look(servers, load.queues, open_ended=load.open_ended)
+            first = await look.first(begun)
+            findings = _server_findings(servers, load, look.states)
+            if any(finding.level == "error" for finding in findings):
+                # The other replies of a Sentinel have no meaning.
+                return Examination(findings, look.states[0].info, first[begun])
+            look.raise_transient()
+            allowed = _allowed(load, look.user, is_cluster=servers.is_cluster)
+            answers = await look.second(allowed)
+            seen = look.seen
+    largest = server.largest_value(seen.states)
+    findings = [
+        *_server_findings(servers, load, seen.states),
+        *server.clock_findings(*seen.asked, seen.states),
+        *server.records(largest, load.options.max_record_bytes),
+        *answers[allowed],
+        *_use_findings(load, seen),
+        *ignored_findings(load.options, seen.registered),
+    ]
+    living = seen.usage.living
     return Examination(
         findings,
-        info,
-        begun=first[begun],
+        seen.states[0].info,
+        first[begun],
+        _cleared(load, seen),
         largest_value=largest,
-        every_info=dict(zip(servers.primaries(), (state.info for state in states), strict=True)),
-        is_consumed=any(one.serves(queue) for one in used.living for queue in load.queues)
-        or (load.open_ended and bool(used.living)),
+        every_info=dict(zip(servers.primaries(), (state.info for state in seen.states), strict=True)),
+        is_consumed=any(one.serves(queue) for one in living for queue in load.queues)
+        or (load.open_ended and bool(living)),
     )
+
+
+def _server_findings(servers: Servers, load: IntendedLoad, states: Sequence[ServerState]) -> list[Finding]:
+    temporary = load.options.target == ToEmbedded(None)
+    return server.states_findings(states, temporary=temporary, is_cluster=servers.is_cluster)
+
+
+def _use_findings(load: IntendedLoad, seen: Seen) -> list[Finding]:
+    """Whether workers would see the tasks, and run them."""
+    options = load.options
+    findings: list[Finding | None] = [
+        layout_finding(
+            options.layout_name,
+            seen.usage,
+            open_ended=load.open_ended,
+            listed=seen.listed if load.open_ended else (),
+            forced=options.force_layout,
+        )
+    ]
+    # Most loads have no start time, and many servers have no consumer yet: they do not wait for these imports.
+    if seen.usage.living:
+        from loader.preflight.queue_name import name_finding
+
+        findings.append(name_finding(load, seen.usage))
+    if options.task_options.starts_at(now := time.time()):
+        from loader.preflight.schedule import schedule_finding
+
+        findings.append(schedule_finding(load, seen.usage, now))
+    return [finding for finding in findings if finding is not None]
+
+
+def _cleared(load: IntendedLoad, seen: Seen) -> Cleared:
+    if not load.options.envelope:
+        return Cleared()
+    from loader.preflight.schedule import forwarded_queues
+
+    return Cleared(forwarded_queues(load, seen.usage))
 
 
 async def check_before_load(
@@ -145,7 +158,8 @@ async def check_before_load(
     job: str,
     known_queues: Collection[str] | None,
     sources: Sequence[Source],
-) -> None:
+    choice: Choice | None = None,
+) -> Cleared:
     """Raises an error for a load that cannot work, and logs warnings about possible problems.
 
     If the server has a ``maxmemory`` limit and the job was not begun before, the memory that the load needs is
@@ -154,16 +168,15 @@ async def check_before_load(
     Raises:
         LayoutMismatchError: The target is used with another layout.
         MemoryLimitError: The load certainly does not fit.
+        UnknownQueueError: No worker serves the queue, and some serve a queue of nearly the same name.
+        ScheduleError: The tasks have a start time, and nothing would run them when they are due.
         LoaderError: The server cannot be used as a target, the user lacks a right, or the server cannot be reached.
     """
-    found = await examine(servers, IntendedLoad(options, job, known_queues))
+    found = await examine(servers, IntendedLoad(options, job, known_queues), choice)
     servers.holds_job, servers.largest_value = servers.holds_job or found.begun, found.largest_value
     servers.info = found.every_info
     if (refused := found.refused) is not None:
-        if refused.name == "role":
-            raise RefusedNowError(f"{servers}: {refused.text}", refused.hint, "READONLY")
-        kind = LayoutMismatchError if refused.name == "layout" else SinkError
-        raise kind(f"{servers}: {refused.text}", refused.hint)
+        raise refusal(refused, str(servers))
     # Missing optional rights cause a warning only when they are needed: see Lease.fence.
     warnings = [one for one in found.findings if one.level == "warning" and one.name != "optional"]
     room = server.room(found.info)
@@ -176,6 +189,7 @@ async def check_before_load(
             warnings.append(needed)
     for finding in warnings:
         log.warning("%s: %s", servers, finding)
+    return found.cleared
 
 
 def _refuse_what_cannot_fit(where: str, options: LoadOptions, needed: Finding, *, is_consumed: bool) -> None:
@@ -191,15 +205,17 @@ def _refuse_what_cannot_fit(where: str, options: LoadOptions, needed: Finding, *
     )
 
 
-async def check_layout(servers: Servers, options: LoadOptions, *, leaving: LayoutName | None) -> None:
+async def check_layout(servers: Servers, options: LoadOptions, given: str, *, leaving: LayoutName | None) -> None:
     """Refuses to migrate to a layout that no consumer of the queue reads. Logs a warning if some consumers do not.
 
     Args:
         options: The options of a load into the queue.
+        given: The queue's name as the user gave it.
         leaving: The source's layout, if source and target are the same queue. Keys of this layout are ignored.
 
     Raises:
         LayoutMismatchError: The queue is used with another layout.
+        UnknownQueueError: Workers serve the name as it was given, and none serves the queue that it means.
         LoaderError: The server cannot be reached, or is loading or busy.
     """
     where, use = str(servers), usage.UsageCheck(IntendedLoad(options, "").queues)
@@ -209,9 +225,14 @@ async def check_layout(servers: Servers, options: LoadOptions, *, leaving: Layou
         alive = use.second(first, first[server.CLOCK] or time.time())
         second = await ask(servers, alive)
         second.raise_transient(where)
+    from loader.preflight.queue_name import meant_without_sub_queue  # as above
+
+    used = use.usage(first, second[alive])
+    if options.default_queue is not None and (found := meant_without_sub_queue(given, options.default_queue, used)):
+        raise refusal(found, where)
     finding = layout_finding(
-        options.layout,
-        use.usage(first, second[alive]).without(leaving),
+        options.layout_name,
+        used.without(leaving),
         forced=options.force_layout,
         option="--to-layout" if leaving is None else None,
     )

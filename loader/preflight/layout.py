@@ -74,14 +74,14 @@ def _of_queue(layout: LayoutName, queue: QueueSigns, living: Sequence[Consumer])
     elsewhere = [consumer for consumer in living if consumer.layout == "asynq" and not consumer.serves(queue.name)]
     own_keys, other_keys = (queue.asynq, queue.documented) if layout == "asynq" else (queue.documented, queue.asynq)
     if theirs and not ours and not (layout == "asynq" and own_keys):
-        return _refusal(layout, f"queue {queue.name} is served by {_named(theirs)}")
+        return _refusal(layout, f"queue {queue.name} is served by {named(theirs)}")
     if layout == "documented":
         if other_keys and not ours:
             return _refusal(layout, f"queue {queue.name} has keys of the asynq layout (asynq:{{{queue.name}}}:…)")
         if theirs or other_keys:
             return _warning(f"queue {queue.name} is used in both layouts, and {_NEVER_SEE[layout]}")
         if elsewhere and not ours:
-            text = f"other queues are served by {_named(elsewhere)}, not {queue.name}"
+            text = f"other queues are served by {named(elsewhere)}, not {queue.name}"
             if not own_keys:
                 return _refusal(layout, f"{text}, which has no documented keys")
             text = f"{text}; {_NEVER_SEE[layout]}"
@@ -105,11 +105,11 @@ def _of_any_queue(layout: LayoutName, living: Sequence[Consumer], listed: Sequen
     theirs = [consumer for consumer in living if consumer.layout != layout]
     used = [queue.name for queue in listed if (queue.documented if layout == "asynq" else queue.asynq)]
     if theirs and not ours:
-        return _refusal(layout, f"all who consume from this server are {_named(theirs)}")
+        return _refusal(layout, f"all who consume from this server are {named(theirs)}")
     if theirs:
         return _warning(f"this server has consumers of both layouts, and {_NEVER_SEE[layout]}")
     if ours:
-        return Finding("layout", "ok", f"{layout}, which is read by {_named(ours)}")
+        return Finding("layout", "ok", f"{layout}, which is read by {named(ours)}")
     if used:
         names = ", ".join(sorted(used)[:5]) + (", …" if len(used) > 5 else "")
         return _warning(f"queues are used in the other layout here ({names}), and {_NEVER_SEE[layout]}")
@@ -118,7 +118,7 @@ def _of_any_queue(layout: LayoutName, living: Sequence[Consumer], listed: Sequen
 
 def _fine(layout: LayoutName, queue: QueueSigns, ours: Sequence[Consumer]) -> Finding:
     if ours:
-        return Finding("layout", "ok", f"{layout}; queue {queue.name} is served by {_named(ours)}")
+        return Finding("layout", "ok", f"{layout}; queue {queue.name} is served by {named(ours)}")
     used = queue.asynq if layout == "asynq" else queue.documented
     what = "has keys of it" if used else "has no keys yet"
     return Finding("layout", "ok", f"{layout}; queue {queue.name} {what}, and nobody consumes from it at the moment")
@@ -132,7 +132,8 @@ def _warning(text: str, hint: str = "") -> Finding:
     return Finding("layout", "warning", text, hint)
 
 
-def _named(consumers: Sequence[Consumer]) -> str:
+def named(consumers: Sequence[Consumer]) -> str:
+    """Consumers of one layout, for messages."""
     names = sorted(consumer.name for consumer in consumers)
     count = len(consumers)
     shown = ", ".join(names[:3]) + (", …" if count > 3 else "")

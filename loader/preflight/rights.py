@@ -33,7 +33,7 @@ def _always(options: LoadOptions) -> bool:
 
 
 def _asynq(options: LoadOptions) -> bool:
-    return options.layout == "asynq"
+    return options.layout_name == "asynq"
 
 
 def _reverse(options: LoadOptions) -> bool:

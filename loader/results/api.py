@@ -14,7 +14,6 @@ from loader.results.outstanding import Waiting, WaitingIds, in_chunks
 from loader.results.polling import Waiter, WaitReport
 from loader.results.result import TaskResult
 from loader.tasks.ids import check_task_id
-from loader.tasks.profiles import LayoutName
 from loader.wire.address import parse_address
 
 if TYPE_CHECKING:
@@ -56,8 +55,7 @@ def wait_for_results(
     options.check()
     if isinstance(tasks, str | bytes):
         raise TypeError(f"give an iterable of ids, not {type(tasks).__name__}; wait_for_result waits for one")
-    layout: LayoutName = options.layout or ("documented" if options.profile is None else "asynq")
-    return _results((_waiting(task, options, loaded=loaded) for task in tasks), options, layout)
+    return _results((_waiting(task, options, loaded=loaded) for task in tasks), options)
 
 
 async def wait_for_result(task: TaskRef, *, loaded: bool = False, **fields: Unpack[WaitKeywords]) -> TaskResult:
@@ -81,14 +79,13 @@ async def wait_for_result(task: TaskRef, *, loaded: bool = False, **fields: Unpa
     return result
 
 
-async def _results(
-    tasks: Iterable[Waiting], options: WaitOptions, layout: LayoutName
-) -> AsyncGenerator[TaskResult, None]:
+async def _results(tasks: Iterable[Waiting], options: WaitOptions) -> AsyncGenerator[TaskResult, None]:
     waiting = WaitingIds()
     try:
         for batch in in_chunks(tasks):
             waiting.add(batch)
-        waiter = Waiter(parse_address(options.redis), options, waiting, layout, WaitReport(total=waiting.count))
+        report = WaitReport(total=waiting.count)
+        waiter = Waiter(parse_address(options.redis), options, waiting, options.known_layout, report)
         async with aclosing(waiter.results()) as chunks:
             async for chunk in chunks:
                 for result in chunk:

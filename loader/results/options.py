@@ -13,7 +13,7 @@ from loader.settings import shared
 from loader.settings.check import check_declared
 from loader.settings.option import DURATION, Excludes, Option
 from loader.settings.values import convert_values, duration
-from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
+from loader.tasks.profiles import LayoutChoice, LayoutName, Profile, ProfileName, profile_of
 
 _TASKS = "Tasks"
 _OUT = "Output"
@@ -49,18 +49,17 @@ class WaitOptions:
         ),
     ] = None
     layout: Annotated[
-        LayoutName | None,
+        LayoutChoice,
         Option(
-            help="Redis keys to read.",
+            help="Redis keys to read; 'auto' is the layout in the ids file or the job, else the one that has keys of "
+            "the tasks.",
             group=_TASKS,
-            default_text="the layout in the ids file or the job, else documented",
         ),
-    ] = None
+    ] = "auto"
     profile: Annotated[
         ProfileName | None,
         Option(
-            help="With --layout asynq, whose queue names --queue follows: runqy's (NAME means NAME.default) or "
-            "asynq's.",
+            help="In layout asynq, whose queue names --queue follows: runqy's (NAME means NAME.default) or asynq's.",
             group=_TASKS,
             goes_with=(Excludes("layout", "documented", when="asynq", hint="asynq's workers read no other layout"),),
         ),
@@ -106,6 +105,13 @@ class WaitOptions:
         """Raises UsageError if a value is not what its option takes, or two options contradict each other."""
         check_declared(self)
         self.default_queue  # noqa: B018 - raises an error if the name is not valid
+
+    @property
+    def known_layout(self) -> LayoutName | None:
+        """The layout that is given, or that ``profile`` needs; None if it must be found out."""
+        if self.layout != "auto":
+            return self.layout
+        return None if self.profile is None else "asynq"
 
     @property
     def timeout_seconds(self) -> float | None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from loader.errors import TransientError
+from loader.errors import TransientError, UsageError
 from loader.results.lookup import LOOKUPS, Look, Lookup
 from loader.results.options import WaitOptions
 from loader.results.outstanding import Waiting, WaitingIds
 from loader.results.reader import Reader
 from loader.results.result import TaskResult
+from loader.results.which_layout import SAMPLE, layout_of_tasks
 from loader.servers.retry import retry
 from loader.servers.routing import Servers
 from loader.tasks.profiles import LayoutName
@@ -33,6 +34,8 @@ _CHUNK_BYTES = 8 * 1024 * 1024
 _EXIT_FAILED_TASKS, _EXIT_TIMED_OUT, _EXIT_INTERRUPTED = 3, 4, 130
 
 log = logging.getLogger("runqy_loader")
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -91,16 +94,25 @@ class Waiter:
     Args:
         address: The server.
         waiting: The tasks. The waiter removes those that are done.
-        layout: The layout of these tasks.
+        layout: The layout of these tasks; None if their keys must tell it. Until one does, the documented one is read.
         report: Counts. The caller sets ``total`` and ``already``.
+        loaded_by: What shows that the tasks were loaded, for messages; None if nothing does.
     """
 
     def __init__(
-        self, address: Address, options: WaitOptions, waiting: WaitingIds, layout: LayoutName, report: WaitReport
+        self,
+        address: Address,
+        options: WaitOptions,
+        waiting: WaitingIds,
+        layout: LayoutName | None,
+        report: WaitReport,
+        loaded_by: str | None = None,
     ) -> None:
         self._options = options
         self._waiting = waiting
-        self._lookup: Lookup = LOOKUPS[layout]()
+        self._layout = layout
+        self._loaded_by = loaded_by
+        self._lookup: Lookup = LOOKUPS[layout or "documented"]()
         self._report = report
         self._stop = asyncio.Event()
         self._servers = Servers(address, options.reply_timeout)
@@ -128,6 +140,7 @@ class Waiter:
         try:
             await retry(lambda: reach("runqy-loader-wait:0"), self._options.retry_for, connected=False)
             while self._waiting.count and not self._stop.is_set():
+                await self._choose_layout()
                 before, began = self._waiting.count, time.monotonic()
                 async for chunk in self._sweep(deadline if self._report.sweeps else None):
                     yield chunk
@@ -191,12 +204,38 @@ class Waiter:
         self._chunk = max(1, min(self._chunk * 2, _LARGEST_CHUNK, _CHUNK_BYTES // (largest + 1)))
 
     async def _look(self, tasks: Sequence[Waiting]) -> list[Look]:
-        async def attempt() -> list[Look]:
+        return await self._repeated(lambda: self._lookup.look(self._reader, tasks))
+
+    async def _choose_layout(self) -> None:
+        """Chooses the layout, if it is not known and keys of the tasks tell it by now.
+
+        Raises:
+            UsageError: The tasks are in both layouts; or they were loaded, and no key of theirs is there.
+        """
+        if self._layout is not None:
+            return
+        sample = self._waiting.page("", SAMPLE)
+        self._layout = await self._repeated(lambda: layout_of_tasks(self._reader, sample))
+        if self._layout is not None:
+            self._lookup = LOOKUPS[self._layout]()
+            log.info("layout %s: tasks with these ids have keys of it", self._layout)
+        elif self._loaded_by is not None:
+            # In the wrong layout, tasks that exist would be reported as expired.
+            raise UsageError(
+                f"{self._loaded_by} does not name the layout of its tasks, because they were loaded over HTTP, and no "
+                "key of theirs tells it",
+                "Use --layout asynq for a runqy server since January 2026, else --layout documented",
+            )
+
+    async def _repeated(self, look: Callable[[], Awaitable[T]]) -> T:
+        """What a look-up returns; it is repeated after a lost connection."""
+
+        async def attempt() -> T:
             if self._lost:
                 await self._servers.reconnect()  # also reads again which node serves which slots
                 self._lost = False
             try:
-                return await self._lookup.look(self._reader, tasks)
+                return await look()
             except TransientError:
                 self._reader.drop()
                 self._lost = True

@@ -15,7 +15,6 @@ from loader.results.polling import Waiter, WaitReport
 from loader.results.wanted_ids import IdsSource, ids_of_job, ids_source, read_ids
 from loader.servers.retry import retry
 from loader.servers.routing import Servers
-from loader.tasks.profiles import LayoutName
 from loader.wire.address import parse_address
 
 log = logging.getLogger("runqy_loader")
@@ -64,8 +63,9 @@ class WaitSession:
         options, waiting = self._options, WaitingIds()
         try:
             await asyncio.to_thread(self._fill, waiting, source)
-            layout = options.layout or source.layout or _layout_of_profile(options, source)
-            self._waiter = waiter = Waiter(self._address, options, waiting, layout, self.report)
+            given = None if options.layout == "auto" else options.layout
+            layout = given or source.layout or options.known_layout
+            self._waiter = waiter = Waiter(self._address, options, waiting, layout, self.report, _loaded_by(source))
             if self._stopping:
                 waiter.stop()
             async with aclosing(waiter.results()) as results:
@@ -114,11 +114,6 @@ class WaitSession:
             await self._out.add(chunk)
 
 
-def _layout_of_profile(options: WaitOptions, source: IdsSource) -> LayoutName:
-    if options.profile is None and source.loaded:
-        # In the wrong layout, tasks that exist would be reported as expired.
-        raise UsageError(
-            f"{source.name} does not name the layout of its tasks, because they were loaded over HTTP",
-            "Use --layout asynq for a runqy server since January 2026, else --layout documented",
-        )
-    return "documented" if options.profile is None else "asynq"
+def _loaded_by(source: IdsSource) -> str | None:
+    """What has the ids, if it shows that their tasks were loaded."""
+    return source.name if source.loaded else None

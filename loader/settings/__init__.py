@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loader.settings.load import DISCARD, EMBEDDED, LoadOptions
+from loader.settings.load import DISCARD, EMBEDDED, LoadOptions, settled
 from loader.settings.shared import DEFAULT_REDIS, is_job_name
 
-__all__ = ["DEFAULT_REDIS", "DISCARD", "EMBEDDED", "LoadOptions", "is_job_name"]
+__all__ = ["DEFAULT_REDIS", "DISCARD", "EMBEDDED", "LoadOptions", "is_job_name", "settled"]

@@ -11,7 +11,7 @@ from typing import Any
 from loader.errors import UsageError
 from loader.outputs.names import wrong_name
 from loader.outputs.writable import why_unwritable
-from loader.settings.option import ANY, DURATION, LIMIT, TIME, Declared, Excludes, Options, declared, flag_of
+from loader.settings.option import ANY, DURATION, LIMIT, TIME, Declared, Excludes, Needs, Options, declared, flag_of
 from loader.settings.values import duration
 from loader.tasks.times import seconds
 
@@ -132,7 +132,7 @@ def _out_of_range(one: Declared, value: Any) -> str | None:
 def _check_relations(one: Declared, options: Options, by_name: dict[str, Declared]) -> None:
     value = getattr(options, one.name)
     for relation in one.option.goes_with:
-        if relation.when not in (ANY, value):
+        if relation.when not in (ANY, value) or _is_decided_later(relation, options):
             continue
         other = by_name[relation.option]
         if relation.value is ANY:
@@ -146,6 +146,34 @@ def _check_relations(one: Declared, options: Options, by_name: dict[str, Declare
                 raise UsageError(f"{own} and {named} contradict each other", relation.hint)
         elif not is_there and (relation.unless is None or not is_given(by_name[relation.unless], options)):
             raise UsageError(f"{own} needs {named}", relation.hint)
+
+
+def _is_decided_later(relation: Needs | Excludes, options: Options) -> bool:
+    later = relation.later if isinstance(relation, Needs) else None
+    return later is not None and bool(getattr(options, relation.option) == later)
+
+
+def implied(options: Options, name: str) -> tuple[Any, str] | None:
+    """The value of an option that is decided later, if other options decide it.
+
+    Args:
+        name: Field name of the option that is decided later.
+
+    Returns:
+        The value, and the option that needs it, as text for messages; None if no option that is given needs a value.
+    """
+    found = declared(type(options))
+    by_name = {one.name: one for one in found}
+    for one in found:
+        for relation in one.option.goes_with:
+            if not isinstance(relation, Needs) or relation.option != name or relation.later is None:
+                continue
+            value = getattr(options, one.name)
+            if relation.when not in (ANY, value) or not is_given(one, options):
+                continue
+            if relation.unless is None or not is_given(by_name[relation.unless], options):
+                return relation.value, one.flag if relation.when is ANY else f"{one.flag} {value}"
+    return None
 
 
 def check_outputs(objects: Iterable[Options], config: Path | None = None) -> None:

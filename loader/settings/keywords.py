@@ -14,7 +14,7 @@ class LoadKeywords(TypedDict, total=False):
     queue_field: str | None
     id_field: str | None
     on_conflict: Literal["fail", "skip"]
-    layout: Literal["documented", "asynq"]
+    layout: Literal["auto", "documented", "asynq"]
     profile: Literal["runqy", "asynq"] | None
     type: str | None
     max_retry: int | None
@@ -34,6 +34,8 @@ class LoadKeywords(TypedDict, total=False):
     queues_file: Path | str | None
     queue_check: Literal["none", "redis"]
     force_layout: bool
+    force_queue: bool
+    force_schedule: bool
     timeout: float | str | timedelta
     retry_for: float | str | timedelta | None
     force_memory: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,13 +10,13 @@ from loader.errors import UsageError
 from loader.outputs.names import IDS, JOURNAL
 from loader.queues.names import resolve_queue
 from loader.settings import shared
-from loader.settings.check import check_declared, check_outputs, in_seconds
+from loader.settings.check import check_declared, check_outputs, implied, in_seconds
 from loader.settings.error_limit import ErrorLimit, error_limit
 from loader.settings.memory import MemoryThreshold, threshold_problem
 from loader.settings.option import BYTES, COUNT, DURATION, TIME, Excludes, Needs, Option, flag_of
 from loader.settings.values import convert_values
 from loader.tasks.options import LIFECYCLE, TaskOptions
-from loader.tasks.profiles import LayoutName, Profile, ProfileName, profile_of
+from loader.tasks.profiles import LayoutChoice, LayoutName, Profile, ProfileName, profile_of
 from loader.tasks.times import instant
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _SPEED = "Throughput"
 
 _REDIS_ONLY = Excludes("to", hint="The first one is only for loads into Redis")
 _HTTP_ONLY = Needs("to", hint="See docs/http.md")
-_ASYNQ_ONLY = Needs("layout", "asynq", hint="See docs/layouts.md")
+_ASYNQ_ONLY = Needs("layout", "asynq", later="auto", hint="See docs/layouts.md")
 _TO_ASYNQ = (_REDIS_ONLY, _ASYNQ_ONLY)
 
 
@@ -49,7 +49,13 @@ def _field(text: str, envelope_has: str, *more: Excludes) -> Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
-    """Options of a load. Field names are the long options of the command line with underscores."""
+    """Options of a load. Field names are the long options of the command line with underscores.
+
+    With layout ``auto``, a look at the server chooses the layout, and ``settled`` puts it into the options. Before
+    that, ``default_queue`` is final: the layouts differ in the meaning of a name only with profile asynq, which needs
+    layout asynq. ``defaults`` and ``task_options`` are those of the layout that other options need, else of the
+    documented layout. Only settled options have a ``layout_name``, so nothing is encoded before the choice.
+    """
 
     queue: Annotated[str | None, shared.QUEUE] = None
     queue_field: Annotated[
@@ -78,7 +84,7 @@ class LoadOptions:
             goes_with=(_REDIS_ONLY,),
         ),
     ] = "fail"
-    layout: Annotated[LayoutName, shared.LAYOUT.but(goes_with=(_REDIS_ONLY,))] = "documented"
+    layout: Annotated[LayoutChoice, shared.LAYOUT.but(goes_with=(_REDIS_ONLY,))] = "auto"
     profile: Annotated[ProfileName | None, shared.PROFILE.but(goes_with=(_REDIS_ONLY, shared.NEEDS_ASYNQ_LAYOUT))] = (
         None
     )
@@ -89,7 +95,7 @@ class LoadOptions:
         int | str | None,
         _asynq(
             "How long a task may run. runqy's workers ignore this: use --active-timeout.",
-            goes_with=(Needs("layout", "asynq", hint="See docs/layouts.md", unless="to"),),
+            goes_with=(Needs("layout", "asynq", later="auto", hint="See docs/layouts.md", unless="to"),),
         ),
     ] = None
     deadline: Annotated[
@@ -161,6 +167,8 @@ class LoadOptions:
     queues_file: Annotated[Path | None, shared.QUEUES_FILE] = None
     queue_check: Annotated[Literal["none", "redis"], shared.QUEUE_CHECK.but(goes_with=(_REDIS_ONLY,))] = "none"
     force_layout: shared.ForceLayout = False
+    force_queue: Annotated[bool, shared.FORCE_QUEUE.but(goes_with=(_REDIS_ONLY,))] = False
+    force_schedule: Annotated[bool, shared.FORCE_SCHEDULE.but(goes_with=(_REDIS_ONLY,))] = False
     timeout: Annotated[
         float, shared.TIMEOUT.but(help=f"{shared.TIMEOUT.help} A task's own limit is --task-timeout.")
     ] = 30.0
@@ -405,6 +413,25 @@ class LoadOptions:
         return None if self.queue is None else resolve_queue(self.queue, sub_queues=self.defaults.sub_queues)
 
     @property
+    def layout_name(self) -> LayoutName:
+        """The layout of settled options. Raises RuntimeError if it is not chosen yet."""
+        if self.layout == "auto":
+            raise RuntimeError("the layout is not chosen yet: see loader.settings.settled")
+        return self.layout
+
+    @property
+    def implied_layout(self) -> tuple[LayoutName, str] | None:
+        """With layout ``auto``: the layout that another option needs, and that option; None if none needs one."""
+        return implied(self, "layout") if self.layout == "auto" else None
+
+    @property
+    def layout_without_server(self) -> LayoutName:
+        """The layout without a server, or on an empty one: given, needed by other options, or the guide's."""
+        if self.layout != "auto":
+            return self.layout
+        return "documented" if (needed := self.implied_layout) is None else needed[0]
+
+    @property
     def error_limit(self) -> ErrorLimit:
         """How many records may be rejected."""
         return error_limit(self.max_errors)
@@ -436,7 +463,7 @@ class LoadOptions:
     @property
     def defaults(self) -> Profile:
         """The defaults for options that are not given."""
-        return profile_of(self.layout, self.profile)
+        return profile_of(self.layout_without_server, self.profile)
 
     @property
     def task_options(self) -> TaskOptions:
@@ -471,3 +498,8 @@ class LoadOptions:
             return None if value is None else instant(value)
         except ValueError as error:
             raise UsageError(f"{flag_of(name)}: {error}") from error
+
+
+def settled(options: LoadOptions, layout: LayoutName) -> LoadOptions:
+    """The options with the layout that was chosen for them."""
+    return options if options.layout == layout else replace(options, layout=layout)

@@ -54,9 +54,12 @@ class Needs(_Relation):
 
     Attributes:
         unless: Field name of an option with which the relation does not apply.
+        later: Value of the other option that leaves the decision for later. It does not break the relation: this option
+            then decides (``check.implied``). None if there is no such value.
     """
 
     unless: str | None = None
+    later: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 from loader.outputs.names import JSON_LINES
 from loader.settings.error_limit import problem as error_limit_problem
 from loader.settings.option import COUNT, DURATION, LIMIT, FromVariable, Needs, Option
-from loader.tasks.profiles import LayoutName, ProfileName
+from loader.tasks.profiles import LayoutChoice, ProfileName
 
 DEFAULT_REDIS = "redis://localhost:6379/0"
 SERVER = "Server"
@@ -35,6 +35,15 @@ RETRY_FOR = Option(
     unit=DURATION,
     at_least=0,
 )
+FORCE_SCHEDULE = Option(
+    help="Load tasks with a start time although no server is seen that would run them when they are due; see "
+    "docs/layouts.md.",
+    group=SERVER,
+)
+FORCE_QUEUE = Option(
+    help="Go on although workers serve a queue of nearly the same name, and none serves this one; see docs/doctor.md.",
+    group=SERVER,
+)
 FORCE_LAYOUT = Option(
     help="Go on although the target seems to be used with another layout; see docs/doctor.md.", group=SERVER
 )
@@ -48,17 +57,18 @@ QUEUE_CHECK = Option(
 )
 LAYOUT = Option(
     help="Redis keys to write: 'documented' are the keys in runqy's enqueueing guide; 'asynq' are the keys that "
-    "runqy's workers since January 2026 and all asynq workers read. See docs/layouts.md.",
+    "runqy's workers since January 2026 and all asynq workers read; 'auto' chooses by the server's workers and keys, "
+    "and is 'documented' if there are none. See docs/layouts.md.",
     group="Tasks",
 )
 LAYOUT_TO_READ = Option(
     help="Redis keys to read: 'documented' are the keys in runqy's enqueueing guide; 'asynq' are the keys of asynq's "
-    "workers, and of runqy's workers since January 2026.",
+    "workers, and of runqy's workers since January 2026; 'auto' reads those that hold the queue's tasks.",
     group="Source",
 )
-NEEDS_ASYNQ_LAYOUT = Needs("layout", "asynq", when="asynq", hint="asynq's workers read no other layout")
+NEEDS_ASYNQ_LAYOUT = Needs("layout", "asynq", when="asynq", later="auto", hint="asynq's workers read no other layout")
 PROFILE = Option(
-    help="With --layout asynq, whose defaults apply: runqy's (type is the queue's name, 3 retries, timeout 30s, "
+    help="In layout asynq, whose defaults apply: runqy's (type is the queue's name, 3 retries, timeout 30s, "
     "retention 24h, NAME means NAME.default) or asynq's (--type is needed, 25 retries, timeout 30m).",
     group="Tasks",
     default_text="runqy",
@@ -139,4 +149,4 @@ Timeout = Annotated[float, TIMEOUT]
 RetryFor = Annotated[float, RETRY_FOR]
 ForceLayout = Annotated[bool, FORCE_LAYOUT]
 Profile = Annotated[ProfileName | None, PROFILE]
-Layout = Annotated[LayoutName, LAYOUT]
+Layout = Annotated[LayoutChoice, LAYOUT]

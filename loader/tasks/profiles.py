@@ -7,6 +7,8 @@ from typing import Literal
 
 ProfileName = Literal["runqy", "asynq"]
 LayoutName = Literal["documented", "asynq"]
+LayoutChoice = Literal["auto", "documented", "asynq"]
+"""The value of an option: a layout, or ``auto`` if the server's signs of use choose it."""
 
 
 @dataclass(frozen=True, slots=True)

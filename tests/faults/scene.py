@@ -93,7 +93,9 @@ class Scene:
         """
         proxy = through or (self.proxy if "proxy" in self.__dict__ and not direct else None)
         url = f"redis://{self.login}127.0.0.1:{proxy.port if proxy is not None else self.server.port}/{database}"
-        target = ("-q", "q", "--redis", url, "--report", "-")
+        target: tuple[str, ...] = ("-q", "q", "--redis", url, "--report", "-")
+        if self.login:  # a user without all rights may not read what the layout is chosen by
+            target += ("--layout", "documented")
         return Load(*self._arguments, *target, *more, cwd=self.folder, stdin=stdin, weak=weak)
 
     def load(self, *more: str, direct: bool = False, database: int = 0, weak: bool = False) -> Outcome:

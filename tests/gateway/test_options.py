@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli import Outcome, run
 from tests.conftest import Server, free_port
-from tests.consumers import server_info
+from tests.consumers import asynq_server, runqy_worker, server_info
 from tests.gateway.conftest import Start
 from tests.gateway.helpers import KEY, Gateway
 from tests.integration.cluster import Cluster
@@ -63,9 +63,9 @@ def test_a_variable_without_a_key_is_refused(valkey: Server, tmp_path: Path, val
         (("--no-auth", "--max-buffered-bytes", "10"), "must not be below --max-body-bytes"),
         (("--no-auth", "--idempotency-ttl", "soon"), "--idempotency-ttl: 'soon' is no duration"),
         (("--no-auth", "--redis", "embedded"), "--redis embedded is for load only"),
-        (("--no-auth", "--profile", "asynq"), "--profile asynq needs --layout asynq"),
-        (("--no-auth", "--layout", "asynq", "--profile", "asynq"), "--profile asynq needs --type"),
-        (("--no-auth", "--task-timeout", "3"), "--task-timeout needs --layout asynq"),
+        (("--no-auth", "--layout", "documented", "--profile", "asynq"), "--profile asynq needs --layout asynq"),
+        (("--no-auth", "--profile", "asynq"), "--profile asynq needs --type"),
+        (("--no-auth", "--layout", "documented", "--task-timeout", "3"), "--task-timeout needs --layout asynq"),
         (("--no-auth", "--queues-file", "missing.yaml"), "missing.yaml: No such file"),
         (("--no-auth", "--redis", "http://x"), "--redis is not a usable URL"),
         (("--no-auth", "--quiet", "--verbose"), "contradict"),
@@ -90,12 +90,43 @@ def test_a_server_whose_workers_read_the_other_layout_is_refused(valkey: Server,
         key = "asynq:servers:{host:1:5f7c}"
         client.zadd("asynq:servers", {key: time.time() + 3600})
         client.set(key, server_info("inference.default"))
-    said = refused(*usual, cwd=tmp_path, status=1)
+    said = refused(*usual, "--layout", "documented", cwd=tmp_path, status=1)
     assert "never see documented tasks" in said
     assert "Use --layout asynq" in said
-    for arguments in (("--force-layout",), ("--layout", "asynq")):
+    for arguments in (("--layout", "documented", "--force-layout"), ("--layout", "asynq")):
         with Gateway(*usual, *arguments, cwd=tmp_path) as gateway:
             assert gateway.post("/queue/add", {"queue": "inference", "data": 1}).status == 200
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["asynq", "documented"])
+def test_the_layout_of_the_workers_is_chosen_and_tasks_are_read_back_in_it(
+    valkey: Server, tmp_path: Path, old: bool
+) -> None:
+    with valkey.client() as client:
+        runqy_worker(client, "inference.default", old=old)
+        layout = "documented" if old else "asynq"
+        with Gateway("--no-auth", "--redis", valkey.url, cwd=tmp_path) as gateway:
+            assert f"serving {layout} tasks" in gateway.serving
+            task_id = gateway.post("/queue/add", {"queue": "inference", "data": 1}).json["info"]["id"]
+            assert gateway.get(f"/queue/{task_id}").json["info"]["queue"] == "inference.default"
+        assert client.llen("asynq:inference.default:pending" if old else "asynq:{inference.default}:pending") == 1
+
+
+def test_no_layout_is_chosen_where_workers_of_both_run(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        asynq_server(client, "inference.default")
+        client.delete("asynq:workers")
+        runqy_worker(client, "simple.default", old=True)
+
+    said = refused("--no-auth", "--redis", valkey.url, cwd=tmp_path, status=1)
+
+    assert "the layout cannot be chosen" in said
+    assert "--layout asynq or --layout documented" in said
+
+
+def test_an_option_of_the_asynq_layout_chooses_it(valkey: Server, tmp_path: Path) -> None:
+    with Gateway("--no-auth", "--redis", valkey.url, "--task-timeout", "5m", cwd=tmp_path) as gateway:
+        assert "serving asynq tasks" in gateway.serving
 
 
 def test_a_cluster_is_refused(cluster: Cluster, tmp_path: Path) -> None:

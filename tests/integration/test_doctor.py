@@ -244,7 +244,8 @@ def test_the_layout_in_use_is_found_on_whichever_node_it_is(tool: Tool, cluster:
             client.lpush(f"asynq:{{{queue}.default}}:pending", "x")
 
     for queue in ("a", "b", "c", "d"):
-        assert tool.doctor(cluster.url, "-q", queue)["layout"]["level"] == "error"
+        assert tool.doctor(cluster.url, "-q", queue, "--layout", "documented")["layout"]["level"] == "error"
+        assert "auto chooses asynq" in tool.doctor(cluster.url, "-q", queue)["layout"]["text"]
     assert tool.doctor(cluster.url, "-q", "e")["layout"]["level"] == "ok"
 
 

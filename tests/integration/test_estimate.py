@@ -89,7 +89,7 @@ def test_also_of_records_of_all_sizes_in_several_files(
 
 @pytest.mark.parametrize(
     "options",
-    [("--unique-ttl", "1h"), ("--process-in", "1h"), ("--id-field", "id")],
+    [("--unique-ttl", "1h"), ("--process-in", "1h", "--force-schedule"), ("--id-field", "id")],
     ids=["unique", "scheduled", "own ids"],
 )
 def test_also_of_tasks_that_are_more_than_pushed(

@@ -275,7 +275,7 @@ def test_a_scan_finds_tasks_whose_list_is_lost_and_no_others(valkey: Server, tmp
         client.set("asynq:t:text", "no task")
         client.delete("asynq:q.default:pending")
 
-    done = run("export", "-q", "q", "--by", "scan", "--redis", valkey.url, cwd=tmp_path)
+    done = run("export", "-q", "q", "--by", "scan", "--layout", "documented", "--redis", valkey.url, cwd=tmp_path)
 
     assert done.status == 0, done.stderr
     assert sorted(json.loads(line)["id"] for line in done.stdout.splitlines()) == [i for i, _ in numbered(300)]
@@ -316,7 +316,8 @@ def test_a_file_has_its_name_only_once_it_is_complete(valkey: Server, tmp_path: 
         ((), 2, ("--queue",)),
         (("-q", "a..b"), 2, ("empty part",)),
         (("-q", "q", "--redis", "redis://127.0.0.1:1"), 1, ("127.0.0.1:1", "connection refused")),
-        (("-q", "q", "--profile", "asynq"), 2, ("--layout asynq",)),
+        (("-q", "q", "--layout", "documented", "--profile", "asynq"), 2, ("--layout asynq",)),
+        (("-q", "q", "--by", "scan"), 2, ("--by scan needs --layout",)),
         (("-q", "q", "--report", "-"), 2, ("--output", "--report")),
         (("-q", "q", "-o", "no/such/folder"), 2, ("no/such/folder", "No such file")),
     ],
@@ -336,10 +337,76 @@ def test_a_queue_of_the_other_layout_is_pointed_out(valkey: Server, tmp_path: Pa
     with valkey.client() as client:
         push(client, "asynq", "q.default", numbered(7))
 
-    done = run("export", "-q", "q", "--redis", valkey.url, cwd=tmp_path)
+    done = run("export", "-q", "q", "--layout", "documented", "--redis", valkey.url, cwd=tmp_path)
 
     assert (done.status, done.stdout) == (1, "")
     assert "In the other layout it has 7 pending tasks: give --layout asynq" in done.stderr
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_layout_that_holds_the_tasks_is_read(valkey: Server, tmp_path: Path, layout: str) -> None:
+    with valkey.client() as client:
+        push(client, layout, "q.default", numbered(7))
+        push(client, "documented" if layout == "asynq" else "asynq", "other.default", numbered(1))
+
+    done = run("export", "-q", "q", "--redis", valkey.url, "--report", "r.json", cwd=tmp_path)
+
+    assert (done.status, len(done.stdout.splitlines())) == (0, 7)
+    assert f"layout {layout}: it holds 7 pending tasks of queue q.default" in done.stderr
+    assert json.loads((tmp_path / "r.json").read_text())["layout"] == layout
+
+
+def test_tasks_in_both_layouts_are_refused_and_each_named_option_works(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "documented", "q.default", numbered(2))
+        push(client, "asynq", "q.default", numbered(3, first=100))
+
+    refused = run("export", "-q", "q", "--redis", valkey.url, "--quiet", cwd=tmp_path)
+
+    assert (refused.status, refused.stdout) == (1, "")
+    assert "2 in queue q.default of layout documented, 3 in queue q.default of layout asynq" in refused.stderr
+    for layout, count in (("documented", 2), ("asynq", 3)):
+        assert f"--layout {layout}" in refused.stderr
+        done = run("export", "-q", "q", "--layout", layout, "--redis", valkey.url, "--quiet", cwd=tmp_path)
+        assert (done.status, len(done.stdout.splitlines())) == (0, count)
+
+
+@pytest.mark.parametrize("key", ["active", "scheduled", "completed", "processed"])
+def test_a_queue_without_pending_tasks_is_of_the_layout_of_its_other_keys(
+    valkey: Server, tmp_path: Path, key: str
+) -> None:
+    with valkey.client() as client:
+        client.set(f"asynq:{{q.default}}:{key}", 1)
+
+    done = run("export", "-q", "q", "--redis", valkey.url, "--report", "-", "-o", "out", "--quiet", cwd=tmp_path)
+
+    assert (done.status, done.report["layout"], done.report["exported"]) == (0, "asynq", 0)
+
+
+def test_a_user_who_may_not_read_the_keys_must_give_the_layout(valkey: Server, tmp_path: Path) -> None:
+    rights = ["+ping", "+select", "+lrange", "+llen", "+hstrlen", "+hgetall", "+get", "+ttl"]
+    with valkey.client() as client:
+        push(client, "asynq", "q.default", numbered(2))
+        client.execute_command("ACL", "SETUSER", "reader", "on", ">secret", "~asynq:*", *rights)
+        url = f"redis://reader:secret@127.0.0.1:{valkey.port}/0"
+
+        refused = run("export", "-q", "q", "--redis", url, "--quiet", cwd=tmp_path)
+        given = run("export", "-q", "q", "--layout", "asynq", "--redis", url, "--quiet", cwd=tmp_path)
+        client.execute_command("ACL", "SETUSER", "reader", "+exists", "+sismember")
+        told = run("export", "-q", "q", "--redis", url, "--quiet", cwd=tmp_path)
+        client.acl_deluser("reader")
+
+    assert (refused.status, "Give --layout documented or --layout asynq" in refused.stderr) == (1, True)
+    assert given.stdout == told.stdout and len(told.stdout.splitlines()) == 2
+
+
+def test_profile_asynq_needs_no_layout(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "asynq", "critical", numbered(2))
+
+    done = run("export", "-q", "critical", "--profile", "asynq", "--redis", valkey.url, "--quiet", cwd=tmp_path)
+
+    assert (done.status, len(done.stdout.splitlines())) == (0, 2)
 
 
 def test_plain_asynq_queues_keep_their_names(valkey: Server, tmp_path: Path) -> None:

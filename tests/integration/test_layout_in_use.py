@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ Load = Callable[..., Outcome]
 
 @pytest.fixture
 def load(valkey: Server, tmp_path: Path) -> Load:
-    """Loads two records into queue ``q`` (``q.default``), quietly."""
+    """Loads two records into queue ``q`` (``q.default``), quietly; without ``--layout`` in the documented layout."""
 
     def loaded(*arguments: str, queue: str = "q") -> Outcome:
         (tmp_path / "in.jsonl").write_bytes(b'{"queue":"q"}\n{"queue":"q"}\n')
         shared = ("--redis", valkey.url, "--quiet", "--report", "-")
+        if "--layout" not in arguments:
+            arguments = ("--layout", "documented", *arguments)
         return run("load", "in.jsonl", *(("-q", queue) if queue else ()), *shared, *arguments, cwd=tmp_path)
 
     return loaded
@@ -50,6 +53,8 @@ def assert_loaded(done: Outcome) -> None:
 
 def warning(url: str, folder: Path, *arguments: str) -> str:
     """What doctor warns of about the layout; empty where it finds none."""
+    if "--layout" not in arguments:
+        arguments = ("--layout", "documented", *arguments)
     done = run("doctor", "--redis", url, "--json", *arguments, cwd=folder)
     (finding,) = [finding for finding in json.loads(done.stdout)["findings"] if finding["name"] == "layout"]
     assert finding["level"] in ("ok", "warning"), finding
@@ -216,6 +221,216 @@ def test_asynq_is_loaded_where_the_documented_tasks_are_another_queues(db: Redis
     db.lpush("asynq:other.default:pending", "x")
 
     assert_loaded(load("--layout", "asynq"))
+
+
+# --- --layout auto -------------------------------------------------------------------------------------------------
+
+AUTO = ("--layout", "auto")
+
+
+def chosen(url: str, folder: Path, *arguments: str) -> tuple[str, str]:
+    """The layout that doctor says auto would choose, or ``auto`` if none; and the text of the finding."""
+    done = run("doctor", "--redis", url, "--json", *arguments, cwd=folder)
+    report = json.loads(done.stdout)
+    (finding,) = [finding for finding in report["findings"] if finding["name"] == "layout"]
+    assert (report["layout"] == "auto") is (finding["level"] == "error") is (done.status == 1), report
+    return report["layout"], finding["text"]
+
+
+@pytest.mark.parametrize("sign", ["worker", "server", "keys", "listed", "elsewhere", "others listed", "old worker", ""])
+def test_auto_loads_in_the_layout_that_the_server_is_used_with_and_says_why(
+    db: Redis, valkey: Server, tmp_path: Path, sign: str
+) -> None:
+    reasons = {
+        "worker": "queue q.default is served by 1 worker of the asynq layout (host:7)",
+        "server": "queue q.default is served by 1 worker of the asynq layout (host:1)",
+        "keys": "queue q.default has keys of the asynq layout (asynq:{q.default}:…)",
+        "listed": "asynq:queues names q.default",
+        "elsewhere": "other queues are served by 1 worker of the asynq layout (host:1)",
+        "others listed": "asynq:queues names queues (mail)",
+        "old worker": "queue q.default is served by 1 worker of the documented layout (host:7)",
+        "": "as in runqy's guide, since no worker and no key here shows a layout",
+    }
+    match sign:
+        case "worker" | "old worker":
+            runqy_worker(db, "q.default", old=sign == "old worker")
+        case "server" | "elsewhere":
+            asynq_server(db, "q.default" if sign == "server" else "mail")
+        case "keys":
+            db.set("asynq:{q.default}:processed", 1)
+        case "listed" | "others listed":
+            db.sadd("asynq:queues", "q.default" if sign == "listed" else "mail")
+    layout = "documented" if sign in ("old worker", "") else "asynq"
+    (tmp_path / "in.jsonl").write_bytes(b"1\n2\n")
+
+    doctor = chosen(valkey.url, tmp_path, "-q", "q")
+    done = run("load", "in.jsonl", "-q", "q", "--redis", valkey.url, "--report", "report.json", cwd=tmp_path)
+
+    assert done.status == 0, done
+    assert f"layout {layout}: {reasons[sign]}" in done.stderr
+    assert doctor[0] == layout and f"auto chooses {layout}: {reasons[sign]}" in doctor[1]
+    assert json.loads((tmp_path / "report.json").read_text())["layout"] == layout
+    pending = "asynq:{q.default}:pending" if layout == "asynq" else "asynq:q.default:pending"
+    assert db.llen(pending) == 2
+
+
+@pytest.mark.parametrize("sign", ["keys of both", "elsewhere", "both served"])
+def test_auto_refuses_signs_that_contradict_each_other_and_each_named_option_works(
+    db: Redis, load: Load, valkey: Server, tmp_path: Path, sign: str
+) -> None:
+    db.lpush("asynq:q.default:pending", "x")
+    match sign:
+        case "keys of both":
+            db.set("asynq:{q.default}:processed", 1)
+        case "elsewhere":
+            asynq_server(db, "mail")
+        case _:
+            asynq_server(db, "q.default")
+            db.delete("asynq:workers")
+            runqy_worker(db, "q.default", old=True)
+
+    done = load(*AUTO)
+
+    assert (done.status, done.report["error_code"]) == (1, "layout_mismatch")
+    assert "the layout cannot be chosen: " in done.stderr
+    assert db.keys("*runqy-loader*") == []
+    options = re.findall(r"--layout [a-z]+(?: --force-layout)?", done.stderr)
+    assert {option.split()[1] for option in options} == {"asynq", "documented"}
+    for number, option in enumerate(sorted(options, reverse=True)):  # a load in layout asynq leaves keys
+        assert load(*option.split(), "--job", f"j{number}").status == 0
+    assert chosen(valkey.url, tmp_path, "-q", "q")[0] == "auto"
+
+
+@pytest.mark.parametrize("options", [("--retention", "1h"), ("--profile", "asynq", "--type", "t")], ids=" ".join)
+def test_an_option_of_the_asynq_layout_decides_and_contradicts_documented_tasks(
+    db: Redis, load: Load, options: tuple[str, ...]
+) -> None:
+    assert load(*AUTO, *options).report["layout"] == "asynq"
+    db.flushdb()
+    db.lpush("asynq:q.default:pending", "x")
+    db.lpush("asynq:q:pending", "x")
+
+    refused = load(*AUTO, *options)
+
+    assert refused.status == 1
+    assert f"{options[0]}" in refused.stderr and "needs --layout asynq, but queue q" in refused.stderr
+    assert "--layout documented" in refused.stderr
+
+
+def test_a_job_keeps_its_layout_and_says_when_the_server_is_used_otherwise_by_now(db: Redis, load: Load) -> None:
+    first = load(*AUTO, "--job", "j")
+    db.hset("runqy-loader:{j}:job", "state", "loading")
+    db.delete("{asynq:q.default:pending}:runqy-loader:j:0:batches", "asynq:q.default:pending")
+    db.set("asynq:{q.default}:processed", 1)  # by itself, this would choose asynq
+
+    refused = load(*AUTO, "--job", "j")
+    resumed = load(*AUTO, "--job", "j", "--force-layout")
+
+    assert first.report["layout"] == "documented"
+    assert refused.status == 1
+    assert "job j was begun with layout documented, but " in refused.stderr
+    assert "--force-layout to complete it in layout documented" in refused.stderr
+    assert (resumed.status, resumed.report["layout"], resumed.report["resumed"]) == (0, "documented", True)
+    assert resumed.report["loaded"] == 2
+
+
+def test_an_option_of_the_asynq_layout_is_refused_for_a_job_that_was_begun_in_the_other(db: Redis, load: Load) -> None:
+    assert load(*AUTO, "--job", "j").report["layout"] == "documented"
+    db.delete("asynq:q.default:pending")  # no sign is left: the job alone says it
+
+    refused = load(*AUTO, "--job", "j", "--retention", "1h")
+
+    assert (refused.status, refused.report["error_code"]) == (1, "job_mismatch")
+    assert "job j was begun with layout documented, but --retention needs layout asynq" in refused.stderr
+
+
+@pytest.mark.parametrize("options", [("--dry-run",), ("--redis", "discard"), ("--redis", "embedded")], ids=" ".join)
+@pytest.mark.parametrize("needs", [(), ("--retention", "1h")], ids=["nothing", "asynq"])
+def test_without_a_server_in_use_options_alone_decide(
+    tmp_path: Path, options: tuple[str, ...], needs: tuple[str, ...]
+) -> None:
+    (tmp_path / "in.jsonl").write_bytes(b"1\n")
+    done = run("load", "in.jsonl", "-q", "q", *options, *needs, "--quiet", "--report", "-", cwd=tmp_path)
+    assert done.status == 0, done
+    assert done.report["layout"] == ("asynq" if needs else "documented")
+
+
+# --- queues and start times ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("queue", "served", "told"),
+    [
+        ("mail", "mail", "--profile asynq"),
+        ("mial", "mail.default", "did you mean mail.default?"),
+        ("Mail.Default", "mail.default", "did you mean mail.default?"),
+    ],
+)
+def test_a_queue_that_no_worker_serves_is_refused_where_one_of_nearly_its_name_is_served(
+    db: Redis, load: Load, valkey: Server, tmp_path: Path, queue: str, served: str, told: str
+) -> None:
+    asynq_server(db, served)
+
+    refused = load(*AUTO, queue=queue)
+    doctor = json.loads(run("doctor", "--redis", valkey.url, "--json", "-q", queue, cwd=tmp_path).stdout)
+    forced = load(*AUTO, "--force-queue", queue=queue)
+
+    assert (refused.status, refused.report["error_code"]) == (1, "unknown_queue")
+    assert "no worker serves queue" in refused.stderr and told in refused.stderr
+    (found,) = [finding for finding in doctor["findings"] if finding["name"] == "queue_name"]
+    assert (found["level"], doctor["level"]) == ("error", "error")
+    assert found["text"] in refused.stderr
+    assert (forced.status, forced.report["loaded"]) == (0, 2)
+
+
+def test_the_whole_name_says_that_the_queue_is_meant(db: Redis, load: Load) -> None:
+    asynq_server(db, "mail")
+
+    assert load(*AUTO, queue="mail.default").report["loaded"] == 2
+    assert load(*AUTO, "--profile", "asynq", "--type", "t", queue="mail").report["loaded"] == 2
+    assert (db.llen("asynq:{mail.default}:pending"), db.llen("asynq:{mail}:pending")) == (2, 2)
+
+
+@pytest.mark.parametrize("start", [("--process-in", "2s"), ("--process-at", "2100-01-01T00:00:00Z")], ids=" ".join)
+def test_a_start_time_is_refused_where_only_runqys_workers_would_take_the_tasks(
+    db: Redis, load: Load, valkey: Server, tmp_path: Path, start: tuple[str, str]
+) -> None:
+    runqy_worker(db, "q.default")
+
+    refused = load(*AUTO, *start)
+    doctor = json.loads(run("doctor", "--redis", valkey.url, "--json", "-q", "q", *start, cwd=tmp_path).stdout)
+    assert db.keys("*runqy-loader*") == []
+    forced = load(*AUTO, *start, "--force-schedule", "--job", "forced")
+    asynq_server(db, "q.default", number=2)
+    seen = load(*AUTO, *start, "--job", "seen")
+
+    assert (refused.status, refused.report["error_code"]) == (1, "never_scheduled")
+    assert "would never run" in refused.stderr and "--force-schedule" in refused.stderr
+    (found,) = [finding for finding in doctor["findings"] if finding["name"] == "schedule"]
+    assert found["level"] == "error" and found["text"] in refused.stderr
+    assert forced.report["loaded"] == seen.report["loaded"] == 2
+    assert db.zcard("asynq:{q.default}:scheduled") == 4
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_envelopes_with_a_start_time_are_rejected_where_nothing_would_run_them(
+    db: Redis, valkey: Server, tmp_path: Path, processes: str
+) -> None:
+    runqy_worker(db, "q.default")
+    asynq_server(db, "r.default")
+    lines = [f'{{"payload":{n},"queue":"{queue}","process_in":"1h"}}' for n, queue in enumerate(("q", "r"))]
+    (tmp_path / "in.jsonl").write_text("\n".join([*lines, '{"payload":2}']) + "\n")
+    shared = ("--redis", valkey.url, "-q", "q", "--envelope", "--quiet", "--report", "-", "-p", processes)
+
+    done = run("load", "in.jsonl", *shared, cwd=tmp_path)
+    forced = run("load", "in.jsonl", *shared, "--force-schedule", "--job", "forced", cwd=tmp_path)
+
+    assert (done.status, done.report["loaded"], done.report["rejected"]) == (3, 2, 1)
+    (rejects,) = tmp_path.glob("*.rejects.jsonl")
+    reject = json.loads(rejects.read_text())
+    assert reject["line"] == 1 and "no asynq server serves queue q.default" in reject["reason"]
+    assert db.zcard("asynq:{r.default}:scheduled") == 2  # of both loads
+    assert (forced.status, forced.report["loaded"]) == (0, 3)
 
 
 # --- doctor --------------------------------------------------------------------------------------------------------

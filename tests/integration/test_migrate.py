@@ -701,7 +701,9 @@ def test_a_queue_that_is_in_the_other_layout_is_told(valkey: Server, other: Serv
         push(here, "asynq", Q, numbered(3))
 
     urls = ("--from-redis", valkey.url, "--to-redis", other.url)
-    done = run("migrate", *urls, "--from-queue", "q", "--move", "--no-progress", cwd=tmp_path)
+    done = run(
+        "migrate", *urls, "--from-queue", "q", "--from-layout", "documented", "--move", "--no-progress", cwd=tmp_path
+    )
 
     assert done.status == 1, done.stderr
     assert "In the other layout it has 3 pending tasks: give --from-layout asynq" in done.stderr

@@ -10,7 +10,7 @@ import pytest
 from tests.cli import Outcome, run
 from tests.conftest import Server
 from tests.consumers import asynq_server, runqy_worker
-from tests.integration.stored import numbered, pending_key, push
+from tests.integration.stored import numbered, pending_key, push, stored
 
 Q = "q.default"
 MOVE_OR_COPY = pytest.mark.parametrize("how", [("--move",), ()], ids=["move", "copy"])
@@ -126,3 +126,73 @@ def test_such_keys_on_another_server_are_one(valkey: Server, db: Any, redis_serv
 
         done = migrate(valkey, tmp_path, "documented", "asynq", "--move", to=other.url)
         assert (done.status, done.stderr, there.llen(pending_key("asynq", Q))) == (0, "", 11), done
+
+
+# --- --from-layout auto --------------------------------------------------------------------------------------------
+
+
+def auto(server: Server, folder: Path, *more: str) -> Outcome:
+    where = ("--from-redis", server.url, "--from-queue", "q")
+    return run("migrate", *where, *more, "--quiet", "--report", "-", cwd=folder)
+
+
+@pytest.mark.parametrize("layout", ["documented", "asynq"])
+def test_tasks_are_taken_from_the_layout_that_holds_them(valkey: Server, db: Any, tmp_path: Path, layout: str) -> None:
+    push(db, layout, Q, numbered(10))
+
+    done = auto(valkey, tmp_path, "--to-queue", "r", "--move")
+
+    assert (done.status, done.report["migrated"]) == (0, 10), done
+    assert done.report["source"].startswith(f"q.default ({layout}) on ")
+    assert done.report["target"].startswith(f"r.default ({layout}) on ")
+    assert len(stored(db, layout, "r.default")) == 10
+
+
+def test_tasks_in_both_layouts_are_refused(valkey: Server, db: Any, tmp_path: Path) -> None:
+    push(db, "documented", Q, numbered(2))
+    push(db, "asynq", Q, numbered(3, first=100))
+
+    refused = auto(valkey, tmp_path, "--to-queue", "r", "--move")
+
+    assert (refused.status, refused.report["error_code"]) == (1, "layout_mismatch")
+    assert "--from-layout documented or --from-layout asynq" in refused.stderr
+    assert db.keys("*runqy-loader*") == []
+
+
+def test_names_of_plain_asynq_are_looked_for_in_each_layout(valkey: Server, db: Any, tmp_path: Path) -> None:
+    push(db, "asynq", "q", numbered(4))
+
+    done = auto(valkey, tmp_path, "--to-queue", "r", "--profile", "asynq", "--move")
+
+    assert (done.status, done.report["migrated"]) == (0, 4), done
+    assert len(stored(db, "asynq", "r")) == 4
+
+
+def test_a_job_that_was_begun_keeps_its_layout_although_the_keys_tell_another(
+    valkey: Server, db: Any, tmp_path: Path
+) -> None:
+    push(db, "documented", Q, numbered(5))
+    first = auto(valkey, tmp_path, "--to-queue", "r", "--move")
+    db.set("asynq:{q.default}:processed", 1)
+    push(db, "documented", Q, numbered(2, first=50))
+    db.rename(f"asynq:{Q}:pending", "aside")  # as if all were claimed: no task is pending any more
+
+    again = auto(valkey, tmp_path, "--to-queue", "r", "--move")
+
+    assert (first.status, first.report["migrated"]) == (0, 5)
+    assert again.status == 0, again
+    assert again.report["job"] == first.report["job"] and again.report["resumed"] is True
+    assert again.report["source"].startswith("q.default (documented)")
+
+
+def test_a_name_that_workers_know_without_runqys_rule_is_refused(valkey: Server, db: Any, tmp_path: Path) -> None:
+    push(db, "documented", Q, numbered(3))
+    asynq_server(db, "q")
+
+    refused = auto(valkey, tmp_path, "--to-layout", "asynq", "--move")
+    meant = run("migrate", "--from-redis", valkey.url, "--from-queue", Q, "--to-layout", "asynq", "--move", "--quiet",
+                cwd=tmp_path)  # fmt: skip
+
+    assert (refused.status, refused.report["error_code"]) == (1, "unknown_queue")
+    assert "--profile asynq if q is the whole name, or write q.default" in refused.stderr
+    assert meant.status == 0, meant

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import loader
-from loader.errors import SinkError
+from loader.errors import LayoutMismatchError, SinkError
 from loader.preflight.checks import Finding
 from loader.preflight.diagnosis import diagnose
 from loader.preflight.rights import CHECKING, CONNECTING, KEY_PATTERNS, NEEDED, OPTIONAL, rules
@@ -29,15 +29,18 @@ KEYS = [f"~{pattern}" for pattern in KEY_PATTERNS]
 ENVELOPES = b'{"payload":1}\n{"payload":2,"process_in":"1h"}\n{"payload":3,"unique_ttl":"1h"}\n'
 GROUPED = b'{"payload":1,"group":"g"}\n{"payload":2,"group":"g","unique_ttl":9}\n{"payload":3}\n'
 EVERY_KIND_OF_LOAD: dict[str, tuple[bytes, dict[str, Any]]] = {
-    "documented": (b"1\n2\n3\n", {}),
-    "own ids": (b'{"n":"a"}\n{"n":"b"}\n{"n":"a"}\n', {"id_field": "n"}),
+    "documented": (b"1\n2\n3\n", {"layout": "documented"}),
+    "own ids": (b'{"n":"a"}\n{"n":"b"}\n{"n":"a"}\n', {"layout": "documented", "id_field": "n"}),
     "asynq": (b"1\n2\n3\n", {"layout": "asynq"}),
-    "asynq, unique and later": (b"4\n5\n6\n", {"layout": "asynq", "unique_ttl": "1h", "process_in": "1h"}),
+    "asynq, unique and later": (
+        b"4\n5\n6\n",
+        {"layout": "asynq", "unique_ttl": "1h", "process_in": "1h", "force_schedule": True},
+    ),
     "asynq, own ids": (b'{"n":"a"}\n{"n":"b"}\n{"n":"c"}\n', {"layout": "asynq", "id_field": "n"}),
-    "asynq, envelopes": (ENVELOPES, {"layout": "asynq", "envelope": True}),
+    "asynq, envelopes": (ENVELOPES, {"layout": "asynq", "envelope": True, "force_schedule": True}),
     "plain asynq, groups": (GROUPED, {"layout": "asynq", "profile": "asynq", "type": "t", "envelope": True}),
     "plain asynq": (b"1\n2\n3\n", {"layout": "asynq", "profile": "asynq", "type": "t"}),
-    "queue check": (b"1\n2\n3\n", {"queue_check": "redis"}),
+    "queue check": (b"1\n2\n3\n", {"layout": "documented", "queue_check": "redis"}),
 }
 
 
@@ -112,7 +115,9 @@ def test_a_user_with_the_rights_of_both_blocks_lacks_nothing(user: SetUser, tmp_
     assert {name for name, finding in found.items() if finding.level == "unknown"} == {"persistence"}  # CONFIG GET
 
 
-@pytest.mark.parametrize("options", [{}, {"layout": "asynq", "envelope": True}], ids=["documented", "asynq"])
+@pytest.mark.parametrize(
+    "options", [{"layout": "documented"}, {"layout": "asynq", "envelope": True}], ids=["documented", "asynq"]
+)
 def test_each_right_that_is_missing_is_named(user: SetUser, options: dict[str, Any]) -> None:
     asked = {right.rule for right in NEEDED if right.when(LoadOptions(queue="q", **options))}
     for rule in asked:
@@ -184,11 +189,21 @@ def test_what_cannot_be_checked_is_unknown_and_the_load_goes_on(
 ) -> None:
     url = user("~*", "&*", "+@all", *missing)
 
-    found = findings(url)
-    report = asyncio.run(loader.load(_input(tmp_path), queue="q", redis=url))
+    found = findings(url, layout="documented")
+    report = asyncio.run(loader.load(_input(tmp_path), queue="q", redis=url, layout="documented"))
 
     assert {name for name, finding in found.items() if finding.level == "unknown"} == unknown
     assert report.loaded == 3
+
+
+@pytest.mark.parametrize("missing", ["zrevrange", "srandmember", "exists", "sismember"])
+def test_auto_chooses_no_layout_where_the_signs_cannot_be_read(user: SetUser, tmp_path: Path, missing: str) -> None:
+    url = user("~*", "&*", "+@all", f"-{missing}")
+
+    with pytest.raises(LayoutMismatchError, match=r"the user may not read who consumes.* --layout documented"):
+        asyncio.run(loader.load(_input(tmp_path), queue="q", redis=url))
+    assert findings(url)["layout"].level == "error"
+    assert findings(url, retention="1h")["layout"].level == "unknown"  # this option decides
 
 
 def _input(folder: Path) -> Path:

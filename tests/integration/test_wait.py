@@ -473,6 +473,50 @@ def test_loaded_ids_without_a_layout_are_not_looked_for_in_the_wrong_one(valkey:
     assert not (tmp_path / "r.jsonl").exists()
 
 
+@pytest.mark.parametrize("layout", ["documented", "asynq"])
+@pytest.mark.parametrize("header", ["", "# runqy-loader ids: job=j\n"], ids=["ids", "loaded over HTTP"])
+def test_keys_of_the_tasks_tell_the_layout_that_nothing_names(
+    valkey: Server, tmp_path: Path, layout: str, header: str
+) -> None:
+    with valkey.client() as client:
+        if layout == "documented":
+            client.set("asynq:result:a", "1")
+        else:
+            asynq_task(client, "a", "completed", result="1")
+    (tmp_path / "ids").write_text(f"{header}a\tq.default\n")
+
+    done = wait(valkey, tmp_path, "--ids", "ids", "--out", "r.jsonl", "--timeout", "5")
+
+    assert (done.status, statuses(tmp_path / "r.jsonl")) == (0, {"a": "completed"}), done
+    assert f"layout {layout}" in done.stderr
+
+
+def test_the_layout_is_found_when_the_first_task_comes(valkey: Server, tmp_path: Path) -> None:
+    (tmp_path / "ids").write_text("a\tq.default\n")
+    out = tmp_path / "r.jsonl"
+    arguments = command("wait", "--ids", "ids", "--out", "r.jsonl", "--redis", valkey.url, "--timeout", "60")
+
+    with valkey.client() as client:
+        client.config_resetstat()
+    with subprocess.Popen(arguments, cwd=tmp_path, env=environment()) as waiting, valkey.client() as client:
+        until(lambda: "cmdstat_exists" in client.info("commandstats"), "it has looked for the task, in vain")
+        asynq_task(client, "a", "completed", result="1")
+        assert waiting.wait(60) == 0
+
+    assert statuses(out) == {"a": "completed"}
+
+
+def test_tasks_of_both_layouts_are_refused(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        client.set("asynq:result:a", "1")
+        asynq_task(client, "b", "completed", result="1")
+    (tmp_path / "ids").write_text("a\tq.default\nb\tq.default\n")
+
+    done = wait(valkey, tmp_path, "--ids", "ids", "--out", "r.jsonl", "--timeout", "5")
+
+    assert done.status == 2 and "Give --layout documented or --layout asynq" in done.stderr, done
+
+
 def test_what_the_reverse_look_up_tells_goes_before_the_queue_of_the_options(valkey: Server, tmp_path: Path) -> None:
     with valkey.client() as client:
         asynq_task(client, "a", "completed", reverse=True, result="1")

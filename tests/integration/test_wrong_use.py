@@ -73,7 +73,7 @@ def test_a_mistake_on_the_command_line_loads_nothing(
         ('header = "A=B"', "header must be a list of text, not 'A=B'"),
         ('header = {A = "B"}', "header must be a list of text, not {'A': 'B'}"),
         ("report = 5", "report must be a path, not 5"),
-        ("layout = 1", "layout must be one of 'documented', 'asynq', not 1"),
+        ("layout = 1", "layout must be one of 'auto', 'documented', 'asynq', not 1"),
     ],
 )
 def test_a_value_of_another_type_in_the_configuration_file_is_refused(folder: Path, line: str, told: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from loader.engine.execution import Execution
 from loader.jobs.report import LoadReport
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sources.base import Source
+from loader.tasks.profiles import LayoutName
 
 
 class LoadTarget(ABC):
@@ -40,9 +42,48 @@ class LoadTarget(ABC):
         return
 
 
-Preflight = Callable[[Servers, LoadOptions, str, frozenset[str] | None, Sequence[Source]], Awaitable[None]]
-"""Raises a LoaderError for a load that cannot work. It is a parameter because the checks import this package.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The layout that was chosen for options with layout ``auto``.
 
-Its arguments are the servers, the options, the job's name, the full names of the queues that exist (None if this is not
-checked), and the sources.
+    Attributes:
+        reason: Why it was chosen, as a clause for messages.
+        seen: What the preflight has learned of the server by then, so that it does not ask again.
+    """
+
+    layout: LayoutName
+    reason: str
+    seen: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """The result of the checks of a load that may begin.
+
+    Attributes:
+        forwarded: Full names of the queues in which tasks with a start time of their own run when they are due; None if
+            this holds for all queues, or is not checked. Tasks for other queues are rejected.
+    """
+
+    forwarded: frozenset[str] | None = None
+
+
+ChooseLayout = Callable[[Servers, LoadOptions], Awaitable[Choice]]
+"""Chooses the layout of options whose layout is ``auto``; raises a LoaderError if the server does not tell it."""
+
+Check = Callable[
+    [Servers, LoadOptions, str, frozenset[str] | None, Sequence[Source], Choice | None], Awaitable[Cleared]
+]
+"""Raises a LoaderError for a load that cannot work.
+
+Its arguments are the servers, the settled options, the job's name, the full names of the queues that exist (None if
+this is not checked), the sources, and the choice of the layout if it was made just before.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """The checks before a load. They are a parameter because they import this package."""
+
+    choose_layout: ChooseLayout
+    check: Check

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import Any, Protocol, TypeVar
@@ -11,10 +12,11 @@ from typing import Any, Protocol, TypeVar
 import redis.exceptions
 
 from loader.engine.plan import LoadPlan, Proposal
-from loader.errors import AlreadyLoadedError, TransientError
+from loader.errors import AlreadyLoadedError, JobMismatchError, TransientError
 from loader.jobs.job import Job
 from loader.jobs.source_index import index_keys, note_sources
 from loader.servers.routing import Servers
+from loader.settings import LoadOptions
 
 T = TypeVar("T")
 
@@ -27,33 +29,76 @@ class Repeat(Protocol):
     async def __call__(self, step: Callable[[], Awaitable[T]]) -> T: ...
 
 
-async def find_job(servers: Servers, proposal: Proposal, repeat: Repeat) -> tuple[Job, dict[str, Any] | None]:
-    """The job of a load, and its manifest if it was begun before.
+@dataclass(frozen=True, slots=True)
+class FoundJob:
+    """The job of a load.
 
-    With ``--again``, a derived name gets a number, unless the job of that name is not finished.
+    Attributes:
+        proposal: The proposal with the job's layout.
+        first: The name under which the job, or the first one with the same content, was begun.
+        recorded: The job's manifest; None for a job that is not begun yet.
+    """
+
+    proposal: Proposal
+    first: str
+    job: Job
+    recorded: dict[str, Any] | None
+
+
+async def find_job(servers: Servers, proposals: Sequence[Proposal], repeat: Repeat) -> FoundJob | None:
+    """The job that a load goes on with; None if it is a new one.
+
+    With ``--again``, this is the first job with the same content that is not finished, or the one after the last.
+
+    Args:
+        proposals: One for each layout that is possible.
 
     Raises:
+        JobMismatchError: An option needs another layout than the job has.
         LoaderError: The server refuses, or cannot be reached.
     """
-    for name in proposal.names:
-        job = Job(servers, name)
-        recorded = await repeat(partial(_recorded, servers, job))
-        if recorded is not None:
-            break
-    else:
-        return Job(servers, proposal.names[0]), None
-    options = proposal.options
+    for proposal in proposals:
+        for name in proposal.names:
+            job = Job(servers, name)
+            recorded = await repeat(partial(_recorded, servers, job))
+            if recorded is not None:
+                fitting = _fitting(proposals, name, recorded)
+                return FoundJob(fitting, name, *await _again(servers, fitting.options, job, recorded, repeat))
+    return None
+
+
+def _fitting(proposals: Sequence[Proposal], job: str, recorded: Mapping[str, Any]) -> Proposal:
+    """The proposal with the layout of a job that was begun."""
+    layout = recorded.get("layout")
+    for proposal in proposals:
+        if proposal.options.layout == layout:
+            return proposal
+    (only,) = proposals
+    if (needed := only.needed) is not None:
+        raise JobMismatchError(
+            f"job {job} was begun with layout {layout}, but {needed} needs layout {only.options.layout}",
+            f"Leave out {needed} to complete the job, or give another --job name to load this as a new job",
+        )
+    return only
+
+
+async def _again(
+    servers: Servers, options: LoadOptions, job: Job, recorded: dict[str, Any], repeat: Repeat
+) -> tuple[Job, dict[str, Any] | None]:
+    """The job to go on with: of finished jobs, ``--again`` begins the next one."""
+    name, found = job.name, recorded
     if not options.again or options.job is not None:
-        return job, recorded
+        return job, found
     for number in count(2):
         if not await repeat(job.is_done):
             log.info("job %s is not finished: --again goes on with it", job.name)
             break
         job = Job(servers, f"{name}-{number}")
-        recorded = await repeat(job.recorded)
-        if recorded is None:
-            break
-    return job, recorded
+        following = await repeat(job.recorded)
+        if following is None:
+            return job, None
+        found = following
+    return job, found
 
 
 async def _recorded(servers: Servers, job: Job) -> dict[str, Any] | None:

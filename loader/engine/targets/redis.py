@@ -19,9 +19,15 @@ from loader.engine.memory_watch import MemoryWatch
 from loader.engine.part import Channel, Part
 from loader.engine.pipeline import StateOf
 from loader.engine.plan import LoadPlan, Proposal
-from loader.engine.targets.base import LoadTarget, Preflight
-from loader.engine.targets.find_job import claim_sources, find_job
-from loader.errors import AlreadyLoadedError, LoaderError, RejectStormError
+from loader.engine.targets.base import Choice, Cleared, LoadTarget, Preflight
+from loader.engine.targets.find_job import FoundJob, claim_sources, find_job
+from loader.errors import (
+    AlreadyLoadedError,
+    LayoutMismatchError,
+    LoaderError,
+    RefusedNowError,
+    RejectStormError,
+)
 from loader.jobs.ids_file import begin_ids_file
 from loader.jobs.job import Job, ledger_state
 from loader.jobs.lease import Lease, Run, while_held
@@ -62,7 +68,7 @@ class RedisTarget(LoadTarget):
         load = _RedisLoad(self._options, self._address, sources, report)
         try:
             await load.reach()
-            await load.find()
+            await load.find(self._preflight)
             known = await load.known_queues()
             await load.check(self._preflight, known)
             await load.begin()
@@ -85,13 +91,16 @@ class _RedisLoad:
     """One load. The methods are its steps, in this order."""
 
     def __init__(self, options: LoadOptions, address: Address, sources: Sequence[Source], report: LoadReport) -> None:
-        self._proposal = Proposal.of(options, sources)
+        self._proposals = Proposal.for_each_layout(options, sources)
+        self._proposal = self._proposals[0]
         report.job = self._proposal.names[0]
         self._report = report
         self._servers = Servers(address, options.timeout)
         self._run = Run.new()
         self._job: Job
         self._plan: LoadPlan
+        self._choice: Choice | None = None
+        self._cleared = Cleared()
         self._lease: Lease | None = None
         self._records: RecordLimit | None = None
         self._patience = Patience.of(options.retry_seconds, full=options.waits_for_memory)
@@ -106,17 +115,50 @@ class _RedisLoad:
         return await retry(step, self._patience, written=lambda: servers.holds_job, between=servers.reconnect)
 
     async def reach(self) -> None:
-        """Waits until the server answers, and checks that a server of its kind can hold this load."""
+        """Waits until the server answers."""
         await retry(self._servers.reach, self._patience, connected=False, written=lambda: False)
-        check_cluster(self._options, self._servers)
 
-    async def find(self) -> None:
-        """Finds the job that this load goes on with, or plans a new one."""
-        self._job, recorded = await find_job(self._servers, self._proposal, self._retry)
-        self._servers.holds_job = recorded is not None
-        self._plan = await self._proposal.planned(self._job.name, recorded)
-        self._report.job = self._job.name
+    async def find(self, preflight: Preflight) -> None:
+        """Finds the job that this load goes on with, or plans a new one, whose layout is chosen if it is left open.
+
+        A job that was begun keeps its layout.
+
+        Raises:
+            JobMismatchError: The job was begun with other content, for another place, or with another layout.
+            LayoutMismatchError: The server is used in a way that does not tell the layout.
+            UsageError: A cluster cannot hold this load.
+        """
+        is_open = self._proposal.options.layout == "auto"
+        refused = await self._look(preflight) if is_open else None
+        found = await find_job(self._servers, self._proposals, self._retry)
+        reason = "" if found is None else f"job {found.first} was begun with this layout"
+        if found is None:
+            proposal = self._proposals[0]
+            if refused is not None:
+                raise refused
+            if self._choice is not None:
+                proposal = next(one for one in self._proposals if one.options.layout == self._choice.layout)
+                reason = self._choice.reason
+            found = FoundJob(proposal, proposal.names[0], Job(self._servers, proposal.names[0]), None)
+        self._proposal, self._job = found.proposal, found.job
+        self._servers.holds_job = found.recorded is not None
+        self._plan = await self._proposal.planned(self._job.name, found.recorded)
+        self._report.job, self._report.layout = self._job.name, self._options.layout_name
+        if is_open:
+            log.info("layout %s: %s", self._options.layout_name, reason)
+        if self._choice is not None and self._choice.layout != self._options.layout_name:
+            self._choice = None
+        check_cluster(self._options, self._servers)
         await self._retry(lambda: self._servers.name(self._run.connection_name(self._job.name, 0, 0)))
+
+    async def _look(self, preflight: Preflight) -> LoaderError | None:
+        """Chooses the layout of a new job. Returns the error if it cannot be chosen: a begun job needs no choice."""
+        # Before the job's record is read: a node of a cluster that was not recognised is refused here.
+        try:
+            self._choice = await self._retry(lambda: preflight.choose_layout(self._servers, self._proposal.options))
+        except (LayoutMismatchError, RefusedNowError) as error:
+            return error
+        return None
 
     async def known_queues(self) -> KnownQueues:
         """Checks that the queue exists, if an option gives a way to know it. Returns the known queues."""
@@ -133,7 +175,24 @@ class _RedisLoad:
     async def check(self, preflight: Preflight, known: KnownQueues) -> None:
         """Runs the preflight."""
         plan = self._plan
-        await self._retry(partial(preflight, self._servers, plan.options, plan.job, known.names, plan.sources))
+
+        async def checked() -> None:
+            choice, self._choice = self._choice, None  # a repetition asks again
+            self._cleared = await preflight.check(
+                self._servers, plan.options, plan.job, known.names, plan.sources, choice
+            )
+
+        try:
+            await self._retry(checked)
+        except LayoutMismatchError as error:
+            if not self._servers.holds_job:
+                raise
+            layout = self._options.layout_name
+            raise LayoutMismatchError(
+                f"job {plan.job} was begun with layout {layout}, but {error.args[0]}",
+                f"Give --force-layout to complete it in layout {layout}; "
+                "runqy-loader migrate moves its tasks to the other layout",
+            ) from error
         self._watch().check_threshold()
 
     def _watch(self) -> MemoryWatch:
@@ -174,7 +233,7 @@ class _RedisLoad:
         """Starts the ids file, if the option is given, and records its path in the job."""
         path = self._options.ids_out
         if path is not None:
-            where = begin_ids_file(path, self._job.name, self._options.layout)
+            where = begin_ids_file(path, self._job.name, self._options.layout_name)
             self._report.ids_file = str(path)
             await self._retry(lambda: self._job.note_ids(where))
 
@@ -188,6 +247,7 @@ class _RedisLoad:
             known.names,
             self._options.rejects or Path(f"{self._job.name}.rejects.jsonl"),
             records=self._records,
+            forwarded=self._cleared.forwarded,
         )
         run = partial(execution.run, part, self._plan.shards, self._report)
         complete = await while_held([self._lease], self._watch().during(run, execution.stop))

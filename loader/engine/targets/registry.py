@@ -23,6 +23,11 @@ def require_extras(options: LoadOptions) -> None:
         require("yaml", "--queues-file")
 
 
+def asks_server(options: LoadOptions) -> bool:
+    """Whether a load with these options looks at a Redis server before it begins."""
+    return not options.dry_run and isinstance(options.target, ToRedis | ToEmbedded)
+
+
 def target_for(options: LoadOptions, preflight: Preflight) -> LoadTarget:
     """The target of loads with these options.
 

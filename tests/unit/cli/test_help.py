@@ -79,7 +79,7 @@ def test_the_completion_script_of_a_shell_goes_to_standard_output(tmp_path: Path
     [
         ("runqy-loader lo", ["load"]),
         ("runqy-loader load --batch", ["--batch-size"]),
-        ("runqy-loader load --layout ", ["documented", "asynq"]),
+        ("runqy-loader load --layout ", ["auto", "documented", "asynq"]),
         ("runqy-loader load --processes a", ["auto"]),
     ],
 )

@@ -221,7 +221,7 @@ def test_a_duration_is_written_alike_everywhere(directory: Path, arguments: tupl
         ({"RUNQY_LOADER_BATCH_SIZE": "0"}, "", "RUNQY_LOADER_BATCH_SIZE: --batch-size must be between 1 and 100000"),
         ({"REDIS_URL": NO_URL}, "", "REDIS_URL: --redis is not a usable URL"),
         ({}, "batch-size = 0", "--config c.toml: --batch-size must be between 1 and 100000"),
-        ({}, "process-in = 3", "--config c.toml: --process-in needs --layout asynq"),
+        ({}, "layout = 'documented'\nprocess-in = 3", "--config c.toml: --process-in needs --layout asynq"),
     ],
 )
 def test_an_error_names_the_variable_or_the_file_that_set_the_option(

@@ -23,10 +23,16 @@ PREFIXES = [id_prefix("job", 0, "digest0"), id_prefix("job", 1, "digest1")]
 
 
 def assign(
-    lines: list[bytes], known: set[str] | None = None, first: int = 0, source: int = 0, **options: Any
+    lines: list[bytes],
+    known: set[str] | None = None,
+    first: int = 0,
+    source: int = 0,
+    forwarded: set[str] | None = None,
+    **options: Any,
 ) -> tuple[dict[str, Delivery], Batch]:
     """Deliveries by queue, and the batch with its rejects."""
-    assigner = Assigner(LoadOptions(**options), "job", [(0, "digest0"), (1, "digest1")], known)
+    options = {"layout": "documented", **options}
+    assigner = Assigner(LoadOptions(**options), "job", [(0, "digest0"), (1, "digest1")], known, forwarded)
     batch = validate(RawBatch(first, 0, list(lines)), 0, source, parsed=assigner.needs_values)
     deliveries = assigner.assign(batch)
     assert len({delivery.queue for delivery in deliveries}) == len(deliveries), "one delivery a queue"
@@ -164,7 +170,7 @@ def test_id_and_queue_may_both_come_from_the_record() -> None:
 
 def test_values_are_parsed_only_where_a_field_is_needed() -> None:
     def needs(**options: Any) -> bool:
-        return Assigner(LoadOptions(**options), "job", [], None).needs_values
+        return Assigner(LoadOptions(**{"layout": "documented", **options}), "job", [], None).needs_values
 
     assert (needs(queue="q"), needs(queue="q", id_field="a"), needs(queue_field="a")) == (False, True, True)
 
@@ -253,3 +259,31 @@ def test_whatever_records_hold_each_is_taken_or_set_aside(
     taken = [index for delivery in deliveries.values() for index in delivery.records]
     assert sorted([*taken, *(index for index, _ in batch.rejected)]) == list(range(len(records)))
     assert all(why.text for _, why in batch.rejected)
+
+
+FAR = "2100-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("start", "forwarded", "taken"),
+    [
+        (f'"process_at":"{FAR}"', set(), False),
+        ('"process_in":"1h"', {"other.default"}, False),
+        ('"process_in":"1h"', {"q.default"}, True),
+        ('"process_in":"1h"', None, True),
+        ('"process_at":"2000-01-01T00:00:00Z"', set(), True),  # it is due
+        ('"process_in":0', set(), True),
+        ('"retention":"1h"', set(), True),
+    ],
+)
+def test_an_envelope_whose_start_time_would_never_come_is_rejected(
+    start: str, forwarded: set[str] | None, taken: bool
+) -> None:
+    lines = [f'{{"payload":1,{start}}}'.encode(), b'{"payload":2,"max_retry":1}']
+    deliveries, batch = assign(lines, queue="q", envelope=True, layout="asynq", forwarded=forwarded)
+    assert list(deliveries["q.default"].records) == ([0, 1] if taken else [1])
+    assert [index for index, _ in batch.rejected] == ([] if taken else [0])
+    if not taken:
+        ((_, reason),) = batch.rejected
+        assert reason.code is ReasonCode.BAD_ENVELOPE
+        assert "queue q.default" in reason.text and "--force-schedule" in reason.text

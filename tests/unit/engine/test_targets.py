@@ -11,13 +11,14 @@ import pytest
 
 from loader.engine.messages import pack, receive
 from loader.engine.part import Destination
-from loader.engine.targets.base import LoadTarget
+from loader.engine.targets.base import LoadTarget, Preflight
 from loader.engine.targets.embedded import EmbeddedTarget
 from loader.engine.targets.http import HttpTarget
 from loader.engine.targets.nowhere import Nowhere, discarded, validated
 from loader.engine.targets.redis import RedisTarget, into_redis
 from loader.engine.targets.registry import target_for
 from loader.errors import UsageError
+from loader.preflight.choice import choose_layout
 from loader.preflight.examine import check_before_load
 from loader.settings import DEFAULT_REDIS, LoadOptions
 from loader.wire.target import Target, ToDiscard, ToEmbedded, ToHttp, ToRedis
@@ -28,7 +29,7 @@ API = "http://localhost:3000"
 def made(fields: dict[str, Any]) -> LoadTarget:
     options = LoadOptions(queue="q", **fields)
     options.check()
-    return target_for(options, check_before_load)
+    return target_for(options, Preflight(choose_layout, check_before_load))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from loader.errors import TransientError
 from loader.preflight import rights, server
 from loader.preflight.ask import Answers, Question
 from loader.preflight.consumers import REGISTERED, Consumer, Registered, consumers, living
-from loader.preflight.examine import IntendedLoad
+from loader.preflight.intended import IntendedLoad
 from loader.preflight.server import ServerState
 from loader.preflight.usage import LISTED, MOST_QUEUES, QueueSigns, Usage, UsageCheck, signs_of
 from loader.settings import LoadOptions
@@ -77,7 +77,7 @@ def test_those_live_whose_key_is_there_and_whose_heartbeat_goes_on() -> None:
     candidates = Registered(servers, timed, WRONG_TYPE).candidates(NOW)
     replies = [server_info("q.default"), None, [b"map[r.default:1]", b"running"], [None, None], [b"map[]", b"stopped"]]
     assert consumers(candidates, replies) == [
-        Consumer("a:1", "asynq", frozenset({"q.default"})),
+        Consumer("a:1", "asynq", frozenset({"q.default"}), forwards=True),
         Consumer("c:1", "asynq", frozenset({"r.default"})),
     ]
 
@@ -115,7 +115,8 @@ def test_two_round_trips_tell_how_a_queue_is_used() -> None:
     assert alive.commands == [("GET", b"asynq:servers:{a:1:x}")]
     second = Answers({alive: [server_info("q.default")]})
     assert check.usage(first, second[alive]) == Usage(
-        [QueueSigns("q.default", asynq=True, listed=True)], [Consumer("a:1", "asynq", frozenset({"q.default"}))]
+        [QueueSigns("q.default", asynq=True, listed=True)],
+        [Consumer("a:1", "asynq", frozenset({"q.default"}), forwards=True)],
     )
 
 

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from loader.errors import UsageError
-from loader.settings import LoadOptions, is_job_name
+from loader.settings import LoadOptions, is_job_name, settled
+from loader.tasks.profiles import LayoutName
+
+LAYOUTS: tuple[LayoutName, ...] = ("documented", "asynq")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +65,7 @@ from loader.settings import LoadOptions, is_job_name
         ({"header": (1,)}, "--header must be text, not 1"),
         ({"rejects": 3}, "--rejects must be a path, not 3"),
         ({"queue_check": "Redis"}, "--queue-check must be one of 'none', 'redis', not 'Redis'"),
-        ({"layout": "asnyq"}, "--layout must be one of 'documented', 'asynq', not 'asnyq'"),
+        ({"layout": "asnyq"}, "--layout must be one of 'auto', 'documented', 'asynq', not 'asnyq'"),
         ({"on_conflict": "ignore"}, "--on-conflict must be one of 'fail', 'skip', not 'ignore'"),
         ({"layout": "asynq", "unique_ttl": 0.5}, "--unique-ttl must be a duration, not 0.5"),
         ({"layout": "asynq", "retention": "soon"}, "--retention: 'soon' is no duration"),
@@ -116,3 +119,51 @@ def test_the_default_queue_has_its_full_name() -> None:
 )
 def test_a_job_name_fits_into_keys_connection_names_and_file_names(name: str, good: bool) -> None:
     assert is_job_name(name) is good
+
+
+# --- the layout, before and after it is chosen ----------------------------------------------------------------------
+
+ASYNQ_ONLY: list[dict[str, Any]] = [
+    {"task_timeout": 5},
+    {"deadline": "2030-01-01T00:00:00Z"},
+    {"retention": "1h"},
+    {"header": ("a=b",)},
+    {"unique_ttl": 60},
+    {"process_in": 60},
+    {"pending_timeout": 60},
+    {"profile": "asynq", "type": "t"},
+]
+
+
+@pytest.mark.parametrize("fields", ASYNQ_ONLY, ids=lambda fields: next(iter(fields)))
+def test_an_option_of_the_asynq_layout_is_accepted_by_auto_and_refused_by_the_other(fields: dict[str, Any]) -> None:
+    options = LoadOptions(queue="q", **fields)
+    options.check()
+    assert options.layout_without_server == "asynq"
+    assert options.defaults == settled(options, "asynq").defaults
+    assert options.task_options == settled(options, "asynq").task_options
+    assert options.default_queue == settled(options, "asynq").default_queue
+    with pytest.raises(UsageError, match="needs --layout asynq"):
+        LoadOptions(queue="q", layout="documented", **fields).check()
+
+
+@pytest.mark.parametrize("fields", [{}, {"profile": "runqy"}, {"type": "t", "max_retry": 1}, {"envelope": True}])
+def test_other_options_leave_the_choice_open_and_the_queues_name_is_final(fields: dict[str, Any]) -> None:
+    options = LoadOptions(queue="q", **fields)
+    options.check()
+    assert (options.implied_layout, options.layout_without_server) == (None, "documented")
+    assert options.task_options == settled(options, "documented").task_options
+    assert {settled(options, layout).default_queue for layout in LAYOUTS} == {options.default_queue}
+
+
+def test_only_settled_options_have_a_layout() -> None:
+    with pytest.raises(RuntimeError, match="not chosen"):
+        LoadOptions(queue="q").layout_name  # noqa: B018 - raises
+    for layout in LAYOUTS:
+        assert settled(LoadOptions(queue="q"), layout).layout_name == layout
+
+
+def test_over_http_no_layout_is_needed() -> None:
+    options = LoadOptions(queue="q", to="http://localhost:3000", task_timeout=5)
+    options.check()
+    assert options.implied_layout is None
