@@ -68,7 +68,7 @@ class WaitKeywords(TypedDict, total=False):
     """Keywords that are the fields of ``WaitOptions``."""
 
     queue: str | None
-    layout: Literal["documented", "asynq"] | None
+    layout: Literal["auto", "documented", "asynq"]
     profile: Literal["runqy", "asynq"] | None
     timeout: float | str | timedelta | None
     redis: str

@@ -6,7 +6,8 @@
 -- ARGV[1]: the number of the batch
 -- ARGV[2]: the batch's CRC-32, four bytes
 -- ARGV[3]: the time in nanoseconds since 1970
--- ARGV[4] and on: each task's arguments, the first task to be consumed first
+-- ARGV[4]: 1 if the ids were made for this job: then a hash with such an id is left from an earlier run
+-- ARGV[5] and on: each task's arguments, the first task to be consumed first
 -- Reply: the positions skipped, now or when the batch was marked; comma-separated, each with a letter for the reason
 --        (loader/jobs/ledger.py)
 
@@ -39,16 +40,22 @@ end
 
 local function place()
   local taken = {}
-  for at = 4, #ARGV, 5 do
+  for at = 5, #ARGV, 5 do
     local key, verdict = key_of(ARGV[at]), ''
-    if redis.call('EXISTS', key) == 0 then
+    local exists = redis.call('EXISTS', key) == 1
+    -- The error for a key of another type is a table. Such a key is not the job's.
+    if exists and ARGV[4] == '1' and type(redis.pcall('HGET', key, 'msg')) ~= 'table' then
+      redis.call('DEL', key)
+      exists = false
+    end
+    if not exists then
       -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
       if #undo == 0 then redis.call('DEL', key) end
       undo[#undo + 1] = {'DEL', key}
       verdict = write(key, at, undo)
     end
     if verdict == true then ids[#ids + 1] = ARGV[at]
-    elseif verdict then taken[#taken + 1] = (at - 4) / 5 .. verdict end
+    elseif verdict then taken[#taken + 1] = (at - 5) / 5 .. verdict end
   end
   return table.concat(taken, ',')
 end

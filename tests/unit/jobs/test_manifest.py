@@ -17,15 +17,16 @@ from loader.sources.base import SourceIdentity
 A = SourceIdentity("a.jsonl", "jsonl", 10, "aa")
 B = SourceIdentity("b.jsonl", "jsonl", 20, "bb")
 EMPTY = SourceIdentity("empty.jsonl", "jsonl", 0, "ee")
+BASE: dict[str, Any] = {"queue": "q", "layout": "documented"}
 PIPE = SourceIdentity("-", "jsonl", None, "", repeatable=False)
 
 
 def manifest(sources: list[SourceIdentity] | None = None, **fields: Any) -> dict[str, Any]:
-    return manifest_of(LoadOptions(**{"queue": "q", **fields}), [A, B] if sources is None else sources, 1 << 20)
+    return manifest_of(LoadOptions(**{**BASE, **fields}), [A, B] if sources is None else sources, 1 << 20)
 
 
 def name(sources: list[SourceIdentity] | None = None, **fields: Any) -> str:
-    options, given = LoadOptions(**{"queue": "q", **fields}), [A, B] if sources is None else sources
+    options, given = LoadOptions(**{**BASE, **fields}), [A, B] if sources is None else sources
     return derived_name(options, given, manifest_of(options, given, 1 << 20))
 
 
@@ -44,7 +45,7 @@ def name(sources: list[SourceIdentity] | None = None, **fields: Any) -> str:
 )
 def test_tuning_does_not_change_a_job(tuning: dict[str, Any]) -> None:
     assert name(**tuning) == name()
-    options = LoadOptions(**{"queue": "q", **tuning})
+    options = LoadOptions(**{**BASE, **tuning})
     adopted("j", options, manifest(), manifest(**tuning))
 
 
@@ -53,8 +54,8 @@ def test_neither_do_names_of_files_nor_empty_files() -> None:
     more = [EMPTY, A, replace(EMPTY, name="2"), B, EMPTY]
     assert name(renamed) == name(more) == name()
     for sources in (renamed, more):
-        adopted("j", LoadOptions(queue="q"), manifest(), manifest(sources))
-        adopted("j", LoadOptions(queue="q"), manifest(sources), manifest())
+        adopted("j", LoadOptions(**BASE), manifest(), manifest(sources))
+        adopted("j", LoadOptions(**BASE), manifest(sources), manifest())
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_other_content_or_another_place_is_another_job(
 ) -> None:
     assert name(sources, **fields) != name()
     with pytest.raises(JobMismatchError) as caught:
-        adopted("j", LoadOptions(**{"queue": "q", **fields}), manifest(), manifest(sources, **fields))
+        adopted("j", LoadOptions(**{**BASE, **fields}), manifest(), manifest(sources, **fields))
     assert told in str(caught.value)
 
 
@@ -94,29 +95,43 @@ def test_the_profile_counts_where_it_decides_on_queues_and_keys() -> None:
 def test_a_resume_goes_on_with_the_cut_that_the_job_began_with(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "runqy_loader")
     logging.getLogger("runqy_loader").propagate = True
-    options = LoadOptions(queue="q", batch_size=5, max_record_bytes=7, max_retry=8, workers=3)
+    options = LoadOptions(**BASE, batch_size=5, max_record_bytes=70, max_retry=8, workers=3)
+    now = manifest(batch_size=5, max_record_bytes=70, max_retry=8)
 
-    found = adopted("j", options, manifest(batch_size=2), manifest(batch_size=5, max_record_bytes=7, max_retry=8))
+    found = adopted("j", options, manifest(batch_size=2, max_record_bytes=60), now)
 
-    assert (found.records_a_batch, found.max_record_bytes) == (2, 16 * 1024 * 1024)
+    assert (found.records_a_batch, found.max_record_bytes) == (2, 60)
     assert (found.max_retry, found.workers) == (8, 3)
     assert caplog.messages == [
-        "job j goes on with --batch-size 2 and --max-record-bytes 16777216, as it began",
+        "job j goes on with --batch-size 2 and --max-record-bytes 60, as it began",
         "tasks that are not in yet get --max-retry 8, those before have 3",
     ]
+
+
+def test_a_lower_limit_for_records_applies_from_now_on() -> None:
+    """The server may have refused a record that is longer: then the batches that are in have none."""
+    options = LoadOptions(**BASE, max_record_bytes=50)
+    assert adopted("j", options, manifest(max_record_bytes=60), manifest(max_record_bytes=50)).max_record_bytes == 50
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_other_rules_of_what_is_json_are_another_job(before: bool) -> None:
+    options = LoadOptions(**BASE, accept_any_json=not before)
+    with pytest.raises(JobMismatchError, match="with(out)? --accept-any-json.*from its rejects file"):
+        adopted("j", options, manifest(accept_any_json=before), manifest(accept_any_json=not before))
 
 
 def test_the_same_options_need_no_word(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "runqy_loader")
     logging.getLogger("runqy_loader").propagate = True
     fields: dict[str, Any] = {"layout": "asynq", "header": ("b=2", "a=1"), "process_in": "5m"}
-    adopted("j", LoadOptions(queue="q", **fields), manifest(**fields), manifest(**fields))
+    adopted("j", LoadOptions(**{**BASE, **fields}), manifest(**fields), manifest(**fields))
     assert caplog.messages == []
 
 
 def test_a_job_of_a_later_version_is_not_touched() -> None:
     with pytest.raises(JobMismatchError, match="later version"):
-        adopted("j", LoadOptions(queue="q"), {**manifest(), "version": 99}, manifest())
+        adopted("j", LoadOptions(**BASE), {**manifest(), "version": 99}, manifest())
 
 
 def test_input_that_cannot_be_read_again_has_a_new_name_each_time() -> None:
