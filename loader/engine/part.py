@@ -67,6 +67,7 @@ class Part:
         process: Number of the process within the run.
         records: The longest record; None for the limit of ``options``.
         forwarded: See ``loader.engine.targets.base.Cleared``.
+        first_version: See ``Pipeline``.
     """
 
     options: LoadOptions
@@ -80,6 +81,7 @@ class Part:
     process: int = 0
     records: RecordLimit | None = None
     forwarded: frozenset[str] | None = None
+    first_version: bool = False
 
     @classmethod
     def of(
@@ -105,6 +107,7 @@ class Part:
             rejects,
             records=records,
             forwarded=forwarded,
+            first_version=plan.first_version,
         )
 
 
@@ -165,6 +168,7 @@ class PartialLoad:
             part.process,
             self._judged,
             part.records,
+            first_version=part.first_version,
         )
         if self._stopping:
             self._pipeline.stop()

@@ -47,6 +47,7 @@ class Pipeline:
             parent of several processes, except that the first one judges the first records.
         judged: Called once, when the first records are judged and good enough.
         records: The longest record; None for the limit of ``options``.
+        first_version: Whether version 1 began the job. Its checksums do not say which records of a batch are tasks.
     """
 
     def __init__(
@@ -64,6 +65,8 @@ class Pipeline:
         process: int = 0,
         judged: Callable[[], None] = lambda: None,
         records: RecordLimit | None = None,
+        *,
+        first_version: bool = False,
     ) -> None:
         self._sources = sources
         self._shards = shards
@@ -75,6 +78,7 @@ class Pipeline:
         self._state_of = state_of
         self._ids = ids
         self._ends = ends or Ends()
+        self._first_version = first_version
         self._records = records or RecordLimit.of_option(options.max_record_bytes)
         self._states: dict[tuple[str, int], LedgerState] = {}
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(options.queue_depth)
@@ -257,7 +261,7 @@ class Pipeline:
                 continue
             state = await self._state(delivery.queue, batch.shard)
             if state.is_loaded(batch.number):
-                await self._check_unchanged(batch, source, state)
+                await self._check_unchanged(delivery, source, state)
                 skipped = state.skipped.get(batch.number, {})
                 tally.already_loaded += len(delivery.payloads) - len(skipped)
                 if self._ids is not None and self._ids.passed_over:
@@ -274,14 +278,17 @@ class Pipeline:
             state = self._states[queue, shard] = await self._state_of(queue, shard)
         return state
 
-    async def _check_unchanged(self, batch: Batch, source: Source, state: LedgerState) -> None:
-        if state.checksum(batch.number) != batch.checksum:
+    async def _check_unchanged(self, delivery: Delivery, source: Source, state: LedgerState) -> None:
+        batch = delivery.batch
+        known = {delivery.checksum, batch.checksum} if self._first_version else {delivery.checksum}
+        if state.checksum(batch.number) not in known:
             name, line, offset = await source.place(batch.raw, 0)
             count = len(batch.raw.records)
             raise SourceChangedError(
                 f"{name}:{line} (byte {offset}): the {count} records from here on are not the ones that job "
                 f"{self._report.job} has loaded",
-                "Resume with the same input, or give another --job name to load this as a new job",
+                "Resume with the same input, and with options that accept the same records; or give another --job name "
+                "to load this as a new job",
             )
 
     async def _located(self, batch: Batch, rejected: Sequence[tuple[int, Reason]] | None = None) -> list[Reject]:

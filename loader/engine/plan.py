@@ -35,6 +35,11 @@ class LoadPlan:
     manifest: dict[str, Any]
     origins: Sequence[tuple[int, str]]
 
+    @property
+    def first_version(self) -> bool:
+        """Whether version 1 began the job."""
+        return bool(self.manifest["version"] == 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:

@@ -37,6 +37,18 @@ for i = 1, #KEYS do redis.call('HSETNX', KEYS[i], ARGV[1], ARGV[2]) end
 return {}
 """
 
+FORGET = b"""\
+-- Deletes the hashes of sources that only this job has used.
+-- KEYS[1] and on: a hash for each source, from job to time
+-- ARGV[1]: the job
+-- Reply: always 0
+for i = 1, #KEYS do
+  local jobs = redis.call('HGETALL', KEYS[i])
+  if #jobs == 2 and jobs[1] == ARGV[1] then redis.call('DEL', KEYS[i]) end
+end
+return 0
+"""
+
 _KEYS_AT_ONCE = 1000
 
 
@@ -79,6 +91,20 @@ async def note_sources(
                     return part[int(reply[0]) - 1], other
             ignored += others
     return None
+
+
+async def forget_sources(servers: Servers, job: str, keys: Sequence[str]) -> None:
+    """Takes a note back, for a job that is refused before it has loaded anything.
+
+    A note that stays, because other jobs have used the source as well, does no harm: a job without a record does not
+    count.
+
+    Raises:
+        LoaderError: The server refuses, or cannot be reached.
+    """
+    for part in _parts(keys):
+        with translated(f"{servers}, key {part[0]}"):
+            await servers.client_of(part[0]).eval(as_sent(FORGET).decode(), len(part), *part, job)
 
 
 def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:

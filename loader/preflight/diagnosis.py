@@ -11,7 +11,7 @@ from loader.engine.cluster import check_cluster
 from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
 from loader.engine.targets.base import Choice
 from loader.engine.targets.registry import require_extras
-from loader.errors import LayoutMismatchError, LoaderError, SinkError, TransientError, UsageError
+from loader.errors import LayoutMismatchError, LoaderError, RefusedNowError, SinkError, TransientError, UsageError
 from loader.preflight.checks import Finding, Level, worst
 from loader.preflight.choice import choose_layout
 from loader.preflight.estimate import estimate_finding
@@ -124,6 +124,8 @@ async def _choice(servers: Servers, options: LoadOptions) -> tuple[Choice | None
     except LayoutMismatchError as error:
         where = f"{servers}: "
         return None, Finding("layout", "error", str(error.args[0]).removeprefix(where), error.hint)
+    except RefusedNowError:
+        return None, None  # a replica: the other checks say so
     except TransientError:
         raise
     except SinkError:

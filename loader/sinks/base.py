@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from isal.isal_zlib import crc32
 
 from loader.layouts.base import QueueEncoder
 from loader.sources.validate import Batch
@@ -33,6 +36,16 @@ class Delivery:
     records: Sequence[int]
     options: Sequence[TaskOptions] | None = None
     skipped: dict[int, Reason] = field(default_factory=dict)
+
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of the batch's content and of which of its records are these tasks.
+
+        So a resume finds out that its options accept other records of a batch that is in.
+        """
+        if len(self.records) == len(self.batch.raw.records):  # hot path: nearly always, all are
+            return self.batch.checksum
+        return crc32(array("I", self.records).tobytes(), self.batch.checksum)
 
     @property
     def size(self) -> int:

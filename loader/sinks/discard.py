@@ -22,9 +22,9 @@ def discard(options: LoadOptions, job: str) -> Worker:
             batch = delivery.batch
             if is_pipelined(delivery, encoder):
                 encoder.write_tasks(delivery.id_prefix, delivery.ids, delivery.payloads)
-                ledger.commit(batch.number, batch.checksum, delivery.id_prefix, delivery.ids)
+                ledger.commit(batch.number, delivery.checksum, delivery.id_prefix, delivery.ids)
             else:
-                ledger.insert(batch.number, batch.checksum, delivery.whole_ids, delivery.payloads, delivery.options)
+                ledger.insert(batch.number, delivery.checksum, delivery.whole_ids, delivery.payloads, delivery.options)
             observer.loaded(delivery)
 
     return work

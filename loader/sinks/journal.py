@@ -48,7 +48,7 @@ PRAGMA synchronous = NORMAL;
 PRAGMA wal_autocheckpoint = 0;
 BEGIN;
 """
-# crc: CRC-32 of the batch, NULL until it is acknowledged. refused: JSON object from position to the reason's
+# crc: Delivery.checksum of the batch, NULL until it is acknowledged. refused: JSON object from position to the reason's
 # code and text. ids: the ids that the server gave to a batch's tasks, one a line.
 _TABLES = (
     "CREATE TABLE job (name TEXT NOT NULL, manifest TEXT NOT NULL, keeps_ids INTEGER NOT NULL)",
@@ -179,7 +179,7 @@ class Journal:
         """Notes the server's answer: the refused tasks, and the ids of the others."""
         key = _key(delivery)
         refused = {str(position): (why.code, why.text) for position, why in delivery.skipped.items()}
-        values = (delivery.batch.checksum, orjson.dumps(refused).decode() if refused else None, *key)
+        values = (delivery.checksum, orjson.dumps(refused).decode() if refused else None, *key)
         with self._failures(), self._db:
             self._db.execute("BEGIN")
             self._db.execute(f"UPDATE batches SET crc = ?, refused = ? WHERE {_THIS}", values)  # noqa: S608 - ours

@@ -203,7 +203,7 @@ class _Worker:
         ids = delivery.ids
         if delivery.skipped:
             ids = [suffix for position, suffix in enumerate(ids) if position not in delivery.skipped]
-        commands = ledger.commit(batch.number, batch.checksum, delivery.id_prefix, ids, delivery.skipped)
+        commands = ledger.commit(batch.number, delivery.checksum, delivery.id_prefix, ids, delivery.skipped)
         (reply,) = await connection.call(commands, replies=1)
         _check(reply, _keys(encoder, ledger))
         self._done(delivery)
@@ -234,7 +234,7 @@ class _Worker:
         encoder, ledger = self._sink.encoder(delivery.queue), self._sink.ledger(delivery.queue, batch.shard)
         made = bool(delivery.id_prefix)
         commands = ledger.insert(
-            batch.number, batch.checksum, delivery.whole_ids, delivery.payloads, delivery.options, made=made
+            batch.number, delivery.checksum, delivery.whole_ids, delivery.payloads, delivery.options, made=made
         )
         if encoder.on_other_slots:
             await self._scatter(connections, delivery, encoder)

@@ -12,7 +12,7 @@ from loader.servers.session import Session
 from loader.stored.queue_reader import StoredQueue, stored_queue
 from loader.wire.resp import command
 
-_STATES = (b"pending", b"active", b"scheduled", b"retry", b"archived", b"completed", b"paused")
+_STATES = (b"pending", b"active", b"scheduled", b"retry", b"archived", b"completed", b"paused", b"processed")
 _SCANNED = 500
 """Keys that the server looks at in one step: less than a millisecond."""
 

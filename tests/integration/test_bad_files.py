@@ -26,7 +26,7 @@ def lines(first: int, count: int) -> bytes:
 
 
 def document(number: int) -> bytes:
-    return b'{"n": %d, "x": "%s"}' % (number, random.Random(number).randbytes(20_000).hex().encode())
+    return b'{"n": %d, "x": "%s"}' % (number, random.Random(number).randbytes(60_000).hex().encode())
 
 
 def numbers(db: Redis) -> list[int]:

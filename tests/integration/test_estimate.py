@@ -156,7 +156,7 @@ def test_it_is_told_also_where_the_layout_is_refused_but_a_replica_is_not_asked(
     replica = redis_server("--replicaof", "127.0.0.1", str(server.port)).start()
 
     def names(url: str) -> set[str]:
-        done = run("doctor", "in.jsonl", "-q", "q", "--redis", url, "--json", cwd=tmp_path)
+        done = run("doctor", "in.jsonl", "-q", "q", "--layout", "documented", "--redis", url, "--json", cwd=tmp_path)
         assert done.status == 1
         return {finding["name"] for finding in json.loads(done.stdout)["findings"]}
 

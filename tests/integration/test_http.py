@@ -485,7 +485,7 @@ def test_a_pipe_whose_producer_died_is_sent_to_its_end_by_the_next_run(api: Runq
     content = b"".join(b'{"n":%d}\n' % n for n in range(1000))
     arguments = ("load", "-", "--to", api.url, "-q", "q", "--job", "j", "--quiet", "-b", "30", "--report", "-")
     env = {"RUNQY_API_KEY": KEY}
-    died = run(*arguments, cwd=tmp_path, env=env, stdin=content[:5000])
+    died = run(*arguments, cwd=tmp_path, env=env, stdin=content[:5003])
     whole = run(*arguments, cwd=tmp_path, env=env, stdin=content)
     again = run(*arguments, cwd=tmp_path, env=env, stdin=content)
 

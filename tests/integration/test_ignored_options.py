@@ -46,7 +46,7 @@ def test_all_are_told_in_one_line_with_what_to_use_instead(valkey: Server, tmp_p
 def test_what_they_honour_is_not_told(valkey: Server, tmp_path: Path) -> None:
     assert told(load(valkey, tmp_path, *(part for pair in HONOURED.items() for part in pair))) == []
     both = ("--task-timeout", "9", "--active-timeout", "9", "--retention", "1h", "--ttl-completed", "0")
-    assert told(load(valkey, tmp_path, *both, "--job", "both")) == []
+    assert told(load(valkey, tmp_path, *both, "--job", "both", "--again")) == []
 
 
 def test_asynqs_workers_honour_them(valkey: Server, tmp_path: Path) -> None:

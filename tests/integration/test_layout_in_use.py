@@ -297,7 +297,7 @@ def test_auto_refuses_signs_that_contradict_each_other_and_each_named_option_wor
     options = re.findall(r"--layout [a-z]+(?: --force-layout)?", done.stderr)
     assert {option.split()[1] for option in options} == {"asynq", "documented"}
     for number, option in enumerate(sorted(options, reverse=True)):  # a load in layout asynq leaves keys
-        assert load(*option.split(), "--job", f"j{number}").status == 0
+        assert load(*option.split(), "--job", f"j{number}", "--again").status == 0
     assert chosen(valkey.url, tmp_path, "-q", "q")[0] == "auto"
 
 
@@ -402,7 +402,7 @@ def test_a_start_time_is_refused_where_only_runqys_workers_would_take_the_tasks(
     assert db.keys("*runqy-loader*") == []
     forced = load(*AUTO, *start, "--force-schedule", "--job", "forced")
     asynq_server(db, "q.default", number=2)
-    seen = load(*AUTO, *start, "--job", "seen")
+    seen = load(*AUTO, *start, "--job", "seen", "--again")
 
     assert (refused.status, refused.report["error_code"]) == (1, "never_scheduled")
     assert "would never run" in refused.stderr and "--force-schedule" in refused.stderr
@@ -423,7 +423,7 @@ def test_envelopes_with_a_start_time_are_rejected_where_nothing_would_run_them(
     shared = ("--redis", valkey.url, "-q", "q", "--envelope", "--quiet", "--report", "-", "-p", processes)
 
     done = run("load", "in.jsonl", *shared, cwd=tmp_path)
-    forced = run("load", "in.jsonl", *shared, "--force-schedule", "--job", "forced", cwd=tmp_path)
+    forced = run("load", "in.jsonl", *shared, "--force-schedule", "--job", "forced", "--again", cwd=tmp_path)
 
     assert (done.status, done.report["loaded"], done.report["rejected"]) == (3, 2, 1)
     (rejects,) = tmp_path.glob("*.rejects.jsonl")

@@ -142,7 +142,7 @@ def test_an_address_in_redis_url_that_cannot_be_used_is_named_as_such(monkeypatc
     [
         ({}, "no queue given. Give queue=NAME, or queue_field=NAME"),
         ({"queue": "q", "batch_size": 0}, "batch_size must be between 1 and 100000, not 0"),
-        ({"queue": "q", "profile": "asynq"}, "profile='asynq' needs layout='asynq'"),
+        ({"queue": "q", "profile": "asynq"}, "profile='asynq' needs type="),
         ({"queue": "q", "layout": "asynq", "header": ("x",)}, "header='x' is not of the form NAME=VALUE"),
         ({"queue": "q", "timeout": "soon"}, "timeout must be a duration, not 'soon'"),
         ({"queue": "q", "timeout": timedelta(0)}, "timeout must be above 0"),

@@ -320,7 +320,6 @@ def test_a_failed_run_reports_the_code_of_its_error(tool: Tool, db: Redis) -> No
     rejected = tool.load(*arguments, "--max-errors", "0")
     mismatch = tool.load("in.jsonl", "-q", "other", "--job", "j")
     unreachable = tool.load(*arguments, url=NOWHERE)
-    unwritable = tool.load(*arguments, "--rejects", "no/such/folder")
     tool.write("empty.jsonl", b"")
     empty = tool.load("empty.jsonl", "-q", "q")
     tool.write("queues.yaml", QUEUES)
@@ -329,19 +328,18 @@ def test_a_failed_run_reports_the_code_of_its_error(tool: Tool, db: Redis) -> No
     refused = tool.load("in.jsonl", "-q", "r")
 
     found = {name: outcome.report["error_code"] for name, outcome in (
-        ("rejected", rejected), ("mismatch", mismatch), ("unreachable", unreachable), ("unwritable", unwritable),
+        ("rejected", rejected), ("mismatch", mismatch), ("unreachable", unreachable),
         ("empty", empty), ("unknown", unknown), ("refused", refused),
     )}  # fmt: skip
     assert found == {
         "rejected": "too_many_rejects",
         "mismatch": "job_mismatch",
         "unreachable": "connection_failed",
-        "unwritable": "failed",
         "empty": "source_failed",
         "unknown": "unknown_queue",
         "refused": "sink_failed",
     }
-    for outcome in (rejected, mismatch, unreachable, unwritable, empty, unknown, refused):
+    for outcome in (rejected, mismatch, unreachable, empty, unknown, refused):
         assert_error(outcome, 1, outcome.report["error"])
         assert outcome.report["status"] == "failed"
 

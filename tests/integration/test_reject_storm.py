@@ -55,7 +55,7 @@ def test_an_input_of_another_kind_is_stopped_before_anything_is_written(
     tool.write("in.jsonl", content)
     given = {"file": ("in.jsonl",), "stdin": ("-",), "named": ("in.jsonl", "--job", "j", "--layout", "asynq")}[way]
 
-    done = tool.load(*given, "-q", "q", stdin=content if way == "stdin" else None)
+    done = tool.load(*given, "-q", "q", "--force-format", stdin=content if way == "stdin" else None)
 
     assert_error(done, 1, "nothing was loaded", "records are bad", hint)
     assert_no_trace(tool, db, done)
@@ -65,7 +65,9 @@ def test_an_input_of_another_kind_is_stopped_before_anything_is_written(
 def test_the_screen_shows_the_most_frequent_reasons_with_examples(tool: Tool, db: Redis) -> None:
     tool.write("in.jsonl", pretty(300) + "\n\x1b[31mred\x07" + "x" * 500)
 
-    done = run("load", "in.jsonl", "-q", "q", "--redis", tool.url, "--no-progress", cwd=tool.folder)
+    done = run(
+        *("load", "in.jsonl", "-q", "q", "--force-format", "--redis", tool.url, "--no-progress"), cwd=tool.folder
+    )
 
     lines = done.stderr.splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("  rejected"))
@@ -186,7 +188,7 @@ def test_conflicts_count_for_a_share_but_not_for_the_first_records(tool: Tool, d
     arguments = ("in.jsonl", "-q", "q", "--id-field", "id")
 
     done = tool.load(*arguments)
-    again = tool.load(*arguments, "--max-errors", "50%", "--job", "other")
+    again = tool.load(*arguments, "--max-errors", "50%", "--job", "other", "--again")
 
     assert_fine(done, 3)
     assert counts(done) == (100, 10, 0, 90)
@@ -308,7 +310,7 @@ def test_an_id_with_a_lone_surrogate_is_no_id(tool: Tool, db: Redis) -> None:
 def test_a_resume_needs_the_same_setting(tool: Tool, db: Redis) -> None:
     tool.write("in.jsonl", b'1\n"\\ud800"\n')
     assert_fine(tool.load("in.jsonl", "-q", "q", "--job", "a"), 3)
-    assert_fine(tool.load("in.jsonl", "-q", "q", "--job", "b", "--accept-any-json"))
+    assert_fine(tool.load("in.jsonl", "-q", "q", "--job", "b", "--again", "--accept-any-json"))
 
     assert_error(tool.load("in.jsonl", "-q", "q", "--job", "a", "--accept-any-json"), 1, "without --accept-any-json")
     assert_error(tool.load("in.jsonl", "-q", "q", "--job", "b"), 1, "--accept-any-json")

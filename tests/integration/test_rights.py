@@ -200,7 +200,7 @@ def test_what_cannot_be_checked_is_unknown_and_the_load_goes_on(
 def test_auto_chooses_no_layout_where_the_signs_cannot_be_read(user: SetUser, tmp_path: Path, missing: str) -> None:
     url = user("~*", "&*", "+@all", f"-{missing}")
 
-    with pytest.raises(LayoutMismatchError, match=r"the user may not read who consumes.* --layout documented"):
+    with pytest.raises(LayoutMismatchError, match=r"the user may not read who consumes.* layout='documented'"):
         asyncio.run(loader.load(_input(tmp_path), queue="q", redis=url))
     assert findings(url)["layout"].level == "error"
     assert findings(url, retention="1h")["layout"].level == "unknown"  # this option decides

@@ -92,7 +92,7 @@ def test_hashes_that_a_killed_run_left_do_not_keep_their_records_out(tool: Tool,
         db.setbit(key, batch, 0)
     db.ltrim("asynq:{q.default}:pending", 2500, -1)
 
-    second = tool.load("m.jsonl", *asynq, "--process-in", "1h")
+    second = tool.load("m.jsonl", *asynq, "--process-in", "1h", "--force-schedule")
 
     assert_fine(second)
     assert counts(second) == (5000, 2500, 2500, 0)

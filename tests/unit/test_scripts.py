@@ -62,6 +62,7 @@ SCRIPTS: dict[str, bytes] = {
     "lease-renew": lease.RENEW,
     "lease-release": lease.RELEASE,
     "source-index": source_index.NOTE,
+    "source-index-forget": source_index.FORGET,
     "idempotency-push": idempotency.PUSH,
     "snapshot-behind": BEHIND,
     **{f"migrate-place-{name}": place_script(encoder) for name, encoder in ENCODERS.items()},

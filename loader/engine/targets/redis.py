@@ -34,6 +34,7 @@ from loader.jobs.lease import Lease, Run, while_held
 from loader.jobs.ledger import LedgerState
 from loader.jobs.record_limit import largest_overhead, record_limit
 from loader.jobs.report import LoadReport
+from loader.jobs.source_index import forget_sources, index_keys
 from loader.layouts.registry import encoder_for
 from loader.servers.control import close_quietly
 from loader.servers.memory import memory_of
@@ -91,6 +92,7 @@ class _RedisLoad:
     """One load. The methods are its steps, in this order."""
 
     def __init__(self, options: LoadOptions, address: Address, sources: Sequence[Source], report: LoadReport) -> None:
+        self._given = options
         self._proposals = Proposal.for_each_layout(options, sources)
         self._proposal = self._proposals[0]
         report.job = self._proposal.names[0]
@@ -116,7 +118,8 @@ class _RedisLoad:
 
     async def reach(self) -> None:
         """Waits until the server answers."""
-        await retry(self._servers.reach, self._patience, connected=False, written=lambda: False)
+        name = self._run.connection_name(self._report.job, 0, 0)
+        await retry(lambda: self._servers.reach(name), self._patience, connected=False, written=lambda: False)
 
     async def find(self, preflight: Preflight) -> None:
         """Finds the job that this load goes on with, or plans a new one, whose layout is chosen if it is left open.
@@ -128,7 +131,7 @@ class _RedisLoad:
             LayoutMismatchError: The server is used in a way that does not tell the layout.
             UsageError: A cluster cannot hold this load.
         """
-        is_open = self._proposal.options.layout == "auto"
+        is_open = self._given.layout == "auto"
         refused = await self._look(preflight) if is_open else None
         found = await find_job(self._servers, self._proposals, self._retry)
         reason = "" if found is None else f"job {found.first} was begun with this layout"
@@ -149,13 +152,14 @@ class _RedisLoad:
         if self._choice is not None and self._choice.layout != self._options.layout_name:
             self._choice = None
         check_cluster(self._options, self._servers)
-        await self._retry(lambda: self._servers.name(self._run.connection_name(self._job.name, 0, 0)))
+        if self._job.name != self._proposals[0].names[0]:
+            await self._retry(lambda: self._servers.name(self._run.connection_name(self._job.name, 0, 0)))
 
     async def _look(self, preflight: Preflight) -> LoaderError | None:
         """Chooses the layout of a new job. Returns the error if it cannot be chosen: a begun job needs no choice."""
         # Before the job's record is read: a node of a cluster that was not recognised is refused here.
         try:
-            self._choice = await self._retry(lambda: preflight.choose_layout(self._servers, self._proposal.options))
+            self._choice = await self._retry(lambda: preflight.choose_layout(self._servers, self._given))
         except (LayoutMismatchError, RefusedNowError) as error:
             return error
         return None
@@ -260,8 +264,11 @@ class _RedisLoad:
 
     async def forget(self) -> None:
         """Deletes the job's record, if this run has made it, after a load that has written nothing."""
+        if self._job.resumed:
+            return
         try:
             await self._job.forget()
+            await forget_sources(self._servers, self._job.name, index_keys(self._plan.manifest))
         except LoaderError as error:
             log.warning("the record of job %s was not deleted: %s", self._job.name, error)
 

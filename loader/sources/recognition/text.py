@@ -22,11 +22,16 @@ def complete_lines(text: bytes, *, ended: bool) -> list[bytes]:
 
 
 def is_json(text: bytes) -> bool:
-    """Whether a text is one JSON value."""
+    """Whether a text is JSON by RFC 8259. orjson refuses a part of it, such as lone surrogates."""
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError:
-        return False
+        from loader.tasks.json_grammar import check  # most inputs do without it
+
+        try:
+            check(text.decode())
+        except ValueError:  # NotJsonError and UnicodeDecodeError
+            return False
     return True
 
 

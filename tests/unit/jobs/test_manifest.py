@@ -117,7 +117,7 @@ def test_a_lower_limit_for_records_applies_from_now_on() -> None:
 @pytest.mark.parametrize("before", [False, True])
 def test_other_rules_of_what_is_json_are_another_job(before: bool) -> None:
     options = LoadOptions(**BASE, accept_any_json=not before)
-    with pytest.raises(JobMismatchError, match="with(out)? --accept-any-json.*from its rejects file"):
+    with pytest.raises(JobMismatchError, match=r"with(out)? --accept-any-json.*from its rejects file"):
         adopted("j", options, manifest(accept_any_json=before), manifest(accept_any_json=not before))
 
 

@@ -114,4 +114,4 @@ TEXT = {
     "text in Latin-1 or Windows-1252": LINES.decode().encode("latin-1"),
 }
 
-DOUBLE_GZIP = gzip.compress(gzip.compress(LINES))
+DOUBLE_GZIP = gzip.compress(gzip.compress(LINES, mtime=0), mtime=0)
