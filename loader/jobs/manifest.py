@@ -147,8 +147,10 @@ def _shown(value: object) -> str:
 
 def _other_content(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     before, after = _with_content(recorded["sources"]), _with_content(now["sources"])
+    if not after:
+        return "other content (now there is none)"
     if len(before) != len(after):
-        return f"{len(before)} sources, not {len(after)}"
+        return f"{len(before)} source{'' if len(before) == 1 else 's'}, not {len(after)}"
     for old, new in zip(before, after, strict=True):
         if _content(old) != _content(new):
             if old["format"] != new["format"]:

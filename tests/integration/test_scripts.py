@@ -26,11 +26,18 @@ LOADS = [
 LEASE = {"lease-acquire", "lease-release"}
 INDEX = {"source-index"}
 MOVE = {"migrate-claim", "migrate-trim"}
+FURTHER = {"migrate-place-documented-further-fields"}
 MOVES = [
     (QUEUE, "documented", "asynq", [], {"migrate-place-asynq", "migrate-settle-documented-look-up"}),
     (QUEUE, "documented", "asynq", ASYNQ, {"migrate-place-asynq", "migrate-settle-documented"}),
-    ("other.default", "documented", "documented", [], {"migrate-place-documented-further-fields", "migrate-settle-documented-kept"}),
-    (QUEUE, "asynq", "documented", [], {"migrate-place-documented-further-fields", "migrate-settle-asynq"}),
+    (
+        "other.default",
+        "documented",
+        "documented",
+        [],
+        FURTHER | {"migrate-settle-documented-kept"},
+    ),
+    (QUEUE, "asynq", "documented", [], FURTHER | {"migrate-settle-asynq"}),
 ]
 SOMETIMES = {"lease-renew", "migrate-put-back"}
 """Run where a load takes seconds, or a worker comes between."""

@@ -161,8 +161,11 @@ def test_nothing_else_is_left_but_the_loaders_own_keys_which_no_asynq_pattern_ma
     load(server, tmp_path, lines, "--queue", "inference", "--job", "j", *ids)
 
     ledger = [key.decode() for key in client.keys("*runqy-loader:*")]
-    pattern = r"runqy-loader:\{j\}:job|\{asynq:inference\.default:pending\}:runqy-loader:j:0:(batches|checksums)"
-    assert len(ledger) == 3
+    pattern = (
+        r"runqy-loader:\{j\}:job|runqy-loader:\{inference\.default\}:source:[0-9a-f]{32}|"
+        r"\{asynq:inference\.default:pending\}:runqy-loader:j:0:(batches|checksums)"
+    )
+    assert len(ledger) == 4
     assert all(re.fullmatch(pattern, key) for key in ledger), ledger
     assert len(client.keys("asynq:t:*")) == len(PAYLOADS)
     assert client.keys("asynq:*:pending") == [b"asynq:inference.default:pending"]

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import redis.exceptions
 
 from loader.engine.plan import LoadPlan, Proposal
-from loader.errors import AlreadyLoadedError, JobMismatchError, TransientError
+from loader.errors import AlreadyLoadedError, JobMismatchError, LoaderError
 from loader.jobs.job import Job
 from loader.jobs.source_index import index_keys, note_sources
 from loader.servers.routing import Servers
@@ -104,10 +104,12 @@ async def _again(
 async def _recorded(servers: Servers, job: Job) -> dict[str, Any] | None:
     try:
         return await job.recorded()
-    except TransientError as error:
-        if servers.is_cluster or not isinstance(error.__cause__, redis.exceptions.MovedError):
-            raise
-        return None  # a node of a cluster that does not tell the other nodes: the preflight refuses it
+    except LoaderError as error:
+        # The preflight refuses a node of a cluster that does not tell the other nodes, and names all missing rights.
+        moved = isinstance(error.__cause__, redis.exceptions.MovedError) and not servers.is_cluster
+        if moved or isinstance(error.__cause__, redis.exceptions.NoPermissionError):
+            return None
+        raise
 
 
 async def claim_sources(servers: Servers, plan: LoadPlan, repeat: Repeat, *, resumed: bool) -> None:
