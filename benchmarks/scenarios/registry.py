@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.scenarios.base import Scenario
 from benchmarks.scenarios.batch_size import BatchSize
+from benchmarks.scenarios.compact import Compact
 from benchmarks.scenarios.layouts import Layouts
 from benchmarks.scenarios.memory import Memory
 from benchmarks.scenarios.payload_size import PayloadSize
@@ -21,6 +22,7 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     Workers,
     Processes,
     Layouts,
+    Compact,
     Servers,
     Roads,
     StartUp,
