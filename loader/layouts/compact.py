@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from operator import add
+from operator import add, attrgetter
 from typing import Protocol
 
 from loader.layouts.asynq import AsynqEncoder
@@ -19,7 +19,7 @@ from loader.layouts.dump import END_OF_DUMP, Frame, as_kept, checksums, crc64
 from loader.layouts.listpack import DisputedSizeError, entry
 from loader.layouts.task_message import after_id, before_payload, join, varint
 from loader.tasks.ids import ID_BYTES
-from loader.tasks.options import TaskOptions
+from loader.tasks.options import LIFECYCLE, TaskOptions
 from loader.wire.lengths import ByLength
 from loader.wire.resp import bulk
 
@@ -31,6 +31,7 @@ _TO_DUMP = b"\r\n$1\r\n0\r\n$%d\r\n%b"
 _PAYLOAD_TAG = varint(2 << 3 | 2)
 _ID_TAG = varint(3 << 3 | 2) + varint(ID_BYTES)
 _MOST_FRAMES = 1000
+_LIFECYCLE: Callable[[TaskOptions], tuple[int, ...]] = attrgetter(*LIFECYCLE)
 
 
 class CompactEncoder(Protocol):
@@ -203,7 +204,8 @@ class CompactAsynq:
         self, ids: Sequence[bytes], payloads: Sequence[bytes], options: Sequence[TaskOptions] | None, now_ns: int
     ) -> list[bytes | None]:
         given = [self._options] * len(ids) if options is None else options
-        shared = {number: self._shared(own, now_ns) for number, own in {id(own): own for own in given}.items()}
+        made: dict[tuple[bytes, tuple[int, ...]], _After] = {}
+        shared = {number: self._shared(own, now_ns, made) for number, own in {id(own): own for own in given}.items()}
         groups: dict[tuple[int, int], _Group] = {}
         for at, (task_id, payload, own) in enumerate(zip(ids, payloads, given, strict=True)):
             before, after_task_id, after = shared[id(own)]
@@ -226,8 +228,14 @@ class CompactAsynq:
         """The bytes of a message before a payload of this length."""
         return self._before_payload + _PAYLOAD_TAG + varint(length)
 
-    def _shared(self, options: TaskOptions, now_ns: int) -> tuple[bytes, bytes, _After]:
-        after = _after_message(options, _state(options, now_ns), now_ns)
+    def _shared(
+        self, options: TaskOptions, now_ns: int, made: dict[tuple[bytes, tuple[int, ...]], _After]
+    ) -> tuple[bytes, bytes, _After]:
+        """What is the same for all tasks with these options; ``made`` keeps what more of them have in common."""
+        kind = _state(options, now_ns), _LIFECYCLE(options)
+        after = made.get(kind)
+        if after is None:
+            after = made[kind] = _after_message(options, kind[0], now_ns)
         return before_payload(options.type or self._queue), after_id(self._queue, options), after
 
     def _frame(self, after: _After) -> Frame:
