@@ -15,7 +15,7 @@ from typing import Protocol
 
 from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.documented import DocumentedEncoder
-from loader.layouts.dump import END_OF_DUMP, Frame, as_kept, checksums, crc64
+from loader.layouts.dump import END_OF_DUMP, MOST_LENGTHS, Frame, as_kept, checksums, crc64
 from loader.layouts.listpack import DisputedSizeError, entry
 from loader.layouts.task_message import after_id, before_payload, join, varint
 from loader.tasks.ids import ID_BYTES
@@ -30,7 +30,7 @@ _TO_DUMP = b"\r\n$1\r\n0\r\n$%d\r\n%b"
 
 _PAYLOAD_TAG = varint(2 << 3 | 2)
 _ID_TAG = varint(3 << 3 | 2) + varint(ID_BYTES)
-_MOST_FRAMES = 1000
+_MOST_FRAMES = 64
 _LIFECYCLE: Callable[[TaskOptions], tuple[int, ...]] = attrgetter(*LIFECYCLE)
 
 
@@ -70,9 +70,9 @@ class CompactDocumented:
         self._frames: dict[tuple[str, int], tuple[Frame, bytes]] = {}
         frame, after = self._frame(task_type, max_retry)
         self._restore = _RESTORE % (len(b"asynq:t:") + ID_BYTES, b"asynq:t:")
-        self._middles = ByLength(lambda length: _TO_DUMP % (frame.dump_bytes(length), frame.heads[length]))
-        self._tails = ByLength(lambda length: frame.backs[length] + after)
-        self._head_crcs = frame.crcs
+        self._middles = ByLength(lambda length: _TO_DUMP % (frame.dump_bytes(length), frame.head(length)), MOST_LENGTHS)
+        self._tails = ByLength(lambda length: frame.back(length) + after, MOST_LENGTHS)
+        self._head_crcs = ByLength(frame.head_crc, MOST_LENGTHS)
 
     def write_tasks(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
         try:
@@ -158,11 +158,14 @@ class CompactAsynq:
 
         def middle(length: int) -> bytes:
             size = message_bytes(length)
-            return _TO_DUMP % (frame.dump_bytes(size), frame.heads[size] + self._start(length))
+            return _TO_DUMP % (frame.dump_bytes(size), frame.head(size) + self._start(length))
 
-        self._middles = ByLength(middle)
-        self._head_crcs = ByLength(lambda length: crc64(self._start(length), frame.crcs[message_bytes(length)]))
-        self._tails = ByLength(lambda length: self._after_id + frame.backs[message_bytes(length)])
+        def head_crc(length: int) -> int:
+            return crc64(self._start(length), frame.head_crc(message_bytes(length)))
+
+        self._middles = ByLength(middle, MOST_LENGTHS)
+        self._head_crcs = ByLength(head_crc, MOST_LENGTHS)
+        self._tails = ByLength(lambda length: self._after_id + frame.back(message_bytes(length)), MOST_LENGTHS)
         self._after_bytes = len(after.data)
 
     def write_tasks(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:

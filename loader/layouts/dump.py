@@ -34,6 +34,9 @@ _HASH_LISTPACK = b"\x10"
 _RDB_VERSION = (10).to_bytes(2, "little")  # of Redis 7.0; later servers take it too
 _CRC_BYTES = 8
 
+MOST_LENGTHS = 4096
+"""For how many lengths of values what depends on them is kept, about 700 bytes each: more than small payloads have."""
+
 END_OF_DUMP = END + _RDB_VERSION
 """What follows the last entry of a hash, before the CRC."""
 
@@ -92,25 +95,36 @@ class Frame:
         after_bytes: The length of what follows the value's entry up to the CRC: more entries and ``END_OF_DUMP``.
         entries_after: The number of these entries.
 
-    Attributes:
-        heads: The bytes of a dump before the value, by the value's length.
-        crcs: The CRC-64 of these bytes.
-        backs: The back length of the value's entry.
-
-    All of them, and the methods, raise DisputedSizeError for a length of which no dump suits every server.
+    All methods raise DisputedSizeError for a length of which no dump suits every server.
     """
 
     def __init__(self, before: Fields, name: bytes, after_bytes: int, entries_after: int) -> None:
         self._before = b"".join(map(entry, (*chain.from_iterable(before), name)))
         self._after_bytes = after_bytes
         self._entries = 2 * len(before) + 2 + entries_after
-        self.heads = ByLength(self._head)
-        self.crcs = ByLength(lambda length: crc64(self.heads[length], 0))
-        self.backs = ByLength(lambda length: back_length(_value_header(length)[1]))
+        self._heads = ByLength(self.head, MOST_LENGTHS)
+        self._crcs = ByLength(self.head_crc, MOST_LENGTHS)
+        self._backs = ByLength(self.back, MOST_LENGTHS)
+
+    def head(self, length: int) -> bytes:
+        """The bytes of a dump before a value of this length."""
+        value_header, value_bytes = _value_header(length)
+        size = HEADER_BYTES + len(self._before) + value_bytes + len(back_length(value_bytes))
+        size += self._after_bytes - len(_RDB_VERSION)
+        lengths = rdb_length(size) + header(size, self._entries)
+        return b"".join((_HASH_LISTPACK, lengths, self._before, value_header))
+
+    def head_crc(self, length: int) -> int:
+        """The CRC-64 of ``head``."""
+        return crc64(self.head(length), 0)
+
+    def back(self, length: int) -> bytes:
+        """The back length of the value's entry."""
+        return back_length(_value_header(length)[1])
 
     def dump_bytes(self, length: int) -> int:
         """The length of a whole dump."""
-        return len(self.heads[length]) + abs(length) + len(self.backs[length]) + self._after_bytes + _CRC_BYTES
+        return len(self.head(length)) + abs(length) + len(self.back(length)) + self._after_bytes + _CRC_BYTES
 
     def dumps(self, values: Sequence[bytes], afters: Iterable[bytes]) -> list[bytes]:
         """Whole dumps.
@@ -119,18 +133,11 @@ class Frame:
             afters: What follows each value, see above; ``repeat(after)`` where it is the same.
         """
         kept, lengths = as_kept(values)
-        backs = map(self.backs.__getitem__, lengths)
+        backs = map(self._backs.__getitem__, lengths)
         bodies = list(map(b"".join, zip(kept, backs, afters, strict=False)))
-        crcs = map(crc64, bodies, map(self.crcs.__getitem__, lengths))
-        heads = map(self.heads.__getitem__, lengths)
+        crcs = map(crc64, bodies, map(self._crcs.__getitem__, lengths))
+        heads = map(self._heads.__getitem__, lengths)
         return list(map(b"".join, zip(heads, bodies, checksums(crcs, len(bodies)), strict=True)))
-
-    def _head(self, length: int) -> bytes:
-        value_header, value_bytes = _value_header(length)
-        size = HEADER_BYTES + len(self._before) + value_bytes + len(back_length(value_bytes))
-        size += self._after_bytes - len(_RDB_VERSION)
-        lengths = rdb_length(size) + header(size, self._entries)
-        return b"".join((_HASH_LISTPACK, lengths, self._before, value_header))
 
 
 def _value_header(length: int) -> tuple[bytes, int]:

@@ -16,14 +16,16 @@ class ByLength(dict[int, T]):
 
     Args:
         make: Makes the value for a length.
+        most: How many are kept.
     """
 
-    def __init__(self, make: Callable[[int], T]) -> None:
+    def __init__(self, make: Callable[[int], T], most: int = _MAX_LENGTHS) -> None:
         super().__init__()
         self._make = make
+        self._most = most
 
     def __missing__(self, length: int) -> T:
-        if len(self) >= _MAX_LENGTHS:
+        if len(self) >= self._most:
             self.clear()
         made = self[length] = self._make(length)
         return made

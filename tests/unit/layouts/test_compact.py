@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.compact import CompactAsynq, CompactDocumented
 from loader.layouts.documented import DocumentedEncoder
-from loader.layouts.dump import hash_dump
+from loader.layouts.dump import MOST_LENGTHS, hash_dump
 from loader.layouts.listpack import DisputedSizeError
 from loader.tasks.ids import id_prefix, id_suffixes
 from loader.tasks.options import TaskOptions
+from loader.wire.lengths import ByLength
 from tests.unit.dump_reader import read
 from tests.unit.layouts.test_asynq import OPTIONS
 from tests.unit.layouts.test_documented import QUEUES, RETRIES, TYPES
@@ -217,3 +218,13 @@ def test_a_clock_that_begins_in_1970_makes_shorter_integers(monkeypatch: pytest.
         monkeypatch.setattr(time, "time_ns", lambda now=now: now)
         (command,) = commands(encoder.write_tasks(PREFIX, id_suffixes(0, 1), [b"{}"]))
         assert dict(fields_of(command))[b"pending_since"] == b"%d" % now
+
+
+def test_no_end_of_different_lengths_and_options_takes_no_end_of_memory() -> None:
+    encoder = CompactDocumented("a.b", "task", 3)
+    for length in range(2 * MOST_LENGTHS):
+        payload = b"x" * length
+        assert payload in encoder.write_tasks(PREFIX, id_suffixes(0, 1), [payload])
+    kept = [each for each in vars(encoder).values() if isinstance(each, ByLength)]
+    assert len(kept) == 3
+    assert all(len(each) <= MOST_LENGTHS for each in kept)
