@@ -9,6 +9,8 @@ from benchmarks.plots.style import LIMIT_COLOUR, LOADER_COLOUR, RATE_TICKS, figu
 from benchmarks.results import CaseResult, Result, Spread
 from benchmarks.units import rate_text, size_text
 
+_SMALL = 2000
+"""Payloads up to this size are in the plot of memory: of larger ones, there is next to nothing to see."""
 _SERIES = (("ready-hset", "HSET", LIMIT_COLOUR), ("ready-restore", "RESTORE", LOADER_COLOUR))
 
 
@@ -18,22 +20,23 @@ def compact(result: Result) -> Figure:
     groups.sort(key=lambda group: (group[0] == "asynq", group[1]))
     drawn = figure(result, "What a ready-made hash saves", rounds_text(result).capitalize(), (11, 8))
     rates, memory = drawn.subplots(2, 1)
-    names = [f"{size_text(size)}\n{layout}" for layout, size in groups]
     cases = {(case.contestant, case.variant, case.parameter): case for case in result.measured}
 
-    def bars(of: str) -> list[Columns]:
+    def bars(of: str, among: list[tuple[str, float]]) -> list[Columns]:
         return [
-            Columns(label, colour, [_spread(cases.get((name, *group)), of) for group in groups])
+            Columns(label, colour, [_spread(cases.get((name, *group)), of) for group in among])
             for name, label, colour in _SERIES
         ]
 
-    columns(rates, names, bars("rate"), rate_text)
+    def names(among: list[tuple[str, float]]) -> list[str]:
+        return [f"{size_text(size)}\n{layout}" for layout, size in among]
+
+    columns(rates, names(groups), bars("rate", groups), rate_text)
     rates.set_ylabel("tasks per second")
     rates.yaxis.set_major_formatter(RATE_TICKS)
-    columns(memory, names, bars("memory"), lambda value: f"{value:,.0f}")
+    small = [group for group in groups if group[1] <= _SMALL] or groups
+    columns(memory, names(small), bars("memory", small), lambda value: f"{value:,.0f}")
     memory.set_ylabel("bytes of server memory per task")
-    memory.set_yscale("log")
-    memory.set_ylim(100, None)
     legend(drawn, rates)
     return drawn
 
