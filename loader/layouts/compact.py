@@ -31,6 +31,7 @@ _TO_DUMP = b"\r\n$1\r\n0\r\n$%d\r\n%b"
 _PAYLOAD_TAG = varint(2 << 3 | 2)
 _ID_TAG = varint(3 << 3 | 2) + varint(ID_BYTES)
 _MOST_FRAMES = 64
+"""For how many kinds of own options an encoder keeps frames."""
 _LIFECYCLE: Callable[[TaskOptions], tuple[int, ...]] = attrgetter(*LIFECYCLE)
 
 
@@ -104,18 +105,20 @@ class CompactDocumented:
             kinds = [(self._type, self._max_retry)] * len(payloads)
         else:
             kinds = [(own.type or self._type, own.max_retry) for own in options]
-        groups: dict[tuple[str, int], _Group] = {}
+        groups: dict[tuple[str, int], tuple[_Group, bytes]] = {}
         for at, (payload, kind) in enumerate(zip(payloads, kinds, strict=True)):
-            group = groups.get(kind)
-            if group is None:
+            found = groups.get(kind)
+            if found is None:
                 try:
-                    group = groups[kind] = _Group(self._frame(*kind)[0], [], [], [])
+                    frame, after = self._frame(*kind)
                 except DisputedSizeError:
                     continue
+                found = groups[kind] = _Group(frame, [], [], []), after
+            group, after = found
             group.positions.append(at)
             group.values.append(payload)
-            group.afters.append(self._frame(*kind)[1])
-        return _made(groups.values(), len(payloads))
+            group.afters.append(after)
+        return _made((group for group, _ in groups.values()), len(payloads))
 
     def _frame(self, task_type: str, max_retry: int) -> tuple[Frame, bytes]:
         """The frame of tasks with these options, and what follows the payload."""

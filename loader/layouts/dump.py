@@ -87,15 +87,13 @@ def _checksum_structs(count: int) -> tuple[Struct, Struct]:
 class Frame:
     """What surrounds one value in the dumps of hashes that differ in this value. It depends on the length alone.
 
-    Lengths are those of ``as_kept``.
+    Lengths are those of ``as_kept``. Methods raise DisputedSizeError for a length of which no dump suits every server.
 
     Args:
         before: The fields before the value's.
         name: The name of the value's field.
         after_bytes: The length of what follows the value's entry up to the CRC: more entries and ``END_OF_DUMP``.
         entries_after: The number of these entries.
-
-    All methods raise DisputedSizeError for a length of which no dump suits every server.
     """
 
     def __init__(self, before: Fields, name: bytes, after_bytes: int, entries_after: int) -> None:

@@ -228,3 +228,16 @@ def test_no_end_of_different_lengths_and_options_takes_no_end_of_memory() -> Non
     kept = [each for each in vars(encoder).values() if isinstance(each, ByLength)]
     assert len(kept) == 3
     assert all(len(each) <= MOST_LENGTHS for each in kept)
+
+
+def test_more_kinds_of_options_than_are_kept() -> None:
+    options = [TaskOptions(type=f"type {number}", ttl_completed=10**number) for number in range(3)]
+    options += [TaskOptions(type=f"type {number}") for number in range(200)]
+    ids, payloads = [b"%d" % number for number in range(len(options))], [b"{}"] * len(options)
+    documented = CompactDocumented("a.b", "task", 3)
+    asynq = CompactAsynq("a.b", TaskOptions(), reverse_lookup=False)
+    for encoder in (documented, asynq):
+        once = encoder.dumps(ids, payloads, options, NOW)
+        again = [encoder.dumps(ids[at:], payloads[at:], options[at:], NOW)[0] for at in range(len(options))]
+        assert once == again
+        assert len(set(once)) == (len(options) - 3 if encoder is documented else len(options))
