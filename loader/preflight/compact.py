@@ -47,7 +47,8 @@ Shares of an HSET's cost, by ``python -m benchmarks compact`` with Redis 7.0 and
 - documented: CPU time 0.70, 0.75, 0.93 to 1.01; memory 0.50 to 0.53, 0.61 to 0.64, 0.8
 - asynq: CPU time 0.85, 0.88 to 0.95, 1.00 to 1.13; memory 0.67 to 0.70, 0.75, 0.85
 
-At 10 KB, a dump takes a third more CPU time, and saves no memory.
+At 10 KB, a dump takes a third more CPU time, and saves no memory. Valkey 9.1 (built with libc's malloc) takes about as
+much CPU time for either at 110 bytes, and more for a dump from 300 bytes on; its memory is 0.62, 0.70 and 0.85.
 """
 
 _IN_LISTPACK = b"\x10"
