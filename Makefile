@@ -53,7 +53,7 @@ test-interop: $(STAMP) ## all tests with real peers: asynq, Go, Node.js, redis-c
 MATRIX_TESTS := tests/unit/wire tests/unit/layouts tests/unit/jobs tests/unit/tasks tests/unit/engine \
 	tests/unit/sources --ignore=tests/unit/sources/test_verdict.py \
 	tests/integration/test_load.py tests/integration/test_jobs.py tests/integration/test_own_ids.py \
-	tests/integration/test_migrate_layout.py tests/integration/test_extras.py \
+	tests/integration/test_migrate_layout.py tests/integration/test_extras.py tests/integration/test_dump.py \
 	tests/integration/test_migrate.py::test_an_asynq_task_keeps_all_that_it_has \
 	tests/integration/test_migrate.py::test_a_queue_moves_to_another_name_on_one_server \
 	tests/integration/test_doctor.py::test_every_check_has_one_finding_and_a_good_server_is_fine \

@@ -71,6 +71,7 @@ class Cluster:
             sum(each.user_seconds for each in parts),
             sum(each.system_seconds for each in parts),
             sum(each.bytes_in for each in parts),
+            sum(each.memory_bytes for each in parts),
         )
 
 

@@ -20,6 +20,7 @@ class Run:
         server_seconds: CPU of the server during the run.
         server_bytes_in: Bytes that the server received during the run.
         load_average: The machine's load average (1 minute) when the run began.
+        server_memory_bytes: By how much the server's memory has grown.
         gateway_seconds: CPU of the gateway, start-up included, if the contestant is one; a part of the client's CPU.
         sender_seconds: CPU for sending requests to the gateway, without making them; a part of the client's CPU.
     """
@@ -35,6 +36,7 @@ class Run:
     load_average: float
     gateway_seconds: float = 0
     sender_seconds: float = 0
+    server_memory_bytes: int = 0
 
     @property
     def client_seconds(self) -> float:
@@ -124,6 +126,11 @@ class CaseResult:
     def sender_us(self) -> float:
         """Microseconds of CPU a task for sending requests to the gateway, median."""
         return median(run.sender_seconds for run in self.runs) * 1e6 / self.tasks
+
+    @property
+    def server_memory(self) -> float:
+        """Bytes of server memory a task, median."""
+        return median(run.server_memory_bytes for run in self.runs) / self.tasks
 
     @property
     def peak_rss_bytes(self) -> int:

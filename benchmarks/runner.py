@@ -153,6 +153,7 @@ class Runner:
             server_bytes_in=after.bytes_in - before.bytes_in,
             peak_rss_bytes=usage.peak_rss_bytes,
             load_average=load_average,
+            server_memory_bytes=after.memory_bytes - before.memory_bytes,
             gateway_seconds=gateway_cpu.gateway,
             sender_seconds=gateway_cpu.sender,
         )

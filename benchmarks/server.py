@@ -44,11 +44,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """CPU and received bytes of the server since its start."""
+    """CPU and received bytes of the server since its start, and the memory that it uses."""
 
     user_seconds: float
     system_seconds: float
     bytes_in: int
+    memory_bytes: int
 
 
 class Store(Protocol):
@@ -66,7 +67,7 @@ class Store(Protocol):
         ...
 
     def counters(self) -> Counters:
-        """CPU and received bytes since the start, for all threads and servers together."""
+        """CPU and received bytes since the start, and memory, for all threads and servers together."""
         ...
 
 
@@ -151,4 +152,5 @@ class Server:
             float(info["used_cpu_user"]),
             float(info["used_cpu_sys"]),
             int(info["total_net_input_bytes"]),
+            int(info["used_memory"]),
         )

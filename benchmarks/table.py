@@ -84,8 +84,20 @@ def _rates(result: Result, kind: type[Scenario]) -> list[_Column]:
         _Column("of it, the gateway", lambda case: f"{case.gateway_us:.2f}" if case.gateway_us else ""),
         _Column("of it, sending requests", lambda case: f"{case.sender_us:.2f}" if case.sender_us else ""),
         _Column("server µs/task", lambda case: f"{case.server_us:.2f}"),
+        *(_server_memory(result) if kind.shows_memory else ()),
         _Column("peak RSS, MB", lambda case: f"{case.peak_rss_bytes / 1e6:,.0f}"),
         _Column("runs", lambda case: f"{len(case.runs)}"),
+    ]
+
+
+def _server_memory(result: Result) -> list[_Column]:
+    def of_base(case: CaseResult) -> str:
+        base = result.case(case.base) if case.same_work else None
+        return share_text(case.server_memory / base.server_memory) if base else ""
+
+    return [
+        _Column("server bytes/task", lambda case: f"{case.server_memory:,.0f}" if case.same_work else ""),
+        _Column("of HSET's", of_base),
     ]
 
 

@@ -28,13 +28,13 @@ class Replay:
     note = "the limit: the very bytes that the loader sends, recorded from it and read from a file in the page cache"
 
     def prepare(self, work: Work) -> Plan:
-        command = _redis_cli(work)
+        command = redis_cli(work)
         made_at = time.time_ns()
         recording = record(work.dataset.path, work.target, work.batch_size, work.scratch, work.options)
         return Plan(
             command,
             stdin=recording.path,
-            seconds=_checked(recording.replies),
+            seconds=checked(recording.replies),
             same_ids=True,
             made_at=made_at,
             lists_queues=False,  # the loader does this over another connection than the recorded one
@@ -52,19 +52,20 @@ class GeneratedPipe:
 
     def prepare(self, work: Work) -> Plan:
         generator = [*python_peer("resp_generator"), "--queue", QUEUE, "--batch", str(work.batch_size)]
-        pipe = f"{shlex.join([*generator, str(work.dataset.path)])} | {shlex.join(_redis_cli(work))}"
+        pipe = f"{shlex.join([*generator, str(work.dataset.path)])} | {shlex.join(redis_cli(work))}"
         tasks = work.dataset.tasks
-        return Plan(["sh", "-c", pipe], seconds=_checked(tasks + -(-tasks // work.batch_size)))
+        return Plan(["sh", "-c", pipe], seconds=checked(tasks + -(-tasks // work.batch_size)))
 
 
-def _redis_cli(work: Work) -> list[str]:
+def redis_cli(work: Work) -> list[str]:
+    """The command of redis-cli that reads commands from standard input."""
     binary = shutil.which("redis-cli") or shutil.which("valkey-cli")
     if binary is None:
         raise UnavailableError("redis-cli is not installed (Debian: apt-get install redis-tools)")
     return [binary, *work.target.cli_flags, "--pipe"]
 
 
-def _checked(replies: int) -> Callable[[Usage], float]:
+def checked(replies: int) -> Callable[[Usage], float]:
     """A function that checks the summary of redis-cli: no errors, and a reply to each command."""
 
     def read(usage: Usage) -> float:

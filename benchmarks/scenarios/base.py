@@ -38,6 +38,7 @@ class Scenario(ABC):
         base_heading: Heading of the column that compares cases with their bases.
         timed: Whether the scenario measures how long a process takes, not how many tasks a second it loads.
         server_options: More options for the server.
+        shows_memory: Whether the table shows the server's memory.
     """
 
     name: ClassVar[str]
@@ -47,6 +48,7 @@ class Scenario(ABC):
     base_heading: ClassVar[str] = ""
     timed: ClassVar[bool] = False
     server_options: ClassVar[tuple[str, ...]] = ()
+    shows_memory: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

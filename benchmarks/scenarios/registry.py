@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.scenarios.arrays import Arrays
 from benchmarks.scenarios.base import Scenario
 from benchmarks.scenarios.batch_size import BatchSize
+from benchmarks.scenarios.compact import Compact
 from benchmarks.scenarios.layouts import Layouts
 from benchmarks.scenarios.memory import Memory
 from benchmarks.scenarios.payload_size import PayloadSize
@@ -22,6 +23,7 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     Workers,
     Processes,
     Layouts,
+    Compact,
     Servers,
     Roads,
     StartUp,

@@ -1,25 +1,31 @@
-"""Protocol headers that depend only on the length of the data that follows them."""
+"""What depends only on the length of data: protocol headers, and what else is worth to be kept."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _MAX_LENGTHS = 100_000
 
 
-class ByLength(dict[int, bytes]):
-    """Headers by the length of their data. Each is made when its length first occurs, since lengths repeat.
+class ByLength(dict[int, T]):
+    """Values, such as headers, by the length of their data. Each is made when its length first occurs, since lengths
+    repeat.
 
     Args:
-        make: Makes the header for a length.
+        make: Makes the value for a length.
+        most: How many are kept.
     """
 
-    def __init__(self, make: Callable[[int], bytes]) -> None:
+    def __init__(self, make: Callable[[int], T], most: int = _MAX_LENGTHS) -> None:
         super().__init__()
         self._make = make
+        self._most = most
 
-    def __missing__(self, length: int) -> bytes:
-        if len(self) >= _MAX_LENGTHS:
+    def __missing__(self, length: int) -> T:
+        if len(self) >= self._most:
             self.clear()
         made = self[length] = self._make(length)
         return made
