@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from loader.errors import UsageError
 from loader.outputs.names import IDS, JOURNAL
 from loader.queues.names import resolve_queue
 from loader.settings import shared
-from loader.settings.check import check_declared, check_outputs, implied, in_seconds
+from loader.settings.check import check_declared, check_outputs
 from loader.settings.error_limit import ErrorLimit, error_limit
+from loader.settings.load_tasks import REDIS_ONLY, TaskFields
 from loader.settings.memory import MemoryThreshold, threshold_problem
-from loader.settings.option import BYTES, COUNT, DURATION, TIME, Excludes, Needs, Option, flag_of
+from loader.settings.option import BYTES, COUNT, Excludes, Needs, Option
 from loader.settings.values import convert_values
-from loader.tasks.options import LIFECYCLE, TaskOptions
-from loader.tasks.profiles import LayoutChoice, LayoutName, Profile, ProfileName, profile_of
-from loader.tasks.times import instant
+from loader.tasks.profiles import LayoutName
 
 if TYPE_CHECKING:
     from loader.wire.target import Target
@@ -26,133 +25,23 @@ EMBEDDED = "embedded"
 DISCARD = "discard"
 _RETRY_SECONDS = 60.0
 
-_TASKS = "Tasks"
-_ASYNQ = "Tasks of the asynq layout"
 _HTTP = "HTTP"
 _INPUT = "Input"
 _SPEED = "Throughput"
 
-_REDIS_ONLY = Excludes("to", hint="The first one is only for loads into Redis")
 _HTTP_ONLY = Needs("to", hint="See docs/http.md")
-_ASYNQ_ONLY = Needs("layout", "asynq", later="auto", hint="See docs/layouts.md")
-_TO_ASYNQ = (_REDIS_ONLY, _ASYNQ_ONLY)
-
-
-def _asynq(text: str, *, unit: str = DURATION, goes_with: tuple[Needs | Excludes, ...] = _TO_ASYNQ) -> Option:
-    return Option(help=text, group=_ASYNQ, unit=unit, goes_with=goes_with)
-
-
-def _field(text: str, envelope_has: str, *more: Excludes) -> Option:
-    own = Excludes("envelope", hint=f"An envelope has a field '{envelope_has}' of its own")
-    return Option(help=text, group=_TASKS, unit="FIELD", goes_with=(*more, own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoadOptions:
-    """Options of a load. Field names are the long options of the command line with underscores.
-
-    With layout ``auto``, a look at the server chooses the layout, and ``settled`` puts it into the options. Before
-    that, ``default_queue`` is final: the layouts differ in the meaning of a name only with profile asynq, which needs
-    layout asynq. ``defaults`` and ``task_options`` are those of the layout that other options need, else of the
-    documented layout. Only settled options have a ``layout_name``, so nothing is encoded before the choice.
-    """
-
-    queue: Annotated[str | None, shared.QUEUE] = None
-    queue_field: Annotated[
-        str | None,
-        _field(
-            "Take each task's queue from this field of its record; --queue is for records without it. If none of the "
-            "first 1,000 records has it, the load is refused.",
-            "queue",
-        ),
-    ] = None
-    id_field: Annotated[
-        str | None,
-        _field(
-            "Take each task's id from this field of its record. Without this option, ids are made from job, source and "
-            "record number.",
-            "id",
-            _REDIS_ONLY,
-        ),
-    ] = None
-    on_conflict: Annotated[
-        Literal["fail", "skip"],
-        Option(
-            help="If a record's own id is already a task, or its unique task already exists: reject the record (fail), "
-            "or count it as already loaded (skip).",
-            group=_TASKS,
-            goes_with=(_REDIS_ONLY,),
-        ),
-    ] = "fail"
-    layout: Annotated[LayoutChoice, shared.LAYOUT.but(goes_with=(_REDIS_ONLY,))] = "auto"
-    profile: Annotated[ProfileName | None, shared.PROFILE.but(goes_with=(_REDIS_ONLY, shared.NEEDS_ASYNQ_LAYOUT))] = (
-        None
-    )
-    type: Annotated[str | None, shared.TYPE.but(goes_with=(_REDIS_ONLY,))] = None
-    max_retry: Annotated[int | None, shared.MAX_RETRY.but(goes_with=(_REDIS_ONLY,))] = None
-
-    task_timeout: Annotated[
-        int | str | None,
-        _asynq(
-            "How long a task may run. runqy's workers ignore this: use --active-timeout.",
-            goes_with=(Needs("layout", "asynq", later="auto", hint="See docs/layouts.md", unless="to"),),
-        ),
-    ] = None
-    deadline: Annotated[
-        str | None,
-        _asynq(
-            "The time until which a task may run: RFC 3339, such as 2026-12-24T18:00:00Z, or Unix seconds. runqy's "
-            "workers ignore this.",
-            unit=TIME,
-        ),
-    ] = None
-    retention: Annotated[
-        int | str | None,
-        _asynq(
-            "How long a completed task and its result are kept. runqy's workers ignore this: use --ttl-completed.",
-        ),
-    ] = None
-    header: Annotated[
-        tuple[str, ...],
-        _asynq(
-            "A header for every task; runqy's workers ignore headers. The option may be given several times; in the "
-            "environment, one a line.",
-            unit="NAME=VALUE",
-        ),
-    ] = ()
-    unique_ttl: Annotated[
-        int | str | None,
-        _asynq("How long no second task with the same type, payload and queue is accepted; see --on-conflict."),
-    ] = None
-    process_at: Annotated[
-        str | None,
-        _asynq(
-            "Run no task before this time. Until then, tasks wait in the scheduled set.",
-            unit=TIME,
-            goes_with=(*_TO_ASYNQ, Excludes("process_in", alternative=True)),
-        ),
-    ] = None
-    process_in: Annotated[int | str | None, _asynq("The delay after loading before a task may run.")] = None
-    ttl_completed: Annotated[
-        int | str | None, _asynq("For runqy's workers: how long a completed task is kept; 0 for ever.")
-    ] = None
-    ttl_archived: Annotated[
-        int | str | None, _asynq("For runqy's workers: how long a task that failed for good is kept; 0 for ever.")
-    ] = None
-    pending_timeout: Annotated[
-        int | str | None,
-        _asynq("For runqy's workers: how long a task may wait; 0 for no limit. Those of June 2026 do not observe it."),
-    ] = None
-    active_timeout: Annotated[
-        int | str | None, _asynq("For runqy's workers: how long a task may run; 0 for no limit.")
-    ] = None
+class LoadOptions(TaskFields):
+    """Options of a load. Field names are the long options of the command line with underscores."""
 
     redis: Annotated[
         str,
         shared.REDIS.but(
             help="Server: redis://, rediss:// or unix:// URL (also from REDIS_URL), or 'embedded' for the bundled "
             "Valkey. 'discard' writes nothing and shows the speed of this machine.",
-            goes_with=(Excludes("to", hint=_REDIS_ONLY.hint, alternative=True),),
+            goes_with=(Excludes("to", hint=REDIS_ONLY.hint, alternative=True),),
         ),
     ] = field(default_factory=shared.REDIS_URL)
     embedded_dir: Annotated[
@@ -161,14 +50,14 @@ class LoadOptions:
             help="Directory for the embedded server's data. Without it, the data is deleted at the end of the run.",
             group=shared.SERVER,
             unit="DIR",
-            goes_with=(_REDIS_ONLY, Needs("redis", EMBEDDED, hint="Give both, or neither")),
+            goes_with=(REDIS_ONLY, Needs("redis", EMBEDDED, hint="Give both, or neither")),
         ),
     ] = None
     queues_file: Annotated[Path | None, shared.QUEUES_FILE] = None
-    queue_check: Annotated[Literal["none", "redis"], shared.QUEUE_CHECK.but(goes_with=(_REDIS_ONLY,))] = "none"
+    queue_check: Annotated[Literal["none", "redis"], shared.QUEUE_CHECK.but(goes_with=(REDIS_ONLY,))] = "none"
     force_layout: shared.ForceLayout = False
-    force_queue: Annotated[bool, shared.FORCE_QUEUE.but(goes_with=(_REDIS_ONLY,))] = False
-    force_schedule: Annotated[bool, shared.FORCE_SCHEDULE.but(goes_with=(_REDIS_ONLY,))] = False
+    force_queue: Annotated[bool, shared.FORCE_QUEUE.but(goes_with=(REDIS_ONLY,))] = False
+    force_schedule: Annotated[bool, shared.FORCE_SCHEDULE.but(goes_with=(REDIS_ONLY,))] = False
     timeout: Annotated[
         float, shared.TIMEOUT.but(help=f"{shared.TIMEOUT.help} A task's own limit is --task-timeout.")
     ] = 30.0
@@ -185,7 +74,7 @@ class LoadOptions:
         Option(
             help="Go on although the tasks do not fit below the server's maxmemory; see docs/doctor.md.",
             group=shared.SERVER,
-            goes_with=(_REDIS_ONLY,),
+            goes_with=(REDIS_ONLY,),
         ),
     ] = False
     stop_at_memory: Annotated[
@@ -196,7 +85,7 @@ class LoadOptions:
             group=shared.SERVER,
             unit="PERCENT|BYTES",
             rule=threshold_problem,
-            goes_with=(_REDIS_ONLY,),
+            goes_with=(REDIS_ONLY,),
         ),
     ] = None
 
@@ -267,7 +156,7 @@ class LoadOptions:
             help="Records are envelopes: objects with 'payload' and, optionally, id, queue, type, max_retry and other "
             "options.",
             group=_INPUT,
-            goes_with=(_REDIS_ONLY,),
+            goes_with=(REDIS_ONLY,),
         ),
     ] = False
     skip_bad_files: Annotated[
@@ -284,7 +173,7 @@ class LoadOptions:
             help="Load records that are JSON by RFC 8259 although consumers do not read them alike: with lone "
             'surrogates ("\\ud800"), numbers beyond a double (1e400), or over 1,024 levels; see docs/reference.md.',
             group=_INPUT,
-            goes_with=(_REDIS_ONLY,),
+            goes_with=(REDIS_ONLY,),
         ),
     ] = False
     max_record_bytes: Annotated[
@@ -353,7 +242,7 @@ class LoadOptions:
             unit="COUNT|auto",
             at_least=1,
             at_most=256,
-            goes_with=(_REDIS_ONLY,),
+            goes_with=(REDIS_ONLY,),
         ),
     ] = 1
     workers: Annotated[
@@ -394,42 +283,14 @@ class LoadOptions:
     @property
     def target(self) -> Target:
         """The target of the tasks. With ``dry_run``, no tasks are sent to it."""
-        from loader.wire.target import (
-            ToDiscard,
-            ToEmbedded,
-            ToHttp,
-            ToRedis,
-        )  # this takes a millisecond that --help does not need
+        # This import takes a millisecond that --help does not need.
+        from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis
 
         if self.to is not None:
             return ToHttp(self.to)
         if self.redis == EMBEDDED:
             return ToEmbedded(self.embedded_dir)
         return ToDiscard() if self.redis == DISCARD else ToRedis(self.redis)
-
-    @property
-    def default_queue(self) -> str | None:
-        """The full name of ``queue``."""
-        return None if self.queue is None else resolve_queue(self.queue, sub_queues=self.defaults.sub_queues)
-
-    @property
-    def layout_name(self) -> LayoutName:
-        """The layout of settled options. Raises RuntimeError if it is not chosen yet."""
-        if self.layout == "auto":
-            raise RuntimeError("the layout is not chosen yet: see loader.settings.settled")
-        return self.layout
-
-    @property
-    def implied_layout(self) -> tuple[LayoutName, str] | None:
-        """With layout ``auto``: the layout that another option needs, and that option; None if none needs one."""
-        return implied(self, "layout") if self.layout == "auto" else None
-
-    @property
-    def layout_without_server(self) -> LayoutName:
-        """The layout without a server, or on an empty one: given, needed by other options, or the guide's."""
-        if self.layout != "auto":
-            return self.layout
-        return "documented" if (needed := self.implied_layout) is None else needed[0]
 
     @property
     def error_limit(self) -> ErrorLimit:
@@ -459,45 +320,6 @@ class LoadOptions:
         if self.to is None:
             return 1000
         return 100 if self.http_mode == "batch" else 1
-
-    @property
-    def defaults(self) -> Profile:
-        """The defaults for options that are not given."""
-        return profile_of(self.layout_without_server, self.profile)
-
-    @property
-    def task_options(self) -> TaskOptions:
-        """The options of tasks whose records have no options of their own.
-
-        Raises:
-            UsageError: A duration, a time or a header is not valid.
-        """
-        headers = [header.partition("=") for header in self.header]
-        for given, (name, equals, _) in zip(self.header, headers, strict=True):
-            if not name or not equals:
-                raise UsageError(f"--header {given!r} is not of the form NAME=VALUE")
-        timeout, deadline = in_seconds(self, "task_timeout"), self._instant("deadline")
-        retention = in_seconds(self, "retention")
-        lifecycle: dict[str, Any] = {name: in_seconds(self, name) for name in LIFECYCLE}
-        return TaskOptions(
-            type=self.type or self.defaults.type,
-            max_retry=self.defaults.max_retry if self.max_retry is None else self.max_retry,
-            timeout=(0 if deadline else self.defaults.timeout) if timeout is None else timeout,
-            deadline=deadline or 0,
-            retention=self.defaults.retention if retention is None else retention,
-            headers=tuple(sorted({name: value for name, _, value in headers}.items())),
-            unique_ttl=in_seconds(self, "unique_ttl") or 0,
-            process_at=self._instant("process_at") or 0,
-            process_in=in_seconds(self, "process_in") or 0,
-            **lifecycle,
-        )
-
-    def _instant(self, name: str) -> int | None:
-        value = getattr(self, name)
-        try:
-            return None if value is None else instant(value)
-        except ValueError as error:
-            raise UsageError(f"{flag_of(name)}: {error}") from error
 
 
 def settled(options: LoadOptions, layout: LayoutName) -> LoadOptions:
