@@ -66,6 +66,21 @@ def test_a_run_with_other_tuning_goes_on_where_the_first_one_stopped(
     assert numbers(db) == list(range(5000))
 
 
+def test_options_that_accept_other_records_of_a_batch_that_is_in_are_refused(tool: Tool, db: Redis) -> None:
+    """What was rejected would count as loaded."""
+    tool.write("in.jsonl", '{"payload":1}\n{"payload":2,"process_in":"1h"}\n{"payload":3}\n')
+    arguments = ("in.jsonl", "-q", "q", "--envelope", "--layout", "asynq")
+    assert_fine(tool.load(*arguments), 3)
+
+    refused = tool.load(*arguments, "--force-schedule")
+    again = tool.load(*arguments)
+
+    assert_error(refused, 1, "in.jsonl:1", "are not the ones that job", "options that accept the same records")
+    assert_fine(again, 3)
+    assert counts(again) == (3, 0, 2, 1)
+    assert db.llen("asynq:{q.default}:pending") == 2
+
+
 def test_options_of_tasks_apply_to_what_is_not_in_yet_and_one_line_says_so(tool: Tool, db: Redis) -> None:
     tool.write("m.jsonl", b"".join(LINES))
     forget_half(db, tool.load("m.jsonl", "-q", "q", "-b", "100", "-w", "1").report["job"])
