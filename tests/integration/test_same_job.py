@@ -351,3 +351,34 @@ def test_records_that_are_in_do_not_get_into_the_rejects_file_of_a_resume(tool: 
     assert_error(refused, 1, "are not the ones that job")
     assert refused.report["rejects_file"] is None
     assert not list(tool.folder.glob("*.rejects.jsonl"))
+
+
+UNUSUAL = [b'{"s":"\\ud800"}', b"1e400", b'{"s":"\\udfff","t":[1]}  ']
+
+
+@pytest.mark.parametrize("before", [b"", b'{"n":1}\n', b'bad\n{"n":1}\n'], ids=["alone", "last", "after a bad one"])
+@pytest.mark.parametrize("last", UNUSUAL, ids=["lone surrogate", "large number", "white space"])
+@pytest.mark.parametrize("piped", [False, True], ids=["file", "pipe"])
+def test_a_last_record_without_a_line_end_that_is_json_is_not_cut_off(
+    tool: Tool, db: Redis, before: bytes, last: bytes, piped: bool
+) -> None:
+    path = tool.write("m.jsonl", before + last)
+    name, stdin = ("-", path.read_bytes()) if piped else ("m.jsonl", None)
+    bad = before.count(b"bad")
+
+    refused = tool.load(name, "-q", "q", "--job", "refused", stdin=stdin)
+    assert_fine(refused, 3)
+    assert [reject["code"] for reject in rejects(tool, refused)] == ["invalid_json"] * bad + ["not_portable"]
+
+    taken = tool.load(name, "-q", "other", "--job", "taken", "--accept-any-json", stdin=stdin)
+    assert_fine(taken, 3 if bad else 0)
+    if bad:
+        assert [reject["line"] for reject in rejects(tool, taken)] == [1]
+    assert last.strip() in payloads(db, "other.default")
+
+
+def test_a_job_of_a_pipe_is_not_one_of_a_file(tool: Tool, db: Redis) -> None:
+    tool.write("m.jsonl", b"1\n")
+    assert_fine(tool.load("-", "-q", "q", "--job", "j", stdin=b"1\n"))
+
+    assert_error(tool.load("m.jsonl", "-q", "q", "--job", "j"), 1, "job j was begun with input -, not m.jsonl")
