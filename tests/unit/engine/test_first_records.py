@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from array import array
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -209,7 +210,8 @@ def test_batches_that_a_resumed_job_has_already_count_as_good(bench: Bench, in_a
 
 
 def checksum(records: list[bytes]) -> bytes:
-    return zlib.crc32(b"\n".join(records)).to_bytes(4, "big")
+    good = array("I", [number for number, record in enumerate(records) if record != b"bad"])
+    return zlib.crc32(good.tobytes(), zlib.crc32(b"\n".join(records))).to_bytes(4, "big")
 
 
 def test_a_dry_run_is_not_stopped(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
