@@ -96,15 +96,17 @@ def _how_to_go_on(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
     """What the same command does when it is run again. A run that leaves nothing to resume needs no such line."""
     if report.discarded:
         return ["nothing was written: --redis discard drops the encoded tasks"]
-    if report.error_code == RejectStormError.code and not report.resumed:
+    if report.error_code == RejectStormError.code:
         return []
     if not report.dry_run and not kept:
         return ["the embedded server's data went with it; --embedded-dir DIR keeps it"]
     if report.status == "failed" and report.error_code in _REFUSED_AGAIN:
         return []
+    if report.dry_run:
+        return []
     if report.status != "completed":
         return [f"go on with: {resume}"]
-    if report.dry_run or not report.loaded + report.already_loaded:
+    if not report.loaded + report.already_loaded:
         return []
     if report.journal is not None:
         return [f"job {report.job} does not send again what {report.journal} has as acknowledged"]

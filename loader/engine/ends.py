@@ -60,11 +60,17 @@ def ends_in_a_record(raw: RawBatch) -> bool:
 
 
 def is_cut_off(raw: RawBatch) -> bool:
-    """Whether the last record has no line end, and is not JSON: most likely, the rest of it is missing."""
+    """Whether the last record has no line end, and is not JSON: most likely, the rest of it is missing.
+
+    JSON is what RFC 8259 says. What orjson refuses of it, such as a lone surrogate, is complete.
+    """
     if not ends_in_a_record(raw) or len(raw.records) - 1 in raw.oversized:
         return False
+    record = raw.records[-1]
     try:
-        orjson.loads(raw.records[-1])
+        orjson.loads(record)
     except orjson.JSONDecodeError:
-        return True
+        from loader.sources.explain import rfc_8259  # most inputs do without it
+
+        return rfc_8259(record) is None
     return False

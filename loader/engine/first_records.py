@@ -95,7 +95,8 @@ def storm_error(
     text = storm_text(report, first, limit, all_read=all_read)
     if loaded:
         return TooManyRejectsError(text, hint)
-    return RejectStormError(f"nothing was loaded: {text}", hint)
+    nothing = "nothing more" if report.resumed else "nothing"  # an earlier run may have loaded something
+    return RejectStormError(f"{nothing} was loaded: {text}", hint)
 
 
 def too_many(report: LoadReport, limit: ErrorLimit, reject: str, by: str = "") -> TooManyRejectsError:

@@ -253,15 +253,20 @@ class Pipeline:
 
     async def _pass_on(self, admission: Admission) -> None:
         batch, source, tally, deliveries = admission
+        states: list[LedgerState] = []
+        if self._worker is not None:
+            # Before any reject is written: a record that is in must not get into the rejects file.
+            for delivery in deliveries:
+                states.append(state := await self._state(delivery.queue, batch.shard))
+                if state.is_loaded(batch.number):
+                    await self._check_unchanged(delivery, source, state)
         if batch.rejected:
             await self._reject(batch)
-        for delivery in deliveries:
-            if self._worker is None:
-                self._report.valid += len(delivery.payloads)
-                continue
-            state = await self._state(delivery.queue, batch.shard)
+        if self._worker is None:
+            self._report.valid += sum(len(delivery.payloads) for delivery in deliveries)
+            return
+        for delivery, state in zip(deliveries, states, strict=True):
             if state.is_loaded(batch.number):
-                await self._check_unchanged(delivery, source, state)
                 skipped = state.skipped.get(batch.number, {})
                 tally.already_loaded += len(delivery.payloads) - len(skipped)
                 if self._ids is not None and self._ids.passed_over:

@@ -646,3 +646,15 @@ def test_the_closing_lines_tell_what_may_be_in_twice(api: RunqyApi, tmp_path: Pa
 
     assert done.status == 0, done.stderr
     assert "100  tasks were sent again and may be in twice: in.jsonl:1-100" in done.stderr
+
+
+def test_a_resume_with_a_record_limit_that_does_not_fit_leaves_the_job_as_it_was(api: RunqyApi, tmp_path: Path) -> None:
+    lines = [b'{"n":%d,"pad":"%b"}\n' % (n, b"x" * (3000 if n % 10 == 5 else 9)) for n in range(1000)]
+    (tmp_path / "in.jsonl").write_bytes(b"".join(lines))
+    assert load(api, tmp_path).status == 0
+
+    for limit in ("2000", "5"):
+        assert load(api, tmp_path, "--max-record-bytes", limit).status == 1
+
+    done = load(api, tmp_path)
+    assert (done.status, counts(done)) == (0, (1000, 0, 1000, 0))

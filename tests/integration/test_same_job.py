@@ -312,3 +312,88 @@ def test_a_file_that_ends_in_the_middle_of_a_record_says_so(tool: Tool, db: Redi
     assert_fine(done, 3)
     (cut,) = rejects(tool, done)
     assert (cut["code"], cut["line"], cut["record"]) == ("cut_off", 2, '{"a":')
+
+
+LONG = b"".join(b'{"n":%d,"pad":"%b"}\n' % (n, b"x" * (3000 if n % 10 == 5 else 9)) for n in range(3000))
+
+
+@pytest.mark.parametrize("limit", [2000, 20], ids=["some records are over the limit", "all are"])
+def test_a_resume_with_a_limit_that_does_not_fit_leaves_the_job_and_its_rejects_as_they_were(
+    tool: Tool, db: Redis, limit: int
+) -> None:
+    tool.write("m.jsonl", LONG + b"bad\n")
+    first = tool.load("m.jsonl", "-q", "q", "-b", "100", "-w", "1")
+    assert_fine(first, 3)
+    forget_half(db, first.report["job"])
+
+    refused = tool.load("m.jsonl", "-q", "q", "--max-record-bytes", str(limit))
+    assert refused.status == 1
+    assert refused.report["error_code"] == ("source_changed" if limit == 2000 else "reject_storm")
+    assert "nothing was loaded" not in refused.stderr
+    assert "go on with" not in refused.stderr
+    assert [reject["record"] for reject in rejects(tool, first)] == ["bad"]
+
+    second = tool.load("m.jsonl", "-q", "q")
+    assert_fine(second, 3)
+    assert counts(second)[0] == 3001
+    assert numbers(db) == list(range(3000))
+
+
+def test_a_lower_limit_that_fits_stays_with_the_job(tool: Tool, db: Redis) -> None:
+    tool.write("m.jsonl", LONG)
+    first = tool.load("m.jsonl", "-q", "q", "--max-record-bytes", "2500", "-b", "100", "-w", "1")
+    assert_fine(first, 3)
+    forget_half(db, first.report["job"])
+    assert_error(tool.load("m.jsonl", "-q", "q", "--max-record-bytes", "10"), 1, "nothing more was loaded")
+
+    second = tool.load("m.jsonl", "-q", "q", "--max-record-bytes", "2000")
+    assert_fine(second, 3)
+    third = tool.load("m.jsonl", "-q", "q", "--max-record-bytes", "9000")
+    assert_fine(third, 3)
+
+    assert counts(third) == (3000, 0, 2700, 300)
+    assert numbers(db) == [n for n in range(3000) if n % 10 != 5]
+
+
+def test_records_that_are_in_do_not_get_into_the_rejects_file_of_a_resume(tool: Tool, db: Redis) -> None:
+    line = b'{"payload":%d}\n'
+    tool.write("m.jsonl", b"".join(line % n for n in range(100)) + b'{"payload":100,"process_in":9}\n')
+    loaded = tool.load("m.jsonl", "-q", "q", "--envelope", "--layout", "asynq", "--force-schedule")
+    assert_fine(loaded)
+
+    refused = tool.load("m.jsonl", "-q", "q", "--envelope", "--layout", "asynq")
+
+    assert_error(refused, 1, "are not the ones that job")
+    assert refused.report["rejects_file"] is None
+    assert not list(tool.folder.glob("*.rejects.jsonl"))
+
+
+UNUSUAL = [b'{"s":"\\ud800"}', b"1e400", b'{"s":"\\udfff","t":[1]}  ']
+
+
+@pytest.mark.parametrize("before", [b"", b'{"n":1}\n', b'bad\n{"n":1}\n'], ids=["alone", "last", "after a bad one"])
+@pytest.mark.parametrize("last", UNUSUAL, ids=["lone surrogate", "large number", "white space"])
+@pytest.mark.parametrize("piped", [False, True], ids=["file", "pipe"])
+def test_a_last_record_without_a_line_end_that_is_json_is_not_cut_off(
+    tool: Tool, db: Redis, before: bytes, last: bytes, piped: bool
+) -> None:
+    path = tool.write("m.jsonl", before + last)
+    name, stdin = ("-", path.read_bytes()) if piped else ("m.jsonl", None)
+    bad = before.count(b"bad")
+
+    refused = tool.load(name, "-q", "q", "--job", "refused", stdin=stdin)
+    assert_fine(refused, 3)
+    assert [reject["code"] for reject in rejects(tool, refused)] == ["invalid_json"] * bad + ["not_portable"]
+
+    taken = tool.load(name, "-q", "other", "--job", "taken", "--accept-any-json", stdin=stdin)
+    assert_fine(taken, 3 if bad else 0)
+    if bad:
+        assert [reject["line"] for reject in rejects(tool, taken)] == [1]
+    assert last.strip() in payloads(db, "other.default")
+
+
+def test_a_job_of_a_pipe_is_not_one_of_a_file(tool: Tool, db: Redis) -> None:
+    tool.write("m.jsonl", b"1\n")
+    assert_fine(tool.load("-", "-q", "q", "--job", "j", stdin=b"1\n"))
+
+    assert_error(tool.load("m.jsonl", "-q", "q", "--job", "j"), 1, "job j was begun with input -, not m.jsonl")

@@ -15,7 +15,7 @@ from loader.engine.known_queues import KnownQueues, queues_in_file
 from loader.engine.part import Channel, Part
 from loader.engine.plan import Proposal
 from loader.engine.targets.base import LoadTarget
-from loader.errors import RejectStormError, UsageError
+from loader.errors import RejectStormError, SourceChangedError, TooManyRejectsError, UsageError
 from loader.jobs.ids_file import append_ids, begin_ids_file
 from loader.jobs.lease import Run
 from loader.jobs.report import LoadReport
@@ -69,7 +69,8 @@ class HttpTarget(LoadTarget):
             report.journal, report.resumed = str(path), journal.resumed
             if journal.resumed:
                 log.info("resuming job %s; %d of its batches are in doubt", report.job, journal.unsettled)
-            plan = await proposal.planned(report.job, journal.recorded)
+            before = journal.recorded
+            plan = await proposal.planned(report.job, before)
             journal.record(plan.manifest)  # a lower limit for records than the recorded one applies from now on
             try:
                 async with HttpSink(endpoint, plan.options, journal) as sink:
@@ -77,6 +78,10 @@ class HttpTarget(LoadTarget):
                     rejects = options.rejects or Path(f"{plan.job}.rejects.jsonl")
                     part = Part.of(plan, partial(_over_http, sink, journal), Run.new(), known.names, rejects)
                     complete = await execution.run(part, plan.shards, report)
+            except (TooManyRejectsError, SourceChangedError):
+                if before is not None and not report.loaded:  # what is in may not fit the lower limit
+                    journal.record(before)
+                raise
             finally:
                 report.unsettled = journal.unsettled
         report.end("completed" if complete else "interrupted")

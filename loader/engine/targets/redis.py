@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import redis.exceptions
 
@@ -27,6 +27,8 @@ from loader.errors import (
     LoaderError,
     RefusedNowError,
     RejectStormError,
+    SourceChangedError,
+    TooManyRejectsError,
 )
 from loader.jobs.ids_file import begin_ids_file
 from loader.jobs.job import Job, ledger_state
@@ -77,8 +79,8 @@ class RedisTarget(LoadTarget):
             await load.note_ids_file()
             if await load.work(execution, known):
                 await load.finish()
-        except RejectStormError:
-            await load.forget()
+        except (TooManyRejectsError, SourceChangedError) as error:
+            await load.take_back(error)
             raise
         finally:
             self._begun = None
@@ -100,6 +102,7 @@ class _RedisLoad:
         self._servers = Servers(address, options.timeout)
         self._run = Run.new()
         self._job: Job
+        self._before: dict[str, Any] | None = None  # the manifest of a resumed job, if this run has changed it
         self._plan: LoadPlan
         self._choice: Choice | None = None
         self._cleared = Cleared()
@@ -213,7 +216,9 @@ class _RedisLoad:
         if recorded is not None and recorded != self._plan.manifest:
             # Another run has begun it in this moment, or the limit for records is lower in this run.
             self._plan = await self._proposal.planned(self._job.name, recorded)
-            await self._retry(lambda: self._job.record(self._plan.manifest))
+            if recorded != self._plan.manifest:
+                self._before = recorded
+                await self._retry(lambda: self._job.record(self._plan.manifest))
         self._servers.holds_job = True
         lease = Lease(self._servers, self._job.name, self._run)
         await self._retry(lease.acquire)
@@ -262,15 +267,20 @@ class _RedisLoad:
         """Marks the job as done in its record."""
         await self._retry(partial(self._job.finish, self._report.to_dict()))
 
-    async def forget(self) -> None:
-        """Deletes the job's record, if this run has made it, after a load that has written nothing."""
-        if self._job.resumed:
-            return
+    async def take_back(self, error: LoaderError) -> None:
+        """Undoes what a load has recorded that is refused before it has loaded anything.
+
+        This is the job itself, if this run has begun it, or a lower limit for records: with that, what was loaded
+        before would not match, and the job could not be resumed as it was begun.
+        """
         try:
-            await self._job.forget()
-            await forget_sources(self._servers, self._job.name, index_keys(self._plan.manifest))
-        except LoaderError as error:
-            log.warning("the record of job %s was not deleted: %s", self._job.name, error)
+            if self._before is not None and not self._report.loaded:
+                await self._job.record(self._before)
+            if isinstance(error, RejectStormError) and not self._job.resumed:
+                await self._job.forget()
+                await forget_sources(self._servers, self._job.name, index_keys(self._plan.manifest))
+        except LoaderError as failure:
+            log.warning("the record of job %s was not restored: %s", self._job.name, failure)
 
     async def close(self) -> None:
         """Releases the lease, and closes all connections."""
