@@ -23,7 +23,20 @@ def busy(server: Server, client: Any, tmp_path: Path) -> Server:
     client.set("asynq:{new.high}:paused", "1")
     client.sadd("asynq:queues", "idle.default")
     (tmp_path / "in.jsonl").write_text("1\n2\nbad\n")
-    run("load", "in.jsonl", "-q", "loaded", "--job", "mine", "--redis", server.url, cwd=tmp_path)
+    run(
+        "load",
+        "in.jsonl",
+        "-q",
+        "loaded",
+        "--layout",
+        "documented",
+        "--force-layout",
+        "--job",
+        "mine",
+        "--redis",
+        server.url,
+        cwd=tmp_path,
+    )
     return server
 
 

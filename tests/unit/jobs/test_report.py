@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -101,6 +103,15 @@ def test_the_clock_stops_at_the_end() -> None:
 
 def test_peak_memory_is_in_bytes() -> None:
     assert 10 * 2**20 < peak_rss_bytes() < 2**36
+
+
+def test_peak_memory_is_not_that_of_the_program_that_started_the_process() -> None:
+    own = "from loader.jobs.report import peak_rss_bytes; print(peak_rss_bytes())"
+    parent = (
+        f"import subprocess, sys; b = b'x' * 300_000_000; subprocess.run([sys.executable, '-c', {own!r}], check=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", parent], capture_output=True, check=True)
+    assert int(done.stdout) < 200_000_000
 
 
 @pytest.mark.parametrize(
