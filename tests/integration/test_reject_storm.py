@@ -308,6 +308,16 @@ def test_an_id_with_a_lone_surrogate_is_no_id(tool: Tool, db: Redis) -> None:
     assert done.report["rejected_by_code"] == {"bad_id": 2}
 
 
+def test_a_finished_job_of_mostly_bad_records_is_finished_when_it_is_run_again(tool: Tool, db: Redis) -> None:
+    tool.write("in.jsonl", b"1\n" * 10 + b"bad\n" * 2000)
+    assert_fine(tool.load("in.jsonl", "-q", "q", "-b", "100", "--max-errors", "none"), 3)
+
+    again = tool.load("in.jsonl", "-q", "q", "-b", "100")
+
+    assert_fine(again, 3)
+    assert counts(again) == (2010, 0, 10, 2000)
+
+
 def test_a_resume_needs_the_same_setting(tool: Tool, db: Redis) -> None:
     tool.write("in.jsonl", b'1\n"\\ud800"\n')
     assert_fine(tool.load("in.jsonl", "-q", "q", "--job", "a"), 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -232,6 +233,9 @@ class _RedisLoad:
             raise
         if self._job.resumed:
             log.info("resuming job %s", self._job.name)
+            if self._options.max_errors is None and await self._retry(self._job.is_done):
+                # Its batches of bad records alone have no mark, and would count as the beginning of a wrong input.
+                self._plan = replace(self._plan, options=replace(self._plan.options, max_errors="none"))
 
     async def _settle_record_limit(self) -> None:
         limit, job = self._servers.largest_value, self._job
