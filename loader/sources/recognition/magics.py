@@ -1,7 +1,7 @@
 """The first bytes of files that are not JSON: one row for each kind.
 
 The rows are from the specifications of the formats and from the database of file(1). No JSON text begins with any of
-them. A library for this was not taken: see docs/decisions/0011-recognition.md.
+them. A library for this was not taken: see docs/decisions/0012-recognition.md.
 """
 
 from __future__ import annotations
