@@ -28,6 +28,7 @@ class Loader(api.Loader):
     __doc__ = api.Loader.__doc__
 
     def __init__(self, options: LoadOptions | None = None, **fields: Unpack[LoadKeywords]) -> None:
+        _check_names(fields, LoadOptions)
         with _named(fields if options is None else {"redis": options.redis}):
             super().__init__(options, **fields)
 
@@ -82,6 +83,15 @@ async def _results(
                 yield result
         finally:
             await found.aclose()
+
+
+def _check_names(fields: Mapping[str, Any], kind: type[LoadOptions]) -> None:
+    """Refuses a parameter that does not exist, with the one that was probably meant."""
+    for name in fields.keys() - kind.__dataclass_fields__.keys():
+        from difflib import get_close_matches  # only needed for a mistake
+
+        near = get_close_matches(name, kind.__dataclass_fields__, n=1)
+        raise TypeError(f"there is no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 
 @contextmanager

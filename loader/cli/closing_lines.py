@@ -11,6 +11,7 @@ from loader.errors import (
     QueueNameError,
     RejectStormError,
     SourceChangedError,
+    TooManyRejectsError,
     UnknownQueueError,
     UsageError,
 )
@@ -32,17 +33,17 @@ _REFUSED_AGAIN = {
         EvictedError,  # what was evicted is marked as loaded
     )
 }
-"""Codes of errors that the same command would meet again, or that it does not mend."""
+"""Codes of errors that the same command would meet again, or that it does not cure."""
 
 
 def closing_lines(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
-    """The lines for the user; none for a load that failed before it read a record: its error says it all.
+    """The lines for the user; none for a load that failed before it read or sent a record: its error says it all.
 
     Args:
         resume: The command that resumes the job.
         kept: Whether the server keeps its data when the run ends.
     """
-    if report.status == "failed" and not report.records_read:
+    if report.status == "failed" and (not report.records_read or _is_nothing_sent(report)):
         return []
     lines = [f"job {report.job}: {report.status} in {report.seconds:.1f} s"]
     if report.dry_run:
@@ -71,8 +72,14 @@ def closing_lines(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
     return [*lines, *_skipped_lines(report), *_doubt_lines(report), *_how_to_go_on(report, resume, kept=kept)]
 
 
+def _is_nothing_sent(report: LoadReport) -> bool:
+    """Whether it is certain that a load over HTTP has put nothing in: no connection, or a wrong key."""
+    done = report.loaded or report.already_loaded or report.rejected or report.unsettled or report.in_doubt
+    return report.journal is not None and not done
+
+
 def _skipped_lines(report: LoadReport) -> list[str]:
-    """Lines about files that are not loaded, or not to their end, and how to load them when they are mended."""
+    """Lines about files that are not loaded, or not to their end, and how to load them when they are repaired."""
     files = report.skipped_files
     if not files:
         return []
@@ -82,7 +89,7 @@ def _skipped_lines(report: LoadReport) -> list[str]:
         lines.append(f"    … and {len(files) - _MOST_FILES:,} more; --report FILE lists all")
     if report.dry_run:
         return lines
-    lines.append("load a mended file alone, without the files that are in")
+    lines.append("when a skipped file is repaired, load it alone: the other files are loaded")
     if any(file.lines for file in files):
         lines.append("of one damaged after N lines, load only the rest: gzip -cd FILE | tail -n +$((N+1))")
     return lines
@@ -104,6 +111,8 @@ def _how_to_go_on(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
         return []
     if report.dry_run:
         return []
+    if report.error_code in (TooManyRejectsError.code, RejectStormError.code):
+        return [f"go on with another --max-errors: {resume}"]
     if report.status != "completed":
         return [f"go on with: {resume}"]
     if not report.loaded + report.already_loaded:

@@ -159,7 +159,7 @@ class Exporter:
         """Chooses the layout by the queue's keys."""
         name = self._queue.name
         found = await layout_with_tasks(session, {"documented": name, "asynq": name}, "--layout")
-        layout, reason = found or ("documented", "no key of the queue tells another one")
+        layout, reason = found or ("documented", "no key shows the layout of the queue")
         log.info("layout %s: %s", layout, reason)
         self._queue = stored_queue(layout, name)
         return layout

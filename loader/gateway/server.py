@@ -151,5 +151,5 @@ def _warning(options: ServeOptions, keys: ApiKeys) -> str:
     if not keys.needed:
         notes.append("no API key is required")
     if options.queues_file is None and options.queue_check == "none":
-        notes.append("every queue name is accepted (--queues-file limits them)")
+        notes.append("every queue name is accepted, unless --queues-file is given")
     return f" ({'; '.join(notes)})" if notes else ""

@@ -39,7 +39,7 @@ async def settled(options: MigrateOptions, job: str, source: Address, target: Ad
         found = await layout_with_tasks(session, names, "--from-layout")
     finally:
         await session.close()
-    layout, reason = found or ("documented", "no key of the queue tells another one")
+    layout, reason = found or ("documented", "no key shows the layout of the queue")
     return replace(options, from_layout=layout), reason
 
 

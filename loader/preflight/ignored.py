@@ -34,7 +34,7 @@ def ignored_findings(options: LoadOptions, registered: Registered) -> list[Findi
     ignored = [name for name in given if not _INSTEAD[name] or getattr(options, _INSTEAD[name]) is None]
     if not ignored:
         return []
-    instead = [f"{flag_of(_INSTEAD[name])} for {flag_of(name)}" for name in ignored if _INSTEAD[name]]
-    hint = f"They honour {', '.join(instead)}; see docs/layouts.md" if instead else "See docs/layouts.md"
+    instead = [f"{flag_of(_INSTEAD[name])} in place of {flag_of(name)}" for name in ignored if _INSTEAD[name]]
+    hint = f"Give {', '.join(instead)}; see docs/layouts.md" if instead else "See docs/layouts.md"
     text = f"runqy's workers (runqy-worker, June 2026) ignore {', '.join(map(flag_of, ignored))}"
     return [Finding("ignored", "warning", text, hint)]

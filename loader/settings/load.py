@@ -278,7 +278,7 @@ class LoadOptions(TaskFields):
         if self.queue is not None:
             resolve_queue(self.queue, sub_queues=self.defaults.sub_queues)
         elif queue_needed and self.queue_field is None and not self.envelope:
-            raise UsageError("no queue given", "Give --queue NAME, or --queue-field NAME to take it from each record")
+            raise UsageError("no queue given", "Give --queue NAME, or --queue-field FIELD to take it from each record")
 
     @property
     def target(self) -> Target:

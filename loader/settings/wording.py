@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 
 from loader.settings.option import Declared, Options, declared
 
-_OPTION = re.compile(r"(?<![\w-])(?:-[a-z] )?--([a-z]+(?:-[a-z]+)*)(?![\w-])(?:[ =]('[^']*'|[\w.]+(?![\w.]*[:/])))?")
+_OPTION = re.compile(
+    r"(?<![\w-])(?:-[a-z] )?--([a-z]+(?:-[a-z]+)*)(?![\w-])(?:[ =]('[^']*'|[\w.-]*\w(?![\w.-]*[:/])))?"
+)
 _PLACEHOLDER = re.compile(r"[A-Z][A-Z_]+|[0-9.]*[0-9]|'.*'", re.DOTALL)
 
 
@@ -44,6 +46,8 @@ def _parameter(found: re.Match[str], known: Mapping[str, Declared]) -> str:
     if value is not None and _PLACEHOLDER.fullmatch(value):
         return f"{one.name}={value}"
     if value is not None and (value in one.choices or value in ("embedded", "discard")):
+        return f"{one.name}={value!r}"
+    if one.name == "format" and value is not None and value.startswith("json"):
         return f"{one.name}={value!r}"
     at_start = found.start() == 0 or found.string[found.end(1) :].startswith(":")
     return f"{one.name}{rest}" if at_start else f"{one.name}={rest}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import email.utils
+import errno
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -238,6 +240,10 @@ def retry_after(value: str) -> float:
 def unreachable(error: Exception, where: str) -> ConnectionFailedError:
     """The error for a connection that could not be made: nothing was sent."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    if "Connect call failed" in text:  # asyncio's words, which name no reason, with the number of each address
+        numbers = [int(number) for number in re.findall(r"\[Errno (\d+)\]", str(error))]
+        numbers = numbers or [getattr(error, "errno", None) or errno.ECONNREFUSED]
+        text = ", ".join(dict.fromkeys(os.strerror(number).lower() for number in numbers))
     return ConnectionFailedError(f"{where}: {text}", "Check that the server runs there, and the URL in --to")
 
 

@@ -122,7 +122,7 @@ class _Expansion:
 
     def _not_there(self, argument: str) -> Iterable[InputFile]:
         if os.path.islink(argument.replace("\0", "")):
-            self._problem(argument, "is a link that leads to no file", "Mend or delete the link")
+            self._problem(argument, "is a link that leads to no file", "Correct or delete the link")
         elif glob.has_magic(argument):
             return self._glob(argument)
         else:
@@ -140,7 +140,7 @@ class _Expansion:
             return
         kind = self._forced or self._endings.kind(path.name)
         if kind is None:
-            self._problem(argument, "its name has no known ending", format_hint(), kind=UsageError)
+            self._problems.add(self._unknown_ending(argument, path))
             return
         real = self._real(argument)
         if real in self._own:
@@ -152,6 +152,16 @@ class _Expansion:
             yield _input_file(argument, path, kind)
         else:
             log.info("passed over %s: it is a link to an input that is loaded already", one_line(argument))
+
+    def _unknown_ending(self, argument: str, path: Path) -> Problem:
+        """The problem of a file whose name says nothing: what it is, if its content cannot be loaded as it is."""
+        from loader.sources.recognition.peek import unloadable  # most loads have no such file
+
+        inner = self._endings.kind(path.stem)  # of `a.json.xz`, that of `a.json`
+        name, form = one_line(argument), inner[0].name if inner else STDIN_FORMAT
+        return unloadable(InputFile(name, path, form, None)) or Problem(
+            name, "its name has no known ending", format_hint(), UsageError
+        )
 
     def _real(self, path: str) -> str:
         """The path without links. Most files of a long list are in the same folder."""
@@ -220,7 +230,7 @@ class _Expansion:
         elif kind is None:
             passed_over.add(label(entry.name) if entry.what == "file" else entry.what, entry.path)
         elif entry.what == "dangling link":
-            self._problem(entry.path, "is a link that leads to no file", "Mend or delete the link")
+            self._problem(entry.path, "is a link that leads to no file", "Correct or delete the link")
         elif self._is_new(entry.real, entry.path):
             yield _input_file(entry.path, Path(entry.path), kind)
         elif entry.path != self._seen[entry.real][1]:

@@ -99,9 +99,10 @@ def _error(found: list[Problem], good: int) -> LoaderError:
         shown.append(f"… and {len(lines) - _SHOWN:,} more")
     hints = list(dict.fromkeys(problem.hint for problem in found))
     same = len(hints) == 1 or (len(groups) == 1 and groups[0][0].remedy)
-    hint = hints[0] if same else "Mend these inputs, or leave them out"
+    hint = hints[0] if same else "Correct these inputs, or leave them out"
     hint = f"{hint}; {_SKIP}" if good else hint
-    return kind(f"{_count(found, good)} cannot be loaded", hint, shown)
+    told = f"{_count(found, good)} cannot be loaded" if good else f"none of the {len(found):,} inputs can be loaded"
+    return kind(told, hint, shown)
 
 
 def _by_fault(found: list[Problem]) -> list[list[Problem]]:
@@ -122,4 +123,4 @@ def _lines(group: list[Problem]) -> list[str]:
 
 
 def _count(found: list[Problem], good: int) -> str:
-    return f"{len(found):,} of {len(found) + good:,} inputs" if good else f"all {len(found):,} inputs"
+    return f"{len(found):,} of {len(found) + good:,} inputs"

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from loader.errors import UnknownQueueError
 from loader.queues.existing import QUEUES_KEY
+from loader.queues.names import DEFAULT_SUB_QUEUE
 from loader.servers.session import Session
 from loader.stored.queue_reader import StoredQueue, stored_queue
 from loader.wire.resp import command
@@ -79,14 +80,19 @@ async def _elsewhere(session: Session, queue: StoredQueue, option: str) -> str:
     return f"In the other layout it has {length:,} pending tasks: give {option} {other.layout}"
 
 
+def _compared(name: str) -> str:
+    """A name as it is compared: the end that most names share must not make them similar."""
+    return name.lower().removesuffix(f".{DEFAULT_SUB_QUEUE}")
+
+
 def _unknown(
     session: Session, queue: StoredQueue, names: Iterable[str], option: str, elsewhere: str
 ) -> UnknownQueueError:
     message = f"{option}: there is no queue {queue.name} in layout {queue.layout} on {session.address}"
     if elsewhere:
         return UnknownQueueError(message, elsewhere)
-    lower = {name.lower(): name for name in sorted(names) if name != queue.name}
-    near = [lower[name] for name in get_close_matches(queue.name.lower(), lower, n=3)]
+    lower = {_compared(name): name for name in sorted(names) if name != queue.name}
+    near = [lower[name] for name in get_close_matches(_compared(queue.name), lower, n=3)]
     if near:
         return UnknownQueueError(message, f"Did you mean {' or '.join(near)}?")
     if not lower:

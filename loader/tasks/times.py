@@ -24,7 +24,7 @@ def seconds(value: int | str) -> int:
         elif _PART.sub("", text) == "" and text:
             total = sum(int(number[:20]) * _UNITS[unit] for number, unit in _PART.findall(text))
         else:
-            raise ValueError(f"{value!r} is no duration: write seconds, or such as 90s, 5m, 1h30m, 7d")
+            raise ValueError(f"{value!r} is no duration: write seconds, or a text such as 90s, 5m, 1h30m, 7d")
     else:
         total = value
     if not 0 <= total < MAX_SECONDS:

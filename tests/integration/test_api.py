@@ -176,3 +176,10 @@ def test_wrong_options_are_refused_when_the_loader_is_made() -> None:
         loader.Loader(queue="q", redis="http://localhost")
     with pytest.raises(TypeError):
         loader.Loader(queue="q", no_such_option=1)  # type: ignore[call-arg]
+
+
+def test_a_parameter_that_does_not_exist_is_refused_with_the_one_that_was_meant() -> None:
+    with pytest.raises(TypeError, match=r"^there is no option 'quee'; did you mean 'queue'\?$"):
+        asyncio.run(loader.load([], quee="q"))  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"^there is no option 'zzz'$"):
+        loader.Loader(zzz=1)  # type: ignore[call-arg]

@@ -64,7 +64,7 @@ def test_all_files_that_cannot_be_read_are_told_at_once_and_nothing_is_written(t
     assert sorted(line.split(":")[0].strip() for line in listed) == [
         *("d/b.jsonl.gz", "d/c.json.gz", "d/e.jsonl", "d/f.jsonl", "gone.jsonl")
     ]
-    assert last == "Mend these inputs, or leave them out; --skip-bad-files loads the rest"
+    assert last == "Correct these inputs, or leave them out; --skip-bad-files loads the rest"
     assert db.keys("*") == []
 
 
@@ -81,7 +81,7 @@ def test_the_rest_is_loaded_and_what_is_skipped_is_told(tool: Tool, db: Redis) -
     assert "  files skipped              2  (--skip-bad-files)" in said
     assert "    d/b.jsonl.gz: is empty, which no gzip file is" in said
     assert "    gone.jsonl: no such file or directory" in said
-    assert "load a mended file alone, without the files that are in" in said
+    assert "when a skipped file is repaired, load it alone: the other files are loaded" in said
     report = Path(tool.folder, "report.json").read_text()
     assert '"skipped_files": [' in report and '"gone.jsonl"' in report
 

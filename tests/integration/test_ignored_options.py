@@ -40,7 +40,7 @@ def test_an_option_that_runqys_workers_ignore_is_told(valkey: Server, tmp_path: 
 def test_all_are_told_in_one_line_with_what_to_use_instead(valkey: Server, tmp_path: Path) -> None:
     (line,) = told(load(valkey, tmp_path, "--task-timeout", "9", "--retention", "1h", "--header", "a=b"))
     assert "ignore --task-timeout, --retention, --header." in line
-    assert "They honour --active-timeout for --task-timeout, --ttl-completed for --retention" in line
+    assert "Give --active-timeout in place of --task-timeout, --ttl-completed in place of --retention" in line
 
 
 def test_what_they_honour_is_not_told(valkey: Server, tmp_path: Path) -> None:

@@ -121,7 +121,10 @@ def test_the_closing_summary_names_the_job_and_an_error_comes_last(tool: Tool) -
     *before, last = failed.stderr.splitlines()
     assert last.startswith("runqy-loader: error: in.jsonl:2")
     assert not any("error:" in line for line in before)
-    assert any(line.startswith("go on with: runqy-loader load in.jsonl") and "--job" in line for line in before)
+    assert any(
+        line.startswith("go on with another --max-errors: runqy-loader load in.jsonl") and "--job" in line
+        for line in before
+    )
 
 
 @pytest.mark.parametrize(

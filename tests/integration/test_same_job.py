@@ -139,6 +139,15 @@ def test_the_same_content_elsewhere_is_the_same_job(tool: Tool, db: Redis, kind:
     assert numbers(db) == list(range(5000))
 
 
+def test_of_a_file_whose_records_name_their_queues_no_queue_is_told(tool: Tool) -> None:
+    tool.write("a.jsonl", b'{"payload":1,"queue":"r"}\n')
+    assert_fine(tool.load("a.jsonl", "--envelope", "--job", "first"))
+
+    refused = tool.load("a.jsonl", "--envelope", "-q", "q")
+
+    assert_error(refused, 1, "a.jsonl is on ", " already: job first has loaded it")
+
+
 def test_a_file_that_another_job_has_loaded_is_refused_and_again_loads_it(tool: Tool, db: Redis) -> None:
     tool.write("a.jsonl", b"1\n2\n")
     tool.write("b.jsonl", b"3\n")

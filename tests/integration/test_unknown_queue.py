@@ -44,9 +44,10 @@ def db(valkey: Server) -> Any:
         (["inference.default"], "Did you mean inference.default?"),
         (["Inferense.default"], "Did you mean Inferense.default?"),
         (["mail.high", "mail.low"], "Queues there: mail.high, mail.low"),
+        (["q1.default", "mail.default"], "Queues there: mail.default, q1.default"),
         ([], "There are no queues at all: check the server's address and database"),
     ],
-    ids=["one edit", "case", "others", "none"],
+    ids=["one edit", "case", "others", "only the end is the same", "none"],
 )
 def test_a_queue_that_does_not_exist_is_an_error_and_leaves_nothing(
     valkey: Server, db: Any, tmp_path: Path, command: str, layout: str, existing: list[str], told: str

@@ -262,6 +262,11 @@ def test_a_migration_names_its_own_options(folder: Path, valkey: Server, argumen
     assert " --queue" not in line and " --redis" not in line
 
 
+def test_a_misspelt_command_is_answered_with_the_right_one(folder: Path) -> None:
+    assert_error(run("laod", "in.jsonl", cwd=folder), 2, "No such command 'laod'. Did you mean 'load'?")
+    assert_error(run("xyz", cwd=folder), 2, "No such command 'xyz'. See runqy-loader --help.")
+
+
 @pytest.mark.parametrize(
     "arguments", [("--help",), ("load", "--help"), ("completion", "zsh"), ("--version",)], ids=" ".join
 )
@@ -319,5 +324,5 @@ def test_help_is_shown_in_any_encoding(folder: Path) -> None:
 def test_the_command_to_go_on_with_has_its_options_before_the_dashes(folder: Path, valkey: Server) -> None:
     (folder / "in.jsonl").write_text("bad\n")
     done = run("load", "-q", "q", "--max-errors", "0", "--redis", valkey.url, "--", "in.jsonl", cwd=folder)
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("go on with: ")]
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("go on with another --max-errors: ")]
     assert line.endswith(" -- in.jsonl") and " --job q-default-" in line

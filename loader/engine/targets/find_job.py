@@ -138,7 +138,7 @@ async def claim_sources(servers: Servers, plan: LoadPlan, repeat: Repeat, *, res
     digest = key.rpartition(":")[2]
     source = next(source["name"] for source in plan.manifest["sources"] if source["digest"] == digest)
     queue = plan.options.default_queue
-    where = f"on {servers}" if queue is None else f"in {queue}"
+    where = f"on {servers}" if queue is None or "{*}" in key else f"in {queue}"  # *: records name their queues
     if await repeat(Job(servers, other).is_done):
         raise AlreadyLoadedError(
             f"{source} is {where} already: job {other} has loaded it",

@@ -6,6 +6,7 @@ import asyncio
 import os
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from loader.errors import SourceError, SourceFormatError
@@ -67,6 +68,18 @@ def _look_at_file(file: InputFile, path: Path, *, given: bool, force: bool) -> P
     except SourceError as error:
         return Problem.of(file.name, error)
     return None if force else judge(file, head, given=given)
+
+
+def unloadable(file: InputFile) -> Problem | None:
+    """The problem of a file whose format is not known, if its content is one that no format takes (xz, tar, CSV …)."""
+    try:
+        head = None if file.path is None else _head_of(file, file.path)
+    except SourceError:
+        return None
+    look = UNKNOWN if head is None else recognize(head.content, ended=head.ended)
+    if head is None or look is UNKNOWN or look.formats or (found := judge(file, head, given=False)) is None:
+        return None
+    return replace(found, hint=found.hint.removesuffix(f"; {_FORCE}"))  # without a format, that alone is no help
 
 
 def judge(file: InputFile, head: Head, *, given: bool) -> Problem | None:

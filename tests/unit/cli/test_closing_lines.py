@@ -12,6 +12,7 @@ from loader.errors import (
     RejectStormError,
     SinkError,
     SourceChangedError,
+    TooManyRejectsError,
     UnknownQueueError,
     UsageError,
 )
@@ -31,6 +32,23 @@ def test_a_failure_that_can_pass_is_followed_by_the_command_to_go_on_with(kind: 
     assert failed(kind("it broke"))[-1] == f"go on with: {RESUME}"
 
 
-@pytest.mark.parametrize("kind", [UsageError, UnknownQueueError, SourceChangedError, RejectStormError])
+@pytest.mark.parametrize("kind", [TooManyRejectsError, RejectStormError])
+def test_a_limit_of_rejects_that_is_reached_again_is_not_gone_on_with_unchanged(kind: type[LoaderError]) -> None:
+    report = LoadReport("j", "documented", [SourceReport("in.jsonl", "jsonl", 100, records_read=10)], resumed=True)
+    report.fail(kind("too many"))
+    assert closing_lines(report, RESUME, kept=True)[-1] == f"go on with another --max-errors: {RESUME}"
+
+
+def test_a_load_over_http_that_sent_nothing_is_told_by_its_error_alone() -> None:
+    read = SourceReport("in.jsonl", "jsonl", 100, records_read=10)
+    for report, lines in (
+        (LoadReport("j", "http", [read], journal="j.journal"), 0),
+        (LoadReport("j", "http", [read]), 6),
+    ):
+        report.fail(ConnectionFailedError("connection refused"))
+        assert len(closing_lines(report, RESUME, kept=True)) == lines
+
+
+@pytest.mark.parametrize("kind", [UsageError, UnknownQueueError, SourceChangedError])
 def test_what_would_be_refused_again_is_not(kind: type[LoaderError]) -> None:
     assert not [line for line in failed(kind("it is refused")) if "go on" in line]

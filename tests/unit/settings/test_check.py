@@ -58,7 +58,7 @@ def complaint(**fields: Any) -> str:
         ({"share": "1"}, "--share must be a number, not '1'"),
         ({"patience": "1s"}, "--patience must be at least 2, not '1s'"),
         ({"patience": -1}, "--patience must be at least 2, not -1"),
-        ({"patience": "x"}, "--patience: 'x' is no duration: write seconds, or such as 90s, 5m, 1h30m, 7d"),
+        ({"patience": "x"}, "--patience: 'x' is no duration: write seconds, or a text such as 90s, 5m, 1h30m, 7d"),
         ({"patience": 2.5}, "--patience must be a duration, not 2.5"),
         ({"colour": "blue"}, "--colour must be one of 'red', 'green', not 'blue'"),
         ({"colour": 1}, "--colour must be one of 'red', 'green', not 1"),

@@ -14,6 +14,8 @@ from loader.settings.wording import as_parameters, renamed
     [
         ("--batch-size must be between 1 and 5, not 0", "batch_size must be between 1 and 5, not 0"),
         ("Give --queue NAME, or --queue-field NAME", "Give queue=NAME, or queue_field=NAME"),
+        ("Give --format json-array (it) or --format json", "Give format='json-array' (it) or format='json'"),
+        ("than its name or --format says", "than its name or format= says"),
         ("--profile asynq needs --type", "profile='asynq' needs type="),
         ("--task-timeout needs --layout asynq", "task_timeout needs layout='asynq'"),
         ("more than --max-errors 5 records rejected", "more than max_errors=5 records rejected"),

@@ -557,7 +557,7 @@ def test_everything_that_cannot_be_found_is_told_at_once(tree: Path) -> None:
         "  none*.jsonl: no file matches",
         "  notes.txt: its name has no known ending",
         "  empty: no payload file in this directory (passed over: 1 file (1 .md))",
-        "Mend these inputs, or leave them out; --skip-bad-files loads the rest",
+        "Correct these inputs, or leave them out; --skip-bad-files loads the rest",
     ]
 
 

@@ -109,7 +109,7 @@ def test_files_without_permission_are_told_at_once_or_skipped(folder: Path) -> N
 
 def test_if_no_file_is_left_it_is_an_error_although_files_are_skipped(folder: Path) -> None:
     Path("a.jsonl.gz").write_bytes(b"x")
-    with pytest.raises(SourceError, match="all 2 inputs cannot be loaded"):
+    with pytest.raises(SourceError, match="none of the 2 inputs can be loaded"):
         opened("a.jsonl.gz", "b.jsonl", problems=Problems(skip=True))
 
 

@@ -43,7 +43,7 @@ def test_many_problems_are_a_line_each() -> None:
         "2 of 7 inputs cannot be loaded:",
         "  a.jsonl: no such file",
         "  b.txt: its name has no known ending",
-        "Mend these inputs, or leave them out; --skip-bad-files loads the rest",
+        "Correct these inputs, or leave them out; --skip-bad-files loads the rest",
     ]
 
 
@@ -51,7 +51,7 @@ def test_very_many_problems_do_not_fill_the_screen() -> None:
     with pytest.raises(SourceError) as caught:
         collected(*(Problem(f"{n}", f"{n} is gone", "Look") for n in range(1234))).settle(0)
     lines = str(caught.value).splitlines()
-    assert (lines[0], lines[-2:]) == ("all 1,234 inputs cannot be loaded:", ["  … and 1,184 more", "Look"])
+    assert (lines[0], lines[-2:]) == ("none of the 1,234 inputs can be loaded:", ["  … and 1,184 more", "Look"])
     assert len(lines) == 53
 
 
@@ -63,7 +63,7 @@ def test_inputs_with_the_same_fault_are_one_line_and_the_most_frequent_fault_is_
         "8 of 9 inputs cannot be loaded:",
         "  0.json, 1.json, 2.json, 3.json, 4.json, … (7 files): looks like an array (--format x)",
         "  a.jsonl: no such file",
-        "Mend these inputs, or leave them out; --skip-bad-files loads the rest",
+        "Correct these inputs, or leave them out; --skip-bad-files loads the rest",
     ]
     with pytest.raises(SourceError, match=r"Convert 0$"):
         collected(*arrays).settle(0)
@@ -85,7 +85,7 @@ def test_problems_are_skipped_if_that_is_wanted_and_something_is_left(caplog: py
     assert [record.getMessage() for record in caplog.records] == [
         "going on without 2 of 3 inputs, which cannot be loaded"
     ]
-    with pytest.raises(SourceError, match="all 2 inputs cannot be loaded"):
+    with pytest.raises(SourceError, match="none of the 2 inputs can be loaded"):
         problems.settle(0)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import bz2
 import gzip
 import logging
+import lzma
 from pathlib import Path
 
 import pytest
 
-from loader.errors import SourceError, SourceFormatError
+from loader.errors import SourceError, SourceFormatError, UsageError
 from loader.sources.base import Source
 from loader.sources.open_sources import open_sources
 from loader.sources.problems import Problems
@@ -56,28 +58,65 @@ def test_bad_files_are_told_together_by_what_is_wrong_and_the_frequent_first(fol
         "  0.json, 1.json, 2.json, 3.json, 4.json, … (7 files): looks like JSON lines, not one JSON document "
         "(--format jsonl)",
         "  a.jsonl: looks like one JSON document over several lines, not JSON lines (--format json)",
-        "Mend these inputs, or leave them out; --skip-bad-files loads the rest",
+        "Correct these inputs, or leave them out; --skip-bad-files loads the rest",
     ]
 
 
 def test_bad_files_of_one_kind_have_the_hint_of_that_kind(folder: Path) -> None:
     (folder / "a.json").write_bytes(LINES)
     (folder / "b.json").write_bytes(LINES)
-    with pytest.raises(SourceFormatError, match=r"(?s)^all 2 inputs .* --format jsonl; --force-format loads"):
+    with pytest.raises(SourceFormatError, match=r"(?s)^none of the 2 inputs .* --format jsonl; --force-format loads"):
         opened("a.json", "b.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        (
+            "a.jsonl.xz",
+            lzma.compress(LINES),
+            "xz-compressed data, not JSON lines. Run: xz -dc {name} | runqy-loader load - …",
+        ),
+        (
+            "a.json.bz2",
+            bz2.compress(DOCUMENT),
+            "bzip2-compressed data, not one JSON document. "
+            "Run: bzip2 -dc {name} | runqy-loader load - --format json-concat …",
+        ),
+        (
+            "a.csv",
+            b"id,name\n1,a\n2,b\n",
+            "CSV, not JSON lines. Run: mlr --icsv --ojsonl cat {name} | runqy-loader load - …",
+        ),
+    ],
+)
+def test_a_file_whose_name_says_nothing_is_told_by_its_content(
+    folder: Path, name: str, content: bytes, told: str
+) -> None:
+    (folder / name).write_bytes(content)
+    with pytest.raises(SourceFormatError) as caught:
+        opened(name)
+    assert str(caught.value) == f"{name}: looks like {told.format(name=name)}"
+
+
+@pytest.mark.parametrize("content", [LINES, DOCUMENT, ARRAY, b"", b"what is this"])
+def test_json_whose_name_says_nothing_needs_a_format(folder: Path, content: bytes) -> None:
+    (folder / "a.txt").write_bytes(content)
+    with pytest.raises(UsageError, match=r"a\.txt: its name has no known ending\. Give --format jsonl"):
+        opened("a.txt")
 
 
 def test_an_unreadable_file_is_told_beside_others(folder: Path) -> None:
     (folder / "a.jsonl").write_bytes(ARRAY)
     (folder / "b.jsonl").symlink_to("nothing")
-    with pytest.raises(SourceError, match=r"(?s)all 2 inputs.*b\.jsonl: is a link that leads to no file"):
+    with pytest.raises(SourceError, match=r"(?s)none of the 2 inputs.*b\.jsonl: is a link that leads to no file"):
         opened(".")
 
 
 def test_a_file_that_is_not_gzip_is_told_beside_others(folder: Path) -> None:
     (folder / "a.jsonl").write_bytes(ARRAY)
     (folder / "b.jsonl.gz").write_bytes(LINES)
-    with pytest.raises(SourceError, match=r"(?s)all 2 inputs.*b\.jsonl\.gz: is not a gzip file"):
+    with pytest.raises(SourceError, match=r"(?s)none of the 2 inputs.*b\.jsonl\.gz: is not a gzip file"):
         opened(".")
 
 
