@@ -103,7 +103,7 @@ def _how_to_go_on(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
     """What the same command does when it is run again. A run that leaves nothing to resume needs no such line."""
     if report.discarded:
         return ["nothing was written: --redis discard drops the encoded tasks"]
-    if report.error_code == RejectStormError.code:
+    if report.error_code == RejectStormError.code and not report.resumed:
         return []
     if not report.dry_run and not kept:
         return ["the embedded server's data went with it; --embedded-dir DIR keeps it"]

@@ -189,7 +189,8 @@ class Assigner:
             raise UnusableRecordError(
                 ReasonCode.BAD_ENVELOPE,
                 "its start time would be ignored and it would never run: no asynq server serves queue "
-                f"{queue}, and runqy's workers do not run scheduled tasks (to load it nevertheless, load its line of the rejects file with --force-schedule)",
+                f"{queue}, and runqy's workers do not run scheduled tasks "
+                "(load it from the rejects file with --force-schedule)",
             )
 
     def _fallback(self) -> str:

@@ -292,8 +292,8 @@ class Pipeline:
             raise SourceChangedError(
                 f"{name}:{line} (byte {offset}): the {count} records from here on are not the ones that job "
                 f"{self._report.job} has loaded",
-                "Resume with the same input, and with options that accept the same records (load rejected ones from the "
-                "rejects file); or give another --job name to load this as a new job",
+                "Resume with the same input, and with options that accept the same records (load rejected ones from "
+                "the rejects file); or give another --job name to load this as a new job",
             )
 
     async def _located(self, batch: Batch, rejected: Sequence[tuple[int, Reason]] | None = None) -> list[Reject]:

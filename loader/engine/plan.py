@@ -10,7 +10,8 @@ from typing import Any, Self
 
 from loader.errors import JobMismatchError
 from loader.jobs import version_1
-from loader.jobs.manifest import adopted, derived_name, manifest_of
+from loader.jobs.manifest import adopted, derived_name, manifest_of, order_of
+from loader.jobs.report import SourceReport
 from loader.settings import LoadOptions, settled
 from loader.sources.base import Source
 from loader.sources.shards import Shard, plan, shard_bytes
@@ -26,6 +27,7 @@ class LoadPlan:
         job: Name of the job.
         manifest: See ``loader.jobs.manifest.manifest_of``.
         origins: For each source, its number among those that count, and its digest. Ids are made from both.
+        order: For each source, its index in the input: a resumed job has its sources in the order of its first run.
     """
 
     options: LoadOptions
@@ -34,6 +36,11 @@ class LoadPlan:
     shards: Sequence[Shard]
     manifest: dict[str, Any]
     origins: Sequence[tuple[int, str]]
+    order: Sequence[int]
+
+    def in_order(self, reports: Sequence[SourceReport]) -> list[SourceReport]:
+        """The reports of the sources, from those in the order of the input."""
+        return [reports[index] for index in self.order]
 
     @property
     def first_version(self) -> bool:
@@ -92,7 +99,7 @@ class Proposal:
             SourceError: A source cannot be read.
         """
         if recorded is None:
-            return await _planned(self.options, name, self.sources, self.manifest)
+            return await _planned(self.options, name, self.sources, self.manifest, range(len(self.sources)))
         if recorded.get("version") == 1 and len(recorded["sources"]) != len(self.sources):
             # Its shards and ids depend on empty files as well, which later versions ignore.
             raise JobMismatchError(
@@ -101,11 +108,15 @@ class Proposal:
             )
         options = adopted(name, self.options, recorded, self.manifest)
         manifest = {**recorded, "max_record_bytes": options.max_record_bytes}
-        return await _planned(options, name, self.sources, manifest)
+        order = order_of(recorded, [source.identity for source in self.sources])
+        return await _planned(options, name, self.sources, manifest, order)
 
 
-async def _planned(options: LoadOptions, job: str, sources: Sequence[Source], manifest: dict[str, Any]) -> LoadPlan:
+async def _planned(
+    options: LoadOptions, job: str, given: Sequence[Source], manifest: dict[str, Any], order: Sequence[int]
+) -> LoadPlan:
     first_version = manifest["version"] == 1
+    sources = [given[index] for index in order]
     shards = await asyncio.to_thread(plan, sources, manifest["shard_bytes"], empty_apart=not first_version)
     numbers = count()
     identities = [source.identity for source in sources]
@@ -113,4 +124,4 @@ async def _planned(options: LoadOptions, job: str, sources: Sequence[Source], ma
     origins = [
         (next(numbers) if first_version or not identity.is_empty else 0, identity.digest) for identity in identities
     ]
-    return LoadPlan(options, job, sources, shards, manifest, origins)
+    return LoadPlan(options, job, sources, shards, manifest, origins, order)

@@ -73,6 +73,10 @@ class Job:
         manifest = await self.recorded()
         if manifest is None:
             return False
+        with translated(self._where):
+            report = orjson.loads(await self._client.hget(self._key, "report") or b"{}")
+        if report.get("status") == "completed" and not report.get("loaded", 0) + report.get("already_loaded", 0):
+            return False  # every record was rejected
         if manifest.get("command") is not None or manifest["queue_field"] is not None or manifest["envelope"]:
             return True  # its queues are not known here
         tag = stored_queue(manifest["layout"], manifest["queue"]).slot_tag

@@ -11,6 +11,7 @@ import logging
 import re
 import secrets
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
@@ -71,7 +72,7 @@ def derived_name(options: LoadOptions, sources: Sequence[SourceIdentity], manife
     """
     if not all(source.repeatable for source in sources):
         return f"{_plain(sources[0].name) or 'stdin'}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    parts = [[manifest[key] for key in _WHERE], [_content(source) for source in manifest["sources"]]]
+    parts = [[manifest[key] for key in _WHERE], sorted(map(_content, manifest["sources"]))]
     digest = hashlib.blake2b(orjson.dumps(parts), digest_size=5).hexdigest()
     return f"{_plain(options.default_queue or '') or 'load'}-{digest}"
 
@@ -82,6 +83,22 @@ def _plain(name: str) -> str:
 
 def _content(source: Mapping[str, Any]) -> list[Any]:
     return [source["format"], source["size"], source["digest"]]
+
+
+def _key(source: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(_content(source))
+
+
+def order_of(recorded: Mapping[str, Any], sources: Sequence[SourceIdentity]) -> list[int]:
+    """The indexes of sources in the order in which the job has them; those that it does not have come last.
+
+    Renamed files, and other ways to name them, change their order. The job's shards and ids depend on it.
+    """
+    left: dict[tuple[Any, ...], list[int]] = {}
+    for index, source in enumerate(sources):
+        left.setdefault((source.format, source.size, source.digest), []).append(index)
+    order = [left[key].pop(0) for key in map(_key, recorded["sources"]) if left.get(key)]
+    return order + sorted(index for indexes in left.values() for index in indexes)
 
 
 def adopted(job: str, options: LoadOptions, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> LoadOptions:
@@ -147,6 +164,8 @@ def _shown(value: object) -> str:
 
 def _other_content(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     before, after = _with_content(recorded["sources"]), _with_content(now["sources"])
+    if Counter(map(_key, before)) == Counter(map(_key, after)):
+        return ""  # in any order
     if not after:
         return "other content (now there is none)"
     if len(before) != len(after):

@@ -148,6 +148,28 @@ def test_of_a_file_whose_records_name_their_queues_no_queue_is_told(tool: Tool) 
     assert_error(refused, 1, "a.jsonl is on ", " already: job first has loaded it")
 
 
+def test_files_in_another_order_are_the_same_job(tool: Tool, db: Redis) -> None:
+    """As after renaming one of them, or by a glob in place of the directory."""
+    for number, letter in enumerate("abc"):
+        tool.write(f"d/{letter}.jsonl", b"".join(LINES[number * 1000 : number * 1000 + 1000]))
+    first = tool.load("d", "-q", "q", "-b", "100", "-w", "1")
+    assert_fine(first)
+    forget_half(db, first.report["job"])
+    (tool.folder / "d/a.jsonl").rename(tool.folder / "d/z.jsonl")
+
+    resumed = tool.load("d", "-q", "q")
+    again = tool.load("d/z.jsonl", "d/c.jsonl", "d/b.jsonl", "-q", "q")
+
+    assert_fine(resumed)
+    assert counts(resumed) == (3000, 1500, 1500, 0)
+    assert resumed.report["job"] == first.report["job"]
+    loaded = {source["name"]: source["loaded"] for source in resumed.report["sources"]}
+    assert loaded == {"d/z.jsonl": 0, "d/b.jsonl": 500, "d/c.jsonl": 1000}
+    assert_fine(again)
+    assert counts(again) == (3000, 0, 3000, 0)
+    assert numbers(db) == list(range(3000))
+
+
 def test_a_file_that_another_job_has_loaded_is_refused_and_again_loads_it(tool: Tool, db: Redis) -> None:
     tool.write("a.jsonl", b"1\n2\n")
     tool.write("b.jsonl", b"3\n")
@@ -187,6 +209,17 @@ def test_a_job_that_has_loaded_nothing_does_not_count(tool: Tool, db: Redis) -> 
     assert_error(tool.load("a.jsonl", "-q", "q"), 1, "has loaded it")
 
     assert sorted(payloads(db, "q.default")) == [b'{"n":1}', b'{"n":2}']
+
+
+def test_a_job_whose_records_were_all_rejected_does_not_count(tool: Tool, db: Redis) -> None:
+    tool.write("a.jsonl", b'{"n":1}\n{"n":2}\n')
+    db.hset("asynq:t:1", "payload", "x")
+    db.hset("asynq:t:2", "payload", "x")
+    assert_fine(tool.load("a.jsonl", "-q", "q", "--id-field", "n"), 3)
+
+    assert_fine(tool.load("a.jsonl", "-q", "q"))
+
+    assert db.llen("asynq:q.default:pending") == 2
 
 
 def test_a_job_whose_record_was_deleted_does_not_count(tool: Tool, db: Redis) -> None:
@@ -292,6 +325,18 @@ def test_a_pipe_that_ends_too_early_again_and_again_is_in_once(
     found = sorted(payloads(db, "q.default"))
 
     assert found == wanted
+
+
+@pytest.mark.parametrize("cut", [b"{", b"[", b'{"a": [1, 2', b'"x', b"tru"])
+def test_a_pipe_that_ends_in_its_first_line_is_gone_on_with(tool: Tool, db: Redis, cut: bytes) -> None:
+    whole = {b"{": b"{}", b"[": b"[1]", b'"x': b'"x"', b"tru": b"true"}.get(cut, cut + b"]}")
+    died = tool.load("-", "-q", "q", "--job", "j", stdin=cut)
+    resumed = tool.load("-", "-q", "q", "--job", "j", stdin=whole + b"\n1\n")
+
+    assert_fine(died, 3)
+    assert died.report["rejected_by_code"] == {"cut_off": 1}
+    assert_fine(resumed)
+    assert sorted(payloads(db, "q.default")) == sorted([whole, b"1"])
 
 
 @pytest.mark.parametrize("source", ["file", "pipe"])

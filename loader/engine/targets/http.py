@@ -71,6 +71,7 @@ class HttpTarget(LoadTarget):
                 log.info("resuming job %s; %d of its batches are in doubt", report.job, journal.unsettled)
             before = journal.recorded
             plan = await proposal.planned(report.job, before)
+            report.sources = plan.in_order(report.sources)
             journal.record(plan.manifest)  # a lower limit for records than the recorded one applies from now on
             try:
                 async with HttpSink(endpoint, plan.options, journal) as sink:

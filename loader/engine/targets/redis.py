@@ -100,6 +100,7 @@ class _RedisLoad:
         self._proposal = self._proposals[0]
         report.job = self._proposal.names[0]
         self._report = report
+        self._sources = list(report.sources)
         self._servers = Servers(address, options.timeout)
         self._run = Run.new()
         self._job: Job
@@ -149,7 +150,7 @@ class _RedisLoad:
             found = FoundJob(proposal, proposal.names[0], Job(self._servers, proposal.names[0]), None)
         self._proposal, self._job = found.proposal, found.job
         self._servers.holds_job = found.recorded is not None
-        self._plan = await self._proposal.planned(self._job.name, found.recorded)
+        await self._go_by(found.recorded)
         self._report.job, self._report.layout = self._job.name, self._options.layout_name
         if is_open:
             log.info("layout %s: %s", self._options.layout_name, reason)
@@ -158,6 +159,11 @@ class _RedisLoad:
         check_cluster(self._options, self._servers)
         if self._job.name != self._proposals[0].names[0]:
             await self._retry(lambda: self._servers.name(self._run.connection_name(self._job.name, 0, 0)))
+
+    async def _go_by(self, recorded: dict[str, Any] | None) -> None:
+        """Plans the load: as a new job, or by the manifest of a job that was begun."""
+        self._plan = await self._proposal.planned(self._job.name, recorded)
+        self._report.sources = self._plan.in_order(self._sources)
 
     async def _look(self, preflight: Preflight) -> LoaderError | None:
         """Chooses the layout of a new job. Returns the error if it cannot be chosen: a begun job needs no choice."""
@@ -216,7 +222,7 @@ class _RedisLoad:
         recorded = await self._retry(lambda: self._job.open(self._plan.manifest))
         if recorded is not None and recorded != self._plan.manifest:
             # Another run has begun it in this moment, or the limit for records is lower in this run.
-            self._plan = await self._proposal.planned(self._job.name, recorded)
+            await self._go_by(recorded)
             if recorded != self._plan.manifest:
                 self._before = recorded
                 await self._retry(lambda: self._job.record(self._plan.manifest))

@@ -93,7 +93,8 @@ def _json_overcomplete_lines(text: bytes, first: bytes, *, ended: bool) -> Look 
         return looks.CR_LINES
     if _most_are_json(text, ended=ended):
         return looks.LINES  # only the first line is bad
-    if first.rstrip(JSON_SPACE) in (b"[", b"{"):
+    is_cut_off = ended and b"\n" not in text  # one line without its end: the producer of a pipe has died
+    if first.rstrip(JSON_SPACE) in (b"[", b"{") and not is_cut_off:
         # What follows the first value matters, if it ends in these bytes.
         return _values(text, ended=ended) or several
     if not text.startswith((b"{", b"[")) or not is_utf_8(first):
