@@ -19,9 +19,10 @@ from loader.errors import LoaderError, SourceError, UsageError
 from loader.sources.base import one_line
 from loader.sources.endings import Endings, is_stray, label
 from loader.sources.format import FileSource, InputFile
-from loader.sources.formats import FORMATS, STDIN_FORMAT, Kind, format_hint, kind_named
+from loader.sources.formats import FORMATS, STDIN_FORMAT, Kind, kind_named
 from loader.sources.passed_over import REACHED_TWICE, PassedOver
 from loader.sources.problems import Problem, Problems
+from loader.sources.recognition.peek import unnamed
 from loader.sources.walk import Entry, Walk
 
 STDIN = "-"
@@ -140,7 +141,7 @@ class _Expansion:
             return
         kind = self._forced or self._endings.kind(path.name)
         if kind is None:
-            self._problem(argument, "its name has no known ending", format_hint(), kind=UsageError)
+            self._problems.add(unnamed(_input_file(argument, path, kind_named("jsonl")), path))
             return
         real = self._real(argument)
         if real in self._own:
@@ -204,7 +205,7 @@ class _Expansion:
         """The input files of a directory that an argument names, or that its pattern matches."""
         for entry in walk.entries(str(Path(folder))):
             if entry.name.startswith("."):
-                passed_over.add("hidden", entry.path)
+                passed_over.add("hidden", entry.real)
                 continue
             kind = self._endings.kind(entry.name)
             if self._forced is not None:
@@ -214,17 +215,17 @@ class _Expansion:
     def _found(self, entry: Entry, kind: Kind | None, passed_over: PassedOver) -> Iterator[InputFile]:
         """A file of a directory or a glob, if it is input."""
         if entry.real in self._own:
-            passed_over.add("written by this run", entry.path)
+            passed_over.add("written by this run", entry.real)
         elif entry.name.endswith(REJECTS_ENDING):
-            passed_over.add("rejects", entry.path)
+            passed_over.add("rejects", entry.real)
         elif kind is None:
-            passed_over.add(label(entry.name) if entry.what == "file" else entry.what, entry.path)
+            passed_over.add(label(entry.name) if entry.what == "file" else entry.what, entry.real)
         elif entry.what == "dangling link":
             self._problem(entry.path, "is a link that leads to no file", "Mend or delete the link")
         elif self._is_new(entry.real, entry.path):
             yield _input_file(entry.path, Path(entry.path), kind)
         elif entry.path != self._seen[entry.real][1]:
-            passed_over.add(REACHED_TWICE, entry.path)
+            passed_over.add(REACHED_TWICE, entry.real)
 
     # --- a glob -------------------------------------------------------------------------------------------------
 
