@@ -58,6 +58,11 @@ class _Commands(RichGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS:
+            from difflib import get_close_matches  # few runs need it
+
+            if near := get_close_matches(args[0], COMMANDS, n=1):
+                ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
         name, stub, rest = super().resolve_command(ctx, args)
         return name, stub if name is None else _built(name, command(name)), rest
 

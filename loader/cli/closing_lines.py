@@ -11,6 +11,7 @@ from loader.errors import (
     QueueNameError,
     RejectStormError,
     SourceChangedError,
+    TooManyRejectsError,
     UnknownQueueError,
     UsageError,
 )
@@ -29,6 +30,8 @@ _REFUSED_AGAIN = {
         JobMismatchError,
         LayoutMismatchError,
         SourceChangedError,
+        TooManyRejectsError,  # with the same --max-errors
+        RejectStormError,
         EvictedError,  # what was evicted is marked as loaded
     )
 }

@@ -121,7 +121,18 @@ def test_the_closing_summary_names_the_job_and_an_error_comes_last(tool: Tool) -
     *before, last = failed.stderr.splitlines()
     assert last.startswith("runqy-loader: error: in.jsonl:2")
     assert not any("error:" in line for line in before)
-    assert any(line.startswith("go on with: runqy-loader load in.jsonl") and "--job" in line for line in before)
+    assert "Raise --max-errors to go on" in last and not any("go on with" in line for line in before)
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("exprot", "export"), ("laod", "load"), ("doctr", "doctor")])
+def test_a_misspelt_command_gets_a_suggestion(tmp_path: Path, typed: str, meant: str) -> None:
+    assert_error(run(typed, "in.jsonl", cwd=tmp_path), 2, f"No such command '{typed}'. Did you mean '{meant}'?")
+
+
+def test_the_peak_of_memory_is_that_of_the_load_alone(tool: Tool) -> None:
+    held = b"x" * 200_000_000
+    tool.write("in.jsonl", b"1\n")
+    assert 10_000_000 < tool.load("in.jsonl", "-q", "q").report["peak_rss_bytes"] < len(held)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ from loader.errors import (
     ConnectionFailedError,
     JobBusyError,
     LoaderError,
+    RejectStormError,
     SinkError,
     SourceChangedError,
+    TooManyRejectsError,
     UnknownQueueError,
     UsageError,
 )
@@ -30,6 +32,8 @@ def test_a_failure_that_can_pass_is_followed_by_the_command_to_go_on_with(kind: 
     assert failed(kind("it broke"))[-1] == f"go on with: {RESUME}"
 
 
-@pytest.mark.parametrize("kind", [UsageError, UnknownQueueError, SourceChangedError])
+@pytest.mark.parametrize(
+    "kind", [UsageError, UnknownQueueError, SourceChangedError, TooManyRejectsError, RejectStormError]
+)
 def test_what_would_be_refused_again_is_not(kind: type[LoaderError]) -> None:
     assert not [line for line in failed(kind("it is refused")) if "go on" in line]

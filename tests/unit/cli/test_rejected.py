@@ -69,7 +69,7 @@ def test_the_three_most_frequent_kinds_have_examples_and_each_code_has_one() -> 
         "        {x",
         "      3 like in.jsonl:c: c",
         "        {x",
-        "    too_large                1  over the limit of --max-record-bytes",
+        "    too_large                1  over the limit of --max-record-bytes, or of the server",
         "      in.jsonl:9: the record is 9 bytes long",
         r"        \x1b[2J",
     ]
