@@ -29,7 +29,13 @@ MOVE = {"migrate-claim", "migrate-trim"}
 MOVES = [
     (QUEUE, "documented", "asynq", [], {"migrate-place-asynq", "migrate-settle-documented-look-up"}),
     (QUEUE, "documented", "asynq", ASYNQ, {"migrate-place-asynq", "migrate-settle-documented"}),
-    ("other.default", "documented", "documented", [], {"migrate-place-documented-further-fields", "migrate-settle-documented-kept"}),
+    (
+        "other.default",
+        "documented",
+        "documented",
+        [],
+        {"migrate-place-documented-further-fields", "migrate-settle-documented-kept"},
+    ),
     (QUEUE, "asynq", "documented", [], {"migrate-place-documented-further-fields", "migrate-settle-asynq"}),
 ]
 SOMETIMES = {"lease-renew", "migrate-put-back"}
