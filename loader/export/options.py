@@ -40,7 +40,7 @@ class ExportOptions:
         Option(
             help="Which tasks: 'pending' ones, or those that wait in asynq's groups.",
             group=_FROM,
-            goes_with=(Needs("layout", "asynq", when="aggregating", hint="Only asynq has groups"),),
+            goes_with=(Needs("layout", "asynq", when="aggregating", later="auto", hint="Only asynq has groups"),),
         ),
     ] = "pending"
     format: Annotated[

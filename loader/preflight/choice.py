@@ -16,8 +16,8 @@ from loader.tasks.profiles import LayoutName
 from loader.wire.faults import translated
 
 _LIKE_THE_GUIDE = (
-    "as in runqy's guide, since no worker and no key here shows a layout; runqy's workers since January 2026 and "
-    "asynq's need --layout asynq"
+    "as in runqy's guide, since no worker here and no key of the queue shows a layout; runqy's workers "
+    "since January 2026 and asynq's need --layout asynq"
 )
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from loader.settings.option import Declared, Options, declared
 
-_OPTION = re.compile(
-    r"(?<![\w-])(?:-[a-z] )?--([a-z]+(?:-[a-z]+)*)(?![\w-])(?:[ =]('[^']*'|[\w.-]*\w(?![\w.-]*[:/])))?"
-)
+_VALUE = r"'[^']*'|[\w.]+(?:-\w+)*(?![\w.-]*[:/])"
+_OPTION = re.compile(rf"(?<![\w-])(?:-[a-z] )?--([a-z]+(?:-[a-z]+)*)(?![\w-])(?:[ =]({_VALUE}))?")
 _PLACEHOLDER = re.compile(r"[A-Z][A-Z_]+|[0-9.]*[0-9]|'.*'", re.DOTALL)
+_VALUES: dict[str, Sequence[str]] = {
+    "redis": ("embedded", "discard"),
+    "format": ("jsonl", "json", "json-array", "json-concat"),
+}
+"""Values that options without choices may have."""
 
 
 def as_parameters(text: str, kinds: Iterable[type[Options]]) -> str:
@@ -45,9 +49,7 @@ def _parameter(found: re.Match[str], known: Mapping[str, Declared]) -> str:
         return f"{one.name}=True{rest}"
     if value is not None and _PLACEHOLDER.fullmatch(value):
         return f"{one.name}={value}"
-    if value is not None and (value in one.choices or value in ("embedded", "discard")):
-        return f"{one.name}={value!r}"
-    if one.name == "format" and value is not None and value.startswith("json"):
+    if value is not None and (value in one.choices or value in _VALUES.get(one.name, ())):
         return f"{one.name}={value!r}"
     at_start = found.start() == 0 or found.string[found.end(1) :].startswith(":")
     return f"{one.name}{rest}" if at_start else f"{one.name}={rest}"

@@ -19,7 +19,7 @@ from loader.errors import LoaderError, SourceError, UsageError
 from loader.sources.base import one_line
 from loader.sources.endings import Endings, is_stray, label
 from loader.sources.format import FileSource, InputFile
-from loader.sources.formats import FORMATS, STDIN_FORMAT, Kind, format_hint, kind_named
+from loader.sources.formats import FORMATS, STDIN_FORMAT, Kind, kind_named
 from loader.sources.passed_over import REACHED_TWICE, PassedOver
 from loader.sources.problems import Problem, Problems
 from loader.sources.walk import Entry, Walk
@@ -140,7 +140,11 @@ class _Expansion:
             return
         kind = self._forced or self._endings.kind(path.name)
         if kind is None:
-            self._problems.add(self._unknown_ending(argument, path))
+            from loader.sources.recognition.peek import unnamed  # few loads need it here
+
+            inner = self._endings.kind(path.stem)  # of a.json.xz: JSON documents
+            form = (inner or kind_named(STDIN_FORMAT))[0]
+            self._problems.add(unnamed(_input_file(argument, path, (form, None)), path))
             return
         real = self._real(argument)
         if real in self._own:
@@ -152,16 +156,6 @@ class _Expansion:
             yield _input_file(argument, path, kind)
         else:
             log.info("passed over %s: it is a link to an input that is loaded already", one_line(argument))
-
-    def _unknown_ending(self, argument: str, path: Path) -> Problem:
-        """The problem of a file whose name says nothing: what it is, if its content cannot be loaded as it is."""
-        from loader.sources.recognition.peek import unloadable  # most loads have no such file
-
-        inner = self._endings.kind(path.stem)  # of `a.json.xz`, that of `a.json`
-        name, form = one_line(argument), inner[0].name if inner else STDIN_FORMAT
-        return unloadable(InputFile(name, path, form, None)) or Problem(
-            name, "its name has no known ending", format_hint(), UsageError
-        )
 
     def _real(self, path: str) -> str:
         """The path without links. Most files of a long list are in the same folder."""
@@ -214,7 +208,7 @@ class _Expansion:
         """The input files of a directory that an argument names, or that its pattern matches."""
         for entry in walk.entries(str(Path(folder))):
             if entry.name.startswith("."):
-                passed_over.add("hidden", entry.path)
+                passed_over.add("hidden", entry.real)
                 continue
             kind = self._endings.kind(entry.name)
             if self._forced is not None:
@@ -224,17 +218,17 @@ class _Expansion:
     def _found(self, entry: Entry, kind: Kind | None, passed_over: PassedOver) -> Iterator[InputFile]:
         """A file of a directory or a glob, if it is input."""
         if entry.real in self._own:
-            passed_over.add("written by this run", entry.path)
+            passed_over.add("written by this run", entry.real)
         elif entry.name.endswith(REJECTS_ENDING):
-            passed_over.add("rejects", entry.path)
+            passed_over.add("rejects", entry.real)
         elif kind is None:
-            passed_over.add(label(entry.name) if entry.what == "file" else entry.what, entry.path)
+            passed_over.add(label(entry.name) if entry.what == "file" else entry.what, entry.real)
         elif entry.what == "dangling link":
             self._problem(entry.path, "is a link that leads to no file", "Correct or delete the link")
         elif self._is_new(entry.real, entry.path):
             yield _input_file(entry.path, Path(entry.path), kind)
         elif entry.path != self._seen[entry.real][1]:
-            passed_over.add(REACHED_TWICE, entry.path)
+            passed_over.add(REACHED_TWICE, entry.real)
 
     # --- a glob -------------------------------------------------------------------------------------------------
 

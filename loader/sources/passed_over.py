@@ -25,13 +25,17 @@ class PassedOver:
         self._paths: set[str] = set()
 
     def add(self, kind: str, path: str) -> None:
-        """Counts a file by its kind: an ending, or words such as ``hidden``. Each path counts once."""
+        """Counts a file by its kind: an ending, or words such as ``hidden``.
+
+        Args:
+            path: Its path without links. Each counts once, by however many paths it is reached.
+        """
         if path not in self._paths:
             self._paths.add(path)
             self._files[kind] += 1
 
     def add_folder(self, kind: str, path: str) -> None:
-        """Counts a folder that is not entered."""
+        """Counts a folder that is not entered, by its path without links."""
         if path not in self._paths:
             self._paths.add(path)
             self._folders[kind] += 1

@@ -191,6 +191,21 @@ def test_fields_that_are_not_ours_come_back(valkey: Server, tmp_path: Path, layo
     assert sorted(after) == sorted(before, key=lambda task: task[0])
 
 
+def test_tasks_in_groups_are_exported_without_a_layout_given(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "asynq", "q.default", numbered(1))
+        (key,) = client.keys("asynq:{q.default}:t:*")
+        client.delete("asynq:{q.default}:pending")
+        client.hset(key, mapping={"state": "aggregating", "group": "g"})
+        client.sadd("asynq:{q.default}:groups", "g")
+        client.zadd("asynq:{q.default}:g:g", {key.rpartition(b":")[2]: 1})
+
+    done = run("export", "-q", "q", "--state", "aggregating", "--redis", valkey.url, "-o", "o.jsonl", cwd=tmp_path)
+
+    assert done.status == 0, done.stderr
+    assert json.loads((tmp_path / "o.jsonl").read_text())["group"] == "g"
+
+
 def test_tasks_in_other_states_are_named(valkey: Server, tmp_path: Path) -> None:
     with valkey.client() as client:
         push(client, "asynq", "q.default", numbered(1))

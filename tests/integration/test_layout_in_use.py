@@ -249,7 +249,7 @@ def test_auto_loads_in_the_layout_that_the_server_is_used_with_and_says_why(
         "elsewhere": "other queues are served by 1 worker of the asynq layout (host:1)",
         "others listed": "asynq:queues names queues (mail)",
         "old worker": "queue q.default is served by 1 worker of the documented layout (host:7)",
-        "": "as in runqy's guide, since no worker and no key here shows a layout",
+        "": "as in runqy's guide, since no worker here and no key of the queue shows a layout",
     }
     match sign:
         case "worker" | "old worker":

@@ -127,6 +127,11 @@ def test_the_closing_summary_names_the_job_and_an_error_comes_last(tool: Tool) -
     )
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("exprot", "export"), ("laod", "load"), ("doctr", "doctor")])
+def test_a_misspelt_command_gets_a_suggestion(tmp_path: Path, typed: str, meant: str) -> None:
+    assert_error(run(typed, "in.jsonl", cwd=tmp_path), 2, f"No such command '{typed}'. Did you mean '{meant}'?")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import lzma
 import os
 import shlex
 import subprocess
@@ -190,6 +191,29 @@ def test_archives_and_binary_data_are_named(
     done = tool.load(name, "-q", "q", stdin=stored)
 
     assert_refused(done, db, "standard input" if how == "stdin" else name, f"looks like {title}", "--force-format")
+
+
+def test_a_file_whose_name_says_nothing_is_told_by_its_content(tool: Tool, db: Redis) -> None:
+    tool.write("a.jsonl.xz", lzma.compress(LINES))
+    tool.write("a.tgz", gzip.compress(tar()))
+    tool.write("a.txt", LINES)
+    tool.write("a.bin", gzip.compress(LINES))
+    tool.write("a.arr", ARRAY)
+    tool.write("words", b"just some words\n")
+
+    for name, status, words in (
+        ("a.jsonl.xz", 1, ("looks like xz-compressed data", "xz -dc a.jsonl.xz")),
+        ("a.tgz", 1, ("looks like a tar archive inside gzip", "tar -xOf -")),
+        ("a.txt", 2, ("no known ending, and it looks like JSON lines. Give --format jsonl",)),
+        ("a.bin", 2, ("it looks like JSON lines inside gzip. Give --format jsonl",)),
+        ("a.arr", 2, BOTH),
+        ("words", 2, ("its name has no known ending. Give --format jsonl or",)),
+    ):
+        done = tool.load(name, "-q", "q")
+        assert_error(done, status, *words)
+        assert "--force-format" not in done.stderr
+    assert db.keys("*") == []
+    assert_fine(tool.load("a.bin", "-q", "q", "--format", "jsonl"))
 
 
 @pytest.mark.parametrize("name", ["in.jsonl", "in.jsonl.gz"])

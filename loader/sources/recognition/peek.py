@@ -9,18 +9,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from loader.errors import SourceError, SourceFormatError
+from loader.errors import SourceError, SourceFormatError, UsageError
 from loader.sources.fingerprint import not_regular, unreadable
 from loader.sources.format import InputFile
-from loader.sources.formats import FORMATS
+from loader.sources.formats import FORMATS, format_hint
 from loader.sources.problems import Problem, Problems
 from loader.sources.recognition.head import Head
-from loader.sources.recognition.looks import UNKNOWN
+from loader.sources.recognition.looks import UNKNOWN, Look
 from loader.sources.recognition.recognize import HEAD, has_line, is_clear, recognize
 from loader.sources.transports.stdin import StandardInput
 from loader.sources.transports.transport import CHUNK
 
 _FORCE = "--force-format loads it all the same"
+_NO_ENDING = "its name has no known ending"
 _WAIT_FOR_MORE = 1.0
 """Seconds to wait for more of a pipe whose first line does not say enough: that of a pretty-printed document."""
 
@@ -70,16 +71,25 @@ def _look_at_file(file: InputFile, path: Path, *, given: bool, force: bool) -> P
     return None if force else judge(file, head, given=given)
 
 
-def unloadable(file: InputFile) -> Problem | None:
-    """The problem of a file whose format is not known, if its content is one that no format takes (xz, tar, CSV …)."""
+def unnamed(file: InputFile, path: Path) -> Problem:
+    """The problem of a file whose name has no known ending: what its content looks like, if that is known.
+
+    Args:
+        file: The file, with the format that its content would most likely have.
+    """
     try:
-        head = None if file.path is None else _head_of(file, file.path)
-    except SourceError:
-        return None
-    look = UNKNOWN if head is None else recognize(head.content, ended=head.ended)
-    if head is None or look is UNKNOWN or look.formats or (found := judge(file, head, given=False)) is None:
-        return None
-    return replace(found, hint=found.hint.removesuffix(f"; {_FORCE}"))  # without a format, that alone is no help
+        head = _head_of(file, path)
+    except SourceError as error:
+        return Problem.of(file.name, error)
+    look = recognize(head.content, ended=head.ended)
+    if look is UNKNOWN:
+        return Problem(file.name, _NO_ENDING, format_hint(), UsageError)
+    found = _problem(file, head, look)
+    hint = found.hint.removesuffix(f"; {_FORCE}")  # without a format, there is nothing to force
+    if not look.formats:
+        return replace(found, hint=hint)
+    what = f"{_NO_ENDING}, and it {found.what.partition(', not ')[0]}"
+    return Problem(file.name, what, hint, UsageError, look.brief)
 
 
 def judge(file: InputFile, head: Head, *, given: bool) -> Problem | None:
@@ -90,6 +100,11 @@ def judge(file: InputFile, head: Head, *, given: bool) -> Problem | None:
     look = recognize(head.content, ended=head.ended)
     if look is UNKNOWN or look in form.takes or (given and look in form.takes_if_given):
         return None
+    return _problem(file, head, look)
+
+
+def _problem(file: InputFile, head: Head, look: Look) -> Problem:
+    form = FORMATS[file.format]
     inside = "" if head.codec is None else f" inside {head.codec.name}"
     fault = f"looks like {look.title}{inside}" + ("" if look in form.takes_if_given else f", not {form.title}")
     hint = look.hint(form.name, None if file.path is None else file.name, head.codec)

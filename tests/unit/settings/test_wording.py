@@ -7,6 +7,12 @@ import pytest
 from loader.results.options import WaitOptions
 from loader.settings import LoadOptions
 from loader.settings.wording import as_parameters, renamed
+from loader.sources.formats import FORMATS
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_a_value(name: str) -> None:
+    assert as_parameters(f"Give --format {name}", [LoadOptions]) == f"Give format={name!r}"
 
 
 @pytest.mark.parametrize(
@@ -19,6 +25,7 @@ from loader.settings.wording import as_parameters, renamed
         ("--profile asynq needs --type", "profile='asynq' needs type="),
         ("--task-timeout needs --layout asynq", "task_timeout needs layout='asynq'"),
         ("more than --max-errors 5 records rejected", "more than max_errors=5 records rejected"),
+        ("Give --format json-array or --format jsonl", "Give format='json-array' or format='jsonl'"),
         ("use --redis embedded", "use redis='embedded'"),
         ("--redis: ssl_certfile needs a key", "redis: ssl_certfile needs a key"),
         ("the address in --redis", "the address in redis="),

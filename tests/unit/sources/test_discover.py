@@ -466,6 +466,15 @@ def test_a_loop_of_links_ends_and_is_told(
     assert "1 folder (1 reached twice)" in line or "1 file (1 reached twice)" in line
 
 
+@pytest.mark.parametrize("argument", ["d", "d/*", "d/**"])
+def test_what_a_loop_reaches_again_counts_once(tree: Path, caplog: pytest.LogCaptureFixture, argument: str) -> None:
+    make("d/a.jsonl", "d/s/b.zst", "d/s/.hidden", "d/s/.folder/x.jsonl")
+    Path("d/loop").symlink_to(".")
+    assert names(discover([argument], None)) == ["d/a.jsonl"]
+    (line,) = told(caplog)
+    assert "1 .zst" in line and "1 hidden" in line
+
+
 @pytest.mark.parametrize(
     "arguments", [["d"], ["d/*"], ["d/a.jsonl", "d/link.jsonl"], ["d/a.jsonl", "d/link.jsonl", "e"]]
 )
