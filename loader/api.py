@@ -21,7 +21,7 @@ from loader.preflight.choice import choose_layout
 from loader.preflight.examine import check_before_load
 from loader.settings import LoadOptions, settled
 from loader.settings.check import prove_writable
-from loader.sources.base import SourceIdentity
+from loader.sources.base import Source, SourceIdentity
 from loader.sources.open_sources import Input, open_sources
 from loader.sources.problems import Problems
 from loader.wire.target import ToDiscard, ToHttp
@@ -114,6 +114,7 @@ class Loader:
         self.report = report = _report(options, [source.identity for source in sources])
         report.skipped_files += [SkippedFile(problem.name, problem.what) for problem in problems.skipped]
         _warn_of_rejects(options)
+        _warn_of_copies(sources)
         try:
             await require_queue_field(options, sources)
             await self._target.run(sources, report, self._execution)
@@ -160,6 +161,16 @@ def _warn_of_rejects(options: LoadOptions) -> None:
             path,
             error.strerror,
         )
+
+
+def _warn_of_copies(sources: Sequence[Source]) -> None:
+    """Warns of files with the same content: most likely, a copy is among them by mistake."""
+    seen: dict[str, str] = {}
+    for identity in (source.identity for source in sources):
+        if identity.digest and not identity.is_empty:
+            first = seen.setdefault(identity.digest, identity.name)
+            if first != identity.name:
+                log.warning("%s has the same content as %s: its records are loaded a second time", identity.name, first)
 
 
 def _require_records(report: LoadReport) -> None:

@@ -170,6 +170,16 @@ def test_files_in_another_order_are_the_same_job(tool: Tool, db: Redis) -> None:
     assert numbers(db) == list(range(3000))
 
 
+def test_a_copy_beside_a_file_is_told(tool: Tool, db: Redis) -> None:
+    for name in ("d/a.jsonl", "d/b.jsonl"):
+        tool.write(name, b"1\n2\n")
+
+    done = run("load", "d", "-q", "q", "--redis", tool.url, "--no-progress", cwd=tool.folder)
+
+    assert "d/b.jsonl has the same content as d/a.jsonl: its records are loaded a second time" in done.stderr
+    assert db.llen("asynq:q.default:pending") == 4
+
+
 def test_a_file_that_another_job_has_loaded_is_refused_and_again_loads_it(tool: Tool, db: Redis) -> None:
     tool.write("a.jsonl", b"1\n2\n")
     tool.write("b.jsonl", b"3\n")
