@@ -290,6 +290,38 @@ def test_a_job_of_an_earlier_version_goes_on(tool: Tool, db: Redis) -> None:
     assert numbers(db) == list(range(5000))
 
 
+def as_version_1(db: Redis, job: str) -> None:
+    """Makes a job one that version 1 has begun, which noted no sources."""
+    record = f"runqy-loader:{{{job}}}:job"
+    db.hset(record, "manifest", orjson.dumps({**orjson.loads(db.hget(record, "manifest")), "version": 1}))
+    db.delete(*db.keys("runqy-loader:*:source:*"))
+
+
+@pytest.mark.parametrize("keys", [0, 20_000])
+def test_what_a_job_of_an_earlier_version_has_loaded_is_refused_under_another_name(
+    tool: Tool, db: Redis, keys: int
+) -> None:
+    tool.write("a.jsonl", b"1\n2\n")
+    assert_fine(tool.load("a.jsonl", "-q", "q", "--job", "old"))
+    as_version_1(db, "old")
+    db.mset({f"other:{n}": n for n in range(keys)} or {"other": 1})
+
+    assert_error(tool.load("a.jsonl", "-q", "q"), 1, "a.jsonl is in q.default already: job old has loaded it")
+
+    assert db.exists("runqy-loader:searched") == (keys > 0)
+    assert db.llen("asynq:q.default:pending") == 2
+    assert_fine(tool.load("a.jsonl", "-q", "q", "--again"))
+
+
+def test_a_server_that_was_searched_is_not_searched_again(tool: Tool, db: Redis) -> None:
+    tool.write("a.jsonl", b"1\n2\n")
+    assert_fine(tool.load("a.jsonl", "-q", "q", "--job", "old"))
+    as_version_1(db, "old")
+    db.set("runqy-loader:searched", "1")
+
+    assert_fine(tool.load("a.jsonl", "-q", "q"))
+
+
 # --- input that cannot be read again ---------------------------------------------------------------------------------
 
 

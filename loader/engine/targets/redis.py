@@ -35,6 +35,7 @@ from loader.jobs.ids_file import begin_ids_file
 from loader.jobs.job import Job, ledger_state
 from loader.jobs.lease import Lease, Run, while_held
 from loader.jobs.ledger import LedgerState
+from loader.jobs.old_jobs import note_old_jobs
 from loader.jobs.record_limit import largest_overhead, record_limit
 from loader.jobs.report import LoadReport
 from loader.jobs.source_index import forget_sources, index_keys
@@ -232,6 +233,8 @@ class _RedisLoad:
         self._lease = lease
         await self._retry(self._settle_record_limit)
         self._report.resumed = self._job.resumed
+        if not (self._job.resumed or self._options.again):
+            await self._retry(lambda: note_old_jobs(self._servers))
         try:
             await claim_sources(self._servers, self._plan, self._retry, resumed=self._job.resumed)
         except AlreadyLoadedError:
