@@ -7,10 +7,11 @@ The keys of a server are searched for such jobs before a new job begins, and on 
 from __future__ import annotations
 
 import logging
+from typing import Any
 
+import orjson
 import redis.exceptions
 
-from loader.jobs.job import Job
 from loader.jobs.source_index import index_keys, note_sources
 from loader.servers.routing import Servers
 from loader.wire.faults import translated
@@ -44,18 +45,16 @@ async def note_old_jobs(servers: Servers) -> None:
             if total > MOST_KEYS:
                 log.debug("jobs begun before November 2026 are not searched for: the server has %d keys", total)
                 return
-            found = [
-                key.decode()
-                for client in clients
-                async for key in client.scan_iter(match="runqy-loader:{*}:job", count=_AT_ONCE)
-            ]
-        except redis.exceptions.NoPermissionError as error:
+            manifests: dict[str, dict[str, Any]] = {}
+            for client in clients:
+                async for key in client.scan_iter(match="runqy-loader:{*}:job", count=_AT_ONCE):
+                    name = key.decode().removeprefix("runqy-loader:{").removesuffix("}:job")
+                    manifests[name] = orjson.loads(await client.hget(key, "manifest") or b"{}")
+        except redis.exceptions.ResponseError as error:  # most likely, a missing right
             log.debug("jobs begun before November 2026 are not searched for: %s", error)
             return
-    for key in found:
-        name = key.removeprefix("runqy-loader:{").removesuffix("}:job")
-        manifest = await Job(servers, name).recorded()
-        if manifest is not None and manifest.get("version") == 1:
+    for name, manifest in manifests.items():
+        if manifest.get("version") == 1:
             await note_sources(servers, name, index_keys(manifest), _counts, again=True)
     if total > _FEW_KEYS:
         with translated(str(servers)):

@@ -153,6 +153,9 @@ CHECKING = (
     Right("GET asynq:servers:x"),
     Right("HMGET asynq:workers:x queues"),
     Right("MEMORY USAGE @task"),
+    # jobs/old_jobs.py
+    Right("DBSIZE"),
+    Right("SCAN 0"),
 )
 """Without one of these rights, a check of this package has no result and returns 'unknown'."""
 
