@@ -140,7 +140,7 @@ def test_an_address_in_redis_url_that_cannot_be_used_is_named_as_such(monkeypatc
 @pytest.mark.parametrize(
     ("keywords", "told"),
     [
-        ({}, "no queue given. Give queue=NAME, or queue_field=NAME"),
+        ({}, "no queue given. Give queue=NAME, or queue_field=FIELD"),
         ({"queue": "q", "batch_size": 0}, "batch_size must be between 1 and 100000, not 0"),
         ({"queue": "q", "profile": "asynq"}, "profile='asynq' needs type="),
         ({"queue": "q", "layout": "asynq", "header": ("x",)}, "header='x' is not of the form NAME=VALUE"),
