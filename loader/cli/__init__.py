@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import gc
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from loader.cli.logins import without_logins
 from loader.cli.stderr import tell
 from loader.errors import LoaderError
 
@@ -135,14 +135,8 @@ def _fail(tokens: list[str], error: BaseException, message: str, status: int) ->
         traceback.print_exception(error)
     keeps_lines = isinstance(error, LoaderError) and error.details
     text = message if keeps_lines else _one_line(message)
-    tell(f"runqy-loader: error: {_without_logins(text)}")
+    tell(f"runqy-loader: error: {without_logins(text)}")
     return status
-
-
-def _without_logins(text: str) -> str:
-    """A URL in a wrong place ends up in the message of the option or the file that it was taken for."""
-    # The hints write USER:PASSWORD in the place of a login.
-    return re.sub(r"(\b[a-z]+://)(?!\S*PASSWORD@)[^\s/@]*@", r"\1…@", text)
 
 
 def _one_line(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from loader.cli import INTERRUPTED
 from loader.cli.commands import Command
+from loader.cli.logins import without_password
 from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
@@ -76,8 +76,7 @@ async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions
 
 def _resume_command(report: LoadReport) -> str:
     # Passwords are removed, since the line may end up in a log.
-    arguments = [re.sub(r"(?<=://)([^:@/]*):[^@]*@", r"\1:PASSWORD@", argument) for argument in sys.argv[1:]]
-    arguments = [re.sub(r"(?<=[?&]password=)[^&]*", "PASSWORD", argument) for argument in arguments]
+    arguments = [without_password(argument) for argument in sys.argv[1:]]
     named = any(argument == "-j" or argument.split("=")[0] == "--job" for argument in arguments)
     end = arguments.index("--") if "--" in arguments else len(arguments)  # what follows is no option
     own = [] if named else ["--job", report.job]
@@ -97,5 +96,4 @@ COMMAND = Command(
     argument="Files, globs, directories (recursively), or - for standard input.",
     values={"format": format_names},
     usage="PATH... --queue NAME [OPTIONS]",
-    exit_status="Exit status: 0 all in; 1 failed; 2 usage; 3 completed with rejects or skipped files; 130 interrupted.",
 )

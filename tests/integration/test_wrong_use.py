@@ -165,6 +165,10 @@ def test_headers_of_the_environment_stand_on_lines_of_their_own(folder: Path, va
         ("load", "in.jsonl", "-q", "q", "--timeout", "redis://:hunter2@localhost:1/0"),
         ("redis://:hunter2@localhost:1/0",),
         ("load", "in.jsonl", "-q", "redis://:hunter2@localhost:1/0"),
+        ("load", "redis://user:p@hunter2@localhost:1/0", "-q", "q"),
+        ("load", "redis://user:p/hunter2@localhost:1/0", "-q", "q"),
+        ("load", "redis://localhost:1/0?password=hunter2", "-q", "q"),
+        ("load", "in.jsonl", "-q", "q", "--format", "unix:///s?db=1&password=hunter2"),
     ],
     ids=" ".join,
 )
@@ -326,3 +330,13 @@ def test_the_command_to_go_on_with_has_its_options_before_the_dashes(folder: Pat
     done = run("load", "-q", "q", "--max-errors", "0", "--redis", valkey.url, "--", "in.jsonl", cwd=folder)
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("go on with another --max-errors: ")]
     assert line.endswith(" -- in.jsonl") and " --job q-default-" in line
+
+
+@pytest.mark.parametrize("secret", ["p@hunter2", "hunter2", "p:hunter2@x"])
+def test_the_command_to_go_on_with_shows_no_password(folder: Path, valkey: Server, secret: str) -> None:
+    (folder / "in.jsonl").write_text("bad\n")
+    url = f"redis://default:{secret}@127.0.0.1:{valkey.port}/0"  # a server without a password takes any
+    done = run("load", "in.jsonl", "-q", "q", "--max-errors", "0", "--redis", url, cwd=folder)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("go on with another --max-errors: ")]
+    assert f"redis://default:PASSWORD@127.0.0.1:{valkey.port}/0" in line
+    assert "hunter2" not in done.stderr

@@ -1,0 +1,25 @@
+"""Hides the logins of URLs in a text that the user sees, and that may end up in a log."""
+
+from __future__ import annotations
+
+import re
+
+_LOGIN = re.compile(r"(\b[a-z][a-z0-9+.-]*://)(?!\[)[^\s'\"]*@")
+"""From the scheme to the last ``@``: a password may hold ``@`` and ``/`` that nobody has encoded. The lines of help
+write ``[USER:PASSWORD@]`` in this place, which stays."""
+
+_PASSWORD = re.compile(r"(?<=[?&]password=)[^&\s'\"]*")
+
+
+def without_logins(text: str) -> str:
+    """A text in which each URL shows ``…`` instead of a login.
+
+    A URL in the place of another value ends up in the message about that value.
+    """
+    return _PASSWORD.sub("…", _LOGIN.sub(r"\1…@", text))
+
+
+def without_password(argument: str) -> str:
+    """An argument of the command line with ``PASSWORD`` in the place of the password of a URL."""
+    argument = re.sub(r"(?<=://)([^:@/]*):.*@", r"\1:PASSWORD@", argument, flags=re.DOTALL)
+    return re.sub(r"(?<=[?&]password=)[^&]*", "PASSWORD", argument)
