@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -215,8 +216,18 @@ def launch(tokens: Sequence[str]) -> int:
     Raises:
         click.ClickException, LoaderError: The error to show to the user.
     """
-    if "--quiet" not in tokens and not os.environ.get(f"{ENV_PREFIX}QUIET"):
+    if not _is_quiet(tokens):
         for line in misspelt_variables():
             tell(f"{PROGRAM}: {line}")
     status = app().main(list(tokens) or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     return status if isinstance(status, int) else 0
+
+
+def _is_quiet(tokens: Sequence[str]) -> bool:
+    """Whether ``--quiet`` is given. This is read before click reads the options, whose errors follow these lines."""
+    if "--quiet" in takewhile("--".__ne__, tokens):
+        return True
+    try:
+        return bool(click.BOOL.convert(os.environ.get(f"{ENV_PREFIX}QUIET") or "0", None, None))
+    except click.BadParameter:  # the command itself refuses the value
+        return False

@@ -27,7 +27,7 @@ VARIABLES = (
 ALL: Collection[str] = frozenset({"*"})
 """For ``Command.own_variables``."""
 
-EXIT_STATUS = "Exit status: 0 all in; 1 failed; 2 usage; 3 completed with rejects; 130 interrupted."
+EXIT_STATUS = "Exit status: 0 all in; 1 failed; 2 usage; 3 completed with rejects or skipped files; 130 interrupted."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -167,6 +167,9 @@ def test_a_misspelt_variable_is_told_with_the_one_that_is_close(directory: Path)
 
     assert run("load", "in.jsonl", "--dry-run", cwd=directory, env=env).stderr.startswith(line)
     assert run("load", "in.jsonl", "--dry-run", "--quiet", cwd=directory, env=env).stderr == ""
+    for quiet, is_told in (("1", False), ("true", False), ("0", True), ("false", True)):
+        done = run("load", "in.jsonl", "--dry-run", cwd=directory, env={**env, "RUNQY_LOADER_QUIET": quiet})
+        assert (done.status, line in done.stderr) == (3, is_told)
 
 
 @pytest.mark.parametrize("name", ["WORKERS", "WAIT_TIMEOUT", "FROM_QUEUE", "CONFIG", "NO_AUTH"])
