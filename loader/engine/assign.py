@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from loader.engine.queue_field import FIRST_RECORDS, has_field, no_queue_field
+from loader.engine.queue_field import has_field, no_queue_field
 from loader.errors import QueueNameError
 from loader.queues.names import resolve_queue
 from loader.settings import LoadOptions
+from loader.settings.error_limit import FIRST_RECORDS
 from loader.sinks.base import Delivery
-from loader.sources.batch import BATCH_BYTES
 from loader.sources.validate import Batch
 from loader.tasks.ids import check_task_id, check_task_ids, id_prefix, id_suffixes
 from loader.tasks.options import TaskOptions
@@ -55,6 +55,7 @@ class Assigner:
         self._sub_queues = options.defaults.sub_queues
         self._fallbacks = 0
         self._without_field = 0
+        self._has_field = False  # whether one of the records judged so far has it
         self._envelopes: EnvelopeReader | None = None
         if options.envelope:
             from loader.tasks.envelope import EnvelopeReader  # msgspec: 8 ms that only this option needs
@@ -77,23 +78,23 @@ class Assigner:
         taken, self._fallbacks = self._fallbacks, 0
         return taken
 
-    def judge_queue_field(self, batch: Batch, fallbacks: int) -> None:
+    def judge_queue_field(self, batch: Batch, fallbacks: int, *, is_last: bool) -> None:
         """Judges an input that cannot be read twice, batch by batch; see ``require_queue_field``.
 
         Args:
             batch: An assigned batch, of a load with ``--queue-field``.
             fallbacks: ``take_fallbacks`` after it.
+            is_last: Whether the input ends with it.
 
         Raises:
             UsageError: None of its first records, or of all its records, has the field.
         """
-        if self._default_queue is None or self._without_field < 0:
+        if self._default_queue is None or self._has_field:
             return
         if fallbacks < len(batch.payloads):
-            self._without_field = -1  # one record has it
+            self._has_field = True
             return
         self._without_field += fallbacks
-        is_last = len(batch.raw.records) < self._options.records_a_batch and batch.size < BATCH_BYTES // 2
         if self._without_field and (is_last or self._without_field >= FIRST_RECORDS):
             raise no_queue_field(self._options, self._without_field)
 

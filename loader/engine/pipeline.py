@@ -182,8 +182,11 @@ class Pipeline:
                                 self._skip(name, damage)
                             if not raw.records:
                                 continue
-                            for part in (raw,) if repeatable else self._ends.split(piece.source, raw):
-                                await self._read_batch(part, shard.number, number, piece.source)
+                            parts = [raw] if repeatable else self._ends.split(piece.source, raw)
+                            ends = not repeatable and is_last(raw, self._options.records_a_batch)
+                            for part in parts:
+                                ends_here = ends and part is parts[-1]
+                                await self._read_batch(part, shard.number, number, piece.source, ends=ends_here)
                                 number += 1
                             tally.bytes_read = source.position
                             lines = raw.first_record + len(raw.records)
@@ -206,38 +209,44 @@ class Pipeline:
         self._report.skipped_files.append(SkippedFile(name, reason, lines))
         log.warning("%s: %s; going on without %s", name, reason, "the rest of it" if lines else "it")
 
-    async def _read_batch(self, raw: RawBatch, shard: int, number: int, index: int) -> None:
+    async def _read_batch(self, raw: RawBatch, shard: int, number: int, index: int, *, ends: bool) -> None:
+        """Validates a batch and gives its records on.
+
+        Args:
+            ends: Whether the input cannot be read again, and ends with this batch.
+        """
         source = self._sources[index]
         repeatable, strict = source.identity.repeatable, self._options.require_final_newline
         last: RawBatch | None = None  # the last record, if it is no part of the batch
-        if ends_in_a_record(raw) and (strict or is_cut_off(raw)):
+        cut_off = is_cut_off(raw)
+        if cut_off or (strict and ends_in_a_record(raw)):
             if strict and repeatable:
                 raise await _no_line_end(source, raw)
             if not repeatable:
-                raw, last = raw.split(len(raw.records) - 1)
-        if not repeatable and (last is not None or is_last(raw, self._options.records_a_batch)):
+                raw, last, ends = *raw.split(len(raw.records) - 1), True
+        if ends:
             await self._ends.note(index, raw.first_record + len(raw.records))
         if raw.records:
             parsed, any_json = self._assigner.needs_values, self._options.accept_any_json
             limit = self._records.name
             batch = validate(raw, number, index, parsed=parsed, shard=shard, any_json=any_json, limit=limit)
-            if is_cut_off(raw):
+            if cut_off and last is None:
                 batch.rejected[-1] = (len(raw.records) - 1, CUT_OFF)
-            await self._admit(batch, source, self._report.sources[index])
+            await self._admit(batch, source, self._report.sources[index], ends=ends)
         if last is not None:
             if strict:
                 raise await _no_line_end(source, last)
-            cut_off = Batch(shard, number, index, last, [], [], None, last.size, 0, rejected=[(0, CUT_OFF)])
-            await self._admit(cut_off, source, self._report.sources[index])
+            rest = Batch(shard, number, index, last, [], [], None, last.size, 0, rejected=[(0, CUT_OFF)])
+            await self._admit(rest, source, self._report.sources[index], ends=ends)
 
-    async def _admit(self, batch: Batch, source: Source, tally: SourceReport) -> None:
+    async def _admit(self, batch: Batch, source: Source, tally: SourceReport, *, ends: bool) -> None:
         deliveries = self._assigner.assign(batch)
         tally.records_read += len(batch.raw.records) - batch.blank
         if self._options.queue_field is not None:
             fallbacks = self._assigner.take_fallbacks()
             tally.queue_fallbacks += fallbacks
             if not source.identity.repeatable:
-                self._assigner.judge_queue_field(batch, fallbacks)
+                self._assigner.judge_queue_field(batch, fallbacks, is_last=ends)
         admission = Admission(batch, source, tally, deliveries)
         if self._first is None:
             await self._pass_on(admission)

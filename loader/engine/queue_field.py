@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from copy import copy
 
 from loader.errors import UsageError
 from loader.settings import LoadOptions
+from loader.settings.error_limit import FIRST_RECORDS
 from loader.sources.base import Source
+from loader.sources.codecs.codec import DamagedError
 from loader.sources.validate import validate
-
-FIRST_RECORDS = 1000
-"""A field that none of so many first records has is taken to be misspelt."""
 
 
 async def require_queue_field(options: LoadOptions, sources: Sequence[Source]) -> None:
     """Reads the first records of the input, and makes sure that one of them has the field for the queue's name.
 
-    An input that cannot be read twice is judged while it is loaded; see ``Assigner.judge_queue_field``.
+    An input that cannot be read twice is judged while it is loaded; see ``Assigner.judge_queue_field``. A damaged file
+    is judged by what can be read of it: the load itself tells the damage, or goes on without the rest.
 
     Raises:
         UsageError: None has it.
@@ -30,14 +30,15 @@ async def require_queue_field(options: LoadOptions, sources: Sequence[Source]) -
     seen = 0
     for index, source in enumerate(sources):
         reader = copy(source)  # reading moves the position
-        async with aclosing(reader.batches(FIRST_RECORDS, options.max_record_bytes)) as batches:
-            async for raw in batches:
-                values = validate(raw, 0, index, parsed=True).values or []
-                if any(has_field(value, field) for value in values):
-                    return
-                seen += len(values)
-                if seen >= FIRST_RECORDS:
-                    break
+        with suppress(DamagedError):
+            async with aclosing(reader.batches(FIRST_RECORDS, options.max_record_bytes)) as batches:
+                async for raw in batches:
+                    values = validate(raw, 0, index, parsed=True).values or []
+                    if any(has_field(value, field) for value in values):
+                        return
+                    seen += len(values)
+                    if seen >= FIRST_RECORDS:
+                        break
         if seen >= FIRST_RECORDS:
             break
     if seen:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 FIRST_RECORDS = 1000
-"""A share is judged from this many records on, and at the end of the input."""
+"""A share, and the name of --queue-field, are judged from this many records on, and at the end of the input."""
 
 UNLIMITED = "none"
 _COUNT = re.compile(r"[0-9]+", re.ASCII)

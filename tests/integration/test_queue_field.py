@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import random
 from collections.abc import AsyncIterator
 
 import pytest
@@ -82,3 +84,35 @@ def test_from_python_the_error_names_the_parameter(tool: Tool) -> None:
 
     with pytest.raises(runqy_loader.UsageError, match="queue_field='model': no record has this field"):
         asyncio.run(runqy_loader.load(records(), queue="rest", queue_field="model", redis=tool.url))
+
+
+@pytest.mark.parametrize("skip", [(), ("--skip-bad-files",)], ids=["", "skipped"])
+def test_a_damaged_file_is_told_or_skipped_by_the_load_itself(tool: Tool, skip: tuple[str, ...]) -> None:
+    draw = random.Random(1)
+    whole = gzip.compress(b"".join(b'{"n":"%s"}\n' % draw.randbytes(900).hex().encode() for _ in range(1500)), mtime=0)
+    tool.write("a.jsonl.gz", whole[: len(whole) // 2])
+    tool.write("b.jsonl", WITH * 2)
+
+    done = tool.load("a.jsonl.gz", "b.jsonl", *LOAD, *skip)
+
+    if skip:
+        assert done.status == 3, done.stderr
+        assert [file["name"] for file in done.report["skipped_files"]] == ["a.jsonl.gz"]
+        assert done.report["loaded"] == done.report["queue_fallbacks"] + 2 > 2
+    else:
+        assert_error(done, 1, "a.jsonl.gz", "ends in the middle of its gzip stream", "--skip-bad-files")
+
+
+def test_a_pipe_that_ended_too_early_is_judged_by_its_real_end_the_next_time(tool: Tool, db: Redis) -> None:
+    cut = piped(tool, [WITHOUT * 2], "-", *LOAD, "--job", "j")
+    whole = piped(tool, [WITHOUT * 2 + WITH], "-", *LOAD, "--job", "j")
+
+    assert (cut.status, "no record has this field" in cut.stderr) == (2, True)
+    assert whole.status == 0, whole.stderr
+    assert (db.llen("asynq:rest.default:pending"), db.llen("asynq:big.default:pending")) == (2, 1)
+
+
+@pytest.mark.parametrize("end", [b"", b'{"n":'], ids=["whole", "cut off"])
+def test_a_pipe_without_the_field_is_refused_with_any_end(tool: Tool, end: bytes) -> None:
+    done = piped(tool, [WITHOUT * 5 + end], "-", *LOAD, "-b", "3")
+    assert (done.status, "--queue-field 'model': no record has this field" in done.stderr) == (2, True)
