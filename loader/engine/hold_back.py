@@ -59,7 +59,6 @@ class HoldBack:
         self._first = FirstRecords(limit)
         self._held: list[Admission] = []
         self._looked_up = 0  # how many of these were looked up in the ledger
-        self._repeatable: dict[int, bool] = {}
         self._passed_on = False
         self.is_over = False
 
@@ -105,10 +104,7 @@ class HoldBack:
 
     def _is_live(self) -> bool:
         """Whether the input cannot be read again. It may be slow, so it is held back only while too much is bad."""
-        batch, source, *_ = self._held[-1]
-        if batch.source_index not in self._repeatable:
-            self._repeatable[batch.source_index] = source.identity.repeatable
-        return not self._repeatable[batch.source_index]
+        return not self._held[-1].source.identity.repeatable
 
     async def _forgive_what_is_in(self) -> None:
         """Counts batches as good that the job has already: an earlier run has judged them."""

@@ -30,9 +30,9 @@ class Documents:
         self._files: Sequence[InputFile] = source.files
         self._states = [fingerprint(file.name, file.path) for file in source.files if file.path is not None]
         self._position = 0
+        self.identity = self._identity()  # each batch asks for it
 
-    @property
-    def identity(self) -> SourceIdentity:
+    def _identity(self) -> SourceIdentity:
         digest = hashlib.blake2b(digest_size=16)
         for state in self._states:
             digest.update(f"{state.size}:{state.digest};".encode())
