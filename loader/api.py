@@ -14,6 +14,7 @@ from loader.engine.queue_field import require_queue_field
 from loader.engine.targets.base import Preflight
 from loader.engine.targets.registry import asks_server, target_for
 from loader.errors import SourceError
+from loader.jobs.rejects import rejects_path
 from loader.jobs.report import LoadReport, SkippedFile, SourceReport
 from loader.outputs.gzip import repair_gzip
 from loader.outputs.writable import why_unwritable
@@ -154,7 +155,7 @@ def _report(options: LoadOptions, sources: Sequence[SourceIdentity]) -> LoadRepo
 
 def _warn_of_rejects(options: LoadOptions) -> None:
     """Warns if the rejects file that no option names cannot be written: the first bad record will end the load."""
-    path = Path(f"{options.job or 'JOB'}.rejects.jsonl")
+    path = rejects_path(None, options.job or "JOB")
     if options.rejects is None and not options.dry_run and (error := why_unwritable(path)) is not None:
         log.warning(
             "%s cannot be written here (%s): name a file with --rejects, or the first bad record ends the load",

@@ -103,13 +103,11 @@ def _how_to_go_on(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
     """What the same command does when it is run again. A run that leaves nothing to resume needs no such line."""
     if report.discarded:
         return ["nothing was written: --redis discard drops the encoded tasks"]
-    if report.error_code == RejectStormError.code and not report.resumed:
+    if report.dry_run or (report.error_code == RejectStormError.code and not report.resumed):
         return []
-    if not report.dry_run and not kept:
+    if not kept:
         return ["the embedded server's data went with it; --embedded-dir DIR keeps it"]
     if report.status == "failed" and report.error_code in _REFUSED_AGAIN:
-        return []
-    if report.dry_run:
         return []
     if report.error_code in (TooManyRejectsError.code, RejectStormError.code):
         return [f"go on with another --max-errors: {resume}"]

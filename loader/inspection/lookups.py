@@ -15,6 +15,7 @@ from loader.inspection.survey import (
     part_question,
     queue_names,
 )
+from loader.jobs.ledger import batches_keys
 from loader.queues.existing import QUEUES_KEY
 from loader.servers.session import Session
 from loader.stored.queue_reader import stored_queue
@@ -82,12 +83,7 @@ def _parts(job: JobProgress, listed: Iterable[str]) -> Iterable[tuple[bytes, str
                 yield b"%b:runqy-loader:%b:%b" % (queue.slot_tag, name, what.encode()), what
         return
     queues = {manifest.get("queue"), *(job.report or {}).get("queues", {}), *listed} - {None}
-    sources = manifest.get("sources", [])
-    stored = sum(source.get("size") or 0 for source in sources)
-    most = (
-        stored // int(manifest.get("shard_bytes") or 1) + len(sources) + 1
-    )  # a shard ends at its size, or at a source
     for queue_name in sorted(map(str, queues)):
         tag = stored_queue(manifest["layout"], queue_name).slot_tag
-        for shard in range(most):
-            yield b"%b:runqy-loader:%b:%d:batches" % (tag, name, shard), "batches"
+        for key in batches_keys(tag, job.job, manifest):
+            yield key, "batches"

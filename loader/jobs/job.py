@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import redis.asyncio
 
-from loader.jobs.ledger import LedgerState, QueueLedger, parse_skipped
+from loader.jobs.ledger import LedgerState, QueueLedger, batches_keys, parse_skipped
 from loader.servers.routing import Servers
 from loader.stored.queue_reader import stored_queue
 from loader.wire.faults import translated
@@ -80,9 +80,7 @@ class Job:
         if manifest.get("command") is not None or manifest["queue_field"] is not None or manifest["envelope"]:
             return True  # its queues are not known here
         tag = stored_queue(manifest["layout"], manifest["queue"]).slot_tag
-        stored = sum(source["size"] or 0 for source in manifest["sources"])
-        most = stored // manifest["shard_bytes"] + len(manifest["sources"]) + 1  # a shard ends at its size, or a source
-        ledgers = [b"%b:runqy-loader:%b:%d:batches" % (tag, self.name.encode(), shard) for shard in range(most)]
+        ledgers = batches_keys(tag, self.name, manifest)
         with translated(self._where):
             async with self._servers.client_of(ledgers[0]).pipeline(transaction=False) as pipe:
                 for key in ledgers:  # GET is a right that a load has

@@ -17,6 +17,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from loader.jobs.ledger_scripts import commit_script, insert_script
 from loader.layouts.base import QueueEncoder
@@ -36,6 +37,7 @@ _LETTERS = {
 
 The meaning of a letter never changes, because a job may be begun with one version and resumed with another.
 """
+_BATCHES = b":batches"
 _REASONS = {letter: Reason.of(code) for code, letter in _LETTERS.items()}
 
 
@@ -55,12 +57,29 @@ class LedgerState:
         return int.from_bytes(self.checksums[4 * batch : 4 * batch + 4], "big")
 
 
+def batches_keys(slot_tag: bytes, job: str, manifest: Mapping[str, Any]) -> list[bytes]:
+    """The keys with the loaded batches of a job in one queue: one for each shard that the job may have.
+
+    Args:
+        slot_tag: See ``QueueEncoder``.
+        manifest: The recorded manifest of a load.
+    """
+    stored = sum(source.get("size") or 0 for source in manifest.get("sources", []))
+    # A shard ends at its size, or at the end of a source.
+    most = stored // int(manifest.get("shard_bytes") or 1) + len(manifest.get("sources", [])) + 1
+    return [_base(slot_tag, job, shard) + _BATCHES for shard in range(most)]
+
+
+def _base(slot_tag: bytes, job: str, shard: int) -> bytes:
+    return b"%b:runqy-loader:%b:%d" % (slot_tag, job.encode(), shard)
+
+
 class QueueLedger:
     """Builds the commands that commit batches of one shard of a job to one queue."""
 
     def __init__(self, job: str, encoder: QueueEncoder, shard: int = 0) -> None:
-        base = b"%b:runqy-loader:%b:%d" % (encoder.slot_tag, job.encode(), shard)
-        self.batches_key = base + b":batches"
+        base = _base(encoder.slot_tag, job, shard)
+        self.batches_key = base + _BATCHES
         self.checksums_key = base + b":checksums"
         self.skipped_key = base + b":skipped"
         keys = (encoder.pending_key, self.batches_key, self.checksums_key, self.skipped_key)

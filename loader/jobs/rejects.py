@@ -12,8 +12,13 @@ from aiofiles.threadpool.binary import AsyncFileIO
 
 from loader.errors import LoaderError
 from loader.outputs.gzip import as_stored, open_stored
-from loader.outputs.names import is_gzip
+from loader.outputs.names import REJECTS_ENDING, is_gzip
 from loader.sources.validate import Reject
+
+
+def rejects_path(given: Path | None, job: str) -> Path:
+    """The file of a job's rejects: the one that ``--rejects`` gives, or one in the current folder."""
+    return given or Path(f"{job}{REJECTS_ENDING}")
 
 
 class RejectsFile:

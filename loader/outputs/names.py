@@ -6,6 +6,9 @@ from pathlib import Path
 
 GZIP = ".gz"
 
+REJECTS_ENDING = ".rejects.jsonl"
+"""What the name of a rejects file ends in if no option gives it."""
+
 RECORDS = "records as JSON lines"
 """Content that ``load`` can read again. There, a name that ends in .json stands for one document."""
 

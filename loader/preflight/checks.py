@@ -31,6 +31,10 @@ class Finding:
     def __str__(self) -> str:
         return f"{self.text}. {self.hint}" if self.hint else self.text
 
+    def ignored_by(self, flag: str) -> Finding:
+        """An error as a warning: the user has given an option to load nevertheless."""
+        return Finding(self.name, "warning", f"{self.text} (ignored: {flag})", numbers=self.numbers)
+
     def to_dict(self) -> dict[str, Any]:
         """The finding in the JSON report of ``doctor``."""
         return {

@@ -82,6 +82,7 @@ async def examine(servers: Servers, load: IntendedLoad, choice: Choice | None = 
             answers = first = await ask(servers, begun, allowed, more)
             answers.raise_transient(str(servers))
             seen = seen.with_queues(answers[more])
+            findings = _server_findings(servers, load, seen.states)
         else:
             look = Look(servers, load.queues, open_ended=load.open_ended)
             first = await look.first(begun)
@@ -95,7 +96,7 @@ async def examine(servers: Servers, load: IntendedLoad, choice: Choice | None = 
             seen = look.seen
     largest = server.largest_value(seen.states)
     findings = [
-        *_server_findings(servers, load, seen.states),
+        *findings,
         *server.clock_findings(*seen.asked, seen.states),
         *server.records(largest, load.options.max_record_bytes),
         *answers[allowed],

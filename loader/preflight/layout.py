@@ -54,7 +54,7 @@ def layout_finding(
     order = ("ok", "warning", "error")
     finding = max(findings, key=lambda found: order.index(found.level))
     if finding.level == "error" and forced:
-        return Finding("layout", "warning", f"{finding.text} (ignored: --force-layout)")
+        return finding.ignored_by("--force-layout")
     if finding.level == "error":
         other = "asynq" if layout == "documented" else "documented"
         remedy = f"Use {option} {other}" if option else f"First start workers that read the {layout} layout"

@@ -43,7 +43,7 @@ def name_finding(load: IntendedLoad, usage: Usage) -> Finding | None:
     unserved = [queue for queue in usage.queues if queue.name not in served]
     for queue in unserved:
         if queue.name == options.default_queue and (found := _of_own(load, queue, served)) is not None:
-            return _forced(found) if options.force_queue else found
+            return found.ignored_by("--force-queue") if options.force_queue else found
     return _of_others([queue for queue in unserved if queue.name != options.default_queue], served)
 
 
@@ -110,7 +110,3 @@ def _how(name: str, options: LoadOptions) -> str:
     except QueueNameError:  # more than one dot: only asynq has such names
         as_it_is = False
     return f"--queue {name}" + ("" if as_it_is else " --profile asynq")
-
-
-def _forced(found: Finding) -> Finding:
-    return Finding(found.name, "warning", f"{found.text} (ignored: --force-queue)")

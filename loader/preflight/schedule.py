@@ -46,7 +46,7 @@ def schedule_finding(load: IntendedLoad, usage: Usage, now: float) -> Finding | 
     if refused:
         where = "a queue here" if own is None else f"queue {own}"
         found = Finding(_NAME, "error", f"{_NEVER} {where}", _HINT)
-        return _forced(found) if options.force_schedule else found
+        return found.ignored_by("--force-schedule") if options.force_schedule else found
     forwarders = [one for one in living if one.forwards]
     moves = f"{named(forwarders)} moves scheduled tasks to the pending list" if forwarders else ""
     if waiting or (load.open_ended and options.profile != "asynq"):
@@ -75,7 +75,3 @@ def _would_wait(options: LoadOptions, living: Sequence[Consumer], queue: str | N
     """
     serving = [one for one in living if queue is None or one.serves(queue)]
     return not any(one.forwards for one in serving) and (options.profile != "asynq" or bool(serving))
-
-
-def _forced(found: Finding) -> Finding:
-    return Finding(found.name, "warning", f"{found.text} (ignored: --force-schedule)")

@@ -9,6 +9,7 @@ from typing import Any
 
 from loader.preflight.ask import Question
 from loader.preflight.checks import Finding, worst_of_each
+from loader.servers.memory import memory_of
 from loader.servers.value_limit import SETTINGS, ValueLimit, value_limit
 from loader.tasks.sizes import in_bytes
 from loader.wire.faults import cause_and_hint
@@ -160,10 +161,8 @@ def records(limit: ValueLimit | None, asked: int) -> list[Finding]:
 
 def room(info: object) -> int | None:
     """Bytes left below ``maxmemory``; None if there is no such limit, or it is unknown."""
-    if not isinstance(info, dict) or not int(info.get("maxmemory", 0)):
-        return None
-    counted = int(info["used_memory"]) - int(info.get("mem_not_counted_for_evict", 0))
-    return max(0, int(info["maxmemory"]) - counted)
+    held = memory_of(info)
+    return max(0, held.limit - held.used) if held is not None and held.limit else None
 
 
 def room_on_machine(info: object) -> int | None:

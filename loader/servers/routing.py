@@ -88,7 +88,7 @@ class Servers:
     async def _set_name(self, address: Address, name: str) -> None:
         with translated(str(address)):
             try:
-                await self._client(address).client_setname(name)
+                await self.client_at(address).client_setname(name)
             except redis.exceptions.ResponseError as error:
                 self.accepts_names = False
                 log.debug("the server refuses CLIENT SETNAME: %s", error)
@@ -106,7 +106,7 @@ class Servers:
 
     async def _ping(self) -> None:
         with translated(str(self.address)):
-            await self._client(self.address).ping()
+            await self.client_at(self.address).ping()
 
     async def refresh(self) -> None:
         """Reads which node serves which slots, if this is a cluster.
@@ -128,7 +128,7 @@ class Servers:
     async def _read_slots(self, address: Address) -> None:
         try:
             with translated(str(address)):
-                ranges = await self._client(address).execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
+                ranges = await self.client_at(address).execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
         except TransientError:
             raise
         except LoaderError as error:
@@ -159,21 +159,18 @@ class Servers:
 
     def client_of(self, key: bytes | str) -> redis.asyncio.Redis:
         """A client of the node that serves a key."""
-        return self._client(self.address_of(key))
+        return self.client_at(self.address_of(key))
 
     def clients(self) -> list[redis.asyncio.Redis]:
         """A client for each primary."""
-        return [self._client(address) for address in self.primaries()]
-
-    def client_at(self, address: Address) -> redis.asyncio.Redis:
-        """A client of one of ``primaries``."""
-        return self._client(address)
+        return [self.client_at(address) for address in self.primaries()]
 
     def primaries(self) -> list[Address]:
         """The address of each primary, in the order of ``clients``."""
         return list(dict.fromkeys(self._primaries or [self.address]))
 
-    def _client(self, address: Address) -> redis.asyncio.Redis:
+    def client_at(self, address: Address) -> redis.asyncio.Redis:
+        """A client of one of ``primaries``."""
         if address not in self._clients:
             self._clients[address] = control_client(address, self._timeout)
         return self._clients[address]

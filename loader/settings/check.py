@@ -198,7 +198,9 @@ def check_outputs(objects: Iterable[Options], config: Path | None = None) -> Non
 
 
 def prove_writable(objects: Iterable[Options]) -> None:
-    """Makes sure that the files that a run writes can be written, before it begins. None is created or changed.
+    """Makes sure that the files that a run writes can be written, before it begins.
+
+    None is changed. A missing one is created and removed again.
 
     Raises:
         UsageError: A file cannot be written.

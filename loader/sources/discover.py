@@ -16,6 +16,7 @@ from pathlib import Path
 import orjson
 
 from loader.errors import LoaderError, SourceError, UsageError
+from loader.outputs.names import REJECTS_ENDING
 from loader.sources.base import one_line
 from loader.sources.endings import Endings, is_stray, label
 from loader.sources.format import FileSource, InputFile
@@ -25,7 +26,6 @@ from loader.sources.problems import Problem, Problems
 from loader.sources.walk import Entry, Walk
 
 STDIN = "-"
-REJECTS_ENDING = ".rejects.jsonl"
 _MOST_OF_A_REJECT = 256 * 1024 * 1024
 
 log = logging.getLogger("runqy_loader")

@@ -18,6 +18,7 @@ from loader.engine.targets.base import LoadTarget
 from loader.errors import RejectStormError, SourceChangedError, TooManyRejectsError, UsageError
 from loader.jobs.ids_file import append_ids, begin_ids_file
 from loader.jobs.lease import Run
+from loader.jobs.rejects import rejects_path
 from loader.jobs.report import LoadReport
 from loader.settings import LoadOptions
 from loader.sinks.http import HttpSink
@@ -76,7 +77,7 @@ class HttpTarget(LoadTarget):
             try:
                 async with HttpSink(endpoint, plan.options, journal) as sink:
                     await self._begin_ids_file(report, journal)
-                    rejects = options.rejects or Path(f"{plan.job}.rejects.jsonl")
+                    rejects = rejects_path(options.rejects, plan.job)
                     part = Part.of(plan, partial(_over_http, sink, journal), Run.new(), known.names, rejects)
                     complete = await execution.run(part, plan.shards, report)
             except (TooManyRejectsError, SourceChangedError):
