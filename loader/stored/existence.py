@@ -11,7 +11,8 @@ from loader.queues.asynq_keys import PAUSED, PROCESSED, WITH_TASKS
 from loader.queues.existing import QUEUES_KEY
 from loader.queues.names import DEFAULT_SUB_QUEUE
 from loader.servers.session import Session
-from loader.stored.queue_reader import StoredQueue, stored_queue
+from loader.stored.queue_reader import StoredQueue
+from loader.stored.snapshot import count_in_other_layout
 from loader.wire.resp import command
 
 _ASYNQ_KINDS = (*WITH_TASKS, PAUSED, PROCESSED)
@@ -74,11 +75,11 @@ async def _queues_by_keys(session: Session, queue: StoredQueue) -> set[str] | No
 
 async def _elsewhere(session: Session, queue: StoredQueue, option: str) -> str:
     """What to do about a queue that has pending tasks in the other layout; '' if it has none there."""
-    other = stored_queue("asynq" if queue.layout == "documented" else "documented", queue.name)
-    (length,) = await session.values(command(b"LLEN", other.pending_key), 1)
-    if not isinstance(length, int) or not length:
+    count = await count_in_other_layout(session, queue)
+    if not count:
         return ""
-    return f"In the other layout it has {length:,} pending tasks: give {option} {other.layout}"
+    other = "asynq" if queue.layout == "documented" else "documented"
+    return f"In the other layout it has {count:,} pending tasks: give {option} {other}"
 
 
 def _compared(name: str) -> str:
