@@ -56,8 +56,8 @@ async def settled(options: MigrateOptions, source: Address, target: Address) -> 
     A job that was begun keeps its layout: it may have claimed all tasks, so that no key tells it any more.
 
     The name that is derived from the options depends on whether the layout is given. (Until November 2026, it was
-    'documented' if it was left out.) So the job is also looked for under the names that it has otherwise. If it is
-    done, it holds no tasks, so it does not choose the layout: it goes on if the layout is the same.
+    'documented' if it was left out.) So the job is also looked for under the names that it has otherwise. If such a job
+    is done, its layout says nothing about tasks that came later: it goes on if the keys tell the same layout.
 
     Raises:
         LayoutMismatchError: The source has tasks in both layouts.
