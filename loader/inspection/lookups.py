@@ -16,10 +16,11 @@ from loader.inspection.survey import (
     queue_names,
 )
 from loader.jobs.ledger import batches_keys
+from loader.queues.asynq_keys import PAUSED, WITH_TASKS
 from loader.queues.existing import QUEUES_KEY
 from loader.servers.session import Session
 from loader.stored.queue_reader import stored_queue
-from loader.stored.states import SETS, count_of
+from loader.stored.states import count_of
 from loader.wire.resp import command
 
 
@@ -33,9 +34,7 @@ async def find_queue(session: Session, name: str) -> list[QueueCounts]:
     for full in (name, f"{name}.default"):
         encoded = full.encode()
         documented = b"asynq:%b:pending" % encoded
-        states = [
-            b"asynq:{%b}:%b" % (encoded, state.encode()) for state in ("pending", "active", *SETS, "groups", "paused")
-        ]
+        states = [b"asynq:{%b}:%b" % (encoded, kind.encode()) for kind in (*WITH_TASKS, PAUSED)]
         commands = [
             command(b"TYPE", documented),
             command(b"EXISTS", *states),

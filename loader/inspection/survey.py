@@ -11,9 +11,10 @@ from typing import Any
 import hiredis
 import orjson
 
+from loader.queues.asynq_keys import PAUSED, SETS
 from loader.queues.existing import QUEUES_KEY
 from loader.servers.session import Session
-from loader.stored.states import SETS, count_aggregating, count_of
+from loader.stored.states import count_aggregating, count_of
 from loader.tasks.profiles import LayoutName
 from loader.wire.connection import Reply
 from loader.wire.resp import command
@@ -164,7 +165,7 @@ async def asynq_counts(session: Session, name: str) -> QueueCounts:
         command(b"LLEN", base + b"pending"),
         command(b"LLEN", base + b"active"),
         *[command(b"ZCARD", base + state.encode()) for state in SETS],
-        command(b"EXISTS", base + b"paused"),
+        command(b"EXISTS", base + PAUSED.encode()),
     ]
     *replies, paused = await session.values(b"".join(commands), len(commands))
     counts = dict(zip(("pending", "active", *SETS), map(count_of, replies), strict=True))

@@ -1,7 +1,9 @@
 """Compact tasks: the hashes of both layouts as dumps, with the same fields, in the same order, as by HSET.
 
 Nothing here replaces a key: RESTORE without REPLACE answers BUSYKEY if the key exists. Values of a few lengths cannot
-be dumped for every server (``listpack.DISPUTED_SIZES``); tasks that have them are written by HSET.
+be dumped for every server (``listpack.DISPUTED_SIZES``); tasks that have them are written by HSET. So are tasks with
+fields that few tasks have: further ones, those of a group in which a task waits, and in layout ``documented`` also the
+lifecycle and the number of retries so far.
 """
 
 from __future__ import annotations
@@ -76,10 +78,7 @@ class CompactDocumented:
         self._head_crcs = ByLength(frame.head_crc, MOST_LENGTHS)
 
     def write_tasks(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
-        try:
-            return self._restores(id_prefix, suffixes, payloads)
-        except DisputedSizeError:
-            return _halved(self.write_tasks, self._hsets.write_tasks, id_prefix, suffixes, payloads)
+        return _written(self._restores, self._hsets.write_tasks, id_prefix, suffixes, payloads)
 
     def _restores(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
         # Hot path, as in the encoder of HSETs: one list for the batch, and one join. The CRC needs the payload and what
@@ -102,11 +101,13 @@ class CompactDocumented:
         self, ids: Sequence[bytes], payloads: Sequence[bytes], options: Sequence[TaskOptions] | None, now_ns: int
     ) -> list[bytes | None]:
         if options is None:
-            kinds = [(self._type, self._max_retry)] * len(payloads)
+            kinds: Iterable[tuple[str, int] | None] = [(self._type, self._max_retry)] * len(payloads)
         else:
-            kinds = [(own.type or self._type, own.max_retry) for own in options]
+            kinds = map(self._kind, options)
         groups: dict[tuple[str, int], tuple[_Group, bytes]] = {}
         for at, (payload, kind) in enumerate(zip(payloads, kinds, strict=True)):
+            if kind is None:
+                continue
             found = groups.get(kind)
             if found is None:
                 try:
@@ -119,6 +120,12 @@ class CompactDocumented:
             group.values.append(payload)
             group.afters.append(after)
         return _made((group for group, _ in groups.values()), len(payloads))
+
+    def _kind(self, own: TaskOptions) -> tuple[str, int] | None:
+        """Type and retries of a task with these options; None if its hash has more than the frames have."""
+        if own.past.retried or own.hash_fields:
+            return None
+        return self._type if own.type is None else own.type, own.max_retry
 
     def _frame(self, task_type: str, max_retry: int) -> tuple[Frame, bytes]:
         """The frame of tasks with these options, and what follows the payload."""
@@ -148,7 +155,7 @@ class CompactAsynq:
         self._reverse_head = b"*4\r\n$4\r\nHSET\r\n$%d\r\nasynq:t:" % (len(b"asynq:t:") + ID_BYTES)
         self._reverse_tail = b"\r\n$5\r\nqueue\r\n" + bulk(queue.encode())
         # Parts of the messages that are the same for all tasks of the queue.
-        self._before_payload = before_payload(options.type or queue)
+        self._before_payload = before_payload(queue if options.type is None else options.type)
         self._after_id = after_id(queue, options)
         self._prepare(_after_message(options, b"pending", time.time_ns()))
 
@@ -172,10 +179,7 @@ class CompactAsynq:
         self._after_bytes = len(after.data)
 
     def write_tasks(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
-        try:
-            return self._restores(id_prefix, suffixes, payloads)
-        except DisputedSizeError:
-            return _halved(self.write_tasks, self._hsets.write_tasks, id_prefix, suffixes, payloads)
+        return _written(self._restores, self._hsets.write_tasks, id_prefix, suffixes, payloads)
 
     def _restores(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
         # Hot path, as in the documented layout. A message is longer than what a server keeps as an integer.
@@ -214,9 +218,11 @@ class CompactAsynq:
         shared = {number: self._shared(own, now_ns, made) for number, own in {id(own): own for own in given}.items()}
         groups: dict[tuple[int, int], _Group] = {}
         for at, (task_id, payload, own) in enumerate(zip(ids, payloads, given, strict=True)):
+            if own.fields or own.waits_in_group:
+                continue
             before, after_task_id, after = shared[id(own)]
             if own.unique_ttl:
-                lock = self._hsets.unique_key(own.type or self._queue, payload)
+                lock = self._hsets.unique_key(self._type(own), payload)
                 after_task_id = after_id(self._queue, own, lock)
                 try:
                     after = _after_message(own, _state(own, now_ns), now_ns, lock)
@@ -242,7 +248,10 @@ class CompactAsynq:
         after = made.get(kind)
         if after is None:
             after = made[kind] = _after_message(options, kind[0], now_ns)
-        return before_payload(options.type or self._queue), after_id(self._queue, options), after
+        return before_payload(self._type(options)), after_id(self._queue, options), after
+
+    def _type(self, options: TaskOptions) -> str:
+        return self._queue if options.type is None else options.type
 
     def _frame(self, after: _After) -> Frame:
         key = len(after.data), after.entries
@@ -314,12 +323,15 @@ def _dumps(frame: Frame, values: list[bytes], afters: list[bytes]) -> list[bytes
 _Write = Callable[[bytes, Sequence[bytes], Sequence[bytes]], bytes]
 
 
-def _halved(
-    compact: _Write, hsets: _Write, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]
+def _written(
+    restores: _Write, hsets: _Write, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]
 ) -> bytes:
-    """The commands of a batch in which a task must be written by HSET: that task by ``hsets``, the others compact."""
-    if len(payloads) == 1:
-        return hsets(id_prefix, suffixes, payloads)
+    """The commands of a batch: tasks that cannot be dumped by ``hsets``, the others by ``restores``."""
+    try:
+        return restores(id_prefix, suffixes, payloads)
+    except DisputedSizeError:
+        if len(payloads) == 1:
+            return hsets(id_prefix, suffixes, payloads)
     middle = len(payloads) // 2
     halves = (slice(middle), slice(middle, None))
-    return b"".join(compact(id_prefix, suffixes[half], payloads[half]) for half in halves)
+    return b"".join(_written(restores, hsets, id_prefix, suffixes[half], payloads[half]) for half in halves)

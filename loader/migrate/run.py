@@ -8,11 +8,11 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from loader.errors import LayoutMismatchError, LoaderError, UnknownQueueError, UsageError
 from loader.jobs.lease import Run, while_held
+from loader.jobs.rejects import rejects_path
 from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
@@ -20,7 +20,7 @@ from loader.migrate.ends import Ends, bind, hold_job, is_seen
 from loader.migrate.move import Move
 from loader.migrate.options import MigrateOptions, target_options_named
 from loader.migrate.report import MigrateReport
-from loader.migrate.settle import settled
+from loader.migrate.settle import place, settled
 from loader.migrate.source import Claims, Snapshot
 from loader.migrate.target import Target
 from loader.migrate.transfer import Transfer
@@ -35,7 +35,7 @@ from loader.stored.queue_reader import StoredQueue, stored_queue
 from loader.stored.snapshot import count_in_other_layout
 from loader.stored.spool import Spool
 from loader.stored.states import count_other_states
-from loader.wire.address import Address, parse_address
+from loader.wire.address import parse_address
 from loader.wire.resp import command
 
 log = logging.getLogger("runqy_loader")
@@ -57,8 +57,7 @@ class Migration:
         self._to = self._from if options.to_redis is None else parse_address(options.to_redis, "--to-redis")
         self._run = Run.new()
         self._stop = asyncio.Event()
-        job = options.job_name(_place(self._from), _place(self._to))
-        self._rejects = options.rejects or Path(f"{job}.rejects.jsonl")
+        job = options.job_name(place(self._from), place(self._to))
         self.report = MigrateReport(job, options.move, options.from_queue, options.to_queue or options.from_queue)
         if options.from_layout != "auto":
             self._describe_ends()
@@ -96,8 +95,7 @@ class Migration:
         error.args, error.hint = (renamed(str(error.args[0]), names),), renamed(error.hint, names)
 
     async def _migrate(self, stack: AsyncExitStack) -> bool:
-        if self._options.from_layout == "auto":
-            await self._choose_layout()
+        await self._settle()
         report, queue = self.report, stored_queue(self._options.source_layout, self._options.source_queue)
         ends = await self._both_reached(stack)
         await self._refuse_unseen_layout(ends)
@@ -116,23 +114,25 @@ class Migration:
             report.elsewhere = await count_in_other_layout(ends.out, queue)
         return complete
 
-    async def _choose_layout(self) -> None:
-        """Chooses the layout of the source by its keys."""
+    async def _settle(self) -> None:
+        """Chooses the layout of the source by its keys, and the job to go on with."""
         try:
-            self._options, reason = await settled(self._options, self.report.job, self._from, self._to)
+            found = await settled(self._options, self._from, self._to)
+            self._options, self.report.job = found.options, found.job
             self._options.check()
             self._describe_ends()
         except (LayoutMismatchError, UsageError):
             self.report.refused = True
             raise
-        log.info("layout %s of the source: %s", self._options.from_layout, reason)
+        if found.reason:
+            log.info("layout %s of the source: %s", self._options.from_layout, found.reason)
 
     def _describe_ends(self) -> None:
         """Names both ends in the report. Raises UsageError if they are the same."""
         options = self._options
-        self.report.source = f"{options.source_queue} ({options.source_layout}) on {_place(self._from)}"
-        self.report.target = f"{options.target_queue} ({options.target_layout}) on {_place(self._to)}"
-        if _place(self._from) == _place(self._to):
+        self.report.source = f"{options.source_queue} ({options.source_layout}) on {place(self._from)}"
+        self.report.target = f"{options.target_queue} ({options.target_layout}) on {place(self._to)}"
+        if place(self._from) == place(self._to):
             self._refuse_same_queue()
 
     # --- before the first task -------------------------------------------------------------------------------------
@@ -218,13 +218,14 @@ class Migration:
         options = self._options
         target, claims = self._target(ends), self._claims(ends, queue)
         if not ends.same:
-            await retry(lambda: bind(ends, claims, _place(self._from)), options.retry_for)
+            await retry(lambda: bind(ends, claims, place(self._from)), options.retry_for)
         for job, count in (await claims.enter()).items():
             log.warning("job %s holds %s tasks of this queue: migrate them with --job %s", job, f"{count:,}", job)
         return Move(claims, target, self._transfer(target), self.report, ends.source.lease, options.retry_for).run
 
     def _transfer(self, target: Target) -> Transfer:
-        return Transfer(self._options, self.report, target, self._rejects, self._stop)
+        rejects = rejects_path(self._options.rejects, self.report.job)
+        return Transfer(self._options, self.report, target, rejects, self._stop)
 
     def _target(self, ends: Ends) -> Target:
         options, same = self._options, ends.same
@@ -263,8 +264,3 @@ class Migration:
         report = {**self.report.to_dict(), "status": "completed"}
         for end in ends.held:
             await retry(partial(end.job.finish, report), self._options.retry_for)
-
-
-def _place(address: Address) -> str:
-    """A server and database, without credentials."""
-    return f"{address}/{address.db}"

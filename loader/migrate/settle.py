@@ -1,61 +1,128 @@
-"""Chooses the layout of a migration's source, if the options leave it open."""
+"""Chooses the layout of a migration's source, if the options leave it open, and the job to go on with."""
 
 from __future__ import annotations
 
 import itertools
 import secrets
-from dataclasses import replace
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 
 import orjson
 
 from loader.errors import QueueNameError
 from loader.migrate.options import MigrateOptions
-from loader.servers.session import Session
+from loader.servers.session import Session, require_one_server
 from loader.stored.which_layout import layout_with_tasks
-from loader.tasks.profiles import LayoutName
+from loader.tasks.profiles import LayoutChoice, LayoutName
 from loader.wire.address import Address
 from loader.wire.resp import command
 
 _LAYOUTS: tuple[LayoutName, ...] = ("documented", "asynq")
 
 
-async def settled(options: MigrateOptions, job: str, source: Address, target: Address) -> tuple[MigrateOptions, str]:
-    """The options with the source's layout, and why it has this layout.
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a migration does.
+
+    Attributes:
+        options: The options with the source's layout.
+        job: The name of its job.
+        reason: Why the source has this layout; '' if it was given.
+    """
+
+    options: MigrateOptions
+    job: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A job that was begun.
+
+    Attributes:
+        layout: The layout of its source.
+        done: Whether a run of it has come to its end.
+    """
+
+    job: str
+    layout: LayoutName
+    done: bool
+
+
+async def settled(options: MigrateOptions, source: Address, target: Address) -> Settled:
+    """The source's layout, and the job's name.
 
     A job that was begun keeps its layout: it may have claimed all tasks, so that no key tells it any more.
 
+    The name that is derived from the options depends on whether the layout is given. (Until November 2026, it was
+    'documented' if it was left out.) So the job is also looked for under the names that it has otherwise. If such a job
+    is done, its layout says nothing about tasks that came later: it goes on if the keys tell the same layout.
+
     Raises:
         LayoutMismatchError: The source has tasks in both layouts.
+        UsageError: A server belongs to a cluster.
         LoaderError: A server cannot be reached, or refuses.
     """
-    if (recorded := await _recorded(options, job, target)) is not None:
-        return replace(options, from_layout=recorded), f"job {job} was begun with this layout"
-    names = {layout: name for layout in _LAYOUTS if (name := _name(options, layout)) is not None}
-    if len(names) == 1:
-        ((layout, name),) = names.items()
-        return replace(options, from_layout=layout), f"{name} is a name of this layout only"
-    session = _session(options, source)
-    try:
-        found = await layout_with_tasks(session, names, "--from-layout")
-    finally:
-        await session.close()
-    layout, reason = found or ("documented", "no key shows the layout of the queue")
-    return replace(options, from_layout=layout), reason
+    given = None if options.from_layout == "auto" else options.from_layout
+    if given is not None and options.job is not None:
+        return Settled(options, options.job)
+    own, *others = _names(options, source, target)
+    jobs = await _begun_jobs(options, [own, *others], target)
+    begun = [job for job in jobs if given in (None, job.layout) or job.job == own]
+    for job in [job for job in begun if not job.done] + [job for job in begun if job.job == own]:
+        if given is not None:
+            return Settled(options, job.job)
+        return Settled(replace(options, from_layout=job.layout), job.job, f"job {job.job} was begun with this layout")
+    layout, reason = (given, "") if given is not None else await _by_keys(options, source)
+    name = next((job.job for job in begun if job.layout == layout), own)
+    return Settled(replace(options, from_layout=layout), name, reason)
 
 
-async def _recorded(options: MigrateOptions, job: str, target: Address) -> LayoutName | None:
-    """The layout of the source in the record of a job that was begun."""
-    session = _session(options, target)
-    try:
-        record = command(b"HGET", f"runqy-loader:{{{job}}}:job".encode(), b"manifest")
-        (manifest,) = await session.values(record, 1)
-    finally:
-        await session.close()
-    layout = orjson.loads(manifest).get("from_layout") if isinstance(manifest, bytes) else None
-    return layout if layout in _LAYOUTS else None
+def place(address: Address) -> str:
+    """A server and database, without credentials."""
+    return f"{address}/{address.db}"
 
 
-def _name(options: MigrateOptions, layout: LayoutName) -> str | None:
+def _names(options: MigrateOptions, source: Address, target: Address) -> list[str]:
+    """The names that the job may have: first the one that these options give it."""
+    names = [options.job_name(place(source), place(target))]
+    if options.job is None:
+        others: tuple[LayoutChoice, ...] = _LAYOUTS if options.from_layout == "auto" else ("auto",)
+        for layout in others:
+            with suppress(QueueNameError):  # no queue can have this name in that layout
+                names.append(replace(options, from_layout=layout).job_name(place(source), place(target)))
+    return names
+
+
+async def _begun_jobs(options: MigrateOptions, names: Sequence[str], target: Address) -> list[_Begun]:
+    """The jobs of these names that were begun."""
+    found: list[_Begun] = []
+    async with _session(options, target) as session:
+        await require_one_server(session, "migrate")
+        for name in names:
+            key = f"runqy-loader:{{{name}}}:job"
+            ask = command(b"HGET", key.encode(), b"manifest") + command(b"HGET", key.encode(), b"state")
+            manifest, state = await session.call(ask, 2, f"key {key}")
+            layout = orjson.loads(manifest).get("from_layout") if manifest is not None else None
+            if layout in _LAYOUTS:
+                found.append(_Begun(name, layout, state == b"done"))
+    return found
+
+
+async def _by_keys(options: MigrateOptions, source: Address) -> tuple[LayoutName, str]:
+    """The layout that the source's keys tell, and why."""
+    queues = {layout: name for layout in _LAYOUTS if (name := _queue(options, layout)) is not None}
+    if len(queues) == 1:
+        ((layout, name),) = queues.items()
+        return layout, f"{name} is a name of this layout only"
+    async with _session(options, source) as session:
+        await require_one_server(session, "migrate")
+        found = await layout_with_tasks(session, queues, "--from-layout")
+    return found or ("documented", "no key shows the layout of the queue")
+
+
+def _queue(options: MigrateOptions, layout: LayoutName) -> str | None:
     """The source queue's full name in a layout; None if it cannot have this name there."""
     try:
         return replace(options, from_layout=layout).source_queue
@@ -63,8 +130,13 @@ def _name(options: MigrateOptions, layout: LayoutName) -> str | None:
         return None
 
 
-def _session(options: MigrateOptions, address: Address) -> Session:
+@asynccontextmanager
+async def _session(options: MigrateOptions, address: Address) -> AsyncIterator[Session]:
     token, numbers = secrets.token_hex(6), itertools.count(1)
-    return Session(
+    session = Session(
         address, options.timeout, options.retry_for, lambda: f"runqy-loader:migrate:{token}:0.{next(numbers)}"
     )
+    try:
+        yield session
+    finally:
+        await session.close()

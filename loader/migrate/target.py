@@ -149,8 +149,8 @@ class Target:
             self._limit_is_read = True
         if self._limit is None:
             return {}
-        longest, setting = self._limit.size - _AROUND, self._limit.setting
-        text = f"its payload is over {longest} bytes, which the server's {setting} allows"
+        limit, longest = self._limit, self._limit.size - _AROUND
+        text = f"with its options it may take over {limit.size} bytes, which the server's {limit.setting} allows"
         why = Reason(ReasonCode.TOO_LARGE, text)
         return {position: why for position, task in enumerate(tasks) if len(task.payload) > longest}
 

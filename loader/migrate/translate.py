@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from loader.migrate.options import MigrateOptions
-from loader.stored.queue_reader import OWN_FIELDS
 from loader.stored.stored_task import StoredTask
-from loader.tasks.options import NEW, Past, TaskOptions
+from loader.tasks.options import NEW, OWN_FIELDS, Past, TaskOptions
 
 
 class Translation:

@@ -11,12 +11,11 @@ import redis.exceptions
 
 from loader.preflight.ask import Answers, Command, Question
 from loader.preflight.consumers import REGISTERED, Consumer, living
+from loader.queues.asynq_keys import PROCESSED, WITH_TASKS
 from loader.queues.existing import QUEUES_KEY
 from loader.tasks.profiles import LayoutName
 
-_ASYNQ_KINDS = ("pending", "active", "scheduled", "retry", "archived", "completed", "processed")
-"""asynq's keys of a queue (asynq 0.26, ``internal/base``). The last key counts processed tasks and never expires, so it
-exists for a queue that is empty now."""
+_ASYNQ_KINDS = (*WITH_TASKS, PROCESSED)
 _COMMANDS_A_QUEUE = 4
 
 MOST_QUEUES = 100

@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from loader.errors import UnknownQueueError
+from loader.queues.asynq_keys import PAUSED, PROCESSED, WITH_TASKS
 from loader.queues.existing import QUEUES_KEY
 from loader.queues.names import DEFAULT_SUB_QUEUE
 from loader.servers.session import Session
-from loader.stored.queue_reader import StoredQueue, stored_queue
+from loader.stored.queue_reader import StoredQueue
+from loader.stored.snapshot import count_in_other_layout
 from loader.wire.resp import command
 
-_STATES = (b"pending", b"active", b"scheduled", b"retry", b"archived", b"completed", b"paused", b"processed")
+_ASYNQ_KINDS = (*WITH_TASKS, PAUSED, PROCESSED)
 _SCANNED = 500
 """Keys that the server looks at in one step: less than a millisecond."""
 
@@ -36,7 +38,7 @@ async def require_queue(session: Session, queue: StoredQueue, *, name_option: st
     """
     keys = [queue.pending_key, queue.slot_tag + b":runqy-loader:moves"]
     if queue.layout == "asynq":
-        keys += [b"asynq:{%b}:%b" % (queue.name.encode(), state) for state in _STATES[1:]]
+        keys += [b"asynq:{%b}:%b" % (queue.name.encode(), kind.encode()) for kind in _ASYNQ_KINDS if kind != "pending"]
     existing, listed = await session.values(command(b"EXISTS", *keys) + command(b"SMEMBERS", QUEUES_KEY.encode()), 2)
     if existing or not isinstance(listed, list):  # an error reply, too: then nothing can be told
         return
@@ -73,11 +75,11 @@ async def _queues_by_keys(session: Session, queue: StoredQueue) -> set[str] | No
 
 async def _elsewhere(session: Session, queue: StoredQueue, option: str) -> str:
     """What to do about a queue that has pending tasks in the other layout; '' if it has none there."""
-    other = stored_queue("asynq" if queue.layout == "documented" else "documented", queue.name)
-    (length,) = await session.values(command(b"LLEN", other.pending_key), 1)
-    if not isinstance(length, int) or not length:
+    count = await count_in_other_layout(session, queue)
+    if not count:
         return ""
-    return f"In the other layout it has {length:,} pending tasks: give {option} {other.layout}"
+    other = "asynq" if queue.layout == "documented" else "documented"
+    return f"In the other layout it has {count:,} pending tasks: give {option} {other}"
 
 
 def _compared(name: str) -> str:

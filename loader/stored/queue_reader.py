@@ -9,17 +9,12 @@ from typing import Any, Protocol
 
 from loader.layouts.task_message import MessageError, decode, past_of
 from loader.stored.stored_task import StoredTask, UnreadableTaskError
-from loader.tasks.options import LIFECYCLE, Past, TaskOptions
+from loader.tasks.options import LIFECYCLE, OWN_FIELDS, Past, TaskOptions
 from loader.tasks.profiles import LayoutName
 
 _GUIDE_MAX_RETRY = 3
 _SECONDS = re.compile(rb"[1-9][0-9]{0,14}")
-_GUIDE_FIELDS = frozenset({b"type", b"payload", b"retry", b"max_retry", b"queue"})
-_ASYNQ_FIELDS = frozenset({b"msg", b"state", b"pending_since", b"unique_key"})
 Fields = Mapping[bytes, bytes]
-
-OWN_FIELDS: dict[LayoutName, frozenset[bytes]] = {"documented": _GUIDE_FIELDS, "asynq": _ASYNQ_FIELDS}
-"""The fields of a task's hash that each layout writes itself. The lifecycle is not among them."""
 
 
 class StoredQueue(Protocol):
@@ -101,7 +96,7 @@ class DocumentedQueue:
                 type=_text_field(fields, b"type", "task"),
                 max_retry=_number_field(fields, b"max_retry", _GUIDE_MAX_RETRY),
                 past=Past(retried=_number_field(fields, b"retry", 0)),
-                fields=_further(fields, _GUIDE_FIELDS),
+                fields=_further(fields, OWN_FIELDS["documented"]),
             ),
             state="",
             lock="",
@@ -134,7 +129,7 @@ class AsynqQueue:
         lifecycle = _lifecycle(fields)
         state = _text_field(fields, b"state", "pending") or "pending"
         waits_in_group = state == "aggregating"
-        known = _ASYNQ_FIELDS | {name.encode() for name in lifecycle}
+        known = OWN_FIELDS["asynq"] | {name.encode() for name in lifecycle}
         group = ""
         if waits_in_group:
             # Of a task that left its group, the field is kept as it is: a retry puts the task back there (asynq 0.26,
@@ -144,7 +139,7 @@ class AsynqQueue:
         if b"msg" not in fields:
             # Without a message, runqy's workers fall back to the guide's fields under this layout's key.
             plain = DocumentedQueue(self.name).read(task_id, fields)
-            further = _further(fields, known | _GUIDE_FIELDS)
+            further = _further(fields, known | OWN_FIELDS["documented"])
             own = replace(plain.options, **lifecycle, group=group, waits_in_group=waits_in_group, fields=further)
             return replace(plain, options=own, state=state)
         try:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from loader.queues.asynq_keys import SETS
 from loader.servers.session import Session
 from loader.stored.queue_reader import StoredQueue
 from loader.wire.connection import Reply
 from loader.wire.resp import command
-
-SETS = ("scheduled", "retry", "archived", "completed")
-"""States whose tasks are in a sorted set of that name."""
 
 _GROUPS_A_STEP = 1000
 

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 import hiredis
 
 from loader.errors import LayoutMismatchError
+from loader.queues.asynq_keys import PROCESSED, WITH_TASKS
 from loader.servers.session import Session
 from loader.stored.queue_reader import stored_queue
 from loader.tasks.profiles import LayoutName
 from loader.wire.resp import command
 
-_ASYNQ_KINDS = (b"active", b"scheduled", b"retry", b"archived", b"completed", b"processed")
-"""asynq's other keys of a queue (asynq 0.26, ``internal/base``)."""
+_OTHER_KINDS = [kind.encode() for kind in (*WITH_TASKS, PROCESSED) if kind != "pending"]
+"""asynq's keys of a queue beside the pending list."""
 
 
 async def layout_with_tasks(
@@ -36,7 +37,7 @@ async def layout_with_tasks(
     commands = [
         command(b"LLEN", documented.pending_key),
         command(b"LLEN", asynq.pending_key),
-        command(b"EXISTS", *(base + kind for kind in _ASYNQ_KINDS)),
+        command(b"EXISTS", *(base + kind for kind in _OTHER_KINDS)),
         command(b"EXISTS", documented.pending_key.removesuffix(b"pending") + b"active"),
         command(b"SISMEMBER", b"asynq:queues", asynq.name.encode()),
     ]

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from loader.tasks.json_grammar import check
-from loader.tasks.options import LIFECYCLE, Past, TaskOptions
+from loader.tasks.options import LIFECYCLE, OWN_FIELDS, Past, TaskOptions
 from loader.tasks.reasons import ReasonCode, UnusableRecordError
 from loader.tasks.times import instant, seconds
 
@@ -24,10 +24,6 @@ _MAX_KNOWN = 10_000
 
 VERSION = 2
 """Of the format. Version 1 ends with 'active_timeout', and drops zeros of the lifecycle."""
-
-_RESERVED = frozenset({b"msg", b"state", b"pending_since", b"unique_key"})
-_RESERVED_DOCUMENTED = frozenset({b"type", b"payload", b"retry", b"max_retry", b"queue"})
-"""Fields of the hash that each layout writes from the rest of the envelope."""
 
 
 class Envelope(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
@@ -230,7 +226,7 @@ class EnvelopeReader:
         )
         waits_in_group = self._waits_in_group(envelope, options)
         further = _further(envelope)
-        reserved = _RESERVED if self._asynq else _RESERVED_DOCUMENTED
+        reserved = OWN_FIELDS["asynq" if self._asynq else "documented"]
         if taken := {name for name, _ in further} & (reserved | {b"group"} if waits_in_group else reserved):
             raise _unusable(f"field 'fields' may not hold {min(taken).decode()!r}, which the layout itself writes")
         return replace(

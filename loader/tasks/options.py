@@ -5,12 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from loader.tasks.profiles import LayoutName
+
 LIFECYCLE = ("ttl_completed", "ttl_archived", "pending_timeout", "active_timeout")
 """Fields of the task's hash that runqy-worker reads, in seconds; plain asynq does not know them.
 
 A field that is missing leaves the choice to the worker's configuration (24 hours for a completed task). 0 is a value:
 the task is kept for ever, or the limit is off (runqy-worker 06e5d9b, ``internal/redis/redis.go``).
 """
+
+OWN_FIELDS: dict[LayoutName, frozenset[bytes]] = {
+    "documented": frozenset({b"type", b"payload", b"retry", b"max_retry", b"queue"}),
+    "asynq": frozenset({b"msg", b"state", b"pending_since", b"unique_key"}),
+}
+"""The fields of a task's hash that each layout writes itself. The lifecycle is not among them."""
 
 _RECORDED = (
     "type",

@@ -48,19 +48,21 @@ class Scene:
     def push(self, count: int) -> None:
         push(self.here, self.layouts[0], Q, numbered(count))
 
-    def _arguments(self, job: str) -> list[str]:
+    def _arguments(self, job: str, from_layout: str) -> list[str]:
         source, target = self.proxies
         return [
             "migrate", "--move", "--from-redis", source.url, "--to-redis", target.url, "--from-layout",
-            self.layouts[0], "--to-layout", self.layouts[1], "--from-queue", "q", "--to-queue", "r",
-            "--report", "-", "--job", job,
+            from_layout or self.layouts[0], "--to-layout", self.layouts[1], "--from-queue", "q", "--to-queue", "r",
+            "--report", "-", *(("--job", job) if job else ()),
         ]  # fmt: skip
 
-    def move(self, *more: str, job: str = "j") -> Outcome:
-        """A move from beginning to end."""
-        return run(*self._arguments(job), *more, cwd=self._folder)
+    def move(self, *more: str, job: str = "j", from_layout: str = "") -> Outcome:
+        """A move from beginning to end. Without a job, the job's name is derived from the options."""
+        return run(*self._arguments(job, from_layout), *more, cwd=self._folder)
 
-    def move_killed_at(self, word: bytes, count: int, verdict: Verdict) -> None:
+    def move_killed_at(
+        self, word: bytes, count: int, verdict: Verdict, *, job: str = "j", from_layout: str = ""
+    ) -> None:
         """A move that is killed when it sends this word for the n-th time; what becomes of that is the verdict."""
         moving: list[subprocess.Popen[bytes]] = []
         left = count
@@ -75,7 +77,7 @@ class Scene:
 
         self.rule(rule)
         with subprocess.Popen(
-            command(*self._arguments("j"), "-b", "100"), cwd=self._folder, env=environment(),
+            command(*self._arguments(job, from_layout), "-b", "100"), cwd=self._folder, env=environment(),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         ) as process:  # fmt: skip
             moving.append(process)
@@ -239,6 +241,24 @@ def test_a_killed_move_under_another_name_is_told_of_what_it_holds(scene: Scene)
     assert (same.status, same.report["migrated"] + same.report["already"]) == (0, held)
     assert "holds" not in same.stderr
     assert scene.here.keys("*runqy-loader:moves") == []
+
+
+@SAME
+@pytest.mark.parametrize("layouts", PAIRS)
+@pytest.mark.parametrize(("first", "then"), [("", "auto"), ("auto", "")], ids=["given, then auto", "auto, then given"])
+def test_a_killed_move_goes_on_whether_or_not_its_layout_is_given(
+    scene: Scene, layouts: tuple[LayoutName, LayoutName], first: str, then: str, same: bool
+) -> None:
+    scene.push(500)
+    scene.move_killed_at(INSERT, 2, Verdict.EXECUTE_AND_CUT, job="", from_layout=first)
+
+    done = scene.move("--no-progress", job="", from_layout=then)
+
+    assert done.status == 0, done.stderr
+    assert done.report["resumed"] is True and "holds" not in done.stderr
+    assert done.report["source"].startswith(f"q.default ({layouts[0]}) on ")
+    assert (scene.placed(), scene.left()) == ([task_id for task_id, _ in numbered(500)], [])
+    assert scene.here.keys("*runqy-loader*:moving") == []
 
 
 def test_an_insert_that_arrives_late_places_nothing_again(scene: Scene) -> None:

@@ -11,6 +11,12 @@ from tests.conftest import Server
 from tests.integration.tool import Redis, Tool
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A load within the test's own process writes next to where it runs, for example its rejects."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def target(valkey: Server) -> Server:
     """The server that ``tool`` loads into. Where one kind is not enough, a module has a fixture of this name."""

@@ -16,6 +16,7 @@ from tests.cli import run
 from tests.conftest import Server
 from tests.integration.cluster import Cluster
 from tests.integration.cluster import cluster as cluster
+from tests.integration.tool import assert_error
 from tests.unit.task_message_oracle import decode
 
 QUEUES = [f"queue{number}" for number in range(8)]
@@ -125,3 +126,18 @@ def test_a_slot_that_moves_during_a_load_is_followed(cluster: Cluster, layout: L
 
     assert asyncio.run(load_all()) == 20_000
     assert sorted(numbers(cluster, layout)["queue0"]) == list(range(20_000))
+
+
+@pytest.mark.parametrize("end", ["source", "target"])
+@pytest.mark.parametrize("layout", [(), ("--from-layout", "asynq")], ids=["auto", "given"])
+def test_migrate_refuses_a_cluster_at_either_end(
+    cluster: Cluster, valkey: Server, tmp_path: Path, end: str, layout: tuple[str, ...]
+) -> None:
+    urls = (cluster.url, valkey.url) if end == "source" else (valkey.url, cluster.url)
+
+    done = run(
+        *("migrate", "--from-redis", urls[0], "--to-redis", urls[1], "--from-queue", "q", *layout, "--quiet"),
+        cwd=tmp_path,
+    )
+
+    assert_error(done, 2, "belongs to a Redis Cluster, which migrate does not support yet")

@@ -206,6 +206,20 @@ def test_tasks_in_groups_are_exported_without_a_layout_given(valkey: Server, tmp
     assert json.loads((tmp_path / "o.jsonl").read_text())["group"] == "g"
 
 
+def test_a_queue_with_nothing_but_groups_is_one_of_layout_asynq(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        client.sadd("asynq:{q.default}:groups", "g")
+        client.zadd("asynq:{q.default}:g:g", {"c": 1})
+    shared = ("-q", "q", "--redis", valkey.url, "-o", "o", "--report", "r")
+
+    found = run("export", "--layout", "auto", *shared, cwd=tmp_path)
+    report = json.loads((tmp_path / "r").read_text())
+    given = run("export", "--layout", "asynq", *shared, cwd=tmp_path)
+
+    assert (found.status, given.status) == (0, 0), (found.stderr, given.stderr)
+    assert (report["layout"], report["other_states"]) == ("asynq", {"aggregating": 1})
+
+
 def test_tasks_in_other_states_are_named(valkey: Server, tmp_path: Path) -> None:
     with valkey.client() as client:
         push(client, "asynq", "q.default", numbered(1))

@@ -94,10 +94,7 @@ def _step_2(monkeypatch: pytest.MonkeyPatch) -> None:
     ["in.str", "in.str.toy", "d", "d/*.str*"],
     ids=["file", "compressed file", "directory", "glob"],
 )
-def test_a_new_format_and_a_new_compression_are_loaded(
-    tool: Tool, db: Redis, monkeypatch: pytest.MonkeyPatch, given: str
-) -> None:
-    monkeypatch.chdir(tool.folder)
+def test_a_new_format_and_a_new_compression_are_loaded(tool: Tool, db: Redis, given: str) -> None:
     tool.write("in.str", b"one;two;three;")
     tool.write("in.str.toy", compress(b"one;two;three;"))
     tool.write("d/1.str", b"one;two;")

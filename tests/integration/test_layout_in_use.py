@@ -237,7 +237,9 @@ def chosen(url: str, folder: Path, *arguments: str) -> tuple[str, str]:
     return report["layout"], finding["text"]
 
 
-@pytest.mark.parametrize("sign", ["worker", "server", "keys", "listed", "elsewhere", "others listed", "old worker", ""])
+@pytest.mark.parametrize(
+    "sign", ["worker", "server", "keys", "groups", "listed", "elsewhere", "others listed", "old worker", ""]
+)
 def test_auto_loads_in_the_layout_that_the_server_is_used_with_and_says_why(
     db: Redis, valkey: Server, tmp_path: Path, sign: str
 ) -> None:
@@ -245,6 +247,7 @@ def test_auto_loads_in_the_layout_that_the_server_is_used_with_and_says_why(
         "worker": "queue q.default is served by 1 worker of the asynq layout (host:7)",
         "server": "queue q.default is served by 1 worker of the asynq layout (host:1)",
         "keys": "queue q.default has keys of the asynq layout (asynq:{q.default}:…)",
+        "groups": "queue q.default has keys of the asynq layout (asynq:{q.default}:…)",
         "listed": "asynq:queues names q.default",
         "elsewhere": "other queues are served by 1 worker of the asynq layout (host:1)",
         "others listed": "asynq:queues names queues (mail)",
@@ -258,6 +261,8 @@ def test_auto_loads_in_the_layout_that_the_server_is_used_with_and_says_why(
             asynq_server(db, "q.default" if sign == "server" else "mail")
         case "keys":
             db.set("asynq:{q.default}:processed", 1)
+        case "groups":
+            db.sadd("asynq:{q.default}:groups", "g")
         case "listed" | "others listed":
             db.sadd("asynq:queues", "q.default" if sign == "listed" else "mail")
     layout = "documented" if sign in ("old worker", "") else "asynq"

@@ -11,6 +11,7 @@ from tests.cli import Outcome, run
 from tests.conftest import Server
 from tests.consumers import asynq_server, runqy_worker
 from tests.integration.stored import numbered, pending_key, push, stored
+from tests.integration.tool import assert_error
 
 Q = "q.default"
 MOVE_OR_COPY = pytest.mark.parametrize("how", [("--move",), ()], ids=["move", "copy"])
@@ -183,6 +184,53 @@ def test_a_job_that_was_begun_keeps_its_layout_although_the_keys_tell_another(
     assert again.status == 0, again
     assert again.report["job"] == first.report["job"] and again.report["resumed"] is True
     assert again.report["source"].startswith("q.default (documented)")
+
+
+def test_a_job_that_was_begun_with_its_layout_given_goes_on_without(valkey: Server, db: Any, tmp_path: Path) -> None:
+    push(db, "documented", Q, numbered(5))
+    copy = ("--to-layout", "asynq", "--to-queue", "r")
+    given = auto(valkey, tmp_path, *copy, "--from-layout", "documented")
+
+    again = auto(valkey, tmp_path, *copy, "--from-layout", "documented")
+    left_out = auto(valkey, tmp_path, *copy)
+
+    assert (given.status, given.report["migrated"]) == (0, 5), given
+    for done in (again, left_out):
+        assert (done.status, done.report["already"], done.report["migrated"]) == (0, 5, 0), done
+        assert done.report["job"] == given.report["job"] and done.report["resumed"] is True
+
+
+def test_a_job_that_is_done_says_nothing_about_later_tasks_of_the_other_layout(
+    valkey: Server, db: Any, tmp_path: Path
+) -> None:
+    push(db, "documented", Q, numbered(5))
+    first = auto(valkey, tmp_path, "--to-queue", "r", "--move", "--from-layout", "documented")
+    db.delete(pending_key("documented", "r.default"))
+    push(db, "asynq", Q, numbered(3, first=50))
+
+    second = auto(valkey, tmp_path, "--to-queue", "r", "--move")
+
+    assert (first.status, first.report["migrated"]) == (0, 5), first
+    assert (second.status, second.report["migrated"]) == (0, 3), second
+    assert second.report["source"].startswith("q.default (asynq)")
+
+
+@pytest.mark.parametrize("fault", ["no right", "another type"])
+def test_a_record_that_cannot_be_read_is_an_error(valkey: Server, db: Any, tmp_path: Path, fault: str) -> None:
+    push(db, "documented", Q, numbered(3))
+    if fault == "no right":
+        db.execute_command("ACL", "SETUSER", "reader", "reset", "on", ">secret", "~*", "+@all", "-hget")
+        url, told = valkey.url.replace("//", "//reader:secret@"), "this user may not run a command that is needed"
+    else:
+        db.set("runqy-loader:{j}:job", "x")
+        url, told = valkey.url, "a key holds another type than a task queue needs"
+
+    given = ("--from-queue", "q", "--to-queue", "r", "--move", "--job", "j", "--quiet")
+    done = run("migrate", "--from-redis", url, *given, cwd=tmp_path)
+
+    db.execute_command("ACL", "DELUSER", "reader")
+    assert_error(done, 1, told, "key runqy-loader:{j}:job")
+    assert db.llen(pending_key("documented", Q)) == 3
 
 
 def test_a_name_that_workers_know_without_runqys_rule_is_refused(valkey: Server, db: Any, tmp_path: Path) -> None:

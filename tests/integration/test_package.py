@@ -155,10 +155,9 @@ def test_an_address_in_redis_url_that_cannot_be_used_is_named_as_such(monkeypatc
     ids=str,
 )
 def test_an_error_names_parameters_and_shows_no_other_error(
-    keywords: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    keywords: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("REDIS_URL", raising=False)
-    monkeypatch.chdir(tmp_path)
     with pytest.raises(runqy_loader.LoaderError) as caught:
         load(**keywords)
     assert told in str(caught.value)
@@ -168,7 +167,8 @@ def test_an_error_names_parameters_and_shows_no_other_error(
 
 def test_the_report_of_a_failed_load_names_parameters_too(tool: Tool) -> None:
     async def failed() -> str | None:
-        async with runqy_loader.Loader(queue="q", redis=tool.url, max_errors=0) as loads:
+        rejects = tool.folder / "rejects.jsonl"
+        async with runqy_loader.Loader(queue="q", redis=tool.url, rejects=rejects, max_errors=0) as loads:
             with pytest.raises(runqy_loader.TooManyRejectsError, match="max_errors=0"):
                 await loads.load([b"{"])
         assert loads.report is not None

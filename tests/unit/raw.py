@@ -23,3 +23,13 @@ class Raw:
 
     def close(self) -> None:
         self._socket.close()
+
+
+def commands(data: bytes) -> list[list[bytes]]:
+    """The commands in these bytes, each with its arguments."""
+    reader = hiredis.Reader()
+    reader.feed(data)
+    found: list[list[bytes]] = []
+    while (command := reader.gets()) is not False:
+        found.append(command)
+    return found

@@ -35,6 +35,16 @@ async def take(delivery: Delivery, observer: Observer) -> None:
     observer.loaded(delivery)
 
 
+def take_into(taken: list[bytes]) -> Deliver:
+    """Delivers at once, and notes the payloads."""
+
+    async def deliver(delivery: Delivery, observer: Observer) -> None:
+        taken.extend(delivery.payloads)
+        observer.loaded(delivery)
+
+    return deliver
+
+
 def worker_that(deliver: Deliver) -> Worker:
     async def work(feed: Feed, observer: Observer) -> None:
         while (delivery := await feed()) is not None:

@@ -14,7 +14,7 @@ from loader.sinks.base import Delivery, Feed, Observer
 from loader.sources.batch import RawBatch
 from loader.sources.validate import validate
 from loader.tasks.reasons import Reason, ReasonCode
-from tests.unit.engine.bench import Bench, Gate, Q, settled, take, worker_that
+from tests.unit.engine.bench import Bench, Gate, Q, settled, take, take_into, worker_that
 
 # --- what is delivered ------------------------------------------------------------------------------------------------
 
@@ -51,11 +51,7 @@ def test_nothing_at_all_is_complete(bench: Bench) -> None:
 def test_one_worker_keeps_the_order(bench: Bench) -> None:
     taken: list[bytes] = []
 
-    async def deliver(delivery: Delivery, observer: Observer) -> None:
-        taken.extend(delivery.payloads)
-        observer.loaded(delivery)
-
-    bench.run(range(20), worker_that(deliver))
+    bench.run(range(20), worker_that(take_into(taken)))
     assert taken == [b"%d" % n for n in range(20)]
 
 
@@ -119,11 +115,7 @@ def test_batches_that_are_in_are_passed_over_and_the_ledger_is_asked_once_a_queu
     bench.states = {Q: LedgerState(bytes([0b1010_0000]), _checksum(b"0") + bytes(4) + _checksum(b"2"))}
     taken: list[bytes] = []
 
-    async def deliver(delivery: Delivery, observer: Observer) -> None:
-        taken.extend(delivery.payloads)
-        observer.loaded(delivery)
-
-    report = bench.run(range(4), worker_that(deliver))
+    report = bench.run(range(4), worker_that(take_into(taken)))
 
     assert taken == [b"1", b"3"]
     assert (report.loaded, report.already_loaded, report.records_read) == (2, 2, 4)

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -17,13 +16,6 @@ from loader.jobs import lease as module
 from loader.jobs.lease import LEASE_MS
 from tests.conftest import Server
 from tests.unit.jobs.leases import JOB_KEY, KEY, LONG, connection, holder, holding, lease_of, messages, until
-
-
-@pytest.fixture
-def client(valkey: Server) -> Iterator[Any]:
-    with valkey.client() as client:
-        yield client
-
 
 # --- taking it --------------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -16,12 +16,6 @@ from loader.servers.routing import Servers
 from loader.wire.address import parse_address
 from tests.conftest import Server
 from tests.unit.jobs.leases import KEY, LONG, connection, lease_of, messages, until
-
-
-@pytest.fixture
-def client(valkey: Server) -> Iterator[Any]:
-    with valkey.client() as client:
-        yield client
 
 
 async def _while_held(valkey: Server, work: Callable[[Lease], Awaitable[Any]]) -> Any:

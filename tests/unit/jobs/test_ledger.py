@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import hiredis
@@ -15,7 +14,6 @@ from loader.layouts.documented import DocumentedEncoder
 from loader.layouts.lua import as_sent
 from loader.tasks.ids import id_prefix, id_suffixes
 from loader.tasks.reasons import Reason, ReasonCode
-from tests.conftest import Server
 from tests.unit.raw import Raw
 
 PREFIX = id_prefix("job", 0, "digest")
@@ -43,19 +41,6 @@ def parse(commands: bytes) -> list[bytes]:
     arguments: list[bytes] = reader.gets()
     assert reader.gets() is False, "more than one command"
     return arguments
-
-
-@pytest.fixture
-def send(valkey: Server) -> Iterator[Raw]:
-    raw = Raw(valkey.port)
-    yield raw
-    raw.close()
-
-
-@pytest.fixture
-def client(valkey: Server) -> Iterator[Any]:
-    with valkey.client() as client:
-        yield client
 
 
 def ids(first: int, count: int) -> list[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,9 +18,8 @@ from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.task_message import decode
 from loader.tasks.ids import id_prefix, id_suffixes
 from loader.tasks.options import LIFECYCLE, TaskOptions
-from tests.conftest import Server
 from tests.unit import task_message_oracle as oracle
-from tests.unit.raw import Raw
+from tests.unit.raw import Raw, commands
 from tests.unit.strategies import NAMES
 
 PAYLOADS = st.lists(st.binary(min_size=1, max_size=300) | st.sampled_from([b"{}", b"x" * 12345]), min_size=1)
@@ -36,15 +35,6 @@ OPTIONS = st.builds(
     active_timeout=st.none() | st.integers(0, 99),
 )
 PREFIX = id_prefix("job", 0, "digest")
-
-
-def commands(data: bytes) -> list[list[bytes]]:
-    reader = hiredis.Reader()
-    reader.feed(data)
-    found: list[list[bytes]] = []
-    while (command := reader.gets()) is not False:
-        found.append(command)
-    return found
 
 
 def message(queue: str, task_id: bytes, payload: bytes, options: TaskOptions, unique_key: str = "") -> bytes:
@@ -142,19 +132,6 @@ def test_only_plain_tasks_go_without_a_script(options: dict[str, int], needed: b
 
 
 # --- inserted by the script ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def send(valkey: Server) -> Iterator[Raw]:
-    raw = Raw(valkey.port)
-    yield raw
-    raw.close()
-
-
-@pytest.fixture
-def client(valkey: Server) -> Iterator[Any]:
-    with valkey.client() as client:
-        yield client
 
 
 def insert(

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
+from typing import Any
 
-import hiredis
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from loader.jobs.ledger import QueueLedger
 from loader.layouts.asynq import AsynqEncoder
-from loader.layouts.compact import CompactAsynq, CompactDocumented
+from loader.layouts.base import QueueEncoder
+from loader.layouts.compact import CompactAsynq, CompactDocumented, CompactEncoder
 from loader.layouts.documented import DocumentedEncoder
 from loader.layouts.dump import MOST_LENGTHS, hash_dump
 from loader.layouts.listpack import DisputedSizeError
 from loader.tasks.ids import id_prefix, id_suffixes
-from loader.tasks.options import TaskOptions
+from loader.tasks.options import LIFECYCLE, NEW, Past, TaskOptions
 from loader.wire.lengths import ByLength
 from tests.unit.dump_reader import read
 from tests.unit.layouts.test_asynq import OPTIONS
 from tests.unit.layouts.test_documented import QUEUES, RETRIES, TYPES
 from tests.unit.layouts.test_dump import VALUES
+from tests.unit.raw import Raw, commands
 
 PAYLOADS = st.lists(VALUES, min_size=1, max_size=20)
 NO_DUMP = b"x" * 16378
@@ -29,15 +33,6 @@ NO_DUMP = b"x" * 16378
 PREFIX = id_prefix("job", 0, "digest")
 NOW = 1_790_000_000_123_456_789
 Fields = list[tuple[bytes, bytes]]
-
-
-def commands(data: bytes) -> list[list[bytes]]:
-    reader = hiredis.Reader()
-    reader.feed(data)
-    found: list[list[bytes]] = []
-    while (command := reader.gets()) is not False:
-        found.append(command)
-    return found
 
 
 def fields_of(command: Sequence[bytes]) -> Fields:
@@ -129,7 +124,7 @@ def test_an_encoder_keeps_nothing_of_the_batches_before(batches: list[list[bytes
 def test_documented_dumps_have_each_tasks_own_options(
     task_type: str, max_retry: int, payloads: list[bytes], data: st.DataObject
 ) -> None:
-    kinds = [TaskOptions(type=None, max_retry=0), TaskOptions(type="7", max_retry=5), TaskOptions(type="x" * 70)]
+    kinds = [TaskOptions(type=type_, max_retry=5) for type_ in ("7", "", "x" * 70)] + [TaskOptions(type=None)]
     options = data.draw(st.lists(st.sampled_from(kinds), min_size=len(payloads), max_size=len(payloads)))
     encoder = CompactDocumented("a.b", task_type, max_retry)
     ids = [b"%d" % number for number in range(len(payloads))]
@@ -143,7 +138,8 @@ def test_documented_dumps_have_each_tasks_own_options(
 
     assert plain == [dump(payload, task_type, max_retry) for payload in payloads]
     assert own == [
-        dump(payload, each.type or task_type, each.max_retry) for payload, each in zip(payloads, options, strict=True)
+        dump(payload, task_type if each.type is None else each.type, each.max_retry)
+        for payload, each in zip(payloads, options, strict=True)
     ]
 
 
@@ -212,6 +208,81 @@ def test_asynq_dumps_hold_what_the_script_would_write(options: TaskOptions, own:
         assert dump == hash_dump(fields)
 
 
+PASTS = st.builds(
+    Past,
+    retried=st.integers(0, 3),
+    last_error=st.text(max_size=5),
+    last_failed_at=st.integers(0, 2**40),
+    unknown=st.sampled_from([b"", b"\xa2\x06\x01x"]),
+)
+OFTEN_NONE = st.none() | st.integers(0, 99)
+LOCKED = st.sampled_from([0, 0, 60])
+ALL_OPTIONS = st.builds(
+    TaskOptions,
+    type=st.none() | st.sampled_from(["", "7", "a type"]),
+    max_retry=RETRIES,
+    timeout=st.integers(0, 2**40),
+    deadline=st.integers(0, 2**40),
+    retention=st.integers(0, 2**40),
+    headers=st.sampled_from([(), (("a", "b"), ("c", "é"))]),
+    unique_ttl=LOCKED,
+    process_at=st.sampled_from([0, 0, 5, 2**40]),
+    process_in=st.sampled_from([0, 0, 10**9]),
+    ttl_completed=OFTEN_NONE,
+    ttl_archived=OFTEN_NONE,
+    pending_timeout=OFTEN_NONE,
+    active_timeout=OFTEN_NONE,
+    group=st.sampled_from(["", "a group"]),
+    waits_in_group=st.booleans(),
+    past=st.just(NEW) | PASTS,
+    fields=st.just(()) | st.just(((b"x\xff", b"\0"), (b"7", b"7"))),
+)
+
+
+def test_all_options_are_drawn() -> None:
+    drawn = {"type", "max_retry", "timeout", "deadline", "retention", "headers", "unique_ttl", "process_at"}
+    drawn |= {"process_in", *LIFECYCLE, "group", "waits_in_group", "past", "fields"}
+    assert {field.name for field in dataclasses.fields(TaskOptions)} == drawn
+
+
+def stored_by_script(send: Raw, client: Any, encoder: QueueEncoder, own: TaskOptions, now_ns: int) -> Any:
+    """The hash that the script of HSETs writes for one task, less the time at which it was written."""
+    client.flushall()
+    assert send(QueueLedger("job", encoder).insert(0, 9, [b"1"], [b"{}"], [own])) == b""
+    fields = client.hgetall(encoder.task_key(b"1"))
+    if b"pending_since" in fields:
+        fields[b"pending_since"] = b"%d" % now_ns
+    return fields
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ALL_OPTIONS)
+def test_a_dump_has_the_fields_that_the_script_writes_whatever_the_options(
+    send: Raw, client: Any, own: TaskOptions
+) -> None:
+    now = time.time_ns()
+    queue, default = "a.b", TaskOptions(type="default")
+    pairs: list[tuple[CompactEncoder, QueueEncoder]] = [
+        (CompactDocumented(queue, "default", 3), DocumentedEncoder(queue, "default", 3, further_fields=True)),
+        (CompactAsynq(queue, default, reverse_lookup=False), AsynqEncoder(queue, default, reverse_lookup=False)),
+    ]
+    for compact, hsets in pairs:
+        (dump,) = compact.dumps([b"1"], [b"{}"], [own], now)
+        if dump is not None:
+            assert read(dump).texts == stored_by_script(send, client, hsets, own, now)
+
+
+def test_tasks_with_fields_that_few_have_are_written_by_hset() -> None:
+    few = [TaskOptions(fields=((b"x", b"1"),)), TaskOptions(group="g", waits_in_group=True)]
+    retried, lasting = TaskOptions(past=Past(retried=1)), TaskOptions(ttl_completed=0)
+    options = [*few, retried, lasting, TaskOptions(group="g")]
+    ids, payloads = [b"%d" % number for number in range(5)], [b"{}"] * 5
+    asynq = CompactAsynq("a.b", TaskOptions(), reverse_lookup=False).dumps(ids, payloads, options, NOW)
+    documented = CompactDocumented("a.b", "task", 3).dumps(ids, payloads, options, NOW)
+    assert [dump is None for dump in asynq] == [True, True, False, False, False]
+    assert [dump is None for dump in documented] == [True, False, True, True, False]
+
+
 def test_a_clock_that_begins_in_1970_makes_shorter_integers(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = CompactAsynq("a.b", TaskOptions(), reverse_lookup=False)
     for now in (5, 70_000, NOW):
@@ -240,4 +311,6 @@ def test_more_kinds_of_options_than_are_kept() -> None:
         once = encoder.dumps(ids, payloads, options, NOW)
         again = [encoder.dumps(ids[at:], payloads[at:], options[at:], NOW)[0] for at in range(len(options))]
         assert once == again
-        assert len(set(once)) == (len(options) - 3 if encoder is documented else len(options))
+        assert (once[:3] == [None] * 3) is (encoder is documented), "the lifecycle is written by HSET"
+        assert len(set(once[3:])) == len(options) - 3
+        assert len(set(once)) == (len(options) - 2 if encoder is documented else len(options))

@@ -42,12 +42,6 @@ def zipped(content: bytes = LINES) -> bytes:
     return file.getvalue()
 
 
-def empty_zip() -> bytes:
-    file = io.BytesIO()
-    zipfile.ZipFile(file, "w").close()
-    return file.getvalue()
-
-
 def sqlite() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "db"
