@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from loader.sources.explain import rfc_8259
+from loader.sources.json_text import rfc_8259
 
 _LARGEST = 2**64 - 1
 _SMALLEST = -(2**63)

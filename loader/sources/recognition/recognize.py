@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 
+from loader.sources.json_text import JSON_SPACE, is_json
 from loader.sources.recognition import looks
 from loader.sources.recognition.looks import Look
-from loader.sources.recognition.text import JSON_SPACE, complete_lines, is_json, is_utf_8
+from loader.sources.recognition.text import complete_lines, is_utf_8
 
 HEAD = 64 * 1024
 """Bytes of content that are enough, with one exception: see ``is_enough``."""
