@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from loader.sources.batch import BatchLimit, RawBatch
-from loader.sources.json_text import is_json
+from loader.sources.json_text import JSON_SPACE, is_json
 from loader.tasks.reasons import Reason, ReasonCode
 
 NoteEnd = Callable[[int, int], Awaitable[None]]
@@ -55,7 +55,7 @@ def is_last(raw: RawBatch, batch_size: int) -> bool:
 
 def ends_in_a_record(raw: RawBatch) -> bool:
     """Whether the last line has no line end, and is not blank."""
-    return raw.unended and bool(raw.records[-1].strip())
+    return raw.unended and bool(raw.records[-1].strip(JSON_SPACE))
 
 
 def is_cut_off(raw: RawBatch) -> bool:
