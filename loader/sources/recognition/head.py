@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loader.sources.codecs.codec import Codec, Decompressor
 from loader.sources.codecs.registry import detect, is_undecided
-from loader.sources.recognition.recognize import is_enough
+from loader.sources.recognition.recognize import has_line, is_enough
 
 
 class Head:
@@ -15,22 +15,39 @@ class Head:
         codec: The compression from its name or from ``--format``; None to detect it.
 
     Attributes:
-        content: The content so far, without compression.
         codec: The compression that was removed.
         ended: Whether ``content`` is all of it.
+        has_line: Whether there is a complete line that is not blank.
         is_enough: Whether more is of no use.
     """
 
-    __slots__ = ("_decompressor", "_name", "_undecided", "codec", "content", "ended", "is_enough")
+    __slots__ = (
+        "_content",
+        "_decompressor",
+        "_name",
+        "_searched",
+        "_undecided",
+        "codec",
+        "ended",
+        "has_line",
+        "is_enough",
+    )
 
     def __init__(self, name: str, codec: Codec | None) -> None:
         self._name = name
         self._decompressor: Decompressor | None = None if codec is None else codec.decompressor(name)
         self._undecided = codec is None
         self.codec = codec
-        self.content = b""
+        self._content = bytearray()
+        self._searched = 0  # bytes that have no complete line
         self.ended = False
+        self.has_line = False
         self.is_enough = False
+
+    @property
+    def content(self) -> bytes:
+        """A copy of the content so far, without compression."""
+        return bytes(self._content)
 
     def feed(self, stored: bytes) -> None:
         """Adds the next bytes as they are stored; no bytes for the end.
@@ -45,7 +62,9 @@ class Head:
                 self._decompressor.finish()
             return
         if self._undecided:
-            stored, self.content = self.content + stored, b""
+            stored = bytes(self._content) + stored
+            self._content.clear()
+            self._searched = 0
             self._undecided = is_undecided(stored)
             if not self._undecided and (codec := detect(stored)) is not None:
                 self.codec, self._decompressor = codec, codec.decompressor(self._name)
@@ -58,5 +77,9 @@ class Head:
                 return
 
     def _add(self, piece: bytes) -> None:
-        self.content += piece
-        self.is_enough = is_enough(self.content)
+        # The first line may be an array of many MiB that comes in pieces of 4 KiB: no byte is copied or searched again.
+        self._content += piece
+        self.has_line = self.has_line or has_line(self._content, self._searched)
+        self.is_enough = is_enough(self._content, self._searched)
+        if not self.has_line:
+            self._searched = len(self._content)

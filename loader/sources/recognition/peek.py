@@ -16,7 +16,7 @@ from loader.sources.formats import FORMATS, format_hint
 from loader.sources.problems import Problem, Problems
 from loader.sources.recognition.head import Head
 from loader.sources.recognition.looks import UNKNOWN, Look
-from loader.sources.recognition.recognize import HEAD, has_line, is_clear, recognize
+from loader.sources.recognition.recognize import HEAD, is_clear, recognize
 from loader.sources.transports.stdin import StandardInput
 from loader.sources.transports.transport import CHUNK
 
@@ -55,9 +55,9 @@ async def check_stdin(file: InputFile, stdin: StandardInput, *, given: bool) -> 
     now = asyncio.get_running_loop().time
     while (stored := await stdin.read_ahead(None if deadline is None else max(0.0, deadline - now()))) is not None:
         head.feed(stored)
-        if not stored or head.is_enough or is_clear(head.content):
+        if not stored or head.is_enough or (head.has_line and is_clear(head.content)):
             break
-        if deadline is None and has_line(head.content):
+        if deadline is None and head.has_line:
             deadline = now() + _WAIT_FOR_MORE
     if (found := judge(file, head, given=given)) is not None:
         raise SourceFormatError(f"standard input {found.what}", found.hint)
@@ -128,10 +128,10 @@ def _head_of(file: InputFile, path: Path) -> Head:
             if not status.st_size and file.codec is not None:
                 what = f"{file.name} is empty, which no {file.codec.name} file is"
                 raise SourceError(what, "Get it again, or leave it out")
-            head, left = Head(file.name, file.codec), status.st_size
+            head, left, size = Head(file.name, file.codec), status.st_size, HEAD
             while not head.is_enough and not head.ended:
-                size = CHUNK if head.content else HEAD
                 stored = os.read(descriptor, size) if left > 0 else b""
+                size = CHUNK
                 left -= len(stored)
                 head.feed(stored)
             return head
