@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 
-from loader.errors import LoaderError, SourceError, UsageError
+from loader.errors import SourceError, UsageError
 from loader.sources.base import one_line
 from loader.sources.endings import Endings, is_stray, label
 from loader.sources.format import FileSource, InputFile
@@ -274,8 +274,8 @@ class _Expansion:
         names_ending = bool(dot) and not glob.has_magic(ending)
         return self._forced if names_ending or not is_stray(name) else None
 
-    def _problem(self, name: str, what: str, hint: str, *, kind: type[LoaderError] = SourceError) -> None:
-        self._problems.add(Problem(one_line(name), what, hint, kind))
+    def _problem(self, name: str, what: str, hint: str) -> None:
+        self._problems.add(Problem(one_line(name), what, hint))
 
 
 def _pattern(argument: str) -> str:
