@@ -44,7 +44,9 @@ def without_bad_files(files: Sequence[InputFile], problems: Problems, *, given: 
 
 
 async def check_stdin(file: InputFile, stdin: StandardInput, *, given: bool) -> None:
-    """Looks at standard input. Waits for its first line (64 KiB of it, if it is longer), or its end.
+    """Looks at standard input. Waits for its first line, or its end.
+
+    Of a longer first line, 64 KiB are enough; if it begins with ``[``, 16 MiB. See ``is_enough``.
 
     Raises:
         SourceError: Standard input cannot be read or decompressed.
