@@ -6,7 +6,6 @@ import asyncio
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from loader.errors import SourceError, SourceFormatError, UsageError
@@ -86,12 +85,10 @@ def unnamed(file: InputFile, path: Path) -> Problem:
     look = recognize(head.content, ended=head.ended)
     if look is UNKNOWN:
         return Problem(file.name, _NO_ENDING, format_hint(), UsageError)
-    found = _problem(file, head, look)
-    hint = found.hint.removesuffix(f"; {_FORCE}")  # without a format, there is nothing to force
+    hint = _hint(file, head, look)  # without a format, there is nothing to force
     if not look.formats:
-        return replace(found, hint=hint)
-    what = f"{_NO_ENDING}, and it {found.what.partition(', not ')[0]}"
-    return Problem(file.name, what, hint, UsageError, look.brief)
+        return Problem(file.name, _fault(file, head, look), hint, SourceFormatError, look.brief)
+    return Problem(file.name, f"{_NO_ENDING}, and it {_seen(head, look)}", hint, UsageError, look.brief)
 
 
 def judge(file: InputFile, head: Head, *, given: bool) -> Problem | None:
@@ -102,15 +99,23 @@ def judge(file: InputFile, head: Head, *, given: bool) -> Problem | None:
     look = recognize(head.content, ended=head.ended)
     if look is UNKNOWN or look in form.takes or (given and look in form.takes_if_given):
         return None
-    return _problem(file, head, look)
+    hint = f"{_hint(file, head, look)}; {_FORCE}"
+    return Problem(file.name, _fault(file, head, look), hint, SourceFormatError, look.brief)
 
 
-def _problem(file: InputFile, head: Head, look: Look) -> Problem:
-    form = FORMATS[file.format]
+def _seen(head: Head, look: Look) -> str:
     inside = "" if head.codec is None else f" inside {head.codec.name}"
-    fault = f"looks like {look.title}{inside}" + ("" if look in form.takes_if_given else f", not {form.title}")
-    hint = look.hint(form.name, None if file.path is None else file.name, head.codec)
-    return Problem(file.name, fault, f"{hint[0].upper()}{hint[1:]}; {_FORCE}", SourceFormatError, look.brief)
+    return f"looks like {look.title}{inside}"
+
+
+def _fault(file: InputFile, head: Head, look: Look) -> str:
+    form = FORMATS[file.format]
+    return _seen(head, look) + ("" if look in form.takes_if_given else f", not {form.title}")
+
+
+def _hint(file: InputFile, head: Head, look: Look) -> str:
+    hint = look.hint(file.format, None if file.path is None else file.name, head.codec)
+    return f"{hint[0].upper()}{hint[1:]}"
 
 
 def _head_of(file: InputFile, path: Path) -> Head:
