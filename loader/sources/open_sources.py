@@ -85,8 +85,7 @@ async def _standard_input(files: Sequence[InputFile], *, given: bool, force: boo
     for file in files:
         if file.path is None:
             stdin = await StandardInput.open(file.name)
-            if not force:
-                await check_stdin(file, stdin, given=given)
+            await check_stdin(file, stdin, given=given, force=force)
             return stdin
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loader.errors import SourceError
 from loader.sources.codecs.codec import Codec, Decompressor
 from loader.sources.codecs.registry import detect, is_undecided
 from loader.sources.recognition.recognize import has_line, is_enough
@@ -24,6 +25,7 @@ class Head:
     __slots__ = (
         "_content",
         "_decompressor",
+        "_is_empty",
         "_name",
         "_searched",
         "_undecided",
@@ -37,6 +39,7 @@ class Head:
         self._name = name
         self._decompressor: Decompressor | None = None if codec is None else codec.decompressor(name)
         self._undecided = codec is None
+        self._is_empty = True
         self.codec = codec
         self._content = bytearray()
         self._searched = 0  # bytes that have no complete line
@@ -54,13 +57,18 @@ class Head:
 
         Raises:
             SourceError: The bytes do not have the compression, or are damaged before there is enough of their content.
-                Later damage is found when the source is loaded, and what comes before it is loaded.
+                Later damage is found when the source is loaded, and what comes before it is loaded. No bytes at all
+                are none of a compression.
         """
         if not stored:
             self.ended = True
+            if self._is_empty and self.codec is not None:
+                what = f"{self._name} is empty, which no {self.codec.name} file is"
+                raise SourceError(what, "Get it again, or leave it out")
             if self._decompressor is not None:
                 self._decompressor.finish()
             return
+        self._is_empty = False
         if self._undecided:
             stored = bytes(self._content) + stored
             self._content.clear()

@@ -42,25 +42,31 @@ def without_bad_files(files: Sequence[InputFile], problems: Problems, *, given: 
     return good
 
 
-async def check_stdin(file: InputFile, stdin: StandardInput, *, given: bool) -> None:
+async def check_stdin(file: InputFile, stdin: StandardInput, *, given: bool, force: bool) -> None:
     """Looks at standard input. Waits for its first line, or its end.
 
     Of a longer first line, 64 KiB are enough; if it begins with ``[``, 16 MiB. See ``is_enough``.
+
+    Args:
+        given: See ``without_bad_files``.
+        force: Whether any content is taken. Then only the first bytes of a compressed input are looked at.
 
     Raises:
         SourceError: Standard input cannot be read or decompressed.
         SourceFormatError: Its content does not look like its format.
     """
+    if force and file.codec is None:
+        return
     head = Head("standard input", file.codec)
     deadline: float | None = None
     now = asyncio.get_running_loop().time
     while (stored := await stdin.read_ahead(None if deadline is None else max(0.0, deadline - now()))) is not None:
         head.feed(stored)
-        if not stored or head.is_enough or (head.has_line and is_clear(head.content)):
+        if force or not stored or head.is_enough or (head.has_line and is_clear(head.content)):
             break
         if deadline is None and head.has_line:
             deadline = now() + _WAIT_FOR_MORE
-    if (found := judge(file, head, given=given)) is not None:
+    if not force and (found := judge(file, head, given=given)) is not None:
         raise SourceFormatError(f"standard input {found.what}", found.hint)
 
 
@@ -132,9 +138,6 @@ def _head_of(file: InputFile, path: Path) -> Head:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise not_regular(file.name, path)
-            if not status.st_size and file.codec is not None:
-                what = f"{file.name} is empty, which no {file.codec.name} file is"
-                raise SourceError(what, "Get it again, or leave it out")
             head, left, size = Head(file.name, file.codec), status.st_size, HEAD
             while not head.is_enough and not head.ended:
                 stored = os.read(descriptor, size) if left > 0 else b""
