@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import orjson
-
 from loader.sources.batch import BatchLimit, RawBatch
+from loader.sources.json_text import JSON_SPACE, is_json
 from loader.tasks.reasons import Reason, ReasonCode
 
 NoteEnd = Callable[[int, int], Awaitable[None]]
@@ -56,7 +55,7 @@ def is_last(raw: RawBatch, batch_size: int) -> bool:
 
 def ends_in_a_record(raw: RawBatch) -> bool:
     """Whether the last line has no line end, and is not blank."""
-    return raw.unended and bool(raw.records[-1].strip())
+    return raw.unended and bool(raw.records[-1].strip(JSON_SPACE))
 
 
 def is_cut_off(raw: RawBatch) -> bool:
@@ -66,11 +65,4 @@ def is_cut_off(raw: RawBatch) -> bool:
     """
     if not ends_in_a_record(raw) or len(raw.records) - 1 in raw.oversized:
         return False
-    record = raw.records[-1]
-    try:
-        orjson.loads(record)
-    except orjson.JSONDecodeError:
-        from loader.sources.explain import rfc_8259  # most inputs do without it
-
-        return rfc_8259(record) is None
-    return False
+    return not is_json(raw.records[-1])

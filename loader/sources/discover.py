@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 
-from loader.errors import LoaderError, SourceError, UsageError
+from loader.errors import SourceError, UsageError
 from loader.outputs.names import REJECTS_ENDING
 from loader.sources.base import one_line
 from loader.sources.endings import Endings, is_stray, label
@@ -186,12 +186,22 @@ class _Expansion:
         passed_over = PassedOver(one_line(argument))
         before = len(self._problems)
         found = list(self._below(argument, passed_over, self._walk(passed_over)))
-        if not found and not passed_over.has_input and len(self._problems) == before:
+        if not self._has_input(found, passed_over, before):
             has = f" (passed over: {passed_over.summary})" if passed_over else ""
             self._problem(argument, f"no payload file in this directory{has}", self._hint_for_none())
-        elif passed_over:
-            log.info("%s", passed_over.line)
         return found
+
+    def _has_input(self, found: list[InputFile], passed_over: PassedOver, before: int) -> bool:
+        """Whether a directory or a glob has input, or a problem that says why not. Then, tells what was passed over.
+
+        Args:
+            before: The number of problems before it.
+        """
+        if not found and not passed_over.has_input and len(self._problems) == before:
+            return False
+        if passed_over:
+            log.info("%s", passed_over.line)
+        return True
 
     def _hint_for_none(self) -> str:
         if self._forced is not None:
@@ -246,14 +256,13 @@ class _Expansion:
                 found += self._below(path, passed_over, walk)
             else:
                 found += self._found(self._entry(path), self._kind_in_glob(path, argument), passed_over)
-        if not found and not passed_over.has_input and len(self._problems) == before:
-            if not passed_over:
-                self._problem(argument, _why_nothing_matches(argument), "Check the pattern")
-            else:
-                what = f"no payload file matches (passed over: {passed_over.summary})"
-                self._problem(argument, what, self._hint_for_none())
-        elif passed_over:
-            log.info("%s", passed_over.line)
+        if self._has_input(found, passed_over, before):
+            return found
+        if passed_over:
+            what = f"no payload file matches (passed over: {passed_over.summary})"
+            self._problem(argument, what, self._hint_for_none())
+        else:
+            self._problem(argument, _why_nothing_matches(argument), "Check the pattern")
         return found
 
     def _entry(self, path: str) -> Entry:
@@ -274,8 +283,8 @@ class _Expansion:
         names_ending = bool(dot) and not glob.has_magic(ending)
         return self._forced if names_ending or not is_stray(name) else None
 
-    def _problem(self, name: str, what: str, hint: str, *, kind: type[LoaderError] = SourceError) -> None:
-        self._problems.add(Problem(one_line(name), what, hint, kind))
+    def _problem(self, name: str, what: str, hint: str) -> None:
+        self._problems.add(Problem(one_line(name), what, hint))
 
 
 def _pattern(argument: str) -> str:

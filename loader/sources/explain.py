@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import orjson
 
+from loader.sources.json_text import JSON_SPACE
 from loader.tasks.json_grammar import MOST_LEVELS, Expected, Fault, Findings, NotJsonError, check
 from loader.tasks.reasons import Reason, ReasonCode
 
@@ -56,7 +57,7 @@ def explain(record: bytes, error: orjson.JSONDecodeError, *, document: bool = Fa
     except UnicodeDecodeError as bad:
         return _not_utf_8(record, bad, document)
     if len(record) > _LONGEST_CHECKED and not any(part in error.msg for part in _MAYBE_JSON):
-        place = _place(text, len(text) - len(text.lstrip(" \t\r\n")) + error.pos, document)
+        place = _place(text, len(record) - len(record.lstrip(JSON_SPACE)) + error.pos, document)
         return Reason(ReasonCode.INVALID_JSON, f"{_NOT_JSON}{error.msg} ({place})")
     try:
         found = check(text)
@@ -65,13 +66,6 @@ def explain(record: bytes, error: orjson.JSONDecodeError, *, document: bool = Fa
         place = _place(text, wrong.fault.offset, document)
         return Reason(ReasonCode.INVALID_JSON, f"{_NOT_JSON}{words} ({place})", hint)
     return _not_portable(text, found, error, document)
-
-
-def rfc_8259(record: bytes) -> Findings | None:
-    """What a record holds that consumers do not read alike, if it is JSON by RFC 8259; None if it is not."""
-    with suppress(UnicodeDecodeError, NotJsonError):
-        return check(record.decode())
-    return None
 
 
 def _place(text: str, offset: int, document: bool) -> str:
@@ -88,7 +82,7 @@ def _no_text(record: bytes) -> Reason | None:
     nuls = record.count(b"\0")
     if not nuls:
         return None
-    if nuls == len(record.strip(b" \t\r\n")):
+    if nuls == len(record.strip(JSON_SPACE)):
         text = f"{_NOT_JSON}the record is nothing but {nuls:,} NUL bytes: a hole in the file, as a crash leaves it"
         return Reason(ReasonCode.INVALID_JSON, text, "Look at the end of the file, and at the program that wrote it")
     leading = len(record) - len(record.lstrip(b"\0"))

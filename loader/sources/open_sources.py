@@ -2,9 +2,11 @@
 
 A new format, such as CSV:
 
-1. A new module here, with a source (see ``loader.sources.base.Source``) and a ``Format`` with its name, its endings and
-   the functions that open it. The source passes the bytes of a file through ``Content``, which decompresses them, and
-   uses ``BatchLimit`` to end batches.
+1. A new module here, with a ``Format``: its name, its endings, and the functions that open it. If its records follow
+   each other in a stream of bytes, these give ``StreamSource`` a ``RecordBatcher``, which cuts the bytes into records;
+   decompression and the ends of batches are there already. ``loader.sources.values_source`` is an example. Any other
+   format needs its own source (see ``loader.sources.base.Source``), which passes the bytes of a file through
+   ``Content``, and uses ``BatchLimit`` to end batches, as ``loader.sources.documents`` does.
    ``takes`` says what its files look like (see ``loader.sources.recognition.looks``); without it, no file is looked at.
 2. One line in ``FORMATS`` of ``loader.sources.formats``.
 
@@ -85,8 +87,7 @@ async def _standard_input(files: Sequence[InputFile], *, given: bool, force: boo
     for file in files:
         if file.path is None:
             stdin = await StandardInput.open(file.name)
-            if not force:
-                await check_stdin(file, stdin, given=given)
+            await check_stdin(file, stdin, given=given, force=force)
             return stdin
     return None
 

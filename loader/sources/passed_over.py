@@ -24,21 +24,16 @@ class PassedOver:
         self._folders: Counter[str] = Counter()
         self._paths: set[str] = set()
 
-    def add(self, kind: str, path: str) -> None:
-        """Counts a file by its kind: an ending, or words such as ``hidden``.
+    def add(self, kind: str, path: str, *, is_folder: bool = False) -> None:
+        """Counts a file, or a folder that is not entered, by its kind: an ending, or words such as ``hidden``.
 
         Args:
             path: Its path without links. Each counts once, by however many paths it is reached.
         """
         if path not in self._paths:
             self._paths.add(path)
-            self._files[kind] += 1
-
-    def add_folder(self, kind: str, path: str) -> None:
-        """Counts a folder that is not entered, by its path without links."""
-        if path not in self._paths:
-            self._paths.add(path)
-            self._folders[kind] += 1
+            counts = self._folders if is_folder else self._files
+            counts[kind] += 1
 
     def __bool__(self) -> bool:
         return bool(self._files or self._folders)

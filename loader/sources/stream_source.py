@@ -48,17 +48,14 @@ class StreamSource:
     ) -> AsyncGenerator[RawBatch, None]:
         batcher = self._make_batcher(self._file.name, batch_size, max_record_bytes, start)
         content = Content(self._file.name, self._file.codec, whole=start == 0)
-        is_empty = True
         async with aclosing(self._transport.chunks(start, end)) as chunks:
             async for chunk in chunks:
-                is_empty = False
                 self._position += len(chunk)
                 for piece in content.feed(chunk):
                     for batch in batcher.feed(piece):
                         yield batch
-        if not is_empty:  # an empty file has no records, even if its name has the ending of a compression
-            for piece in content.finish():
-                for batch in batcher.feed(piece):
-                    yield batch
+        for piece in content.finish():
+            for batch in batcher.feed(piece):
+                yield batch
         for batch in batcher.finish():
             yield batch

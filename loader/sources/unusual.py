@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from loader.sources.explain import rfc_8259
+from loader.sources.json_text import rfc_8259
 
 _LARGEST = 2**64 - 1
 _SMALLEST = -(2**63)
@@ -24,7 +24,7 @@ def unusual_value(record: bytes) -> Any:
         return []
     text = record.decode()
     # A name or a string with a lone surrogate is kept as Python keeps it. Names and ids are checked for it later.
-    return {json.loads(f'"{name}"'): _shallow(text[begin:end]) for name, (begin, end) in found.members.items()}
+    return {name: _shallow(text[begin:end]) for name, (begin, end) in found.members.items()}
 
 
 def _shallow(token: str) -> Any:

@@ -16,11 +16,9 @@ from isal import isal_zlib
 
 from loader.sources.base import printable
 from loader.sources.batch import SHOWN_OF_OVERSIZED, RawBatch
+from loader.sources.json_text import JSON_SPACE
 from loader.sources.verdict import all_json
 from loader.tasks.reasons import Reason, ReasonCode
-
-JSON_SPACE = b" \t\r\n"
-"""White space of RFC 8259. ``bytes.strip()`` would also remove form feeds, which are not white space in JSON."""
 
 _LONG_RECORD = 2048
 

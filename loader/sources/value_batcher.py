@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loader.errors import SourceError
 from loader.sources.batch import RawBatch
@@ -30,19 +31,31 @@ class _Run:
     offset: int
     line: int
     values: list[tuple[bytes, bytes]]
+    _places: list[tuple[int, int]] | None = field(default=None, init=False, repr=False, compare=False)
+
+    def place(self, number: int) -> tuple[int, int]:
+        """Line and offset of the record with this number."""
+        if self._places is None:  # computed once: a run may have many bad records
+            self._places = list(self._each_place())
+        return self._places[number - self.first]
+
+    def _each_place(self) -> Iterator[tuple[int, int]]:
+        line, offset = self.line, self.offset
+        for before, value in self.values:
+            line, offset = line + before.count(b"\n"), offset + len(before)
+            yield line, offset
+            line, offset = line + value.count(b"\n"), offset + len(value)
 
 
 @dataclass(slots=True)
 class _Runs:
-    """The ``Places`` of a batch: the runs that have its records."""
+    """The ``Places`` of a batch: the runs that have its records, in their order."""
 
     runs: list[_Run]
 
     def of(self, number: int) -> tuple[int, int]:
-        run = next(run for run in self.runs if number < run.first + len(run.values))
-        index = number - run.first
-        before = b"".join([part for pair in run.values[:index] for part in pair] + [run.values[index][0]])
-        return run.line + before.count(b"\n"), run.offset + len(before)
+        index = bisect_right(self.runs, number, key=lambda run: run.first) - 1
+        return self.runs[index].place(number)
 
 
 class ValueBatcher(RecordBatcher):

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_SPACE = b" \t\n\r"
+from loader.sources.json_text import JSON_SPACE
+
 _CLOSING = b"]}"
 _OPENING = b"[{"
 _BEGINS = b'"[{'
@@ -114,7 +115,7 @@ class Value:
         end, ended = self._scan(data, start)
         part = data[start:end]
         self._read += len(part)
-        text = part.rstrip(_SPACE)
+        text = part.rstrip(JSON_SPACE)
         self._space = len(part) - len(text) if text else self._space + len(part)
         if self._kept < self._limit:
             self._parts.append(part[: self._limit - self._kept])

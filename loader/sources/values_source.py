@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from loader.sources.format import FileSource, Format, InputFile
@@ -43,26 +44,14 @@ def _succession(name: str, batch_size: int, max_record_bytes: int, start: int) -
     return ValueBatcher(SUCCESSION, name, batch_size, max_record_bytes)
 
 
-def _of_file(source: FileSource, make_batcher: MakeBatcher) -> StreamSource:
+def _of_files(make_batcher: MakeBatcher, source: FileSource) -> StreamSource:
     (file,) = source.files
     assert file.path is not None  # noqa: S101 - for the type checker
     return StreamSource(file, StoredFile(file.name, file.path), make_batcher)
 
 
-def _array_file(source: FileSource) -> StreamSource:
-    return _of_file(source, _elements)
-
-
-def _array_stdin(file: InputFile, stdin: Transport) -> StreamSource:
-    return StreamSource(file, stdin, _elements)
-
-
-def _values_file(source: FileSource) -> StreamSource:
-    return _of_file(source, _succession)
-
-
-def _values_stdin(file: InputFile, stdin: Transport) -> StreamSource:
-    return StreamSource(file, stdin, _succession)
+def _of_stdin(make_batcher: MakeBatcher, file: InputFile, stdin: Transport) -> StreamSource:
+    return StreamSource(file, stdin, make_batcher)
 
 
 # No ending gives these formats: a name such as .json does not say whether an array is one task or many.
@@ -70,15 +59,15 @@ JSON_ARRAY = Format(
     "json-array",
     "one JSON array",
     (),
-    _array_file,
-    _array_stdin,
+    partial(_of_files, _elements),
+    partial(_of_stdin, _elements),
     takes=_ARRAYS,
 )
 JSON_CONCAT = Format(
     "json-concat",
     "JSON values one after the other",
     (),
-    _values_file,
-    _values_stdin,
+    partial(_of_files, _succession),
+    partial(_of_stdin, _succession),
     takes=_ARRAYS | {LINES, ONE_LINE, DOCUMENT, VALUES, SEQUENCE, CR_LINES},
 )

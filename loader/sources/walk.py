@@ -54,7 +54,7 @@ class Walk:
                 before = self._entered.setdefault((state.st_dev, state.st_ino), folder)
                 if before is not folder:
                     if before != folder:  # through a link, perhaps in a loop; otherwise, a pattern matched it too
-                        self._passed_over.add_folder(REACHED_TWICE, os.path.realpath(folder))
+                        self._passed_over.add(REACHED_TWICE, os.path.realpath(folder), is_folder=True)
                     continue
                 with os.scandir(folder) as found:
                     entries = sorted(found, key=lambda entry: self._order(entry.name))
@@ -77,7 +77,7 @@ class Walk:
                     dangling = entry.is_symlink() and not os.path.exists(path)
                     yield Entry(path, path, entry.name, "dangling link" if dangling else "special file")
                 elif entry.name.startswith("."):
-                    self._passed_over.add_folder("hidden", f"{real}/{entry.name}")
+                    self._passed_over.add("hidden", f"{real}/{entry.name}", is_folder=True)
                 else:
                     folders.append(path)
             waiting += reversed(folders)

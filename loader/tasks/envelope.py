@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from operator import attrgetter
@@ -303,5 +302,5 @@ def _without_payload(record: bytes) -> tuple[bytes, msgspec.Raw]:
         members = check(text).members or {}
     except ValueError as error:  # UnicodeDecodeError and NotJsonError
         raise UnusableRecordError(ReasonCode.INVALID_JSON, f"not valid JSON: {error}") from error
-    begin, end = next((span for name, span in members.items() if json.loads(f'"{name}"') == "payload"), (0, 0))
+    begin, end = members.get("payload", (0, 0))
     return f"{text[:begin]}null{text[end:]}".encode(), msgspec.Raw(text[begin:end].encode())

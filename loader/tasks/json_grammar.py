@@ -6,6 +6,7 @@ orjson refuses more than the RFC does (lone surrogates, numbers beyond a double,
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -66,7 +67,8 @@ class Findings:
         lone_surrogate: Offset of the first escape of a surrogate that is not one of a pair.
         beyond_double: Offset of the first number that becomes infinite as a double.
         too_deep: Offset of the first bracket beyond ``MOST_LEVELS``.
-        members: If the text is one object: where the value of each member begins and ends. Names have their escapes.
+        members: If the text is one object: where the value of each member begins and ends. Names are
+            without their escapes; of two members with one name, this is the last.
     """
 
     lone_surrogate: int | None = None
@@ -163,7 +165,7 @@ class _Check:
         begin = self._at
         self._string()
         if len(self._open) == 1:
-            self._name = self._text[begin + 1 : self._at - 1]
+            self._name = json.loads(self._text[begin : self._at])  # one name may be written in several ways
         return Expected.COLON
 
     def _comma_or_close(self, char: str) -> Expected:
@@ -182,7 +184,7 @@ class _Check:
 
     def _value_is_over(self) -> Expected:
         if len(self._open) == 1 and self._name is not None and self._found.members is not None:
-            self._found.members.pop(self._name, None)  # of two members with one name, the last one counts
+            self._found.members.pop(self._name, None)  # the last one of a name counts
             self._found.members[self._name] = (self._begin, self._at)
         return Expected.COMMA_OR_CLOSE if self._open else Expected.END
 

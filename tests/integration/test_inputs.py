@@ -251,6 +251,26 @@ def test_no_standard_input_is_an_error_that_says_so(tool: Tool, kind: str) -> No
     assert_error(done, 1)
 
 
+@pytest.mark.parametrize("form", ["jsonl.gz", "json-array.gz"])
+@pytest.mark.parametrize("more", [(), ("--force-format",)], ids=["looked at", "forced"])
+@pytest.mark.parametrize("given", ["null device", "pipe", "file"])
+def test_an_empty_input_is_none_of_a_compression_wherever_it_comes_from(
+    tool: Tool, db: Redis, form: str, more: tuple[str, ...], given: str
+) -> None:
+    arguments = ("-q", "q", "--format", form, *more)
+    if given == "null device":
+        done = run_with_stdin(tool, subprocess.DEVNULL, "-", *arguments)
+    elif given == "pipe":
+        done = tool.load("-", *arguments, stdin=b"")
+    else:
+        tool.write("in", b"")
+        done = tool.load("in", *arguments)
+
+    name = "in:" if given == "file" else "standard input"
+    assert_error(done, 1, f"{name} is empty, which no gzip file is", "Get it again, or leave it out")
+    assert db.keys("*") == []
+
+
 @pytest.mark.parametrize("redirection", ["<&-", ">&-", "2>&-"])
 def test_a_file_is_loaded_though_a_standard_stream_is_closed(tool: Tool, db: Redis, redirection: str) -> None:
     tool.write("in.jsonl", b"1\n")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from loader.sources.json_text import is_json
 from loader.sources.recognition import looks
 from loader.sources.recognition.looks import Look
-from loader.sources.recognition.text import complete_lines, is_json, is_utf_8
+from loader.sources.recognition.text import complete_lines, is_utf_8
 
 _ROWS = 5
 _SEPARATED = ((b"\t", looks.TSV), (b",", looks.CSV), (b";", looks.CSV_SEMICOLONS))

@@ -6,7 +6,6 @@ import asyncio
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from loader.errors import SourceError, SourceFormatError, UsageError
@@ -16,7 +15,7 @@ from loader.sources.formats import FORMATS, format_hint
 from loader.sources.problems import Problem, Problems
 from loader.sources.recognition.head import Head
 from loader.sources.recognition.looks import UNKNOWN, Look
-from loader.sources.recognition.recognize import HEAD, has_line, is_clear, recognize
+from loader.sources.recognition.recognize import HEAD, is_clear, recognize
 from loader.sources.transports.stdin import StandardInput
 from loader.sources.transports.transport import CHUNK
 
@@ -43,23 +42,31 @@ def without_bad_files(files: Sequence[InputFile], problems: Problems, *, given: 
     return good
 
 
-async def check_stdin(file: InputFile, stdin: StandardInput, *, given: bool) -> None:
-    """Looks at standard input. Waits for its first line (64 KiB of it, if it is longer), or its end.
+async def check_stdin(file: InputFile, stdin: StandardInput, *, given: bool, force: bool) -> None:
+    """Looks at standard input. Waits for its first line, or its end.
+
+    Of a longer first line, 64 KiB are enough; if it begins with ``[``, 16 MiB. See ``is_enough``.
+
+    Args:
+        given: See ``without_bad_files``.
+        force: Whether any content is taken. Then only the first bytes of a compressed input are looked at.
 
     Raises:
         SourceError: Standard input cannot be read or decompressed.
         SourceFormatError: Its content does not look like its format.
     """
+    if force and file.codec is None:
+        return
     head = Head("standard input", file.codec)
     deadline: float | None = None
     now = asyncio.get_running_loop().time
     while (stored := await stdin.read_ahead(None if deadline is None else max(0.0, deadline - now()))) is not None:
         head.feed(stored)
-        if not stored or head.is_enough or is_clear(head.content):
+        if force or not stored or head.is_enough or (head.has_line and is_clear(head.content)):
             break
-        if deadline is None and has_line(head.content):
+        if deadline is None and head.has_line:
             deadline = now() + _WAIT_FOR_MORE
-    if (found := judge(file, head, given=given)) is not None:
+    if not force and (found := judge(file, head, given=given)) is not None:
         raise SourceFormatError(f"standard input {found.what}", found.hint)
 
 
@@ -84,12 +91,10 @@ def unnamed(file: InputFile, path: Path) -> Problem:
     look = recognize(head.content, ended=head.ended)
     if look is UNKNOWN:
         return Problem(file.name, _NO_ENDING, format_hint(), UsageError)
-    found = _problem(file, head, look)
-    hint = found.hint.removesuffix(f"; {_FORCE}")  # without a format, there is nothing to force
+    hint = _hint(file, head, look)  # without a format, there is nothing to force
     if not look.formats:
-        return replace(found, hint=hint)
-    what = f"{_NO_ENDING}, and it {found.what.partition(', not ')[0]}"
-    return Problem(file.name, what, hint, UsageError, look.brief)
+        return Problem(file.name, _fault(file, head, look), hint, SourceFormatError, look.brief)
+    return Problem(file.name, f"{_NO_ENDING}, and it {_seen(head, look)}", hint, UsageError, look.brief)
 
 
 def judge(file: InputFile, head: Head, *, given: bool) -> Problem | None:
@@ -100,15 +105,23 @@ def judge(file: InputFile, head: Head, *, given: bool) -> Problem | None:
     look = recognize(head.content, ended=head.ended)
     if look is UNKNOWN or look in form.takes or (given and look in form.takes_if_given):
         return None
-    return _problem(file, head, look)
+    hint = f"{_hint(file, head, look)}; {_FORCE}"
+    return Problem(file.name, _fault(file, head, look), hint, SourceFormatError, look.brief)
 
 
-def _problem(file: InputFile, head: Head, look: Look) -> Problem:
-    form = FORMATS[file.format]
+def _seen(head: Head, look: Look) -> str:
     inside = "" if head.codec is None else f" inside {head.codec.name}"
-    fault = f"looks like {look.title}{inside}" + ("" if look in form.takes_if_given else f", not {form.title}")
-    hint = look.hint(form.name, None if file.path is None else file.name, head.codec)
-    return Problem(file.name, fault, f"{hint[0].upper()}{hint[1:]}; {_FORCE}", SourceFormatError, look.brief)
+    return f"looks like {look.title}{inside}"
+
+
+def _fault(file: InputFile, head: Head, look: Look) -> str:
+    form = FORMATS[file.format]
+    return _seen(head, look) + ("" if look in form.takes_if_given else f", not {form.title}")
+
+
+def _hint(file: InputFile, head: Head, look: Look) -> str:
+    hint = look.hint(file.format, None if file.path is None else file.name, head.codec)
+    return f"{hint[0].upper()}{hint[1:]}"
 
 
 def _head_of(file: InputFile, path: Path) -> Head:
@@ -125,13 +138,10 @@ def _head_of(file: InputFile, path: Path) -> Head:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise not_regular(file.name, path)
-            if not status.st_size and file.codec is not None:
-                what = f"{file.name} is empty, which no {file.codec.name} file is"
-                raise SourceError(what, "Get it again, or leave it out")
-            head, left = Head(file.name, file.codec), status.st_size
+            head, left, size = Head(file.name, file.codec), status.st_size, HEAD
             while not head.is_enough and not head.ended:
-                size = CHUNK if head.content else HEAD
                 stored = os.read(descriptor, size) if left > 0 else b""
+                size = CHUNK
                 left -= len(stored)
                 head.feed(stored)
             return head

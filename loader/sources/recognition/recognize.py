@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 
+from loader.sources.json_text import JSON_SPACE, is_json
 from loader.sources.recognition import looks
 from loader.sources.recognition.looks import Look
-from loader.sources.recognition.text import JSON_SPACE, complete_lines, is_json, is_utf_8
+from loader.sources.recognition.text import complete_lines, is_utf_8
 
 HEAD = 64 * 1024
 """Bytes of content that are enough, with one exception: see ``is_enough``."""
@@ -21,12 +22,16 @@ MOST = 16 * 1024 * 1024
 _BLANK = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*")
 
 
-def is_enough(head: bytes | bytearray) -> bool:
-    """Whether more is of no use. A first line that begins an array is read to its end: it may be one of many."""
+def is_enough(head: bytes | bytearray, searched: int = 0) -> bool:
+    """Whether more is of no use. A first line that begins an array is read to its end: it may be one of many.
+
+    Args:
+        searched: See ``has_line``.
+    """
     if len(head) < HEAD:
         return False
     begin = _blank_end(head)
-    return head[begin : begin + 1] != b"[" or head.find(b"\n", begin) >= 0 or len(head) >= MOST
+    return head[begin : begin + 1] != b"[" or len(head) >= MOST or has_line(head, searched)
 
 
 def _blank_end(head: bytes | bytearray) -> int:
@@ -34,15 +39,22 @@ def _blank_end(head: bytes | bytearray) -> int:
     return 0 if blank is None else blank.end()
 
 
-def has_line(head: bytes) -> bool:
-    """Whether there is a complete line that is not blank."""
-    return head.find(b"\n", _blank_end(head)) >= 0
+def has_line(head: bytes | bytearray, searched: int = 0) -> bool:
+    """Whether there is a complete line that is not blank.
+
+    Args:
+        searched: So many of the first bytes are known to have none.
+    """
+    return head.find(b"\n", max(searched, _blank_end(head))) >= 0
 
 
 def is_clear(head: bytes) -> bool:
     """Whether the first line shows that these are JSON lines. An array may be one of many lines, or all there is."""
-    first, has_end, rest = head[_blank_end(head) :].partition(b"\n")
-    return bool(has_end) and is_json(first) and (not first.startswith(b"[") or bool(rest.strip(JSON_SPACE)))
+    begin = _blank_end(head)
+    end = head.find(b"\n", begin)
+    if end < 0 or not is_json(first := head[begin:end]):
+        return False
+    return not first.startswith(b"[") or bool(head[end:].strip(JSON_SPACE))
 
 
 def recognize(head: bytes, *, ended: bool) -> Look:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import orjson
-
-JSON_SPACE = b" \t\r\n"
+from loader.sources.json_text import JSON_SPACE
 
 _MOST = 50
 
@@ -19,20 +17,6 @@ def complete_lines(text: bytes, *, ended: bool) -> list[bytes]:
     if not ended or len(lines) > 4 * _MOST:
         lines.pop()
     return [line for line in lines if line.strip(JSON_SPACE)][:_MOST]
-
-
-def is_json(text: bytes) -> bool:
-    """Whether a text is JSON by RFC 8259. orjson refuses a part of it, such as lone surrogates."""
-    try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError:
-        from loader.tasks.json_grammar import check  # most inputs do without it
-
-        try:
-            check(text.decode())
-        except ValueError:  # NotJsonError and UnicodeDecodeError
-            return False
-    return True
 
 
 def is_utf_8(text: bytes) -> bool:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.sources.batch import RawBatch
-from loader.sources.validate import JSON_SPACE, Batch, Reject, validate
+from loader.sources.json_text import JSON_SPACE
+from loader.sources.validate import Batch, Reject, validate
 from loader.tasks.reasons import Reason, ReasonCode
 from tests.unit.strategies import LINES, json_texts
 

@@ -6,6 +6,7 @@ import json
 import tracemalloc
 from collections.abc import Iterable
 from json import JSONDecoder
+from random import Random
 from typing import NamedTuple
 
 import pytest
@@ -83,10 +84,10 @@ def cut(grammar: Grammar, chunks: Iterable[bytes], batch_size: int = 1000, max_r
     return Cut(batches, "")
 
 
-def decoded(text: str, *, is_array: bool) -> list[bytes]:
-    """The values of a text, found by Python's decoder."""
+def spans(text: str, *, is_array: bool) -> list[tuple[int, int]]:
+    """Where the values of a text begin and end, in characters, found by Python's decoder."""
     decoder = JSONDecoder(strict=False)
-    found: list[bytes] = []
+    found: list[tuple[int, int]] = []
     blank = " \t\n\r\x1e\ufeff" + (",[" if is_array else "")
     pos = 1 + text.index("[") if is_array else 0
     blank = blank.replace("[", "")
@@ -96,8 +97,13 @@ def decoded(text: str, *, is_array: bool) -> list[bytes]:
         if pos == len(text) or (is_array and text[pos] == "]"):
             return found
         end = decoder.raw_decode(text, pos)[1]
-        found.append(text[pos:end].encode())
+        found.append((pos, end))
         pos = end
+
+
+def decoded(text: str, *, is_array: bool) -> list[bytes]:
+    """The values of a text, found by Python's decoder."""
+    return [text[begin:end].encode() for begin, end in spans(text, is_array=is_array)]
 
 
 @given(arrays())
@@ -142,6 +148,32 @@ def test_locate_points_at_the_record_in_the_source(
         assert content[offset:].startswith(record)
         assert line == content.count(b"\n", 0, offset) + 1
     assert got.places == sorted(got.places)
+
+
+@given(
+    st.sampled_from([ELEMENTS, SUCCESSION]).flatmap(
+        lambda grammar: st.tuples(st.just(grammar), chunkings(arrays() if grammar.is_array else successions()))
+    ),
+    st.integers(1, 8),
+    st.integers(1, 50),
+    st.randoms(use_true_random=False),
+)
+def test_all_places_of_a_batch_are_those_of_a_naive_count(
+    case: tuple[Grammar, tuple[bytes, list[bytes]]], batch_size: int, stretch: int, order: Random
+) -> None:
+    grammar, (content, chunks) = case
+    text = content.decode()
+    before = [text[:begin] for begin, _ in spans(text, is_array=grammar.is_array)]
+    naive = [(part.count("\n") + 1, len(part.encode())) for part in before]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(value_batcher, "_STRETCH", stretch)
+        got = cut(grammar, chunks, batch_size)
+
+    questions = [(batch, index) for batch in got.batches for index in range(len(batch.records))]
+    order.shuffle(questions)
+    answers = {batch.first_record + index: batch.locate(index) for batch, index in questions}
+
+    assert [answers[number] for number in sorted(answers)] == naive
 
 
 @given(arrays(), st.data())

@@ -50,6 +50,16 @@ def test_a_payload_that_msgspec_does_not_read_is_kept_byte_for_byte(payload: byt
     assert (envelope.id, envelope.queue) == ("a", "q")
 
 
+@pytest.mark.parametrize("payload", UNUSUAL, ids=lambda payload: payload[:10].decode())
+@pytest.mark.parametrize(("first", "second"), [(rb"pay\u006coad", b"payload"), (b"payload", rb"\u0070ayload")])
+def test_of_two_payloads_the_last_one_counts_however_its_name_is_written(
+    payload: bytes, first: bytes, second: bytes
+) -> None:
+    envelope, _ = READER.read(b'{"%b":1,"id":"a","%b":%b}' % (first, second, payload))
+
+    assert (envelope.payload_bytes(), envelope.id) == (payload, "a")
+
+
 @pytest.mark.parametrize(
     "field", [rb'"id":"\ud800"', rb'"queue":"\udc00x"', rb'"headers":{"a":"\ud800"}', rb'"x\ud800":1']
 )

@@ -97,11 +97,13 @@ def test_the_members_of_an_object_are_where_they_are_said_to_be(value: dict[str,
     text = json.dumps(value, ensure_ascii=ascii_only)
     members = check(text).members
     assert members is not None
-    assert {json.loads(f'"{name}"'): json.loads(text[begin:end]) for name, (begin, end) in members.items()} == value
+    assert {name: json.loads(text[begin:end]) for name, (begin, end) in members.items()} == value
 
 
 def test_of_equal_names_the_last_one_counts() -> None:
     assert check('{"a":1, "b":2, "a":3}').members == {"b": (12, 13), "a": (19, 20)}
+    assert check(r'{"a":1, "b":2, "\u0061":3}').members == {"b": (12, 13), "a": (24, 25)}
+    assert check(r'{"\u0061":1, "b":2, "a":3}').members == {"b": (17, 18), "a": (24, 25)}
 
 
 @pytest.mark.parametrize("text", ["1", "[]", '"a"', "null"])
