@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -233,8 +234,9 @@ def test_dumps_for_scripts(db: Any, layout: str) -> None:
     encoder: Any = CompactDocumented("a.b", "task", 3)
     if layout == "asynq":
         encoder = CompactAsynq("a.b", TaskOptions(), reverse_lookup=False)
-    dumped = 2 if layout == "asynq" else 1  # documented tasks with a lifecycle are written by HSET
-    options = [TaskOptions(max_retry=number % 3, ttl_completed=number % dumped) for number in range(len(PAYLOADS))]
+    options = [TaskOptions(max_retry=number % 3) for number in range(len(PAYLOADS))]
+    if layout == "asynq":  # documented tasks with a lifecycle are written by HSET
+        options = [replace(own, ttl_completed=own.max_retry % 2) for own in options]
     script = "for i = 1, #KEYS do redis.call('RESTORE', KEYS[i], 0, ARGV[i]) end return #KEYS"
 
     dumps = encoder.dumps(ids, PAYLOADS, options, 1_790_000_000_000_000_000)
