@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-_LOGIN = re.compile(r"(\b[a-z][a-z0-9+.-]*://)(?!\[)[^\s'\"]*@")
-"""From the scheme to the last ``@``: a password may hold ``@`` and ``/`` that nobody has encoded. The lines of help
-write ``[USER:PASSWORD@]`` in this place, which stays."""
+_LOGIN = re.compile(r"(\b[a-z][a-z0-9+.-]*://)(?!\[|:PASSWORD@HOST)[^\s'\"]*@")
+"""From the scheme to the last ``@``: a password may hold ``@`` and ``/`` that nobody has encoded. What our own
+lines write in this place stays: ``[USER:PASSWORD@]`` and ``:PASSWORD@HOST``."""
 
 _PASSWORD = re.compile(r"(?<=[?&]password=)[^&\s'\"]*")
 
