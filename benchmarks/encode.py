@@ -15,7 +15,8 @@ from typing import Literal, Protocol
 
 from benchmarks.outcome import QUEUE
 from loader.layouts.asynq import AsynqEncoder
-from loader.layouts.compact import CompactAsynq, CompactDocumented
+from loader.layouts.compact_asynq import CompactAsynq
+from loader.layouts.compact_documented import CompactDocumented
 from loader.layouts.documented import DocumentedEncoder
 from loader.tasks.ids import id_prefix, id_suffixes
 from loader.tasks.options import TaskOptions

@@ -85,6 +85,7 @@ class _Child:
                 rejected_by_code=Counter(report.rejected_by_code),
                 kinds=report.kinds,
                 batches=report.batches,
+                compact=report.compact,
                 valid=report.valid,
                 waiting=self._load.batches_waiting,
                 rejects_file=report.rejects_file,

@@ -19,6 +19,8 @@ _LONGEST_PAUSE = 1.0
 _SHORTEST_PAUSE = 0.02
 _LOOKS_AHEAD = 4
 """At the present rate of growth, the memory is read this many times before it reaches the threshold."""
+_FEWEST_TO_MEASURE = 1000
+"""With fewer tasks, the buffers of connections and the ledger count as much as the tasks."""
 _LEAST_RATE = 64e6
 """The smallest rate of growth to expect, in bytes a second: a load that has not begun, or waits, may go on any time."""
 
@@ -95,6 +97,23 @@ class MemoryWatch:
         if self._reached is not None and not complete:
             raise self._reached
         return complete
+
+    async def bytes_a_task(self, tasks: int) -> float | None:
+        """By how much the servers' memory has grown for each task of a load, in bytes.
+
+        None if it is not known, or if the load is so small that other growth would distort it.
+        """
+        if tasks < _FEWEST_TO_MEASURE or None in self._before.values():
+            return None
+        try:
+            now = await read_memory(self._servers)
+        except LoaderError as error:  # a figure for the report must not fail a load that is complete
+            log.debug("the memory could not be read: %s", error)
+            return None
+        before = [memory.used for memory in self._before.values() if memory is not None]
+        after = [memory.used for memory in now.values() if memory is not None]
+        grown = sum(after) - sum(before)
+        return grown / tasks if len(after) == len(before) and grown > 0 else None
 
     async def _watch(self, threshold: MemoryThreshold, stop: Callable[[], None]) -> None:
         last, read_at, pause = self._before, time.monotonic(), _SHORTEST_PAUSE

@@ -58,6 +58,7 @@ class Counts:
     rejected_by_code: Counter[ReasonCode]
     kinds: RejectKinds
     batches: int
+    compact: int
     valid: int
     waiting: int
     rejects_file: str | None
@@ -98,7 +99,7 @@ class Tally:
         self._queues: dict[str, int] = {}
         self._codes = Counter[ReasonCode]()
         self._kinds = RejectKinds()
-        self._batches = self._valid = self._skipped = 0
+        self._batches = self._compact = self._valid = self._skipped = 0
         self.waiting = 0
 
     def add(self, counts: Counts) -> None:
@@ -114,8 +115,9 @@ class Tally:
         report.kinds.add_all(counts.kinds.counts - self._kinds.counts, counts.kinds.examples)
         self._kinds = counts.kinds
         report.batches += counts.batches - self._batches
+        report.compact += counts.compact - self._compact
         report.valid += counts.valid - self._valid
-        self._batches, self._valid = counts.batches, counts.valid
+        self._batches, self._compact, self._valid = counts.batches, counts.compact, counts.valid
         self.waiting = counts.waiting
         report.skipped_files += counts.skipped_files[self._skipped :]
         self._skipped = len(counts.skipped_files)

@@ -384,6 +384,7 @@ class Pipeline:
         report.sources[delivery.batch.source_index].loaded += count
         report.queues[delivery.queue] = report.queues.get(delivery.queue, 0) + count
         report.batches += 1
+        report.compact += delivery.compact
 
 
 async def _no_line_end(source: Source, raw: RawBatch) -> SourceError:

@@ -11,10 +11,15 @@ _MAX_ENCODERS = 256
 
 
 class Encoders:
-    """One encoder for each queue and timeout, made at first use."""
+    """One encoder for each queue and timeout, made at first use.
 
-    def __init__(self, options: ServeOptions) -> None:
+    Args:
+        compact: Whether to write tasks as dumps, as far as possible.
+    """
+
+    def __init__(self, options: ServeOptions, *, compact: bool = False) -> None:
         self._options = options
+        self._compact = compact
         self._has_timeouts = options.layout != "documented"
         self._encoders: dict[tuple[str, int], QueueEncoder] = {}
 
@@ -29,5 +34,12 @@ class Encoders:
         if (encoder := self._encoders.get(key)) is None:
             if len(self._encoders) >= _MAX_ENCODERS:
                 self._encoders.clear()
-            encoder = self._encoders[key] = encoder_for(self._options.load_options(timeout), queue)
+            encoder = self._encoders[key] = encoder_for(
+                self._options.load_options(timeout), queue, compact=self._compact
+            )
         return encoder
+
+    def write_by_hset(self) -> None:
+        """Writes no more dumps: the server takes them no longer."""
+        self._compact = False
+        self._encoders.clear()

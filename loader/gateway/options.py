@@ -74,6 +74,7 @@ class ServeOptions:
         Option(help="In layout asynq, how long a completed task and its result are kept.", group=_TASKS, unit=DURATION),
     ] = None
     redis: shared.Redis = shared.DEFAULT_REDIS
+    compact: shared.Compact = "auto"
     queues_file: Annotated[
         Path | None,
         shared.QUEUES_FILE.but(
@@ -149,6 +150,7 @@ class ServeOptions:
             queue="any",
             layout=self.layout,
             profile=self.profile,
+            compact=self.compact,
             type=self.type,
             max_retry=self.max_retry,
             task_timeout=task_timeout,

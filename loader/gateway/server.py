@@ -62,12 +62,13 @@ async def serve(options: ServeOptions, notify: Callable[[str], None]) -> bool:
     listening = _listen(options.host, options.port)
     async with contextlib.AsyncExitStack() as closing:
         closing.callback(listening.close)
-        options, longest = await check_target(options, address, queues.configured)
+        target = await check_target(options, address, queues.configured)
+        options = target.options
         for link in (writing, reading):
             await link.open()
             closing.push_async_callback(link.close)
-        encoders, metrics = Encoders(options), Metrics()
-        writer = Writer(writing, encoders, metrics, longest)
+        encoders, metrics = Encoders(options, compact=target.compact), Metrics()
+        writer = Writer(writing, encoders, metrics, target.longest)
         reader = TaskReader(reading, encoders, options.layout, queues.all)
         waiter = TaskWaiter(reader)
         idempotency = IdempotencyKeys(reading, options.idempotency_seconds)

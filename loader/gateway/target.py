@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from loader.errors import UsageError
 from loader.gateway.options import ServeOptions
@@ -27,17 +27,27 @@ _AROUND = 4096
 """Bytes that a stored message may have beside its payload, and a body beside the payload of its one job."""
 
 
-async def check_target(
-    options: ServeOptions, address: Address, known: Collection[str] | None
-) -> tuple[ServeOptions, int | None]:
+@dataclass(frozen=True, slots=True)
+class CheckedTarget:
+    """A server that the gateway can work with.
+
+    Attributes:
+        options: The options, with the layout that was chosen if it was left open.
+        longest: The longest payload that the server accepts, in bytes; None if no body is longer, or the server does
+            not tell.
+        compact: Whether the server takes tasks as dumps.
+    """
+
+    options: ServeOptions
+    longest: int | None
+    compact: bool
+
+
+async def check_target(options: ServeOptions, address: Address, known: Collection[str] | None) -> CheckedTarget:
     """Refuses a server that the gateway cannot work with, and warns of what may go wrong.
 
     Args:
         known: Full names of the queues that exist; None if they are not known.
-
-    Returns:
-        The options, with the layout that was chosen if it was left open; and the longest payload that the server
-        accepts, in bytes: None if no body is longer, or the server does not tell.
 
     Raises:
         LayoutMismatchError: The server is used with another layout, or in a way that does not tell which to choose.
@@ -73,6 +83,8 @@ async def check_target(
     for finding in findings:
         if finding.level == "warning":
             log.warning("%s: %s", servers, finding)
-    if report.largest_value is None or report.largest_value.size - _AROUND >= options.max_body_bytes:
-        return options, None
-    return options, report.largest_value.size - _AROUND
+    log.info("%s", report.how)
+    longest = None
+    if report.largest_value is not None and report.largest_value.size - _AROUND < options.max_body_bytes:
+        longest = report.largest_value.size - _AROUND
+    return CheckedTarget(options, longest, report.cleared.compact)

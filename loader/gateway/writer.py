@@ -24,6 +24,7 @@ from loader.gateway.link import Link
 from loader.gateway.metrics import Metrics
 from loader.layouts.base import QueueEncoder
 from loader.servers.value_limit import SMALLEST_LIMIT
+from loader.sinks.replies import DumpRefusedError, refuse_dumps
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
 from loader.wire.resp import array, command
@@ -149,8 +150,14 @@ class Writer:
 
     async def _write(self, entries: Sequence[Entry]) -> None:
         shares = _shares(entries)
+        self._metrics.wrote(sum(len(entry.ids) for entry in entries))
         try:
-            await self._write_hashes(entries)
+            try:
+                await self._write_hashes(entries)
+            except DumpRefusedError as refusal:
+                log.warning("%s; tasks are written by HSET from now on", refusal)
+                self._encoders.write_by_hset()
+                await self._write_hashes(entries)
             pushed = self._link.call(b"".join(map(self._push_command, shares)), replies=len(shares))
             if pushed.done():  # the call failed before anything was sent
                 await pushed
@@ -168,21 +175,29 @@ class Writer:
             _fail(entries, UnknownOutcomeError(what), error)
 
     async def _write_hashes(self, entries: Sequence[Entry]) -> None:
-        """Writes the hashes. Raises LoaderError if one could not be written; then no task of this write is in."""
+        """Writes the hashes.
+
+        Raises:
+            DumpRefusedError: The server does not take dumps.
+            LoaderError: A hash could not be written.
+        """
         commands: list[bytes] = []
-        count = 0
+        count, compact = 0, False
         for encoder, ids, payloads in self._grouped(entries):
+            compact = compact or encoder.is_compact
             commands.append(encoder.write_tasks(b"", ids, payloads))
             count += len(ids) * encoder.commands_a_task
         for queue in {entry.queue for entry in entries}:
             if key := self._encoders.get(queue).queues_key:
                 commands.append(command(b"SADD", key.encode(), queue.encode()))
                 count += 1
-        self._metrics.wrote(sum(len(entry.ids) for entry in entries))
         replies = await self._link.call(b"".join(commands), replies=count)
-        if not set(map(type, replies)) <= {int}:  # hot path: a C loop, 20 ns a task
+        if not set(map(type, replies)) <= {int, bytes}:  # hot path: a C loop, 20 ns a task
             self._remove(entries)
-            raise from_reply(next(str(reply) for reply in replies if isinstance(reply, hiredis.ReplyError)), "Redis")
+            text = next(str(reply) for reply in replies if isinstance(reply, hiredis.ReplyError))
+            if compact:
+                refuse_dumps(text, "Redis")
+            raise from_reply(text, "Redis")
 
     def _grouped(self, entries: Sequence[Entry]) -> Iterable[tuple[QueueEncoder, list[bytes], list[bytes]]]:
         """The tasks grouped by encoder. Each queue and timeout has an encoder."""

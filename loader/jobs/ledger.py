@@ -126,8 +126,12 @@ class QueueLedger:
             made: Whether the ids were made for this job. Then a hash with such an id, in a batch that is not marked, is
                 left from a run with other options, and is replaced.
         """
+        return self.insert_encoded(batch, checksum, self._encoder.insert_arguments(ids, payloads, options), made=made)
+
+    def insert_encoded(self, batch: int, checksum: int, tasks: Sequence[bytes], *, made: bool) -> bytes:
+        """Like ``insert``, with the tasks as ``QueueEncoder.insert_arguments``."""
         arguments = [b"%d" % batch, checksum.to_bytes(4, "big"), b"%d" % time.time_ns(), b"1" if made else b"0"]
-        arguments += self._encoder.insert_arguments(ids, payloads, options)
+        arguments += tasks
         return bulks(arguments, b"*%d\r\n%b" % (2 + self._key_count + len(arguments), self._insert_head))
 
     def is_loaded(self, batch: int) -> bytes:

@@ -84,18 +84,15 @@ _PLACE_FRESH = b"""\
 local function place()
   local taken = {}
   for at = 5, #ARGV, %(width)d do
-    local key, verdict = key_of(ARGV[at]), ''
-    local exists = redis.call('EXISTS', key) == 1
-    -- The error for a key of another type is a table. Such a key is not the job's.
-    if exists and ARGV[4] == '1' and type(redis.pcall('HGET', key, 'msg')) ~= 'table' then
-      redis.call('DEL', key)
-      exists = false
-    end
-    if not exists then
-      -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
-      if #undo == 0 then redis.call('DEL', key) end
-      undo[#undo + 1] = {'DEL', key}
-      verdict = write(key, at, undo)
+    local key = key_of(ARGV[at])
+    local verdict = write(key, at, undo)
+    if verdict == '' and ARGV[4] == '1' then
+      -- The error for a key of another type is a table. Such a key is not the job's.
+      if type(redis.pcall('HGET', key, 'msg')) == 'table' then verdict = 't'
+      else
+        redis.call('DEL', key)
+        verdict = write(key, at, undo)
+      end
     end
     if verdict == true then ids[#ids + 1] = ARGV[at]
     elseif verdict then taken[#taken + 1] = (at - 5) / %(width)d .. verdict end

@@ -158,6 +158,8 @@ class LoadReport(RunReport):
         resumed: Whether the job was begun before this run.
         queues: Tasks that this run pushed, by queue.
         batches: Batches that this run committed.
+        compact: Tasks that this run wrote compact (by RESTORE).
+        server_bytes_a_task: Growth of the server's memory in this run, in bytes a task; None if it is not known.
         peak_child_rss_bytes: The largest peak resident memory of the other processes of this load.
         last_reject: Place and reason of the last rejected record.
         ids_file: The file with the ids of tasks (``--ids-out``).
@@ -180,6 +182,8 @@ class LoadReport(RunReport):
     resumed: bool = False
     queues: dict[str, int] = field(default_factory=dict)
     batches: int = 0
+    compact: int = 0
+    server_bytes_a_task: float | None = None
     valid: int = 0
     fallback: str = ""
     rejects_file: str | None = None
@@ -229,6 +233,12 @@ class LoadReport(RunReport):
         """0 all in; 1 failed; 3 completed with rejects or without some files; 130 interrupted."""
         return self._exit_status(self.rejected + len(self.skipped_files))
 
+    def _written(self) -> dict[str, Any]:
+        if self.journal is not None or self.dry_run:
+            return {}
+        size = self.server_bytes_a_task
+        return {"compact": self.compact, "server_bytes_a_task": None if size is None else round(size, 1)}
+
     def _http(self) -> dict[str, Any]:
         if self.journal is None:
             return {}
@@ -257,6 +267,7 @@ class LoadReport(RunReport):
             "ids_file": self.ids_file,
             **self._http(),
             "batches": self.batches,
+            **self._written(),
             "seconds": round(self.seconds, 3),
             "tasks_per_second": round(self.tasks_per_second, 1),
             "peak_rss_bytes": max(peak_rss_bytes(), self.peak_child_rss_bytes),

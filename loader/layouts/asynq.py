@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from loader.layouts.lua import FURTHER, further, lua_string
+from loader.layouts.lua import FURTHER, IS_FREE, further, lua_string
 from loader.layouts.task_message import after_id, before_payload, join, varint
 from loader.tasks.ids import ID_BYTES
 from loader.tasks.options import TaskOptions
@@ -26,44 +26,56 @@ _ID_TAG = varint(3 << 3 | 2) + varint(ID_BYTES)
 
 _SCRIPT = b"""\
 local function key_of(id) return %(tasks)b .. id end
+%(is_free)b\
 %(further)b\
--- A task's arguments: id, message, where it waits ('' for the pending list, a Unix time for the scheduled set, '=' and
--- a name for that group), its lock's key ('' for none), the lock's seconds, further fields.
-local function write(key, at, undo)
-  local place, lock = ARGV[at + 2], ARGV[at + 3]
+-- Puts a task in its place: '' for the pending list, a Unix time for the scheduled set, '=' and a name for that group.
+-- Its hash is made from the dump; without a dump (''), from the message and further fields.
+-- lock: its lock's key ('' for none), with the lock's seconds
+local function put(key, undo, id, dump, message, place, lock, seconds, fields)
+  if not is_free(key, undo) then return '' end
   local group = place ~= '' and string.sub(place, 1, 1) == '=' and string.sub(place, 2)
   if lock ~= '' then
-    if not redis.call('SET', lock, ARGV[at], 'NX', 'EX', ARGV[at + 4]) then return 'u' end
+    if not redis.call('SET', lock, id, 'NX', 'EX', seconds) then return 'u' end
     undo[#undo + 1] = {'DEL', lock}
   end
-  if place == '' then
-    redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'pending', 'pending_since', ARGV[3])
+%(begin)b\
+    redis.call('HSET', key, 'msg', message, 'state', 'pending', 'pending_since', ARGV[3])
   elseif group then
-    redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'aggregating', 'group', group)
+    redis.call('HSET', key, 'msg', message, 'state', 'aggregating', 'group', group)
   else
-    redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'scheduled')
+    redis.call('HSET', key, 'msg', message, 'state', 'scheduled')
   end
   -- As asynq, which leaves this field out for a task that waits in a group.
-  if lock ~= '' and not group then redis.call('HSET', key, 'unique_key', lock) end
-  if ARGV[at + 5] ~= '' then write_further(key, ARGV[at + 5]) end
+  if lock ~= '' and dump == '' and not group then redis.call('HSET', key, 'unique_key', lock) end
+  if fields ~= '' then write_further(key, fields) end
 %(look_up)b\
   if place == '' then return true end
   if group then
     local members, groups = %(group)b .. group, %(groups)b
     -- The time in seconds: ARGV[3] without its last nine digits.
-    redis.call('ZADD', members, string.sub(ARGV[3], 1, -10), ARGV[at])
-    undo[#undo + 1] = {'ZREM', members, ARGV[at]}
+    redis.call('ZADD', members, string.sub(ARGV[3], 1, -10), id)
+    undo[#undo + 1] = {'ZREM', members, id}
     if redis.call('SADD', groups, group) == 1 then undo[#undo + 1] = {'SREM', groups, group} end
     return false
   end
-  redis.call('ZADD', %(scheduled)b, place, ARGV[at])
-  undo[#undo + 1] = {'ZREM', %(scheduled)b, ARGV[at]}
+  redis.call('ZADD', %(scheduled)b, place, id)
+  undo[#undo + 1] = {'ZREM', %(scheduled)b, id}
   return false
+end
+%(write)b"""
+_BEGIN = b"""\
+  if place == '' then
+"""
+_WRITE = b"""\
+-- A task's arguments: id, message, where it waits, its lock's key, the lock's seconds, further fields; see put().
+local function write(key, at, undo)
+  local place, lock, seconds, fields = ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
+  return put(key, undo, ARGV[at], '', ARGV[at + 1], place, lock, seconds, fields)
 end
 """
 _LOOK_UP = b"""\
   -- By this key the runqy server finds the queue of a task.
-  local reverse = 'asynq:t:' .. ARGV[at]
+  local reverse = 'asynq:t:' .. id
   if redis.call('EXISTS', reverse) == 0 then undo[#undo + 1] = {'DEL', reverse} end
   redis.call('HSET', reverse, 'queue', %b)
 """
@@ -91,11 +103,12 @@ class AsynqEncoder:
     """
 
     queues_key = "asynq:queues"
-    insert_width = 6
+    is_compact = False
 
     def __init__(self, queue: str, options: TaskOptions, *, reverse_lookup: bool, cluster: bool = False) -> None:
         self.on_other_slots = reverse_lookup and cluster
         reverse_lookup = reverse_lookup and not cluster
+        self.insert_width = 6
         self._queue = queue
         self._options = options
         name = queue.encode()
@@ -104,14 +117,8 @@ class AsynqEncoder:
         self.slot_tag = b"{%b}" % name
         self.needs_script = bool(options.unique_ttl or options.process_at or options.process_in)
         self.commands_a_task = 2 if reverse_lookup else 1
-        self.insert_script = _SCRIPT % {
-            b"further": FURTHER,
-            b"tasks": lua_string(self._base + b"t:"),
-            b"look_up": _LOOK_UP % lua_string(name) if reverse_lookup else b"",
-            b"scheduled": lua_string(self._base + b"scheduled"),
-            b"group": lua_string(self._base + b"g:"),
-            b"groups": lua_string(self._base + b"groups"),
-        }
+        self._look_up = _LOOK_UP % lua_string(name) if reverse_lookup else b""
+        self.insert_script = self._script(_BEGIN, _WRITE)
         # Parts of the commands that are the same for all tasks of the queue.
         self._before_payload = before_payload(queue if options.type is None else options.type)
         self._after_id = after_id(queue, options)
@@ -121,6 +128,25 @@ class AsynqEncoder:
         self._reverse_head = b"*4\r\n$4\r\nHSET\r\n$%d\r\nasynq:t:" % (len(b"asynq:t:") + ID_BYTES)
         self._reverse_tail = b"\r\n$5\r\nqueue\r\n" + bulk(name)
         self._middles = ByLength(self._middle)
+
+    def _script(self, begin: bytes, write: bytes) -> bytes:
+        """The insert script.
+
+        Args:
+            begin: Lua that begins the choice of the command that writes the hash, with the choice of a pending task.
+            write: Lua that defines ``write``.
+        """
+        return _SCRIPT % {
+            b"is_free": IS_FREE,
+            b"further": FURTHER,
+            b"tasks": lua_string(self._base + b"t:"),
+            b"begin": begin,
+            b"look_up": self._look_up,
+            b"scheduled": lua_string(self._base + b"scheduled"),
+            b"group": lua_string(self._base + b"g:"),
+            b"groups": lua_string(self._base + b"groups"),
+            b"write": write,
+        }
 
     def task_key(self, task_id: bytes) -> bytes:
         return self._base + b"t:" + task_id
@@ -164,6 +190,9 @@ class AsynqEncoder:
         keys = [b"asynq:t:" + task_id for task_id in ids]
         return [(key, command(b"HSETNX", key, b"queue", name)) for key in keys]
 
+    def rewrite_commands(self, ids: Sequence[bytes], payloads: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        return self.other_slot_commands(ids, payloads)
+
     def insert_arguments(
         self, ids: Sequence[bytes], payloads: Sequence[bytes], options: Sequence[TaskOptions] | None
     ) -> list[bytes]:
@@ -180,6 +209,9 @@ class AsynqEncoder:
             message = join(parts.before_payload, payload, task_id, after)
             arguments += (task_id, message, parts.place, lock, parts.lock_seconds, parts.fields)
         return arguments
+
+    def count_dumps(self, arguments: Sequence[bytes], skipped: Iterable[int]) -> int:
+        return 0
 
     def _shared(self, options: TaskOptions, now: float) -> _Shared:
         start, seconds = options.starts_at(now), options.unique_ttl

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from loader.tasks.options import TaskOptions
@@ -18,14 +18,17 @@ class QueueEncoder(Protocol):
         commands_a_task: The number of commands that ``write_tasks`` makes for each task.
         insert_script: Lua for tasks that are written only if their id is free, or whose placing takes more than a push.
             It defines two functions. ``key_of(id)`` returns the key of a task's hash. ``write(key, at, undo)`` writes
-            the task whose arguments begin at ``ARGV[at]``, and adds to ``undo`` the commands that take back what it
-            wrote, except the hash. ``write`` returns true if the caller must push the id, false if the id has been
-            placed; otherwise it returns why the task is skipped, as a letter that ``loader.jobs.ledger`` decodes.
+            the task whose arguments begin at ``ARGV[at]`` if the key is free, and adds to ``undo`` the commands that
+            take back what it wrote. ``write`` returns true if the caller must push the id, false if the id has been
+            placed; otherwise it returns why the task is skipped, as a letter that ``loader.jobs.ledger`` decodes: '' if
+            the key exists.
             ``ARGV[3]`` is the time in nanoseconds.
         queues_key: A set that must hold the queue's name, for programs that list queues; empty if there is no such set.
         on_other_slots: Whether tasks have keys in cluster slots other than the queue's, see ``other_slot_commands``.
             True only for encoders that are made for a cluster.
         insert_width: The number of arguments that the script takes for each task; the first is the task's id.
+        is_compact: Whether tasks are dumps, as far as possible. The reply to the RESTORE of a dump is OK, or the error
+            BUSYKEY if the key exists; the reply to an HSET is a number.
     """
 
     @property
@@ -52,6 +55,9 @@ class QueueEncoder(Protocol):
     @property
     def insert_width(self) -> int: ...
 
+    @property
+    def is_compact(self) -> bool: ...
+
     def task_key(self, task_id: bytes) -> bytes:
         """The key of a task's hash."""
         ...
@@ -67,8 +73,16 @@ class QueueEncoder(Protocol):
         """
         ...
 
+    def rewrite_commands(self, ids: Sequence[bytes], payloads: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        """In place of ``other_slot_commands``, for tasks whose key exists. What is written already is left as it is."""
+        ...
+
     def insert_arguments(
         self, ids: Sequence[bytes], payloads: Sequence[bytes], options: Sequence[TaskOptions] | None
     ) -> list[bytes]:
         """The insert script's arguments for these tasks. Without options, the load's own options apply."""
+        ...
+
+    def count_dumps(self, arguments: Sequence[bytes], skipped: Iterable[int]) -> int:
+        """The number of tasks in arguments of the insert script that are dumps, without those at skipped positions."""
         ...

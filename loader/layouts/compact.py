@@ -1,306 +1,106 @@
-"""Compact tasks: the hashes of both layouts as dumps, with the same fields, in the same order, as by HSET.
+"""What the encoders of compact tasks have in common: tasks as dumps, in place of HSETs.
 
-Nothing here replaces a key: RESTORE without REPLACE answers BUSYKEY if the key exists. Values of a few lengths cannot
-be dumped for every server (``listpack.DISPUTED_SIZES``); tasks that have them are written by HSET. So are tasks with
-fields that few tasks have: further ones, those of a group in which a task waits, and in layout ``documented`` also the
-lifecycle and the number of retries so far.
+A dump makes the same hash as the HSET would: the same fields, in the same order. Nothing here replaces a key: RESTORE
+without REPLACE answers BUSYKEY if the key exists.
+
+Not every task is dumped. Payloads above ``PAYS_UP_TO`` cost more as a dump than they save. Values of a few lengths
+cannot be dumped for every server (``listpack.DISPUTED_SIZES``). Some fields are so rare that no dump is made for them:
+further ones, those of a group in which a task waits, and in layout ``documented`` also the lifecycle and the number of
+retries so far.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
-from operator import add, attrgetter
-from typing import Protocol
 
-from loader.layouts.asynq import AsynqEncoder
-from loader.layouts.documented import DocumentedEncoder
-from loader.layouts.dump import END_OF_DUMP, MOST_LENGTHS, Frame, as_kept, checksums, crc64
-from loader.layouts.listpack import DisputedSizeError, entry
-from loader.layouts.task_message import after_id, before_payload, join, varint
-from loader.tasks.ids import ID_BYTES
-from loader.tasks.options import LIFECYCLE, TaskOptions
-from loader.wire.lengths import ByLength
-from loader.wire.resp import bulk
+from loader.layouts.dump import Frame
+from loader.layouts.listpack import DisputedSizeError
+from loader.layouts.lua import in_parts
+from loader.tasks.profiles import LayoutName
 
-_RESTORE = b"*4\r\n$7\r\nRESTORE\r\n$%d\r\n%b"
+PAYS_UP_TO: dict[LayoutName, int] = {"documented": 1000, "asynq": 500}
+"""The length of a payload, in bytes, up to which a dump saves the server time.
+
+Shares of an HSET's cost, by ``python -m benchmarks compact`` with Redis 7.0 and 8.2, at 110, 300 and 1000 bytes:
+
+- documented: CPU time 0.70, 0.75, 0.93 to 1.01; memory 0.50 to 0.53, 0.61 to 0.64, 0.8
+- asynq: CPU time 0.85, 0.88 to 0.95, 1.00 to 1.13; memory 0.67 to 0.70, 0.75, 0.85
+
+At 10 KB, a dump takes a third more CPU time, and saves no memory. Valkey 9.1 (built with libc's malloc) takes about as
+much CPU time for either at 110 bytes, and more for a dump from 300 bytes on; its memory is 0.62, 0.70 and 0.85.
+"""
+
+MOST_FRAMES = 64
+"""For how many kinds of own options an encoder keeps frames."""
+
+RESTORE = b"*4\r\n$7\r\nRESTORE\r\n$%d\r\n%b"
 """The beginning of a command, with the length of the key and the part of it that all tasks have."""
-_TO_DUMP = b"\r\n$1\r\n0\r\n$%d\r\n%b"
+
+TO_DUMP = b"\r\n$1\r\n0\r\n$%d\r\n%b"
 """What follows the key: no time to live, the dump's length and first bytes."""
 
-_PAYLOAD_TAG = varint(2 << 3 | 2)
-_ID_TAG = varint(3 << 3 | 2) + varint(ID_BYTES)
-_MOST_FRAMES = 64
-"""For how many kinds of own options an encoder keeps frames."""
-_LIFECYCLE: Callable[[TaskOptions], tuple[int, ...]] = attrgetter(*LIFECYCLE)
+INSERT_WIDTH = 3
+"""The arguments that the insert script takes for a task: its id; its dump, or else its payload or message; and how to
+write it, see ``by_dump`` and ``by_hset``."""
+
+RESTORED = b"""\
+-- Makes a task's hash from its dump, if the key is free. BUSYKEY tells that it is not.
+local function restored(key, dump, undo)
+  -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
+  if #undo == 0 and redis.call('EXISTS', key) == 0 then redis.call('DEL', key) end
+  local reply = redis.pcall('RESTORE', key, 0, dump)
+  if reply.err then
+    if string.sub(reply.err, 1, 7) == 'BUSYKEY' then return false end
+    error(reply)
+  end
+  undo[#undo + 1] = {'DEL', key}
+  return true
+end
+"""
+"""Lua that compact layouts put before their ``write``."""
+
+PENDING = b""
+"""How to write a task that is dumped, and that only has to be pushed."""
 
 
-class CompactEncoder(Protocol):
-    """Encodes the hashes of one queue's tasks as dumps. One is made for each job and queue."""
-
-    def write_tasks(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
-        """The commands that write tasks with generated ids: in place of ``QueueEncoder.write_tasks``, and as many.
-
-        The reply to each RESTORE is OK, or the error BUSYKEY if the key exists. The reply to an HSET is a number.
-        """
-        ...
-
-    def dumps(
-        self, ids: Sequence[bytes], payloads: Sequence[bytes], options: Sequence[TaskOptions] | None, now_ns: int
-    ) -> list[bytes | None]:
-        """The dump of each task's hash, for scripts, and for keys in other slots. None where it must be an HSET.
-
-        Args:
-            options: Each task's own options; None for the load's.
-            now_ns: The time, as nanoseconds since 1970. A task that starts later than that is dumped as scheduled.
-        """
-        ...
+def by_dump(*parts: bytes) -> bytes:
+    """How to write a task that is dumped, for ``parts_of`` in Lua: 'd', and these parts."""
+    return in_parts((b"d", *parts))
 
 
-class CompactDocumented:
-    """Dumps for layout ``documented``; see ``CompactEncoder``, and ``DocumentedEncoder`` for the arguments.
-
-    Raises:
-        DisputedSizeError: The type or the queue's name has a length that cannot be dumped.
-    """
-
-    def __init__(self, queue: str, task_type: str, max_retry: int) -> None:
-        self._queue = queue.encode()
-        self._type, self._max_retry = task_type, max_retry
-        self._hsets = DocumentedEncoder(queue, task_type, max_retry)
-        self._frames: dict[tuple[str, int], tuple[Frame, bytes]] = {}
-        frame, after = self._frame(task_type, max_retry)
-        self._restore = _RESTORE % (len(b"asynq:t:") + ID_BYTES, b"asynq:t:")
-        self._middles = ByLength(lambda length: _TO_DUMP % (frame.dump_bytes(length), frame.head(length)), MOST_LENGTHS)
-        self._tails = ByLength(lambda length: frame.back(length) + after, MOST_LENGTHS)
-        self._head_crcs = ByLength(frame.head_crc, MOST_LENGTHS)
-
-    def write_tasks(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
-        return _written(self._restores, self._hsets.write_tasks, id_prefix, suffixes, payloads)
-
-    def _restores(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
-        # Hot path, as in the encoder of HSETs: one list for the batch, and one join. The CRC needs the payload and what
-        # follows it in one piece; that of what precedes them is kept by length. Of about 400 ns a task of 110 bytes,
-        # the call for the CRC takes 240.
-        kept, lengths = as_kept(payloads)
-        bodies = list(map(add, kept, map(self._tails.__getitem__, lengths)))
-        crcs = map(crc64, bodies, map(self._head_crcs.__getitem__, lengths))
-        head = self._restore + id_prefix
-        parts: list[bytes] = [b"\r\n" + head] * (5 * len(bodies))
-        parts[0] = head
-        parts[1::5] = suffixes
-        parts[2::5] = map(self._middles.__getitem__, lengths)
-        parts[3::5] = bodies
-        parts[4::5] = checksums(crcs, len(bodies))
-        parts.append(b"\r\n")
-        return b"".join(parts)
-
-    def dumps(
-        self, ids: Sequence[bytes], payloads: Sequence[bytes], options: Sequence[TaskOptions] | None, now_ns: int
-    ) -> list[bytes | None]:
-        if options is None:
-            kinds: Iterable[tuple[str, int] | None] = [(self._type, self._max_retry)] * len(payloads)
-        else:
-            kinds = map(self._kind, options)
-        groups: dict[tuple[str, int], tuple[_Group, bytes]] = {}
-        for at, (payload, kind) in enumerate(zip(payloads, kinds, strict=True)):
-            if kind is None:
-                continue
-            found = groups.get(kind)
-            if found is None:
-                try:
-                    frame, after = self._frame(*kind)
-                except DisputedSizeError:
-                    continue
-                found = groups[kind] = _Group(frame, [], [], []), after
-            group, after = found
-            group.positions.append(at)
-            group.values.append(payload)
-            group.afters.append(after)
-        return _made((group for group, _ in groups.values()), len(payloads))
-
-    def _kind(self, own: TaskOptions) -> tuple[str, int] | None:
-        """Type and retries of a task with these options; None if its hash has more than the frames have."""
-        if own.past.retried or own.hash_fields:
-            return None
-        return self._type if own.type is None else own.type, own.max_retry
-
-    def _frame(self, task_type: str, max_retry: int) -> tuple[Frame, bytes]:
-        """The frame of tasks with these options, and what follows the payload."""
-        found = self._frames.get((task_type, max_retry))
-        if found is None:
-            fields = (b"retry", b"0", b"max_retry", b"%d" % max_retry, b"queue", self._queue)
-            after = b"".join(map(entry, fields)) + END_OF_DUMP
-            frame = Frame([(b"type", task_type.encode())], b"payload", len(after), len(fields))
-            if len(self._frames) >= _MOST_FRAMES:
-                self._frames.clear()
-            found = self._frames[task_type, max_retry] = frame, after
-        return found
+def by_hset(*parts: bytes) -> bytes:
+    """How to write a task that has no dump, for ``parts_of`` in Lua: 'h', and these parts."""
+    return in_parts((b"h", *parts))
 
 
-class CompactAsynq:
-    """Dumps for layout ``asynq``; see ``CompactEncoder``, and ``AsynqEncoder`` for the arguments.
-
-    The runqy server's key ``asynq:t:<id>`` has one short field, so it is written by HSET, which may be repeated.
-    """
-
-    def __init__(self, queue: str, options: TaskOptions, *, reverse_lookup: bool, cluster: bool = False) -> None:
-        self._queue, self._options = queue, options
-        self._hsets = AsynqEncoder(queue, options, reverse_lookup=reverse_lookup, cluster=cluster)
-        self._frames: dict[tuple[int, int], Frame] = {}
-        key = self._hsets.task_key(b"")
-        self._restore = _RESTORE % (len(key) + ID_BYTES, key)
-        self._reverse_head = b"*4\r\n$4\r\nHSET\r\n$%d\r\nasynq:t:" % (len(b"asynq:t:") + ID_BYTES)
-        self._reverse_tail = b"\r\n$5\r\nqueue\r\n" + bulk(queue.encode())
-        # Parts of the messages that are the same for all tasks of the queue.
-        self._before_payload = before_payload(queue if options.type is None else options.type)
-        self._after_id = after_id(queue, options)
-        self._prepare(_after_message(options, b"pending", time.time_ns()))
-
-    def _prepare(self, after: _After) -> None:
-        """Sets up what ``write_tasks`` keeps by the payload's length."""
-        frame = self._frame(after)
-
-        def message_bytes(length: int) -> int:
-            return len(self._start(length)) + length + len(_ID_TAG) + ID_BYTES + len(self._after_id)
-
-        def middle(length: int) -> bytes:
-            size = message_bytes(length)
-            return _TO_DUMP % (frame.dump_bytes(size), frame.head(size) + self._start(length))
-
-        def head_crc(length: int) -> int:
-            return crc64(self._start(length), frame.head_crc(message_bytes(length)))
-
-        self._middles = ByLength(middle, MOST_LENGTHS)
-        self._head_crcs = ByLength(head_crc, MOST_LENGTHS)
-        self._tails = ByLength(lambda length: self._after_id + frame.back(message_bytes(length)), MOST_LENGTHS)
-        self._after_bytes = len(after.data)
-
-    def write_tasks(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
-        return _written(self._restores, self._hsets.write_tasks, id_prefix, suffixes, payloads)
-
-    def _restores(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
-        # Hot path, as in the documented layout. A message is longer than what a server keeps as an integer.
-        after = _after_message(self._options, b"pending", time.time_ns())
-        if len(after.data) != self._after_bytes:  # only where the clock says 1970: then the time is a shorter integer
-            self._prepare(after)
-        lengths = list(map(len, payloads))
-        tails = map(self._tails.__getitem__, lengths)
-        pieces = zip(payloads, repeat(_ID_TAG + id_prefix), suffixes, tails, repeat(after.data), strict=False)
-        bodies = list(map(b"".join, pieces))
-        crcs = map(crc64, bodies, map(self._head_crcs.__getitem__, lengths))
-        head = self._restore + id_prefix
-        count = len(bodies)
-        if self._hsets.commands_a_task == 1:
-            end = b"\r\n"
-            parts: list[bytes] = [end + head] * (5 * count)
-        else:
-            end = self._reverse_tail
-            parts = [end + head] * (7 * count)
-            parts[5::7] = [b"\r\n" + self._reverse_head + id_prefix] * count
-            parts[6::7] = suffixes
-        width = len(parts) // count
-        parts[0] = head
-        parts[1::width] = suffixes
-        parts[2::width] = map(self._middles.__getitem__, lengths)
-        parts[3::width] = bodies
-        parts[4::width] = checksums(crcs, count)
-        parts.append(end)
-        return b"".join(parts)
-
-    def dumps(
-        self, ids: Sequence[bytes], payloads: Sequence[bytes], options: Sequence[TaskOptions] | None, now_ns: int
-    ) -> list[bytes | None]:
-        given = [self._options] * len(ids) if options is None else options
-        made: dict[tuple[bytes, tuple[int, ...]], _After] = {}
-        shared = {number: self._shared(own, now_ns, made) for number, own in {id(own): own for own in given}.items()}
-        groups: dict[tuple[int, int], _Group] = {}
-        for at, (task_id, payload, own) in enumerate(zip(ids, payloads, given, strict=True)):
-            if own.fields or own.waits_in_group:
-                continue
-            before, after_task_id, after = shared[id(own)]
-            if own.unique_ttl:
-                lock = self._hsets.unique_key(self._type(own), payload)
-                after_task_id = after_id(self._queue, own, lock)
-                try:
-                    after = _after_message(own, _state(own, now_ns), now_ns, lock)
-                except DisputedSizeError:
-                    continue
-            group = groups.get((len(after.data), after.entries))
-            if group is None:
-                group = groups[len(after.data), after.entries] = _Group(self._frame(after), [], [], [])
-            group.positions.append(at)
-            group.values.append(join(before, payload, task_id, after_task_id))
-            group.afters.append(after.data)
-        return _made(groups.values(), len(ids))
-
-    def _start(self, length: int) -> bytes:
-        """The bytes of a message before a payload of this length."""
-        return self._before_payload + _PAYLOAD_TAG + varint(length)
-
-    def _shared(
-        self, options: TaskOptions, now_ns: int, made: dict[tuple[bytes, tuple[int, ...]], _After]
-    ) -> tuple[bytes, bytes, _After]:
-        """What is the same for all tasks with these options; ``made`` keeps what more of them have in common."""
-        kind = _state(options, now_ns), _LIFECYCLE(options)
-        after = made.get(kind)
-        if after is None:
-            after = made[kind] = _after_message(options, kind[0], now_ns)
-        return before_payload(self._type(options)), after_id(self._queue, options), after
-
-    def _type(self, options: TaskOptions) -> str:
-        return self._queue if options.type is None else options.type
-
-    def _frame(self, after: _After) -> Frame:
-        key = len(after.data), after.entries
-        found = self._frames.get(key)
-        if found is None:
-            if len(self._frames) >= _MOST_FRAMES:
-                self._frames.clear()
-            found = self._frames[key] = Frame((), b"msg", *key)
-        return found
+def count_dumps(arguments: Sequence[bytes], skipped: Iterable[int]) -> int:
+    """The number of tasks in arguments of an insert script that are dumped, without those at skipped positions."""
+    hows = arguments[2::INSERT_WIDTH]
+    left_out = set(skipped)
+    if not left_out and not any(hows):  # hot path
+        return len(hows)
+    return sum(not how.startswith(b"1:h") for at, how in enumerate(hows) if at not in left_out)
 
 
 @dataclass(frozen=True, slots=True)
-class _After:
-    """What follows the message in a dump, up to the CRC.
-
-    Attributes:
-        entries: The number of entries in ``data``.
-    """
-
-    data: bytes
-    entries: int
-
-
-def _state(options: TaskOptions, now_ns: int) -> bytes:
-    return b"scheduled" if options.starts_at(now_ns / 1e9) else b"pending"
-
-
-def _after_message(options: TaskOptions, state: bytes, now_ns: int, lock: bytes = b"") -> _After:
-    values = [b"state", state]
-    if state == b"pending":
-        values += b"pending_since", b"%d" % now_ns
-    if lock:
-        values += b"unique_key", lock
-    for name, value in options.lifecycle:
-        values += name.encode(), b"%d" % value
-    return _After(b"".join(map(entry, values)) + END_OF_DUMP, len(values))
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
+class Group:
     """Tasks whose dumps have the same frame, with their places in the batch, values, and what follows the values."""
 
     frame: Frame
-    positions: list[int]
-    values: list[bytes]
-    afters: list[bytes]
+    positions: Sequence[int]
+    values: Sequence[bytes]
+    afters: Sequence[bytes]
 
 
-def _made(groups: Iterable[_Group], count: int) -> list[bytes | None]:
+def short_ones(payloads: Sequence[bytes], longest: int | None) -> Sequence[int]:
+    """The positions of payloads of at most this length."""
+    if longest is None or max(map(len, payloads), default=0) <= longest:  # hot path
+        return range(len(payloads))
+    return [at for at, payload in enumerate(payloads) if len(payload) <= longest]
+
+
+def dumps_of(groups: Iterable[Group], count: int) -> list[bytes | None]:
     """The dumps of all groups, in the order of the batch; None for tasks without."""
     found: list[bytes | None] = [None] * count
     for group in groups:
@@ -309,7 +109,7 @@ def _made(groups: Iterable[_Group], count: int) -> list[bytes | None]:
     return found
 
 
-def _dumps(frame: Frame, values: list[bytes], afters: list[bytes]) -> list[bytes | None]:
+def _dumps(frame: Frame, values: Sequence[bytes], afters: Sequence[bytes]) -> list[bytes | None]:
     """The dumps of a frame, with None for those that cannot be."""
     try:
         return [*frame.dumps(values, afters)]
@@ -320,11 +120,12 @@ def _dumps(frame: Frame, values: list[bytes], afters: list[bytes]) -> list[bytes
         return _dumps(frame, values[:middle], afters[:middle]) + _dumps(frame, values[middle:], afters[middle:])
 
 
-_Write = Callable[[bytes, Sequence[bytes], Sequence[bytes]], bytes]
+Write = Callable[[bytes, Sequence[bytes], Sequence[bytes]], bytes]
+"""``QueueEncoder.write_tasks``."""
 
 
-def _written(
-    restores: _Write, hsets: _Write, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]
+def written(
+    restores: Write, hsets: Write, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]
 ) -> bytes:
     """The commands of a batch: tasks that cannot be dumped by ``hsets``, the others by ``restores``."""
     try:
@@ -334,4 +135,4 @@ def _written(
             return hsets(id_prefix, suffixes, payloads)
     middle = len(payloads) // 2
     halves = (slice(middle), slice(middle, None))
-    return b"".join(_written(restores, hsets, id_prefix, suffixes[half], payloads[half]) for half in halves)
+    return b"".join(written(restores, hsets, id_prefix, suffixes[half], payloads[half]) for half in halves)

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from loader.layouts.lua import FURTHER, further, lua_string
+from loader.layouts.lua import FURTHER, IS_FREE, further, lua_string
 from loader.tasks.ids import ID_BYTES
 from loader.tasks.options import TaskOptions
 from loader.wire.lengths import ByLength
@@ -15,8 +15,10 @@ from loader.wire.resp import bulk, command
 
 _SCRIPT = b"""\
 local function key_of(id) return 'asynq:t:' .. id end
+%(is_free)b\
 -- A task's arguments: id, payload, type, max_retry.
 local function write(key, at, undo)
+  if not is_free(key, undo) then return '' end
   redis.call('HSET', key, 'type', ARGV[at + 2], 'payload', ARGV[at + 1],
     'retry', '0', 'max_retry', ARGV[at + 3], 'queue', %(queue)b)
   return true
@@ -24,9 +26,11 @@ end
 """
 _SCRIPT_WITH_FURTHER_FIELDS = b"""\
 local function key_of(id) return 'asynq:t:' .. id end
+%(is_free)b\
 %(further)b\
 -- A task's arguments: id, payload, type, max_retry, further fields.
 local function write(key, at, undo)
+  if not is_free(key, undo) then return '' end
   redis.call('HSET', key, 'type', ARGV[at + 2], 'payload', ARGV[at + 1],
     'retry', '0', 'max_retry', ARGV[at + 3], 'queue', %(queue)b)
   if ARGV[at + 4] ~= '' then write_further(key, ARGV[at + 4]) end
@@ -48,6 +52,7 @@ class DocumentedEncoder:
 
     queues_key = ""
     needs_script = False
+    is_compact = False
 
     def __init__(
         self, queue: str, task_type: str, max_retry: int, *, cluster: bool = False, further_fields: bool = False
@@ -67,7 +72,7 @@ class DocumentedEncoder:
         self._middles = ByLength(lambda length: b"%b%d\r\n" % (type_and_payload, length))
         self._defaults = (task_type.encode(), b"%d" % max_retry)
         script = _SCRIPT_WITH_FURTHER_FIELDS if further_fields else _SCRIPT
-        self.insert_script = script % {b"further": FURTHER, b"queue": lua_string(name)}
+        self.insert_script = script % {b"is_free": IS_FREE, b"further": FURTHER, b"queue": lua_string(name)}
 
     def task_key(self, task_id: bytes) -> bytes:
         return b"asynq:t:%b" % task_id
@@ -95,6 +100,9 @@ class DocumentedEncoder:
             commands.append((key, command(b"HSET", key, *fields, b"queue", self._name)))
         return commands
 
+    def rewrite_commands(self, ids: Sequence[bytes], payloads: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        return self.other_slot_commands(ids, payloads)
+
     def insert_arguments(
         self, ids: Sequence[bytes], payloads: Sequence[bytes], options: Sequence[TaskOptions] | None
     ) -> list[bytes]:
@@ -109,11 +117,14 @@ class DocumentedEncoder:
             arguments[2::width] = [task_type if own.type is None else own.type.encode() for own in options]
             arguments[3::width] = [b"%d" % own.max_retry for own in options]
         if width == 5:
-            arguments[4::width] = [b""] * len(ids) if options is None else [_further(own) for own in options]
+            arguments[4::width] = [b""] * len(ids) if options is None else [further_of(own) for own in options]
         return arguments
 
+    def count_dumps(self, arguments: Sequence[bytes], skipped: Iterable[int]) -> int:
+        return 0
 
-def _further(options: TaskOptions) -> bytes:
+
+def further_of(options: TaskOptions) -> bytes:
     """The further fields of a task; the number of its retries so far is the field ``retry``."""
     fields = options.hash_fields
     if options.past.retried:

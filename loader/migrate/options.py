@@ -75,6 +75,7 @@ class MigrateOptions:
         ),
     ] = None
     force_layout: Annotated[bool, shared.FORCE_LAYOUT.but(group=_TO)] = False
+    compact: Annotated[shared.CompactMode, shared.COMPACT.but(group=_TO)] = "auto"
     move: Annotated[
         bool,
         Option(
@@ -195,6 +196,7 @@ class MigrateOptions:
             # A source in this layout has its own types.
             type=self.type or ("task" if self.target_profile.needs_type else None),
             force_layout=self.force_layout,
+            compact=self.compact,
             timeout=self.timeout,
             retry_for=self.retry_for,
         )

@@ -13,8 +13,6 @@ from typing import Any
 from loader.errors import LayoutMismatchError, LoaderError, UnknownQueueError, UsageError
 from loader.jobs.lease import Run, while_held
 from loader.jobs.rejects import rejects_path
-from loader.layouts.asynq import AsynqEncoder
-from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
 from loader.migrate.ends import Ends, bind, hold_job, is_seen
 from loader.migrate.move import Move
@@ -26,6 +24,7 @@ from loader.migrate.target import Target
 from loader.migrate.transfer import Transfer
 from loader.migrate.translate import Translation
 from loader.outputs.gzip import repair_gzip
+from loader.preflight.compact import is_compact
 from loader.preflight.examine import check_layout
 from loader.servers.retry import retry
 from loader.servers.session import require_one_server
@@ -104,7 +103,7 @@ class Migration:
             ends = await self._source_held(stack, ends)
             work = await self._move(ends, queue)
         else:
-            work = self._copy(stack, ends, queue)
+            work = await self._copy(stack, ends, queue)
         await self._announce(ends, queue)
         complete = await while_held([end.lease for end in ends.held], work())
         report.other_states = await count_other_states(ends.out, queue)
@@ -209,14 +208,14 @@ class Migration:
 
     # --- the work --------------------------------------------------------------------------------------------------
 
-    def _copy(self, stack: AsyncExitStack, ends: Ends, queue: StoredQueue) -> Work:
+    async def _copy(self, stack: AsyncExitStack, ends: Ends, queue: StoredQueue) -> Work:
         source = Snapshot(ends.out, queue, stack.enter_context(Spool()), self._options.batch_size)
-        return partial(self._transfer(self._target(ends)).run, source)
+        return partial(self._transfer(await self._target(ends)).run, source)
 
     async def _move(self, ends: Ends, queue: StoredQueue) -> Work:
         """Binds the claimed tasks to this target, and registers the job with those that move tasks of this queue."""
         options = self._options
-        target, claims = self._target(ends), self._claims(ends, queue)
+        target, claims = await self._target(ends), self._claims(ends, queue)
         if not ends.same:
             await retry(lambda: bind(ends, claims, place(self._from)), options.retry_for)
         for job, count in (await claims.enter()).items():
@@ -227,18 +226,22 @@ class Migration:
         rejects = rejects_path(self._options.rejects, self.report.job)
         return Transfer(self._options, self.report, target, rejects, self._stop)
 
-    def _target(self, ends: Ends) -> Target:
+    async def _target(self, ends: Ends) -> Target:
         options, same = self._options, ends.same
-        queue, documented = options.target_queue, options.from_layout == "documented"
-        # As for envelopes: tasks may have fields that are not the layout's own.
-        encoder: QueueEncoder = encoder_for(replace(options.target, envelope=True), queue)
+        documented = options.from_layout == "documented"
         # runqy's look-up key is the key of the source's task, or of a task that stays. For a move, Claims writes it.
-        if same and options.target_layout == "asynq" and (documented or not options.move):
-            encoder = AsynqEncoder(queue, options.target.task_options, reverse_lookup=False)
+        look_up = not (same and (documented or not options.move))
+        # As for envelopes: tasks may have fields that are not the layout's own.
+        of_tasks = replace(options.target, envelope=True)
+        encoder = encoder_for(of_tasks, options.target_queue, look_up=look_up)
+        compact = None
+        if await retry(lambda: is_compact(ends.target.servers, of_tasks, encoder), options.retry_for):
+            compact = encoder_for(of_tasks, options.target_queue, compact=True, look_up=look_up)
         shared = same and options.target_layout == "documented"
         return Target(
             ends.into,
             encoder,
+            compact,
             self.report.job,
             Translation(options),
             shared_with=options.source_queue if shared else "",

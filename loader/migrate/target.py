@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
-
-import hiredis
 
 from loader.errors import OversizedError
 from loader.jobs.ledger import parse_skipped
@@ -15,10 +14,12 @@ from loader.layouts.lua import as_sent
 from loader.migrate.translate import Translation
 from loader.servers.session import Session
 from loader.servers.value_limit import SETTINGS, ValueLimit, value_limit
+from loader.sinks.replies import DumpRefusedError, check_script
 from loader.stored.stored_task import StoredTask
 from loader.tasks.reasons import Reason, ReasonCode
-from loader.wire.faults import from_reply
 from loader.wire.resp import array, bulks, command
+
+log = logging.getLogger("runqy_loader")
 
 _AROUND = 4096
 """Bytes that a stored message may have beside its payload."""
@@ -48,18 +49,16 @@ local function place()
     if seen[id] or redis.call('SISMEMBER', KEYS[2], id) == 1 then verdict = 'a'
     else
       local key = key_of(id)
-      local free, old = redis.call('EXISTS', key) == 0, nil
-      if not free and shared(key) then free, old = true, redis.call('HGETALL', key) end
-      if free then
-        -- As in the ledger, the first DEL finds nothing and shows that what follows may be undone.
-        if old then undo[#undo + 1] = {'HSET', key, unpack(old)}
-        elseif #undo == 0 then redis.call('DEL', key) end
-        undo[#undo + 1] = {'DEL', key}
+      verdict = write(key, at, undo)
+      if verdict == '' and shared(key) then
+        local old = redis.call('HGETALL', key)
+        undo[#undo + 1] = {'HSET', key, unpack(old)}
+        redis.call('DEL', key)
         verdict = write(key, at, undo)
-        if verdict == true or verdict == false then
-          placed[#placed + 1], seen[id] = id, true
-        end
+        -- What the layout does not write itself stays, and so does all of a task that is not placed.
+        for i = 1, #old, 2 do redis.call('HSETNX', key, old[i], old[i + 1]) end
       end
+      if verdict == true or verdict == false then placed[#placed + 1], seen[id] = id, true end
     end
     if verdict == true then ids[#ids + 1] = id
     elseif verdict then taken[#taken + 1] = (at - 4) / %(width)d .. verdict end
@@ -97,6 +96,8 @@ class Target:
     """The queue to write to.
 
     Args:
+        encoder: Writes tasks by HSET.
+        compact: Writes them as dumps; None if the server does not take dumps.
         shared_with: The source's queue, if source and target are one server and may share keys; otherwise empty.
         shares_tasks: Whether the shared key is the task itself in both queues.
 
@@ -109,6 +110,7 @@ class Target:
         self,
         session: Session,
         encoder: QueueEncoder,
+        compact: QueueEncoder | None,
         job: str,
         translation: Translation,
         *,
@@ -116,16 +118,20 @@ class Target:
         shares_tasks: bool = False,
     ) -> None:
         self._session = session
-        self._encoder = encoder
+        self._hsets = encoder
         self._translation = translation
         self._head = [shared_with.encode(), b"1" if shares_tasks else b"0"]
         self.migrated_key = b"%b:runqy-loader:%b:migrated" % (encoder.slot_tag, job.encode())
-        script = as_sent(place_script(encoder))
-        self._eval = bulks((b"EVAL", script, b"2", encoder.pending_key, self.migrated_key))
+        self._use(encoder if compact is None else compact)
         self._forget: list[bytes] = []
         self._limit: ValueLimit | None = None
         self._limit_is_read = False
         self.in_doubt = self.repeated = False
+
+    def _use(self, encoder: QueueEncoder) -> None:
+        self._encoder = encoder
+        script = as_sent(place_script(encoder))
+        self._eval = bulks((b"EVAL", script, b"2", encoder.pending_key, self.migrated_key))
 
     async def insert(self, tasks: Sequence[StoredTask]) -> dict[int, Reason]:
         """Writes and pushes tasks, the first to be consumed first, except those that this job has placed before.
@@ -138,7 +144,13 @@ class Target:
         """
         too_long = await self._too_long(tasks)
         kept = [position for position in range(len(tasks)) if position not in too_long]
-        placed = await self._insert([tasks[position] for position in kept])
+        short = [tasks[position] for position in kept]
+        try:
+            placed = await self._insert(short)
+        except DumpRefusedError as refusal:  # a failover, for example, may lead to an older server
+            log.warning("%s; tasks are written by HSET from now on", refusal)
+            self._use(self._hsets)
+            placed = await self._insert(short)
         return too_long | {kept[position]: why for position, why in placed.items()}
 
     async def _too_long(self, tasks: Sequence[StoredTask]) -> dict[int, Reason]:
@@ -167,11 +179,10 @@ class Target:
         # If the tasks were sent more than once, the first request may have placed them, whatever the last reply says.
         self.in_doubt = self.repeated = self._session.losses > losses
         for reply in replies:
-            if isinstance(reply, hiredis.ReplyError):
-                error = from_reply(str(reply), f"{self._session.address}, {where}")
-                if isinstance(error, OversizedError):
-                    raise _with_longest(error, tasks)
-                raise error
+            try:
+                check_script(reply, self._encoder, f"{self._session.address}, {where}")
+            except OversizedError as error:
+                raise _with_longest(error, tasks) from None
         self.in_doubt = False
         self._forget.clear()
         skipped = parse_skipped(replies[-1])

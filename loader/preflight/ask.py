@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import redis.asyncio
 import redis.exceptions
 
-from loader.errors import TransientError
+from loader.errors import LoaderError, TransientError
 from loader.servers.routing import Servers
 from loader.wire.faults import from_redis_py
 
@@ -30,10 +30,12 @@ class Question(Generic[T_co]):
     Attributes:
         commands: They are sent in this order; empty if the answer is known already.
         read: Makes the answer from the replies, one for each command. An error reply is an exception among them.
+        may_fail: Whether errors that may pass are an answer as well.
     """
 
     commands: Sequence[Command]
     read: Callable[[Sequence[Any]], T_co]
+    may_fail: bool = False
 
 
 class Answers:
@@ -47,12 +49,18 @@ class Answers:
 
     def raise_transient(self, where: str) -> None:
         """Raises TransientError if a reply is an error that may pass: then the questions must be asked again."""
-        for replies in self._replies.values():
+        for question, replies in self._replies.items():
             for reply in replies:
-                if isinstance(reply, redis.exceptions.RedisError):
-                    error = from_redis_py(reply, where)
+                if isinstance(reply, Exception) and not question.may_fail:
+                    error = error_of(reply, where)
                     if isinstance(error, TransientError):
                         raise error
+
+
+def error_of(reply: Exception, where: str) -> LoaderError:
+    """The error for an error reply to a question."""
+    assert isinstance(reply, redis.exceptions.RedisError)  # noqa: S101 - no other exception is a reply
+    return from_redis_py(reply, where)
 
 
 async def ask(servers: Servers, *questions: Question[Any]) -> Answers:

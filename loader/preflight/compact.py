@@ -2,23 +2,28 @@
 
 The server's word is not enough. miniredis 2.40 answers OK to RESTORE, whatever the dump is, and makes a string of it; a
 proxy may have an older server behind it; a user may lack the right (RESTORE is in the category ``@dangerous``).
-
-Not used by a load yet.
 """
 
 from __future__ import annotations
 
+import logging
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import redis.exceptions
-
+from loader.errors import TransientError
+from loader.layouts.base import QueueEncoder
+from loader.layouts.compact import PAYS_UP_TO
 from loader.layouts.dump import hash_dump
-from loader.preflight.ask import Question
-from loader.tasks.profiles import LayoutName
+from loader.preflight.ask import Question, ask, error_of
+from loader.preflight.checks import Finding
+from loader.preflight.refusal import refusal
+from loader.servers.routing import Servers
+from loader.settings import LoadOptions
+from loader.wire.faults import translated
 
-Mode = Literal["auto", "always", "never"]
+log = logging.getLogger("runqy_loader")
 
 SCRATCH_MILLISECONDS = 10_000
 """How long the scratch task lives at most, if the connection is lost before it is deleted."""
@@ -39,20 +44,10 @@ SCRATCH = (
 )
 """Fields of every kind that a task may have: strings of each form, integers of each width. No task has more fields."""
 
-PAYS_UP_TO: dict[LayoutName, int] = {"documented": 1000, "asynq": 500}
-"""The mean payload, in bytes, up to which a dump saves the server time.
-
-Shares of an HSET's cost, by ``python -m benchmarks compact`` with Redis 7.0 and 8.2, at 110, 300 and 1000 bytes:
-
-- documented: CPU time 0.70, 0.75, 0.93 to 1.01; memory 0.50 to 0.53, 0.61 to 0.64, 0.8
-- asynq: CPU time 0.85, 0.88 to 0.95, 1.00 to 1.13; memory 0.67 to 0.70, 0.75, 0.85
-
-At 10 KB, a dump takes a third more CPU time, and saves no memory. Valkey 9.1 (built with libc's malloc) takes about as
-much CPU time for either at 110 bytes, and more for a dump from 300 bytes on; its memory is 0.62, 0.70 and 0.85.
-"""
-
 _IN_LISTPACK = b"\x10"
 _NEWEST_NEEDED = "Redis 7.0 and newer do, and Valkey"
+_TRIES = 100
+"""Random keys that are tried for each primary of a cluster, to find one in its slots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,90 +56,118 @@ class Scratch:
 
     Attributes:
         restored: The reply to RESTORE.
+        exists: The reply to EXISTS, which the scripts need as well.
         fields: The reply to HGETALL.
-        values: The reply to HMGET of all fields, the last one first.
+        last: The reply to HGET of the last field.
         dump: The reply to DUMP.
+        deleted: The reply to DEL, which a resend needs as well.
     """
 
     restored: Any
+    exists: Any
     fields: Any
-    values: Any
+    last: Any
     dump: Any
+    deleted: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """How tasks are written.
-
-    Attributes:
-        compact: Whether by RESTORE.
-        why: The reason, as a clause without a full stop.
-        hint: What to do to have it the other way, as one sentence; empty if there is nothing to do.
-        refused: Whether the load must not start, because it was asked for what cannot be.
-    """
-
-    compact: bool
-    why: str
-    hint: str = ""
-    refused: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.why}. {self.hint}" if self.hint else self.why
+def scratch_tasks(servers: Servers, options: LoadOptions, encoder: QueueEncoder) -> list[Question[Scratch]]:
+    """Makes a scratch task on each server, reads it and deletes it. None for ``--compact never``."""
+    if options.compact == "never":
+        return []
+    if not servers.is_cluster:
+        return [scratch_task(encoder.task_key(_scratch_id()))]
+    keys: dict[object, bytes] = {}
+    primaries = servers.primaries()
+    for _ in range(_TRIES * len(primaries)):
+        key = b"asynq:t:" + _scratch_id()
+        keys.setdefault(servers.address_of(key), key)
+        if len(keys) == len(primaries):
+            break
+    return [scratch_task(key) for key in keys.values()]
 
 
-def scratch_task(key: str) -> Question[Scratch]:
-    """Makes a scratch task, reads it and deletes it. In a cluster, each primary must be asked, with a key of its own.
+def _scratch_id() -> bytes:
+    return f"runqy-loader-scratch-{secrets.token_hex(8)}".encode()
+
+
+def scratch_task(key: bytes) -> Question[Scratch]:
+    """Makes a scratch task, reads it and deletes it.
 
     Args:
         key: A key that nothing else uses.
     """
-    names = [name for name, _ in SCRATCH]
     return Question(
         (
             ("RESTORE", key, SCRATCH_MILLISECONDS, hash_dump(SCRATCH)),
+            ("EXISTS", key),
             ("HGETALL", key),
-            ("HMGET", key, *reversed(names)),
+            ("HGET", key, SCRATCH[-1][0]),
             ("DUMP", key),
             ("DEL", key),
         ),
-        lambda replies: Scratch(*replies[:4]),
+        lambda replies: Scratch(*replies),
+        may_fail=True,
     )
 
 
-def choose(mode: Mode, scratches: Sequence[Scratch], layout: LayoutName, mean_payload: float | None) -> Choice:
-    """How to write tasks.
+def compact_finding(options: LoadOptions, scratches: Sequence[Scratch], where: str) -> tuple[bool, Finding]:
+    """Whether to write tasks compact, and what to say of it.
 
     Args:
-        scratches: Of the single server, or of each primary of a cluster. They need not be asked for ``never``.
-        mean_payload: The mean length of payloads in bytes; None if it is not known.
+        options: Settled options.
+        scratches: Of the single server, or of each primary of a cluster; none for ``--compact never``.
+        where: The server.
     """
+    name, mode, longest = "compact", options.compact, PAYS_UP_TO[options.layout_name]
     if mode == "never":
-        return Choice(False, "tasks are written by HSET, as --compact never says")
-    obstacle = next((found for scratch in scratches if (found := obstacle_of(scratch))), None)
+        return False, Finding(name, "ok", "tasks are written by HSET, as --compact never says")
+    obstacle = next((found for scratch in scratches if (found := _obstacle(scratch, where))), None)
     if obstacle is not None:
         why, hint = obstacle
         if mode == "always":
-            more = hint or "Load with --compact auto"
-            return Choice(False, f"--compact always cannot be: {why}", more, refused=True)
-        return Choice(False, f"tasks are written by HSET: {why}", hint)
+            hint = hint or "Load with --compact auto"
+            return False, Finding(name, "error", f"--compact always cannot be: {why}", hint)
+        return False, Finding(name, "ok", f"tasks are written by HSET: {why}", hint)
     if mode == "always":
-        return Choice(True, "tasks are written compact, as --compact always says")
-    if mean_payload is not None and mean_payload > PAYS_UP_TO[layout]:
-        why = (
-            f"payloads are {mean_payload:,.0f} bytes on average, and above {PAYS_UP_TO[layout]:,} a dump saves no time"
-        )
-        return Choice(False, f"tasks are written by HSET: {why}", "Use --compact always to save memory")
-    return Choice(True, "tasks are written compact: the server takes them, and reads them back the same")
+        return True, Finding(name, "ok", "tasks are written compact, as --compact always says")
+    text = f"tasks are written compact, and by HSET where payloads are over {longest:,} bytes, which is as quick then"
+    return True, Finding(name, "ok", text)
 
 
-def obstacle_of(scratch: Scratch) -> tuple[str, str] | None:
-    """Why compact tasks cannot be written to a server, and what to do about it; None if they can."""
+async def is_compact(servers: Servers, options: LoadOptions, encoder: QueueEncoder) -> bool:
+    """Asks a server whether to write tasks compact, and logs how.
+
+    Raises:
+        SinkError: It does not take them, and ``--compact always`` was given.
+        LoaderError: The server cannot be reached.
+    """
+    scratches = scratch_tasks(servers, options, encoder)
+    with translated(str(servers)):
+        answers = await ask(servers, *scratches)
+    compact, how = compact_finding(options, [answers[scratch] for scratch in scratches], str(servers))
+    if how.level == "error":
+        raise refusal(how, str(servers))
+    log.info("%s", how)
+    return compact
+
+
+def _obstacle(scratch: Scratch, where: str) -> tuple[str, str] | None:
+    """Why compact tasks cannot be written to a server, and what to do about it; None if they can.
+
+    A server that refuses writes for a time is not known to refuse dumps. If it does, the load goes on by HSET.
+    """
     if isinstance(scratch.restored, Exception):
+        if isinstance(error_of(scratch.restored, where), TransientError):
+            return None
         return _refusal(scratch.restored)
+    for command, reply in (("EXISTS", scratch.exists), ("DEL", scratch.deleted)):
+        if isinstance(reply, Exception):
+            return f"the server refuses {command} of a task, which compact tasks need ({reply})", ""
     if scratch.fields != dict(SCRATCH):
         return f"the server answers OK to RESTORE, but HGETALL gives {_seen(scratch.fields)}", ""
-    if scratch.values != [value for _, value in reversed(SCRATCH)]:
-        return f"the server answers OK to RESTORE, but HMGET gives {_seen(scratch.values)}", ""
+    if scratch.last != SCRATCH[-1][1]:
+        return f"the server answers OK to RESTORE, but HGET gives {_seen(scratch.last)}", ""
     if isinstance(scratch.dump, bytes) and not scratch.dump.startswith(_IN_LISTPACK):
         why = f"the server makes a hash table of {len(SCRATCH)} fields, which saves nothing"
         return why, "Set the server's hash-max-listpack-entries to 128, which is its default"
@@ -154,7 +177,7 @@ def obstacle_of(scratch: Scratch) -> tuple[str, str] | None:
 def _refusal(error: Exception) -> tuple[str, str]:
     """What an error in place of RESTORE's reply means. The texts are those of Redis 6.2 to 8.2 and Valkey 9.1."""
     text = str(error)
-    if isinstance(error, redis.exceptions.NoPermissionError):
+    if "no permissions" in text.lower():
         return "this user may not run RESTORE", "Add +restore to the user (ACL SETUSER)"
     if "version or checksum" in text:
         return f"the server does not take dumps of RDB version 10 ({_NEWEST_NEEDED})", ""

@@ -15,7 +15,7 @@ from loader.errors import LayoutMismatchError, LoaderError, RefusedNowError, Sin
 from loader.preflight.checks import Finding, Level, worst
 from loader.preflight.choice import choose_layout
 from loader.preflight.estimate import estimate_finding
-from loader.preflight.examine import examine
+from loader.preflight.examine import Examination, examine
 from loader.preflight.intended import IntendedLoad
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions, settled
@@ -111,7 +111,7 @@ async def _findings(
         return options.layout, [_of_error("reachable", error)]  # no access, or loading: no other check can run
     findings += [_layout(finding, choice, not_chosen) for finding in found.findings]
     if paths and (found.refused is None or found.refused.name in _OF_USE):
-        findings.append(await _estimate(servers, options, paths, found.info))
+        findings.append(await _estimate(servers, options, paths, found))
     return layout, findings
 
 
@@ -170,7 +170,7 @@ async def _known_queues(
     return known, [Finding("queue", "ok", f"queue {queue} exists in {known.source}")]
 
 
-async def _estimate(servers: Servers, options: LoadOptions, paths: Sequence[str], info: Any) -> Finding:
+async def _estimate(servers: Servers, options: LoadOptions, paths: Sequence[str], found: Examination) -> Finding:
     if "-" in paths:
         return Finding("estimate", "unknown", "standard input cannot be read ahead")
     if options.default_queue is None and options.queue_field is None and not options.envelope:
@@ -179,7 +179,9 @@ async def _estimate(servers: Servers, options: LoadOptions, paths: Sequence[str]
         own = [options.rejects] if options.rejects is not None else []
         problems = Problems(skip=options.skip_bad_files)
         sources = await open_sources(list(paths), options.format, own, problems, force_format=options.force_format)
-        return await estimate_finding(servers, options, sources, info)
+        return await estimate_finding(
+            servers, options, sources, found.info, compact=found.cleared.compact, other_way=True
+        )
     except LoaderError as error:
         return _of_error("estimate", error)
 

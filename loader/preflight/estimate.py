@@ -12,6 +12,7 @@ Valkey's buckets of 64 bytes for 7 keys come to about the same).
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,8 @@ from loader.sources.base import Source
 from loader.tasks.ids import id_prefix, id_suffixes
 from loader.tasks.sizes import in_bytes
 from loader.wire.faults import translated
+
+log = logging.getLogger("runqy_loader")
 
 _LEAST_ROOM = 8 * 1024 * 1024
 """If less room than this is left, nothing is measured: the samples themselves might make the server evict keys."""
@@ -77,11 +80,7 @@ local ok, fault = pcall(function()
   for i = 1, ARGV[1] do redis.call('SET', KEYS[1] .. i, '') end
   local before = used()
   for at = 4, #ARGV, %(width)d do
-    local key = key_of(ARGV[at])
-    if redis.call('EXISTS', key) == 0 then
-      undo[#undo + 1] = {'DEL', key}
-      if write(key, at, undo) == true then tasks = tasks + 1 end
-    end
+    if write(key_of(ARGV[at]), at, undo) == true then tasks = tasks + 1 end
   end
   grown = used() - before
   for i = 1, #undo do
@@ -144,18 +143,25 @@ class Estimate:
 
 
 async def estimate(
-    control: redis.asyncio.Redis, where: str, options: LoadOptions, stretches: Sequence[Stretch], keys_there: int
+    control: redis.asyncio.Redis,
+    where: str,
+    options: LoadOptions,
+    stretches: Sequence[Stretch],
+    keys_there: int,
+    *,
+    compact: bool = False,
 ) -> Estimate:
     """Measures sampled tasks and extrapolates.
 
     Args:
         keys_there: The number of keys in the database.
+        compact: Whether tasks are written as dumps.
 
     Raises:
         LoaderError: The server refuses, or cannot be reached.
     """
     queues = {delivery.queue: None for stretch in stretches for delivery in stretch.deliveries}
-    encoders = {queue: encoder_for(options, queue) for queue in list(queues)[:_MOST_QUEUES]}
+    encoders = {queue: encoder_for(options, queue, compact=compact) for queue in list(queues)[:_MOST_QUEUES]}
     ballast = _BALLAST if keys_there < 4 * _BALLAST else 0
     with translated(where):
         measures = [await _measure(control, options, stretch, encoders, ballast) for stretch in stretches]
@@ -189,11 +195,21 @@ def _certain(stretch: Stretch) -> float:
     return 0.5 if stretch.from_beginning else 0.75
 
 
-async def estimate_finding(servers: Servers, options: LoadOptions, sources: Sequence[Source], info: Any) -> Finding:
+async def estimate_finding(
+    servers: Servers,
+    options: LoadOptions,
+    sources: Sequence[Source],
+    info: Any,
+    *,
+    compact: bool,
+    other_way: bool = False,
+) -> Finding:
     """Whether the tasks of this input fit into the memory that is left. The level is error if they do not.
 
     Args:
         info: The server's reply to INFO.
+        compact: Whether tasks are written as dumps.
+        other_way: Whether to say what they need the other way, too.
 
     Raises:
         SourceError: The input cannot be read.
@@ -211,30 +227,53 @@ async def estimate_finding(servers: Servers, options: LoadOptions, sources: Sequ
     database = f"db{control.connection_pool.connection_kwargs.get('db', 0)}"
     keys_there = int(info.get(database, {}).get("keys", 0)) if isinstance(info, dict) else 0
     try:
-        found = await estimate(control, where, options, stretches, keys_there)
+        found = await estimate(control, where, options, stretches, keys_there, compact=compact)
     except TransientError:
         raise
     except SinkError as error:
         return Finding(name, "unknown", f"the server refuses to measure: {error.args[0]}")
-    return compared(found, left, room_on_machine(info))
+    other = None
+    if other_way:
+        try:
+            other = await estimate(control, where, options, stretches, keys_there, compact=not compact)
+        except TransientError:
+            raise
+        except SinkError as error:
+            log.debug("not estimated the other way: %s", error)
+    return compared(found, left, room_on_machine(info), compact=compact, other=other)
 
 
-def compared(found: Estimate, left: int | None, on_machine: int | None) -> Finding:
+def compared(
+    found: Estimate,
+    left: int | None,
+    on_machine: int | None,
+    *,
+    compact: bool = False,
+    other: Estimate | None = None,
+) -> Finding:
     """Whether the tasks fit.
 
     Args:
         left: Bytes left below ``maxmemory``; None if there is no such limit.
         on_machine: Bytes of the machine's memory that the server does not use; None if unknown.
+        compact: Whether they are written as dumps.
+        other: What they need the other way.
     """
     name = "estimate"
-    numbers = {
+    numbers: dict[str, float | None] = {
         "tasks": found.tasks,
         "needed_bytes": found.size,
         "least_bytes": found.least,
         "left_bytes": left,
     }
+    if other is not None:
+        numbers["compact_bytes"] = (found if compact else other).size
+        numbers["hset_bytes"] = (other if compact else found).size
     each = f" ({in_bytes(found.size / found.tasks)} each)" if found.tasks else ""
     needs = f"{'' if found.exact else 'about '}{found.tasks:,} tasks need about {in_bytes(found.size)}{each}"
+    if other is not None:
+        needs += f" {'compact' if compact else 'by HSET'}, and {in_bytes(other.size)} "
+        needs += "by HSET (--compact never)" if compact else "compact (--compact always)"
     if left is None and on_machine is not None and found.size > on_machine:
         has = f"no maxmemory limits them, but the server's machine has {in_bytes(on_machine)} besides what it uses"
         hint = "Make room, or let workers drain the queue; with maxmemory a full server refuses tasks instead of dying"

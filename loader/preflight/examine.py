@@ -10,10 +10,12 @@ from typing import Any
 
 from loader.engine.targets.base import Choice, Cleared
 from loader.errors import LayoutMismatchError, MemoryLimitError
+from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
 from loader.preflight import rights, server, usage
 from loader.preflight.ask import Question, ask
 from loader.preflight.checks import Finding
+from loader.preflight.compact import Scratch, compact_finding, scratch_tasks
 from loader.preflight.ignored import ignored_findings
 from loader.preflight.intended import IntendedLoad
 from loader.preflight.layout import layout_finding
@@ -43,7 +45,6 @@ class Examination:
         cleared: What the load must know if it begins.
         largest_value: The longest value that the servers accept; None if it is not known.
         every_info: The reply to INFO of each primary, or the error in its place.
-        is_consumed: Whether a running consumer serves a queue of the load.
     """
 
     findings: list[Finding]
@@ -52,7 +53,11 @@ class Examination:
     cleared: Cleared = field(default_factory=Cleared)
     largest_value: ValueLimit | None = None
     every_info: Mapping[Address, Any] = field(default_factory=dict)
-    is_consumed: bool = False
+
+    @property
+    def how(self) -> str:
+        """How tasks are written, and why."""
+        return next((str(finding) for finding in self.findings if finding.name == "compact"), "")
 
     @property
     def refused(self) -> Finding | None:
@@ -61,7 +66,7 @@ class Examination:
 
 
 async def examine(servers: Servers, load: IntendedLoad, choice: Choice | None = None) -> Examination:
-    """Checks the server, the user's rights and the layout in use. Writes nothing.
+    """Checks the server, the user's rights and the layout in use. Writes nothing but a scratch task; see ``compact``.
 
     It takes two round trips, or one after a choice.
 
@@ -79,7 +84,8 @@ async def examine(servers: Servers, load: IntendedLoad, choice: Choice | None = 
             known = {queue.name for queue in seen.usage.queues}
             more = usage.signs_of([queue for queue in load.queues if queue not in known])
             allowed = _allowed(load, seen.user, is_cluster=servers.is_cluster)
-            answers = first = await ask(servers, begun, allowed, more)
+            scratches = _scratches(servers, load)
+            answers = first = await ask(servers, begun, allowed, more, *scratches)
             answers.raise_transient(str(servers))
             seen = seen.with_queues(answers[more])
             findings = _server_findings(servers, load, seen.states)
@@ -92,9 +98,11 @@ async def examine(servers: Servers, load: IntendedLoad, choice: Choice | None = 
                 return Examination(findings, look.states[0].info, first[begun])
             look.raise_transient()
             allowed = _allowed(load, look.user, is_cluster=servers.is_cluster)
-            answers = await look.second(allowed)
+            scratches = _scratches(servers, load)
+            answers = await look.second(allowed, *scratches)
             seen = look.seen
     largest = server.largest_value(seen.states)
+    compact, how = compact_finding(load.options, [answers[scratch] for scratch in scratches], str(servers))
     findings = [
         *findings,
         *server.clock_findings(*seen.asked, seen.states),
@@ -102,17 +110,18 @@ async def examine(servers: Servers, load: IntendedLoad, choice: Choice | None = 
         *answers[allowed],
         *_use_findings(load, seen),
         *ignored_findings(load.options, seen.registered),
+        how,
     ]
     living = seen.usage.living
+    is_consumed = any(one.serves(queue) for one in living for queue in load.queues)
+    is_consumed = is_consumed or (load.open_ended and bool(living))
     return Examination(
         findings,
         seen.states[0].info,
         first[begun],
-        _cleared(load, seen),
+        Cleared(_forwarded(load, seen), compact=compact, is_consumed=is_consumed),
         largest_value=largest,
         every_info=dict(zip(servers.primaries(), (state.info for state in seen.states), strict=True)),
-        is_consumed=any(one.serves(queue) for one in living for queue in load.queues)
-        or (load.open_ended and bool(living)),
     )
 
 
@@ -145,12 +154,12 @@ def _use_findings(load: IntendedLoad, seen: Seen) -> list[Finding]:
     return [finding for finding in findings if finding is not None]
 
 
-def _cleared(load: IntendedLoad, seen: Seen) -> Cleared:
+def _forwarded(load: IntendedLoad, seen: Seen) -> frozenset[str] | None:
     if not load.options.envelope:
-        return Cleared()
+        return None
     from loader.preflight.schedule import forwarded_queues
 
-    return Cleared(forwarded_queues(load, seen.usage))
+    return forwarded_queues(load, seen.usage)
 
 
 async def check_before_load(
@@ -184,12 +193,13 @@ async def check_before_load(
     if room is not None and not found.begun and not surely_fits(sources, options, room):
         from loader.preflight.estimate import estimate_finding  # 2 ms, only for servers with a limit
 
-        needed = await estimate_finding(servers, options, sources, found.info)
+        needed = await estimate_finding(servers, options, sources, found.info, compact=found.cleared.compact)
         if needed.level in ("warning", "error"):
-            _refuse_what_cannot_fit(str(servers), options, needed, is_consumed=found.is_consumed)
+            _refuse_what_cannot_fit(str(servers), options, needed, is_consumed=found.cleared.is_consumed)
             warnings.append(needed)
     for finding in warnings:
         log.warning("%s: %s", servers, finding)
+    log.info("%s", found.how)
     return found.cleared
 
 
@@ -247,7 +257,14 @@ def _job_begun(job: str) -> Question[bool]:
     return Question((("EXISTS", f"runqy-loader:{{{job}}}:job"),), lambda replies: bool(replies[0] == 1))
 
 
+def _scratches(servers: Servers, load: IntendedLoad) -> list[Question[Scratch]]:
+    return scratch_tasks(servers, load.options, _encoder(load, is_cluster=servers.is_cluster))
+
+
+def _encoder(load: IntendedLoad, *, is_cluster: bool) -> QueueEncoder:
+    return encoder_for(load.options, load.queues[0] if load.queues else "x.default", cluster=is_cluster)
+
+
 def _allowed(load: IntendedLoad, user: str | None, *, is_cluster: bool) -> Question[list[Finding]]:
-    queue = load.queues[0] if load.queues else "x.default"
-    keys = rights.keys_of(load.job, encoder_for(load.options, queue, cluster=is_cluster))
+    keys = rights.keys_of(load.job, _encoder(load, is_cluster=is_cluster))
     return rights.allowed(user, rights.asked(load.options), keys, keys_known=bool(load.queues))

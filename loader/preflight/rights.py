@@ -62,6 +62,10 @@ def _inserted_reverse(options: LoadOptions) -> bool:
     return _inserted(options) and _reverse(options)
 
 
+def _compact(options: LoadOptions) -> bool:
+    return options.compact != "never"
+
+
 def _queue_check(options: LoadOptions) -> bool:
     return options.queue_check == "redis"
 
@@ -137,9 +141,15 @@ NEEDED = (
 )
 """A load fails without one of these rights."""
 
-OPTIONAL = (Right("CLIENT SETNAME x"), Right("CLIENT LIST"), Right("CLIENT KILL ID 1"), Right("DEL @lease"))
-"""A load works without these rights. But then it cannot make sure that a lost connection is dead (``Lease.fence``), or
-cannot release its lease at the end."""
+OPTIONAL = (
+    Right("CLIENT SETNAME x"),
+    Right("CLIENT LIST"),
+    Right("CLIENT KILL ID 1"),
+    Right("DEL @lease"),
+    Right("RESTORE @task 0 x", _compact),
+)
+"""A load works without these rights. But then it cannot make sure that a lost connection is dead (``Lease.fence``),
+cannot release its lease at the end, or cannot write compact tasks (``preflight.compact``)."""
 
 CHECKING = (
     Right("INFO"),
@@ -153,6 +163,7 @@ CHECKING = (
     Right("GET asynq:servers:x"),
     Right("HMGET asynq:workers:x queues"),
     Right("MEMORY USAGE @task"),
+    Right("DUMP @task"),
     # jobs/old_jobs.py
     Right("DBSIZE"),
     Right("SCAN 0"),
@@ -200,7 +211,7 @@ def keys_of(job: str, encoder: QueueEncoder) -> dict[str, bytes]:
 
 def asked(options: LoadOptions) -> list[Right]:
     """The rights to check for this load; the optional rights come last."""
-    return [right for right in NEEDED if right.when(options)] + list(OPTIONAL)
+    return [right for right in (*NEEDED, *OPTIONAL) if right.when(options)]
 
 
 def allowed(

@@ -89,6 +89,8 @@ class LoadOptions(TaskFields):
         ),
     ] = None
 
+    compact: Annotated[shared.CompactMode, shared.COMPACT.but(goes_with=(REDIS_ONLY,))] = "auto"
+
     to: Annotated[
         str | None,
         Option(

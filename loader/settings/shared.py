@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from loader.outputs.names import JSON_LINES
 from loader.settings.error_limit import problem as error_limit_problem
@@ -54,6 +54,13 @@ QUEUES_FILE = Option(
 )
 QUEUE_CHECK = Option(
     help="'redis' checks before the first write whether queues are in the server's set asynq:queues.", group=SERVER
+)
+CompactMode = Literal["auto", "always", "never"]
+
+COMPACT = Option(
+    help="Hand tasks over ready-made, by RESTORE: faster, and about half the server's memory. 'auto' does so where the "
+    "server takes them and it pays (short payloads); 'always' refuses to start if it does not; see docs/compact.md.",
+    group=SERVER,
 )
 LAYOUT = Option(
     help="Redis keys to write: 'documented' are the keys in runqy's enqueueing guide; 'asynq' are the keys that "
@@ -150,3 +157,4 @@ RetryFor = Annotated[float, RETRY_FOR]
 ForceLayout = Annotated[bool, FORCE_LAYOUT]
 Profile = Annotated[ProfileName | None, PROFILE]
 Layout = Annotated[LayoutChoice, LAYOUT]
+Compact = Annotated[CompactMode, COMPACT]

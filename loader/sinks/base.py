@@ -26,6 +26,7 @@ class Delivery:
         records: Index of each task's record within the batch.
         options: One a task, if records have options; None if the load's own options apply to all tasks.
         skipped: Positions of tasks that cannot be loaded, and why.
+        compact: The number of tasks that were written as dumps.
     """
 
     batch: Batch
@@ -36,6 +37,7 @@ class Delivery:
     records: Sequence[int]
     options: Sequence[TaskOptions] | None = None
     skipped: dict[int, Reason] = field(default_factory=dict)
+    compact: int = 0
 
     @property
     def checksum(self) -> int:

@@ -16,7 +16,7 @@ def discard(options: LoadOptions, job: str) -> Worker:
     async def work(feed: Feed, observer: Observer) -> None:
         while (delivery := await feed()) is not None:
             if delivery.queue not in queues:
-                encoder = encoder_for(options, delivery.queue)
+                encoder = encoder_for(options, delivery.queue, compact=options.compact != "never")
                 queues[delivery.queue] = (encoder, QueueLedger(job, encoder))
             encoder, ledger = queues[delivery.queue]
             batch = delivery.batch

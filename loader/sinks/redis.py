@@ -26,6 +26,7 @@ from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer, is_pipelined
 from loader.sinks.connections import Connections
 from loader.sinks.oversized import Oversized
+from loader.sinks.replies import DumpRefusedError, check_script, outcome_of
 from loader.sinks.window import Window
 from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.connection import Connection, Reply
@@ -35,15 +36,22 @@ log = logging.getLogger("runqy_loader")
 
 
 class RedisSink:
-    """Encoders, ledgers and settings that the workers of a load share."""
+    """Encoders, ledgers and settings that the workers of a load share.
 
-    def __init__(self, servers: Servers, options: LoadOptions, job: str, lease: Lease) -> None:
+    Args:
+        compact: Whether to write tasks as dumps, as far as possible.
+    """
+
+    def __init__(
+        self, servers: Servers, options: LoadOptions, job: str, lease: Lease, *, compact: bool = False
+    ) -> None:
         self.servers = servers
         self.options = options
         self.lease = lease
         self.progressed_at = time.monotonic()
         self.patience = Patience.of(options.retry_seconds, full=options.waits_for_memory)
         self._job = job
+        self._compact = compact
         self._encoders: dict[str, QueueEncoder] = {}
         self._ledgers: dict[tuple[str, int], QueueLedger] = {}
         self._acknowledged: dict[tuple[str, int], list[int]] = {}
@@ -51,8 +59,18 @@ class RedisSink:
     def encoder(self, queue: str) -> QueueEncoder:
         """The encoder of a queue (full name), made at first use."""
         if queue not in self._encoders:
-            self._encoders[queue] = encoder_for(self.options, queue, cluster=self.servers.is_cluster)
+            self._encoders[queue] = encoder_for(
+                self.options, queue, cluster=self.servers.is_cluster, compact=self._compact
+            )
         return self._encoders[queue]
+
+    def write_by_hset(self, refusal: DumpRefusedError) -> None:
+        """Writes no more dumps: the server takes them no longer. A failover, for example, may lead to an older one."""
+        if self._compact:
+            self._compact = False
+            self._encoders.clear()
+            self._ledgers.clear()
+            log.warning("%s; tasks are written by HSET from now on", refusal)
 
     def ledger(self, queue: str, shard: int) -> QueueLedger:
         """The ledger of a queue (full name) for a shard, made at first use."""
@@ -183,22 +201,36 @@ class _Worker:
         self, connections: Connections, connection: Connection, delivery: Delivery, window: Window
     ) -> None:
         self._sent = True
+        try:
+            await self._write(connections, connection, delivery)
+        except DumpRefusedError as refusal:
+            self._sink.write_by_hset(refusal)
+            await self._write(connections, connection, delivery)
+        window.leave(delivery)
+
+    async def _write(self, connections: Connections, connection: Connection, delivery: Delivery) -> None:
         if is_pipelined(delivery, self._sink.encoder(delivery.queue)):
             await self._write_and_commit(connections, connection, delivery)
         else:
             await self._insert(connections, connection, delivery)
-        window.leave(delivery)
 
     async def _write_and_commit(self, connections: Connections, connection: Connection, delivery: Delivery) -> None:
         batch = delivery.batch
         encoder, ledger = self._sink.encoder(delivery.queue), self._sink.ledger(delivery.queue, batch.shard)
         refused: dict[int, Reason] = {}
+        delivery.compact = 0
         if encoder.on_other_slots:
             refused = await self._scatter(connections, delivery, encoder)
         if encoder.commands_a_task:
             commands = encoder.write_tasks(delivery.id_prefix, delivery.ids, delivery.payloads)
             replies = await connection.call(commands, replies=len(delivery.payloads) * encoder.commands_a_task)
-            refused |= self._refused(delivery, encoder, replies, encoder.commands_a_task)
+            outcome = outcome_of(replies, encoder, delivery, encoder.commands_a_task)
+            if outcome.existing:
+                # The script does what else a race could spoil: it replaces the hashes only if the batch is not in yet.
+                await self._insert(connections, connection, delivery)
+                return
+            refused |= outcome.refused
+            delivery.compact += outcome.dumped
         await self._skip(delivery, refused)
         ids = delivery.ids
         if delivery.skipped:
@@ -209,39 +241,36 @@ class _Worker:
         self._done(delivery)
 
     async def _scatter(self, connections: Connections, delivery: Delivery, encoder: QueueEncoder) -> dict[int, Reason]:
-        """Writes the keys in other slots of a cluster. Returns the refused tasks, see ``_refused``."""
+        """Writes the keys in other slots of a cluster. Returns the positions of tasks whose key holds another type."""
         commands = encoder.other_slot_commands(delivery.whole_ids, delivery.payloads)
-        return self._refused(delivery, encoder, await connections.scatter(commands), 1)
-
-    def _refused(
-        self, delivery: Delivery, encoder: QueueEncoder, replies: list[Reply], commands_a_task: int
-    ) -> dict[int, Reason]:
-        """Positions of tasks whose key holds another type. Any other error reply fails the delivery."""
-        if set(map(type, replies)) <= {int}:  # hot path: a C loop, 20 ns a task
-            return {}
-        refused: dict[int, Reason] = {}
-        for number, reply in enumerate(replies):
-            position = number // commands_a_task
+        outcome = outcome_of(await connections.scatter(commands), encoder, delivery, 1)
+        delivery.compact += outcome.dumped
+        if not outcome.existing:
+            return outcome.refused
+        ids, payloads = delivery.whole_ids, delivery.payloads
+        commands = encoder.rewrite_commands(
+            [ids[position] for position in outcome.existing], [payloads[position] for position in outcome.existing]
+        )
+        for position, reply in zip(outcome.existing, await connections.scatter(commands), strict=True):
             if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("WRONGTYPE"):
-                refused[position] = Reason.of(ReasonCode.WRONG_TYPE)
+                outcome.refused[position] = Reason.of(ReasonCode.WRONG_TYPE)
             else:
-                key = encoder.task_key(delivery.id_prefix + delivery.ids[position])
-                _check(reply, f"queue {delivery.queue}, key {key.decode()}")
-        return refused
+                _check(reply, f"queue {delivery.queue}, key {commands[0][0].decode()}")
+        return outcome.refused
 
     async def _insert(self, connections: Connections, connection: Connection, delivery: Delivery) -> None:
         batch = delivery.batch
         encoder, ledger = self._sink.encoder(delivery.queue), self._sink.ledger(delivery.queue, batch.shard)
-        made = bool(delivery.id_prefix)
-        commands = ledger.insert(
-            batch.number, delivery.checksum, delivery.whole_ids, delivery.payloads, delivery.options, made=made
-        )
+        tasks = encoder.insert_arguments(delivery.whole_ids, delivery.payloads, delivery.options)
+        commands = ledger.insert_encoded(batch.number, delivery.checksum, tasks, made=bool(delivery.id_prefix))
         if encoder.on_other_slots:
             await self._scatter(connections, delivery, encoder)
         (reply,) = await connection.call(commands, replies=1)
-        _check(reply, _keys(encoder, ledger))
+        check_script(reply, encoder, _keys(encoder, ledger))
+        skipped = parse_skipped(reply)
+        delivery.compact = encoder.count_dumps(tasks, skipped)
         try:
-            await self._skip(delivery, parse_skipped(reply))
+            await self._skip(delivery, skipped)
         finally:
             self._done(delivery)  # the other tasks are in, even if the skipped ones are too many
 

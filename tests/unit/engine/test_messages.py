@@ -82,6 +82,7 @@ class Process:
                 {Kind(code, ""): Example("in:1", Reason.of(code), "r") for code in self.codes},
             ),
             batches=self.batches,
+            compact=self.batches,
             valid=self.valid,
             waiting=0,
             rejects_file=None,

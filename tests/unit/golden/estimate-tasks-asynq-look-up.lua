@@ -15,8 +15,16 @@ local function usage(key)
 end
 
 local function key_of(id) return 'asynq:{inference.default}:t:' .. id end
--- Writes further fields of a task's hash, each name and value after its length, as in 5:state7:pending.
-local function write_further(key, text)
+-- Whether a key is free. If it is, what takes back the task deletes it.
+local function is_free(key, undo)
+  if redis.call('EXISTS', key) == 1 then return false end
+  -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
+  if #undo == 0 then redis.call('DEL', key) end
+  undo[#undo + 1] = {'DEL', key}
+  return true
+end
+-- The parts of a text, each after its length, as in 5:state7:pending.
+local function parts_of(text)
   local parts, at = {}, 1
   while at <= #text do
     local colon = string.find(text, ':', at, true)
@@ -24,43 +32,54 @@ local function write_further(key, text)
     parts[#parts + 1] = string.sub(text, colon + 1, stop)
     at = stop + 1
   end
+  return parts
+end
+-- Writes further fields of a task's hash.
+local function write_further(key, text)
+  local parts = parts_of(text)
   for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
 end
--- A task's arguments: id, message, where it waits ('' for the pending list, a Unix time for the scheduled set, '=' and
--- a name for that group), its lock's key ('' for none), the lock's seconds, further fields.
-local function write(key, at, undo)
-  local place, lock = ARGV[at + 2], ARGV[at + 3]
+-- Puts a task in its place: '' for the pending list, a Unix time for the scheduled set, '=' and a name for that group.
+-- Its hash is made from the dump; without a dump (''), from the message and further fields.
+-- lock: its lock's key ('' for none), with the lock's seconds
+local function put(key, undo, id, dump, message, place, lock, seconds, fields)
+  if not is_free(key, undo) then return '' end
   local group = place ~= '' and string.sub(place, 1, 1) == '=' and string.sub(place, 2)
   if lock ~= '' then
-    if not redis.call('SET', lock, ARGV[at], 'NX', 'EX', ARGV[at + 4]) then return 'u' end
+    if not redis.call('SET', lock, id, 'NX', 'EX', seconds) then return 'u' end
     undo[#undo + 1] = {'DEL', lock}
   end
   if place == '' then
-    redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'pending', 'pending_since', ARGV[3])
+    redis.call('HSET', key, 'msg', message, 'state', 'pending', 'pending_since', ARGV[3])
   elseif group then
-    redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'aggregating', 'group', group)
+    redis.call('HSET', key, 'msg', message, 'state', 'aggregating', 'group', group)
   else
-    redis.call('HSET', key, 'msg', ARGV[at + 1], 'state', 'scheduled')
+    redis.call('HSET', key, 'msg', message, 'state', 'scheduled')
   end
   -- As asynq, which leaves this field out for a task that waits in a group.
-  if lock ~= '' and not group then redis.call('HSET', key, 'unique_key', lock) end
-  if ARGV[at + 5] ~= '' then write_further(key, ARGV[at + 5]) end
+  if lock ~= '' and dump == '' and not group then redis.call('HSET', key, 'unique_key', lock) end
+  if fields ~= '' then write_further(key, fields) end
   -- By this key the runqy server finds the queue of a task.
-  local reverse = 'asynq:t:' .. ARGV[at]
+  local reverse = 'asynq:t:' .. id
   if redis.call('EXISTS', reverse) == 0 then undo[#undo + 1] = {'DEL', reverse} end
   redis.call('HSET', reverse, 'queue', 'inference.default')
   if place == '' then return true end
   if group then
     local members, groups = 'asynq:{inference.default}:g:' .. group, 'asynq:{inference.default}:groups'
     -- The time in seconds: ARGV[3] without its last nine digits.
-    redis.call('ZADD', members, string.sub(ARGV[3], 1, -10), ARGV[at])
-    undo[#undo + 1] = {'ZREM', members, ARGV[at]}
+    redis.call('ZADD', members, string.sub(ARGV[3], 1, -10), id)
+    undo[#undo + 1] = {'ZREM', members, id}
     if redis.call('SADD', groups, group) == 1 then undo[#undo + 1] = {'SREM', groups, group} end
     return false
   end
-  redis.call('ZADD', 'asynq:{inference.default}:scheduled', place, ARGV[at])
-  undo[#undo + 1] = {'ZREM', 'asynq:{inference.default}:scheduled', ARGV[at]}
+  redis.call('ZADD', 'asynq:{inference.default}:scheduled', place, id)
+  undo[#undo + 1] = {'ZREM', 'asynq:{inference.default}:scheduled', id}
   return false
+end
+-- A task's arguments: id, message, where it waits, its lock's key, the lock's seconds, further fields; see put().
+local function write(key, at, undo)
+  local place, lock, seconds, fields = ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
+  return put(key, undo, ARGV[at], '', ARGV[at + 1], place, lock, seconds, fields)
 end
 
 local undo, tasks, keys, bytes, grown = {}, 0, 0, 0, 0
@@ -68,11 +87,7 @@ local ok, fault = pcall(function()
   for i = 1, ARGV[1] do redis.call('SET', KEYS[1] .. i, '') end
   local before = used()
   for at = 4, #ARGV, 6 do
-    local key = key_of(ARGV[at])
-    if redis.call('EXISTS', key) == 0 then
-      undo[#undo + 1] = {'DEL', key}
-      if write(key, at, undo) == true then tasks = tasks + 1 end
-    end
+    if write(key_of(ARGV[at]), at, undo) == true then tasks = tasks + 1 end
   end
   grown = used() - before
   for i = 1, #undo do

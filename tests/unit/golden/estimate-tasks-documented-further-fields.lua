@@ -15,8 +15,16 @@ local function usage(key)
 end
 
 local function key_of(id) return 'asynq:t:' .. id end
--- Writes further fields of a task's hash, each name and value after its length, as in 5:state7:pending.
-local function write_further(key, text)
+-- Whether a key is free. If it is, what takes back the task deletes it.
+local function is_free(key, undo)
+  if redis.call('EXISTS', key) == 1 then return false end
+  -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
+  if #undo == 0 then redis.call('DEL', key) end
+  undo[#undo + 1] = {'DEL', key}
+  return true
+end
+-- The parts of a text, each after its length, as in 5:state7:pending.
+local function parts_of(text)
   local parts, at = {}, 1
   while at <= #text do
     local colon = string.find(text, ':', at, true)
@@ -24,10 +32,16 @@ local function write_further(key, text)
     parts[#parts + 1] = string.sub(text, colon + 1, stop)
     at = stop + 1
   end
+  return parts
+end
+-- Writes further fields of a task's hash.
+local function write_further(key, text)
+  local parts = parts_of(text)
   for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
 end
 -- A task's arguments: id, payload, type, max_retry, further fields.
 local function write(key, at, undo)
+  if not is_free(key, undo) then return '' end
   redis.call('HSET', key, 'type', ARGV[at + 2], 'payload', ARGV[at + 1],
     'retry', '0', 'max_retry', ARGV[at + 3], 'queue', 'inference.default')
   if ARGV[at + 4] ~= '' then write_further(key, ARGV[at + 4]) end
@@ -39,11 +53,7 @@ local ok, fault = pcall(function()
   for i = 1, ARGV[1] do redis.call('SET', KEYS[1] .. i, '') end
   local before = used()
   for at = 4, #ARGV, 5 do
-    local key = key_of(ARGV[at])
-    if redis.call('EXISTS', key) == 0 then
-      undo[#undo + 1] = {'DEL', key}
-      if write(key, at, undo) == true then tasks = tasks + 1 end
-    end
+    if write(key_of(ARGV[at]), at, undo) == true then tasks = tasks + 1 end
   end
   grown = used() - before
   for i = 1, #undo do

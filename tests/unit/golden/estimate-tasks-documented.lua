@@ -15,8 +15,17 @@ local function usage(key)
 end
 
 local function key_of(id) return 'asynq:t:' .. id end
+-- Whether a key is free. If it is, what takes back the task deletes it.
+local function is_free(key, undo)
+  if redis.call('EXISTS', key) == 1 then return false end
+  -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
+  if #undo == 0 then redis.call('DEL', key) end
+  undo[#undo + 1] = {'DEL', key}
+  return true
+end
 -- A task's arguments: id, payload, type, max_retry.
 local function write(key, at, undo)
+  if not is_free(key, undo) then return '' end
   redis.call('HSET', key, 'type', ARGV[at + 2], 'payload', ARGV[at + 1],
     'retry', '0', 'max_retry', ARGV[at + 3], 'queue', 'inference.default')
   return true
@@ -27,11 +36,7 @@ local ok, fault = pcall(function()
   for i = 1, ARGV[1] do redis.call('SET', KEYS[1] .. i, '') end
   local before = used()
   for at = 4, #ARGV, 4 do
-    local key = key_of(ARGV[at])
-    if redis.call('EXISTS', key) == 0 then
-      undo[#undo + 1] = {'DEL', key}
-      if write(key, at, undo) == true then tasks = tasks + 1 end
-    end
+    if write(key_of(ARGV[at]), at, undo) == true then tasks = tasks + 1 end
   end
   grown = used() - before
   for i = 1, #undo do

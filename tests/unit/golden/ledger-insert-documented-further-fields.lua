@@ -19,8 +19,16 @@ redis.call('LLEN', KEYS[1])
 local ids, undo, skipped = {}, {}, ''
 
 local function key_of(id) return 'asynq:t:' .. id end
--- Writes further fields of a task's hash, each name and value after its length, as in 5:state7:pending.
-local function write_further(key, text)
+-- Whether a key is free. If it is, what takes back the task deletes it.
+local function is_free(key, undo)
+  if redis.call('EXISTS', key) == 1 then return false end
+  -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
+  if #undo == 0 then redis.call('DEL', key) end
+  undo[#undo + 1] = {'DEL', key}
+  return true
+end
+-- The parts of a text, each after its length, as in 5:state7:pending.
+local function parts_of(text)
   local parts, at = {}, 1
   while at <= #text do
     local colon = string.find(text, ':', at, true)
@@ -28,10 +36,16 @@ local function write_further(key, text)
     parts[#parts + 1] = string.sub(text, colon + 1, stop)
     at = stop + 1
   end
+  return parts
+end
+-- Writes further fields of a task's hash.
+local function write_further(key, text)
+  local parts = parts_of(text)
   for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
 end
 -- A task's arguments: id, payload, type, max_retry, further fields.
 local function write(key, at, undo)
+  if not is_free(key, undo) then return '' end
   redis.call('HSET', key, 'type', ARGV[at + 2], 'payload', ARGV[at + 1],
     'retry', '0', 'max_retry', ARGV[at + 3], 'queue', 'inference.default')
   if ARGV[at + 4] ~= '' then write_further(key, ARGV[at + 4]) end
@@ -41,18 +55,15 @@ end
 local function place()
   local taken = {}
   for at = 5, #ARGV, 5 do
-    local key, verdict = key_of(ARGV[at]), ''
-    local exists = redis.call('EXISTS', key) == 1
-    -- The error for a key of another type is a table. Such a key is not the job's.
-    if exists and ARGV[4] == '1' and type(redis.pcall('HGET', key, 'msg')) ~= 'table' then
-      redis.call('DEL', key)
-      exists = false
-    end
-    if not exists then
-      -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
-      if #undo == 0 then redis.call('DEL', key) end
-      undo[#undo + 1] = {'DEL', key}
-      verdict = write(key, at, undo)
+    local key = key_of(ARGV[at])
+    local verdict = write(key, at, undo)
+    if verdict == '' and ARGV[4] == '1' then
+      -- The error for a key of another type is a table. Such a key is not the job's.
+      if type(redis.pcall('HGET', key, 'msg')) == 'table' then verdict = 't'
+      else
+        redis.call('DEL', key)
+        verdict = write(key, at, undo)
+      end
     end
     if verdict == true then ids[#ids + 1] = ARGV[at]
     elseif verdict then taken[#taken + 1] = (at - 5) / 5 .. verdict end

@@ -19,8 +19,17 @@ redis.call('LLEN', KEYS[1])
 local ids, undo, skipped = {}, {}, ''
 
 local function key_of(id) return 'asynq:t:' .. id end
+-- Whether a key is free. If it is, what takes back the task deletes it.
+local function is_free(key, undo)
+  if redis.call('EXISTS', key) == 1 then return false end
+  -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
+  if #undo == 0 then redis.call('DEL', key) end
+  undo[#undo + 1] = {'DEL', key}
+  return true
+end
 -- A task's arguments: id, payload, type, max_retry.
 local function write(key, at, undo)
+  if not is_free(key, undo) then return '' end
   redis.call('HSET', key, 'type', ARGV[at + 2], 'payload', ARGV[at + 1],
     'retry', '0', 'max_retry', ARGV[at + 3], 'queue', 'inference.default')
   return true
@@ -29,18 +38,15 @@ end
 local function place()
   local taken = {}
   for at = 5, #ARGV, 4 do
-    local key, verdict = key_of(ARGV[at]), ''
-    local exists = redis.call('EXISTS', key) == 1
-    -- The error for a key of another type is a table. Such a key is not the job's.
-    if exists and ARGV[4] == '1' and type(redis.pcall('HGET', key, 'msg')) ~= 'table' then
-      redis.call('DEL', key)
-      exists = false
-    end
-    if not exists then
-      -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
-      if #undo == 0 then redis.call('DEL', key) end
-      undo[#undo + 1] = {'DEL', key}
-      verdict = write(key, at, undo)
+    local key = key_of(ARGV[at])
+    local verdict = write(key, at, undo)
+    if verdict == '' and ARGV[4] == '1' then
+      -- The error for a key of another type is a table. Such a key is not the job's.
+      if type(redis.pcall('HGET', key, 'msg')) == 'table' then verdict = 't'
+      else
+        redis.call('DEL', key)
+        verdict = write(key, at, undo)
+      end
     end
     if verdict == true then ids[#ids + 1] = ARGV[at]
     elseif verdict then taken[#taken + 1] = (at - 5) / 4 .. verdict end

@@ -15,8 +15,16 @@ redis.call('LLEN', KEYS[1])
 local ids, undo, skipped = {}, {}, ''
 
 local function key_of(id) return 'asynq:t:' .. id end
--- Writes further fields of a task's hash, each name and value after its length, as in 5:state7:pending.
-local function write_further(key, text)
+-- Whether a key is free. If it is, what takes back the task deletes it.
+local function is_free(key, undo)
+  if redis.call('EXISTS', key) == 1 then return false end
+  -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
+  if #undo == 0 then redis.call('DEL', key) end
+  undo[#undo + 1] = {'DEL', key}
+  return true
+end
+-- The parts of a text, each after its length, as in 5:state7:pending.
+local function parts_of(text)
   local parts, at = {}, 1
   while at <= #text do
     local colon = string.find(text, ':', at, true)
@@ -24,10 +32,16 @@ local function write_further(key, text)
     parts[#parts + 1] = string.sub(text, colon + 1, stop)
     at = stop + 1
   end
+  return parts
+end
+-- Writes further fields of a task's hash.
+local function write_further(key, text)
+  local parts = parts_of(text)
   for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
 end
 -- A task's arguments: id, payload, type, max_retry, further fields.
 local function write(key, at, undo)
+  if not is_free(key, undo) then return '' end
   redis.call('HSET', key, 'type', ARGV[at + 2], 'payload', ARGV[at + 1],
     'retry', '0', 'max_retry', ARGV[at + 3], 'queue', 'inference.default')
   if ARGV[at + 4] ~= '' then write_further(key, ARGV[at + 4]) end
@@ -46,18 +60,16 @@ local function place()
     if seen[id] or redis.call('SISMEMBER', KEYS[2], id) == 1 then verdict = 'a'
     else
       local key = key_of(id)
-      local free, old = redis.call('EXISTS', key) == 0, nil
-      if not free and shared(key) then free, old = true, redis.call('HGETALL', key) end
-      if free then
-        -- As in the ledger, the first DEL finds nothing and shows that what follows may be undone.
-        if old then undo[#undo + 1] = {'HSET', key, unpack(old)}
-        elseif #undo == 0 then redis.call('DEL', key) end
-        undo[#undo + 1] = {'DEL', key}
+      verdict = write(key, at, undo)
+      if verdict == '' and shared(key) then
+        local old = redis.call('HGETALL', key)
+        undo[#undo + 1] = {'HSET', key, unpack(old)}
+        redis.call('DEL', key)
         verdict = write(key, at, undo)
-        if verdict == true or verdict == false then
-          placed[#placed + 1], seen[id] = id, true
-        end
+        -- What the layout does not write itself stays, and so does all of a task that is not placed.
+        for i = 1, #old, 2 do redis.call('HSETNX', key, old[i], old[i + 1]) end
       end
+      if verdict == true or verdict == false then placed[#placed + 1], seen[id] = id, true end
     end
     if verdict == true then ids[#ids + 1] = id
     elseif verdict then taken[#taken + 1] = (at - 4) / 5 .. verdict end

@@ -15,8 +15,17 @@ redis.call('LLEN', KEYS[1])
 local ids, undo, skipped = {}, {}, ''
 
 local function key_of(id) return 'asynq:t:' .. id end
+-- Whether a key is free. If it is, what takes back the task deletes it.
+local function is_free(key, undo)
+  if redis.call('EXISTS', key) == 1 then return false end
+  -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
+  if #undo == 0 then redis.call('DEL', key) end
+  undo[#undo + 1] = {'DEL', key}
+  return true
+end
 -- A task's arguments: id, payload, type, max_retry.
 local function write(key, at, undo)
+  if not is_free(key, undo) then return '' end
   redis.call('HSET', key, 'type', ARGV[at + 2], 'payload', ARGV[at + 1],
     'retry', '0', 'max_retry', ARGV[at + 3], 'queue', 'inference.default')
   return true
@@ -34,18 +43,16 @@ local function place()
     if seen[id] or redis.call('SISMEMBER', KEYS[2], id) == 1 then verdict = 'a'
     else
       local key = key_of(id)
-      local free, old = redis.call('EXISTS', key) == 0, nil
-      if not free and shared(key) then free, old = true, redis.call('HGETALL', key) end
-      if free then
-        -- As in the ledger, the first DEL finds nothing and shows that what follows may be undone.
-        if old then undo[#undo + 1] = {'HSET', key, unpack(old)}
-        elseif #undo == 0 then redis.call('DEL', key) end
-        undo[#undo + 1] = {'DEL', key}
+      verdict = write(key, at, undo)
+      if verdict == '' and shared(key) then
+        local old = redis.call('HGETALL', key)
+        undo[#undo + 1] = {'HSET', key, unpack(old)}
+        redis.call('DEL', key)
         verdict = write(key, at, undo)
-        if verdict == true or verdict == false then
-          placed[#placed + 1], seen[id] = id, true
-        end
+        -- What the layout does not write itself stays, and so does all of a task that is not placed.
+        for i = 1, #old, 2 do redis.call('HSETNX', key, old[i], old[i + 1]) end
       end
+      if verdict == true or verdict == false then placed[#placed + 1], seen[id] = id, true end
     end
     if verdict == true then ids[#ids + 1] = id
     elseif verdict then taken[#taken + 1] = (at - 4) / 4 .. verdict end

@@ -257,7 +257,7 @@ def test_insert_replaces_what_an_earlier_run_has_left_under_an_id_of_its_own(sen
     client.hset("asynq:t:b", mapping={"payload": "old", "more": "x"})
     client.set("asynq:t:c", "another type")
 
-    assert send(LEDGER.insert(0, 9, [b"a", b"b", b"c"], [b"1", b"2", b"3"], made=True)) == b"2"
+    assert send(LEDGER.insert(0, 9, [b"a", b"b", b"c"], [b"1", b"2", b"3"], made=True)) == b"2t"
 
     assert popped(client) == [b"a", b"b"]
     assert client.hget("asynq:t:b", "payload") == b"2" and not client.hexists("asynq:t:b", "more")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from loader.jobs.ledger import QueueLedger
 from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.base import QueueEncoder
-from loader.layouts.compact import CompactAsynq, CompactDocumented, CompactEncoder
+from loader.layouts.compact_asynq import CompactAsynq
+from loader.layouts.compact_documented import CompactDocumented
 from loader.layouts.documented import DocumentedEncoder
 from loader.layouts.dump import MOST_LENGTHS, hash_dump
 from loader.layouts.listpack import DisputedSizeError
@@ -22,6 +23,7 @@ from loader.tasks.ids import id_prefix, id_suffixes
 from loader.tasks.options import LIFECYCLE, NEW, Past, TaskOptions
 from loader.wire.lengths import ByLength
 from tests.unit.dump_reader import read
+from tests.unit.layouts.dumps import dumps
 from tests.unit.layouts.test_asynq import OPTIONS
 from tests.unit.layouts.test_documented import QUEUES, RETRIES, TYPES
 from tests.unit.layouts.test_dump import VALUES
@@ -67,12 +69,12 @@ def test_a_documented_task_that_cannot_be_dumped_is_an_hset(payloads: list[bytes
     hsets = commands(DocumentedEncoder("a.b", "task", 3).write_tasks(PREFIX, suffixes, payloads))
 
     written = commands(encoder.write_tasks(PREFIX, suffixes, payloads))
-    dumps = encoder.dumps([b"1"] * len(payloads), payloads, None, NOW)
+    made = dumps(encoder, [b"1"] * len(payloads), payloads, None, NOW)
 
     assert [command[0] for command in written] == [b"HSET" if each == NO_DUMP else b"RESTORE" for each in payloads]
     assert [command[1] for command in written] == [command[1] for command in hsets]
     assert list(map(fields_of, written)) == list(map(fields_of, hsets))
-    assert [dump is None for dump in dumps] == [each == NO_DUMP for each in payloads]
+    assert [dump is None for dump in made] == [each == NO_DUMP for each in payloads]
 
 
 def test_an_asynq_task_that_cannot_be_dumped_is_an_hset() -> None:
@@ -81,13 +83,13 @@ def test_an_asynq_task_that_cannot_be_dumped_is_an_hset() -> None:
     encoder = CompactAsynq("a.b", TaskOptions(), reverse_lookup=True)
 
     written = commands(encoder.write_tasks(PREFIX, id_suffixes(0, len(payloads)), payloads))
-    dumps = encoder.dumps(ids, payloads, None, NOW)
+    made = dumps(encoder, ids, payloads, None, NOW)
 
     messages = [dict(fields_of(command))[b"msg"] for command in written[::2]]
     disputed = [len(message) == 16378 for message in messages]
     assert sum(disputed) == 1
     assert [command[0] == b"HSET" for command in written[::2]] == disputed
-    assert [dump is None for dump in dumps] == disputed
+    assert [dump is None for dump in made] == disputed
     assert all(payload in message for payload, message in zip(payloads, messages, strict=True))
 
 
@@ -96,7 +98,7 @@ def test_options_that_cannot_be_dumped() -> None:
     with pytest.raises(DisputedSizeError):
         CompactDocumented("a.b", long_type, 3)
     options = [TaskOptions(), TaskOptions(type=long_type), TaskOptions(type="7")]
-    documented = CompactDocumented("a.b", "task", 3).dumps([b"1", b"2", b"3"], [b"{}"] * 3, options, NOW)
+    documented = dumps(CompactDocumented("a.b", "task", 3), [b"1", b"2", b"3"], [b"{}"] * 3, options, NOW)
     assert [dump is None for dump in documented] == [False, True, False]
     # The name of a lock is 16,378 bytes long: asynq:{a.b}:unique:<type>:<32 digits>
     options = [TaskOptions(), TaskOptions(unique_ttl=5, type="x" * (16378 - 52)), TaskOptions(type="7")]
@@ -104,7 +106,7 @@ def test_options_that_cannot_be_dumped() -> None:
     assert (
         len(AsynqEncoder("a.b", TaskOptions(), reverse_lookup=True).unique_key(options[1].type or "", b"{}")) == 16378
     )
-    assert [dump is None for dump in encoder.dumps([b"1", b"2", b"3"], [b"{}"] * 3, options, NOW)] == [
+    assert [dump is None for dump in dumps(encoder, [b"1", b"2", b"3"], [b"{}"] * 3, options, NOW)] == [
         False,
         True,
         False,
@@ -129,8 +131,8 @@ def test_documented_dumps_have_each_tasks_own_options(
     encoder = CompactDocumented("a.b", task_type, max_retry)
     ids = [b"%d" % number for number in range(len(payloads))]
 
-    plain = encoder.dumps(ids, payloads, None, NOW)
-    own = encoder.dumps(ids, payloads, options, NOW)
+    plain = dumps(encoder, ids, payloads, None, NOW)
+    own = dumps(encoder, ids, payloads, options, NOW)
 
     def dump(payload: bytes, of_type: str, retries: int) -> bytes:
         fields = [(b"type", of_type.encode()), (b"payload", payload), (b"retry", b"0")]
@@ -191,11 +193,11 @@ def test_asynq_dumps_hold_what_the_script_would_write(options: TaskOptions, own:
     other = TaskOptions(type="other")
     given_options = [options, other, options, options] if own else None
 
-    dumps = encoder.dumps(ids, payloads, given_options, NOW)
+    made = dumps(encoder, ids, payloads, given_options, NOW)
 
     hsets = AsynqEncoder("a.b", TaskOptions() if own else options, reverse_lookup=True)
     arguments = hsets.insert_arguments(ids, payloads, given_options)
-    for at, dump in enumerate(dumps):
+    for at, dump in enumerate(made):
         assert dump is not None
         its = other if own and at == 1 else options
         later = its.starts_at(NOW / 1e9) > 0
@@ -262,12 +264,12 @@ def test_a_dump_has_the_fields_that_the_script_writes_whatever_the_options(
 ) -> None:
     now = time.time_ns()
     queue, default = "a.b", TaskOptions(type="default")
-    pairs: list[tuple[CompactEncoder, QueueEncoder]] = [
+    pairs: list[tuple[CompactDocumented | CompactAsynq, QueueEncoder]] = [
         (CompactDocumented(queue, "default", 3), DocumentedEncoder(queue, "default", 3, further_fields=True)),
         (CompactAsynq(queue, default, reverse_lookup=False), AsynqEncoder(queue, default, reverse_lookup=False)),
     ]
     for compact, hsets in pairs:
-        (dump,) = compact.dumps([b"1"], [b"{}"], [own], now)
+        (dump,) = dumps(compact, [b"1"], [b"{}"], [own], now)
         if dump is not None:
             assert read(dump).texts == stored_by_script(send, client, hsets, own, now)
 
@@ -277,8 +279,8 @@ def test_tasks_with_fields_that_few_have_are_written_by_hset() -> None:
     retried, lasting = TaskOptions(past=Past(retried=1)), TaskOptions(ttl_completed=0)
     options = [*few, retried, lasting, TaskOptions(group="g")]
     ids, payloads = [b"%d" % number for number in range(5)], [b"{}"] * 5
-    asynq = CompactAsynq("a.b", TaskOptions(), reverse_lookup=False).dumps(ids, payloads, options, NOW)
-    documented = CompactDocumented("a.b", "task", 3).dumps(ids, payloads, options, NOW)
+    asynq = dumps(CompactAsynq("a.b", TaskOptions(), reverse_lookup=False), ids, payloads, options, NOW)
+    documented = dumps(CompactDocumented("a.b", "task", 3), ids, payloads, options, NOW)
     assert [dump is None for dump in asynq] == [True, True, False, False, False]
     assert [dump is None for dump in documented] == [True, False, True, True, False]
 
@@ -297,7 +299,7 @@ def test_no_end_of_different_lengths_and_options_takes_no_end_of_memory() -> Non
         payload = b"x" * length
         assert payload in encoder.write_tasks(PREFIX, id_suffixes(0, 1), [payload])
     kept = [each for each in vars(encoder).values() if isinstance(each, ByLength)]
-    assert len(kept) == 3
+    assert len(kept) == 4, "by length: three parts of a dump, and one of an HSET"
     assert all(len(each) <= MOST_LENGTHS for each in kept)
 
 
@@ -308,8 +310,8 @@ def test_more_kinds_of_options_than_are_kept() -> None:
     documented = CompactDocumented("a.b", "task", 3)
     asynq = CompactAsynq("a.b", TaskOptions(), reverse_lookup=False)
     for encoder in (documented, asynq):
-        once = encoder.dumps(ids, payloads, options, NOW)
-        again = [encoder.dumps(ids[at:], payloads[at:], options[at:], NOW)[0] for at in range(len(options))]
+        once = dumps(encoder, ids, payloads, options, NOW)
+        again = [dumps(encoder, ids[at:], payloads[at:], options[at:], NOW)[0] for at in range(len(options))]
         assert once == again
         assert (once[:3] == [None] * 3) is (encoder is documented), "the lifecycle is written by HSET"
         assert len(set(once[3:])) == len(options) - 3

@@ -13,12 +13,16 @@ import redis.exceptions
 
 from loader.layouts.dump import crc64, hash_dump
 from loader.preflight.ask import Question, ask_node
-from loader.preflight.compact import PAYS_UP_TO, SCRATCH, Choice, Scratch, choose, obstacle_of, scratch_task
+from loader.preflight.checks import Finding
+from loader.preflight.compact import SCRATCH, Scratch, compact_finding, scratch_task
+from loader.settings import LoadOptions
+from loader.settings.shared import CompactMode
+from loader.tasks.profiles import LayoutName
 from tests.conftest import RedisServer, Server
 from tests.unit.dump_reader import read
 
-KEY = "runqy-loader:scratch:1"
-GOOD = Scratch(b"OK", dict(SCRATCH), [value for _, value in reversed(SCRATCH)], hash_dump(SCRATCH))
+KEY = b"runqy-loader:scratch:1"
+GOOD = Scratch(b"OK", 1, dict(SCRATCH), SCRATCH[-1][1], hash_dump(SCRATCH), 1)
 
 
 def asked(port: int, question: Question[Scratch], **login: Any) -> Scratch:
@@ -29,8 +33,14 @@ def asked(port: int, question: Question[Scratch], **login: Any) -> Scratch:
     return asyncio.run(ask())
 
 
-def auto(scratch: Scratch, mean_payload: float | None = 100) -> Choice:
-    return choose("auto", [scratch], "documented", mean_payload)
+def choice(mode: CompactMode, *scratches: Scratch, layout: LayoutName = "documented") -> tuple[bool, Finding]:
+    return compact_finding(LoadOptions(queue="q", layout=layout, compact=mode), scratches, "localhost")
+
+
+def auto(*scratches: Scratch) -> tuple[bool, str]:
+    compact, finding = choice("auto", *scratches)
+    assert finding.level == "ok"
+    return compact, str(finding)
 
 
 @pytest.fixture
@@ -52,28 +62,29 @@ def test_the_scratch_task_holds_every_kind_of_entry() -> None:
 
 def test_a_server_that_takes_dumps_is_written_compact(server: Server, client: Any) -> None:
     scratch = asked(server.port, scratch_task(KEY))
-    assert obstacle_of(scratch) is None
-    assert auto(scratch).compact
+    assert auto(scratch) == (
+        True,
+        "tasks are written compact, and by HSET where payloads are over 1,000 bytes, which is as quick then",
+    )
+    assert choice("always", scratch)[0]
     assert client.keys() == []
 
 
 def test_a_user_who_may_not_restore(server: Server, user: dict[str, Any]) -> None:
     scratch = asked(server.port, scratch_task(KEY), **user)
-    choice = auto(scratch)
-    assert not choice.compact and not choice.refused
-    assert str(choice) == (
-        "tasks are written by HSET: this user may not run RESTORE. Add +restore to the user (ACL SETUSER)"
-    )
-    assert str(choose("always", [scratch], "asynq", 100)) == (
-        "--compact always cannot be: this user may not run RESTORE. Add +restore to the user (ACL SETUSER)"
-    )
+    why = "this user may not run RESTORE. Add +restore to the user (ACL SETUSER)"
+    assert auto(scratch) == (False, f"tasks are written by HSET: {why}")
+    compact, finding = choice("always", scratch, layout="asynq")
+    assert (compact, finding.level, str(finding)) == (False, "error", f"--compact always cannot be: {why}")
 
 
-def test_a_user_who_may_not_dump_can_still_write_compact(server: Server, client: Any) -> None:
-    client.execute_command("ACL", "SETUSER", "loader", "reset", "on", ">secret", "~*", "+@all", "-dump")
+@pytest.mark.parametrize("right", ["-dump", "-hget", "-hgetall", "-del", "-exists"])
+def test_rights_that_compact_tasks_need_besides(server: Server, client: Any, right: str) -> None:
+    client.execute_command("ACL", "SETUSER", "loader", "reset", "on", ">secret", "~*", "+@all", *right.split())
     scratch = asked(server.port, scratch_task(KEY), username="loader", password="secret")
     client.acl_deluser("loader")
-    assert auto(scratch).compact
+    client.delete(KEY)
+    assert auto(scratch)[0] == (right == "-dump"), auto(scratch)
 
 
 def test_a_server_that_keeps_few_fields_in_a_listpack(server: Server, client: Any) -> None:
@@ -81,16 +92,16 @@ def test_a_server_that_keeps_few_fields_in_a_listpack(server: Server, client: An
     client.config_set("hash-max-listpack-entries", 4)
     scratch = asked(server.port, scratch_task(KEY))
     client.config_set("hash-max-listpack-entries", before["hash-max-listpack-entries"])
-    choice = auto(scratch)
-    assert not choice.compact
-    assert "hash table" in choice.why and "hash-max-listpack-entries" in choice.hint
+    compact, text = auto(scratch)
+    assert not compact
+    assert "hash table" in text and "hash-max-listpack-entries" in text
 
 
 def test_a_server_without_the_command(redis_server: Callable[..., RedisServer]) -> None:
     port = redis_server("--rename-command", "RESTORE", "").start().port
-    choice = auto(asked(port, scratch_task(KEY)))
-    assert not choice.compact
-    assert "no command RESTORE" in choice.why
+    compact, text = auto(asked(port, scratch_task(KEY)))
+    assert not compact
+    assert "no command RESTORE" in text
 
 
 def test_a_server_of_an_older_rdb_version(server: Server) -> None:
@@ -100,16 +111,24 @@ def test_a_server_of_an_older_rdb_version(server: Server) -> None:
     newer += crc64(newer, 0).to_bytes(8, "little")
     restore, *others = question.commands
     scratch = asked(server.port, replace(question, commands=((*restore[:3], newer), *others)))
-    choice = auto(scratch)
-    assert not choice.compact
-    assert "does not take dumps of RDB version 10" in choice.why
+    compact, text = auto(scratch)
+    assert not compact
+    assert "does not take dumps of RDB version 10" in text
+
+
+def test_a_full_server_is_not_known_to_refuse_dumps(redis_server: Callable[..., RedisServer]) -> None:
+    port = redis_server("--maxmemory", "1").start().port
+    scratch = asked(port, scratch_task(KEY))
+    assert isinstance(scratch.restored, redis.exceptions.OutOfMemoryError)
+    assert auto(scratch)[0]
 
 
 def test_a_key_that_exists_is_not_replaced_and_is_told(server: Server, client: Any) -> None:
     client.set(KEY, "x")
-    scratch = asked(server.port, Question(scratch_task(KEY).commands[:-1], scratch_task(KEY).read))
+    question = scratch_task(KEY)
+    scratch = asked(server.port, replace(question, commands=(*question.commands[:-1], ("EXISTS", KEY))))
     assert client.get(KEY) == b"x"
-    assert "BUSYKEY" in auto(scratch).why
+    assert "BUSYKEY" in auto(scratch)[1]
 
 
 @pytest.mark.parametrize(
@@ -118,31 +137,23 @@ def test_a_key_that_exists_is_not_replaced_and_is_told(server: Server, client: A
         replace(GOOD, fields=redis.exceptions.ResponseError("WRONGTYPE Operation against a key holding a string")),
         replace(GOOD, fields=dict(SCRATCH[:-1])),
         replace(GOOD, fields={**dict(SCRATCH), b"retry": b"1"}),
-        replace(GOOD, values=[None] * len(SCRATCH)),
-        replace(GOOD, values=redis.exceptions.ResponseError("ERR no")),
+        replace(GOOD, last=None),
+        replace(GOOD, last=redis.exceptions.ResponseError("ERR no")),
     ],
-    ids=["a string, as miniredis makes", "a field less", "another value", "no values", "an error"],
+    ids=["a string, as miniredis makes", "a field less", "another value", "no value", "an error"],
 )
 def test_a_hash_that_does_not_read_back_is_not_trusted(scratch: Scratch) -> None:
-    assert not auto(scratch).compact
-    assert "answers OK to RESTORE, but" in auto(scratch).why
-    assert choose("always", [scratch], "documented", None).refused
+    compact, text = auto(scratch)
+    assert not compact
+    assert "answers OK to RESTORE, but" in text
+    assert choice("always", scratch)[1].level == "error"
 
 
 def test_one_primary_of_a_cluster_that_cannot_decides() -> None:
-    bad = replace(GOOD, restored=redis.exceptions.NoPermissionError("no"))
-    assert choose("auto", [GOOD, GOOD], "documented", 100).compact
-    assert not choose("auto", [GOOD, bad], "documented", 100).compact
-
-
-@pytest.mark.parametrize("layout", ["documented", "asynq"])
-def test_large_payloads_are_written_by_hset_unless_asked_otherwise(layout: Any) -> None:
-    limit = PAYS_UP_TO[layout]
-    assert choose("auto", [GOOD], layout, limit).compact
-    assert not choose("auto", [GOOD], layout, limit + 1).compact
-    assert choose("auto", [GOOD], layout, None).compact
-    assert choose("always", [GOOD], layout, 10 * limit).compact
+    bad = replace(GOOD, restored=redis.exceptions.ResponseError("DUMP payload version or checksum are wrong"))
+    assert auto(GOOD, GOOD)[0]
+    assert not auto(GOOD, bad)[0]
 
 
 def test_never_needs_no_question() -> None:
-    assert choose("never", [], "documented", 1) == Choice(False, "tasks are written by HSET, as --compact never says")
+    assert choice("never") == (False, Finding("compact", "ok", "tasks are written by HSET, as --compact never says"))

@@ -1,0 +1,254 @@
+"""Compact tasks of layout ``asynq``: the hashes of ``asynq.py`` as dumps.
+
+The runqy server's key ``asynq:t:<id>`` has one short field, so it is written by HSET, which may be repeated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from operator import attrgetter
+from typing import cast
+
+from loader.layouts.asynq import AsynqEncoder
+from loader.layouts.compact import (
+    INSERT_WIDTH,
+    MOST_FRAMES,
+    PENDING,
+    RESTORE,
+    RESTORED,
+    TO_DUMP,
+    Group,
+    by_dump,
+    by_hset,
+    count_dumps,
+    dumps_of,
+    short_ones,
+    written,
+)
+from loader.layouts.dump import END_OF_DUMP, MOST_LENGTHS, Frame, checksums, crc64
+from loader.layouts.listpack import DisputedSizeError, entry
+from loader.layouts.task_message import after_id, before_payload, join, varint
+from loader.tasks.ids import ID_BYTES
+from loader.tasks.options import LIFECYCLE, TaskOptions
+from loader.wire.lengths import ByLength
+
+_BEGIN = b"""\
+  if dump ~= '' then
+    redis.call('RESTORE', key, 0, dump)
+  elseif place == '' then
+"""
+_WRITE = b"""\
+%(restored)b\
+-- A task's arguments: id, dump, '' for a task that only has to be pushed; id, dump, 'd' and the other parts; or id,
+-- message, 'h' and the other parts. They are: where it waits, its lock's key, the lock's seconds, further fields.
+local function write(key, at, undo)
+  local id, value, how = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  if how == '' then
+    if not restored(key, value, undo) then return '' end
+%(look_up)b\
+    return true
+  end
+  local parts = parts_of(how)
+  if parts[1] == 'd' then return put(key, undo, id, value, '', parts[2], parts[3], parts[4], '') end
+  return put(key, undo, id, '', value, parts[2], parts[3], parts[4], parts[5])
+end
+"""
+
+_PAYLOAD_TAG = varint(2 << 3 | 2)
+_ID_TAG = varint(3 << 3 | 2) + varint(ID_BYTES)
+_LIFECYCLE: Callable[[TaskOptions], tuple[int, ...]] = attrgetter(*LIFECYCLE)
+
+
+class CompactAsynq(AsynqEncoder):
+    """See ``QueueEncoder``, and ``AsynqEncoder`` for the other arguments.
+
+    Args:
+        longest: The longest payload to dump, in bytes; a batch is dumped if its payloads are not longer on average.
+            None for no limit.
+    """
+
+    is_compact = True
+
+    def __init__(
+        self,
+        queue: str,
+        options: TaskOptions,
+        *,
+        reverse_lookup: bool,
+        cluster: bool = False,
+        longest: int | None = None,
+    ) -> None:
+        super().__init__(queue, options, reverse_lookup=reverse_lookup, cluster=cluster)
+        self._longest = longest
+        self.insert_width = INSERT_WIDTH
+        self.insert_script = self._script(_BEGIN, _WRITE % {b"restored": RESTORED, b"look_up": self._look_up})
+        self._frames: dict[tuple[int, int], Frame] = {}
+        key = self.task_key(b"")
+        self._restore = RESTORE % (len(key) + ID_BYTES, key)
+        self._prepare(_after_message(options, b"pending", time.time_ns()))
+
+    def _prepare(self, after: _After) -> None:
+        """Sets up what ``write_tasks`` keeps by the payload's length."""
+        frame = self._frame(len(after.data), after.entries)
+
+        def message_bytes(length: int) -> int:
+            return len(self._start(length)) + length + len(_ID_TAG) + ID_BYTES + len(self._after_id)
+
+        def to_dump(length: int) -> bytes:
+            size = message_bytes(length)
+            return TO_DUMP % (frame.dump_bytes(size), frame.head(size) + self._start(length))
+
+        def head_crc(length: int) -> int:
+            return crc64(self._start(length), frame.head_crc(message_bytes(length)))
+
+        self._to_dump = ByLength(to_dump, MOST_LENGTHS)
+        self._head_crcs = ByLength(head_crc, MOST_LENGTHS)
+        self._tails = ByLength(lambda length: self._after_id + frame.back(message_bytes(length)), MOST_LENGTHS)
+        self._after_bytes = len(after.data)
+
+    def write_tasks(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
+        hsets = super().write_tasks
+        if self._longest is not None and sum(map(len, payloads)) > self._longest * len(payloads):
+            return hsets(id_prefix, suffixes, payloads)
+        return written(self._restores, hsets, id_prefix, suffixes, payloads)
+
+    def _restores(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
+        # Hot path, as in the documented layout. A message is longer than what a server keeps as an integer.
+        after = _after_message(self._options, b"pending", time.time_ns())
+        if len(after.data) != self._after_bytes:  # only where the clock says 1970: then the time is a shorter integer
+            self._prepare(after)
+        lengths = list(map(len, payloads))
+        tails = map(self._tails.__getitem__, lengths)
+        pieces = zip(payloads, repeat(_ID_TAG + id_prefix), suffixes, tails, repeat(after.data), strict=False)
+        bodies = list(map(b"".join, pieces))
+        crcs = map(crc64, bodies, map(self._head_crcs.__getitem__, lengths))
+        head = self._restore + id_prefix
+        count = len(bodies)
+        if self.commands_a_task == 1:
+            end = b"\r\n"
+            parts: list[bytes] = [end + head] * (5 * count)
+        else:
+            end = self._reverse_tail
+            parts = [end + head] * (7 * count)
+            parts[5::7] = [b"\r\n" + self._reverse_head + id_prefix] * count
+            parts[6::7] = suffixes
+        width = len(parts) // count
+        parts[0] = head
+        parts[1::width] = suffixes
+        parts[2::width] = map(self._to_dump.__getitem__, lengths)
+        parts[3::width] = bodies
+        parts[4::width] = checksums(crcs, count)
+        parts.append(end)
+        return b"".join(parts)
+
+    def dumps(
+        self, ids: Sequence[bytes], payloads: Sequence[bytes], options: Sequence[TaskOptions] | None, now_ns: int
+    ) -> list[bytes | None]:
+        """The dump of each task's hash; None where it must be an HSET.
+
+        Args:
+            options: Each task's own options; None for the load's.
+            now_ns: The time, as nanoseconds since 1970. A task that starts later than that is dumped as scheduled.
+        """
+        given = [self._options] * len(ids) if options is None else options
+        made: dict[tuple[bytes, tuple[int, ...]], _After] = {}
+        shared = {number: self._dumped(own, now_ns, made) for number, own in {id(own): own for own in given}.items()}
+        groups: dict[tuple[int, int], tuple[list[int], list[bytes], list[bytes]]] = {}
+        for at in short_ones(payloads, self._longest):
+            own, payload = given[at], payloads[at]
+            if own.fields or own.waits_in_group:
+                continue
+            before, after_task_id, after = shared[id(own)]
+            if own.unique_ttl:
+                lock = self.unique_key(self._type(own), payload)
+                after_task_id = after_id(self._queue, own, lock)
+                try:
+                    after = _after_message(own, _state(own, now_ns), now_ns, lock)
+                except DisputedSizeError:
+                    continue
+            positions, values, afters = groups.setdefault((len(after.data), after.entries), ([], [], []))
+            positions.append(at)
+            values.append(join(before, payload, ids[at], after_task_id))
+            afters.append(after.data)
+        return dumps_of((Group(self._frame(*key), *group) for key, group in groups.items()), len(ids))
+
+    def insert_arguments(
+        self, ids: Sequence[bytes], payloads: Sequence[bytes], options: Sequence[TaskOptions] | None
+    ) -> list[bytes]:
+        given = [self._options] * len(ids) if options is None else options
+        now_ns = time.time_ns()
+        dumps = self.dumps(ids, payloads, options, now_ns)
+        arguments = [PENDING] * (INSERT_WIDTH * len(ids))
+        arguments[0::INSERT_WIDTH] = ids
+        places = {
+            number: self._shared(own, now_ns / 1e9)
+            for number, own in {id(own): own for own in given}.items()
+            if own.unique_ttl or own.process_at or own.process_in
+        }
+        if places:
+            for at, own in enumerate(given):
+                if (shared := places.get(id(own))) is not None and dumps[at] is not None:
+                    lock = self.unique_key(self._type(own), payloads[at]) if shared.lock_seconds else b""
+                    if lock or shared.place:
+                        arguments[INSERT_WIDTH * at + 2] = by_dump(shared.place, lock, shared.lock_seconds)
+        for at in [at for at, dump in enumerate(dumps) if dump is None]:
+            _, message, *how = super().insert_arguments([ids[at]], [payloads[at]], [given[at]])
+            dumps[at], arguments[INSERT_WIDTH * at + 2] = message, by_hset(*how)
+        arguments[1::INSERT_WIDTH] = cast("list[bytes]", dumps)
+        return arguments
+
+    def count_dumps(self, arguments: Sequence[bytes], skipped: Iterable[int]) -> int:
+        return count_dumps(arguments, skipped)
+
+    def _start(self, length: int) -> bytes:
+        """The bytes of a message before a payload of this length."""
+        return self._before_payload + _PAYLOAD_TAG + varint(length)
+
+    def _dumped(
+        self, options: TaskOptions, now_ns: int, made: dict[tuple[bytes, tuple[int, ...]], _After]
+    ) -> tuple[bytes, bytes, _After]:
+        """What all dumps with these options have in common; ``made`` keeps what more of them have in common."""
+        kind = _state(options, now_ns), _LIFECYCLE(options)
+        after = made.get(kind)
+        if after is None:
+            after = made[kind] = _after_message(options, kind[0], now_ns)
+        return before_payload(self._type(options)), after_id(self._queue, options), after
+
+    def _frame(self, after_bytes: int, entries: int) -> Frame:
+        key = after_bytes, entries
+        found = self._frames.get(key)
+        if found is None:
+            if len(self._frames) >= MOST_FRAMES:
+                self._frames.clear()
+            found = self._frames[key] = Frame((), b"msg", after_bytes, entries)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _After:
+    """What follows the message in a dump, up to the CRC.
+
+    Attributes:
+        entries: The number of entries in ``data``.
+    """
+
+    data: bytes
+    entries: int
+
+
+def _state(options: TaskOptions, now_ns: int) -> bytes:
+    return b"scheduled" if options.starts_at(now_ns / 1e9) else b"pending"
+
+
+def _after_message(options: TaskOptions, state: bytes, now_ns: int, lock: bytes = b"") -> _After:
+    values = [b"state", state]
+    if state == b"pending":
+        values += b"pending_since", b"%d" % now_ns
+    if lock:
+        values += b"unique_key", lock
+    for name, value in options.lifecycle:
+        values += name.encode(), b"%d" % value
+    return _After(b"".join(map(entry, values)) + END_OF_DUMP, len(values))

@@ -1,0 +1,101 @@
+-- Writes and pushes the tasks of a batch whose ids are free, and marks the batch. Does nothing if it is marked.
+-- KEYS[1]: the queue's pending list
+-- KEYS[2]: the bitmap of the batches that are in
+-- KEYS[3]: the CRC-32 of each batch, four bytes each
+-- KEYS[4]: the hash from batch to skipped positions
+-- ARGV[1]: the number of the batch
+-- ARGV[2]: the batch's CRC-32, four bytes
+-- ARGV[3]: the time in nanoseconds since 1970
+-- ARGV[4]: 1 if the ids were made for this job: then a hash with such an id is left from an earlier run
+-- ARGV[5] and on: each task's arguments, the first task to be consumed first
+-- Reply: the positions skipped, now or when the batch was marked; comma-separated, each with a letter for the reason
+--        (loader/jobs/ledger.py)
+
+if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KEYS[4], ARGV[1]) or '' end
+
+-- This finds a pending key of another type before anything is written.
+redis.call('LLEN', KEYS[1])
+-- undo: commands that undo the writes. They run in reverse order.
+local ids, undo, skipped = {}, {}, ''
+
+local function key_of(id) return 'asynq:t:' .. id end
+-- Whether a key is free. If it is, what takes back the task deletes it.
+local function is_free(key, undo)
+  if redis.call('EXISTS', key) == 1 then return false end
+  -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
+  if #undo == 0 then redis.call('DEL', key) end
+  undo[#undo + 1] = {'DEL', key}
+  return true
+end
+-- Makes a task's hash from its dump, if the key is free. BUSYKEY tells that it is not.
+local function restored(key, dump, undo)
+  -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
+  if #undo == 0 and redis.call('EXISTS', key) == 0 then redis.call('DEL', key) end
+  local reply = redis.pcall('RESTORE', key, 0, dump)
+  if reply.err then
+    if string.sub(reply.err, 1, 7) == 'BUSYKEY' then return false end
+    error(reply)
+  end
+  undo[#undo + 1] = {'DEL', key}
+  return true
+end
+-- The parts of a text, each after its length, as in 5:state7:pending.
+local function parts_of(text)
+  local parts, at = {}, 1
+  while at <= #text do
+    local colon = string.find(text, ':', at, true)
+    local stop = colon + tonumber(string.sub(text, at, colon - 1))
+    parts[#parts + 1] = string.sub(text, colon + 1, stop)
+    at = stop + 1
+  end
+  return parts
+end
+-- Writes further fields of a task's hash.
+local function write_further(key, text)
+  local parts = parts_of(text)
+  for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
+end
+-- A task's arguments: id, dump, ''; or id, payload, and the parts 'h', type, max_retry, further fields (if any).
+local function write(key, at, undo)
+  if ARGV[at + 2] == '' then return restored(key, ARGV[at + 1], undo) or '' end
+  if not is_free(key, undo) then return '' end
+  local parts = parts_of(ARGV[at + 2])
+  redis.call('HSET', key, 'type', parts[2], 'payload', ARGV[at + 1],
+    'retry', '0', 'max_retry', parts[3], 'queue', 'inference.default')
+  if parts[4] then write_further(key, parts[4]) end
+  return true
+end
+
+local function place()
+  local taken = {}
+  for at = 5, #ARGV, 3 do
+    local key = key_of(ARGV[at])
+    local verdict = write(key, at, undo)
+    if verdict == '' and ARGV[4] == '1' then
+      -- The error for a key of another type is a table. Such a key is not the job's.
+      if type(redis.pcall('HGET', key, 'msg')) == 'table' then verdict = 't'
+      else
+        redis.call('DEL', key)
+        verdict = write(key, at, undo)
+      end
+    end
+    if verdict == true then ids[#ids + 1] = ARGV[at]
+    elseif verdict then taken[#taken + 1] = (at - 5) / 3 .. verdict end
+  end
+  return table.concat(taken, ',')
+end
+
+local ok, fault = pcall(function()
+  skipped = place()
+  redis.call('SETRANGE', KEYS[3], ARGV[1] * 4, ARGV[2])
+  if #skipped > 0 then redis.call('HSET', KEYS[4], ARGV[1], skipped) end
+  undo[#undo + 1] = {'SETBIT', KEYS[2], ARGV[1], 0}
+  redis.call('SETBIT', KEYS[2], ARGV[1], 1)
+  -- In slices: unpack() is limited by Lua's C stack (LUAI_MAXCSTACK, 8000 in Lua 5.1).
+  for i = 1, #ids, 5000 do redis.call('LPUSH', KEYS[1], unpack(ids, i, math.min(i + 4999, #ids))) end
+end)
+if ok then return skipped end
+for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
+-- A table is the error reply of a command; anything else is a Lua error.
+if type(fault) == 'table' then return fault end
+return redis.error_reply('ERR ' .. tostring(fault))

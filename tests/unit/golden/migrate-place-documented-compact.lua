@@ -1,0 +1,107 @@
+-- Writes and pushes tasks of another queue, each once, and notes their ids.
+-- KEYS[1]: the queue's pending list
+-- KEYS[2]: the set of ids that this job has placed
+-- ARGV[1]: the source's queue, if source and target may share a task's key; otherwise ''
+-- ARGV[2]: 1 if that key is the task itself; 0 if it is only runqy's look-up, a hash with only the queue's name
+-- ARGV[3]: the time in nanoseconds since 1970
+-- ARGV[4] and on: each task's arguments, the first task to be consumed first
+-- Reply: the positions not placed, comma-separated, each with a letter for the reason: 'a' if this job has placed the
+--        task before, otherwise another letter of loader/jobs/ledger.py
+
+
+-- This finds a pending key of another type before anything is written.
+redis.call('LLEN', KEYS[1])
+-- undo: commands that undo the writes. They run in reverse order.
+local ids, undo, skipped = {}, {}, ''
+
+local function key_of(id) return 'asynq:t:' .. id end
+-- Whether a key is free. If it is, what takes back the task deletes it.
+local function is_free(key, undo)
+  if redis.call('EXISTS', key) == 1 then return false end
+  -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
+  if #undo == 0 then redis.call('DEL', key) end
+  undo[#undo + 1] = {'DEL', key}
+  return true
+end
+-- Makes a task's hash from its dump, if the key is free. BUSYKEY tells that it is not.
+local function restored(key, dump, undo)
+  -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
+  if #undo == 0 and redis.call('EXISTS', key) == 0 then redis.call('DEL', key) end
+  local reply = redis.pcall('RESTORE', key, 0, dump)
+  if reply.err then
+    if string.sub(reply.err, 1, 7) == 'BUSYKEY' then return false end
+    error(reply)
+  end
+  undo[#undo + 1] = {'DEL', key}
+  return true
+end
+-- The parts of a text, each after its length, as in 5:state7:pending.
+local function parts_of(text)
+  local parts, at = {}, 1
+  while at <= #text do
+    local colon = string.find(text, ':', at, true)
+    local stop = colon + tonumber(string.sub(text, at, colon - 1))
+    parts[#parts + 1] = string.sub(text, colon + 1, stop)
+    at = stop + 1
+  end
+  return parts
+end
+-- Writes further fields of a task's hash.
+local function write_further(key, text)
+  local parts = parts_of(text)
+  for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
+end
+-- A task's arguments: id, dump, ''; or id, payload, and the parts 'h', type, max_retry, further fields (if any).
+local function write(key, at, undo)
+  if ARGV[at + 2] == '' then return restored(key, ARGV[at + 1], undo) or '' end
+  if not is_free(key, undo) then return '' end
+  local parts = parts_of(ARGV[at + 2])
+  redis.call('HSET', key, 'type', parts[2], 'payload', ARGV[at + 1],
+    'retry', '0', 'max_retry', parts[3], 'queue', 'inference.default')
+  if parts[4] then write_further(key, parts[4]) end
+  return true
+end
+
+local placed, seen = {}, {}
+local function shared(key)
+  return ARGV[1] ~= '' and redis.call('TYPE', key).ok == 'hash' and redis.call('HGET', key, 'queue') == ARGV[1]
+    and redis.call('HEXISTS', key, 'payload') == tonumber(ARGV[2])
+end
+local function place()
+  local taken = {}
+  for at = 4, #ARGV, 3 do
+    local id, verdict = ARGV[at], ''
+    if seen[id] or redis.call('SISMEMBER', KEYS[2], id) == 1 then verdict = 'a'
+    else
+      local key = key_of(id)
+      verdict = write(key, at, undo)
+      if verdict == '' and shared(key) then
+        local old = redis.call('HGETALL', key)
+        undo[#undo + 1] = {'HSET', key, unpack(old)}
+        redis.call('DEL', key)
+        verdict = write(key, at, undo)
+        -- What the layout does not write itself stays, and so does all of a task that is not placed.
+        for i = 1, #old, 2 do redis.call('HSETNX', key, old[i], old[i + 1]) end
+      end
+      if verdict == true or verdict == false then placed[#placed + 1], seen[id] = id, true end
+    end
+    if verdict == true then ids[#ids + 1] = id
+    elseif verdict then taken[#taken + 1] = (at - 4) / 3 .. verdict end
+  end
+  return table.concat(taken, ',')
+end
+
+local ok, fault = pcall(function()
+  skipped = place()
+  if #placed > 0 then
+    undo[#undo + 1] = {'SREM', KEYS[2], unpack(placed)}
+    redis.call('SADD', KEYS[2], unpack(placed))
+  end
+  -- In slices: unpack() is limited by Lua's C stack (LUAI_MAXCSTACK, 8000 in Lua 5.1).
+  for i = 1, #ids, 5000 do redis.call('LPUSH', KEYS[1], unpack(ids, i, math.min(i + 4999, #ids))) end
+end)
+if ok then return skipped end
+for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
+-- A table is the error reply of a command; anything else is a Lua error.
+if type(fault) == 'table' then return fault end
+return redis.error_reply('ERR ' .. tostring(fault))
