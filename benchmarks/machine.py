@@ -35,9 +35,9 @@ def describe(server_info: dict[str, str], transport: str) -> dict[str, str | int
             "redis-py": importlib.metadata.version("redis"),
             "redis-cli": _version(_output("redis-cli", "--version")),
             "go": _version(_output("go", "version")),
-            "go-redis": _go_redis(),
+            **{module.split("/")[1]: _go_module(module) for module in ("redis/go-redis", "redis/rueidis")},
             "node": _version(_output("node", "--version")),
-            "ioredis": _ioredis(),
+            "ioredis": _node_packages()["ioredis"],
         },
     }
 
@@ -73,14 +73,14 @@ def _distribution() -> str:
     return match[1] if match else platform.platform()
 
 
-def _go_redis() -> str:
-    match = re.search(r"go-redis/v9 v(\S+)", _read(ROOT / "benchmarks/peers/go/go.mod"))
+def _go_module(name: str) -> str:
+    match = re.search(rf"{name}(?:/v\d+)? v(\S+)", _read(ROOT / "benchmarks/peers/go/go.mod"))
     return match[1] if match else ""
 
 
-def _ioredis() -> str:
-    version: str = json.loads(_read(ROOT / "benchmarks/peers/node/package.json"))["dependencies"]["ioredis"]
-    return version
+def _node_packages() -> dict[str, str]:
+    packages: dict[str, str] = json.loads(_read(ROOT / "benchmarks/peers/node/package.json"))["dependencies"]
+    return packages
 
 
 def _version(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from benchmarks.contestants.base import Contestant
-from benchmarks.contestants.go_redis import GO_REDIS
+from benchmarks.contestants.go_clients import GO_REDIS, RUEIDIS
 from benchmarks.contestants.ioredis import IOREDIS
 from benchmarks.contestants.redis_benchmark import RedisBenchmark
 from benchmarks.contestants.redis_cli import GeneratedPipe, Replay
@@ -21,6 +21,7 @@ CONTESTANTS: tuple[Contestant, ...] = (
     LOADER,
     LIMIT,
     GeneratedPipe(),
+    RUEIDIS,
     GO_REDIS,
     IOREDIS,
     ASYNCIO,
