@@ -37,7 +37,7 @@ def describe(server_info: dict[str, str], transport: str) -> dict[str, str | int
             "go": _version(_output("go", "version")),
             **{module.split("/")[1]: _go_module(module) for module in ("redis/go-redis", "redis/rueidis")},
             "node": _version(_output("node", "--version")),
-            "ioredis": _node_packages()["ioredis"],
+            **{package.split("/")[-1]: version for package, version in _node_packages().items()},
         },
     }
 

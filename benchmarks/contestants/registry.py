@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from benchmarks.contestants.base import Contestant
 from benchmarks.contestants.go_clients import GO_REDIS, RUEIDIS
-from benchmarks.contestants.ioredis import IOREDIS
+from benchmarks.contestants.node_clients import IOREDIS, VALKEY_GLIDE
 from benchmarks.contestants.redis_benchmark import RedisBenchmark
 from benchmarks.contestants.redis_cli import GeneratedPipe, Replay
 from benchmarks.contestants.redis_py import ASYNCIO, GUIDE, GUIDE_ONE_CLIENT, SYNC
@@ -23,6 +23,7 @@ CONTESTANTS: tuple[Contestant, ...] = (
     GeneratedPipe(),
     RUEIDIS,
     GO_REDIS,
+    VALKEY_GLIDE,
     IOREDIS,
     ASYNCIO,
     SYNC,
