@@ -14,7 +14,9 @@ from benchmarks.contestants.runqy_loader import RunqyLoader
 from benchmarks.errors import BenchmarkError
 
 LOADER: Contestant = RunqyLoader()
-DISCARDING: Contestant = RunqyLoader(discard=True)
+DISCARDING: Contestant = RunqyLoader(
+    "runqy-loader-discard", "runqy-loader, discarding", "makes all commands and sends them nowhere", discard=True
+)
 LIMIT: Contestant = Replay()
 
 CONTESTANTS: tuple[Contestant, ...] = (
