@@ -14,6 +14,7 @@ from benchmarks.contestants.runqy_loader import RunqyLoader
 from benchmarks.errors import BenchmarkError
 
 LOADER: Contestant = RunqyLoader()
+BY_HSET: Contestant = RunqyLoader("runqy-loader-hset", "runqy-loader, by HSET", options=("--compact=never",))
 DISCARDING: Contestant = RunqyLoader(
     "runqy-loader-discard", "runqy-loader, discarding", "makes all commands and sends them nowhere", discard=True
 )
@@ -21,6 +22,7 @@ LIMIT: Contestant = Replay()
 
 CONTESTANTS: tuple[Contestant, ...] = (
     LOADER,
+    BY_HSET,
     LIMIT,
     GeneratedPipe(),
     RUEIDIS,
