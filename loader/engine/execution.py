@@ -101,9 +101,9 @@ def _process_count(part: Part, shards: Sequence[Shard]) -> int:
 def spare_processes(processors: int, shards: int, workers: int) -> int:
     """The number of processes for ``--processes auto``.
 
-    One process nearly keeps a server busy. More of them pay if each has several shards, as they take a fifth of a second
-    to start, and if processors are left for the server, which may be on this machine, and for its workers. One worker
-    means that the order matters, which only one process keeps.
+    One process nearly keeps a server busy. More of them pay if each has several shards, because a process takes a fifth
+    of a second to start, and if processors are left for the server, which may be on this machine, and for its workers.
+    One worker means that the order matters, which only one process keeps.
     """
     if workers == 1:
         return 1
