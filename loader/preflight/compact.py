@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import redis.exceptions
-
 from loader.layouts.dump import hash_dump
 from loader.preflight.ask import Question
 from loader.tasks.profiles import LayoutName
+from loader.wire.faults import code_of
 
 Mode = Literal["auto", "always", "never"]
 
@@ -153,8 +152,8 @@ def obstacle_of(scratch: Scratch) -> tuple[str, str] | None:
 
 def _refusal(error: Exception) -> tuple[str, str]:
     """What an error in place of RESTORE's reply means. The texts are those of Redis 6.2 to 8.2 and Valkey 9.1."""
-    text = str(error)
-    if isinstance(error, redis.exceptions.NoPermissionError):
+    text = str(error).removeprefix("ERR ")
+    if code_of(error) == "NOPERM":
         return "this user may not run RESTORE", "Add +restore to the user (ACL SETUSER)"
     if "version or checksum" in text:
         return f"the server does not take dumps of RDB version 10 ({_NEWEST_NEEDED})", ""

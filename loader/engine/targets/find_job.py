@@ -9,14 +9,13 @@ from functools import partial
 from itertools import count
 from typing import Any, Protocol, TypeVar
 
-import redis.exceptions
-
 from loader.engine.plan import LoadPlan, Proposal
 from loader.errors import AlreadyLoadedError, JobMismatchError, LoaderError
 from loader.jobs.job import Job
 from loader.jobs.source_index import index_keys, note_sources
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
+from loader.wire.faults import code_of
 
 T = TypeVar("T")
 
@@ -106,8 +105,8 @@ async def _recorded(servers: Servers, job: Job) -> dict[str, Any] | None:
         return await job.recorded()
     except LoaderError as error:
         # The preflight refuses a node of a cluster that does not tell the other nodes, and names all missing rights.
-        moved = isinstance(error.__cause__, redis.exceptions.MovedError) and not servers.is_cluster
-        if moved or isinstance(error.__cause__, redis.exceptions.NoPermissionError):
+        code = code_of(error.__cause__)
+        if code == "NOPERM" or (code == "MOVED" and not servers.is_cluster):
             return None
         raise
 

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import hiredis
 import pytest
-import redis.asyncio
-import redis.exceptions
 
 from loader.layouts.dump import crc64, hash_dump
 from loader.preflight.ask import Question, ask_node
 from loader.preflight.compact import PAYS_UP_TO, SCRATCH, Choice, Scratch, choose, obstacle_of, scratch_task
+from loader.wire.address import parse_address
+from loader.wire.client import Client
 from tests.conftest import RedisServer, Server
 from tests.unit.dump_reader import read
 
@@ -21,10 +22,13 @@ KEY = "runqy-loader:scratch:1"
 GOOD = Scratch(b"OK", dict(SCRATCH), [value for _, value in reversed(SCRATCH)], hash_dump(SCRATCH))
 
 
-def asked(port: int, question: Question[Scratch], **login: Any) -> Scratch:
+def asked(port: int, question: Question[Scratch], login: str = "") -> Scratch:
     async def ask() -> Scratch:
-        async with redis.asyncio.Redis(port=port, **login) as node:
+        node = Client(parse_address(f"redis://{login}localhost:{port}"), 10)
+        try:
             return (await ask_node(node, question))[question]
+        finally:
+            await node.aclose()
 
     return asyncio.run(ask())
 
@@ -34,10 +38,10 @@ def auto(scratch: Scratch, mean_payload: float | None = 100) -> Choice:
 
 
 @pytest.fixture
-def user(server: Server, client: Any) -> Iterator[dict[str, Any]]:
+def user(server: Server, client: Any) -> Iterator[str]:
     """A user of the server who may do everything but RESTORE."""
     client.execute_command("ACL", "SETUSER", "loader", "reset", "on", ">secret", "~*", "+@all", "-restore")
-    yield {"username": "loader", "password": "secret"}
+    yield "loader:secret@"
     client.acl_deluser("loader")
 
 
@@ -57,8 +61,8 @@ def test_a_server_that_takes_dumps_is_written_compact(server: Server, client: An
     assert client.keys() == []
 
 
-def test_a_user_who_may_not_restore(server: Server, user: dict[str, Any]) -> None:
-    scratch = asked(server.port, scratch_task(KEY), **user)
+def test_a_user_who_may_not_restore(server: Server, user: str) -> None:
+    scratch = asked(server.port, scratch_task(KEY), user)
     choice = auto(scratch)
     assert not choice.compact and not choice.refused
     assert str(choice) == (
@@ -71,7 +75,7 @@ def test_a_user_who_may_not_restore(server: Server, user: dict[str, Any]) -> Non
 
 def test_a_user_who_may_not_dump_can_still_write_compact(server: Server, client: Any) -> None:
     client.execute_command("ACL", "SETUSER", "loader", "reset", "on", ">secret", "~*", "+@all", "-dump")
-    scratch = asked(server.port, scratch_task(KEY), username="loader", password="secret")
+    scratch = asked(server.port, scratch_task(KEY), "loader:secret@")
     client.acl_deluser("loader")
     assert auto(scratch).compact
 
@@ -115,11 +119,11 @@ def test_a_key_that_exists_is_not_replaced_and_is_told(server: Server, client: A
 @pytest.mark.parametrize(
     "scratch",
     [
-        replace(GOOD, fields=redis.exceptions.ResponseError("WRONGTYPE Operation against a key holding a string")),
+        replace(GOOD, fields=hiredis.ReplyError("WRONGTYPE Operation against a key holding a string")),
         replace(GOOD, fields=dict(SCRATCH[:-1])),
         replace(GOOD, fields={**dict(SCRATCH), b"retry": b"1"}),
         replace(GOOD, values=[None] * len(SCRATCH)),
-        replace(GOOD, values=redis.exceptions.ResponseError("ERR no")),
+        replace(GOOD, values=hiredis.ReplyError("ERR no")),
     ],
     ids=["a string, as miniredis makes", "a field less", "another value", "no values", "an error"],
 )
@@ -130,7 +134,7 @@ def test_a_hash_that_does_not_read_back_is_not_trusted(scratch: Scratch) -> None
 
 
 def test_one_primary_of_a_cluster_that_cannot_decides() -> None:
-    bad = replace(GOOD, restored=redis.exceptions.NoPermissionError("no"))
+    bad = replace(GOOD, restored=hiredis.ReplyError("NOPERM no"))
     assert choose("auto", [GOOD, GOOD], "documented", 100).compact
     assert not choose("auto", [GOOD, bad], "documented", 100).compact
 
