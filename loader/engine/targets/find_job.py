@@ -56,13 +56,12 @@ async def find_job(servers: Servers, proposals: Sequence[Proposal], repeat: Repe
         JobMismatchError: An option needs another layout than the job has.
         LoaderError: The server refuses, or cannot be reached.
     """
-    for proposal in proposals:
-        for name in proposal.names:
-            job = Job(servers, name)
-            recorded = await repeat(partial(_recorded, servers, job))
-            if recorded is not None:
-                fitting = _fitting(proposals, name, recorded)
-                return FoundJob(fitting, name, *await _again(servers, fitting.options, job, recorded, repeat))
+    for name in dict.fromkeys(name for proposal in proposals for name in proposal.names):
+        job = Job(servers, name)
+        recorded = await repeat(partial(_recorded, servers, job))
+        if recorded is not None:
+            fitting = _fitting(proposals, name, recorded)
+            return FoundJob(fitting, name, *await _again(servers, fitting.options, job, recorded, repeat))
     return None
 
 
