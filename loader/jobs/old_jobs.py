@@ -49,9 +49,11 @@ async def note_old_jobs(servers: Servers) -> None:
                 return
             manifests: dict[str, dict[str, Any]] = {}
             for client in clients:
-                async for key in _keys(client, "runqy-loader:{*}:job"):
-                    name = key.decode().removeprefix("runqy-loader:{").removesuffix("}:job")
-                    manifests[name] = orjson.loads(await client.execute("HGET", key, "manifest") or b"{}")
+                async for keys in _found(client, "runqy-loader:{*}:job"):
+                    texts = await client.execute_all([("HGET", key, "manifest") for key in keys])
+                    for key, text in zip(keys, texts, strict=True):
+                        name = key.decode().removeprefix("runqy-loader:{").removesuffix("}:job")
+                        manifests[name] = orjson.loads(text or b"{}")
         except hiredis.ReplyError as error:  # most likely, a missing right
             log.debug("jobs begun before November 2026 are not searched for: %s", error)
             return
@@ -63,12 +65,11 @@ async def note_old_jobs(servers: Servers) -> None:
             await servers.client_of(MARK).execute("SET", MARK, "1")
 
 
-async def _keys(client: Client, pattern: str) -> AsyncIterator[bytes]:
+async def _found(client: Client, pattern: str) -> AsyncIterator[list[bytes]]:
     cursor = b"0"
     while True:
         cursor, keys = await client.execute("SCAN", cursor, "MATCH", pattern, "COUNT", _AT_ONCE)
-        for key in keys:
-            yield key
+        yield keys
         if cursor == b"0":
             return
 
