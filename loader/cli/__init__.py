@@ -34,7 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = _run(tokens)
     except KeyboardInterrupt:
         status = INTERRUPTED
-    gc.freeze()  # at its end, Python searches all objects for garbage several times: 10 % of --help
     sys.exit(status)
 
 

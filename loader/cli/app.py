@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich_click import RichArgument, RichCommand, RichGroup, RichHelpConfiguration, RichOptionPanel
 
 import loader
 from loader.cli.commands import COMMANDS, EXIT_STATUS, VARIABLES, Command, command
 from loader.cli.config_file import check_table, read_config
-from loader.cli.once import Once
+from loader.cli.once import Once, Words
 from loader.cli.stderr import tell
 from loader.cli.variables import CONFIG, CONFIG_PATH, ENV_PREFIX, FROM_VARIABLE, misspelt_variables
 from loader.errors import UsageError
@@ -28,33 +27,27 @@ _HELP = "Loads millions of tasks into a runqy/asynq queue on Redis: fast, exactl
 _CONFIG_HELP = "TOML file with options: a table a command, such as [load]."
 
 
-def _settings(text: str) -> dict[str, Any]:
-    """Settings for how click parses a command and formats its help.
-
-    Args:
-        text: The help. If it has several paragraphs, an empty line follows the first.
-    """
-    shape = RichHelpConfiguration(
-        theme="default-box",
-        text_markup=None,
-        text_emojis=False,
-        padding_helptext_first_line=(0, 0, int("\n\n" in text), 0),
-        text_paragraph_linebreaks="\n\n",
-        commands_before_options=True,
-        options_table_column_types=["opt_short", "opt_long_metavar", "help"],
-        append_metavars_help_string="{}",
-    )
-    return {"help_option_names": ["--help", "-h"], "rich_help_config": shape}
+_SETTINGS = {"help_option_names": ["--help", "-h"]}
 
 
-class _Commands(RichGroup):
+class _Shown(click.Command):
+    """A command whose help is drawn by rich-click."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        from loader.cli.drawn_help import drawn_help  # 10 ms, and a command that runs shows no help
+
+        ctx.color = True  # click shall not remove colours: rich-click has decided about them
+        return drawn_help(ctx)
+
+
+class _Commands(_Shown, click.Group):
     """Builds a command only when it runs or its help is shown. The list of commands needs only summaries."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return RichCommand(name=cmd_name, short_help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+        return click.Command(cmd_name, short_help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -68,7 +61,7 @@ class _Commands(RichGroup):
         return name, stub if name is None else _built(name, command(name)), rest
 
 
-class _Command(RichCommand):
+class _Command(_Shown):
     """A command that is built from its declaration."""
 
     def __init__(self, name: str, declaration: Command, **attributes: Any) -> None:
@@ -121,14 +114,10 @@ def _built(name: str, declaration: Command) -> click.Command:
         name,
         declaration,
         params=[*taken, *options, _config_option(configure)],
-        panels=[
-            RichOptionPanel(panel)
-            for panel in dict.fromkeys(["Arguments", *(one.option.group for one in known), "Options"])
-        ],
         callback=run,
         help=text,
         epilog=f"{_variables(options)}{declaration.exit_status}",
-        context_settings=_settings(text),
+        context_settings=_SETTINGS,
     )
 
 
@@ -156,21 +145,21 @@ def _arguments(declaration: Command) -> list[click.Parameter]:
     if declaration.argument is None:
         return []
     if declaration.choices:
-        word = RichArgument(
+        word = Words(
             [declaration.argument_name],
+            declaration.argument,
             type=click.Choice(declaration.choices),
             required=False,
             metavar=declaration.argument_name.upper(),
-            help=declaration.argument,
         )
         return [word]
     return [
-        RichArgument(
+        Words(
             [declaration.argument_name],
+            declaration.argument,
             nargs=-1,
             type=click.Path(allow_dash=True, readable=False),
             metavar="...",
-            help=declaration.argument,
         )
     ]
 
@@ -204,7 +193,7 @@ def app() -> click.Group:
         help=_HELP,
         epilog=f"{VARIABLES.format(variable='RUNQY_LOADER_BATCH_SIZE', option='--batch-size')} {EXIT_STATUS}",
         params=[_config_option(_configure, variable=CONFIG)],
-        context_settings=_settings(_HELP),
+        context_settings=_SETTINGS,
         subcommand_metavar="COMMAND [OPTIONS]",
     )
     return click.version_option(loader.__version__, message="%(version)s")(group)

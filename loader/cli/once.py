@@ -1,17 +1,38 @@
-"""An option that takes one value: given twice with two values, one of them would be passed over."""
+"""Parameters of click: options that take one value, and arguments with a help."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 from click.parser import _OptionParser
-from rich_click import RichOption
 
 
-class Once(RichOption):
-    """An option that may be repeated on the command line only with the same value, as an alias and its user may do."""
+class Words(click.Argument):
+    """Positional arguments.
+
+    Attributes:
+        help: Their help.
+    """
+
+    def __init__(self, names: Sequence[str], text: str, **attributes: Any) -> None:
+        super().__init__(names, **attributes)
+        self.help = text
+
+
+class Once(click.Option):
+    """An option that may be repeated on the command line only with the same value, as an alias and its user may do.
+
+    If it were given with two values, one of them would be passed over.
+
+    Attributes:
+        panel: The heading of its part of the help.
+    """
+
+    def __init__(self, names: Sequence[str], *, panel: str, **attributes: Any) -> None:
+        super().__init__(names, **attributes)
+        self.panel = panel
 
     def add_to_parser(self, parser: _OptionParser, ctx: click.Context) -> None:
         if self.is_flag or self.multiple:

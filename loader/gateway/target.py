@@ -12,7 +12,7 @@ from loader.preflight.choice import choose_layout
 from loader.preflight.examine import examine
 from loader.preflight.intended import IntendedLoad
 from loader.preflight.refusal import refusal
-from loader.servers.control import close_quietly
+from loader.servers.closing import close_quietly
 from loader.servers.routing import Servers
 from loader.settings import settled
 from loader.wire.address import Address

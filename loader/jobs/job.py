@@ -6,11 +6,10 @@ import time
 from typing import Any
 
 import orjson
-import redis.asyncio
 
 from loader.jobs.ledger import LedgerState, QueueLedger, batches_keys, parse_skipped
 from loader.servers.routing import Servers
-from loader.stored.queue_reader import stored_queue
+from loader.wire.client import Client
 from loader.wire.faults import translated
 
 _ENDS = "ends"
@@ -34,19 +33,19 @@ class Job:
         self.resumed = False
 
     @property
-    def _client(self) -> redis.asyncio.Redis:
+    def _client(self) -> Client:
         return self._servers.client_of(self._key)
 
     async def recorded(self) -> dict[str, Any] | None:
         """The manifest of a job that was begun before; None if there is no such job."""
         with translated(self._where):
-            return _manifest(await self._client.hget(self._key, "manifest"))
+            return _manifest(await self._client.execute("HGET", self._key, "manifest"))
 
     async def open(self, manifest: dict[str, Any]) -> dict[str, Any] | None:
         """Records a new job. If there is such a job already, returns the recorded manifest and changes nothing."""
         with translated(self._where):
-            if await self._client.hsetnx(self._key, "manifest", orjson.dumps(manifest).decode()):
-                await self._client.hset(self._key, mapping={"state": "loading", "created": time.time()})
+            if await self._client.execute("HSETNX", self._key, "manifest", orjson.dumps(manifest)):
+                await self._client.execute("HSET", self._key, "state", "loading", "created", time.time())
                 return None
         self.resumed = True
         return await self.recorded()
@@ -54,17 +53,17 @@ class Job:
     async def record(self, manifest: dict[str, Any]) -> None:
         """Replaces the recorded manifest."""
         with translated(self._where):
-            await self._client.hset(self._key, "manifest", orjson.dumps(manifest).decode())
+            await self._client.execute("HSET", self._key, "manifest", orjson.dumps(manifest))
 
     async def is_done(self) -> bool:
         """Whether an earlier run has loaded every record of the job."""
         with translated(self._where):
-            return bool(await self._client.hget(self._key, "state") == b"done")
+            return bool(await self._client.execute("HGET", self._key, "state") == b"done")
 
     async def may_have_loaded(self) -> bool:
         """Whether the job is running, or may have loaded something."""
         with translated(self._where):
-            if await self._client.get(f"runqy-loader:{{{self.name}}}:lease") is not None:
+            if await self._client.execute("GET", f"runqy-loader:{{{self.name}}}:lease") is not None:
                 return True
         return await self.has_loaded()
 
@@ -74,34 +73,34 @@ class Job:
         if manifest is None:
             return False
         with translated(self._where):
-            report = orjson.loads(await self._client.hget(self._key, "report") or b"{}")
+            report = orjson.loads(await self._client.execute("HGET", self._key, "report") or b"{}")
         if report.get("status") == "completed" and not report.get("loaded", 0) + report.get("already_loaded", 0):
             return False  # every record was rejected
         if manifest.get("command") is not None or manifest["queue_field"] is not None or manifest["envelope"]:
             return True  # its queues are not known here
+        from loader.stored.queue_reader import stored_queue  # 2 ms, and few loads ask this
+
         tag = stored_queue(manifest["layout"], manifest["queue"]).slot_tag
         ledgers = batches_keys(tag, self.name, manifest)
         with translated(self._where):
-            async with self._servers.client_of(ledgers[0]).pipeline(transaction=False) as pipe:
-                for key in ledgers:  # GET is a right that a load has
-                    pipe.get(key)
-                return any(await pipe.execute())
+            # GET is a right that a load has.
+            return any(await self._servers.client_of(ledgers[0]).execute_all([("GET", key) for key in ledgers]))
 
     async def forget(self) -> None:
         """Deletes the record if this run has created it, for a job that is refused before it has done anything."""
         if not self.resumed:
             with translated(self._where):
-                await self._client.delete(self._key)
+                await self._client.execute("DEL", self._key)
 
     async def note_ids(self, path: str) -> None:
         """Records the absolute path of the file with the ids of the job's tasks, in field ``ids``."""
         with translated(self._where):
-            await self._client.hset(self._key, "ids", path)
+            await self._client.execute("HSET", self._key, "ids", path)
 
     async def ends(self) -> dict[int, list[int]]:
         """The numbers of records at which each source has ended in earlier runs, ascending; see ``note_end``."""
         with translated(self._where):
-            noted = orjson.loads(await self._client.hget(self._key, _ENDS) or b"{}")
+            noted = orjson.loads(await self._client.execute("HGET", self._key, _ENDS) or b"{}")
         return {int(source): sorted(numbers) for source, numbers in noted.items()}
 
     async def note_end(self, source: int, record: int) -> None:
@@ -109,21 +108,17 @@ class Job:
         noted = await self.ends()
         noted[source] = sorted({*noted.get(source, ()), record})
         with translated(self._where):
-            text = orjson.dumps(noted, option=orjson.OPT_NON_STR_KEYS).decode()
-            await self._client.hset(self._key, _ENDS, text)
+            text = orjson.dumps(noted, option=orjson.OPT_NON_STR_KEYS)
+            await self._client.execute("HSET", self._key, _ENDS, text)
 
     async def finish(self, report: dict[str, Any]) -> None:
         """Records that every task is in."""
-        done: dict[bytes | bytearray | memoryview | str | int | float, str | float] = {
-            "state": "done",
-            "finished": time.time(),
-            "report": orjson.dumps(report).decode(),
-        }
+        done = ("state", "done", "finished", time.time(), "report", orjson.dumps(report))
         with translated(self._where):
-            await self._client.hset(self._key, mapping=done)
+            await self._client.execute("HSET", self._key, *done)
 
 
-def _manifest(text: bytes | str | None) -> dict[str, Any] | None:
+def _manifest(text: bytes | None) -> dict[str, Any] | None:
     if text is None:
         return None
     manifest: dict[str, Any] = orjson.loads(text)
@@ -134,11 +129,9 @@ async def ledger_state(servers: Servers, ledger: QueueLedger) -> LedgerState:
     """The state of the ledger of one shard and queue."""
     with translated(str(servers)):
         # No transaction: the script sets the mark of a batch last, so the marks are read first.
-        async with servers.client_of(ledger.batches_key).pipeline(transaction=False) as pipe:
-            pipe.get(ledger.batches_key)
-            pipe.get(ledger.checksums_key)
-            pipe.hgetall(ledger.skipped_key)
-            batches, checksums, skipped = await pipe.execute()
+        batches, checksums, skipped = await servers.client_of(ledger.batches_key).execute_all(
+            [("GET", ledger.batches_key), ("GET", ledger.checksums_key), ("HGETALL", ledger.skipped_key)]
+        )
     return LedgerState(
         batches or b"",
         checksums or b"",

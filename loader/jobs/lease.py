@@ -17,14 +17,14 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, TypeVar
 
+import hiredis
 import orjson
-import redis.asyncio
-import redis.exceptions
 
 from loader.errors import JobBusyError, TransientError
 from loader.layouts.lua import as_sent
 from loader.servers.routing import Servers, list_clients
-from loader.wire.faults import from_redis_py, translated
+from loader.wire.client import Client
+from loader.wire.faults import from_reply, translated
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ class Lease:
         return orjson.dumps({"run": run.token, "host": run.host, "pid": run.pid, "named": named})
 
     @property
-    def _client(self) -> redis.asyncio.Redis:
+    def _client(self) -> Client:
         return self._servers.client_of(self._key)
 
     def next_connection_name(self) -> str:
@@ -140,7 +140,7 @@ class Lease:
         waits_for_end = False
         with translated(self._where):
             while not await self._take(b""):
-                holder = await self._client.get(self._key)
+                holder = await self._client.execute("GET", self._key)
                 if holder is None:
                     continue
                 others = await self._connections_of_other_runs() if _is_named(holder) else None
@@ -191,7 +191,7 @@ class Lease:
         await self._eval(RELEASE, self._keys[:1], self._holder)
 
     async def _eval(self, script: bytes, keys: Sequence[str], *arguments: bytes | str | int) -> Any:
-        return await self._client.eval(as_sent(script).decode(), len(keys), *keys, *arguments)
+        return await self._client.execute("EVAL", as_sent(script), len(keys), *keys, *arguments)
 
     async def reconnect(self) -> None:
         """See ``Servers.reconnect``."""
@@ -211,12 +211,12 @@ class Lease:
                 if client["name"] in connection_names:
                     await self._kill(server, client["id"])
 
-    async def _kill(self, server: redis.asyncio.Redis, client_id: str) -> None:
+    async def _kill(self, server: Client, client_id: str) -> None:
         with translated(self._where):
             try:
-                await server.client_kill_filter(_id=client_id)
-            except redis.exceptions.ResponseError as error:
-                if isinstance(from_redis_py(error, self._where), TransientError):
+                await server.execute("CLIENT", "KILL", "ID", client_id)
+            except hiredis.ReplyError as error:
+                if isinstance(from_reply(str(error), self._where), TransientError):
                     raise
                 if "No such client" not in str(error):
                     self._cannot_fence()
@@ -229,10 +229,10 @@ class Lease:
                 "hash may be written once more after its task was taken"
             )
 
-    async def _connections_of_other_runs(self) -> list[tuple[redis.asyncio.Redis, str]] | None:
+    async def _connections_of_other_runs(self) -> list[tuple[Client, str]] | None:
         """Servers and ids of connections; None if a server refuses to list them."""
         prefix, own = f"runqy-loader:{self._job}:", f"runqy-loader:{self._job}:{self.run.token}:"
-        found: list[tuple[redis.asyncio.Redis, str]] = []
+        found: list[tuple[Client, str]] = []
         for server in self._servers.clients():
             clients = await list_clients(server, self._where)
             if clients is None:

@@ -7,13 +7,15 @@ The keys of a server are searched for such jobs before a new job begins, and on 
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
+import hiredis
 import orjson
-import redis.exceptions
 
 from loader.jobs.source_index import index_keys, note_sources
 from loader.servers.routing import Servers
+from loader.wire.client import Client
 from loader.wire.faults import translated
 
 MARK = "runqy-loader:searched"
@@ -38,19 +40,21 @@ async def note_old_jobs(servers: Servers) -> None:
     """
     with translated(str(servers)):
         try:
-            if await servers.client_of(MARK).get(MARK) is not None:
+            if await servers.client_of(MARK).execute("GET", MARK) is not None:
                 return
             clients = servers.clients()
-            total = sum([await client.dbsize() for client in clients])
+            total = sum([await client.execute("DBSIZE") for client in clients])
             if total > MOST_KEYS:
                 log.debug("jobs begun before November 2026 are not searched for: the server has %d keys", total)
                 return
             manifests: dict[str, dict[str, Any]] = {}
             for client in clients:
-                async for key in client.scan_iter(match="runqy-loader:{*}:job", count=_AT_ONCE):
-                    name = key.decode().removeprefix("runqy-loader:{").removesuffix("}:job")
-                    manifests[name] = orjson.loads(await client.hget(key, "manifest") or b"{}")
-        except redis.exceptions.ResponseError as error:  # most likely, a missing right
+                async for keys in _found(client, "runqy-loader:{*}:job"):
+                    texts = await client.execute_all([("HGET", key, "manifest") for key in keys])
+                    for key, text in zip(keys, texts, strict=True):
+                        name = key.decode().removeprefix("runqy-loader:{").removesuffix("}:job")
+                        manifests[name] = orjson.loads(text or b"{}")
+        except hiredis.ReplyError as error:  # most likely, a missing right
             log.debug("jobs begun before November 2026 are not searched for: %s", error)
             return
     for name, manifest in manifests.items():
@@ -58,7 +62,16 @@ async def note_old_jobs(servers: Servers) -> None:
             await note_sources(servers, name, index_keys(manifest), _counts, again=True)
     if total > _FEW_KEYS:
         with translated(str(servers)):
-            await servers.client_of(MARK).set(MARK, "1")
+            await servers.client_of(MARK).execute("SET", MARK, "1")
+
+
+async def _found(client: Client, pattern: str) -> AsyncIterator[list[bytes]]:
+    cursor = b"0"
+    while True:
+        cursor, keys = await client.execute("SCAN", cursor, "MATCH", pattern, "COUNT", _AT_ONCE)
+        yield keys
+        if cursor == b"0":
+            return
 
 
 async def _counts(job: str) -> bool:

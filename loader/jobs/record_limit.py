@@ -42,7 +42,7 @@ async def record_limit(
     key = f"runqy-loader:{{{job}}}:job"
     with translated(f"{servers}, key {key}"):
         if resumed:
-            recorded: Any = await servers.client_of(key).hget(key, "record_limit")
+            recorded: Any = await servers.client_of(key).execute("HGET", key, "record_limit")
             if recorded is None:
                 return RecordLimit.of_option(asked)
             size, _, setting = recorded.decode().partition(" ")
@@ -50,5 +50,5 @@ async def record_limit(
         if server is None or server.size - around >= asked:
             return RecordLimit.of_option(asked)
         allowed = server.size - around
-        await servers.client_of(key).hset(key, "record_limit", f"{allowed} {server.setting}")
+        await servers.client_of(key).execute("HSET", key, "record_limit", f"{allowed} {server.setting}")
         return RecordLimit.of_server(allowed, server.setting)

@@ -82,7 +82,7 @@ async def note_sources(
             with translated(f"{servers}, key {part[0]}"):
                 client = servers.client_of(part[0])
                 arguments = (job, repr(time.time()), "1" if again else "0", *ignored)
-                reply = await client.eval(as_sent(NOTE).decode(), len(part), *part, *arguments)
+                reply = await client.execute("EVAL", as_sent(NOTE), len(part), *part, *arguments)
             if not reply:
                 break
             others = [name.decode() for name in reply[1:]]
@@ -104,7 +104,7 @@ async def forget_sources(servers: Servers, job: str, keys: Sequence[str]) -> Non
     """
     for part in _parts(keys):
         with translated(f"{servers}, key {part[0]}"):
-            await servers.client_of(part[0]).eval(as_sent(FORGET).decode(), len(part), *part, job)
+            await servers.client_of(part[0]).execute("EVAL", as_sent(FORGET), len(part), *part, job)
 
 
 def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -15,7 +15,7 @@ from loader.jobs.job import Job
 from loader.jobs.lease import Lease, Run
 from loader.migrate.options import MigrateOptions
 from loader.migrate.source import Claims
-from loader.servers.control import close_quietly
+from loader.servers.closing import close_quietly
 from loader.servers.retry import retry
 from loader.servers.routing import Servers
 from loader.servers.session import Session
@@ -146,13 +146,13 @@ async def bind(ends: Ends, claims: Claims, source: str) -> None:
     key = f"runqy-loader:{{{name}}}:job"
     there, here = ends.target.servers.client_of(key), ends.source.servers.client_of(key)
     with translated(f"key {key}"):
-        await there.hsetnx(key, "token", secrets.token_hex(8))
-        token = await there.hget(key, "token")
-        bound = await here.hget(key, "token")
+        await there.execute("HSETNX", key, "token", secrets.token_hex(8))
+        token = await there.execute("HGET", key, "token")
+        bound = await here.execute("HGET", key, "token")
         if bound != token and await claims.held():
             raise JobMismatchError(
                 f"job {name} holds tasks in {claims.holding_key.decode()} on {source} that it claimed "
                 "for another target, or the target has lost its data",
                 "Resume with the same target; else see docs/migrate.md, 'What a lost target means'",
             )
-        await here.hset(key, "token", token or b"")
+        await here.execute("HSET", key, "token", token or b"")

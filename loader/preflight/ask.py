@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import redis.asyncio
-import redis.exceptions
+import hiredis
 
-from loader.errors import LoaderError, TransientError
+from loader.errors import TransientError
 from loader.servers.routing import Servers
-from loader.wire.faults import from_redis_py
+from loader.wire.client import Client
+from loader.wire.faults import from_reply
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -51,16 +51,10 @@ class Answers:
         """Raises TransientError if a reply is an error that may pass: then the questions must be asked again."""
         for question, replies in self._replies.items():
             for reply in replies:
-                if isinstance(reply, Exception) and not question.may_fail:
-                    error = error_of(reply, where)
+                if isinstance(reply, hiredis.ReplyError) and not question.may_fail:
+                    error = from_reply(str(reply), where)
                     if isinstance(error, TransientError):
                         raise error
-
-
-def error_of(reply: Exception, where: str) -> LoaderError:
-    """The error for an error reply to a question."""
-    assert isinstance(reply, redis.exceptions.RedisError)  # noqa: S101 - no other exception is a reply
-    return from_redis_py(reply, where)
 
 
 async def ask(servers: Servers, *questions: Question[Any]) -> Answers:
@@ -69,15 +63,13 @@ async def ask(servers: Servers, *questions: Question[Any]) -> Answers:
     In a cluster, a command with a key goes to the node that serves the key. The others go to one node.
 
     Raises:
-        redis.exceptions.RedisError, OSError: A connection fails.
+        LoaderError: A connection fails.
     """
     commands = [command for question in questions for command in question.commands]
-    by_node: dict[redis.asyncio.Redis, list[int]] = {}
+    by_node: dict[Client, list[int]] = {}
     for position, command in enumerate(commands):
         by_node.setdefault(_node(servers, command), []).append(position)
-    parts = await asyncio.gather(
-        *(_send(node, [commands[at] for at in positions]) for node, positions in by_node.items())
-    )
+    parts = await asyncio.gather(*(node.ask([commands[at] for at in positions]) for node, positions in by_node.items()))
     replies: dict[int, Any] = {}
     for positions, part in zip(by_node.values(), parts, strict=True):
         replies.update(zip(positions, part, strict=True))
@@ -85,23 +77,16 @@ async def ask(servers: Servers, *questions: Question[Any]) -> Answers:
     return Answers({question: [next(in_order) for _ in question.commands] for question in questions})
 
 
-async def ask_node(node: redis.asyncio.Redis, *questions: Question[Any]) -> Answers:
+async def ask_node(node: Client, *questions: Question[Any]) -> Answers:
     """Asks all questions of one server.
 
     Raises:
-        redis.exceptions.RedisError, OSError: The connection fails.
+        LoaderError: The connection fails.
     """
-    replies = iter(await _send(node, [command for question in questions for command in question.commands]))
+    replies = iter(await node.ask([command for question in questions for command in question.commands]))
     return Answers({question: [next(replies) for _ in question.commands] for question in questions})
 
 
-async def _send(node: redis.asyncio.Redis, commands: Sequence[Command]) -> list[Any]:
-    async with node.pipeline(transaction=False) as pipe:
-        for command in commands:
-            pipe.execute_command(*command)
-        return list(await pipe.execute(raise_on_error=False))
-
-
-def _node(servers: Servers, command: Command) -> redis.asyncio.Redis:
+def _node(servers: Servers, command: Command) -> Client:
     key = command[1] if command[0] not in _KEYLESS else None
     return servers.clients()[0] if key is None or isinstance(key, int) else servers.client_of(key)

@@ -16,12 +16,12 @@ from loader.errors import TransientError
 from loader.layouts.base import QueueEncoder
 from loader.layouts.compact import PAYS_UP_TO
 from loader.layouts.dump import hash_dump
-from loader.preflight.ask import Question, ask, error_of
+from loader.preflight.ask import Question, ask
 from loader.preflight.checks import Finding
 from loader.preflight.refusal import refusal
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
-from loader.wire.faults import translated
+from loader.wire.faults import code_of, from_reply, translated
 
 log = logging.getLogger("runqy_loader")
 
@@ -159,7 +159,7 @@ def _obstacle(scratch: Scratch, where: str) -> tuple[str, str] | None:
     A server that refuses writes for a time is not known to refuse dumps. If it does, the load goes on by HSET.
     """
     if isinstance(scratch.restored, Exception):
-        if isinstance(error_of(scratch.restored, where), TransientError):
+        if isinstance(from_reply(str(scratch.restored), where), TransientError):
             return None
         return _refusal(scratch.restored)
     for command, reply in (("EXISTS", scratch.exists), ("DEL", scratch.deleted)):
@@ -177,8 +177,8 @@ def _obstacle(scratch: Scratch, where: str) -> tuple[str, str] | None:
 
 def _refusal(error: Exception) -> tuple[str, str]:
     """What an error in place of RESTORE's reply means. The texts are those of Redis 6.2 to 8.2 and Valkey 9.1."""
-    text = str(error)
-    if "no permissions" in text.lower():
+    text = str(error).removeprefix("ERR ")
+    if code_of(error) == "NOPERM":
         return "this user may not run RESTORE", "Add +restore to the user (ACL SETUSER)"
     if "version or checksum" in text:
         return f"the server does not take dumps of RDB version 10 ({_NEWEST_NEEDED})", ""

@@ -23,10 +23,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import redis.exceptions
-
 from loader.preflight.ask import Command, Question
 from loader.tasks.profiles import LayoutName
+from loader.wire.faults import code_of
 
 _MOST = 100
 """The maximum number of consumers to check; on a server with more, the first ones are enough."""
@@ -81,7 +80,7 @@ class Registered:
     def not_permitted(self) -> bool:
         """Whether the user has no right to read some of this."""
         replies = (self.servers, self.timed, self.untimed)
-        return any(isinstance(reply, redis.exceptions.NoPermissionError) for reply in replies)
+        return any(code_of(reply) == "NOPERM" for reply in replies)
 
     @property
     def has_asynq_servers(self) -> bool:

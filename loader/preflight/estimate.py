@@ -19,8 +19,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import redis.asyncio
-
 from loader.errors import SinkError, TransientError
 from loader.layouts.base import QueueEncoder
 from loader.layouts.lua import UNDO, as_sent
@@ -34,7 +32,9 @@ from loader.sinks.base import Delivery
 from loader.sources.base import Source
 from loader.tasks.ids import id_prefix, id_suffixes
 from loader.tasks.sizes import in_bytes
+from loader.wire.client import Client
 from loader.wire.faults import translated
+from loader.wire.replies import parse_list
 
 log = logging.getLogger("runqy_loader")
 
@@ -143,7 +143,7 @@ class Estimate:
 
 
 async def estimate(
-    control: redis.asyncio.Redis,
+    control: Client,
     where: str,
     options: LoadOptions,
     stretches: Sequence[Stretch],
@@ -224,8 +224,8 @@ async def estimate_finding(
     stretches = await sample(sources, options, "estimate")
     if stretches is None:
         return Finding(name, "unknown", "standard input and iterables cannot be read ahead")
-    database = f"db{control.connection_pool.connection_kwargs.get('db', 0)}"
-    keys_there = int(info.get(database, {}).get("keys", 0)) if isinstance(info, dict) else 0
+    database = info.get(f"db{servers.address.db}", "") if isinstance(info, dict) else ""
+    keys_there = int(parse_list(database).get("keys", 0))
     try:
         found = await estimate(control, where, options, stretches, keys_there, compact=compact)
     except TransientError:
@@ -303,7 +303,7 @@ class Measure:
 
 
 async def _measure(
-    control: redis.asyncio.Redis,
+    control: Client,
     options: LoadOptions,
     stretch: Stretch,
     encoders: Mapping[str, QueueEncoder],
@@ -316,7 +316,7 @@ async def _measure(
             continue
         script = as_sent(tasks_script(encoder))
         arguments = [_scratch_key(encoder), b"%d" % ballast, *_arguments(options, encoder, delivery)]
-        reply: Any = await control.execute_command("EVAL", script, 1, *arguments)  # type: ignore[no-untyped-call]
+        reply: Any = await control.execute("EVAL", script, 1, *arguments)
         tasks, keys, size = tasks + reply[0], keys + reply[1], size + reply[2]
         grown.append((reply[2], reply[3]))
     return Measure(tasks, keys, size, grown)
@@ -354,7 +354,7 @@ def _allocator(measures: Sequence[Measure]) -> float:
     return min(1.5, max(1.0, median))
 
 
-async def _entry(control: redis.asyncio.Redis, options: LoadOptions, stretches: Sequence[Stretch], how: str) -> float:
+async def _entry(control: Client, options: LoadOptions, stretches: Sequence[Stretch], how: str) -> float:
     """The bytes that one id needs in a list or in a sorted set."""
     lengths = [
         len(delivery.id_prefix) + len(own) for part in stretches for delivery in part.deliveries for own in delivery.ids
@@ -362,7 +362,7 @@ async def _entry(control: redis.asyncio.Redis, options: LoadOptions, stretches: 
     delivery = next(delivery for part in stretches for delivery in part.deliveries)
     key = _scratch_key(encoder_for(options, delivery.queue))
     start = b"x" * max(1, round(sum(lengths) / len(lengths)) - 5)
-    reply: Any = await control.execute_command("EVAL", as_sent(ENTRY), 1, key, how, _ENTRIES, start)  # type: ignore[no-untyped-call]
+    reply: Any = await control.execute("EVAL", as_sent(ENTRY), 1, key, how, _ENTRIES, start)
     return int(reply) / _ENTRIES
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import redis.exceptions
+import hiredis
 
 from loader.jobs.ledger import QueueLedger
 from loader.layouts.base import QueueEncoder
@@ -248,7 +248,7 @@ def rights_findings(rights: Sequence[Right], replies: Sequence[Any], user: str, 
         replies: The replies to ``dry_runs`` of the same rights.
         keys_known: See ``allowed``.
     """
-    if replies and all(isinstance(reply, redis.exceptions.RedisError) for reply in replies):
+    if replies and all(isinstance(reply, hiredis.ReplyError) for reply in replies):
         return [unknown_rights()]
     lacking = [right for right, reply in zip(rights, replies, strict=True) if _is_lacking(reply)]
     refused = {right: _refused(right, reply) for right, reply in zip(rights, replies, strict=True)}
@@ -285,12 +285,12 @@ def unknown_rights() -> Finding:
 
 def _is_lacking(reply: Any) -> bool:
     """Whether the server has no such command: ``Command 'EVAL' not found``. It is renamed or disabled."""
-    return isinstance(reply, redis.exceptions.RedisError) and "not found" in str(reply)
+    return isinstance(reply, hiredis.ReplyError) and "not found" in str(reply)
 
 
 def _refused(right: Right, reply: Any) -> str:
     """The missing right, as an argument of ``ACL SETUSER``; empty if the user has the right, or nothing is known."""
-    if isinstance(reply, redis.exceptions.RedisError):
+    if isinstance(reply, hiredis.ReplyError):
         return ""
     text = reply.decode(errors="replace") if isinstance(reply, bytes) else str(reply)
     if text == "OK":

@@ -22,7 +22,7 @@ _SKEW_SECONDS = 1.0
 _INFO_REFUSED = "the server does not tell (INFO is refused)"
 
 Info = Mapping[str, Any]
-"""The reply to INFO as redis-py parses it. The field names are those in Redis's documentation of INFO."""
+"""The reply to INFO. The field names are those in Redis's documentation of INFO."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import redis.exceptions
-
 from loader.preflight.ask import Answers, Command, Question
 from loader.preflight.consumers import REGISTERED, Consumer, living
 from loader.queues.asynq_keys import PROCESSED, WITH_TASKS
 from loader.queues.existing import QUEUES_KEY
 from loader.tasks.profiles import LayoutName
+from loader.wire.faults import code_of
 
 _ASYNQ_KINDS = (*WITH_TASKS, PROCESSED)
 _COMMANDS_A_QUEUE = 4
@@ -114,7 +113,7 @@ def signs(queues: Sequence[str], replies: Sequence[Any]) -> list[QueueSigns]:
     for number, queue in enumerate(queues):
         part = replies[number * _COMMANDS_A_QUEUE : (number + 1) * _COMMANDS_A_QUEUE]
         keys, waiting, active, listed = (0 if isinstance(reply, Exception) else int(reply) for reply in part)
-        not_permitted = any(isinstance(reply, redis.exceptions.NoPermissionError) for reply in part)
+        not_permitted = any(code_of(reply) == "NOPERM" for reply in part)
         found.append(QueueSigns(queue, keys > 0, waiting + active > 0, waiting, bool(listed), not_permitted))
     return found
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import redis.asyncio
-
 from loader.errors import UnknownQueueError
+from loader.wire.client import Client
 from loader.wire.faults import translated
 
 QUEUES_KEY = "asynq:queues"
 
 
-async def queues_on_server(client: redis.asyncio.Redis, where: str) -> set[str]:
+async def queues_on_server(client: Client, where: str) -> set[str]:
     """Members of ``asynq:queues``, a set that servers and workers of the asynq family maintain.
 
     Args:
@@ -23,8 +22,8 @@ async def queues_on_server(client: redis.asyncio.Redis, where: str) -> set[str]:
         LoaderError: The server does not answer, or refuses the command.
     """
     with translated(f"{where}, key {QUEUES_KEY}"):
-        members = await client.smembers(QUEUES_KEY)
-    return {str(member, errors="replace") if isinstance(member, bytes) else member for member in members}
+        members = await client.execute("SMEMBERS", QUEUES_KEY)
+    return {str(member, errors="replace") for member in members}
 
 
 def check_queue(queue: str, known: Collection[str], where: str) -> None:

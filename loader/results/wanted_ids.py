@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from itertools import chain
@@ -74,9 +74,7 @@ async def ids_of_job(servers: Servers, job: str) -> IdsSource:
     """
     key = f"runqy-loader:{{{job}}}:job"
     with translated(f"{servers}, key {key}"):
-        manifest, path, state = await cast(
-            "Awaitable[list[bytes | None]]", servers.client_of(key).hmget(key, ["manifest", "ids", "state"])
-        )
+        manifest, path, state = await servers.client_of(key).execute("HMGET", key, "manifest", "ids", "state")
     hint = "Run its load again with --ids-out FILE: it loads nothing twice, and writes the ids of all tasks that are in"
     if manifest is None:
         raise LoaderError(f"there is no job {job} on {servers}", "Check --job and --redis")

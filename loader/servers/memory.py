@@ -56,10 +56,7 @@ async def read_memory(servers: Servers) -> dict[Address, Memory | None]:
     async def of(address: Address) -> tuple[Address, Memory | None]:
         client = servers.client_at(address)
         with translated(str(address)):
-            async with client.pipeline(transaction=False) as pipe:
-                pipe.info("memory")
-                pipe.info("stats")
-                memory, stats = await pipe.execute()
+            memory, stats = await client.execute_all([("INFO", "memory"), ("INFO", "stats")])
         return address, memory_of({**stats, **memory})
 
     return dict(await asyncio.gather(*map(of, servers.primaries())))

@@ -8,13 +8,14 @@ import time
 from collections.abc import Awaitable, Callable
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TypeVar
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+from typing import TYPE_CHECKING, TypeVar
 
 from loader.errors import ConnectionFailedError, RefusedNowError, TransientError
 from loader.servers.outage import Outage
 from loader.wire.faults import RESUME
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ async def retry(
         TransientError: The fault lasted.
     """
     given = patience if isinstance(patience, Patience) else Patience(patience)
-    pauses = _Pauses(progressed_at)
+    pauses, began = _Pauses(progressed_at), time.monotonic()
 
     def retriable(error: BaseException) -> bool:
         if isinstance(error, ConnectionFailedError) and not connected:
@@ -89,17 +90,25 @@ async def retry(
             return False
         return given.covers(error)
 
-    def waited(state: RetryCallState) -> float:
-        return time.monotonic() - max(state.start_time, progressed_at())
+    def waited() -> float:
+        return time.monotonic() - max(began, progressed_at())
 
     def tell(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None
         if isinstance(error, TransientError):
-            given.outage.lasts(error, waited(state), given.seconds)
+            given.outage.lasts(error, waited(), given.seconds)
+
+    try:
+        return await step()
+    except TransientError as error:
+        if not retriable(error):
+            raise
+        first = error
+    from tenacity import AsyncRetrying, retry_if_exception  # 3 ms, and nearly all steps succeed at once
 
     retrying = AsyncRetrying(
         retry=retry_if_exception(retriable),
-        stop=lambda state: waited(state) >= given.seconds,
+        stop=lambda state: waited() >= given.seconds,
         wait=pauses,
         before_sleep=tell,
         reraise=True,
@@ -110,7 +119,9 @@ async def retry(
     async def attempt() -> T:  # tenacity awaits only functions that it recognizes as coroutine functions
         nonlocal attempts
         attempts += 1
-        if attempts > 1 and between is not None:
+        if attempts == 1:
+            raise first
+        if between is not None:
             await between()
         return await step()
 
@@ -123,8 +134,7 @@ async def retry(
             final.hint = error.hint or RESUME.capitalize()
             raise final from error
         raise
-    if attempts > 1:
-        given.outage.over()
+    given.outage.over()
     return result
 
 

@@ -9,18 +9,17 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import redis.asyncio
-import redis.exceptions
-from redis.crc import key_slot
+import hiredis
 
 from loader.errors import ConnectionFailedError, LoaderError, TransientError, UsageError
-from loader.servers.control import close_quietly, control_client
+from loader.servers.closing import close_quietly
 from loader.servers.first_contact import first_contact
 from loader.servers.value_limit import ValueLimit
 from loader.wire.address import Address
-from loader.wire.faults import from_redis_py, translated
-
-SLOTS = 16_384
+from loader.wire.client import Client
+from loader.wire.faults import from_reply, translated
+from loader.wire.replies import parse_clients
+from loader.wire.slots import SLOTS, key_slot
 
 log = logging.getLogger("runqy_loader")
 
@@ -47,7 +46,7 @@ class Servers:
         self.largest_value: ValueLimit | None = None
         self.info: Mapping[Address, Any] = {}
         self._timeout = timeout
-        self._clients: dict[Address, redis.asyncio.Redis] = {}
+        self._clients: dict[Address, Client] = {}
         self._first_slots: list[int] = []  # the first slot of each range, ascending
         self._primaries: list[Address] = []  # the primary of each range
         self._asked = address  # the node that announced them
@@ -68,7 +67,7 @@ class Servers:
         Raises:
             LoaderError: The server does not answer.
         """
-        await first_contact(self.address, self._ping)
+        await first_contact(self.address, self.client_at(self.address).connect)
         await self.refresh()
         if name is not None:
             await self.name(name)
@@ -88,8 +87,8 @@ class Servers:
     async def _set_name(self, address: Address, name: str) -> None:
         with translated(str(address)):
             try:
-                await self.client_at(address).client_setname(name)
-            except redis.exceptions.ResponseError as error:
+                await self.client_at(address).set_name(name)
+            except hiredis.ReplyError as error:
                 self.accepts_names = False
                 log.debug("the server refuses CLIENT SETNAME: %s", error)
 
@@ -103,10 +102,6 @@ class Servers:
             "If this machine cannot reach that address, set cluster-announce-ip and cluster-announce-port on the node, "
             "or run the loader inside the cluster's network",
         )
-
-    async def _ping(self) -> None:
-        with translated(str(self.address)):
-            await self.client_at(self.address).ping()
 
     async def refresh(self) -> None:
         """Reads which node serves which slots, if this is a cluster.
@@ -128,7 +123,7 @@ class Servers:
     async def _read_slots(self, address: Address) -> None:
         try:
             with translated(str(address)):
-                ranges = await self.client_at(address).execute_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
+                ranges = await self.client_at(address).execute("CLUSTER", "SLOTS")
         except TransientError:
             raise
         except LoaderError as error:
@@ -154,14 +149,14 @@ class Servers:
         """The node that serves a key."""
         if not self._primaries:
             return self.address
-        slot = key_slot(key if isinstance(key, bytes) else key.encode(), SLOTS)
+        slot = key_slot(key if isinstance(key, bytes) else key.encode())
         return self._primaries[bisect_right(self._first_slots, slot) - 1]
 
-    def client_of(self, key: bytes | str) -> redis.asyncio.Redis:
+    def client_of(self, key: bytes | str) -> Client:
         """A client of the node that serves a key."""
         return self.client_at(self.address_of(key))
 
-    def clients(self) -> list[redis.asyncio.Redis]:
+    def clients(self) -> list[Client]:
         """A client for each primary."""
         return [self.client_at(address) for address in self.primaries()]
 
@@ -169,20 +164,19 @@ class Servers:
         """The address of each primary, in the order of ``clients``."""
         return list(dict.fromkeys(self._primaries or [self.address]))
 
-    def client_at(self, address: Address) -> redis.asyncio.Redis:
+    def client_at(self, address: Address) -> Client:
         """A client of one of ``primaries``."""
         if address not in self._clients:
-            self._clients[address] = control_client(address, self._timeout)
+            self._clients[address] = Client(address, self._timeout)
         return self._clients[address]
 
     async def reconnect(self) -> None:
-        """Closes idle connections, and reads again which node serves which slots.
+        """Leaves the connections, and reads again which node serves which slots.
 
         The fault that broke one connection has most likely broken these as well, and each would cost a retry.
         """
         for client in self._clients.values():
-            with translated(str(self.address)):
-                await client.connection_pool.disconnect(inuse_connections=False)
+            client.renew()
         if self.is_cluster:
             await self.refresh()
 
@@ -191,7 +185,7 @@ class Servers:
             await close_quietly(client.aclose())
 
 
-async def list_clients(client: redis.asyncio.Redis, where: str) -> list[dict[str, str]] | None:
+async def list_clients(client: Client, where: str) -> list[dict[str, str]] | None:
     """The connections of a server; None if the server refuses to list them.
 
     Raises:
@@ -199,13 +193,12 @@ async def list_clients(client: redis.asyncio.Redis, where: str) -> list[dict[str
     """
     with translated(where):
         try:
-            connections: list[dict[str, str]] = await client.client_list()
-        except redis.exceptions.ResponseError as error:
-            if isinstance(from_redis_py(error, where), TransientError):
+            return parse_clients(await client.execute("CLIENT", "LIST"))
+        except hiredis.ReplyError as error:
+            if isinstance(from_reply(str(error), where), TransientError):
                 raise
             log.debug("the server refuses CLIENT LIST: %s", error)
             return None
-    return connections
 
 
 def _decoded(value: bytes | str | None) -> str:

@@ -1,7 +1,6 @@
 """The options of a load that decide what its tasks are, and where they go."""
 
-from __future__ import annotations
-
+# Without "from __future__ import annotations": to make types of the texts again takes 2 ms of each start.
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 

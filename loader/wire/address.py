@@ -1,18 +1,14 @@
-"""The server's address and login, read from a URL by redis-py's own rules."""
+"""The server's address and login, read from a URL by the rules of redis-py."""
 
 from __future__ import annotations
 
 import re
 import ssl
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-import redis.exceptions
-from redis.asyncio.connection import parse_url
-
 from loader.errors import UsageError
-from loader.wire.tls import TLS_OPTIONS, tls_context
+from loader.wire.tls import TLS_OPTIONS, tls_context, tls_options
 
 _FORM = "Write redis://[USER:PASSWORD@]HOST:PORT/DB, or unix:///PATH?db=N"
 _PERCENT = "Write %25 for a '%' that is meant as it is"
@@ -20,6 +16,7 @@ _ENCODE = "In a user name or password, write # as %23, / as %2F, ? as %3F and @ 
 _BOOLEANS = ("true", "false", "yes", "no", "1", "0")
 """redis-py takes any other text for true."""
 
+_SCHEMES = ("redis", "rediss", "unix")
 _LOGIN = ("db", "username", "password")
 
 
@@ -43,7 +40,7 @@ class Address:
 def parse_address(url: str, option: str = "--redis") -> Address:
     """Parses ``redis://``, ``rediss://`` and ``unix://`` as redis-py does, ``ssl_*`` parameters included.
 
-    redis-py passes over what it cannot place: a fragment, a parameter without a value, a second one of the same name.
+    A parser passes over what it cannot place: a fragment, a parameter without a value, a second one of the same name.
     Most of these are a password that was not percent-encoded, and the rest of the URL then names another server. So
     each is refused here. No error shows a part of the URL but the names of parameters.
 
@@ -54,14 +51,15 @@ def parse_address(url: str, option: str = "--redis") -> Address:
         UsageError: The text is not such a URL, or names TLS files that cannot be used.
     """
     try:
-        options: dict[str, Any] = dict(parse_url(url))
         parts = urlsplit(url)
-    except (ValueError, TypeError, redis.exceptions.RedisError) as error:
+        place = _place(url, parts)
+        options = tls_options(url) if parts.scheme == "rediss" else {}
+    except ValueError as error:
         # The parser's message and the frames of the traceback may show a part of the password.
         raise UsageError(*_unusable(str(error), option)) from None
     _refuse_what_would_be_lost(url, parts, option)
     is_unix = parts.scheme == "unix"
-    if is_unix and not options.get("path"):
+    if is_unix and not place.path:
         raise UsageError(f"{option}: a unix:// URL needs the path of a socket", _FORM)
     if not is_unix and not re.fullmatch(r"(/[0-9]*)?", parts.path):
         raise UsageError(f"{option}: the part after the host is not a database number", f"{_FORM}. {_ENCODE}")
@@ -71,21 +69,38 @@ def parse_address(url: str, option: str = "--redis") -> Address:
         _require_host(parts, option)
     tls = None
     if has_tls:
-        tls = tls_context({name: options[name] for name in TLS_OPTIONS if name in options}, option)
+        tls = tls_context(options, option)
+    return replace(place, tls=tls)
+
+
+def _place(url: str, parts: SplitResult) -> Address:
+    """Where a URL leads, without TLS. Raises ValueError if its scheme, its port or its database is of no use."""
+    if parts.scheme not in _SCHEMES:
+        raise ValueError("another scheme")
+    is_unix = parts.scheme == "unix"
+    given = dict(reversed(parse_qsl(parts.query)))  # of a parameter that is given twice, the first
+    after_host = parts.path.strip("/")
     return Address(
         url,
-        options.get("host", "" if is_unix else "localhost"),
-        int(options.get("port", 6379)),
-        options.get("path"),
-        int(options.get("db", 0)),
-        options.get("username"),
-        options.get("password"),
-        tls,
+        "" if is_unix else unquote(parts.hostname or "localhost"),
+        (None if is_unix else parts.port) or 6379,
+        unquote(parts.path) if is_unix else None,
+        _number("db", given.get("db") or (after_host if after_host.isdecimal() and not is_unix else "0")),
+        unquote(parts.username) if parts.username else given.get("username"),
+        unquote(parts.password) if parts.password else given.get("password"),
+        None,
     )
 
 
+def _number(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"'{name}' is no number") from None
+
+
 def _unusable(message: str, option: str) -> tuple[str, str]:
-    """Error and hint for a URL that redis-py refuses."""
+    """Error and hint for a URL that cannot be parsed."""
     for name in (*TLS_OPTIONS, *_LOGIN):
         if f"'{name}'" in message:
             return f"{option}: {name} must be {TLS_OPTIONS.get(name, 'a number')}", ""

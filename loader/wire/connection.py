@@ -33,13 +33,14 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[tuple[int, asyncio.Future[list[Reply]]]] = deque()
         self._transport: asyncio.Transport | None = None
         self._lost: LoaderError | None = None
+        self._retired = False
         self._silent_since = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @classmethod
     async def open(cls, address: Address, name: str, timeout: float) -> Connection:
-        """Connects, logs in, selects the database and takes a name.
+        """Connects, logs in, selects the database and takes a name, if one is given.
 
         Raises:
             TransientError: The connection fails, or the server is still loading its data.
@@ -71,7 +72,8 @@ class Connection(asyncio.Protocol):
             await self._step(b"SELECT", b"%d" % self._address.db)
         await self._step(b"PING")  # fails if the server is loading its data, or requires a password
         # Some proxies and ACLs refuse names. Then this connection cannot be fenced: see Lease.fence.
-        await self.call(command(b"CLIENT", b"SETNAME", name.encode()), replies=1)
+        if name:
+            await self.call(command(b"CLIENT", b"SETNAME", name.encode()), replies=1)
 
     async def _step(self, *arguments: bytes) -> None:
         (reply,) = await self.call(command(*arguments), replies=1)
@@ -85,8 +87,7 @@ class Connection(asyncio.Protocol):
         and it is unknown which of the commands ran.
         """
         future: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
-        if self._lost is not None or self._transport is None or self._transport.is_closing():
-            # uvloop's transports refuse a write once they have begun to close, before connection_lost() is called.
+        if self._transport is None or not self.is_open:
             future.set_exception(self._lost or self._closed_error("the connection was closed"))
             return future
         if not self._waiting:
@@ -94,6 +95,12 @@ class Connection(asyncio.Protocol):
         self._waiting.append((replies, future))
         self._transport.write(commands)
         return future
+
+    @property
+    def is_open(self) -> bool:
+        """Whether commands can be sent."""
+        # uvloop's transports refuse a write once they have begun to close, before connection_lost() is called.
+        return self._lost is None and self._transport is not None and not self._transport.is_closing()
 
     async def close(self) -> None:
         """Closes the connection after everything written has been sent."""
@@ -105,6 +112,12 @@ class Connection(asyncio.Protocol):
         """Closes the connection at once. Data that has not been sent is dropped."""
         if self._transport is not None:
             self._transport.abort()
+
+    def retire(self) -> None:
+        """Closes the connection once no replies are due."""
+        self._retired = True
+        if not self._waiting:
+            self.abort()
 
     async def wait_closed(self) -> None:
         """Returns once the connection is lost, or closed by either side."""
@@ -131,6 +144,8 @@ class Connection(asyncio.Protocol):
             if not future.done():
                 future.set_result(self._replies[:count])
             del self._replies[:count]
+        if self._retired and not self._waiting:
+            self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watchdog is not None:

@@ -1,7 +1,4 @@
-"""Translates errors of Redis and of the network into errors that tell a user what to do.
-
-Both Redis clients that the loader uses share these tables.
-"""
+"""Translates errors of Redis and of the network into errors that tell a user what to do."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import redis.exceptions
+import hiredis
 
 from loader.errors import ConnectionFailedError, LoaderError, OversizedError, RefusedNowError, SinkError, TransientError
 from loader.wire.tls import explain_tls
@@ -73,6 +70,11 @@ def cause_and_hint(code: str) -> tuple[str, str]:
     return _REFUSED_NOW.get(code) or _FATAL[code]
 
 
+def code_of(reply: object) -> str:
+    """The code of an error reply, such as ``NOPERM``; '' for any other reply."""
+    return str(reply).split(" ", 1)[0] if isinstance(reply, hiredis.ReplyError) else ""
+
+
 def from_reply(text: str, where: str) -> LoaderError:
     """The error for an error reply.
 
@@ -83,12 +85,13 @@ def from_reply(text: str, where: str) -> LoaderError:
     # The server wraps the error of a command inside a script. It adds "... script: <sha>, on @user_script:3." after the
     # message. Older servers put "ERR Error running script (...): @user_script:3: WRONGTYPE ..." around the message.
     code = text.split(" ", 1)[0]
-    if code in ("ERR", "Error"):  # redis-py removes ERR
+    if code == "ERR":
         code = next((word for word in text.replace("-", " ").split() if word in _KNOWN), code)
         if "ACL failure in script" in text or "executing the script can't" in text:
             code = "NOPERM"
         elif "invalid password" in text or "AUTH" in text:
             code = "WRONGPASS"
+        text = text.removeprefix("ERR ")
     if "SELECT is not allowed in cluster mode" in text:
         return SinkError(f"{where}: a Redis Cluster has only database 0", "Use /0 at the end of the URL")
     if (command := _missing_command(text)) is not None:
@@ -135,49 +138,14 @@ def not_redis(text: str, where: str) -> ConnectionFailedError:
     return ConnectionFailedError(f"{where}: not a Redis reply ({text})", "Check the address in --redis")
 
 
-def from_redis_py(error: redis.exceptions.RedisError, where: str) -> LoaderError:
-    """The error for an exception of redis-py. redis-py strips the error code from the replies that it knows."""
-    codes: list[tuple[type[Exception], str]] = [
-        (redis.exceptions.BusyLoadingError, "LOADING"),
-        (redis.exceptions.OutOfMemoryError, "OOM"),
-        (redis.exceptions.ReadOnlyError, "READONLY"),
-        (redis.exceptions.NoPermissionError, "NOPERM"),
-        (redis.exceptions.AuthenticationError, "WRONGPASS"),
-        (redis.exceptions.MovedError, "MOVED"),
-        (redis.exceptions.AskError, "ASK"),
-        (redis.exceptions.TryAgainError, "TRYAGAIN"),
-        (redis.exceptions.MasterDownError, "MASTERDOWN"),
-        (redis.exceptions.ClusterDownError, "CLUSTERDOWN"),
-    ]
-    text = str(error)
-    for kind, code in codes:
-        if isinstance(error, kind):
-            if "uthentication required" in text:
-                code = "NOAUTH"
-            return from_reply(text if text.startswith(code) else f"{code} {text}", where)
-    if "max number of clients" in text:
-        return from_reply(text, where)
-    if isinstance(error, redis.exceptions.InvalidResponse):
-        return not_redis(text, where)
-    if isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
-        cause = error.__cause__ or error.__context__
-        if isinstance(cause, OSError):
-            return from_os_error(cause, where)
-        return ConnectionFailedError(f"{where}: {text.rstrip('.')}", _CHECK_SERVER)
-    return from_reply(text, where)
-
-
 @contextmanager
 def translated(where: str) -> Iterator[None]:
-    """Turns exceptions of redis-py within the block into errors of this package."""
+    """Turns error replies that are raised within the block into errors of this package.
+
+    Args:
+        where: See ``from_reply``.
+    """
     try:
         yield
-    except redis.exceptions.RedisError as error:
-        raise from_redis_py(error, where) from error
-    except OSError as error:
-        raise from_os_error(error, where) from error
-    except RuntimeError as error:
-        # uvloop raises this when redis-py writes to a connection that has just been closed.
-        if "closed" not in str(error):
-            raise
-        raise ConnectionFailedError(f"{where}: the connection was closed") from error
+    except hiredis.ReplyError as error:
+        raise from_reply(str(error), where) from error

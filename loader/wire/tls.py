@@ -8,9 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import redis.exceptions
-from redis.asyncio.connection import RedisSSLContext
-
 from loader.errors import UsageError
 
 TLS_OPTIONS = {
@@ -53,16 +50,26 @@ _ALERTS = {
 _CLIENT_HINT = "Give one with ssl_certfile=FILE&ssl_keyfile=FILE in the URL"
 
 
+def tls_options(url: str) -> dict[str, Any]:
+    """The ``ssl_…`` parameters of a URL, as redis-py parses them. Raises ValueError if one has an impossible value."""
+    from redis.asyncio.connection import parse_url  # 40 ms, as in tls_context: other loads do not need redis-py
+
+    return {name: value for name, value in parse_url(url).items() if name in TLS_OPTIONS}
+
+
 def tls_context(options: Mapping[str, Any], option: str) -> ssl.SSLContext:
     """The context for a connection.
 
     Args:
-        options: ``ssl_…`` parameters, as redis-py has parsed them.
+        options: ``ssl_…`` parameters, from ``tls_options``.
         option: Where the URL was given, such as ``--redis``, for errors.
 
     Raises:
         UsageError: A value is not allowed, or a file cannot be used.
     """
+    import redis.exceptions
+    from redis.asyncio.connection import RedisSSLContext
+
     given = {name.removeprefix("ssl_"): value for name, value in options.items()}
     if given.setdefault("cert_reqs", "required") not in _VERIFY_MODES:
         raise _wrong(option, "ssl_cert_reqs")

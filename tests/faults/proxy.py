@@ -17,9 +17,6 @@ from typing import Any, Self, TypeVar
 T = TypeVar("T")
 
 _NAME = re.compile(rb"runqy-loader:[^:\r\n]+:[0-9a-f]+:\d+\.(\d+)")
-_REDIS_PY = b"redis-py"
-"""How redis-py introduces itself (CLIENT SETINFO LIB-NAME)."""
-
 _LONGEST_WORD = 16
 """Bytes, of the words that rules look for."""
 
@@ -27,8 +24,8 @@ _SCRIPT = re.compile(rb"(?=\$4\r\nEVAL\r\n)")
 
 HASHES, COMMIT = b"\r\nasynq:t:", b"'LPUSH'"
 """Words of what workers send: the hashes of a batch (by HSET or RESTORE), and the script that makes it visible."""
-LIST, RENEW = b"\r\nLIST\r\n", b"holder ~= ARGV"
-"""Words of what the control connection sends: CLIENT LIST, and the script that renews the lease."""
+LIST, RENEW, SLOTS = b"\r\nLIST\r\n", b"holder ~= ARGV", b"\r\nSLOTS\r\n"
+"""Words of what the control connection sends: CLIENT LIST, the script that renews the lease, CLUSTER SLOTS."""
 
 _CHUNK = 16 * 1024
 _QUIET_SECONDS = 0.05
@@ -60,7 +57,7 @@ class Link:
 
     Attributes:
         name: The name it took; None before it has one.
-        is_control: Whether it is a client of redis-py, which introduces itself.
+        is_control: Whether single commands go over it: it asks for slots before it has a name, or for connections.
         is_worker: Whether tasks have gone over it. A control connection only names such keys, to ask for rights.
         serial: Count of connections that the proxy had accepted before.
     """
@@ -82,7 +79,8 @@ class Link:
         """The chunk with the end of the one before, so that a word cut in two is still found."""
         seen = self._tail + chunk
         self._tail = seen[-200:]
-        self.is_control = self.is_control or _REDIS_PY in seen
+        asks = LIST in seen or RENEW in seen or (SLOTS in seen and self.name is None)
+        self.is_control = self.is_control or asks
         carries_tasks = not self.is_control and (b"asynq:t:" in seen or b"'LPUSH'" in seen)
         self.is_worker = self.is_worker or carries_tasks
         for match in _NAME.finditer(seen):

@@ -50,14 +50,14 @@ def test_a_call_after_a_cancelled_one_gets_its_own_reply(tool: Tool) -> None:
     async def scenario() -> None:
         servers = Servers(parse_address(tool.url), timeout=30)
         client = servers.client_of("k")
-        await client.set("k", "v")
+        await client.execute("SET", "k", "v")
         for turns in range(12):
-            pinging = asyncio.ensure_future(client.ping())
+            pinging = asyncio.ensure_future(client.execute("PING"))
             for _ in range(turns):
                 await asyncio.sleep(0)
             pinging.cancel()
             await asyncio.wait([pinging])
-            assert await client.get("k") == b"v"
+            assert await client.execute("GET", "k") == b"v"
         await servers.aclose()
 
     asyncio.run(scenario())

@@ -9,14 +9,13 @@ from functools import partial
 from itertools import count
 from typing import Any, Protocol, TypeVar
 
-import redis.exceptions
-
 from loader.engine.plan import LoadPlan, Proposal
 from loader.errors import AlreadyLoadedError, JobMismatchError, LoaderError
 from loader.jobs.job import Job
 from loader.jobs.source_index import index_keys, note_sources
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
+from loader.wire.faults import code_of
 
 T = TypeVar("T")
 
@@ -57,13 +56,12 @@ async def find_job(servers: Servers, proposals: Sequence[Proposal], repeat: Repe
         JobMismatchError: An option needs another layout than the job has.
         LoaderError: The server refuses, or cannot be reached.
     """
-    for proposal in proposals:
-        for name in proposal.names:
-            job = Job(servers, name)
-            recorded = await repeat(partial(_recorded, servers, job))
-            if recorded is not None:
-                fitting = _fitting(proposals, name, recorded)
-                return FoundJob(fitting, name, *await _again(servers, fitting.options, job, recorded, repeat))
+    for name in dict.fromkeys(name for proposal in proposals for name in proposal.names):
+        job = Job(servers, name)
+        recorded = await repeat(partial(_recorded, servers, job))
+        if recorded is not None:
+            fitting = _fitting(proposals, name, recorded)
+            return FoundJob(fitting, name, *await _again(servers, fitting.options, job, recorded, repeat))
     return None
 
 
@@ -106,8 +104,8 @@ async def _recorded(servers: Servers, job: Job) -> dict[str, Any] | None:
         return await job.recorded()
     except LoaderError as error:
         # The preflight refuses a node of a cluster that does not tell the other nodes, and names all missing rights.
-        moved = isinstance(error.__cause__, redis.exceptions.MovedError) and not servers.is_cluster
-        if moved or isinstance(error.__cause__, redis.exceptions.NoPermissionError):
+        code = code_of(error.__cause__)
+        if code == "NOPERM" or (code == "MOVED" and not servers.is_cluster):
             return None
         raise
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-import redis.exceptions
+import hiredis
 
 from loader.engine.cluster import check_cluster
 from loader.engine.ends import Ends
@@ -40,7 +40,7 @@ from loader.jobs.rejects import rejects_path
 from loader.jobs.report import LoadReport
 from loader.jobs.source_index import forget_sources, index_keys
 from loader.layouts.registry import encoder_for
-from loader.servers.control import close_quietly
+from loader.servers.closing import close_quietly
 from loader.servers.memory import memory_of
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
@@ -309,8 +309,8 @@ class _RedisLoad:
             return None
         try:
             key = encoder_for(self._options, queue).pending_key.decode()
-            return int(await self._servers.client_of(key).llen(key))
-        except (redis.exceptions.RedisError, OSError, RuntimeError):
+            return int(await self._servers.client_of(key).execute("LLEN", key))
+        except (hiredis.ReplyError, LoaderError):
             return None  # only a display needs it
 
 
@@ -366,4 +366,4 @@ def _state_of(servers: Servers, sink: RedisSink) -> StateOf:
 
 async def _list_queue(servers: Servers, key: str, queue: str) -> None:
     with translated(f"{servers}, key {key}"):
-        await servers.client_of(key).sadd(key, queue)
+        await servers.client_of(key).execute("SADD", key, queue)

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import hiredis
 import pytest
-import redis.asyncio
-import redis.exceptions
 
 from loader.layouts.dump import crc64, hash_dump
 from loader.preflight.ask import Question, ask_node
@@ -18,6 +17,8 @@ from loader.preflight.compact import SCRATCH, Scratch, compact_finding, scratch_
 from loader.settings import LoadOptions
 from loader.settings.shared import CompactMode
 from loader.tasks.profiles import LayoutName
+from loader.wire.address import parse_address
+from loader.wire.client import Client
 from tests.conftest import RedisServer, Server
 from tests.unit.dump_reader import read
 
@@ -25,10 +26,13 @@ KEY = b"runqy-loader:scratch:1"
 GOOD = Scratch(b"OK", 1, dict(SCRATCH), SCRATCH[-1][1], hash_dump(SCRATCH), 1)
 
 
-def asked(port: int, question: Question[Scratch], **login: Any) -> Scratch:
+def asked(port: int, question: Question[Scratch], login: str = "") -> Scratch:
     async def ask() -> Scratch:
-        async with redis.asyncio.Redis(port=port, **login) as node:
+        node = Client(parse_address(f"redis://{login}localhost:{port}"), 10)
+        try:
             return (await ask_node(node, question))[question]
+        finally:
+            await node.aclose()
 
     return asyncio.run(ask())
 
@@ -44,10 +48,10 @@ def auto(*scratches: Scratch) -> tuple[bool, str]:
 
 
 @pytest.fixture
-def user(server: Server, client: Any) -> Iterator[dict[str, Any]]:
+def user(server: Server, client: Any) -> Iterator[str]:
     """A user of the server who may do everything but RESTORE."""
     client.execute_command("ACL", "SETUSER", "loader", "reset", "on", ">secret", "~*", "+@all", "-restore")
-    yield {"username": "loader", "password": "secret"}
+    yield "loader:secret@"
     client.acl_deluser("loader")
 
 
@@ -70,8 +74,8 @@ def test_a_server_that_takes_dumps_is_written_compact(server: Server, client: An
     assert client.keys() == []
 
 
-def test_a_user_who_may_not_restore(server: Server, user: dict[str, Any]) -> None:
-    scratch = asked(server.port, scratch_task(KEY), **user)
+def test_a_user_who_may_not_restore(server: Server, user: str) -> None:
+    scratch = asked(server.port, scratch_task(KEY), user)
     why = "this user may not run RESTORE. Add +restore to the user (ACL SETUSER)"
     assert auto(scratch) == (False, f"tasks are written by HSET: {why}")
     compact, finding = choice("always", scratch, layout="asynq")
@@ -81,7 +85,7 @@ def test_a_user_who_may_not_restore(server: Server, user: dict[str, Any]) -> Non
 @pytest.mark.parametrize("right", ["-dump", "-hget", "-hgetall", "-del", "-exists"])
 def test_rights_that_compact_tasks_need_besides(server: Server, client: Any, right: str) -> None:
     client.execute_command("ACL", "SETUSER", "loader", "reset", "on", ">secret", "~*", "+@all", *right.split())
-    scratch = asked(server.port, scratch_task(KEY), username="loader", password="secret")
+    scratch = asked(server.port, scratch_task(KEY), "loader:secret@")
     client.acl_deluser("loader")
     client.delete(KEY)
     assert auto(scratch)[0] == (right == "-dump"), auto(scratch)
@@ -119,7 +123,7 @@ def test_a_server_of_an_older_rdb_version(server: Server) -> None:
 def test_a_full_server_is_not_known_to_refuse_dumps(redis_server: Callable[..., RedisServer]) -> None:
     port = redis_server("--maxmemory", "1").start().port
     scratch = asked(port, scratch_task(KEY))
-    assert isinstance(scratch.restored, redis.exceptions.OutOfMemoryError)
+    assert str(scratch.restored).startswith("OOM ")
     assert auto(scratch)[0]
 
 
@@ -134,11 +138,11 @@ def test_a_key_that_exists_is_not_replaced_and_is_told(server: Server, client: A
 @pytest.mark.parametrize(
     "scratch",
     [
-        replace(GOOD, fields=redis.exceptions.ResponseError("WRONGTYPE Operation against a key holding a string")),
+        replace(GOOD, fields=hiredis.ReplyError("WRONGTYPE Operation against a key holding a string")),
         replace(GOOD, fields=dict(SCRATCH[:-1])),
         replace(GOOD, fields={**dict(SCRATCH), b"retry": b"1"}),
         replace(GOOD, last=None),
-        replace(GOOD, last=redis.exceptions.ResponseError("ERR no")),
+        replace(GOOD, last=hiredis.ReplyError("ERR no")),
     ],
     ids=["a string, as miniredis makes", "a field less", "another value", "no value", "an error"],
 )
@@ -150,7 +154,7 @@ def test_a_hash_that_does_not_read_back_is_not_trusted(scratch: Scratch) -> None
 
 
 def test_one_primary_of_a_cluster_that_cannot_decides() -> None:
-    bad = replace(GOOD, restored=redis.exceptions.ResponseError("DUMP payload version or checksum are wrong"))
+    bad = replace(GOOD, restored=hiredis.ReplyError("ERR DUMP payload version or checksum are wrong"))
     assert auto(GOOD, GOOD)[0]
     assert not auto(GOOD, bad)[0]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import hiredis
 import pytest
-import redis.exceptions
 
 from loader.errors import TransientError
 from loader.preflight import rights, server
@@ -18,9 +18,9 @@ from loader.settings import LoadOptions
 from tests.consumers import server_info
 
 NOW = 1_800_000_000.0
-REFUSED = redis.exceptions.NoPermissionError("NOPERM this user has no permissions")
-WRONG_TYPE = redis.exceptions.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
-LOADING = redis.exceptions.BusyLoadingError("LOADING Redis is loading the dataset in memory")
+REFUSED = hiredis.ReplyError("NOPERM this user has no permissions")
+WRONG_TYPE = hiredis.ReplyError("WRONGTYPE Operation against a key holding the wrong kind of value")
+LOADING = hiredis.ReplyError("LOADING Redis is loading the dataset in memory")
 
 
 def until(seconds: float) -> bytes:
@@ -163,7 +163,7 @@ def test_every_right_is_asked_about_on_the_keys_of_the_load() -> None:
 
 KEY_REFUSED = b"User loader has no permissions to access the 'asynq:q.default:pending' key"
 COMMAND_REFUSED = b"User loader has no permissions to run the 'lpush' command"
-GONE = redis.exceptions.ResponseError("ERR Command 'LPUSH' not found")
+GONE = hiredis.ReplyError("ERR Command 'LPUSH' not found")
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ssl
+from urllib.parse import quote, urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.asyncio.connection import parse_url
 
 from loader.errors import UsageError
 from loader.wire.address import Address, parse_address
@@ -32,6 +36,43 @@ def test_a_url_names_host_database_and_login(
     assert (address.username, address.password, address.path) == (username, password, None)
     assert (address.tls is not None) == url.startswith("rediss")
     assert str(address) == f"{host}:{port}"
+
+
+SAFE = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="\ufffd"), min_size=1)
+
+
+@given(
+    scheme=st.sampled_from(["redis", "unix"]),
+    username=st.none() | SAFE,
+    password=st.none() | SAFE,
+    host=st.sampled_from(["localhost", "10.0.0.7", "[::1]", "Redis.Example"]),
+    port=st.none() | st.integers(1, 65_535),
+    db=st.none() | st.integers(0, 99),
+    as_parameters=st.booleans(),
+)
+def test_a_url_leads_where_redis_py_goes(
+    scheme: str,
+    username: str | None,
+    password: str | None,
+    host: str,
+    port: int | None,
+    db: int | None,
+    as_parameters: bool,
+) -> None:
+    login = {"username": username, "password": password}
+    at = "" if as_parameters else ":".join(quote(login[name] or "", safe="") for name in login) + "@"
+    wanted = {name: value for name, value in {**login, "db": db}.items() if value is not None}
+    query = "?" + urlencode(wanted if as_parameters else {name: wanted[name] for name in wanted if name == "db"})
+    place = "/run/my%20redis.sock" if scheme == "unix" else host + (f":{port}" if port else "")
+    url = f"{scheme}://{at if at != ':@' else ''}{place}{query if query != '?' else ''}"
+
+    address, expected = parse_address(url), parse_url(url)
+
+    assert address.url == url
+    assert (address.username, address.password) == (expected.get("username"), expected.get("password"))
+    assert (address.db, address.path) == (expected.get("db", 0), expected.get("path"))
+    if scheme == "redis":
+        assert (address.host, address.port) == (expected.get("host", "localhost"), expected.get("port", 6379))
 
 
 def test_a_unix_url_names_a_socket() -> None:

@@ -1,17 +1,14 @@
-"""What the server says, and what a user is told: the same for both clients that the loader uses."""
+"""What the server says, and what a user is told."""
 
 from __future__ import annotations
 
 import errno
 
+import hiredis
 import pytest
-import redis
-from redis._parsers.base import BaseParser
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from loader.errors import ConnectionFailedError, OversizedError, RefusedNowError, SinkError, TransientError
-from loader.wire.faults import from_os_error, from_redis_py, from_reply
+from loader.wire.faults import code_of, from_os_error, from_reply, translated
 
 TRANSIENT = [
     "LOADING Redis is loading the dataset in memory",
@@ -132,24 +129,24 @@ def test_a_database_number_in_a_cluster_is_told_with_the_one_that_it_has() -> No
 
 
 @pytest.mark.parametrize(
-    "reply",
+    ("reply", "code"),
     [
-        *TRANSIENT,
-        *(reply for reply, _ in FATAL + NO_COMMAND),
-        *(reply for _, reply, _ in REFUSED_NOW),
-        *TOO_LARGE,
-        "ERR max number of clients reached",
-        "ERR SELECT is not allowed in cluster mode",
+        (hiredis.ReplyError("NOPERM no rights"), "NOPERM"),
+        (hiredis.ReplyError("ERR"), "ERR"),
+        (b"NOPERM x", ""),
+        (1, ""),
     ],
 )
-def test_redis_pys_exception_for_a_reply_gets_the_verdict_of_the_reply(reply: str) -> None:
-    raised = BaseParser.parse_error(reply)  # type: ignore[no-untyped-call]
+def test_only_an_error_reply_has_a_code(reply: object, code: str) -> None:
+    assert code_of(reply) == code
 
-    error, expected = from_redis_py(raised, "here"), from_reply(reply, "here")
 
-    assert type(error) is type(expected)
-    assert error.hint == expected.hint
-    assert str(error).split("(")[0] == str(expected).split("(")[0]
+def test_an_error_reply_that_is_raised_says_what_it_is_about() -> None:
+    reply = hiredis.ReplyError("ERR value is not an integer")
+    with pytest.raises(SinkError) as caught, translated("localhost:6379, key k"):
+        raise reply
+    assert str(caught.value).startswith("localhost:6379, key k: the server refuses (value is not an integer)")
+    assert caught.value.__cause__ is reply
 
 
 @pytest.mark.parametrize(
@@ -169,21 +166,3 @@ def test_a_network_fault_is_a_failed_connection_with_its_reason(error: OSError, 
     found = from_os_error(error, "here")
     assert isinstance(found, ConnectionFailedError)
     assert str(found).startswith(told)
-
-
-def test_redis_py_failing_to_connect_tells_the_networks_reason() -> None:
-    with (
-        redis.Redis(port=1, retry=Retry(NoBackoff(), 0)) as client,
-        pytest.raises(redis.exceptions.ConnectionError) as caught,
-    ):
-        client.ping()
-    found = from_redis_py(caught.value, "here")
-    assert isinstance(found, ConnectionFailedError)
-    assert str(found).startswith("here: connection refused")
-
-
-@pytest.mark.parametrize(
-    "error", [redis.exceptions.TimeoutError("Timeout reading"), redis.exceptions.ConnectionError("gone")]
-)
-def test_redis_py_losing_its_connection_is_a_failed_connection(error: redis.exceptions.RedisError) -> None:
-    assert isinstance(from_redis_py(error, "here"), ConnectionFailedError)

@@ -1,0 +1,126 @@
+"""A client for everything outside the hot path: single commands, and a few at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import hiredis
+
+from loader.errors import LoaderError
+from loader.wire.address import Address
+from loader.wire.connection import Connection, Reply
+from loader.wire.faults import from_os_error
+from loader.wire.replies import parse_info
+from loader.wire.resp import array
+
+T = TypeVar("T")
+
+Argument = bytes | str | int | float
+Command = Sequence[Argument]
+
+
+class Client:
+    """Calls to one server, over a connection that is opened at first use, and again after it was lost.
+
+    Calls may overlap, and may be cancelled. No call is repeated: its caller knows which steps may be.
+
+    Args:
+        timeout: Seconds for connecting and for the replies of each call.
+    """
+
+    def __init__(self, address: Address, timeout: float) -> None:
+        self._address = address
+        self._timeout = timeout
+        self._name = ""
+        self._connection: Connection | None = None
+        self._opening = asyncio.Lock()
+
+    async def execute(self, *command: Argument) -> Reply:
+        """Sends a command. Its reply is as hiredis returns it, but those of INFO and HGETALL are dicts.
+
+        Raises:
+            hiredis.ReplyError: The server replies with an error.
+            LoaderError: The server cannot be reached, or the connection is lost: it is unknown whether the command ran.
+        """
+        (reply,) = await self.execute_all([command])
+        return reply
+
+    async def execute_all(self, commands: Sequence[Command]) -> list[Reply]:
+        """Sends commands at once; otherwise as ``execute``."""
+        replies = await self.ask(commands)
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError):
+                raise reply
+        return replies
+
+    async def ask(self, commands: Sequence[Command]) -> list[Reply]:
+        """As ``execute_all``, but error replies are values."""
+        if not commands:
+            return []
+        connection = await self.connect()
+        sent = b"".join([array([_encoded(argument) for argument in command]) for command in commands])
+        try:
+            replies = await self._in_time(connection.call(sent, len(commands)))
+        except LoaderError:
+            connection.abort()
+            raise
+        return [_read(command[0], reply) for command, reply in zip(commands, replies, strict=True)]
+
+    async def connect(self) -> Connection:
+        """Opens the connection, if none is open.
+
+        Raises:
+            LoaderError: The server cannot be reached, or refuses the login.
+        """
+        async with self._opening:
+            if self._connection is None or not self._connection.is_open:
+                self._connection = None
+                self._connection = await self._in_time(Connection.open(self._address, self._name, self._timeout))
+            return self._connection
+
+    async def _in_time(self, step: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await step
+        except TimeoutError as error:
+            raise from_os_error(error, str(self._address)) from error
+
+    async def set_name(self, name: str) -> None:
+        """Names the connection, and those that are opened after it. Raises as ``execute``."""
+        self._name = name
+        await self.execute("CLIENT", "SETNAME", name)
+
+    def renew(self) -> None:
+        """Has the next call open a new connection. Calls under way keep theirs."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.retire()
+
+    async def aclose(self) -> None:
+        """Closes the connection, if one is open."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                await connection.close()
+            finally:
+                connection.abort()
+
+
+def _encoded(argument: Argument) -> bytes:
+    if isinstance(argument, bytes):
+        return argument
+    return argument.encode() if isinstance(argument, str) else repr(argument).encode()
+
+
+def _pairs(reply: list[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(reply[::2], reply[1::2], strict=True))
+
+
+_READERS: Mapping[Argument, Callable[[Any], Reply]] = {"INFO": parse_info, "HGETALL": _pairs}
+
+
+def _read(name: Argument, reply: Reply) -> Reply:
+    reader = _READERS.get(name)
+    return reply if reader is None or isinstance(reply, Exception) else reader(reply)

@@ -1,0 +1,29 @@
+"""Replies that are text: INFO and CLIENT LIST."""
+
+from __future__ import annotations
+
+
+def parse_info(reply: bytes) -> dict[str, str]:
+    """The fields of a reply to INFO. A value is text, also where it is a number or a list such as ``keys=2,expires=0``.
+
+    A line is ``name:value``. Of a name that occurs twice (``module``), the last value is kept.
+    """
+    fields = (line.split(":", 1) for line in _lines(reply) if ":" in line and not line.startswith("#"))
+    return dict(fields)
+
+
+def parse_list(value: str) -> dict[str, str]:
+    """A value such as ``keys=2,expires=0``."""
+    return dict(item.split("=", 1) for item in value.split(",") if "=" in item)
+
+
+def parse_clients(reply: bytes) -> list[dict[str, str]]:
+    """The connections in a reply to CLIENT LIST: a line each, of the form ``id=3 addr=… name=…``.
+
+    Of the values, only paths of sockets may hold spaces. What follows a space in them is dropped.
+    """
+    return [dict(word.split("=", 1) for word in line.split(" ") if "=" in word) for line in _lines(reply) if line]
+
+
+def _lines(reply: bytes) -> list[str]:
+    return reply.decode(errors="replace").replace("\r", "").split("\n")
