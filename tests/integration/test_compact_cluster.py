@@ -102,8 +102,9 @@ def test_a_load_of_compact_tasks_goes_on_while_slots_move(
         await asyncio.to_thread(end)
 
     async def load_all() -> Any:
-        options = {"redis": cluster.url, "layout": layout, "batch_size": 100, "workers": 2, "job": "moving"}
-        async with Loader(queue=QUEUE, compact="always", **options) as loader:
+        async with Loader(
+            queue=QUEUE, redis=cluster.url, layout=layout, compact="always", batch_size=100, workers=2, job="moving"
+        ) as loader:
             report = await loader.load(records())
         await asyncio.gather(*end_later)
         return report
