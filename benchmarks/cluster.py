@@ -24,7 +24,7 @@ class Cluster:
         size: Number of servers.
     """
 
-    def __init__(self, binary: str | None, size: int) -> None:
+    def __init__(self, binary: str, size: int) -> None:
         self._binary = binary
         self._bounds = [SLOTS * number // size for number in range(size + 1)]
         self._servers: list[Server] = []

@@ -9,17 +9,23 @@ import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measure import ROOT
 
 _PACKAGES = ("runqy-loader", "hiredis", "orjson", "pysimdjson", "uvloop", "aiofiles")
 
 
-def describe(server_info: dict[str, str], transport: str) -> dict[str, str | int | dict[str, str]]:
-    """CPU, memory, system, and the versions of all programs that take part."""
-    kind = "valkey" if "valkey_version" in server_info else "redis"
-    server = f"{kind} {server_info[f'{kind}_version']}, {server_info['mem_allocator']}"
+def describe(servers: Mapping[str, dict[str, str]], transport: str) -> dict[str, Any]:
+    """CPU, memory, system, and the versions of all programs that take part.
+
+    Args:
+        servers: The fields of INFO of each server, by the server's name.
+        transport: tcp or unix.
+    """
+    described = {name: _server(info) for name, info in servers.items()}
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count() or 0,
@@ -27,7 +33,9 @@ def describe(server_info: dict[str, str], transport: str) -> dict[str, str | int
         "virtual": "yes" if _has_flag("hypervisor") else "no",
         "kernel": f"{platform.system()} {platform.release()}",
         "distribution": _distribution(),
-        "server": f"{server}, no persistence, {transport}",
+        "server": server_text(described.values(), transport),
+        "servers": described,
+        "transport": transport,
         "commit": _output("git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=10"),
         "versions": {
             "python": platform.python_version(),
@@ -35,9 +43,9 @@ def describe(server_info: dict[str, str], transport: str) -> dict[str, str | int
             "redis-py": importlib.metadata.version("redis"),
             "redis-cli": _version(_output("redis-cli", "--version")),
             "go": _version(_output("go", "version")),
-            "go-redis": _go_redis(),
+            **{module.split("/")[1]: _go_module(module) for module in ("redis/go-redis", "redis/rueidis")},
             "node": _version(_output("node", "--version")),
-            "ioredis": _ioredis(),
+            **{package.split("/")[-1]: version for package, version in _node_packages().items()},
         },
     }
 
@@ -45,9 +53,24 @@ def describe(server_info: dict[str, str], transport: str) -> dict[str, str | int
 def headline(machine: dict[str, object]) -> str:
     """One line about the machine, for plots."""
     virtual = "VM with " if machine["virtual"] == "yes" else ""
-    server = str(machine["server"]).split(",", maxsplit=1)[0]
-    transport = str(machine["server"]).rsplit(", ", maxsplit=1)[1]
-    return f"{virtual}{machine['cores']} cores of {machine['cpu']}, {server} on the same machine ({transport})"
+    servers, _, transport = str(machine["server"]).rsplit(", ", maxsplit=2)
+    names = " and ".join(version(server) for server in servers.split("; "))
+    return f"{virtual}{machine['cores']} cores of {machine['cpu']}, {names} on the same machine ({transport})"
+
+
+def server_text(described: Iterable[str], transport: str) -> str:
+    """Some servers of ``describe``, and how they were run."""
+    return f"{'; '.join(described)}, no persistence, {transport}"
+
+
+def version(described: str) -> str:
+    """``redis 8.2.3``: the kind of a server and its version, from its description."""
+    return described.split(",", maxsplit=1)[0]
+
+
+def _server(info: dict[str, str]) -> str:
+    kind = "valkey" if "valkey_version" in info else "redis"
+    return f"{kind} {info[f'{kind}_version']}, {info['mem_allocator']}"
 
 
 def _installed(package: str) -> str:
@@ -73,14 +96,14 @@ def _distribution() -> str:
     return match[1] if match else platform.platform()
 
 
-def _go_redis() -> str:
-    match = re.search(r"go-redis/v9 v(\S+)", _read(ROOT / "benchmarks/peers/go/go.mod"))
+def _go_module(name: str) -> str:
+    match = re.search(rf"{name}(?:/v\d+)? v(\S+)", _read(ROOT / "benchmarks/peers/go/go.mod"))
     return match[1] if match else ""
 
 
-def _ioredis() -> str:
-    version: str = json.loads(_read(ROOT / "benchmarks/peers/node/package.json"))["dependencies"]["ioredis"]
-    return version
+def _node_packages() -> dict[str, str]:
+    packages: dict[str, str] = json.loads(_read(ROOT / "benchmarks/peers/node/package.json"))["dependencies"]
+    return packages
 
 
 def _version(text: str) -> str:

@@ -28,7 +28,11 @@ class Raw:
         else:
             self._socket = socket.socket(socket.AF_UNIX)
             self._socket.settimeout(timeout)
-            self._socket.connect(str(path))
+            try:
+                self._socket.connect(str(path))
+            except OSError:
+                self._socket.close()
+                raise
         self._parser = hiredis.Reader()
 
     def __enter__(self) -> Self:

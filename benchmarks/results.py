@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from benchmarks.machine import server_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class CaseResult:
         base: Key of another case, with which it is compared in the same way.
         variant: The varied value of the scenario, if it is not a number.
         parameter: The varied value of the scenario, if it is a number.
+        server: Name of the server that it loaded into; empty if that is no server of the harness's own.
         same_work: False for figures that are only for orientation.
         unavailable: The reason why it did not take part.
         failures: The reasons why rounds do not count.
@@ -84,6 +87,7 @@ class CaseResult:
     unavailable: str = ""
     base: str | None = None
     variant: str = ""
+    server: str = ""
     failures: list[str] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
 
@@ -110,7 +114,12 @@ class CaseResult:
     @property
     def client_us(self) -> float:
         """Microseconds of client CPU a task, median."""
-        return median(run.client_seconds for run in self.runs) * 1e6 / self.tasks
+        return self.client_us_spread.median
+
+    @property
+    def client_us_spread(self) -> Spread:
+        """Microseconds of client CPU a task."""
+        return Spread.of([run.client_seconds * 1e6 / self.tasks for run in self.runs])
 
     @property
     def server_us(self) -> float:
@@ -130,7 +139,12 @@ class CaseResult:
     @property
     def server_memory(self) -> float:
         """Bytes of server memory a task, median."""
-        return median(run.server_memory_bytes for run in self.runs) / self.tasks
+        return self.server_memory_spread.median
+
+    @property
+    def server_memory_spread(self) -> Spread:
+        """Bytes of server memory a task."""
+        return Spread.of([run.server_memory_bytes / self.tasks for run in self.runs])
 
     @property
     def peak_rss_bytes(self) -> int:
@@ -144,6 +158,12 @@ class CaseResult:
         """The same for the times of whole processes."""
         return self._ratio(limit, "process_seconds")
 
+    def cpu_ratio(self, base: CaseResult) -> Spread | None:
+        """Its client CPU a task as a share of the base's in the same round."""
+        of_base = {run.round: run.client_seconds / base.tasks for run in base.runs}
+        shares = [r.client_seconds / self.tasks / of_base[r.round] for r in self.runs if of_base.get(r.round)]
+        return Spread.of(shares) if shares else None
+
     def _ratio(self, limit: CaseResult, clock: str) -> Spread | None:
         of_limit = {run.round: limit.tasks / getattr(run, clock) for run in limit.runs}
         shares = [self.tasks / getattr(r, clock) / of_limit[r.round] for r in self.runs if r.round in of_limit]
@@ -152,7 +172,11 @@ class CaseResult:
 
 @dataclass(slots=True)
 class Result:
-    """A whole scenario."""
+    """A whole scenario.
+
+    Attributes:
+        left_out: The servers that are not there, by name, each with the reason.
+    """
 
     scenario: str
     title: str
@@ -160,6 +184,19 @@ class Result:
     command: str
     machine: dict[str, Any]
     cases: list[CaseResult]
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def servers(self) -> list[str]:
+        """The names of the servers on which it was measured."""
+        return list(dict.fromkeys(case.server for case in self.measured))
+
+    def on(self, server: str) -> Result:
+        """The part of it that was measured on one server."""
+        machine = self.machine
+        if server in machine.get("servers", {}):
+            machine = {**machine, "server": server_text([machine["servers"][server]], machine["transport"])}
+        return replace(self, machine=machine, cases=[case for case in self.cases if case.server == server])
 
     @property
     def measured(self) -> list[CaseResult]:
@@ -182,13 +219,18 @@ class Result:
                 limit, base = self.case(case.limit), self.case(case.base)
                 ratio = case.ratio(limit) if limit else None
                 of_base = case.ratio(base) if base else None
+                whole = case.process_ratio(base) if base else None
+                cpu = case.cpu_ratio(base) if base else None
                 fields["summary"] = {
                     "tasks_per_second": asdict(case.rate),
                     "tasks_per_second_with_start": asdict(case.process_rate),
                     "ratio_to_limit": asdict(ratio) if ratio else None,
                     "ratio_to_base": asdict(of_base) if of_base else None,
+                    "ratio_to_base_with_start": asdict(whole) if whole else None,
+                    "client_cpu_ratio_to_base": asdict(cpu) if cpu else None,
                     "client_cpu_us_per_task": case.client_us,
                     "server_cpu_us_per_task": case.server_us,
+                    "server_memory_bytes_per_task": case.server_memory,
                     "peak_rss_bytes": case.peak_rss_bytes,
                 }
         path.write_text(json.dumps(content, indent=2) + "\n")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import hiredis
@@ -29,7 +29,8 @@ class Case:
         key: Unique within the scenario.
         options: More options for the loader's command line.
         outcome: What it must leave in Redis.
-        store: The server or cluster to load into; None for the harness's own server.
+        store: The server or cluster to load into; None for each of the harness's own servers.
+        server: The name of the harness's own server, set by the runner.
     """
 
     key: str
@@ -44,6 +45,7 @@ class Case:
     variant: str = ""
     outcome: Outcome = USUAL
     store: Store | None = None
+    server: str = ""
 
     def result(self) -> CaseResult:
         """An empty result."""
@@ -55,6 +57,7 @@ class Case:
             limit=self.limit,
             base=self.base,
             variant=self.variant,
+            server=self.server,
             tasks=self.dataset.tasks,
             payload_bytes=self.dataset.content.payload_bytes,
             batch_size=self.batch_size,
@@ -73,19 +76,23 @@ class Runner:
     """Runs cases.
 
     Args:
-        server: The server to load into, for cases without a store of their own.
+        servers: The servers to load into, by name, for cases without a store of their own.
         scratch: A folder for files that are not kept.
     """
 
-    def __init__(self, server: Store, scratch: Path) -> None:
-        self._server = server
+    def __init__(self, servers: Mapping[str, Store], scratch: Path) -> None:
+        self._servers = servers
         self._scratch = scratch
         self._ids: dict[
             tuple[Path, str | None], int
         ] = {}  # digests of the ids, by input and by the field that holds the ids
 
     def rounds(self, cases: Sequence[Case], runs: int) -> list[CaseResult]:
-        """Runs all cases in turn, round by round (A B C A B C), so that a disturbance affects all of them."""
+        """Runs all cases in turn, round by round (A B C A B C), so that a disturbance affects all of them.
+
+        With several servers, each round has all cases on the first one, then all on the next one, and so on.
+        """
+        cases = self._placed(cases)
         results = [case.result() for case in cases]
         plans: list[tuple[Case, CaseResult, Plan, Work]] = []
         for case, result in zip(cases, results, strict=True):
@@ -106,6 +113,9 @@ class Runner:
                     result.failures.append(f"round {number}: {error}")
                     say(f"  round {number}/{runs}  {case.key}: FAILED: {error}")
                     continue
+                finally:
+                    if len(self._servers) > 1:  # one that waits for its turn must have nothing to do, such as rehashing
+                        self._store(case).clear()
                 result.runs.append(run)
                 say(
                     f"  round {number}/{runs}  {case.key:<28} {result.tasks / run.seconds:>11,.0f} tasks/s, "
@@ -117,7 +127,7 @@ class Runner:
         """Lets the contestant prepare what is not measured. Raises UnavailableError if it cannot take part."""
         folder = self._scratch / case.key.replace("/", "-")
         folder.mkdir()
-        store = case.store or self._server
+        store = self._store(case)
         work = Work(case.dataset, store.target, case.batch_size, case.workers, folder, case.options)
         store.clear()  # the limit is recorded from a load, which must not find the job of an earlier load
         return case.contestant.prepare(work), work
@@ -131,7 +141,7 @@ class Runner:
         Raises:
             WrongResultError: The contestant failed, or its result is not correct and complete.
         """
-        store = case.store or self._server
+        store = self._store(case)
         store.clear()
         load_average = os.getloadavg()[0]
         before = store.counters()
@@ -157,6 +167,21 @@ class Runner:
             gateway_seconds=gateway_cpu.gateway,
             sender_seconds=gateway_cpu.sender,
         )
+
+    def _store(self, case: Case) -> Store:
+        return case.store or self._servers.get(case.server) or next(iter(self._servers.values()))
+
+    def _placed(self, cases: Sequence[Case]) -> list[Case]:
+        """The cases on each server. With one server, they keep their keys."""
+        if len(self._servers) == 1:
+            (name,) = self._servers
+            return [case if case.store else replace(case, server=name) for case in cases]
+
+        def on(case: Case, server: str) -> Case:
+            limit, base = (key and f"{key}/{server}" for key in (case.limit, case.base))
+            return replace(case, key=f"{case.key}/{server}", limit=limit, base=base, server=server)
+
+        return [on(case, server) for server in self._servers for case in cases]
 
     def _check(self, case: Case, plan: Plan, store: Store, window: Window) -> None:
         try:

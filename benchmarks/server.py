@@ -1,8 +1,7 @@
-"""A redis-server only for the harness: a free port and a socket, no persistence, and no access to the user's data."""
+"""A server only for the harness: a free port and a socket, no persistence, and no access to the user's data."""
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -75,16 +74,13 @@ class Server:
     """Use it with ``with``. See ``Store`` for its methods.
 
     Args:
-        binary: redis-server or valkey-server, found on PATH if not given.
+        binary: Path of the server's program.
         unix: Whether contestants use a Unix socket instead of TCP.
         options: Further options of the server's command line.
     """
 
-    def __init__(self, binary: str | None = None, *, unix: bool = False, options: tuple[str, ...] = ()) -> None:
-        program = binary or shutil.which("redis-server") or shutil.which("valkey-server")
-        if program is None:
-            raise BenchmarkError("there is no redis-server on PATH; install it (Debian: apt-get install redis-server)")
-        self.binary = program
+    def __init__(self, binary: str, *, unix: bool = False, options: tuple[str, ...] = ()) -> None:
+        self.binary = binary
         self._options = options
         self._unix = unix
         self._directory = tempfile.TemporaryDirectory(prefix="runqy-bench-")

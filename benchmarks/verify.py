@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,7 +44,9 @@ def check_content(found: Content, expected: Content) -> None:
 
 
 def check_load(nodes: Nodes, expected: Content, outcome: Outcome, window: Window, *, listed: bool = True) -> int:
-    """Checks the pending lists, every id and every task, and that no other keys exist.
+    """Checks the pending lists, every id and every task, that no other keys exist, and that no key of it expires.
+
+    How a task was written, by HSET or by RESTORE, makes no difference.
 
     Args:
         window: The time in which tasks can have been made.
@@ -59,7 +62,7 @@ def check_load(nodes: Nodes, expected: Content, outcome: Outcome, window: Window
     lengths = {queue: _length(nodes, layout.pending_key(queue)) for queue in outcome.queues}
     if sum(lengths.values()) != expected.tasks:
         raise WrongResultError(f"the pending lists have {sum(lengths.values())} ids, not {expected.tasks}")
-    unexpected = _stored(nodes)
+    unexpected, own = _stored(nodes)
     # Read in pieces whose replies fit in the sockets' buffers, because Raw sends all commands before it receives.
     piece_size = max(1, min(1000, 200_000 * expected.tasks // max(1, expected.payload_bytes)))
     tally, seen = Tally(), set[bytes]()
@@ -90,12 +93,26 @@ def check_load(nodes: Nodes, expected: Content, outcome: Outcome, window: Window
             raise WrongResultError(f"{QUEUES_KEY.decode()} has {sorted(names)}")
     if unexpected:
         raise WrongResultError(f"{len(unexpected)} keys are stored that should not be, such as {min(unexpected)!r}")
+    _check_expiry(nodes, own)
     check_content(tally.content, expected)
     return sum(map(hash, seen)) & _MASK
 
 
 def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+    """The fields of a hash. A dump can hold a field twice, and a server may restore it as it is."""
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    if 2 * len(fields) != len(flat):
+        raise WrongResultError(f"a hash has a field more than once: {flat}")
+    return fields
+
+
+def _check_expiry(nodes: Nodes, own: set[bytes]) -> None:
+    """Raises WrongResultError if a key expires that is not the loader's own: RESTORE can set a time to live."""
+    expiring = sum(nodes.of(key).call("PTTL", key) != -1 for key in own)
+    counts = [re.search(r"db0:.*expires=(\d+)", node.call("INFO", "keyspace").decode()) for node in nodes.all]
+    found = sum(int(count[1]) for count in counts if count is not None)
+    if found > expiring:  # there may be fewer: some of the loader's own keys may have expired in between
+        raise WrongResultError(f"{found - expiring} keys have a time to live")
 
 
 def _length(nodes: Nodes, key: bytes) -> int:
@@ -103,14 +120,15 @@ def _length(nodes: Nodes, key: bytes) -> int:
     return length
 
 
-def _stored(nodes: Nodes) -> set[bytes]:
-    """All keys except those of the loader itself."""
-    keys = set[bytes]()
+def _stored(nodes: Nodes) -> tuple[set[bytes], set[bytes]]:
+    """All keys except those of the loader itself, and these."""
+    keys, own = set[bytes](), set[bytes]()
     for node in nodes.all:
         cursor = b"0"
         while True:
             cursor, found = node.call("SCAN", cursor, "COUNT", 10_000)
             keys.update(key for key in found if _BOOKKEEPING not in key)  # SCAN may return a key twice
+            own.update(key for key in found if _BOOKKEEPING in key)
             if cursor == b"0":
                 break
-    return keys
+    return keys, own

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from benchmarks.contestants.base import Contestant
-from benchmarks.contestants.go_redis import GO_REDIS
-from benchmarks.contestants.ioredis import IOREDIS
+from benchmarks.contestants.go_clients import GO_REDIS, RUEIDIS
+from benchmarks.contestants.node_clients import IOREDIS, VALKEY_GLIDE
 from benchmarks.contestants.redis_benchmark import RedisBenchmark
 from benchmarks.contestants.redis_cli import GeneratedPipe, Replay
 from benchmarks.contestants.redis_py import ASYNCIO, GUIDE, GUIDE_ONE_CLIENT, SYNC
@@ -14,14 +14,20 @@ from benchmarks.contestants.runqy_loader import RunqyLoader
 from benchmarks.errors import BenchmarkError
 
 LOADER: Contestant = RunqyLoader()
-DISCARDING: Contestant = RunqyLoader(discard=True)
+BY_HSET: Contestant = RunqyLoader("runqy-loader-hset", "runqy-loader, by HSET", options=("--compact=never",))
+DISCARDING: Contestant = RunqyLoader(
+    "runqy-loader-discard", "runqy-loader, discarding", "makes all commands and sends them nowhere", discard=True
+)
 LIMIT: Contestant = Replay()
 
 CONTESTANTS: tuple[Contestant, ...] = (
     LOADER,
+    BY_HSET,
     LIMIT,
     GeneratedPipe(),
+    RUEIDIS,
     GO_REDIS,
+    VALKEY_GLIDE,
     IOREDIS,
     ASYNCIO,
     SYNC,

@@ -14,31 +14,23 @@ class RunqyLoader:
     """See ``Contestant``. Its seconds are taken from its own report.
 
     Args:
+        options: Options that it has beside those of the work.
         discard: Whether it discards the commands. This shows its own ceiling, since the server costs nothing.
     """
 
+    name: str = "runqy-loader"
+    label: str = "runqy-loader"
+    note: str = "validates every payload as JSON and keeps the exactly-once ledger"
+    options: tuple[str, ...] = ()
     discard: bool = False
     most_tasks: int | None = None
-
-    @property
-    def name(self) -> str:
-        return "runqy-loader-discard" if self.discard else "runqy-loader"
-
-    @property
-    def label(self) -> str:
-        return "runqy-loader, discarding" if self.discard else "runqy-loader"
 
     @property
     def same_work(self) -> bool:
         return not self.discard
 
-    @property
-    def note(self) -> str:
-        work = "validates every payload as JSON and keeps the exactly-once ledger"
-        return "makes all commands and sends them nowhere" if self.discard else work
-
     def prepare(self, work: Work) -> Plan:
-        options = list(work.options)
+        options = [*self.options, *work.options]
         if work.workers is not None:
             options.append(f"--workers={work.workers}")
         url = "discard" if self.discard else work.target.url

@@ -44,4 +44,4 @@ def compact(result: Result) -> Figure:
 def _spread(case: CaseResult | None, of: str) -> Spread | None:
     if case is None:
         return None
-    return case.rate if of == "rate" else Spread.of([run.server_memory_bytes / case.tasks for run in case.runs])
+    return case.rate if of == "rate" else case.server_memory_spread

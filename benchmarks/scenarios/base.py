@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
+from benchmarks import binaries
 from benchmarks.contestants.registry import LIMIT, LOADER
 from benchmarks.payloads import Dataset
 from benchmarks.results import CaseResult, Result
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 SMALL = 110
 """Bytes of the usual payload."""
+
+
+View = Literal["rates", "start-up", "whole"]
 
 
 class Varied(NamedTuple):
@@ -36,7 +40,9 @@ class Scenario(ABC):
         varied: The value that changes from case to case; None if only the contestant changes.
         variant_heading: Heading of the column with the variants of cases.
         base_heading: Heading of the column that compares cases with their bases.
-        timed: Whether the scenario measures how long a process takes, not how many tasks a second it loads.
+        view: What its table shows: rates, how long short processes take, or the time and CPU of whole processes.
+        servers: The names of the servers that it is measured with by default.
+        several_servers: Whether it can be measured with several.
         server_options: More options for the server.
         shows_memory: Whether the table shows the server's memory.
     """
@@ -46,7 +52,9 @@ class Scenario(ABC):
     varied: ClassVar[Varied | None] = None
     variant_heading: ClassVar[str] = ""
     base_heading: ClassVar[str] = ""
-    timed: ClassVar[bool] = False
+    view: ClassVar[View] = "rates"
+    servers: ClassVar[tuple[str, ...]] = (binaries.DEFAULT,)
+    several_servers: ClassVar[bool] = False
     server_options: ClassVar[tuple[str, ...]] = ()
     shows_memory: ClassVar[bool] = False
 

@@ -14,10 +14,12 @@ from benchmarks.scenarios.roads import Roads
 from benchmarks.scenarios.servers import Servers
 from benchmarks.scenarios.startup import StartUp
 from benchmarks.scenarios.throughput import Throughput
+from benchmarks.scenarios.whole import Whole
 from benchmarks.scenarios.workers import Workers
 
 SCENARIOS: tuple[type[Scenario], ...] = (
     Throughput,
+    Whole,
     PayloadSize,
     BatchSize,
     Workers,

@@ -13,7 +13,7 @@ from benchmarks.contestants.bare import HELP, PYTHON
 from benchmarks.contestants.registry import LOADER
 from benchmarks.results import CaseResult, Result
 from benchmarks.runner import Case, Runner
-from benchmarks.scenarios.base import SMALL, Scenario
+from benchmarks.scenarios.base import SMALL, Scenario, View
 from benchmarks.server import Server
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class StartUp(Scenario):
 
     name: ClassVar[str] = "startup"
     title: ClassVar[str] = "Start-up: --help, and a load of ten records"
-    timed: ClassVar[bool] = True
+    view: ClassVar[View] = "start-up"
     variant_heading: ClassVar[str] = "does"
 
     runs: int = 20

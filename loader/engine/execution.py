@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LEFT_FOR_OTHERS = 2
+_SHARDS_A_PROCESS = 4
+_MOST_PROCESSES = 4
+
 log = logging.getLogger("runqy_loader")
 
 
@@ -85,13 +89,30 @@ class Execution:
 
 
 def _process_count(part: Part, shards: Sequence[Shard]) -> int:
-    wanted = part.options.processes
+    wanted, repeatable = part.options.processes, all(source.identity.repeatable for source in part.sources)
     if wanted == "auto":
-        wanted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if wanted > 1 and not all(source.identity.repeatable for source in part.sources):
+        return spare_processes(_processors(), len(shards), part.options.workers) if repeatable else 1
+    if wanted > 1 and not repeatable:
         log.info("input from a pipe or an iterable cannot be shared between processes: one process loads it")
         return 1
     return max(1, min(wanted, len(shards)))
+
+
+def spare_processes(processors: int, shards: int, workers: int) -> int:
+    """The number of processes for ``--processes auto``.
+
+    One process nearly keeps a server busy. More of them pay if each has several shards, because a process takes a fifth
+    of a second to start, and if processors are left for the server, which may be on this machine, and for its workers.
+    One worker means that the order matters, which only one process keeps.
+    """
+    if workers == 1:
+        return 1
+    return max(1, min(processors - _LEFT_FOR_OTHERS, shards // _SHARDS_A_PROCESS, _MOST_PROCESSES))
+
+
+def _processors() -> int:
+    """The number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 async def _each(shards: Sequence[Shard]) -> AsyncIterator[Shard]:

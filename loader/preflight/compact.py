@@ -26,7 +26,7 @@ from loader.wire.faults import translated
 log = logging.getLogger("runqy_loader")
 
 SCRATCH_MILLISECONDS = 10_000
-"""How long the scratch task lives at most, if the connection is lost before it is deleted."""
+"""How long the scratch task lives at most, if it is not deleted: a connection is lost, or DEL is not allowed."""
 
 SCRATCH = (
     (b"type", b"task"),
@@ -76,19 +76,20 @@ def scratch_tasks(servers: Servers, options: LoadOptions, encoder: QueueEncoder)
     if options.compact == "never":
         return []
     if not servers.is_cluster:
-        return [scratch_task(encoder.task_key(_scratch_id()))]
+        return [scratch_task(_scratch_key(encoder.slot_tag))]
     keys: dict[object, bytes] = {}
     primaries = servers.primaries()
     for _ in range(_TRIES * len(primaries)):
-        key = b"asynq:t:" + _scratch_id()
+        key = _scratch_key(b"{%d}" % secrets.randbits(32))
         keys.setdefault(servers.address_of(key), key)
         if len(keys) == len(primaries):
             break
     return [scratch_task(key) for key in keys.values()]
 
 
-def _scratch_id() -> bytes:
-    return f"runqy-loader-scratch-{secrets.token_hex(8)}".encode()
+def _scratch_key(slot_tag: bytes) -> bytes:
+    """A unique key of the loader, which no consumer looks at."""
+    return b"%b:runqy-loader:scratch-%b" % (slot_tag, secrets.token_hex(8).encode())
 
 
 def scratch_task(key: bytes) -> Question[Scratch]:

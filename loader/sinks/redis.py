@@ -52,6 +52,7 @@ class RedisSink:
         self.patience = Patience.of(options.retry_seconds, full=options.waits_for_memory)
         self._job = job
         self._compact = compact
+        self._told = False
         self._encoders: dict[str, QueueEncoder] = {}
         self._ledgers: dict[tuple[str, int], QueueLedger] = {}
         self._acknowledged: dict[tuple[str, int], list[int]] = {}
@@ -64,12 +65,17 @@ class RedisSink:
             )
         return self._encoders[queue]
 
-    def write_by_hset(self, refusal: DumpRefusedError) -> None:
+    def write_by_hset(self) -> None:
         """Writes no more dumps: the server takes them no longer. A failover, for example, may lead to an older one."""
         if self._compact:
             self._compact = False
             self._encoders.clear()
             self._ledgers.clear()
+
+    def tell(self, refusal: DumpRefusedError) -> None:
+        """Says once that tasks are no longer written as dumps: when one has been written by HSET, so that it helped."""
+        if not self._told:
+            self._told = True
             log.warning("%s; tasks are written by HSET from now on", refusal)
 
     def ledger(self, queue: str, shard: int) -> QueueLedger:
@@ -204,8 +210,9 @@ class _Worker:
         try:
             await self._write(connections, connection, delivery)
         except DumpRefusedError as refusal:
-            self._sink.write_by_hset(refusal)
+            self._sink.write_by_hset()
             await self._write(connections, connection, delivery)
+            self._sink.tell(refusal)
         window.leave(delivery)
 
     async def _write(self, connections: Connections, connection: Connection, delivery: Delivery) -> None:

@@ -15,8 +15,12 @@ from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
 
-_OF_A_DUMP = re.compile("dump payload|bad data format|restore|unknown (?:redis )?command", re.IGNORECASE)
-"""Errors by which a script's RESTORE fails (Redis 6.2 to 8.2, Valkey 9.1)."""
+_OF_A_DUMP = re.compile(
+    "dump payload|bad data format|restore|unknown (?:redis )?command|executing the script can't|acl failure",
+    re.IGNORECASE,
+)
+"""Errors by which a script's RESTORE may fail (Redis 6.2 to 8.2, Valkey 9.1). Redis 7.0 does not say which command this
+user must not run."""
 
 
 class DumpRefusedError(Exception):

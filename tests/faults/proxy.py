@@ -25,8 +25,8 @@ _LONGEST_WORD = 16
 
 _SCRIPT = re.compile(rb"(?=\$4\r\nEVAL\r\n)")
 
-HASHES, COMMIT = b"\r\nHSET\r\n", b"'LPUSH'"
-"""Words of what workers send: the hashes of a batch, and the script that makes it visible."""
+HASHES, COMMIT = b"\r\nasynq:t:", b"'LPUSH'"
+"""Words of what workers send: the hashes of a batch (by HSET or RESTORE), and the script that makes it visible."""
 LIST, RENEW = b"\r\nLIST\r\n", b"holder ~= ARGV"
 """Words of what the control connection sends: CLIENT LIST, and the script that renews the lease."""
 

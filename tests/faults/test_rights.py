@@ -149,7 +149,7 @@ def test_keys_that_a_user_may_not_touch_end_the_load_until_it_may(
 def test_a_right_that_is_taken_away_during_the_load_ends_it_and_a_resume_completes_it(
     scene: Scene, user: User, taken: str
 ) -> None:
-    scene.input(1000, "-b", "50")
+    scene.input(1000, "-b", "50", "--compact", "never")  # RESTORE needs no right to HSET
 
     with scene.halted(4, "-w", "1", "--quiet") as running:
         user.may_do_everything_but(taken)

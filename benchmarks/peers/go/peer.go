@@ -1,9 +1,7 @@
-// Loads JSON lines into a runqy queue with go-redis: what the enqueueing guide's Go example does, pipelined.
+// Package peer is what the Go peers share: the command line, the reading of the file, and the goroutines that send.
 //
-//	load --addr HOST:PORT|/SOCKET --queue NAME [--batch 1000] [--workers 4] [--report FILE] PAYLOADS.jsonl
-//
-// Each batch is one pipeline of HSETs and the LPUSH of their ids. Every reply is checked.
-package main
+//	PEER --addr HOST:PORT|/SOCKET --queue NAME [--batch 1000] [--workers 4] [--report FILE] PAYLOADS.jsonl
+package peer
 
 import (
 	"bufio"
@@ -16,21 +14,29 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
-	"github.com/redis/go-redis/v9"
 )
 
-func main() {
+// Client enqueues through one client library.
+type Client interface {
+	// Send enqueues one batch: the hashes, then their ids. It is called by several goroutines, and checks every reply.
+	Send(ctx context.Context, queue string, payloads [][]byte) error
+	Close()
+}
+
+// Connect makes a client with as many connections as goroutines. The network is tcp or unix.
+type Connect func(network, addr string, workers int) (Client, error)
+
+// Main loads the file that the command line names, and ends the program if that fails.
+func Main(connect Connect) {
 	addr := flag.String("addr", "127.0.0.1:6379", "HOST:PORT, or the path of a socket")
 	queue := flag.String("queue", "inference.default", "full name of the queue")
 	batch := flag.Int("batch", 1000, "tasks a pipeline")
-	workers := flag.Int("workers", 4, "goroutines, each with a connection")
+	workers := flag.Int("workers", 4, "goroutines, and connections")
 	report := flag.String("report", "", "write the seconds it took to this file, as JSON")
 	flag.Parse()
 
 	started := time.Now()
-	if err := load(context.Background(), flag.Arg(0), *addr, *queue, *batch, *workers); err != nil {
+	if err := load(context.Background(), connect, flag.Arg(0), *addr, *queue, *batch, *workers); err != nil {
 		log.Fatal(err)
 	}
 	if *report != "" {
@@ -42,7 +48,7 @@ func main() {
 }
 
 // load reads the file into batches and sends them from several goroutines.
-func load(ctx context.Context, path, addr, queue string, batch, workers int) error {
+func load(ctx context.Context, connect Connect, path, addr, queue string, batch, workers int) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -52,8 +58,11 @@ func load(ctx context.Context, path, addr, queue string, batch, workers int) err
 	if strings.HasPrefix(addr, "/") {
 		network = "unix"
 	}
-	rdb := redis.NewClient(&redis.Options{Network: network, Addr: addr, PoolSize: workers})
-	defer rdb.Close()
+	client, err := connect(network, addr, workers)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
 
 	batches := make(chan [][]byte, 2*workers)
 	failures := make(chan error, workers)
@@ -63,7 +72,7 @@ func load(ctx context.Context, path, addr, queue string, batch, workers int) err
 		go func() {
 			defer group.Done()
 			for payloads := range batches {
-				if err := send(ctx, rdb, queue, payloads); err != nil {
+				if err := client.Send(ctx, queue, payloads); err != nil {
 					failures <- err
 					for range batches { // the reader must not wait for us
 					}
@@ -92,19 +101,4 @@ func load(ctx context.Context, path, addr, queue string, batch, workers int) err
 		return err
 	}
 	return lines.Err()
-}
-
-// send enqueues one batch: the hashes, then their ids.
-func send(ctx context.Context, rdb *redis.Client, queue string, payloads [][]byte) error {
-	pipe := rdb.Pipeline()
-	ids := make([]any, len(payloads))
-	for i, payload := range payloads {
-		id := uuid.NewString()
-		ids[i] = id
-		pipe.HSet(ctx, "asynq:t:"+id,
-			"type", "task", "payload", payload, "retry", "0", "max_retry", "3", "queue", queue)
-	}
-	pipe.LPush(ctx, "asynq:"+queue+":pending", ids...)
-	_, err := pipe.Exec(ctx) // the first error of any command
-	return err
 }

@@ -1,0 +1,100 @@
+"""Compact tasks while things go wrong: a server that takes no dumps any more, and tasks that are there already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.helpers import ID_KINDS
+from tests.faults.proxy import COMMIT, Link, Verdict, nth_of_workers
+from tests.faults.scene import EACH_SERVER, PENDING, Scene
+
+EVERYTHING = ("~*", "&*", "+@all")
+BY_HSET = "tasks are written by HSET from now on"
+
+
+@pytest.fixture
+def user(scene: Scene) -> Iterator[str]:
+    """The user as which the scene's loads log in; it may do everything so far."""
+    scene.login = "loader:secret@"
+    scene.client.execute_command("ACL", "SETUSER", "loader", "reset", "on", ">secret", *EVERYTHING)
+    yield "loader"
+    scene.client.acl_deluser("loader")
+
+
+def encodings(scene: Scene) -> dict[bytes, int]:
+    """How many tasks the server keeps in each form."""
+    found: dict[bytes, int] = {}
+    for key in scene.hashes:
+        form = scene.client.object("encoding", key)
+        found[form] = found.get(form, 0) + 1
+    return found
+
+
+@EACH_SERVER
+@ID_KINDS
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_right_that_is_withdrawn_in_the_middle_is_no_failure(
+    scene: Scene, user: str, processes: str, extra: tuple[str, ...]
+) -> None:
+    scene.input(2000, "-b", "50", "-w", "2", "-p", processes, *extra, width=100)
+
+    with scene.halted(4) as running:
+        scene.client.execute_command("ACL", "SETUSER", user, "-restore")
+        scene.proxy.go_on()
+        done = running.wait()
+
+    scene.assert_all_in(done)
+    assert 1 <= done.stderr.count(BY_HSET) <= int(processes), done.stderr
+    assert 0 < done.report["compact"] < 2000
+    assert encodings(scene) == {b"listpack": done.report["compact"], b"hashtable": 2000 - done.report["compact"]}
+
+
+@EACH_SERVER
+@ID_KINDS
+@pytest.mark.parametrize(("first", "then"), [("always", "never"), ("never", "always")])
+def test_a_job_begun_one_way_is_resumed_the_other_way(
+    scene: Scene, first: str, then: str, extra: tuple[str, ...]
+) -> None:
+    scene.input(1000, "-b", "50", *extra, width=100)
+
+    with scene.halted(4, "--compact", first) as killed:
+        killed.kill()
+    scene.proxy.go_on()
+    resumed = scene.load("--compact", then)
+
+    assert resumed.report["resumed"] is True
+    scene.assert_all_in(resumed)
+    compact = {"always": resumed.report["loaded"], "never": 0}[then]
+    assert resumed.report["compact"] == compact
+
+
+@EACH_SERVER
+def test_a_task_that_a_worker_has_is_not_written_again_where_connections_cannot_be_killed(
+    scene: Scene, user: str
+) -> None:
+    """The commit of a stuck connection runs only after its batch was sent again over another connection."""
+    scene.input(200, "-b", "50", "-w", "1", "--timeout", "1", width=100)
+    scene.client.execute_command("ACL", "SETUSER", user, "-client|kill")
+    hold = nth_of_workers(COMMIT, 2, Verdict.HOLD)
+    stuck: list[Link] = []
+
+    def rule(link: Link, chunk: bytes) -> Verdict | None:
+        if not stuck and hold(link, chunk) is not None:
+            stuck.append(link)
+            return Verdict.HOLD
+        return Verdict.WAIT if stuck and link not in stuck and link.is_worker and COMMIT in chunk else None
+
+    scene.proxy.rule = rule
+    with scene.beside() as running:
+        scene.until_halted(running)
+        scene.proxy.release()  # before the script that settles the batch, and a worker is quicker than that
+        assert scene.pending > 50
+        key = b"asynq:t:" + scene.client.lindex(PENDING, 0)
+        scene.client.hset(key, "retry", "1")
+        scene.proxy.go_on()
+        done = running.wait()
+
+    scene.assert_all_in(done)
+    assert scene.client.hget(key, "retry") == b"1"
