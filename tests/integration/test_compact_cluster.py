@@ -58,9 +58,9 @@ def test_compact_tasks_move_with_their_slots(cluster: Cluster, nodes: list[Any],
 
     assert all_hashes(nodes) == before
     with cluster.client() as client:
-        for key in long:
-            assert client.hgetall(key) == before[key], "read as workers do"
-            assert client.object("encoding", key) == b"listpack"
+        for task in long:
+            assert client.hgetall(task) == before[task], "read as workers do"
+            assert client.object("encoding", task) == b"listpack"
     for node in nodes:
         assert encodings(node) <= {b"listpack"}
     assert sum(len(task_keys(node)) for node in nodes) == len(RECORDS)
