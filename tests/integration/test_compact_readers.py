@@ -68,12 +68,12 @@ def test_a_compact_load_and_one_by_hset_are_the_same_tasks(
 
 
 @EACH_LOAD
-def test_an_export_has_equal_lines(server: Server, client: Any, tmp_path: Path, kind: str) -> None:
+def test_an_export_has_equal_lines(valkey: Server, db: Any, tmp_path: Path, kind: str) -> None:
     lines = {}
     for compact in ("always", "never"):
-        client.flushall()
-        load(server.url, tmp_path, kind, "--job", "j", "--workers", "1", compact=compact)
-        out = ("--layout", LAYOUTS[kind], "--redis", server.url, "--quiet")
+        db.flushall()
+        load(valkey.url, tmp_path, kind, "--job", "j", "--workers", "1", compact=compact)
+        out = ("--layout", LAYOUTS[kind], "--redis", valkey.url, "--quiet")
         done = run("export", "-q", QUEUE, "-o", f"{compact}.jsonl", *out, cwd=tmp_path)
         assert (done.status, done.stderr) == (0, "")
         lines[compact] = (tmp_path / f"{compact}.jsonl").read_bytes().splitlines()
@@ -147,23 +147,23 @@ def test_migrate_writes_compact_tasks_whatever_the_source_has(
 @EACH_WAY
 @pytest.mark.parametrize("kinds", [("documented", "runqy"), ("runqy", "documented"), ("asynq", "asynq")], ids="-".join)
 def test_migrate_to_another_queue_of_one_server(
-    server: Server, client: Any, tmp_path: Path, kinds: tuple[str, str], compact: str, how: tuple[str, ...]
+    other: Server, there: Any, tmp_path: Path, kinds: tuple[str, str], compact: str, how: tuple[str, ...]
 ) -> None:
-    load(server.url, tmp_path, kinds[0], "--workers", "1", compact=compact)
-    before = {payload_of(fields): fields for fields in everything(client).values() if fields.keys() != {b"queue"}}
+    load(other.url, tmp_path, kinds[0], "--workers", "1", compact=compact)
+    before = {payload_of(fields): fields for fields in everything(there).values() if fields.keys() != {b"queue"}}
 
-    migrate(server, server, tmp_path, kinds, "--to-queue", "other.default", "--compact", "always", *how)
+    migrate(other, other, tmp_path, kinds, "--to-queue", "other.default", "--compact", "always", *how)
 
     layout = LAYOUTS[kinds[1]]
-    moved = stored(client, layout, "other.default")
+    moved = stored(there, layout, "other.default")
     assert [payload_of(fields) for _, fields in moved] == RECORDS
     prefix = "asynq:t:" if layout == "documented" else "asynq:{other.default}:t:"
-    assert encodings(client, [f"{prefix}{task_id}".encode() for task_id, _ in moved]) == {b"listpack"}
+    assert encodings(there, [f"{prefix}{task_id}".encode() for task_id, _ in moved]) == {b"listpack"}
     if kinds == ("asynq", "asynq"):  # but for the queue, a message says the same
         for _, fields in moved:
             own = before[payload_of(fields)]
             assert fields[b"msg"] == own[b"msg"].replace(b"\x11inference.default", b"\x0dother.default")
-    assert payloads(client, kinds[0]) == ([] if how else RECORDS)
+    assert payloads(there, kinds[0]) == ([] if how else RECORDS)
 
 
 def test_what_migrate_moves_is_consumed_by_workers(valkey: Server, other: Server, there: Any, tmp_path: Path) -> None:
@@ -210,14 +210,14 @@ def work(db: Any, kind: str) -> dict[str, str]:
 
 @EACH_WAY
 @EACH_LOAD
-def test_wait_and_results(server: Server, client: Any, tmp_path: Path, kind: str, compact: str) -> None:
-    load(server.url, tmp_path, kind, "--ids-out", "ids", lines=FEW, compact=compact)
+def test_wait_and_results(valkey: Server, db: Any, tmp_path: Path, kind: str, compact: str) -> None:
+    load(valkey.url, tmp_path, kind, "--ids-out", "ids", lines=FEW, compact=compact)
     if compact == "always":
-        assert_compact(client, len(FEW))
-    expected = work(client, kind)
+        assert_compact(db, len(FEW))
+    expected = work(db, kind)
 
     done = run(
-        "wait", "--redis", server.url, "--ids", "ids", "--out", "out", "--timeout", "0.3", "--quiet", cwd=tmp_path
+        "wait", "--redis", valkey.url, "--ids", "ids", "--out", "out", "--timeout", "0.3", "--quiet", cwd=tmp_path
     )
 
     assert done.status == 4, done.stderr
@@ -233,16 +233,16 @@ def test_wait_and_results(server: Server, client: Any, tmp_path: Path, kind: str
 
 
 @EACH_LOAD
-def test_inspect_shows_the_same(server: Server, client: Any, tmp_path: Path, kind: str) -> None:
+def test_inspect_shows_the_same(valkey: Server, db: Any, tmp_path: Path, kind: str) -> None:
     shown = []
     for compact in ("always", "never"):
-        client.flushall()
-        load(server.url, tmp_path, kind, "--job", "j", "--workers", "1", lines=FEW, compact=compact)
-        key = max(task_keys(client), key=lambda key: sum(map(len, client.hvals(key))))
-        assert client.object("encoding", key) == (b"listpack" if compact == "always" else b"hashtable")
+        db.flushall()
+        load(valkey.url, tmp_path, kind, "--job", "j", "--workers", "1", lines=FEW, compact=compact)
+        key = max(task_keys(db), key=lambda key: sum(map(len, db.hvals(key))))
+        assert db.object("encoding", key) == (b"listpack" if compact == "always" else b"hashtable")
         task_id = key.decode().rpartition(":")[2]
-        looked = run("inspect", "--redis", server.url, "--json", "--task", task_id, "-q", QUEUE, cwd=tmp_path)
-        queues = run("inspect", "--redis", server.url, "--json", "-q", QUEUE, cwd=tmp_path)
+        looked = run("inspect", "--redis", valkey.url, "--json", "--task", task_id, "-q", QUEUE, cwd=tmp_path)
+        queues = run("inspect", "--redis", valkey.url, "--json", "-q", QUEUE, cwd=tmp_path)
         assert (looked.status, queues.status) == (0, 0), looked.stderr + queues.stderr
         (task,) = json.loads(looked.stdout)
         for part in (task, task["fields"]):
