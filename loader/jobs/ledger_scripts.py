@@ -1,12 +1,13 @@
 """The scripts that place a batch in a queue. Each writes, marks and pushes in one step, or does nothing.
 
 Redis does not undo a script in which a command fails (because of a missing right, or a key of another type). So each
-write adds the commands that undo it to ``undo``, and the mark and the push are the last two steps.
+write adds what undoes it to ``undo``, and the mark and the push are the last two steps.
 """
 
 from __future__ import annotations
 
 from loader.layouts.base import QueueEncoder
+from loader.layouts.lua import UNDO
 
 # `place` writes the tasks, fills `ids` with the ids to push, and returns the skipped positions.
 _FRAME = b"""\
@@ -14,7 +15,7 @@ _FRAME = b"""\
 %(known)b
 -- This finds a pending key of another type before anything is written.
 redis.call('LLEN', KEYS[1])
--- undo: commands that undo the writes. They run in reverse order.
+-- undo: what undoes the writes: keys to delete, and commands. It is done in reverse order.
 local ids, undo, skipped = {}, {}, ''
 
 %(place)b
@@ -25,7 +26,7 @@ local ok, fault = pcall(function()
   for i = 1, #ids, 5000 do redis.call('LPUSH', KEYS[1], unpack(ids, i, math.min(i + 4999, #ids))) end
 end)
 if ok then return skipped end
-for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
+%(undo)b
 -- A table is the error reply of a command; anything else is a Lua error.
 if type(fault) == 'table' then return fault end
 return redis.error_reply('ERR ' .. tostring(fault))
@@ -119,8 +120,8 @@ def placing_script(head: bytes, place: bytes, mark: bytes, *, known: bytes = b""
     Args:
         head: Comments on its keys, arguments and reply.
         place: Lua that defines ``place()``, which writes the tasks, fills ``ids`` with the ids to push, and returns the
-            skipped positions. For each write, it adds commands to ``undo`` that undo it.
+            skipped positions. For each write, it adds what undoes it to ``undo``.
         mark: Lua that marks the placed tasks. It adds to ``undo`` as well.
         known: Lua that comes first, and returns if there is nothing to do.
     """
-    return _FRAME % {b"head": head, b"known": known, b"place": place, b"mark": mark}
+    return _FRAME % {b"head": head, b"known": known, b"place": place, b"mark": mark, b"undo": UNDO}

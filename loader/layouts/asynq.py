@@ -36,7 +36,7 @@ local function put(key, undo, id, dump, message, place, lock, seconds, fields)
   local group = place ~= '' and string.sub(place, 1, 1) == '=' and string.sub(place, 2)
   if lock ~= '' then
     if not redis.call('SET', lock, id, 'NX', 'EX', seconds) then return 'u' end
-    undo[#undo + 1] = {'DEL', lock}
+    undo[#undo + 1] = lock
   end
 %(begin)b\
     redis.call('HSET', key, 'msg', message, 'state', 'pending', 'pending_since', ARGV[3])
@@ -76,7 +76,7 @@ end
 _LOOK_UP = b"""\
   -- By this key the runqy server finds the queue of a task.
   local reverse = 'asynq:t:' .. id
-  if redis.call('EXISTS', reverse) == 0 then undo[#undo + 1] = {'DEL', reverse} end
+  if redis.call('EXISTS', reverse) == 0 then undo[#undo + 1] = reverse end
   redis.call('HSET', reverse, 'queue', %b)
 """
 

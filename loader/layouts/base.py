@@ -18,10 +18,10 @@ class QueueEncoder(Protocol):
         commands_a_task: The number of commands that ``write_tasks`` makes for each task.
         insert_script: Lua for tasks that are written only if their id is free, or whose placing takes more than a push.
             It defines two functions. ``key_of(id)`` returns the key of a task's hash. ``write(key, at, undo)`` writes
-            the task whose arguments begin at ``ARGV[at]`` if the key is free, and adds to ``undo`` the commands that
-            take back what it wrote. ``write`` returns true if the caller must push the id, false if the id has been
-            placed; otherwise it returns why the task is skipped, as a letter that ``loader.jobs.ledger`` decodes: '' if
-            the key exists.
+            the task whose arguments begin at ``ARGV[at]`` if the key is free, and adds to ``undo`` what takes back what
+            it wrote: keys to delete, and commands. ``write`` returns true if the caller must push the id, false if the
+            id has been placed; otherwise it returns why the task is skipped, as a letter that ``loader.jobs.ledger``
+            decodes: '' if the key exists.
             ``ARGV[3]`` is the time in nanoseconds.
         queues_key: A set that must hold the queue's name, for programs that list queues; empty if there is no such set.
         on_other_slots: Whether tasks have keys in cluster slots other than the queue's, see ``other_slot_commands``.

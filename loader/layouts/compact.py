@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from loader.layouts.dump import Frame
 from loader.layouts.listpack import DisputedSizeError
-from loader.layouts.lua import in_parts
 from loader.tasks.profiles import LayoutName
 
 PAYS_UP_TO: dict[LayoutName, int] = {"documented": 1500, "asynq": 500}
@@ -40,47 +39,37 @@ RESTORE = b"*4\r\n$7\r\nRESTORE\r\n$%d\r\n%b"
 TO_DUMP = b"\r\n$1\r\n0\r\n$%d\r\n%b"
 """What follows the key: no time to live, the dump's length and first bytes."""
 
-INSERT_WIDTH = 3
-"""The arguments that the insert script takes for a task: its id; its dump, or else its payload or message; and how to
-write it, see ``by_dump`` and ``by_hset``."""
-
 RESTORED = b"""\
 -- Makes a task's hash from its dump, if the key is free. BUSYKEY tells that it is not.
 local function restored(key, dump, undo)
+  local count = #undo
   -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
-  if #undo == 0 and redis.call('EXISTS', key) == 0 then redis.call('DEL', key) end
-  local reply = redis.pcall('RESTORE', key, 0, dump)
+  if count == 0 and redis.call('EXISTS', key) == 0 then redis.call('DEL', key) end
+  local reply = redis.pcall('RESTORE', key, '0', dump)
   if reply.err then
     if string.sub(reply.err, 1, 7) == 'BUSYKEY' then return false end
     error(reply)
   end
-  undo[#undo + 1] = {'DEL', key}
+  undo[count + 1] = key
   return true
 end
 """
 """Lua that compact layouts put before their ``write``."""
 
-PENDING = b""
-"""How to write a task that is dumped, and that only has to be pushed."""
+
+def packed(*parts: bytes) -> bytes:
+    """Parts as Lua's ``struct.unpack`` reads them: each after its length in four bytes."""
+    return b"".join(piece for part in parts for piece in (len(part).to_bytes(4, "little"), part))
 
 
-def by_dump(*parts: bytes) -> bytes:
-    """How to write a task that is dumped, for ``parts_of`` in Lua: 'd', and these parts."""
-    return in_parts((b"d", *parts))
+def count_dumps(ways: Sequence[bytes], skipped: Iterable[int]) -> int:
+    """The number of tasks that are dumped, without those at skipped positions.
 
-
-def by_hset(*parts: bytes) -> bytes:
-    """How to write a task that has no dump, for ``parts_of`` in Lua: 'h', and these parts."""
-    return in_parts((b"h", *parts))
-
-
-def count_dumps(arguments: Sequence[bytes], skipped: Iterable[int]) -> int:
-    """The number of tasks in arguments of an insert script that are dumped, without those at skipped positions."""
-    hows = arguments[2::INSERT_WIDTH]
+    Args:
+        ways: Of each task, the argument of the insert script that begins with an 'h' if the task is not dumped.
+    """
     left_out = set(skipped)
-    if not left_out and not any(hows):  # hot path
-        return len(hows)
-    return sum(not how.startswith(b"1:h") for at, how in enumerate(hows) if at not in left_out)
+    return sum(not way.startswith(b"h") for at, way in enumerate(ways) if at not in left_out)
 
 
 @dataclass(frozen=True, slots=True)

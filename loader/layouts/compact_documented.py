@@ -8,16 +8,14 @@ from operator import add
 from typing import cast
 
 from loader.layouts.compact import (
-    INSERT_WIDTH,
     MOST_FRAMES,
-    PENDING,
     RESTORE,
     RESTORED,
     TO_DUMP,
     Group,
-    by_hset,
     count_dumps,
     dumps_of,
+    packed,
     short_ones,
     written,
 )
@@ -35,14 +33,15 @@ local function key_of(id) return 'asynq:t:' .. id end
 %(is_free)b\
 %(restored)b\
 %(further)b\
--- A task's arguments: id, dump, ''; or id, payload, and the parts 'h', type, max_retry, further fields (if any).
+-- A task's arguments: id, and its dump (it begins with a byte 16), or 'h' with type, payload, max_retry and further
+-- fields, each after its length in four bytes.
 local function write(key, at, undo)
-  if ARGV[at + 2] == '' then return restored(key, ARGV[at + 1], undo) or '' end
+  local value = ARGV[at + 1]
+  if string.byte(value) == 16 then return restored(key, value, undo) or '' end
   if not is_free(key, undo) then return '' end
-  local parts = parts_of(ARGV[at + 2])
-  redis.call('HSET', key, 'type', parts[2], 'payload', ARGV[at + 1],
-    'retry', '0', 'max_retry', parts[3], 'queue', %(queue)b)
-  if parts[4] then write_further(key, parts[4]) end
+  local kind, payload, retries, fields = struct.unpack('<I4c0I4c0I4c0I4c0', value, 2)
+  redis.call('HSET', key, 'type', kind, 'payload', payload, 'retry', '0', 'max_retry', retries, 'queue', %(queue)b)
+  if fields ~= '' then write_further(key, fields) end
   return true
 end
 """
@@ -82,7 +81,7 @@ class CompactDocumented(DocumentedEncoder):
         self, queue: str, task_type: str, max_retry: int, *, cluster: bool = False, longest: int | None = None
     ) -> None:
         super().__init__(queue, task_type, max_retry, cluster=cluster)
-        self.insert_width = INSERT_WIDTH
+        self.insert_width = 2
         self.insert_script = _SCRIPT % {
             b"is_free": IS_FREE,
             b"restored": RESTORED,
@@ -165,20 +164,22 @@ class CompactDocumented(DocumentedEncoder):
     def insert_arguments(
         self, ids: Sequence[bytes], payloads: Sequence[bytes], options: Sequence[TaskOptions] | None
     ) -> list[bytes]:
-        arguments = [PENDING] * (INSERT_WIDTH * len(ids))
-        arguments[0::INSERT_WIDTH] = ids
-        dumps = self.dumps(payloads, options)
-        for at, dump in enumerate(dumps):
-            if dump is None:
-                own = self._defaults if options is None else self._own(options[at])
-                dumps[at], arguments[INSERT_WIDTH * at + 2] = payloads[at], by_hset(*own)
-        arguments[1::INSERT_WIDTH] = cast("list[bytes]", dumps)
+        values = self.dumps(payloads, options)
+        for at in [at for at, dump in enumerate(values) if dump is None]:
+            task_type, max_retry = self._defaults
+            further = b""
+            if options is not None:
+                task_type, max_retry, further = self._own(options[at])
+            values[at] = b"h" + packed(task_type, payloads[at], max_retry, further)
+        arguments = [b""] * (2 * len(ids))
+        arguments[0::2] = ids
+        arguments[1::2] = cast("list[bytes]", values)
         return arguments
 
     def count_dumps(self, arguments: Sequence[bytes], skipped: Iterable[int]) -> int:
-        return count_dumps(arguments, skipped)
+        return count_dumps(arguments[1::2], skipped)
 
-    def _own(self, options: TaskOptions) -> tuple[bytes, ...]:
+    def _own(self, options: TaskOptions) -> tuple[bytes, bytes, bytes]:
         """Type, retries and further fields."""
         task_type = self._type if options.type is None else options.type
         return task_type.encode(), b"%d" % options.max_retry, further_of(options)

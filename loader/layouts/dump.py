@@ -30,7 +30,8 @@ from loader.wire.resp import bulk
 
 Fields = Sequence[tuple[bytes, bytes]]
 
-_HASH_LISTPACK = b"\x10"
+HASH_LISTPACK = b"\x10"
+"""What a dump begins with."""
 _RDB_VERSION = (10).to_bytes(2, "little")  # of Redis 7.0; later servers take it too
 _CRC_BYTES = 8
 
@@ -51,7 +52,7 @@ def hash_dump(fields: Fields) -> bytes:
         DisputedSizeError: No dump of this hash suits every server.
     """
     packed = listpack(chain.from_iterable(fields))
-    dump = b"".join((_HASH_LISTPACK, rdb_length(len(packed)), packed, _RDB_VERSION))
+    dump = b"".join((HASH_LISTPACK, rdb_length(len(packed)), packed, _RDB_VERSION))
     return dump + crc64(dump, 0).to_bytes(_CRC_BYTES, "little")
 
 
@@ -110,7 +111,7 @@ class Frame:
         size = HEADER_BYTES + len(self._before) + value_bytes + len(back_length(value_bytes))
         size += self._after_bytes - len(_RDB_VERSION)
         lengths = rdb_length(size) + header(size, self._entries)
-        return b"".join((_HASH_LISTPACK, lengths, self._before, value_header))
+        return b"".join((HASH_LISTPACK, lengths, self._before, value_header))
 
     def head_crc(self, length: int) -> int:
         """The CRC-64 of ``head``."""

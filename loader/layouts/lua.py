@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable
-from itertools import chain
 
 _PLAIN = frozenset((string.ascii_letters + string.digits + ":{}._-/@").encode())
 _LITERALS = [b"%c" % byte if byte in _PLAIN else b"\\%03d" % byte for byte in range(256)]
 
 FURTHER = b"""\
--- The parts of a text, each after its length, as in 5:state7:pending.
-local function parts_of(text)
+-- Writes further fields of a task's hash, each name and value after its length, as in 5:state7:pending.
+local function write_further(key, text)
   local parts, at = {}, 1
   while at <= #text do
     local colon = string.find(text, ':', at, true)
@@ -23,11 +22,6 @@ local function parts_of(text)
     parts[#parts + 1] = string.sub(text, colon + 1, stop)
     at = stop + 1
   end
-  return parts
-end
--- Writes further fields of a task's hash.
-local function write_further(key, text)
-  local parts = parts_of(text)
   for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
 end
 """
@@ -39,21 +33,22 @@ local function is_free(key, undo)
   if redis.call('EXISTS', key) == 1 then return false end
   -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
   if #undo == 0 then redis.call('DEL', key) end
-  undo[#undo + 1] = {'DEL', key}
+  undo[#undo + 1] = key
   return true
 end
 """
 """Lua that layouts put before their ``write``."""
 
+UNDO = b"""\
+for i = #undo, 1, -1 do
+  if type(undo[i]) == 'string' then redis.pcall('DEL', undo[i]) else redis.pcall(unpack(undo[i])) end
+end"""
+"""Lua that undoes what scripts have written, in reverse order: ``undo`` has keys to delete, and commands."""
+
 
 def further(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Names and values of further fields as ``FURTHER`` reads them: any bytes, and empty for no fields."""
-    return in_parts(chain.from_iterable(fields))
-
-
-def in_parts(parts: Iterable[bytes]) -> bytes:
-    """The text of which the parts are these, see ``FURTHER``."""
-    return b"".join(b"%d:%b" % (len(part), part) for part in parts)
+    return b"".join(b"%d:%b" % (len(part), part) for field in fields for part in field)
 
 
 def lua_string(text: bytes) -> bytes:

@@ -41,7 +41,14 @@ def _documented(options: LoadOptions, queue: str, wanted: _Wanted) -> QueueEncod
 def _asynq(options: LoadOptions, queue: str, wanted: _Wanted) -> QueueEncoder:
     tasks, look_up = options.task_options, options.defaults.reverse_lookup and wanted.look_up
     if wanted.compact:
-        return CompactAsynq(queue, tasks, reverse_lookup=look_up, cluster=wanted.cluster, longest=_longest(options))
+        return CompactAsynq(
+            queue,
+            tasks,
+            reverse_lookup=look_up,
+            cluster=wanted.cluster,
+            longest=_longest(options),
+            own_options=options.envelope,
+        )
     return AsynqEncoder(queue, tasks, reverse_lookup=look_up, cluster=wanted.cluster)
 
 

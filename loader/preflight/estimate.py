@@ -23,7 +23,7 @@ import redis.asyncio
 
 from loader.errors import SinkError, TransientError
 from loader.layouts.base import QueueEncoder
-from loader.layouts.lua import as_sent
+from loader.layouts.lua import UNDO, as_sent
 from loader.layouts.registry import encoder_for
 from loader.preflight.checks import Finding
 from loader.preflight.sample import Stretch, sample
@@ -84,13 +84,13 @@ local ok, fault = pcall(function()
   end
   grown = used() - before
   for i = 1, #undo do
-    if undo[i][1] == 'DEL' then
-      local size = usage(undo[i][2])
+    if type(undo[i]) == 'string' then
+      local size = usage(undo[i])
       if size > 0 then keys, bytes = keys + 1, bytes + size end
     end
   end
 end)
-for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
+%(undo)b
 for i = 1, ARGV[1] do redis.pcall('DEL', KEYS[1] .. i) end
 if ok then return {tasks, keys, bytes, grown} end
 if type(fault) == 'table' then return fault end
@@ -122,7 +122,7 @@ return redis.error_reply('ERR ' .. tostring(fault))
 
 def tasks_script(encoder: QueueEncoder) -> bytes:
     """The script that measures tasks."""
-    return _TASKS % {b"used": _USED, b"write": encoder.insert_script, b"width": encoder.insert_width}
+    return _TASKS % {b"used": _USED, b"undo": UNDO, b"write": encoder.insert_script, b"width": encoder.insert_width}
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,8 +238,8 @@ def test_what_is_less_certain_than_the_margin_is_a_warning(small: Server, tmp_pa
         for number in range(41):  # each is read to its end
             (tmp_path / f"{number}.jsonl").write_bytes(b"".join(lines[number * 500 : (number + 1) * 500]))
 
-    found = doctor(small.url, tmp_path, ".", "-q", "q")
-    done = run("load", ".", "-q", "q", "--redis", small.url, cwd=tmp_path)
+    found = doctor(small.url, tmp_path, ".", "-q", "q", "--compact", "never")
+    done = run("load", ".", "-q", "q", "--compact", "never", "--redis", small.url, cwd=tmp_path)
 
     assert found["level"] == "error"
     assert found["numbers"]["least_bytes"] < found["numbers"]["left_bytes"] < found["numbers"]["needed_bytes"]
@@ -392,13 +392,35 @@ def test_an_evicting_server_that_has_room_is_only_warned_of(redis_server: MakeSe
     assert "policy allkeys-lru drops any key, tasks included" in done.stderr
 
 
+@LAYOUTS
+@pytest.mark.parametrize("mode", ["auto", "never"])
+def test_doctor_says_what_tasks_need_compact_and_by_hset(
+    server: Server, client: Redis, tmp_path: Path, layout: str, mode: str
+) -> None:
+    (tmp_path / "in.jsonl").write_text("".join(f'"{n:0100}"\n' for n in range(RECORDS)))
+    arguments = ("in.jsonl", "-q", "q", "--layout", layout)
+
+    found = doctor(server.url, tmp_path, *arguments, "--compact", mode)
+
+    sizes = {"auto": found["numbers"]["compact_bytes"], "never": found["numbers"]["hset_bytes"]}
+    assert sizes["auto"] < 0.8 * sizes["never"]
+    assert found["numbers"]["needed_bytes"] == sizes[mode]
+    assert ("by HSET (--compact never)" if mode == "auto" else "compact (--compact always)") in found["text"]
+    assert client.keys("*") == []
+    before = used_memory(client)
+    other = {"auto": "never", "never": "auto"}[mode]
+    done = run("load", *arguments, "--redis", server.url, "--compact", other, "--quiet", cwd=tmp_path)
+    assert done.status == 0, done.stderr
+    assert sizes[other] == pytest.approx(used_memory(client) - before, rel=0.1)
+
+
 # --- what fits -----------------------------------------------------------------------------------------------------
 
 
 def test_a_load_that_fits_only_just_is_warned_of(small: Server, tmp_path: Path) -> None:
     write(tmp_path, 18_500)
 
-    found = doctor(small.url, tmp_path, "in.jsonl", "-q", "q")
+    found = doctor(small.url, tmp_path, "in.jsonl", "-q", "q", "--compact", "never")
 
     assert found["level"] == "warning" and "only just" in found["text"]
 

@@ -20,11 +20,11 @@ local function is_free(key, undo)
   if redis.call('EXISTS', key) == 1 then return false end
   -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
   if #undo == 0 then redis.call('DEL', key) end
-  undo[#undo + 1] = {'DEL', key}
+  undo[#undo + 1] = key
   return true
 end
--- The parts of a text, each after its length, as in 5:state7:pending.
-local function parts_of(text)
+-- Writes further fields of a task's hash, each name and value after its length, as in 5:state7:pending.
+local function write_further(key, text)
   local parts, at = {}, 1
   while at <= #text do
     local colon = string.find(text, ':', at, true)
@@ -32,11 +32,6 @@ local function parts_of(text)
     parts[#parts + 1] = string.sub(text, colon + 1, stop)
     at = stop + 1
   end
-  return parts
-end
--- Writes further fields of a task's hash.
-local function write_further(key, text)
-  local parts = parts_of(text)
   for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
 end
 -- Puts a task in its place: '' for the pending list, a Unix time for the scheduled set, '=' and a name for that group.
@@ -47,7 +42,7 @@ local function put(key, undo, id, dump, message, place, lock, seconds, fields)
   local group = place ~= '' and string.sub(place, 1, 1) == '=' and string.sub(place, 2)
   if lock ~= '' then
     if not redis.call('SET', lock, id, 'NX', 'EX', seconds) then return 'u' end
-    undo[#undo + 1] = {'DEL', lock}
+    undo[#undo + 1] = lock
   end
   if dump ~= '' then
     redis.call('RESTORE', key, 0, dump)
@@ -63,7 +58,7 @@ local function put(key, undo, id, dump, message, place, lock, seconds, fields)
   if fields ~= '' then write_further(key, fields) end
   -- By this key the runqy server finds the queue of a task.
   local reverse = 'asynq:t:' .. id
-  if redis.call('EXISTS', reverse) == 0 then undo[#undo + 1] = {'DEL', reverse} end
+  if redis.call('EXISTS', reverse) == 0 then undo[#undo + 1] = reverse end
   redis.call('HSET', reverse, 'queue', 'inference.default')
   if place == '' then return true end
   if group then
@@ -80,31 +75,34 @@ local function put(key, undo, id, dump, message, place, lock, seconds, fields)
 end
 -- Makes a task's hash from its dump, if the key is free. BUSYKEY tells that it is not.
 local function restored(key, dump, undo)
+  local count = #undo
   -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
-  if #undo == 0 and redis.call('EXISTS', key) == 0 then redis.call('DEL', key) end
-  local reply = redis.pcall('RESTORE', key, 0, dump)
+  if count == 0 and redis.call('EXISTS', key) == 0 then redis.call('DEL', key) end
+  local reply = redis.pcall('RESTORE', key, '0', dump)
   if reply.err then
     if string.sub(reply.err, 1, 7) == 'BUSYKEY' then return false end
     error(reply)
   end
-  undo[#undo + 1] = {'DEL', key}
+  undo[count + 1] = key
   return true
 end
--- A task's arguments: id, dump, '' for a task that only has to be pushed; id, dump, 'd' and the other parts; or id,
--- message, 'h' and the other parts. They are: where it waits, its lock's key, the lock's seconds, further fields.
-local function write(key, at, undo)
-  local id, value, how = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  if how == '' then
-    if not restored(key, value, undo) then return '' end
+-- A dumped task that only has to be pushed.
+local function pushed(key, undo, id, dump)
+  if not restored(key, dump, undo) then return '' end
   -- By this key the runqy server finds the queue of a task.
   local reverse = 'asynq:t:' .. id
-  if redis.call('EXISTS', reverse) == 0 then undo[#undo + 1] = {'DEL', reverse} end
+  if redis.call('EXISTS', reverse) == 0 then undo[#undo + 1] = reverse end
   redis.call('HSET', reverse, 'queue', 'inference.default')
-    return true
-  end
-  local parts = parts_of(how)
-  if parts[1] == 'd' then return put(key, undo, id, value, '', parts[2], parts[3], parts[4], '') end
-  return put(key, undo, id, '', value, parts[2], parts[3], parts[4], parts[5])
+  return true
+end
+-- A task's arguments: id, dump, '' if it only has to be pushed; id, dump, 'd' with place, lock and seconds; or id,
+-- message, 'h' with these and fields; see put(). Each part comes after its length in four bytes.
+local function write(key, at, undo)
+  local id, value, how = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  if how == '' then return pushed(key, undo, id, value) end
+  local place, lock, seconds, next = struct.unpack('<I4c0I4c0I4c0', how, 2)
+  if string.byte(how) == 100 then return put(key, undo, id, value, '', place, lock, seconds, '') end
+  return put(key, undo, id, '', value, place, lock, seconds, struct.unpack('<I4c0', how, next))
 end
 
 local undo, tasks, keys, bytes, grown = {}, 0, 0, 0, 0
@@ -116,13 +114,15 @@ local ok, fault = pcall(function()
   end
   grown = used() - before
   for i = 1, #undo do
-    if undo[i][1] == 'DEL' then
-      local size = usage(undo[i][2])
+    if type(undo[i]) == 'string' then
+      local size = usage(undo[i])
       if size > 0 then keys, bytes = keys + 1, bytes + size end
     end
   end
 end)
-for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
+for i = #undo, 1, -1 do
+  if type(undo[i]) == 'string' then redis.pcall('DEL', undo[i]) else redis.pcall(unpack(undo[i])) end
+end
 for i = 1, ARGV[1] do redis.pcall('DEL', KEYS[1] .. i) end
 if ok then return {tasks, keys, bytes, grown} end
 if type(fault) == 'table' then return fault end

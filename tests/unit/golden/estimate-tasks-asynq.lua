@@ -20,11 +20,11 @@ local function is_free(key, undo)
   if redis.call('EXISTS', key) == 1 then return false end
   -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
   if #undo == 0 then redis.call('DEL', key) end
-  undo[#undo + 1] = {'DEL', key}
+  undo[#undo + 1] = key
   return true
 end
--- The parts of a text, each after its length, as in 5:state7:pending.
-local function parts_of(text)
+-- Writes further fields of a task's hash, each name and value after its length, as in 5:state7:pending.
+local function write_further(key, text)
   local parts, at = {}, 1
   while at <= #text do
     local colon = string.find(text, ':', at, true)
@@ -32,11 +32,6 @@ local function parts_of(text)
     parts[#parts + 1] = string.sub(text, colon + 1, stop)
     at = stop + 1
   end
-  return parts
-end
--- Writes further fields of a task's hash.
-local function write_further(key, text)
-  local parts = parts_of(text)
   for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
 end
 -- Puts a task in its place: '' for the pending list, a Unix time for the scheduled set, '=' and a name for that group.
@@ -47,7 +42,7 @@ local function put(key, undo, id, dump, message, place, lock, seconds, fields)
   local group = place ~= '' and string.sub(place, 1, 1) == '=' and string.sub(place, 2)
   if lock ~= '' then
     if not redis.call('SET', lock, id, 'NX', 'EX', seconds) then return 'u' end
-    undo[#undo + 1] = {'DEL', lock}
+    undo[#undo + 1] = lock
   end
   if place == '' then
     redis.call('HSET', key, 'msg', message, 'state', 'pending', 'pending_since', ARGV[3])
@@ -87,13 +82,15 @@ local ok, fault = pcall(function()
   end
   grown = used() - before
   for i = 1, #undo do
-    if undo[i][1] == 'DEL' then
-      local size = usage(undo[i][2])
+    if type(undo[i]) == 'string' then
+      local size = usage(undo[i])
       if size > 0 then keys, bytes = keys + 1, bytes + size end
     end
   end
 end)
-for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
+for i = #undo, 1, -1 do
+  if type(undo[i]) == 'string' then redis.pcall('DEL', undo[i]) else redis.pcall(unpack(undo[i])) end
+end
 for i = 1, ARGV[1] do redis.pcall('DEL', KEYS[1] .. i) end
 if ok then return {tasks, keys, bytes, grown} end
 if type(fault) == 'table' then return fault end

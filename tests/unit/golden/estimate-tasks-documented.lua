@@ -20,7 +20,7 @@ local function is_free(key, undo)
   if redis.call('EXISTS', key) == 1 then return false end
   -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
   if #undo == 0 then redis.call('DEL', key) end
-  undo[#undo + 1] = {'DEL', key}
+  undo[#undo + 1] = key
   return true
 end
 -- A task's arguments: id, payload, type, max_retry.
@@ -40,13 +40,15 @@ local ok, fault = pcall(function()
   end
   grown = used() - before
   for i = 1, #undo do
-    if undo[i][1] == 'DEL' then
-      local size = usage(undo[i][2])
+    if type(undo[i]) == 'string' then
+      local size = usage(undo[i])
       if size > 0 then keys, bytes = keys + 1, bytes + size end
     end
   end
 end)
-for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
+for i = #undo, 1, -1 do
+  if type(undo[i]) == 'string' then redis.pcall('DEL', undo[i]) else redis.pcall(unpack(undo[i])) end
+end
 for i = 1, ARGV[1] do redis.pcall('DEL', KEYS[1] .. i) end
 if ok then return {tasks, keys, bytes, grown} end
 if type(fault) == 'table' then return fault end

@@ -14,7 +14,7 @@ if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KE
 
 -- This finds a pending key of another type before anything is written.
 redis.call('LLEN', KEYS[1])
--- undo: commands that undo the writes. They run in reverse order.
+-- undo: what undoes the writes: keys to delete, and commands. It is done in reverse order.
 local ids, undo, skipped = {}, {}, ''
 
 local function place()
@@ -34,7 +34,9 @@ local ok, fault = pcall(function()
   for i = 1, #ids, 5000 do redis.call('LPUSH', KEYS[1], unpack(ids, i, math.min(i + 4999, #ids))) end
 end)
 if ok then return skipped end
-for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
+for i = #undo, 1, -1 do
+  if type(undo[i]) == 'string' then redis.pcall('DEL', undo[i]) else redis.pcall(unpack(undo[i])) end
+end
 -- A table is the error reply of a command; anything else is a Lua error.
 if type(fault) == 'table' then return fault end
 return redis.error_reply('ERR ' .. tostring(fault))

@@ -15,7 +15,7 @@ if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KE
 
 -- This finds a pending key of another type before anything is written.
 redis.call('LLEN', KEYS[1])
--- undo: commands that undo the writes. They run in reverse order.
+-- undo: what undoes the writes: keys to delete, and commands. It is done in reverse order.
 local ids, undo, skipped = {}, {}, ''
 
 local function key_of(id) return 'asynq:t:' .. id end
@@ -24,23 +24,24 @@ local function is_free(key, undo)
   if redis.call('EXISTS', key) == 1 then return false end
   -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
   if #undo == 0 then redis.call('DEL', key) end
-  undo[#undo + 1] = {'DEL', key}
+  undo[#undo + 1] = key
   return true
 end
 -- Makes a task's hash from its dump, if the key is free. BUSYKEY tells that it is not.
 local function restored(key, dump, undo)
+  local count = #undo
   -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
-  if #undo == 0 and redis.call('EXISTS', key) == 0 then redis.call('DEL', key) end
-  local reply = redis.pcall('RESTORE', key, 0, dump)
+  if count == 0 and redis.call('EXISTS', key) == 0 then redis.call('DEL', key) end
+  local reply = redis.pcall('RESTORE', key, '0', dump)
   if reply.err then
     if string.sub(reply.err, 1, 7) == 'BUSYKEY' then return false end
     error(reply)
   end
-  undo[#undo + 1] = {'DEL', key}
+  undo[count + 1] = key
   return true
 end
--- The parts of a text, each after its length, as in 5:state7:pending.
-local function parts_of(text)
+-- Writes further fields of a task's hash, each name and value after its length, as in 5:state7:pending.
+local function write_further(key, text)
   local parts, at = {}, 1
   while at <= #text do
     local colon = string.find(text, ':', at, true)
@@ -48,27 +49,23 @@ local function parts_of(text)
     parts[#parts + 1] = string.sub(text, colon + 1, stop)
     at = stop + 1
   end
-  return parts
-end
--- Writes further fields of a task's hash.
-local function write_further(key, text)
-  local parts = parts_of(text)
   for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
 end
--- A task's arguments: id, dump, ''; or id, payload, and the parts 'h', type, max_retry, further fields (if any).
+-- A task's arguments: id, and its dump (it begins with a byte 16), or 'h' with type, payload, max_retry and further
+-- fields, each after its length in four bytes.
 local function write(key, at, undo)
-  if ARGV[at + 2] == '' then return restored(key, ARGV[at + 1], undo) or '' end
+  local value = ARGV[at + 1]
+  if string.byte(value) == 16 then return restored(key, value, undo) or '' end
   if not is_free(key, undo) then return '' end
-  local parts = parts_of(ARGV[at + 2])
-  redis.call('HSET', key, 'type', parts[2], 'payload', ARGV[at + 1],
-    'retry', '0', 'max_retry', parts[3], 'queue', 'inference.default')
-  if parts[4] then write_further(key, parts[4]) end
+  local kind, payload, retries, fields = struct.unpack('<I4c0I4c0I4c0I4c0', value, 2)
+  redis.call('HSET', key, 'type', kind, 'payload', payload, 'retry', '0', 'max_retry', retries, 'queue', 'inference.default')
+  if fields ~= '' then write_further(key, fields) end
   return true
 end
 
 local function place()
   local taken = {}
-  for at = 5, #ARGV, 3 do
+  for at = 5, #ARGV, 2 do
     local key = key_of(ARGV[at])
     local verdict = write(key, at, undo)
     if verdict == '' and ARGV[4] == '1' then
@@ -80,7 +77,7 @@ local function place()
       end
     end
     if verdict == true then ids[#ids + 1] = ARGV[at]
-    elseif verdict then taken[#taken + 1] = (at - 5) / 3 .. verdict end
+    elseif verdict then taken[#taken + 1] = (at - 5) / 2 .. verdict end
   end
   return table.concat(taken, ',')
 end
@@ -95,7 +92,9 @@ local ok, fault = pcall(function()
   for i = 1, #ids, 5000 do redis.call('LPUSH', KEYS[1], unpack(ids, i, math.min(i + 4999, #ids))) end
 end)
 if ok then return skipped end
-for i = #undo, 1, -1 do redis.pcall(unpack(undo[i])) end
+for i = #undo, 1, -1 do
+  if type(undo[i]) == 'string' then redis.pcall('DEL', undo[i]) else redis.pcall(unpack(undo[i])) end
+end
 -- A table is the error reply of a command; anything else is a Lua error.
 if type(fault) == 'table' then return fault end
 return redis.error_reply('ERR ' .. tostring(fault))
