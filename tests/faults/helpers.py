@@ -19,7 +19,7 @@ from typing import Any, Self
 import pytest
 import redis
 
-from tests.cli import Outcome, command, environment
+from tests.cli import COMPACT, Outcome, command, environment
 
 HANG = 120.0
 """Seconds after which a test gives up waiting: an upper bound against hanging, not a measure."""
@@ -203,6 +203,8 @@ def assert_adds_up(outcome: Outcome, *, loaded_in_all: int, rejected: int = 0) -
     for column in ("records_read", "loaded", "already_loaded", "rejected", "bytes_read"):
         assert report[column] == sum(source[column] for source in report["sources"]), column
     assert sum(report["queues"].values()) == report["loaded"], report
+    if os.environ.get(COMPACT) == "never":  # as `make test-hset` has it
+        assert report["compact"] == 0, report
 
 
 def rejected_lines(path: Path) -> list[tuple[str, int]]:

@@ -44,18 +44,38 @@ class Cluster:
 
     def move(self, key: str, to: Server) -> None:
         """Moves a key's slot, with all keys in it, to another node, as a resharding does."""
-        slot, source = key_slot(key.encode()), self.owner(key)
-        with source.client() as old, to.client() as new:
-            ids = {
-                node: _text(client.execute_command("CLUSTER", "MYID")) for node, client in ((source, old), (to, new))
-            }
-            new.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
-            old.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[to])
-            while keys := old.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100):
-                old.execute_command("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
-            for node in (to, source, *self.nodes):
-                with node.client() as client:
-                    client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[to])
+        move = Move(self, key, to)
+        move.begin()
+        move.end()
+
+
+class Move:
+    """The move of a key's slot to another node, in two steps. Between them, both nodes have a part in the slot.
+
+    Args:
+        key: A key of the slot.
+        to: The new node.
+    """
+
+    def __init__(self, cluster: Cluster, key: str, to: Server) -> None:
+        self._cluster, self._slot = cluster, key_slot(key.encode())
+        self._source, self._to = cluster.owner(key), to
+
+    def begin(self) -> None:
+        """From now on, the old node answers ASK for keys that it does not have."""
+        with self._source.client() as old, self._to.client() as new:
+            new.execute_command("CLUSTER", "SETSLOT", self._slot, "IMPORTING", _id(old))
+            old.execute_command("CLUSTER", "SETSLOT", self._slot, "MIGRATING", _id(new))
+
+    def end(self) -> None:
+        """Moves the keys and gives the slot to the new node."""
+        with self._source.client() as old, self._to.client() as new:
+            while keys := old.execute_command("CLUSTER", "GETKEYSINSLOT", self._slot, 100):
+                old.execute_command("MIGRATE", "127.0.0.1", self._to.port, "", 0, 5000, "KEYS", *keys)
+            target = _id(new)
+        for node in (self._to, self._source, *self._cluster.nodes):
+            with node.client() as client:
+                client.execute_command("CLUSTER", "SETSLOT", self._slot, "NODE", target)
 
 
 def _id(client: Any) -> str:
@@ -67,15 +87,16 @@ def _text(value: bytes | str) -> str:
 
 
 @pytest.fixture
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster of three primaries."""
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of three primaries; of Valkey, with the parameter ``valkey``."""
+    kind = getattr(request, "param", "redis")
     with ExitStack() as stack:
         nodes: list[Server] = []
         buses = [free_port() for _ in range(3)]  # by itself a bus takes the port 10,000 further up, if there is one
         for bus in buses:
             directory: Path = tmp_path_factory.mktemp("node")
             options = ("--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "2000")
-            server = RedisServer(directory, *options)
+            server = RedisServer(directory, *options, kind=kind)
             stack.callback(server.kill)
             nodes.append(server.start())
         share = SLOTS // len(nodes) + 1

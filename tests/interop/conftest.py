@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli import COMPACT
 from tests.conftest import redis_binary
 from tests.interop.asynq_peer import asynq_peer as asynq_peer
 from tests.interop.asynq_peer import asynq_program as asynq_program
@@ -19,6 +20,13 @@ from tests.interop.installing import PEERS, install, tool
 
 Task = tuple[str, str]
 """A task's id, and its payload as JSON text."""
+
+
+@pytest.fixture(params=["always", "never"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The loads of a test write tasks compact, or by HSET."""
+    monkeypatch.setenv(COMPACT, request.param)
+    return str(request.param)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,19 +12,32 @@ from typing import Any
 
 import pytest
 
-from tests.cli import Outcome, run
+from tests.cli import COMPACT, Outcome, run
 from tests.conftest import Server
 from tests.interop.asynq_peer import AsynqPeer, RefusedError
 from tests.unit.task_message_oracle import decode, encode
 
 pytestmark = pytest.mark.slow  # builds the Go program first
 
+EITHER_WAY = pytest.mark.usefixtures("way")
+"""With compact tasks, and with tasks by HSET."""
 FAR = 4_102_444_800
 """A start time far in the future (the year 2100)."""
+LONGEST_BY_HSET = 64
+"""Bytes of a value beyond which HSET makes a hash table."""
 
 
-def load(server: Server, folder: Path, records: Sequence[bytes], *arguments: str, status: int = 0) -> Outcome:
-    """Loads records in the asynq layout; checks the exit status."""
+def load(
+    server: Server, folder: Path, records: Sequence[bytes], *arguments: str, status: int = 0, groups: bool = False
+) -> Outcome:
+    """Loads records in the asynq layout; checks the exit status, and that tasks are compact unless a test says 'never'.
+
+    Args:
+        groups: Whether the tasks wait in groups: these are always written by HSET.
+    """
+    by_hset = groups or os.environ.get(COMPACT) == "never"
+    with server.client() as client:
+        before = task_keys(client)
     (folder / "in.jsonl").write_bytes(b"".join(record + b"\n" for record in records))
     done = run(
         *("load", "in.jsonl", "--layout", "asynq", "--redis", server.url, "--report", "-", "--no-progress"),
@@ -31,11 +45,25 @@ def load(server: Server, folder: Path, records: Sequence[bytes], *arguments: str
         cwd=folder,
     )
     assert done.status == status, done.stderr
+    assert done.report["compact"] == (0 if by_hset else done.report["loaded"])
+    with server.client() as client:
+        made = task_keys(client) - before
+        assert len(made) == done.report["loaded"]
+        for key in made:
+            long = max(map(len, client.hvals(key))) > LONGEST_BY_HSET
+            assert client.object("encoding", key) == (b"hashtable" if long and by_hset else b"listpack")
     return done
 
 
-def as_asynq(server: Server, folder: Path, records: Sequence[bytes], *arguments: str, status: int = 0) -> Outcome:
-    return load(server, folder, records, "--profile", "asynq", "-q", "q", "--type", "mail", *arguments, status=status)
+def task_keys(client: Any) -> set[bytes]:
+    return set(client.scan_iter(match="asynq:{*}:t:*", count=1000))
+
+
+def as_asynq(
+    server: Server, folder: Path, records: Sequence[bytes], *arguments: str, status: int = 0, groups: bool = False
+) -> Outcome:
+    shared = ("--profile", "asynq", "-q", "q", "--type", "mail")
+    return load(server, folder, records, *shared, *arguments, status=status, groups=groups)
 
 
 def envelope(**fields: Any) -> bytes:
@@ -51,6 +79,7 @@ def stored(client: Any, queue: str, task_id: str) -> dict[bytes, bytes]:
 
 
 @pytest.mark.parametrize("workers", ["1", "3"])
+@EITHER_WAY
 def test_all_tasks_are_executed_with_their_payloads(
     server: Server, asynq_peer: AsynqPeer, tmp_path: Path, workers: str
 ) -> None:
@@ -74,6 +103,7 @@ def test_one_worker_executes_them_in_the_order_of_the_file(
     assert [task.payload for task in asynq_peer.serve("q", concurrency=1)] == payloads
 
 
+@EITHER_WAY
 def test_options_reach_the_handler(server: Server, asynq_peer: AsynqPeer, tmp_path: Path) -> None:
     as_asynq(
         *(server, tmp_path, [b"1"], "--task-timeout", "90s", "--max-retry", "7"),
@@ -84,6 +114,7 @@ def test_options_reach_the_handler(server: Server, asynq_peer: AsynqPeer, tmp_pa
     assert 80 <= task.remaining <= 90
 
 
+@EITHER_WAY
 def test_a_deadline_bounds_the_execution(server: Server, asynq_peer: AsynqPeer, tmp_path: Path) -> None:
     deadline = int(time.time()) + 5000
     as_asynq(server, tmp_path, [b"1"], "--deadline", str(deadline))
@@ -91,6 +122,7 @@ def test_a_deadline_bounds_the_execution(server: Server, asynq_peer: AsynqPeer, 
     assert task.deadline == deadline
 
 
+@EITHER_WAY
 def test_options_of_a_record_reach_the_handler(server: Server, asynq_peer: AsynqPeer, tmp_path: Path) -> None:
     records = [
         envelope(payload={"n": 1}, id="a", type="post", max_retry=2, timeout=50, headers={"h": "1"}),
@@ -106,6 +138,7 @@ def test_options_of_a_record_reach_the_handler(server: Server, asynq_peer: Asynq
     assert (second.id, second.type, second.payload, second.queue) == ("7", "mail", b"\x00\xffraw", "other")
 
 
+@EITHER_WAY
 def test_a_task_that_fails_is_tried_again_and_then_archived(
     server: Server, asynq_peer: AsynqPeer, tmp_path: Path
 ) -> None:
@@ -118,6 +151,7 @@ def test_a_task_that_fails_is_tried_again_and_then_archived(
     assert (task.state, task.retried, task.max_retry) == ("archived", 1, 1)
 
 
+@EITHER_WAY
 def test_retention_keeps_a_completed_task_and_its_result(server: Server, asynq_peer: AsynqPeer, tmp_path: Path) -> None:
     as_asynq(server, tmp_path, [envelope(payload=1, id="a")], "--envelope", "--retention", "1h")
 
@@ -150,6 +184,7 @@ def test_a_scheduled_task_waits_for_its_time(server: Server, asynq_peer: AsynqPe
     assert [(task.payload, task.next_process_at) for task in tasks] == [(b"1", FAR), (b"2", FAR)]
 
 
+@EITHER_WAY
 def test_a_scheduled_task_is_executed_when_its_time_has_come(
     server: Server, asynq_peer: AsynqPeer, tmp_path: Path
 ) -> None:
@@ -181,6 +216,7 @@ def test_the_lock_of_asynqs_own_client_keeps_a_record_out(
     assert "a unique task of this type and payload is there already" in rejects
 
 
+@EITHER_WAY
 def test_a_locks_end_is_the_execution_of_its_task(server: Server, asynq_peer: AsynqPeer, tmp_path: Path) -> None:
     as_asynq(server, tmp_path, [b"1"], "--unique-ttl", "1h")
     asynq_peer.serve("q")
@@ -195,6 +231,7 @@ def test_duplicates_may_count_as_loaded(server: Server, tmp_path: Path) -> None:
 # --- the inspector -------------------------------------------------------------------------------------------------
 
 
+@EITHER_WAY
 def test_the_inspector_lists_queues_counts_and_details(server: Server, asynq_peer: AsynqPeer, tmp_path: Path) -> None:
     as_asynq(server, tmp_path, [b"1", b"2", b"3"], "--retention", "60", "--header", "h=1")
 
@@ -210,6 +247,7 @@ def test_the_inspector_lists_queues_counts_and_details(server: Server, asynq_pee
     assert tasks[0].headers == {"h": "1"}
 
 
+@EITHER_WAY
 def test_tasks_of_the_loader_can_be_deleted_archived_and_run_again(
     server: Server, asynq_peer: AsynqPeer, tmp_path: Path
 ) -> None:
@@ -226,6 +264,7 @@ def test_tasks_of_the_loader_can_be_deleted_archived_and_run_again(
     assert [task.id for task in asynq_peer.serve("q")] == ["c", "later", "b"]
 
 
+@EITHER_WAY
 def test_deleting_a_unique_task_frees_its_lock(server: Server, asynq_peer: AsynqPeer, tmp_path: Path) -> None:
     as_asynq(server, tmp_path, [envelope(payload=1, id="a", unique_ttl=900)], "--envelope")
     asynq_peer.delete("q", "a")
@@ -267,6 +306,7 @@ def test_a_task_is_what_asynqs_own_client_writes(
     assert client.smembers("asynq:queues") == {b"q"}
 
 
+@EITHER_WAY
 def test_a_plain_task_of_the_hot_path_is_what_asynqs_own_client_writes(
     server: Server, asynq_peer: AsynqPeer, client: Any, tmp_path: Path
 ) -> None:
@@ -282,6 +322,7 @@ def test_a_plain_task_of_the_hot_path_is_what_asynqs_own_client_writes(
     assert kinds == {key: client.type(key) for key in client.keys("asynq:*")}
 
 
+@EITHER_WAY
 def test_scheduled_and_unique_tasks_are_what_asynqs_own_client_writes(
     server: Server, asynq_peer: AsynqPeer, client: Any, tmp_path: Path
 ) -> None:
@@ -321,7 +362,7 @@ def test_tasks_of_groups_are_what_asynqs_own_client_writes(
     client.flushall()
 
     own = envelope(payload=1, id="a", group="g:1", headers={"h": "1"}, retention=5, unique_ttl=600)
-    as_asynq(server, tmp_path, [own], "--envelope")
+    as_asynq(server, tmp_path, [own], "--envelope", groups=True)
 
     assert stored(client, "q", "a") == theirs
     assert {key: client.type(key) for key in client.keys("asynq:*")} == keys
@@ -333,7 +374,7 @@ def test_an_asynq_server_aggregates_groups_that_were_loaded(
     server: Server, asynq_peer: AsynqPeer, tmp_path: Path
 ) -> None:
     records = [envelope(payload=number, group=f"group-{number % 2}") for number in range(6)]
-    as_asynq(server, tmp_path, records, "--envelope")
+    as_asynq(server, tmp_path, records, "--envelope", groups=True)
 
     executed = asynq_peer.serve("q", until=2, aggregate=True)
 
@@ -341,6 +382,7 @@ def test_an_asynq_server_aggregates_groups_that_were_loaded(
     assert found == {"group-0": [b"0", b"2", b"4"], "group-1": [b"1", b"3", b"5"]}
 
 
+@EITHER_WAY
 def test_an_export_of_groups_loaded_again_is_the_same(
     server: Server, asynq_peer: AsynqPeer, client: Any, tmp_path: Path
 ) -> None:
@@ -364,6 +406,7 @@ def test_an_export_of_groups_loaded_again_is_the_same(
     assert asynq_peer.task("q", "t0").state == "pending"
 
 
+@EITHER_WAY
 def test_a_task_that_failed_and_is_pending_again_keeps_its_past(
     server: Server, asynq_peer: AsynqPeer, client: Any, tmp_path: Path
 ) -> None:
@@ -386,6 +429,7 @@ def test_a_task_that_failed_and_is_pending_again_keeps_its_past(
 # --- runqy's profile -----------------------------------------------------------------------------------------------
 
 
+@EITHER_WAY
 def test_the_profile_of_runqy_writes_what_the_runqy_server_writes(
     server: Server, asynq_peer: AsynqPeer, client: Any, tmp_path: Path
 ) -> None:
@@ -416,6 +460,7 @@ def test_fields_for_runqys_workers_stand_in_the_hash(server: Server, client: Any
     assert decode(found[b"msg"])["queue"] == "a.b"
 
 
+@EITHER_WAY
 def test_results_of_an_asynq_server_are_waited_for(asynq_peer: AsynqPeer, server: Server, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text("1\n2\n")
     (tmp_path / "bad.jsonl").write_text("3\n")
