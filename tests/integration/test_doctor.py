@@ -21,7 +21,7 @@ from tests.integration.cluster import cluster as cluster
 
 Redis = Any
 MakeServer = Callable[..., RedisServer]
-NAMES = ["reachable", "version", "role", "cluster", "memory", "persistence", "clock", "rights", "layout"]
+NAMES = ["reachable", "version", "role", "cluster", "memory", "persistence", "clock", "rights", "layout", "compact"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,16 @@ def test_every_check_has_one_finding_and_a_good_server_is_fine(server: Server, c
     assert findings["role"]["text"] == "primary with 0 replicas"
 
 
-def test_doctor_writes_nothing(server: Server, client: Redis, tool: Tool) -> None:
+@pytest.mark.parametrize(("compact", "writes"), [("auto", 2), ("never", 0)])
+def test_doctor_leaves_nothing(server: Server, client: Redis, tool: Tool, compact: str, writes: int) -> None:
+    """It makes and deletes one compact task, to see whether the server takes it; with ``never`` it writes nothing."""
     client.set("someone", "else")
     changes = client.info("persistence")["rdb_changes_since_last_save"]
 
-    tool.doctor(server.url, "-q", "q")
+    tool.doctor(server.url, "-q", "q", "--compact", compact)
 
     assert client.keys() == [b"someone"]
-    assert client.info("persistence")["rdb_changes_since_last_save"] == changes
+    assert client.info("persistence")["rdb_changes_since_last_save"] == changes + writes
 
 
 def test_neither_a_queue_nor_an_input_is_needed(valkey: Server, tool: Tool) -> None:
@@ -96,7 +98,7 @@ def test_the_command_of_a_load_is_one_of_doctors(valkey: Server, tool: Tool) -> 
 
     findings = tool.doctor(valkey.url, *load)
 
-    assert list(findings) == [*NAMES, "ignored", "estimate"]
+    assert list(findings) == [*NAMES[:-1], "ignored", "compact", "estimate"]
     assert findings["estimate"]["numbers"]["tasks"] == 3
 
 
