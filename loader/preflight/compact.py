@@ -171,7 +171,7 @@ def _obstacle(scratch: Scratch, where: str) -> tuple[str, str] | None:
         return f"the server answers OK to RESTORE, but HGET gives {_seen(scratch.last)}", ""
     if isinstance(scratch.dump, bytes) and not scratch.dump.startswith(_IN_LISTPACK):
         why = f"the server makes a hash table of {len(SCRATCH)} fields, which saves nothing"
-        return why, "Set the server's hash-max-listpack-entries to 128, which is its default"
+        return why, "Set the server's hash-max-listpack-entries to 128 or more"
     return None
 
 
