@@ -10,7 +10,7 @@ import hiredis
 
 from loader.errors import ConnectionFailedError, LoaderError, OversizedError
 from loader.wire.address import Address
-from loader.wire.faults import from_os_error, from_reply, not_redis
+from loader.wire.faults import CHECK_SERVER, from_os_error, from_reply, not_redis
 from loader.wire.resp import command
 
 Reply = Any
@@ -59,8 +59,10 @@ class Connection(asyncio.Protocol):
             raise from_os_error(error, str(address)) from error
         try:
             await connection._handshake(name)
-        except BaseException:
+        except BaseException as error:
             connection.abort()
+            if isinstance(error, ConnectionFailedError):
+                error.hint = error.hint or CHECK_SERVER
             raise
         return connection
 

@@ -13,7 +13,7 @@ from loader.wire.tls import explain_tls
 
 RESUME = "run the same command again to go on where it stopped"
 
-_CHECK_SERVER = "Check that the server runs there, and the address in --redis"
+CHECK_SERVER = "Check that the server runs there, and the address in --redis"
 
 _TRANSIENT = {
     "LOADING": "the server is loading its data",
@@ -130,7 +130,7 @@ def from_os_error(error: OSError, where: str) -> ConnectionFailedError:
         reason = "connection refused"
     elif isinstance(error, TimeoutError):
         reason = "timed out"
-    return ConnectionFailedError(f"{where}: {reason}", _CHECK_SERVER)
+    return ConnectionFailedError(f"{where}: {reason}", CHECK_SERVER)
 
 
 def not_redis(text: str, where: str) -> ConnectionFailedError:
