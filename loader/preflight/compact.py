@@ -132,7 +132,7 @@ def compact_finding(options: LoadOptions, scratches: Sequence[Scratch], where: s
         return False, Finding(name, "ok", f"tasks are written by HSET: {why}", hint)
     if mode == "always":
         return True, Finding(name, "ok", "tasks are written compact, as --compact always says")
-    text = f"tasks are written compact, and by HSET where payloads are over {longest:,} bytes, which is as quick then"
+    text = f"tasks are written compact, which takes less memory; by HSET where payloads are over {longest:,} bytes"
     return True, Finding(name, "ok", text)
 
 
