@@ -14,10 +14,10 @@ class Encoders:
     """One encoder for each queue and timeout, made at first use.
 
     Args:
-        compact: Whether to write tasks as dumps, as far as possible.
+        compact: The longest payload whose task is a dump, in bytes; 0 for no dumps.
     """
 
-    def __init__(self, options: ServeOptions, *, compact: bool = False) -> None:
+    def __init__(self, options: ServeOptions, *, compact: int = 0) -> None:
         self._options = options
         self._compact = compact
         self._has_timeouts = options.layout != "documented"
@@ -41,5 +41,5 @@ class Encoders:
 
     def write_by_hset(self) -> None:
         """Writes no more dumps: the server takes them no longer."""
-        self._compact = False
+        self._compact = 0
         self._encoders.clear()

@@ -35,12 +35,12 @@ class CheckedTarget:
         options: The options, with the layout that was chosen if it was left open.
         longest: The longest payload that the server accepts, in bytes; None if no body is longer, or the server does
             not tell.
-        compact: Whether the server takes tasks as dumps.
+        compact: The longest payload whose task is a dump, in bytes; 0 for no dumps.
     """
 
     options: ServeOptions
     longest: int | None
-    compact: bool
+    compact: int
 
 
 async def check_target(options: ServeOptions, address: Address, known: Collection[str] | None) -> CheckedTarget:

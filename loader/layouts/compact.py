@@ -3,10 +3,10 @@
 A dump makes the same hash as the HSET would: the same fields, in the same order. Nothing here replaces a key: RESTORE
 without REPLACE answers BUSYKEY if the key exists.
 
-Not every task is dumped. Payloads above ``PAYS_UP_TO`` cost more as a dump than they save. Values of a few lengths
-cannot be dumped for every server (``listpack.DISPUTED_SIZES``). Some fields are so rare that no dump is made for them:
-further ones, those of a group in which a task waits, and in layout ``documented`` also the lifecycle and the number of
-retries so far.
+Not every task is dumped. Long payloads cost more as a dump than they save (``pays.py``). Values of a few lengths cannot
+be dumped for every server (``listpack.DISPUTED_SIZES``). Some fields are so rare that no dump is made for them: further
+ones, those of a group in which a task waits, and in layout ``documented`` also the lifecycle and the number of retries
+so far.
 """
 
 from __future__ import annotations
@@ -16,19 +16,9 @@ from dataclasses import dataclass
 
 from loader.layouts.dump import Frame
 from loader.layouts.listpack import DisputedSizeError
-from loader.tasks.profiles import LayoutName
 
-PAYS_UP_TO: dict[LayoutName, int] = {"documented": 1500, "asynq": 500}
-"""The length of a payload, in bytes, up to which a dump saves the server time, or at least memory at no cost of time.
-
-Shares of an HSET's cost, by ``python -m benchmarks compact`` with Redis 7.0 and 8.2, at 110, 300 and 1000 bytes:
-
-- documented: CPU time 0.70, 0.75, 0.93 to 1.01; memory 0.50 to 0.53, 0.61 to 0.64, 0.8
-- asynq: CPU time 0.85, 0.88 to 0.95, 1.00 to 1.13; memory 0.67 to 0.70, 0.75, 0.85
-
-At 10 KB, a dump takes a third more CPU time, and saves no memory. Valkey 9.1 (built with libc's malloc) takes about as
-much CPU time for either at 110 bytes, and more for a dump from 300 bytes on; its memory is 0.62, 0.70 and 0.85.
-"""
+ANY_LENGTH = 2**62
+"""More bytes than a payload can have."""
 
 MOST_FRAMES = 64
 """For how many kinds of own options an encoder keeps frames."""
@@ -82,9 +72,9 @@ class Group:
     afters: Sequence[bytes]
 
 
-def short_ones(payloads: Sequence[bytes], longest: int | None) -> Sequence[int]:
+def short_ones(payloads: Sequence[bytes], longest: int) -> Sequence[int]:
     """The positions of payloads of at most this length."""
-    if longest is None or max(map(len, payloads), default=0) <= longest:  # hot path
+    if max(map(len, payloads), default=0) <= longest:  # hot path
         return range(len(payloads))
     return [at for at, payload in enumerate(payloads) if len(payload) <= longest]
 

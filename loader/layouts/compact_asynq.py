@@ -14,6 +14,7 @@ from typing import cast
 
 from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.compact import (
+    ANY_LENGTH,
     MOST_FRAMES,
     RESTORE,
     RESTORED,
@@ -78,7 +79,6 @@ class CompactAsynq(AsynqEncoder):
 
     Args:
         longest: The longest payload to dump, in bytes; a batch is dumped if its payloads are not longer on average.
-            None for no limit.
         own_options: Whether tasks may have options of their own. The script takes another argument for each task then,
             with which the server needs a twentieth more of its time.
     """
@@ -92,7 +92,7 @@ class CompactAsynq(AsynqEncoder):
         *,
         reverse_lookup: bool,
         cluster: bool = False,
-        longest: int | None = None,
+        longest: int = ANY_LENGTH,
         own_options: bool = True,
     ) -> None:
         super().__init__(queue, options, reverse_lookup=reverse_lookup, cluster=cluster)
@@ -129,7 +129,7 @@ class CompactAsynq(AsynqEncoder):
 
     def write_tasks(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
         hsets = super().write_tasks
-        if self._longest is not None and sum(map(len, payloads)) > self._longest * len(payloads):
+        if sum(map(len, payloads)) > self._longest * len(payloads):
             return hsets(id_prefix, suffixes, payloads)
         return written(self._restores, hsets, id_prefix, suffixes, payloads)
 

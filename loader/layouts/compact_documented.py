@@ -8,6 +8,7 @@ from operator import add
 from typing import cast
 
 from loader.layouts.compact import (
+    ANY_LENGTH,
     MOST_FRAMES,
     RESTORE,
     RESTORED,
@@ -69,7 +70,6 @@ class CompactDocumented(DocumentedEncoder):
 
     Args:
         longest: The longest payload to dump, in bytes; a batch is dumped if its payloads are not longer on average.
-            None for no limit.
 
     Raises:
         DisputedSizeError: The type or the queue's name has a length that cannot be dumped.
@@ -78,7 +78,7 @@ class CompactDocumented(DocumentedEncoder):
     is_compact = True
 
     def __init__(
-        self, queue: str, task_type: str, max_retry: int, *, cluster: bool = False, longest: int | None = None
+        self, queue: str, task_type: str, max_retry: int, *, cluster: bool = False, longest: int = ANY_LENGTH
     ) -> None:
         super().__init__(queue, task_type, max_retry, cluster=cluster)
         self.insert_width = 2
@@ -101,7 +101,7 @@ class CompactDocumented(DocumentedEncoder):
         hsets = super().write_tasks
         if self.on_other_slots:
             return b""
-        if self._longest is not None and sum(map(len, payloads)) > self._longest * len(payloads):
+        if sum(map(len, payloads)) > self._longest * len(payloads):
             return hsets(id_prefix, suffixes, payloads)
         return written(self._restores, hsets, id_prefix, suffixes, payloads)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.base import QueueEncoder
-from loader.layouts.compact import PAYS_UP_TO
 from loader.layouts.compact_asynq import CompactAsynq
 from loader.layouts.compact_documented import CompactDocumented
 from loader.layouts.documented import DocumentedEncoder
@@ -22,7 +21,7 @@ class _Wanted:
     """What an encoder is for; see ``encoder_for``."""
 
     cluster: bool
-    compact: bool
+    compact: int
     look_up: bool
 
 
@@ -31,7 +30,7 @@ def _documented(options: LoadOptions, queue: str, wanted: _Wanted) -> QueueEncod
     if wanted.compact:
         with suppress(DisputedSizeError):
             return CompactDocumented(
-                queue, tasks.type or queue, tasks.max_retry, cluster=wanted.cluster, longest=_longest(options)
+                queue, tasks.type or queue, tasks.max_retry, cluster=wanted.cluster, longest=wanted.compact
             )
     return DocumentedEncoder(
         queue, tasks.type or queue, tasks.max_retry, cluster=wanted.cluster, further_fields=options.envelope
@@ -46,14 +45,10 @@ def _asynq(options: LoadOptions, queue: str, wanted: _Wanted) -> QueueEncoder:
             tasks,
             reverse_lookup=look_up,
             cluster=wanted.cluster,
-            longest=_longest(options),
+            longest=wanted.compact,
             own_options=options.envelope,
         )
     return AsynqEncoder(queue, tasks, reverse_lookup=look_up, cluster=wanted.cluster)
-
-
-def _longest(options: LoadOptions) -> int | None:
-    return None if options.compact == "always" else PAYS_UP_TO[options.layout_name]
 
 
 _ENCODERS: dict[LayoutName, Callable[[LoadOptions, str, _Wanted], QueueEncoder]] = {
@@ -63,13 +58,13 @@ _ENCODERS: dict[LayoutName, Callable[[LoadOptions, str, _Wanted], QueueEncoder]]
 
 
 def encoder_for(
-    options: LoadOptions, queue: str, *, cluster: bool = False, compact: bool = False, look_up: bool = True
+    options: LoadOptions, queue: str, *, cluster: bool = False, compact: int = 0, look_up: bool = True
 ) -> QueueEncoder:
     """The encoder of the options' layout for one queue (its full name).
 
     Args:
         cluster: Whether the tasks go to a Redis Cluster.
-        compact: Whether tasks are dumps, as far as possible; ``preflight.compact`` knows whether the server takes them.
+        compact: The longest payload whose task is a dump, in bytes; 0 for no dumps. ``preflight.compact`` knows it.
         look_up: Whether runqy's look-up key is written, where the profile has one.
     """
     return _ENCODERS[options.layout_name](options, queue, _Wanted(cluster, compact, look_up))

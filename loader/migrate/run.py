@@ -24,7 +24,7 @@ from loader.migrate.target import Target
 from loader.migrate.transfer import Transfer
 from loader.migrate.translate import Translation
 from loader.outputs.gzip import repair_gzip
-from loader.preflight.compact import is_compact
+from loader.preflight.compact import asked_longest_dump
 from loader.preflight.examine import check_layout
 from loader.servers.retry import retry
 from loader.servers.session import require_one_server
@@ -235,8 +235,9 @@ class Migration:
         of_tasks = replace(options.target, envelope=True)
         encoder = encoder_for(of_tasks, options.target_queue, look_up=look_up)
         compact = None
-        if await retry(lambda: is_compact(ends.target.servers, of_tasks, encoder), options.retry_for):
-            compact = encoder_for(of_tasks, options.target_queue, compact=True, look_up=look_up)
+        longest = await retry(lambda: asked_longest_dump(ends.target.servers, of_tasks, encoder), options.retry_for)
+        if longest:
+            compact = encoder_for(of_tasks, options.target_queue, compact=longest, look_up=look_up)
         shared = same and options.target_layout == "documented"
         return Target(
             ends.into,

@@ -14,8 +14,8 @@ from typing import Any
 
 from loader.errors import TransientError
 from loader.layouts.base import QueueEncoder
-from loader.layouts.compact import PAYS_UP_TO
 from loader.layouts.dump import hash_dump
+from loader.layouts.pays import longest_dump
 from loader.preflight.ask import Question, ask
 from loader.preflight.checks import Finding
 from loader.preflight.refusal import refusal
@@ -112,45 +112,51 @@ def scratch_task(key: bytes) -> Question[Scratch]:
     )
 
 
-def compact_finding(options: LoadOptions, scratches: Sequence[Scratch], where: str) -> tuple[bool, Finding]:
-    """Whether to write tasks compact, and what to say of it.
+def compact_finding(
+    options: LoadOptions, scratches: Sequence[Scratch], infos: Sequence[Any], where: str
+) -> tuple[int, Finding]:
+    """The longest payload whose task is a dump, in bytes (0 for no dumps), and what to say of it.
 
     Args:
         options: Settled options.
         scratches: Of the single server, or of each primary of a cluster; none for ``--compact never``.
+        infos: The replies to INFO of the same servers, or errors in their place.
         where: The server.
     """
-    name, mode, longest = "compact", options.compact, PAYS_UP_TO[options.layout_name]
+    name, mode = "compact", options.compact
     if mode == "never":
-        return False, Finding(name, "ok", "tasks are written by HSET, as --compact never says")
+        return 0, Finding(name, "ok", "tasks are written by HSET, as --compact never says")
     obstacle = next((found for scratch in scratches if (found := _obstacle(scratch, where))), None)
     if obstacle is not None:
         why, hint = obstacle
         if mode == "always":
             hint = hint or "Load with --compact auto"
-            return False, Finding(name, "error", f"--compact always cannot be: {why}", hint)
-        return False, Finding(name, "ok", f"tasks are written by HSET: {why}", hint)
+            return 0, Finding(name, "error", f"--compact always cannot be: {why}", hint)
+        return 0, Finding(name, "ok", f"tasks are written by HSET: {why}", hint)
+    longest = min(longest_dump(options, info) for info in infos)
     if mode == "always":
-        return True, Finding(name, "ok", "tasks are written compact, as --compact always says")
+        return longest, Finding(name, "ok", "tasks are written compact, as --compact always says")
     text = f"tasks are written compact, which takes less memory; by HSET where payloads are over {longest:,} bytes"
-    return True, Finding(name, "ok", text)
+    return longest, Finding(name, "ok", text)
 
 
-async def is_compact(servers: Servers, options: LoadOptions, encoder: QueueEncoder) -> bool:
-    """Asks a server whether to write tasks compact, and logs how.
+async def asked_longest_dump(servers: Servers, options: LoadOptions, encoder: QueueEncoder) -> int:
+    """Asks a server up to which length of payloads tasks are dumps (0 for no dumps), and logs it.
 
     Raises:
         SinkError: It does not take them, and ``--compact always`` was given.
         LoaderError: The server cannot be reached.
     """
     scratches = scratch_tasks(servers, options, encoder)
+    info: Question[Any] = Question((("INFO", "server"),), lambda replies: replies[0])
     with translated(str(servers)):
-        answers = await ask(servers, *scratches)
-    compact, how = compact_finding(options, [answers[scratch] for scratch in scratches], str(servers))
+        answers = await ask(servers, info, *scratches)
+    made = [answers[scratch] for scratch in scratches]
+    longest, how = compact_finding(options, made, [answers[info]], str(servers))
     if how.level == "error":
         raise refusal(how, str(servers))
     log.info("%s", how)
-    return compact
+    return longest
 
 
 def _obstacle(scratch: Scratch, where: str) -> tuple[str, str] | None:

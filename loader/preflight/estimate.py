@@ -22,6 +22,7 @@ from typing import Any
 from loader.errors import SinkError, TransientError
 from loader.layouts.base import QueueEncoder
 from loader.layouts.lua import UNDO, as_sent
+from loader.layouts.pays import longest_dump
 from loader.layouts.registry import encoder_for
 from loader.preflight.checks import Finding
 from loader.preflight.sample import Stretch, sample
@@ -149,13 +150,13 @@ async def estimate(
     stretches: Sequence[Stretch],
     keys_there: int,
     *,
-    compact: bool = False,
+    compact: int = 0,
 ) -> Estimate:
     """Measures sampled tasks and extrapolates.
 
     Args:
         keys_there: The number of keys in the database.
-        compact: Whether tasks are written as dumps.
+        compact: The longest payload whose task is a dump, in bytes; 0 for no dumps.
 
     Raises:
         LoaderError: The server refuses, or cannot be reached.
@@ -201,14 +202,14 @@ async def estimate_finding(
     sources: Sequence[Source],
     info: Any,
     *,
-    compact: bool,
+    compact: int,
     other_way: bool = False,
 ) -> Finding:
     """Whether the tasks of this input fit into the memory that is left. The level is error if they do not.
 
     Args:
         info: The server's reply to INFO.
-        compact: Whether tasks are written as dumps.
+        compact: The longest payload whose task is a dump, in bytes; 0 for no dumps.
         other_way: Whether to say what they need the other way, too.
 
     Raises:
@@ -235,12 +236,13 @@ async def estimate_finding(
     other = None
     if other_way:
         try:
-            other = await estimate(control, where, options, stretches, keys_there, compact=not compact)
+            other_compact = 0 if compact else longest_dump(options, info)
+            other = await estimate(control, where, options, stretches, keys_there, compact=other_compact)
         except TransientError:
             raise
         except SinkError as error:
             log.debug("not estimated the other way: %s", error)
-    return compared(found, left, room_on_machine(info), compact=compact, other=other)
+    return compared(found, left, room_on_machine(info), compact=bool(compact), other=other)
 
 
 def compared(

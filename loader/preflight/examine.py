@@ -102,7 +102,8 @@ async def examine(servers: Servers, load: IntendedLoad, choice: Choice | None = 
             answers = await look.second(allowed, *scratches)
             seen = look.seen
     largest = server.largest_value(seen.states)
-    compact, how = compact_finding(load.options, [answers[scratch] for scratch in scratches], str(servers))
+    infos = [state.info for state in seen.states]
+    compact, how = compact_finding(load.options, [answers[scratch] for scratch in scratches], infos, str(servers))
     findings = [
         *findings,
         *server.clock_findings(*seen.asked, seen.states),

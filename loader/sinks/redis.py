@@ -39,12 +39,10 @@ class RedisSink:
     """Encoders, ledgers and settings that the workers of a load share.
 
     Args:
-        compact: Whether to write tasks as dumps, as far as possible.
+        compact: The longest payload whose task is a dump, in bytes; 0 for no dumps.
     """
 
-    def __init__(
-        self, servers: Servers, options: LoadOptions, job: str, lease: Lease, *, compact: bool = False
-    ) -> None:
+    def __init__(self, servers: Servers, options: LoadOptions, job: str, lease: Lease, *, compact: int = 0) -> None:
         self.servers = servers
         self.options = options
         self.lease = lease
@@ -68,7 +66,7 @@ class RedisSink:
     def write_by_hset(self) -> None:
         """Writes no more dumps: the server takes them no longer. A failover, for example, may lead to an older one."""
         if self._compact:
-            self._compact = False
+            self._compact = 0
             self._encoders.clear()
             self._ledgers.clear()
 

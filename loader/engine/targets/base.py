@@ -63,12 +63,12 @@ class Cleared:
     Attributes:
         forwarded: Full names of the queues in which tasks with a start time of their own run when they are due; None if
             this holds for all queues, or is not checked. Tasks for other queues are rejected.
-        compact: Whether the servers take tasks as dumps.
+        compact: The longest payload whose task is a dump, in bytes; 0 for no dumps.
         is_consumed: Whether a running consumer serves a queue of the load.
     """
 
     forwarded: frozenset[str] | None = None
-    compact: bool = False
+    compact: int = 0
     is_consumed: bool = False
 
 

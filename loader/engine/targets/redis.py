@@ -315,12 +315,12 @@ class _RedisLoad:
 
 
 @asynccontextmanager
-async def into_redis(url: str, named: bool, compact: bool, part: Part) -> AsyncIterator[Channel]:
+async def into_redis(url: str, named: bool, compact: int, part: Part) -> AsyncIterator[Channel]:
     """The ``Destination`` of one server, with all arguments bound except the part.
 
     Args:
         named: Whether the server accepts names of connections.
-        compact: Whether the servers take tasks as dumps.
+        compact: See ``RedisSink``.
     """
     servers = Servers(parse_address(url), part.options.timeout)
     try:

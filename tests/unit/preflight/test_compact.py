@@ -10,7 +10,9 @@ from typing import Any
 import hiredis
 import pytest
 
+from loader.layouts.compact import ANY_LENGTH
 from loader.layouts.dump import crc64, hash_dump
+from loader.layouts.pays import longest_dump
 from loader.preflight.ask import Question, ask_node
 from loader.preflight.checks import Finding
 from loader.preflight.compact import SCRATCH, Scratch, compact_finding, scratch_task
@@ -37,8 +39,13 @@ def asked(port: int, question: Question[Scratch], login: str = "") -> Scratch:
     return asyncio.run(ask())
 
 
-def choice(mode: CompactMode, *scratches: Scratch, layout: LayoutName = "documented") -> tuple[bool, Finding]:
-    return compact_finding(LoadOptions(queue="q", layout=layout, compact=mode), scratches, "localhost")
+def choice(
+    mode: CompactMode, *scratches: Scratch, layout: LayoutName = "documented", kind: str = "redis"
+) -> tuple[bool, Finding]:
+    infos = [{"server_name": kind} if kind == "valkey" else {}] * max(1, len(scratches))
+    options = LoadOptions(queue="q", layout=layout, compact=mode)
+    longest, finding = compact_finding(options, scratches, infos, "localhost")
+    return longest > 0, finding
 
 
 def auto(*scratches: Scratch) -> tuple[bool, str]:
@@ -151,6 +158,29 @@ def test_a_hash_that_does_not_read_back_is_not_trusted(scratch: Scratch) -> None
     assert not compact
     assert "answers OK to RESTORE, but" in text
     assert choice("always", scratch)[1].level == "error"
+
+
+@pytest.mark.parametrize(
+    ("layout", "kind", "longest"),
+    [("documented", "redis", 1500), ("asynq", "redis", 500), ("documented", "valkey", 400), ("asynq", "valkey", 400)],
+)
+def test_up_to_which_length_a_dump_pays(layout: LayoutName, kind: str, longest: int) -> None:
+    assert f"payloads are over {longest:,} bytes" in choice("auto", GOOD, layout=layout, kind=kind)[1].text
+    options = LoadOptions(queue="q", layout=layout, compact="always")
+    assert compact_finding(options, [GOOD], [{}], "localhost")[0] == ANY_LENGTH
+
+
+def test_a_real_server_tells_its_kind(server: Server, client: Any) -> None:
+    options = LoadOptions(queue="q", layout="documented")
+    kind = "valkey" if "valkey_version" in client.info("server") else "redis"
+    info: Any = asked(server.port, Question((("INFO",),), lambda replies: replies[0]))
+    assert longest_dump(options, info) == {"redis": 1500, "valkey": 400}[kind]
+    assert longest_dump(options, hiredis.ReplyError("NOPERM")) == 1500
+
+
+def test_the_least_of_all_primaries_counts() -> None:
+    options = LoadOptions(queue="q", layout="documented")
+    assert compact_finding(options, [GOOD, GOOD], [{}, {"server_name": "valkey"}], "localhost")[0] == 400
 
 
 def test_one_primary_of_a_cluster_that_cannot_decides() -> None:
