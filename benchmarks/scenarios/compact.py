@@ -93,4 +93,5 @@ class Compact(Scenario):
     def draw(cls, result: Result) -> dict[str, Figure]:
         from benchmarks.plots.compact import compact
 
-        return {"compact": compact(result)}
+        several = len(result.servers) > 1
+        return {f"compact-{server}" if several else "compact": compact(result.on(server)) for server in result.servers}
