@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from loader.engine.part import Part, PartialLoad
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 _LEFT_FOR_OTHERS = 2
 _SHARDS_A_PROCESS = 4
 _MOST_PROCESSES = 4
@@ -91,7 +95,8 @@ class Execution:
 def _process_count(part: Part, shards: Sequence[Shard]) -> int:
     wanted, repeatable = part.options.processes, all(source.identity.repeatable for source in part.sources)
     if wanted == "auto":
-        return spare_processes(_processors(), len(shards), part.options.workers) if repeatable else 1
+        shared = repeatable and Path(sys.executable or "").stem.startswith("python")  # else a program embeds Python
+        return spare_processes(_processors(), len(shards), part.options.workers) if shared else 1
     if wanted > 1 and not repeatable:
         log.info("input from a pipe or an iterable cannot be shared between processes: one process loads it")
         return 1
@@ -111,8 +116,12 @@ def spare_processes(processors: int, shards: int, workers: int) -> int:
 
 
 def _processors() -> int:
-    """The number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The number of processors that this process may use: a container may give it a share of those that it sees."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = map(int, _CPU_MAX.read_text().split())  # control groups, version 2: "max 100000" has no quota
+        count = min(count, quota // period)
+    return max(1, count)
 
 
 async def _each(shards: Sequence[Shard]) -> AsyncIterator[Shard]:

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,20 @@ def test_all_records_are_loaded_once_with_the_ids_that_one_process_gives_them(
     assert shared.report["bytes_read"] == large.stat().st_size
     assert set(client.lrange(PENDING, 0, -1)) == ids
     assert sorted(numbers_loaded(client)) == list(range(RECORDS))
+
+
+def test_a_module_of_the_users_with_the_name_of_this_package_is_not_run(
+    valkey: Server, large: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "loader.py").write_text("raise SystemExit('the module of the user')")
+    program = Path(sys.executable).with_name("runqy-loader")  # "python -m" itself looks for modules in the folder first
+    arguments = ("load", large, "-q", "q", "--redis", valkey.url, "-p", "2", "--report", "-", "--quiet")
+
+    done = subprocess.run([program, *arguments], cwd=tmp_path, env=environment(), capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    report = json.loads(done.stdout)
+    assert (report["loaded"], report["processes"]) == (RECORDS, 2)
 
 
 def test_a_job_goes_on_with_another_number_of_processes(valkey: Server, large: Path, tmp_path: Path) -> None:
