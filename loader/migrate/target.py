@@ -6,9 +6,11 @@ import logging
 import time
 from collections.abc import Sequence
 
+import hiredis
+
 from loader.errors import OversizedError
 from loader.jobs.ledger import parse_skipped
-from loader.jobs.ledger_scripts import placing_script
+from loader.jobs.ledger_scripts import REFUSED_IF_FULL, placing_script
 from loader.layouts.base import QueueEncoder
 from loader.layouts.lua import as_sent
 from loader.migrate.translate import Translation
@@ -17,6 +19,7 @@ from loader.servers.value_limit import SETTINGS, ValueLimit, value_limit
 from loader.sinks.replies import DumpRefusedError, check_script
 from loader.stored.stored_task import StoredTask
 from loader.tasks.reasons import Reason, ReasonCode
+from loader.wire.faults import from_reply
 from loader.wire.resp import array, bulks, command
 
 log = logging.getLogger("runqy_loader")
@@ -89,7 +92,7 @@ return #kept
 def place_script(encoder: QueueEncoder) -> bytes:
     """The script of ``Target.insert``."""
     write = {b"write": encoder.insert_script, b"width": encoder.insert_width}
-    return placing_script(_HEAD, _PLACE % write, _MARK)
+    return placing_script(_HEAD, _PLACE % write, _MARK, full=REFUSED_IF_FULL % b"KEYS[2] .. ':room'")
 
 
 class Target:
@@ -178,11 +181,13 @@ class Target:
         replies = await self._session.values(forgotten + commands, 2 if forgotten else 1)
         # If the tasks were sent more than once, the first request may have placed them, whatever the last reply says.
         self.in_doubt = self.repeated = self._session.losses > losses
-        for reply in replies:
-            try:
-                check_script(reply, self._encoder, f"{self._session.address}, {where}")
-            except OversizedError as error:
-                raise _with_longest(error, tasks) from None
+        try:
+            check_script(replies[-1], self._encoder, f"{self._session.address}, {where}")
+        except OversizedError as error:
+            raise _with_longest(error, tasks) from None
+        self.in_doubt = True  # these are placed, whatever becomes of the ids to forget
+        if isinstance(replies[0], hiredis.ReplyError):
+            raise from_reply(str(replies[0]), f"{self._session.address}, key {self.migrated_key.decode()}")
         self.in_doubt = False
         self._forget.clear()
         skipped = parse_skipped(replies[-1])

@@ -290,7 +290,7 @@ def test_a_user_with_the_documented_rights_can_move(
 ) -> None:
     loads = (  # docs/reference.md
         "~asynq:* ~{*}:runqy-loader:* ~runqy-loader:* +ping +select +hsetnx +hset +hget +eval +get +set +hincrby "
-        "+hgetall +llen +lpush +exists +del +sadd +client|setname +client|list +client|kill "
+        "+hgetall +llen +lpush +exists +del +sadd +setrange +client|setname +client|list +client|kill +restore "
     )
     source = "+lrange +hstrlen +ttl +rpoplpush +lrem +rpush +lpop +lindex +hlen +type +smembers +srem"
     target = "+sadd +srem +sismember +type +hexists"
@@ -311,3 +311,24 @@ def test_a_user_with_the_documented_rights_can_move(
     assert done.status == 0, done.stderr
     assert done.report["migrated"] == 100
     assert "secret" not in done.stderr + done.stdout
+
+
+@SAME
+@pytest.mark.parametrize("layouts", PAIRS)
+def test_a_right_to_forget_ids_that_is_missing_leaves_no_task_in_both_queues(
+    scene: Scene, layouts: tuple[LayoutName, LayoutName], tmp_path: Path, same: bool
+) -> None:
+    scene.push(500)
+    scene.there.execute_command("ACL", "SETUSER", "mover", "reset", "on", ">secret", "~*", "&*", "+@all", "-srem")
+    arguments = (
+        "migrate", "--move", "--from-redis", scene.source.url, "--from-layout", layouts[0], "--to-layout", layouts[1],
+        "--from-queue", "q", "--to-queue", "r", "-b", "100", "--report", "-", "--job", "j",
+    )  # fmt: skip
+
+    failed = run(*arguments, "--to-redis", scene.target.url.replace("//", "//mover:secret@"), cwd=tmp_path)
+    scene.there.execute_command("ACL", "DELUSER", "mover")
+    done = run(*arguments, "--to-redis", scene.target.url, cwd=tmp_path)
+
+    assert failed.status == 1 and "this user may not run a command that is needed" in failed.stderr
+    assert done.status == 0, done.stderr
+    assert (scene.placed(), scene.left()) == ([task_id for task_id, _ in numbered(500)], [])
