@@ -135,8 +135,9 @@ class QueueLedger:
         return bulks(arguments, b"*%d\r\n%b" % (2 + self._key_count + len(arguments), self._insert_head))
 
     def is_loaded(self, batch: int) -> bytes:
-        """The command that asks whether a batch is in. Reply: 1 or 0."""
-        return command(b"GETBIT", self.batches_key, b"%d" % batch)
+        """The commands that ask whether a batch is in. Replies: 1 or 0; the skipped positions, or None."""
+        number = b"%d" % batch
+        return command(b"GETBIT", self.batches_key, number) + command(b"HGET", self.skipped_key, number)
 
 
 def format_skipped(skipped: Mapping[int, Reason]) -> bytes:

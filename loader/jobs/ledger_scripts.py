@@ -15,6 +15,7 @@ _FRAME = b"""\
 %(known)b
 -- This finds a pending key of another type before anything is written.
 redis.call('LLEN', KEYS[1])
+%(full)b\
 -- undo: what undoes the writes: keys to delete, and commands. It is done in reverse order.
 local ids, undo, skipped = {}, {}, ''
 
@@ -31,6 +32,13 @@ if ok then return skipped end
 if type(fault) == 'table' then return fault end
 return redis.error_reply('ERR ' .. tostring(fault))
 """
+
+REFUSED_IF_FULL = b"""\
+-- A full server refuses a script at its first write, and never later. The DELs below count as writes, and are allowed.
+-- So this comes first, which writes nothing and creates no key.
+redis.call('SETRANGE', %b, 0, '')
+"""
+"""Lua with a string key in the script's slot."""
 
 _LEDGER = b"""\
 -- KEYS[1]: the queue's pending list
@@ -88,8 +96,12 @@ local function place()
     local key = key_of(ARGV[at])
     local verdict = write(key, at, undo)
     if verdict == '' and ARGV[4] == '1' then
-      -- The error for a key of another type is a table. Such a key is not the job's.
-      if type(redis.pcall('HGET', key, 'msg')) == 'table' then verdict = 't'
+      local reply = redis.pcall('HGET', key, 'msg')
+      if type(reply) == 'table' and string.find(reply.err, 'WRONGTYPE', 1, true) then
+        -- Such a key is not the job's.
+        verdict = 't'
+      elseif type(reply) == 'table' then
+        error(reply)
       else
         redis.call('DEL', key)
         verdict = write(key, at, undo)
@@ -111,10 +123,10 @@ def commit_script() -> bytes:
 def insert_script(encoder: QueueEncoder) -> bytes:
     """The script of ``QueueLedger.insert``."""
     place = _PLACE_FRESH % {b"write": encoder.insert_script, b"width": encoder.insert_width}
-    return placing_script(_INSERT_HEAD, place, _MARK, known=_KNOWN)
+    return placing_script(_INSERT_HEAD, place, _MARK, known=_KNOWN, full=REFUSED_IF_FULL % b"KEYS[3]")
 
 
-def placing_script(head: bytes, place: bytes, mark: bytes, *, known: bytes = b"") -> bytes:
+def placing_script(head: bytes, place: bytes, mark: bytes, *, known: bytes = b"", full: bytes = b"") -> bytes:
     """A script that writes tasks, marks them and pushes their ids, or does nothing. KEYS[1] is the pending list.
 
     Args:
@@ -123,5 +135,6 @@ def placing_script(head: bytes, place: bytes, mark: bytes, *, known: bytes = b""
             skipped positions. For each write, it adds what undoes it to ``undo``.
         mark: Lua that marks the placed tasks. It adds to ``undo`` as well.
         known: Lua that comes first, and returns if there is nothing to do.
+        full: ``REFUSED_IF_FULL``, if a DEL is the first write.
     """
-    return _FRAME % {b"head": head, b"known": known, b"place": place, b"mark": mark, b"undo": UNDO}
+    return _FRAME % {b"head": head, b"known": known, b"full": full, b"place": place, b"mark": mark, b"undo": UNDO}

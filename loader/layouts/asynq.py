@@ -28,6 +28,7 @@ _SCRIPT = b"""\
 local function key_of(id) return %(tasks)b .. id end
 %(is_free)b\
 %(further)b\
+%(look_up)b\
 -- Puts a task in its place: '' for the pending list, a Unix time for the scheduled set, '=' and a name for that group.
 -- Its hash is made from the dump; without a dump (''), from the message and further fields.
 -- lock: its lock's key ('' for none), with the lock's seconds
@@ -48,7 +49,11 @@ local function put(key, undo, id, dump, message, place, lock, seconds, fields)
   -- As asynq, which leaves this field out for a task that waits in a group.
   if lock ~= '' and dump == '' and not group then redis.call('HSET', key, 'unique_key', lock) end
   if fields ~= '' then write_further(key, fields) end
-%(look_up)b\
+  if not look_up(id, undo) then
+    redis.call('DEL', key)
+    if lock ~= '' then redis.call('DEL', lock) end
+    return 't'
+  end
   if place == '' then return true end
   if group then
     local members, groups = %(group)b .. group, %(groups)b
@@ -74,11 +79,17 @@ local function write(key, at, undo)
 end
 """
 _LOOK_UP = b"""\
-  -- By this key the runqy server finds the queue of a task.
+-- Writes the key by which the runqy server finds the queue of a task. Returns false if it holds another type.
+local function look_up(id, undo)
   local reverse = 'asynq:t:' .. id
   if redis.call('EXISTS', reverse) == 0 then undo[#undo + 1] = reverse end
-  redis.call('HSET', reverse, 'queue', %b)
+  local reply = redis.pcall('HSET', reverse, 'queue', %b)
+  if type(reply) == 'number' then return true end
+  if string.find(reply.err, 'WRONGTYPE', 1, true) then return false end
+  error(reply)
+end
 """
+_NO_LOOK_UP = b"local function look_up() return true end\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +128,7 @@ class AsynqEncoder:
         self.slot_tag = b"{%b}" % name
         self.needs_script = bool(options.unique_ttl or options.process_at or options.process_in)
         self.commands_a_task = 2 if reverse_lookup else 1
-        self._look_up = _LOOK_UP % lua_string(name) if reverse_lookup else b""
+        self._look_up = _LOOK_UP % lua_string(name) if reverse_lookup else _NO_LOOK_UP
         self.insert_script = self._script(_BEGIN, _WRITE)
         # Parts of the commands that are the same for all tasks of the queue.
         self._before_payload = before_payload(queue if options.type is None else options.type)

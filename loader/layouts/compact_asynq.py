@@ -43,8 +43,9 @@ _WRITE = b"""\
 -- A dumped task that only has to be pushed.
 local function pushed(key, undo, id, dump)
   if not restored(key, dump, undo) then return '' end
-%(look_up)b\
-  return true
+  if look_up(id, undo) then return true end
+  redis.call('DEL', key)
+  return 't'
 end
 %(write)b"""
 _WRITE_PUSHED = b"""\
@@ -100,9 +101,7 @@ class CompactAsynq(AsynqEncoder):
         self._places = own_options or self.needs_script
         self.insert_width = 3 if self._places else 2
         write = _WRITE_PLACED if self._places else _WRITE_PUSHED
-        self.insert_script = self._script(
-            _BEGIN, _WRITE % {b"restored": RESTORED, b"look_up": self._look_up, b"write": write}
-        )
+        self.insert_script = self._script(_BEGIN, _WRITE % {b"restored": RESTORED, b"write": write})
         self._frames: dict[tuple[int, int], Frame] = {}
         key = self.task_key(b"")
         self._restore = RESTORE % (len(key) + ID_BYTES, key)

@@ -171,10 +171,12 @@ class _Worker:
         for delivery in list(self._unfinished):
             ledger = self._sink.ledger(delivery.queue, delivery.batch.shard)
             connection = await connections.to(ledger.batches_key)
-            (is_in,) = await connection.call(ledger.is_loaded(delivery.batch.number), replies=1)
-            _check(is_in, "reading the ledger")
+            is_in, skipped = await connection.call(ledger.is_loaded(delivery.batch.number), replies=2)
+            for reply in (is_in, skipped):
+                _check(reply, "reading the ledger")
             # An insert script is sent again later instead: its reply names the tasks that it skipped.
             if is_in == 1 and is_pipelined(delivery, self._sink.encoder(delivery.queue)):
+                await self._skip(delivery, parse_skipped(skipped or b""))
                 self._done(delivery)
         self._lost_connections.clear()
 
@@ -260,7 +262,7 @@ class _Worker:
             if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("WRONGTYPE"):
                 outcome.refused[position] = Reason.of(ReasonCode.WRONG_TYPE)
             else:
-                _check(reply, f"queue {delivery.queue}, key {commands[0][0].decode()}")
+                _check(reply, f"queue {delivery.queue}, key {encoder.task_key(ids[position]).decode()}")
         return outcome.refused
 
     async def _insert(self, connections: Connections, connection: Connection, delivery: Delivery) -> None:

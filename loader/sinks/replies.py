@@ -72,6 +72,9 @@ def outcome_of(replies: Sequence[Reply], encoder: QueueEncoder, delivery: Delive
             if encoder.is_compact:
                 refuse_dumps(text, where)
             raise from_reply(text, where)
+    if refused and encoder.is_compact:
+        kept = (reply for number, reply in enumerate(replies) if number // commands_a_task not in refused)
+        dumped = sum(isinstance(reply, bytes) for reply in kept)
     return Outcome(refused, existing, dumped)
 
 
@@ -95,4 +98,4 @@ def refuse_dumps(text: str, where: str) -> None:
     It is not if it may pass, if a value is too long, or if a key exists: none is replaced.
     """
     if not text.startswith("BUSYKEY") and not isinstance(from_reply(text, where), TransientError | OversizedError):
-        raise DumpRefusedError(f"{where}: the server takes no compact task ({text})")
+        raise DumpRefusedError(f"{where}: the server takes no compact task ({text.removeprefix('ERR ')})")

@@ -98,3 +98,18 @@ def test_a_task_that_a_worker_has_is_not_written_again_where_connections_cannot_
 
     scene.assert_all_in(done)
     assert scene.client.hget(key, "retry") == b"1"
+
+
+@EACH_SERVER
+def test_what_a_batch_has_skipped_is_rejected_although_the_reply_that_says_so_is_lost(scene: Scene) -> None:
+    scene.input(50, "-b", "50", "-w", "1", width=100)
+    assert scene.load("--job", "j").status == 0
+    ids = scene.client.lrange(PENDING, 0, -1)
+    scene.client.delete(PENDING, *scene.client.keys("*runqy-loader:j:*"), b"asynq:t:" + ids[3])
+    scene.client.set(b"asynq:t:" + ids[3], "another's")
+    scene.proxy.rule = nth_of_workers(COMMIT, 1, Verdict.EXECUTE_AND_CUT)
+
+    done = scene.load("--job", "j")
+
+    assert (done.status, done.report["loaded"], done.report["rejected_by_code"]) == (3, 49, {"wrong_type": 1})
+    assert scene.client.lrange(PENDING, 0, -1) == [each for each in ids if each != ids[3]]

@@ -216,6 +216,41 @@ def test_a_key_of_another_type_is_rejected_and_kept(tool: Tool, db: Redis) -> No
     assert db.lrange("asynq:q.default:pending", 0, -1) == [each for each in ids if each != ids[3]]
 
 
+@pytest.mark.parametrize("left", [True, False], ids=["hashes are left", "nothing is left"])
+@pytest.mark.parametrize("mode", ["always", "never"])
+def test_a_look_up_key_of_another_type_rejects_its_task_alone(tool: Tool, db: Redis, left: bool, mode: str) -> None:
+    tool.write("in.jsonl", RECORDS)
+    ids = hashes_left(tool, db, "asynq", "--compact", mode)
+    if not left:
+        db.delete(*db.keys("asynq:*"))
+    db.delete(b"asynq:t:" + ids[3])
+    db.set(b"asynq:t:" + ids[3], "another's")
+
+    arguments = ("in.jsonl", "-q", "q", "-w", "1", "-b", "1000", "--layout", "asynq", "--job", "j")
+    done = tool.load(*arguments, "--compact", mode)
+
+    assert_fine(done, 3)
+    assert counts(done) == (COUNT, COUNT - 1, 0, 1)
+    assert done.report["rejected_by_code"] == {"wrong_type": 1}
+    assert done.report["compact"] == (COUNT - 1 if mode == "always" else 0)
+    assert db.get(b"asynq:t:" + ids[3]) == b"another's"
+    assert db.lrange("asynq:{q.default}:pending", 0, -1) == [each for each in ids if each != ids[3]]
+
+
+def test_for_a_user_who_may_not_read_tasks_no_task_is_of_another_type(tool: Tool, db: Redis) -> None:
+    tool.write("in.jsonl", RECORDS)
+    hashes_left(tool, db, "documented")
+    keys = ("%W~asynq:t:*", "~asynq:q.default:*", "~{*}:runqy-loader:*", "~runqy-loader:*")
+    db.execute_command("ACL", "SETUSER", "loader", "reset", "on", ">secret", "+@all", *keys, "-acl|dryrun")
+    arguments = ("in.jsonl", "-q", "q", "-w", "1", "--layout", "documented", "--job", "j", "--compact", "always")
+
+    done = tool.load(*arguments, url=tool.url.replace("redis://", "redis://loader:secret@"))
+    db.acl_deluser("loader")
+
+    # The script may not look at what a key holds. So this goes on by HSET, which need not.
+    assert (done.status, done.report["loaded"], done.report["rejected"], done.report["compact"]) == (0, COUNT, 0, 0)
+
+
 def test_an_id_that_is_a_task_already_is_left_alone(tool: Tool, db: Redis) -> None:
     db.hset("asynq:t:taken", mapping={"type": "task", "payload": "the worker's own"})
     db.set("asynq:t:another type", "x")

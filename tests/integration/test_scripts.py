@@ -23,11 +23,21 @@ LOADS = [
     (["--layout", "asynq", "--id-field", "id"], {"ledger-insert-asynq-look-up"}),
     (["--layout", "asynq", *ASYNQ, "--id-field", "id"], {"ledger-insert-asynq"}),
 ]
+COMPACT_LOADS = [
+    ([], {"ledger-commit"}),
+    (["--id-field", "id"], {"ledger-insert-documented-compact"}),
+    (["--layout", "asynq", "--id-field", "id"], {"ledger-insert-asynq-compact-ids-look-up"}),
+    (["--layout", "asynq", *ASYNQ, "--id-field", "id"], {"ledger-insert-asynq-compact-ids"}),
+]
 LEASE = {"lease-acquire", "lease-release"}
 INDEX = {"source-index"}
 MOVE = {"migrate-claim", "migrate-trim"}
 FURTHER = {"migrate-place-documented-further-fields"}
-MOVES = [
+COMPACT_MOVES: list[tuple[str, str, str, list[str], set[str]]] = [
+    (QUEUE, "documented", "asynq", [], {"migrate-place-asynq-compact", "migrate-settle-documented-look-up"}),
+    (QUEUE, "asynq", "documented", [], {"migrate-place-documented-compact", "migrate-settle-asynq"}),
+]
+MOVES: list[tuple[str, str, str, list[str], set[str]]] = [
     (QUEUE, "documented", "asynq", [], {"migrate-place-asynq", "migrate-settle-documented-look-up"}),
     (QUEUE, "documented", "asynq", ASYNQ, {"migrate-place-asynq", "migrate-settle-documented"}),
     (
@@ -52,7 +62,10 @@ def run_by(client: Any) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize(("options", "expected"), LOADS)
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [(["--compact", "never", *options], expected) for options, expected in LOADS] + COMPACT_LOADS,
+)
 def test_a_load_runs_golden_scripts_alone(
     server: Server, client: Any, tmp_path: Path, options: list[str], expected: set[str]
 ) -> None:
@@ -66,7 +79,14 @@ def test_a_load_runs_golden_scripts_alone(
     assert run_by(client) - SOMETIMES == expected | LEASE | INDEX
 
 
-@pytest.mark.parametrize(("queue", "source", "target", "options", "expected"), MOVES)
+@pytest.mark.parametrize(
+    ("queue", "source", "target", "options", "expected"),
+    [
+        (queue, source, target, ["--compact", "never", *options], expected)
+        for queue, source, target, options, expected in MOVES
+    ]
+    + COMPACT_MOVES,
+)
 def test_a_move_runs_golden_scripts_alone(
     server: Server, client: Any, tmp_path: Path, queue: str, source: str, target: str, options: list[str],
     expected: set[str],

@@ -16,7 +16,12 @@ class Raw:
         self._reader = hiredis.Reader()
 
     def __call__(self, commands: bytes) -> Any:
+        """Sends a command, and returns its reply."""
         self._socket.sendall(commands)
+        return self.reply()
+
+    def reply(self) -> Any:
+        """The next reply."""
         while (reply := self._reader.gets()) is False:
             self._reader.feed(self._socket.recv(65536))
         return reply

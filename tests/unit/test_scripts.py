@@ -59,6 +59,8 @@ ENCODERS: dict[str, QueueEncoder] = {
     "documented-compact": CompactDocumented(QUEUE, "task", 3),
     "asynq-compact": CompactAsynq(QUEUE, TaskOptions(), reverse_lookup=False),
     "asynq-compact-look-up": CompactAsynq(QUEUE, TaskOptions(), reverse_lookup=True),
+    "asynq-compact-ids": CompactAsynq(QUEUE, TaskOptions(), reverse_lookup=False, own_options=False),
+    "asynq-compact-ids-look-up": CompactAsynq(QUEUE, TaskOptions(), reverse_lookup=True, own_options=False),
 }
 SCRIPTS: dict[str, bytes] = {
     "ledger-commit": commit_script(),

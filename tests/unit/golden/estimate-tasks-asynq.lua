@@ -34,6 +34,7 @@ local function write_further(key, text)
   end
   for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
 end
+local function look_up() return true end
 -- Puts a task in its place: '' for the pending list, a Unix time for the scheduled set, '=' and a name for that group.
 -- Its hash is made from the dump; without a dump (''), from the message and further fields.
 -- lock: its lock's key ('' for none), with the lock's seconds
@@ -54,6 +55,11 @@ local function put(key, undo, id, dump, message, place, lock, seconds, fields)
   -- As asynq, which leaves this field out for a task that waits in a group.
   if lock ~= '' and dump == '' and not group then redis.call('HSET', key, 'unique_key', lock) end
   if fields ~= '' then write_further(key, fields) end
+  if not look_up(id, undo) then
+    redis.call('DEL', key)
+    if lock ~= '' then redis.call('DEL', lock) end
+    return 't'
+  end
   if place == '' then return true end
   if group then
     local members, groups = 'asynq:{inference.default}:g:' .. group, 'asynq:{inference.default}:groups'

@@ -15,6 +15,9 @@ if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KE
 
 -- This finds a pending key of another type before anything is written.
 redis.call('LLEN', KEYS[1])
+-- A full server refuses a script at its first write, and never later. The DELs below count as writes, and are allowed.
+-- So this comes first, which writes nothing and creates no key.
+redis.call('SETRANGE', KEYS[3], 0, '')
 -- undo: what undoes the writes: keys to delete, and commands. It is done in reverse order.
 local ids, undo, skipped = {}, {}, ''
 
@@ -38,6 +41,15 @@ local function write_further(key, text)
   end
   for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
 end
+-- Writes the key by which the runqy server finds the queue of a task. Returns false if it holds another type.
+local function look_up(id, undo)
+  local reverse = 'asynq:t:' .. id
+  if redis.call('EXISTS', reverse) == 0 then undo[#undo + 1] = reverse end
+  local reply = redis.pcall('HSET', reverse, 'queue', 'inference.default')
+  if type(reply) == 'number' then return true end
+  if string.find(reply.err, 'WRONGTYPE', 1, true) then return false end
+  error(reply)
+end
 -- Puts a task in its place: '' for the pending list, a Unix time for the scheduled set, '=' and a name for that group.
 -- Its hash is made from the dump; without a dump (''), from the message and further fields.
 -- lock: its lock's key ('' for none), with the lock's seconds
@@ -58,10 +70,11 @@ local function put(key, undo, id, dump, message, place, lock, seconds, fields)
   -- As asynq, which leaves this field out for a task that waits in a group.
   if lock ~= '' and dump == '' and not group then redis.call('HSET', key, 'unique_key', lock) end
   if fields ~= '' then write_further(key, fields) end
-  -- By this key the runqy server finds the queue of a task.
-  local reverse = 'asynq:t:' .. id
-  if redis.call('EXISTS', reverse) == 0 then undo[#undo + 1] = reverse end
-  redis.call('HSET', reverse, 'queue', 'inference.default')
+  if not look_up(id, undo) then
+    redis.call('DEL', key)
+    if lock ~= '' then redis.call('DEL', lock) end
+    return 't'
+  end
   if place == '' then return true end
   if group then
     local members, groups = 'asynq:{inference.default}:g:' .. group, 'asynq:{inference.default}:groups'
@@ -87,8 +100,12 @@ local function place()
     local key = key_of(ARGV[at])
     local verdict = write(key, at, undo)
     if verdict == '' and ARGV[4] == '1' then
-      -- The error for a key of another type is a table. Such a key is not the job's.
-      if type(redis.pcall('HGET', key, 'msg')) == 'table' then verdict = 't'
+      local reply = redis.pcall('HGET', key, 'msg')
+      if type(reply) == 'table' and string.find(reply.err, 'WRONGTYPE', 1, true) then
+        -- Such a key is not the job's.
+        verdict = 't'
+      elseif type(reply) == 'table' then
+        error(reply)
       else
         redis.call('DEL', key)
         verdict = write(key, at, undo)

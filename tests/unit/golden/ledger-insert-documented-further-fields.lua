@@ -15,6 +15,9 @@ if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KE
 
 -- This finds a pending key of another type before anything is written.
 redis.call('LLEN', KEYS[1])
+-- A full server refuses a script at its first write, and never later. The DELs below count as writes, and are allowed.
+-- So this comes first, which writes nothing and creates no key.
+redis.call('SETRANGE', KEYS[3], 0, '')
 -- undo: what undoes the writes: keys to delete, and commands. It is done in reverse order.
 local ids, undo, skipped = {}, {}, ''
 
@@ -53,8 +56,12 @@ local function place()
     local key = key_of(ARGV[at])
     local verdict = write(key, at, undo)
     if verdict == '' and ARGV[4] == '1' then
-      -- The error for a key of another type is a table. Such a key is not the job's.
-      if type(redis.pcall('HGET', key, 'msg')) == 'table' then verdict = 't'
+      local reply = redis.pcall('HGET', key, 'msg')
+      if type(reply) == 'table' and string.find(reply.err, 'WRONGTYPE', 1, true) then
+        -- Such a key is not the job's.
+        verdict = 't'
+      elseif type(reply) == 'table' then
+        error(reply)
       else
         redis.call('DEL', key)
         verdict = write(key, at, undo)

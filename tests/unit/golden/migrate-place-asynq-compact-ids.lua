@@ -1,0 +1,154 @@
+-- Writes and pushes tasks of another queue, each once, and notes their ids.
+-- KEYS[1]: the queue's pending list
+-- KEYS[2]: the set of ids that this job has placed
+-- ARGV[1]: the source's queue, if source and target may share a task's key; otherwise ''
+-- ARGV[2]: 1 if that key is the task itself; 0 if it is only runqy's look-up, a hash with only the queue's name
+-- ARGV[3]: the time in nanoseconds since 1970
+-- ARGV[4] and on: each task's arguments, the first task to be consumed first
+-- Reply: the positions not placed, comma-separated, each with a letter for the reason: 'a' if this job has placed the
+--        task before, otherwise another letter of loader/jobs/ledger.py
+
+
+-- This finds a pending key of another type before anything is written.
+redis.call('LLEN', KEYS[1])
+-- A full server refuses a script at its first write, and never later. The DELs below count as writes, and are allowed.
+-- So this comes first, which writes nothing and creates no key.
+redis.call('SETRANGE', KEYS[2] .. ':room', 0, '')
+-- undo: what undoes the writes: keys to delete, and commands. It is done in reverse order.
+local ids, undo, skipped = {}, {}, ''
+
+local function key_of(id) return 'asynq:{inference.default}:t:' .. id end
+-- Whether a key is free. If it is, what takes back the task deletes it.
+local function is_free(key, undo)
+  if redis.call('EXISTS', key) == 1 then return false end
+  -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
+  if #undo == 0 then redis.call('DEL', key) end
+  undo[#undo + 1] = key
+  return true
+end
+-- Writes further fields of a task's hash, each name and value after its length, as in 5:state7:pending.
+local function write_further(key, text)
+  local parts, at = {}, 1
+  while at <= #text do
+    local colon = string.find(text, ':', at, true)
+    local stop = colon + tonumber(string.sub(text, at, colon - 1))
+    parts[#parts + 1] = string.sub(text, colon + 1, stop)
+    at = stop + 1
+  end
+  for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
+end
+local function look_up() return true end
+-- Puts a task in its place: '' for the pending list, a Unix time for the scheduled set, '=' and a name for that group.
+-- Its hash is made from the dump; without a dump (''), from the message and further fields.
+-- lock: its lock's key ('' for none), with the lock's seconds
+local function put(key, undo, id, dump, message, place, lock, seconds, fields)
+  if not is_free(key, undo) then return '' end
+  local group = place ~= '' and string.sub(place, 1, 1) == '=' and string.sub(place, 2)
+  if lock ~= '' then
+    if not redis.call('SET', lock, id, 'NX', 'EX', seconds) then return 'u' end
+    undo[#undo + 1] = lock
+  end
+  if dump ~= '' then
+    redis.call('RESTORE', key, 0, dump)
+  elseif place == '' then
+    redis.call('HSET', key, 'msg', message, 'state', 'pending', 'pending_since', ARGV[3])
+  elseif group then
+    redis.call('HSET', key, 'msg', message, 'state', 'aggregating', 'group', group)
+  else
+    redis.call('HSET', key, 'msg', message, 'state', 'scheduled')
+  end
+  -- As asynq, which leaves this field out for a task that waits in a group.
+  if lock ~= '' and dump == '' and not group then redis.call('HSET', key, 'unique_key', lock) end
+  if fields ~= '' then write_further(key, fields) end
+  if not look_up(id, undo) then
+    redis.call('DEL', key)
+    if lock ~= '' then redis.call('DEL', lock) end
+    return 't'
+  end
+  if place == '' then return true end
+  if group then
+    local members, groups = 'asynq:{inference.default}:g:' .. group, 'asynq:{inference.default}:groups'
+    -- The time in seconds: ARGV[3] without its last nine digits.
+    redis.call('ZADD', members, string.sub(ARGV[3], 1, -10), id)
+    undo[#undo + 1] = {'ZREM', members, id}
+    if redis.call('SADD', groups, group) == 1 then undo[#undo + 1] = {'SREM', groups, group} end
+    return false
+  end
+  redis.call('ZADD', 'asynq:{inference.default}:scheduled', place, id)
+  undo[#undo + 1] = {'ZREM', 'asynq:{inference.default}:scheduled', id}
+  return false
+end
+-- Makes a task's hash from its dump, if the key is free. BUSYKEY tells that it is not.
+local function restored(key, dump, undo)
+  local count = #undo
+  -- This DEL deletes nothing. It fails, before anything is written, if the user has no right to undo.
+  if count == 0 and redis.call('EXISTS', key) == 0 then redis.call('DEL', key) end
+  local reply = redis.pcall('RESTORE', key, '0', dump)
+  if reply.err then
+    if string.sub(reply.err, 1, 7) == 'BUSYKEY' then return false end
+    error(reply)
+  end
+  undo[count + 1] = key
+  return true
+end
+-- A dumped task that only has to be pushed.
+local function pushed(key, undo, id, dump)
+  if not restored(key, dump, undo) then return '' end
+  if look_up(id, undo) then return true end
+  redis.call('DEL', key)
+  return 't'
+end
+-- A task's arguments: id, and its dump (it begins with a byte 16), or 'h' with message and fields, each after its
+-- length in four bytes.
+local function write(key, at, undo)
+  local id, value = ARGV[at], ARGV[at + 1]
+  if string.byte(value) == 16 then return pushed(key, undo, id, value) end
+  local message, fields = struct.unpack('<I4c0I4c0', value, 2)
+  return put(key, undo, id, '', message, '', '', '', fields)
+end
+
+local placed, seen = {}, {}
+local function shared(key)
+  return ARGV[1] ~= '' and redis.call('TYPE', key).ok == 'hash' and redis.call('HGET', key, 'queue') == ARGV[1]
+    and redis.call('HEXISTS', key, 'payload') == tonumber(ARGV[2])
+end
+local function place()
+  local taken = {}
+  for at = 4, #ARGV, 2 do
+    local id, verdict = ARGV[at], ''
+    if seen[id] or redis.call('SISMEMBER', KEYS[2], id) == 1 then verdict = 'a'
+    else
+      local key = key_of(id)
+      verdict = write(key, at, undo)
+      if verdict == '' and shared(key) then
+        local old = redis.call('HGETALL', key)
+        undo[#undo + 1] = {'HSET', key, unpack(old)}
+        redis.call('DEL', key)
+        verdict = write(key, at, undo)
+        -- What the layout does not write itself stays, and so does all of a task that is not placed.
+        for i = 1, #old, 2 do redis.call('HSETNX', key, old[i], old[i + 1]) end
+      end
+      if verdict == true or verdict == false then placed[#placed + 1], seen[id] = id, true end
+    end
+    if verdict == true then ids[#ids + 1] = id
+    elseif verdict then taken[#taken + 1] = (at - 4) / 2 .. verdict end
+  end
+  return table.concat(taken, ',')
+end
+
+local ok, fault = pcall(function()
+  skipped = place()
+  if #placed > 0 then
+    undo[#undo + 1] = {'SREM', KEYS[2], unpack(placed)}
+    redis.call('SADD', KEYS[2], unpack(placed))
+  end
+  -- In slices: unpack() is limited by Lua's C stack (LUAI_MAXCSTACK, 8000 in Lua 5.1).
+  for i = 1, #ids, 5000 do redis.call('LPUSH', KEYS[1], unpack(ids, i, math.min(i + 4999, #ids))) end
+end)
+if ok then return skipped end
+for i = #undo, 1, -1 do
+  if type(undo[i]) == 'string' then redis.pcall('DEL', undo[i]) else redis.pcall(unpack(undo[i])) end
+end
+-- A table is the error reply of a command; anything else is a Lua error.
+if type(fault) == 'table' then return fault end
+return redis.error_reply('ERR ' .. tostring(fault))
