@@ -39,7 +39,8 @@ class Encoders:
             )
         return encoder
 
-    def write_by_hset(self) -> None:
-        """Writes no more dumps: the server takes them no longer."""
-        self._compact = 0
+    def write_by_hset(self) -> bool:
+        """Writes no more dumps: the server takes them no longer. Returns whether this is new."""
+        is_new, self._compact = self._compact > 0, 0
         self._encoders.clear()
+        return is_new

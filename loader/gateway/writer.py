@@ -155,9 +155,10 @@ class Writer:
             try:
                 await self._write_hashes(entries)
             except DumpRefusedError as refusal:
-                self._encoders.write_by_hset()
+                is_new = self._encoders.write_by_hset()
                 await self._write_hashes(entries)
-                log.warning("%s; tasks are written by HSET from now on", refusal)
+                if is_new:
+                    log.warning("%s; tasks are written by HSET from now on", refusal)
             pushed = self._link.call(b"".join(map(self._push_command, shares)), replies=len(shares))
             if pushed.done():  # the call failed before anything was sent
                 await pushed

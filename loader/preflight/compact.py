@@ -185,6 +185,9 @@ def _refusal(error: Exception) -> tuple[str, str]:
     """What an error in place of RESTORE's reply means. The texts are those of Redis 6.2 to 8.2 and Valkey 9.1."""
     text = str(error).removeprefix("ERR ")
     if code_of(error) == "NOPERM":
+        if "access" in text:
+            why = f"this user may not RESTORE a key of the loader ({text})"
+            return why, "Give it the key patterns in docs/reference.md"
         return "this user may not run RESTORE", "Add +restore to the user (ACL SETUSER)"
     if "version or checksum" in text:
         return f"the server does not take dumps of RDB version 10 ({_NEWEST_NEEDED})", ""

@@ -21,6 +21,7 @@ from typing import Any
 
 from loader.errors import SinkError, TransientError
 from loader.layouts.base import QueueEncoder
+from loader.layouts.compact import ANY_LENGTH
 from loader.layouts.lua import UNDO, as_sent
 from loader.layouts.pays import longest_dump
 from loader.layouts.registry import encoder_for
@@ -29,7 +30,7 @@ from loader.preflight.sample import Stretch, sample
 from loader.preflight.server import room, room_on_machine
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
-from loader.sinks.base import Delivery
+from loader.sinks.base import Delivery, is_pipelined
 from loader.sources.base import Source
 from loader.tasks.ids import id_prefix, id_suffixes
 from loader.tasks.sizes import in_bytes
@@ -53,6 +54,7 @@ _MOST_QUEUES = 16
 """The maximum number of queues to measure. Each needs its own script, which older servers keep until they restart."""
 
 _ENTRIES = 2000
+_DIFFERENT = 0.02
 _SLOT = 8
 _LEDGER_BYTES_A_BATCH = 4.125
 
@@ -162,10 +164,14 @@ async def estimate(
         LoaderError: The server refuses, or cannot be reached.
     """
     queues = {delivery.queue: None for stretch in stretches for delivery in stretch.deliveries}
-    encoders = {queue: encoder_for(options, queue, compact=compact) for queue in list(queues)[:_MOST_QUEUES]}
+    encoders = {
+        (queue, length): encoder_for(options, queue, compact=length)
+        for queue in list(queues)[:_MOST_QUEUES]
+        for length in {0, compact, ANY_LENGTH if compact else 0}
+    }
     ballast = _BALLAST if keys_there < 4 * _BALLAST else 0
     with translated(where):
-        measures = [await _measure(control, options, stretch, encoders, ballast) for stretch in stretches]
+        measures = [await _measure(control, options, stretch, encoders, compact, ballast) for stretch in stretches]
         scale, every = _allocator(measures), _together(measures)
         tasks = sum(stretch.tasks for stretch in stretches)
         size = new_keys = scheduled = certain = 0.0
@@ -236,7 +242,7 @@ async def estimate_finding(
     other = None
     if other_way:
         try:
-            other_compact = 0 if compact else longest_dump(options, info)
+            other_compact = 0 if compact else longest_dump(replace(options, compact="always"), info)
             other = await estimate(control, where, options, stretches, keys_there, compact=other_compact)
         except TransientError:
             raise
@@ -273,7 +279,7 @@ def compared(
         numbers["hset_bytes"] = (other if compact else found).size
     each = f" ({in_bytes(found.size / found.tasks)} each)" if found.tasks else ""
     needs = f"{'' if found.exact else 'about '}{found.tasks:,} tasks need about {in_bytes(found.size)}{each}"
-    if other is not None:
+    if other is not None and abs(other.size - found.size) > _DIFFERENT * found.size:
         needs += f" {'compact' if compact else 'by HSET'}, and {in_bytes(other.size)} "
         needs += "by HSET (--compact never)" if compact else "compact (--compact always)"
     if left is None and on_machine is not None and found.size > on_machine:
@@ -308,14 +314,18 @@ async def _measure(
     control: Client,
     options: LoadOptions,
     stretch: Stretch,
-    encoders: Mapping[str, QueueEncoder],
+    encoders: Mapping[tuple[str, int], QueueEncoder],
+    compact: int,
     ballast: int,
 ) -> Measure:
     tasks = keys = size = 0
     grown: list[tuple[int, int]] = []
     for delivery in stretch.deliveries:
-        if (encoder := encoders.get(delivery.queue)) is None:
+        if (encoder := encoders.get((delivery.queue, compact))) is None:
             continue
+        if compact and is_pipelined(delivery, encoder):  # then the mean of a batch decides for all its tasks
+            is_short = sum(map(len, delivery.payloads)) <= compact * len(delivery.payloads)
+            encoder = encoders[delivery.queue, ANY_LENGTH if is_short else 0]
         script = as_sent(tasks_script(encoder))
         arguments = [_scratch_key(encoder), b"%d" % ballast, *_arguments(options, encoder, delivery)]
         reply: Any = await control.execute("EVAL", script, 1, *arguments)
