@@ -31,7 +31,7 @@ class Session:
         fence: Awaited after a connection was lost, before anything is sent again; None if late writes do no harm.
 
     Attributes:
-        losses: The number of connections lost so far.
+        losses: The number of connections lost so far before their replies came.
     """
 
     def __init__(
@@ -86,7 +86,8 @@ class Session:
             if isinstance(reply, hiredis.ReplyError):
                 error = from_reply(str(reply), str(self.address))
                 if isinstance(error, RefusedNowError):
-                    self._drop(connection)  # after a failover, the same address may lead to another server
+                    # After a failover, the same address may lead to another server. The replies are known, and final.
+                    self._drop(connection, replied=not self._patience.covers(error))
                 if self._patience.covers(error):
                     raise error
         return result
@@ -108,11 +109,11 @@ class Session:
 
         return await (connect() if self._reached else first_contact(self.address, connect))
 
-    def _drop(self, connection: Connection) -> None:
+    def _drop(self, connection: Connection, *, replied: bool = False) -> None:
         if connection is self._connection:  # otherwise another call has dropped it already
             self._connection = None
             self._lost.add(self._name)
-            self.losses += 1
+            self.losses += not replied
             connection.abort()
 
     async def close(self) -> None:
