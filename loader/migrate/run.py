@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from loader.errors import LayoutMismatchError, LoaderError, UnknownQueueError, UsageError
+from loader.errors import LayoutMismatchError, LoaderError, SinkError, TransientError, UnknownQueueError, UsageError
 from loader.jobs.lease import Run, while_held
 from loader.jobs.rejects import rejects_path
 from loader.layouts.registry import encoder_for
@@ -99,11 +99,12 @@ class Migration:
         ends = await self._both_reached(stack)
         await self._refuse_unseen_layout(ends)
         await self._refuse_unknown_source(ends, queue)
+        longest = await self._longest_dump(ends)
         if self._options.move:
             ends = await self._source_held(stack, ends)
-            work = await self._move(ends, queue)
+            work = await self._move(ends, queue, longest)
         else:
-            work = await self._copy(stack, ends, queue)
+            work = self._copy(stack, ends, queue, longest)
         await self._announce(ends, queue)
         complete = await while_held([end.lease for end in ends.held], work())
         report.other_states = await count_other_states(ends.out, queue)
@@ -189,6 +190,21 @@ class Migration:
             await job.forget()
             raise
 
+    async def _longest_dump(self, ends: Ends) -> int:
+        """The longest payload whose task is a dump, in bytes; 0 for no dumps. Raises SinkError where it must be one."""
+        servers, job = ends.target.servers, ends.target.job
+        encoder = encoder_for(self._options.target, self._options.target_queue)
+        try:
+            return await retry(
+                lambda: asked_longest_dump(servers, self._options.target, encoder), self._options.retry_for
+            )
+        except TransientError:
+            raise
+        except SinkError:
+            self.report.refused = not job.resumed
+            await job.forget()
+            raise
+
     async def _source_held(self, stack: AsyncExitStack, ends: Ends) -> Ends:
         """Records and leases the job at the source as well, if that is another server."""
         if ends.same:
@@ -208,14 +224,14 @@ class Migration:
 
     # --- the work --------------------------------------------------------------------------------------------------
 
-    async def _copy(self, stack: AsyncExitStack, ends: Ends, queue: StoredQueue) -> Work:
+    def _copy(self, stack: AsyncExitStack, ends: Ends, queue: StoredQueue, longest: int) -> Work:
         source = Snapshot(ends.out, queue, stack.enter_context(Spool()), self._options.batch_size)
-        return partial(self._transfer(await self._target(ends)).run, source)
+        return partial(self._transfer(self._target(ends, longest)).run, source)
 
-    async def _move(self, ends: Ends, queue: StoredQueue) -> Work:
+    async def _move(self, ends: Ends, queue: StoredQueue, longest: int) -> Work:
         """Binds the claimed tasks to this target, and registers the job with those that move tasks of this queue."""
         options = self._options
-        target, claims = await self._target(ends), self._claims(ends, queue)
+        target, claims = self._target(ends, longest), self._claims(ends, queue)
         if not ends.same:
             await retry(lambda: bind(ends, claims, place(self._from)), options.retry_for)
         for job, count in (await claims.enter()).items():
@@ -226,7 +242,7 @@ class Migration:
         rejects = rejects_path(self._options.rejects, self.report.job)
         return Transfer(self._options, self.report, target, rejects, self._stop)
 
-    async def _target(self, ends: Ends) -> Target:
+    def _target(self, ends: Ends, longest: int) -> Target:
         options, same = self._options, ends.same
         documented = options.from_layout == "documented"
         # runqy's look-up key is the key of the source's task, or of a task that stays. For a move, Claims writes it.
@@ -235,7 +251,6 @@ class Migration:
         of_tasks = replace(options.target, envelope=True)
         encoder = encoder_for(of_tasks, options.target_queue, look_up=look_up)
         compact = None
-        longest = await retry(lambda: asked_longest_dump(ends.target.servers, of_tasks, encoder), options.retry_for)
         if longest:
             compact = encoder_for(of_tasks, options.target_queue, compact=longest, look_up=look_up)
         shared = same and options.target_layout == "documented"

@@ -594,6 +594,24 @@ def test_a_target_that_refuses_leaves_everything_in_the_source(
         assert len(tasks(there, "asynq")) == 3000
 
 
+@pytest.mark.parametrize("more", [(), ("--move",)], ids=["copy", "move"])
+def test_compact_always_is_refused_before_anything_is_written(
+    valkey: Server, redis_server: Callable[..., RedisServer], tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    without = redis_server("--rename-command", "RESTORE", "").start()
+    with valkey.client() as here, without.client() as there:
+        push(here, "documented", Q, numbered(5))
+        before = sorted(here.keys())
+        given = arguments(valkey, without, ("documented", "asynq"), *more)
+
+        refused = run(*given, "--compact", "always", cwd=tmp_path)
+
+        assert refused.status == 1
+        assert "--compact always cannot be: the server has no command RESTORE" in refused.stderr
+        assert (there.keys(), sorted(here.keys())) == ([], before)
+        assert run(*given, cwd=tmp_path).report["migrated"] == 5
+
+
 # --- one job at a time, and the same job ---------------------------------------------------------------------------
 
 
