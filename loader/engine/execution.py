@@ -96,7 +96,7 @@ def _process_count(part: Part, shards: Sequence[Shard]) -> int:
     wanted, repeatable = part.options.processes, all(source.identity.repeatable for source in part.sources)
     if wanted == "auto":
         shared = repeatable and Path(sys.executable or "").stem.startswith("python")  # else a program embeds Python
-        return spare_processes(_processors(), len(shards), part.options.workers) if shared else 1
+        return spare_processes(processors(), len(shards), part.options.workers) if shared else 1
     if wanted > 1 and not repeatable:
         log.info("input from a pipe or an iterable cannot be shared between processes: one process loads it")
         return 1
@@ -115,11 +115,15 @@ def spare_processes(processors: int, shards: int, workers: int) -> int:
     return max(1, min(processors - _LEFT_FOR_OTHERS, shards // _SHARDS_A_PROCESS, _MOST_PROCESSES))
 
 
-def _processors() -> int:
-    """The number of processors that this process may use: a container may give it a share of those that it sees."""
+def processors(cpu_max: Path = _CPU_MAX) -> int:
+    """The number of processors that this process may use: a container may give it a share of those that it sees.
+
+    Args:
+        cpu_max: The quota of its control group, version 2: microseconds in each period of microseconds, or "max".
+    """
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with suppress(OSError, ValueError):
-        quota, period = map(int, _CPU_MAX.read_text().split())  # control groups, version 2: "max 100000" has no quota
+        quota, period = map(int, cpu_max.read_text().split())
         count = min(count, quota // period)
     return max(1, count)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from loader.engine.execution import spare_processes
+from loader.engine.execution import processors, spare_processes
 
 
 @pytest.mark.parametrize(
@@ -26,3 +28,15 @@ from loader.engine.execution import spare_processes
 )
 def test_processes_to_spare(processors: int, shards: int, workers: int, expected: int) -> None:
     assert spare_processes(processors, shards, workers) == expected
+
+
+@pytest.mark.parametrize(
+    ("quota", "most"),
+    [("max 100000\n", None), ("100000 100000\n", 1), ("50000 100000\n", 1), ("6400000 100000\n", None), ("", None)],
+)
+def test_a_container_has_no_more_processors_than_its_quota(tmp_path: Path, quota: str, most: int | None) -> None:
+    path = tmp_path / "cpu.max"
+    seen = processors(path)
+    path.write_text(quota)
+    assert processors(path) == (seen if most is None else min(seen, most))
+    assert seen >= 1
