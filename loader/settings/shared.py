@@ -58,8 +58,9 @@ QUEUE_CHECK = Option(
 CompactMode = Literal["auto", "always", "never"]
 
 COMPACT = Option(
-    help="Hand tasks over ready-made, by RESTORE: faster, and about half the server's memory. 'auto' does so where the "
-    "server takes them and it pays (short payloads); 'always' refuses to start if it does not; see docs/compact.md.",
+    help="Hand tasks over ready-made, by RESTORE: for less of the server's memory, and on Redis in less of its time. "
+    "'auto' does so where the server takes them and payloads are short; 'always' refuses to start if it does not take "
+    "them; see docs/compact.md.",
     group=SERVER,
 )
 LAYOUT = Option(
