@@ -152,13 +152,7 @@ class Writer:
         shares = _shares(entries)
         self._metrics.wrote(sum(len(entry.ids) for entry in entries))
         try:
-            try:
-                await self._write_hashes(entries)
-            except DumpRefusedError as refusal:
-                is_new = self._encoders.write_by_hset()
-                await self._write_hashes(entries)
-                if is_new:
-                    log.warning("%s; tasks are written by HSET from now on", refusal)
+            await self._write_hashes(entries)
             pushed = self._link.call(b"".join(map(self._push_command, shares)), replies=len(shares))
             if pushed.done():  # the call failed before anything was sent
                 await pushed
@@ -176,7 +170,17 @@ class Writer:
             _fail(entries, UnknownOutcomeError(what), error)
 
     async def _write_hashes(self, entries: Sequence[Entry]) -> None:
-        """Writes the hashes.
+        """Writes the hashes. Raises LoaderError if one could not be written; then no task of this write is in."""
+        try:
+            await self._send_hashes(entries)
+        except DumpRefusedError as refusal:
+            is_new = self._encoders.write_by_hset()
+            await self._send_hashes(entries)
+            if is_new:
+                log.warning("%s", refusal)
+
+    async def _send_hashes(self, entries: Sequence[Entry]) -> None:
+        """Writes the hashes once.
 
         Raises:
             DumpRefusedError: The server does not take dumps.

@@ -153,7 +153,7 @@ class Target:
         except DumpRefusedError as refusal:  # a failover, for example, may lead to an older server
             self._use(self._hsets)
             placed = await self._insert(short)
-            log.warning("%s; tasks are written by HSET from now on", refusal)
+            log.warning("%s", refusal)
         return too_long | {kept[position]: why for position, why in placed.items()}
 
     async def _too_long(self, tasks: Sequence[StoredTask]) -> dict[int, Reason]:

@@ -19,6 +19,7 @@ from loader.layouts.pays import longest_dump
 from loader.preflight.ask import Question, ask
 from loader.preflight.checks import Finding
 from loader.preflight.refusal import refusal
+from loader.preflight.scratch_key import scratch_key
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.wire.faults import code_of, from_reply, translated
@@ -76,20 +77,15 @@ def scratch_tasks(servers: Servers, options: LoadOptions, encoder: QueueEncoder)
     if options.compact == "never":
         return []
     if not servers.is_cluster:
-        return [scratch_task(_scratch_key(encoder.slot_tag))]
+        return [scratch_task(scratch_key(encoder.slot_tag, b"scratch"))]
     keys: dict[object, bytes] = {}
     primaries = servers.primaries()
     for _ in range(_TRIES * len(primaries)):
-        key = _scratch_key(b"{%d}" % secrets.randbits(32))
+        key = scratch_key(b"{%d}" % secrets.randbits(32), b"scratch")
         keys.setdefault(servers.address_of(key), key)
         if len(keys) == len(primaries):
             break
     return [scratch_task(key) for key in keys.values()]
-
-
-def _scratch_key(slot_tag: bytes) -> bytes:
-    """A unique key of the loader, which no consumer looks at."""
-    return b"%b:runqy-loader:scratch-%b" % (slot_tag, secrets.token_hex(8).encode())
 
 
 def scratch_task(key: bytes) -> Question[Scratch]:

@@ -27,6 +27,7 @@ from loader.layouts.pays import longest_dump
 from loader.layouts.registry import encoder_for
 from loader.preflight.checks import Finding
 from loader.preflight.sample import Stretch, sample
+from loader.preflight.scratch_key import scratch_key
 from loader.preflight.server import room, room_on_machine
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
@@ -327,7 +328,8 @@ async def _measure(
             is_short = sum(map(len, delivery.payloads)) <= compact * len(delivery.payloads)
             encoder = encoders[delivery.queue, ANY_LENGTH if is_short else 0]
         script = as_sent(tasks_script(encoder))
-        arguments = [_scratch_key(encoder), b"%d" % ballast, *_arguments(options, encoder, delivery)]
+        beginning = scratch_key(encoder.slot_tag, b"estimate") + b":"
+        arguments = [beginning, b"%d" % ballast, *_arguments(options, encoder, delivery)]
         reply: Any = await control.execute("EVAL", script, 1, *arguments)
         tasks, keys, size = tasks + reply[0], keys + reply[1], size + reply[2]
         grown.append((reply[2], reply[3]))
@@ -372,15 +374,10 @@ async def _entry(control: Client, options: LoadOptions, stretches: Sequence[Stre
         len(delivery.id_prefix) + len(own) for part in stretches for delivery in part.deliveries for own in delivery.ids
     ]
     delivery = next(delivery for part in stretches for delivery in part.deliveries)
-    key = _scratch_key(encoder_for(options, delivery.queue))
+    key = scratch_key(encoder_for(options, delivery.queue).slot_tag, b"estimate")
     start = b"x" * max(1, round(sum(lengths) / len(lengths)) - 5)
     reply: Any = await control.execute("EVAL", as_sent(ENTRY), 1, key, how, _ENTRIES, start)
     return int(reply) / _ENTRIES
-
-
-def _scratch_key(encoder: QueueEncoder) -> bytes:
-    """A unique key of the loader."""
-    return b"%b:runqy-loader:estimate-%b:" % (encoder.slot_tag, secrets.token_hex(8).encode())
 
 
 def _scheduled_share(stretch: Stretch, options: LoadOptions) -> float:

@@ -15,7 +15,7 @@ from loader.layouts.registry import encoder_for
 from loader.preflight import rights, server, usage
 from loader.preflight.ask import Question, ask
 from loader.preflight.checks import Finding
-from loader.preflight.compact import Scratch, compact_finding, scratch_tasks
+from loader.preflight.compact import compact_finding, scratch_tasks
 from loader.preflight.ignored import ignored_findings
 from loader.preflight.intended import IntendedLoad
 from loader.preflight.layout import layout_finding
@@ -78,13 +78,14 @@ async def examine(servers: Servers, load: IntendedLoad, choice: Choice | None = 
         LoaderError: The server cannot be reached, or is loading or busy.
     """
     begun = _job_begun(load.job)
+    encoder = encoder_for(load.options, load.queues[0] if load.queues else "x.default", cluster=servers.is_cluster)
+    scratches = scratch_tasks(servers, load.options, encoder)
     with translated(str(servers)):
         if choice is not None and isinstance(choice.seen, Seen):
             seen = choice.seen
             known = {queue.name for queue in seen.usage.queues}
             more = usage.signs_of([queue for queue in load.queues if queue not in known])
-            allowed = _allowed(load, seen.user, is_cluster=servers.is_cluster)
-            scratches = _scratches(servers, load)
+            allowed = _allowed(load, seen.user, encoder)
             answers = first = await ask(servers, begun, allowed, more, *scratches)
             answers.raise_transient(str(servers))
             seen = seen.with_queues(answers[more])
@@ -97,8 +98,7 @@ async def examine(servers: Servers, load: IntendedLoad, choice: Choice | None = 
                 # The other replies of a Sentinel have no meaning.
                 return Examination(findings, look.states[0].info, first[begun])
             look.raise_transient()
-            allowed = _allowed(load, look.user, is_cluster=servers.is_cluster)
-            scratches = _scratches(servers, load)
+            allowed = _allowed(load, look.user, encoder)
             answers = await look.second(allowed, *scratches)
             seen = look.seen
     largest = server.largest_value(seen.states)
@@ -258,14 +258,6 @@ def _job_begun(job: str) -> Question[bool]:
     return Question((("EXISTS", f"runqy-loader:{{{job}}}:job"),), lambda replies: bool(replies[0] == 1))
 
 
-def _scratches(servers: Servers, load: IntendedLoad) -> list[Question[Scratch]]:
-    return scratch_tasks(servers, load.options, _encoder(load, is_cluster=servers.is_cluster))
-
-
-def _encoder(load: IntendedLoad, *, is_cluster: bool) -> QueueEncoder:
-    return encoder_for(load.options, load.queues[0] if load.queues else "x.default", cluster=is_cluster)
-
-
-def _allowed(load: IntendedLoad, user: str | None, *, is_cluster: bool) -> Question[list[Finding]]:
-    keys = rights.keys_of(load.job, _encoder(load, is_cluster=is_cluster))
+def _allowed(load: IntendedLoad, user: str | None, encoder: QueueEncoder) -> Question[list[Finding]]:
+    keys = rights.keys_of(load.job, encoder)
     return rights.allowed(user, rights.asked(load.options), keys, keys_known=bool(load.queues))

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from functools import partial
 
 import hiredis
 
@@ -28,7 +29,7 @@ from loader.sinks.connections import Connections
 from loader.sinks.oversized import Oversized
 from loader.sinks.replies import DumpRefusedError, check_script, outcome_of
 from loader.sinks.window import Window
-from loader.tasks.reasons import Reason, ReasonCode
+from loader.tasks.reasons import Reason
 from loader.wire.connection import Connection, Reply
 from loader.wire.faults import from_reply
 
@@ -74,7 +75,7 @@ class RedisSink:
         """Says once that tasks are no longer written as dumps: when one has been written by HSET, so that it helped."""
         if not self._told:
             self._told = True
-            log.warning("%s; tasks are written by HSET from now on", refusal)
+            log.warning("%s", refusal)
 
     def ledger(self, queue: str, shard: int) -> QueueLedger:
         """The ledger of a queue (full name) for a shard, made at first use."""
@@ -231,7 +232,7 @@ class _Worker:
         if encoder.commands_a_task:
             commands = encoder.write_tasks(delivery.id_prefix, delivery.ids, delivery.payloads)
             replies = await connection.call(commands, replies=len(delivery.payloads) * encoder.commands_a_task)
-            outcome = outcome_of(replies, encoder, delivery, encoder.commands_a_task)
+            outcome = outcome_of(replies, encoder, partial(_place, encoder, delivery), encoder.commands_a_task)
             if outcome.existing:
                 # The script does what else a race could spoil: it replaces the hashes only if the batch is not in yet.
                 await self._insert(connections, connection, delivery)
@@ -249,21 +250,15 @@ class _Worker:
 
     async def _scatter(self, connections: Connections, delivery: Delivery, encoder: QueueEncoder) -> dict[int, Reason]:
         """Writes the keys in other slots of a cluster. Returns the positions of tasks whose key holds another type."""
-        commands = encoder.other_slot_commands(delivery.whole_ids, delivery.payloads)
-        outcome = outcome_of(await connections.scatter(commands), encoder, delivery, 1)
+        ids, payloads, place = delivery.whole_ids, delivery.payloads, partial(_place, encoder, delivery)
+        commands = encoder.other_slot_commands(ids, payloads)
+        outcome = outcome_of(await connections.scatter(commands), encoder, place, 1)
         delivery.compact += outcome.dumped
-        if not outcome.existing:
+        if not (existing := outcome.existing):
             return outcome.refused
-        ids, payloads = delivery.whole_ids, delivery.payloads
-        commands = encoder.rewrite_commands(
-            [ids[position] for position in outcome.existing], [payloads[position] for position in outcome.existing]
-        )
-        for position, reply in zip(outcome.existing, await connections.scatter(commands), strict=True):
-            if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("WRONGTYPE"):
-                outcome.refused[position] = Reason.of(ReasonCode.WRONG_TYPE)
-            else:
-                _check(reply, f"queue {delivery.queue}, key {encoder.task_key(ids[position]).decode()}")
-        return outcome.refused
+        commands = encoder.rewrite_commands([ids[at] for at in existing], [payloads[at] for at in existing])
+        rewritten = outcome_of(await connections.scatter(commands), encoder, lambda at: place(existing[at]), 1)
+        return outcome.refused | {existing[at]: why for at, why in rewritten.refused.items()}
 
     async def _insert(self, connections: Connections, connection: Connection, delivery: Delivery) -> None:
         batch = delivery.batch
@@ -296,6 +291,12 @@ class _Worker:
         if self._sink.patience.outage.is_on:
             self._sink.patience.outage.over()
         self._observer.loaded(delivery)
+
+
+def _place(encoder: QueueEncoder, delivery: Delivery, position: int) -> str:
+    """The queue and the key of a task, for errors."""
+    key = encoder.task_key(delivery.id_prefix + delivery.ids[position])
+    return f"queue {delivery.queue}, key {key.decode()}"
 
 
 def _keys(encoder: QueueEncoder, ledger: QueueLedger) -> str:

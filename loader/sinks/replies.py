@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import hiredis
 
 from loader.errors import OversizedError, TransientError
 from loader.layouts.base import QueueEncoder
-from loader.sinks.base import Delivery
 from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
@@ -23,8 +22,11 @@ _OF_A_DUMP = re.compile(
 user must not run."""
 
 
+_BY_HSET = "tasks are written by HSET from now on"
+
+
 class DumpRefusedError(Exception):
-    """The server does not take dumps. The tasks can be written by HSET."""
+    """The server does not take dumps. The tasks can be written by HSET, and the message is for when that has worked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,13 @@ class Outcome:
     dumped: int = 0
 
 
-def outcome_of(replies: Sequence[Reply], encoder: QueueEncoder, delivery: Delivery, commands_a_task: int) -> Outcome:
+def outcome_of(
+    replies: Sequence[Reply], encoder: QueueEncoder, where: Callable[[int], str], commands_a_task: int
+) -> Outcome:
     """Reads the replies to RESTORE and HSET.
 
     Args:
+        where: The place of the task at a position, for errors.
         commands_a_task: The number of replies to each task.
 
     Raises:
@@ -67,11 +72,9 @@ def outcome_of(replies: Sequence[Reply], encoder: QueueEncoder, delivery: Delive
         elif text.startswith("BUSYKEY"):
             existing.append(position)
         else:
-            key = encoder.task_key(delivery.id_prefix + delivery.ids[position])
-            where = f"queue {delivery.queue}, key {key.decode()}"
             if encoder.is_compact:
-                refuse_dumps(text, where)
-            raise from_reply(text, where)
+                refuse_dumps(text, where(position))
+            raise from_reply(text, where(position))
     if refused and encoder.is_compact:
         kept = (reply for number, reply in enumerate(replies) if number // commands_a_task not in refused)
         dumped = sum(isinstance(reply, bytes) for reply in kept)
@@ -98,4 +101,5 @@ def refuse_dumps(text: str, where: str) -> None:
     It is not if it may pass, if a value is too long, or if a key exists: none is replaced.
     """
     if not text.startswith("BUSYKEY") and not isinstance(from_reply(text, where), TransientError | OversizedError):
-        raise DumpRefusedError(f"{where}: the server takes no compact task ({text.removeprefix('ERR ')})")
+        said = text.removeprefix("ERR ")
+        raise DumpRefusedError(f"{where}: the server takes no compact task ({said}); {_BY_HSET}")
