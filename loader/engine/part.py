@@ -17,7 +17,7 @@ from loader.jobs.ledger import LedgerState
 from loader.jobs.rejects import RejectsFile
 from loader.jobs.report import LoadReport
 from loader.settings import LoadOptions
-from loader.sinks.base import Worker
+from loader.sinks.base import Delivery, Worker
 from loader.sources.base import Source
 from loader.sources.record_limit import RecordLimit
 from loader.sources.shards import Shard
@@ -32,6 +32,10 @@ async def _nothing_to_confirm() -> None:
     pass
 
 
+def _not_noted(delivery: Delivery) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """A destination that is open in one process.
@@ -40,6 +44,7 @@ class Channel:
         worker: Delivers batches; None if records are only validated.
         state_of: Returns which batches are in already.
         confirm: Awaited when everything is delivered.
+        passed_over: Called for each delivery that is in already, as the ledger says. ``confirm`` covers these as well.
         ids_passed_over: Whether to write the ids of batches that are in already, when these batches are skipped.
         ends: Where input that cannot be read again has ended before.
     """
@@ -47,6 +52,7 @@ class Channel:
     worker: Worker | None
     state_of: StateOf = nothing_loaded
     confirm: Callable[[], Awaitable[None]] = _nothing_to_confirm
+    passed_over: Callable[[Delivery], None] = _not_noted
     ids_passed_over: bool = True
     ends: Ends = field(default_factory=Ends)
 
@@ -169,6 +175,7 @@ class PartialLoad:
             self._judged,
             part.records,
             first_version=part.first_version,
+            passed_over=channel.passed_over,
         )
         if self._stopping:
             self._pipeline.stop()

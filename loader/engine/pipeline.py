@@ -48,6 +48,7 @@ class Pipeline:
         judged: Called once, when the first records are judged and good enough.
         records: The longest record; None for the limit of ``options``.
         first_version: Whether version 1 began the job. Its checksums do not say which records of a batch are tasks.
+        passed_over: Called for each delivery that is in already.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Pipeline:
         records: RecordLimit | None = None,
         *,
         first_version: bool = False,
+        passed_over: Callable[[Delivery], None] = lambda delivery: None,
     ) -> None:
         self._sources = sources
         self._shards = shards
@@ -79,6 +81,7 @@ class Pipeline:
         self._ids = ids
         self._ends = ends or Ends()
         self._first_version = first_version
+        self._passed_over = passed_over
         self._records = records or RecordLimit.of_option(options.max_record_bytes)
         self._states: dict[tuple[str, int], LedgerState] = {}
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(options.queue_depth)
@@ -276,6 +279,7 @@ class Pipeline:
             return
         for delivery, state in zip(deliveries, states, strict=True):
             if state.is_loaded(batch.number):
+                self._passed_over(delivery)
                 skipped = state.skipped.get(batch.number, {})
                 tally.already_loaded += len(delivery.payloads) - len(skipped)
                 if self._ids is not None and self._ids.passed_over:

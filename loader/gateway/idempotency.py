@@ -23,6 +23,8 @@ import hiredis
 
 from loader.gateway.link import Link
 from loader.gateway.new_ids import ids_from
+from loader.gateway.push import Written
+from loader.jobs.ledger_scripts import lost
 from loader.layouts.base import QueueEncoder
 from loader.layouts.lua import as_sent
 from loader.wire.connection import Reply
@@ -38,12 +40,15 @@ PUSH = b"""\
 -- Pushes the ids of a request and sets its mark, unless the mark is set.
 -- KEYS[1]: the queue's pending list
 -- KEYS[2]: the mark
+-- KEYS[3]: the hash that was written first, together with those of other requests
+-- KEYS[4]: the hash that was written last
 -- ARGV[1]: the mark's value
 -- ARGV[2]: its time to live in seconds
 -- ARGV[3] and on: the ids, the first to be consumed first
 -- Reply: '' if the ids were pushed now, else the value of the existing mark
 local earlier = redis.call('GET', KEYS[2])
 if earlier then return earlier end
+%b\
 -- Redis does not undo a script in which a command fails. So LLEN finds a pending key of another type before anything is
 -- written, and the push comes last: then only the mark has to be removed again (see loader/jobs/ledger_scripts.py).
 redis.call('LLEN', KEYS[1])
@@ -55,7 +60,7 @@ if ok then return '' end
 redis.pcall('DEL', KEYS[2])
 if type(fault) == 'table' then return fault end
 return redis.error_reply('ERR ' .. tostring(fault))
-"""
+""" % lost(2)
 _PUSH = as_sent(PUSH)
 
 
@@ -75,10 +80,11 @@ class Mark:
     key: bytes
     seconds: int
 
-    def push(self, pending_key: bytes, ids: Sequence[bytes]) -> bytes:
+    def push(self, pending_key: bytes, ids: Sequence[bytes], written: Written) -> bytes:
         """The command that pushes the ids and sets the mark, unless it is set."""
         value = b"%b %d" % (ids[0], len(ids))
-        return array([b"EVAL", _PUSH, b"2", pending_key, self.key, value, b"%d" % self.seconds, *ids])
+        keys = (b"4", pending_key, self.key, *written)
+        return array([b"EVAL", _PUSH, *keys, value, b"%d" % self.seconds, *ids])
 
     def earlier(self, reply: Reply) -> list[bytes] | None:
         """The ids of the earlier request, from a reply to the push or to GET; None if the mark was not set before."""

@@ -22,6 +22,7 @@ from loader.gateway.encoders import Encoders
 from loader.gateway.idempotency import Mark
 from loader.gateway.link import Link
 from loader.gateway.metrics import Metrics
+from loader.gateway.push import Written, push
 from loader.layouts.base import QueueEncoder
 from loader.servers.value_limit import SMALLEST_LIMIT
 from loader.sinks.replies import DumpRefusedError, refuse_dumps
@@ -152,8 +153,9 @@ class Writer:
         shares = _shares(entries)
         self._metrics.wrote(sum(len(entry.ids) for entry in entries))
         try:
-            await self._write_hashes(entries)
-            pushed = self._link.call(b"".join(map(self._push_command, shares)), replies=len(shares))
+            written = await self._write_hashes(entries)
+            pushes = [self._push_command(share, written) for share in shares]
+            pushed = self._link.call(b"".join(pushes), replies=len(shares))
             if pushed.done():  # the call failed before anything was sent
                 await pushed
         except Exception as error:  # on any error: a request must not wait for ever
@@ -169,27 +171,29 @@ class Writer:
             what = "the connection to Redis was lost; it is not known whether this was enqueued"
             _fail(entries, UnknownOutcomeError(what), error)
 
-    async def _write_hashes(self, entries: Sequence[Entry]) -> None:
+    async def _write_hashes(self, entries: Sequence[Entry]) -> Written:
         """Writes the hashes. Raises LoaderError if one could not be written; then no task of this write is in."""
         try:
-            await self._send_hashes(entries)
+            return await self._send_hashes(entries)
         except DumpRefusedError as refusal:
             is_new = self._encoders.write_by_hset()
-            await self._send_hashes(entries)
+            written = await self._send_hashes(entries)
             if is_new:
                 log.warning("%s", refusal)
+            return written
 
-    async def _send_hashes(self, entries: Sequence[Entry]) -> None:
-        """Writes the hashes once.
+    async def _send_hashes(self, entries: Sequence[Entry]) -> Written:
+        """Writes the hashes once. Returns which ones were first and last.
 
         Raises:
             DumpRefusedError: The server does not take dumps.
             LoaderError: A hash could not be written.
         """
         commands: list[bytes] = []
-        count, compact = 0, False
+        count, compact, first, last = 0, False, b"", b""
         for encoder, ids, payloads in self._grouped(entries):
             compact = compact or encoder.is_compact
+            first, last = first or encoder.task_key(ids[0]), encoder.task_key(ids[-1])
             commands.append(encoder.write_tasks(b"", ids, payloads))
             count += len(ids) * encoder.commands_a_task
         for queue in {entry.queue for entry in entries}:
@@ -203,6 +207,7 @@ class Writer:
             if compact:
                 refuse_dumps(text, "Redis")
             raise from_reply(text, "Redis")
+        return first, last
 
     def _grouped(self, entries: Sequence[Entry]) -> Iterable[tuple[QueueEncoder, list[bytes], list[bytes]]]:
         """The tasks grouped by encoder. Each queue and timeout has an encoder."""
@@ -220,11 +225,11 @@ class Writer:
         for (queue, timeout), (ids, payloads) in groups.items():
             yield self._encoders.get(queue, timeout), ids, payloads
 
-    def _push_command(self, share: Sequence[Entry]) -> bytes:
+    def _push_command(self, share: Sequence[Entry], written: Written) -> bytes:
         key = self._encoders.get(share[0].queue).pending_key
         if share[0].mark is not None:
-            return share[0].mark.push(key, share[0].ids)
-        return array([b"LPUSH", key, *(task_id for entry in share for task_id in entry.ids)])
+            return share[0].mark.push(key, share[0].ids, written)
+        return push(key, (task_id for entry in share for task_id in entry.ids), written)
 
     def _settle(self, share: Sequence[Entry], reply: Reply) -> None:
         if isinstance(reply, hiredis.ReplyError):

@@ -55,6 +55,21 @@ class Job:
         with translated(self._where):
             await self._client.execute("HSET", self._key, "manifest", orjson.dumps(manifest))
 
+    async def record_if_lost(self, manifest: dict[str, Any]) -> bool:
+        """Records a manifest again, if the server has lost it. Returns whether it has."""
+        with translated(self._where):
+            return bool(await self._client.execute("HSETNX", self._key, "manifest", orjson.dumps(manifest)))
+
+    async def note_run(self, token: str) -> None:
+        """Records which run works on the job, in field ``run``."""
+        with translated(self._where):
+            await self._client.execute("HSET", self._key, "run", token)
+
+    async def has_run(self, token: str) -> bool:
+        """Whether ``note_run`` recorded this run last. If not, the server has lost what it had then."""
+        with translated(self._where):
+            return bool(await self._client.execute("HGET", self._key, "run") == token.encode())
+
     async def is_done(self) -> bool:
         """Whether an earlier run has loaded every record of the job."""
         with translated(self._where):

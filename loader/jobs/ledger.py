@@ -85,9 +85,11 @@ class QueueLedger:
         keys = (encoder.pending_key, self.batches_key, self.checksums_key, self.skipped_key)
         self._key_count = len(keys) + 1
         self._encoder = encoder
+        self._looks = encoder.commands_a_task > 0  # otherwise, the hashes are on other servers of a cluster
         # EVAL with the whole script, not EVALSHA: it costs a kilobyte a batch, but avoids NOSCRIPT after a failover.
         commit, insert = as_sent(commit_script()), as_sent(insert_script(encoder))
         self._commit_head = bulks((b"EVAL", commit, b"%d" % len(keys), *keys))
+        self._look_head = bulks((b"EVAL", commit, b"%d" % (len(keys) + 2), *keys))
         self._insert_head = bulks((b"EVAL", insert, b"%d" % len(keys), *keys))
 
     def commit(
@@ -98,12 +100,22 @@ class QueueLedger:
         suffixes: Sequence[bytes],
         skipped: Mapping[int, Reason] | None = None,
     ) -> bytes:
-        """Pushes ids whose hashes are written, and marks the batch. Reply: the skipped positions in the ledger."""
+        """Pushes ids whose hashes are written, and marks the batch. Reply: the skipped positions in the ledger.
+
+        The reply is the error LOST, and nothing is done, if the server has lost the first or the last of these hashes.
+
+        Args:
+            suffixes: In the order in which the hashes were written.
+        """
         # Hot path: one join. The bytes between two suffixes are constant within a source.
         between = b"\r\n$%d\r\n%b" % (ID_BYTES, id_prefix)
-        head = b"*%d\r\n%b%b%b%b" % (
-            2 + self._key_count + 3 + len(suffixes),
-            self._commit_head,
+        hashes = []
+        if self._looks and suffixes:
+            hashes = [bulk(self._encoder.task_key(id_prefix + suffixes[at])) for at in (0, -1)]
+        head = b"*%d\r\n%b%b%b%b%b" % (
+            2 + self._key_count + len(hashes) + 3 + len(suffixes),
+            self._look_head if hashes else self._commit_head,
+            b"".join(hashes),
             bulk(b"%d" % batch),
             bulk(checksum.to_bytes(4, "big")),
             bulk(format_skipped(skipped) if skipped else b""),

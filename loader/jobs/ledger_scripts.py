@@ -55,6 +55,8 @@ _SKIPPED = b"""\
 _COMMIT_HEAD = b"""\
 -- Pushes the ids of a batch whose hashes are written, and marks the batch. Does nothing if it is marked already.
 %b
+-- KEYS[5]: the hash that was written first; left out, with the next one, if the hashes are on other servers
+-- KEYS[6]: the hash that was written last
 -- ARGV[3]: the skipped positions, as in the reply
 -- ARGV[4] and on: the ids, the first to be consumed first
 %b
@@ -72,6 +74,17 @@ _INSERT_HEAD = b"""\
 _KNOWN = b"""\
 if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KEYS[4], ARGV[1]) or '' end
 """
+
+LOST = b"""\
+-- A server may lose data without closing a connection: by FLUSHALL, or in a failover behind a proxy. What is lost then
+-- includes the hash that was written first, or the one that was written last. A user without the right to EXISTS does
+-- without this.
+if #KEYS > %(known)d then
+  local there = redis.pcall('EXISTS', KEYS[%(first)d], KEYS[%(last)d])
+  if there == 0 or there == 1 then return redis.error_reply('LOST hashes of tasks that are to be pushed') end
+end
+"""
+"""Lua that refuses to push ids whose hashes the server has lost, given the number of the keys before these two."""
 
 _MARK = b"""\
   redis.call('SETRANGE', KEYS[3], ARGV[1] * 4, ARGV[2])
@@ -117,13 +130,18 @@ end
 
 def commit_script() -> bytes:
     """The script of ``QueueLedger.commit``. It is the same for every layout."""
-    return placing_script(_COMMIT_HEAD, _PLACE_WRITTEN, _MARK, known=_KNOWN)
+    return placing_script(_COMMIT_HEAD, _PLACE_WRITTEN, _MARK, known=_KNOWN + lost(4))
 
 
 def insert_script(encoder: QueueEncoder) -> bytes:
     """The script of ``QueueLedger.insert``."""
     place = _PLACE_FRESH % {b"write": encoder.insert_script, b"width": encoder.insert_width}
     return placing_script(_INSERT_HEAD, place, _MARK, known=_KNOWN, full=REFUSED_IF_FULL % b"KEYS[3]")
+
+
+def lost(keys: int) -> bytes:
+    """``LOST`` for a script in which so many keys come before those of the two hashes."""
+    return LOST % {b"known": keys, b"first": keys + 1, b"last": keys + 2}
 
 
 def placing_script(head: bytes, place: bytes, mark: bytes, *, known: bytes = b"", full: bytes = b"") -> bytes:

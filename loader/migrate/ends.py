@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from loader.errors import JobMismatchError, UsageError
+from loader.errors import JobMismatchError, SinkError, UsageError
 from loader.jobs.job import Job
 from loader.jobs.lease import Lease, Run
 from loader.migrate.options import MigrateOptions
@@ -31,6 +31,15 @@ class Held:
     servers: Servers
     lease: Lease
     job: Job
+
+    async def confirm(self) -> None:
+        """Checks that the server still has what it had when this run began.
+
+        Raises:
+            SinkError: It has lost that, and tasks with it.
+        """
+        if not await self.job.has_run(self.lease.run.token):
+            raise lost_data(self.servers)
 
     @asynccontextmanager
     async def session(
@@ -59,6 +68,16 @@ class Held:
             await session.close()
 
 
+def lost_data(server: object) -> SinkError:
+    """The error for a server that has lost tasks since it acknowledged them."""
+    return SinkError(
+        f"{server} has lost data that it had acknowledged: it was emptied, restarted, or failed over, without its "
+        "last data",
+        "Run the same command again: a copy copies what is missing; for a move, see docs/migrate.md, 'What a lost "
+        "target means'",
+    )
+
+
 @asynccontextmanager
 async def hold_job(name: str, run: Run, address: Address, options: MigrateOptions) -> AsyncIterator[Held]:
     """Records the job on a server, and holds its lease during the ``with`` block.
@@ -83,6 +102,7 @@ async def hold_job(name: str, run: Run, address: Address, options: MigrateOption
         if recorded is not None:
             _refuse_other(name, recorded, manifest)
         await retry(lease.acquire, options.retry_for, between=servers.reconnect)
+        await retry(lambda: job.note_run(run.token), options.retry_for, between=servers.reconnect)
         try:
             yield Held(servers, lease, job)
         finally:

@@ -14,7 +14,7 @@ from loader.errors import LayoutMismatchError, LoaderError, SinkError, Transient
 from loader.jobs.lease import Run, while_held
 from loader.jobs.rejects import rejects_path
 from loader.layouts.registry import encoder_for
-from loader.migrate.ends import Ends, bind, hold_job, is_seen
+from loader.migrate.ends import Ends, bind, hold_job, is_seen, lost_data
 from loader.migrate.move import Move
 from loader.migrate.options import MigrateOptions, target_options_named
 from loader.migrate.report import MigrateReport
@@ -226,7 +226,17 @@ class Migration:
 
     def _copy(self, stack: AsyncExitStack, ends: Ends, queue: StoredQueue, longest: int) -> Work:
         source = Snapshot(ends.out, queue, stack.enter_context(Spool()), self._options.batch_size)
-        return partial(self._transfer(self._target(ends, longest)).run, source)
+        target = self._target(ends, longest)
+
+        async def work() -> bool:
+            before = await target.count_placed()
+            complete = await self._transfer(target).run(source)
+            after = await target.count_placed()
+            if before is not None and after is not None and after < before + self.report.migrated:
+                raise lost_data(self._to)
+            return complete
+
+        return work
 
     async def _move(self, ends: Ends, queue: StoredQueue, longest: int) -> Work:
         """Binds the claimed tasks to this target, and registers the job with those that move tasks of this queue."""
@@ -281,5 +291,7 @@ class Migration:
     async def _finish(self, ends: Ends) -> None:
         """Marks the job as done in its records."""
         report = {**self.report.to_dict(), "status": "completed"}
+        for end in ends.held:
+            await retry(end.confirm, self._options.retry_for, between=end.servers.reconnect)
         for end in ends.held:
             await retry(partial(end.job.finish, report), self._options.retry_for)

@@ -205,6 +205,11 @@ class Target:
         """See ``Translation.lost``."""
         return self._translation.lost(task)
 
+    async def count_placed(self) -> int | None:
+        """The number of ids that are noted as placed, which only grows in a copy. None if the server does not tell."""
+        (count,) = await self._session.values(command(b"SCARD", self.migrated_key), 1)
+        return count if isinstance(count, int) else None
+
     def forget(self, ids: Sequence[bytes]) -> None:
         """Removes the ids of tasks that have left the source from the set, together with the next insert."""
         self._forget += ids

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import hiredis
@@ -30,10 +30,18 @@ from loader.sinks.oversized import Oversized
 from loader.sinks.replies import DumpRefusedError, check_script, outcome_of
 from loader.sinks.window import Window
 from loader.tasks.reasons import Reason
+from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
-from loader.wire.faults import from_reply
+from loader.wire.faults import from_reply, translated
+from loader.wire.resp import command
 
 log = logging.getLogger("runqy_loader")
+
+
+async def list_queue(servers: Servers, key: str, queue: str) -> None:
+    """Adds a queue to the set of queues, for programs that list them."""
+    with translated(f"{servers}, key {key}"):
+        await servers.client_of(key).execute("SADD", key, queue)
 
 
 class RedisSink:
@@ -54,7 +62,7 @@ class RedisSink:
         self._told = False
         self._encoders: dict[str, QueueEncoder] = {}
         self._ledgers: dict[tuple[str, int], QueueLedger] = {}
-        self._acknowledged: dict[tuple[str, int], list[int]] = {}
+        self._acknowledged: dict[tuple[str, int], list[int]] = {}  # numbers of batches, by queue and shard
 
     def encoder(self, queue: str) -> QueueEncoder:
         """The encoder of a queue (full name), made at first use."""
@@ -84,17 +92,21 @@ class RedisSink:
         return self._ledgers[queue, shard]
 
     def acknowledged(self, delivery: Delivery) -> None:
-        """Notes that the server has acknowledged this batch."""
+        """Notes that this batch is in: the server has acknowledged it, or the ledger says so."""
         self._acknowledged.setdefault((delivery.queue, delivery.batch.shard), []).append(delivery.batch.number)
 
     async def confirm(self) -> None:
-        """Checks that the server still has what it acknowledged: it may have lost its last seconds since then.
+        """Checks that the server still has every batch: it may have lost its last seconds, or everything, since then.
+
+        This covers the batches that were in before the run as well. The queues are listed again, if they are no more.
 
         Raises:
             SinkError: The server has lost some of it.
         """
         lost = 0
         for (queue, shard), numbers in self._acknowledged.items():
+            if key := self.encoder(queue).queues_key:
+                await list_queue(self.servers, key, queue)
             state = await ledger_state(self.servers, self.ledger(queue, shard))
             lost += sum(not state.is_loaded(number) for number in numbers)
         if lost:
@@ -254,11 +266,35 @@ class _Worker:
         commands = encoder.other_slot_commands(ids, payloads)
         outcome = outcome_of(await connections.scatter(commands), encoder, place, 1)
         delivery.compact += outcome.dumped
+        await self._look(connections, [key for key, _ in commands])
         if not (existing := outcome.existing):
             return outcome.refused
         commands = encoder.rewrite_commands([ids[at] for at in existing], [payloads[at] for at in existing])
         rewritten = outcome_of(await connections.scatter(commands), encoder, lambda at: place(existing[at]), 1)
         return outcome.refused | {existing[at]: why for at, why in rewritten.refused.items()}
+
+    async def _look(self, connections: Connections, keys: Sequence[bytes]) -> None:
+        """Checks that no node has lost what it has just acknowledged; the script cannot see the keys of other nodes.
+
+        This does not cover the time until the script runs, which is about one round trip.
+
+        Args:
+            keys: In the order in which they were written.
+
+        Raises:
+            TransientError: A node has lost its first or last key.
+        """
+        first: dict[Address, bytes] = {}
+        last: dict[Address, bytes] = {}
+        for key in keys:
+            address = self._sink.servers.address_of(key)
+            first.setdefault(address, key)
+            last[address] = key
+        looked = [*first.values(), *last.values()]
+        replies = await connections.scatter([(key, command(b"EXISTS", key)) for key in looked])
+        for key, reply in zip(looked, replies, strict=True):
+            if reply == 0:  # an error: the user has no right to EXISTS, and does without this
+                raise from_reply("LOST the hash of a task that is to be pushed", f"key {key.decode()}")
 
     async def _insert(self, connections: Connections, connection: Connection, delivery: Delivery) -> None:
         batch = delivery.batch

@@ -18,6 +18,7 @@ CHECK_SERVER = "Check that the server runs there, and the address in --redis"
 _TRANSIENT = {
     "LOADING": "the server is loading its data",
     "BUSY": "the server is busy running a script",
+    "LOST": "the server has lost what it had just acknowledged",  # from our own scripts
     "TRYAGAIN": "the cluster is moving keys",
     "CLUSTERDOWN": "the cluster is down",
     "MOVED": "the cluster has moved a key",

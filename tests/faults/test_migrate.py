@@ -60,6 +60,10 @@ class Scene:
         """A move from beginning to end. Without a job, the job's name is derived from the options."""
         return run(*self._arguments(job, from_layout), *more, cwd=self._folder)
 
+    def copy(self, *more: str) -> Outcome:
+        """A copy from beginning to end."""
+        return run(*(word for word in self._arguments("j", "") if word != "--move"), *more, cwd=self._folder)
+
     def move_killed_at(
         self, word: bytes, count: int, verdict: Verdict, *, job: str = "j", from_layout: str = ""
     ) -> None:
@@ -152,6 +156,36 @@ def test_connections_cut_at_either_end_lose_and_repeat_nothing(
     assert at_target.done == sorted(at_target.done)
     assert done.report["migrated"] == len(at_target.done)
     assert (done.report["already"], done.report["missing"], done.report["held"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("verb", "lost"), [("copy", "everything"), ("copy", "its last seconds"), ("move", "everything")]
+)
+def test_a_target_that_loses_tasks_over_a_connection_that_stays_is_told(scene: Scene, verb: str, lost: str) -> None:
+    inserts = 0
+    scene.push(1000)
+
+    def losing(link: Link, chunk: bytes) -> None:
+        nonlocal inserts
+        inserts += INSERT in chunk
+        if inserts == 5 and INSERT in chunk:
+            if lost == "everything":
+                scene.there.flushall()
+            else:  # as a replica would have it that is promoted behind a proxy
+                (key,) = scene.there.keys("*:runqy-loader:j:migrated")
+                scene.there.srem(key, *scene.there.spop(key, 50))
+                scene.there.ltrim(pending_key(scene.layouts[1], R), 50, -1)
+
+    scene.rule(losing)
+    failed = scene.copy("-b", "100") if verb == "copy" else scene.move("-b", "100")
+    scene.rule(None)
+
+    assert failed.status == 1, failed.stderr
+    assert "has lost data that it had acknowledged" in failed.stderr
+    if verb == "copy":
+        assert scene.copy().status in (0, 3)
+        if lost == "everything":
+            assert len(set(scene.placed())) == 1000
 
 
 @pytest.mark.parametrize("verdict", [Verdict.CUT, Verdict.EXECUTE_AND_CUT])

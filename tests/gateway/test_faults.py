@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import RedisServer, Server
+from tests.faults.proxy import Proxy, Verdict
 from tests.gateway.conftest import Start
 from tests.gateway.helpers import KEY, Gateway, Reply, asynq, documented
 
@@ -126,6 +127,35 @@ def test_what_a_killed_gateway_has_answered_is_in(server: Server, start: Start, 
         gateway.process.kill()
         assert gateway.wait().status == -9
     assert_answered_are_in_once(client, documented if layout == "documented" else asynq, load.answered)
+
+
+@pytest.mark.parametrize("layout", ["documented", "asynq"])
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}], ids=["without a key", "with a key"])
+def test_tasks_that_redis_loses_before_they_are_pushed_are_refused(
+    server: Server, start: Start, client: Any, layout: str, headers: dict[str, str]
+) -> None:
+    stored = documented if layout == "documented" else asynq
+    with Proxy(server.port) as proxy:
+        gateway = start(proxy.url, "--layout", layout)
+        proxy.rule = lambda link, chunk: Verdict.WAIT if b"'LPUSH'" in chunk else None
+        replies: list[Reply] = []
+        jobs = {"queue": "simple", "jobs": [{"data": n} for n in range(5)]}
+
+        def ask() -> None:
+            replies.append(gateway.post("/queue/add-batch", jobs, headers=headers))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        while not proxy.waiting:
+            time.sleep(0.005)
+        client.flushall()
+        proxy.go_on()
+        asking.join(60)
+        ask()
+
+    refused, accepted = replies
+    assert (refused.status, accepted.status) == (503, 200), (refused, accepted)
+    assert assert_answered_are_in_once(client, stored, accepted.json["task_ids"]) == []
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,50 @@ def test_a_slot_that_moves_during_a_load_is_followed(cluster: Cluster, layout: L
 
     assert asyncio.run(load_all()) == 20_000
     assert sorted(numbers(cluster, layout)["queue0"]) == list(range(20_000))
+
+
+def test_hashes_that_another_node_loses_before_their_ids_are_pushed_are_written_again(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    owner = cluster.owner("asynq:queue0.default:pending")
+    others = [node for node in cluster.nodes if node != owner]
+    job = next(f"lossy{n}" for n in range(100) if cluster.owner(f"{{lossy{n}}}") != owner)
+    losing: list[asyncio.Task[None]] = []
+
+    def hashes(node: Server) -> int:
+        with node.client() as client:
+            return sum(1 for _ in client.scan_iter(match="asynq:t:*", count=1000))
+
+    async def lose() -> None:
+        # The node that has the list takes no writes for a while, so the batch waits for it.
+        while not all(hashes(node) > 100 for node in others):
+            await asyncio.sleep(0.01)
+        for node in others:
+            with node.client() as client:
+                client.flushall()
+        with owner.client() as client:
+            client.execute_command("CLIENT", "UNPAUSE")
+
+    async def records() -> AsyncIterator[dict[str, int]]:
+        for n in range(500):
+            if n == 499:
+                with owner.client() as client:
+                    client.execute_command("CLIENT", "PAUSE", "60000", "WRITE")
+                losing.append(asyncio.create_task(lose()))
+            yield {"n": n}
+
+    async def load_all() -> int:
+        with cluster.client() as client:
+            client.flushall()
+        async with Loader(
+            queue="queue0", redis=cluster.url, layout="documented", batch_size=500, workers=1, job=job
+        ) as loader:
+            return (await loader.load(records())).loaded
+
+    assert asyncio.run(load_all()) == 500
+    assert any("the server has lost what it had just acknowledged" in record.getMessage() for record in caplog.records)
+    assert sorted(numbers(cluster, "documented")["queue0"]) == list(range(500))
 
 
 @pytest.mark.parametrize("end", ["source", "target"])

@@ -16,7 +16,7 @@ import hiredis
 import pytest
 import redis
 
-from loader.gateway import idempotency
+from loader.gateway import idempotency, push
 from loader.jobs import lease, source_index
 from loader.jobs.ledger import QueueLedger
 from loader.jobs.ledger_scripts import commit_script, insert_script
@@ -72,6 +72,7 @@ SCRIPTS: dict[str, bytes] = {
     "source-index": source_index.NOTE,
     "source-index-forget": source_index.FORGET,
     "idempotency-push": idempotency.PUSH,
+    "gateway-push": push.PUSH,
     "snapshot-behind": BEHIND,
     **{f"migrate-place-{name}": place_script(encoder) for name, encoder in ENCODERS.items()},
     "migrate-trim": TRIM,
@@ -156,7 +157,12 @@ def test_the_ledger_sends_the_golden_scripts(name: str, encoder: QueueEncoder) -
 
 
 def test_an_idempotent_push_sends_the_golden_script() -> None:
-    assert sent(idempotency.Mark(b"mark", 60).push(b"pending", [b"id"])) == as_sent(golden("idempotency-push"))
+    written = (b"first", b"last")
+    assert sent(idempotency.Mark(b"mark", 60).push(b"pending", [b"id"], written)) == as_sent(golden("idempotency-push"))
+
+
+def test_a_push_of_the_gateway_sends_the_golden_script() -> None:
+    assert sent(push.push(b"pending", [b"id"], (b"first", b"last"))) == as_sent(golden("gateway-push"))
 
 
 def test_in_a_cluster_scripts_are_those_without_a_look_up() -> None:

@@ -38,18 +38,17 @@ from loader.jobs.old_jobs import note_old_jobs
 from loader.jobs.record_limit import largest_overhead, record_limit
 from loader.jobs.rejects import rejects_path
 from loader.jobs.report import LoadReport
-from loader.jobs.source_index import forget_sources, index_keys
+from loader.jobs.source_index import forget_sources, index_keys, note_sources
 from loader.layouts.registry import encoder_for
 from loader.servers.closing import close_quietly
 from loader.servers.memory import memory_of
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
-from loader.sinks.redis import RedisSink
+from loader.sinks.redis import RedisSink, list_queue
 from loader.sources.base import Source
 from loader.sources.record_limit import RecordLimit
 from loader.wire.address import Address, parse_address
-from loader.wire.faults import translated
 
 T = TypeVar("T")
 
@@ -280,7 +279,14 @@ class _RedisLoad:
         """Marks the job as done in its record."""
         if self._memory is not None and not self._cleared.is_consumed:
             self._report.server_bytes_a_task = await self._memory.bytes_a_task(self._report.loaded)
+        await self._retry(self._keep_record)
         await self._retry(partial(self._job.finish, self._report.to_dict()))
+
+    async def _keep_record(self) -> None:
+        """Records the job and its sources anew, if the server has lost their records while it had no batch to lose."""
+        if await self._job.record_if_lost(self._plan.manifest):
+            keys = index_keys(self._plan.manifest)
+            await note_sources(self._servers, self._job.name, keys, _counts_none, again=True)
 
     async def take_back(self, error: LoaderError) -> None:
         """Undoes what a load has recorded that is refused before it has loaded anything.
@@ -314,6 +320,10 @@ class _RedisLoad:
             return None  # only a display needs it
 
 
+async def _counts_none(job: str) -> bool:
+    return False
+
+
 @asynccontextmanager
 async def into_redis(url: str, named: bool, compact: int, part: Part) -> AsyncIterator[Channel]:
     """The ``Destination`` of one server, with all arguments bound except the part.
@@ -332,6 +342,7 @@ async def into_redis(url: str, named: bool, compact: int, part: Part) -> AsyncIt
             sink.work,
             _state_of(servers, sink),
             lambda: retry(sink.confirm, sink.patience, between=servers.reconnect),
+            sink.acknowledged,
             ends=await _ends(servers, part, sink.patience),
         )
     finally:
@@ -357,13 +368,8 @@ def _state_of(servers: Servers, sink: RedisSink) -> StateOf:
         ledger = sink.ledger(queue, shard)
         index = sink.encoder(queue).queues_key
         if index and queue not in listed:
-            await retry(lambda: _list_queue(servers, index, queue), sink.patience, between=servers.reconnect)
+            await retry(lambda: list_queue(servers, index, queue), sink.patience, between=servers.reconnect)
             listed.add(queue)
         return await retry(lambda: ledger_state(servers, ledger), sink.patience, between=servers.reconnect)
 
     return state_of
-
-
-async def _list_queue(servers: Servers, key: str, queue: str) -> None:
-    with translated(f"{servers}, key {key}"):
-        await servers.client_of(key).execute("SADD", key, queue)

@@ -5,12 +5,21 @@
 -- KEYS[4]: the hash from batch to skipped positions
 -- ARGV[1]: the number of the batch
 -- ARGV[2]: the batch's CRC-32, four bytes
+-- KEYS[5]: the hash that was written first; left out, with the next one, if the hashes are on other servers
+-- KEYS[6]: the hash that was written last
 -- ARGV[3]: the skipped positions, as in the reply
 -- ARGV[4] and on: the ids, the first to be consumed first
 -- Reply: the positions skipped, now or when the batch was marked; comma-separated, each with a letter for the reason
 --        (loader/jobs/ledger.py)
 
 if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KEYS[4], ARGV[1]) or '' end
+-- A server may lose data without closing a connection: by FLUSHALL, or in a failover behind a proxy. What is lost then
+-- includes the hash that was written first, or the one that was written last. A user without the right to EXISTS does
+-- without this.
+if #KEYS > 4 then
+  local there = redis.pcall('EXISTS', KEYS[5], KEYS[6])
+  if there == 0 or there == 1 then return redis.error_reply('LOST hashes of tasks that are to be pushed') end
+end
 
 -- This finds a pending key of another type before anything is written.
 redis.call('LLEN', KEYS[1])

@@ -14,6 +14,7 @@ from loader.layouts.documented import DocumentedEncoder
 from loader.layouts.lua import as_sent
 from loader.tasks.ids import id_prefix, id_suffixes
 from loader.tasks.reasons import Reason, ReasonCode
+from loader.wire.resp import command
 from tests.unit.raw import Raw
 
 PREFIX = id_prefix("job", 0, "digest")
@@ -74,8 +75,9 @@ def test_commit_is_one_eval_of_the_ledgers_keys_and_the_batch(
 
     name, script, number_of_keys, *rest = arguments
     keys, values = rest[: int(number_of_keys)], rest[int(number_of_keys) :]
+    hashes = [ENCODER.task_key(own) for own in (ids(first, count)[0], ids(first, count)[-1])] if count else []
     assert name == b"EVAL" and b"LPUSH" in script
-    assert keys == [PENDING.encode(), LEDGER.batches_key, LEDGER.checksums_key, LEDGER.skipped_key]
+    assert keys == [PENDING.encode(), LEDGER.batches_key, LEDGER.checksums_key, LEDGER.skipped_key, *hashes]
     assert values[0] == str(batch).encode()
     assert int.from_bytes(values[1], "big") == crc and len(values[1]) == 4
     assert values[2] == b",".join(f"{position}{STORED[why]}".encode() for position, why in skipped.items())
@@ -149,15 +151,30 @@ def test_all_keys_of_the_ledger_share_the_pending_keys_cluster_slot() -> None:
 # --- commit on the server ------------------------------------------------------------------------------------------
 
 
+def commit(
+    send: Raw,
+    batch: int,
+    crc: int,
+    prefix: bytes,
+    suffixes: list[bytes],
+    skipped: dict[int, Reason] | None = None,
+    ledger: QueueLedger = LEDGER,
+) -> Any:
+    """Commits a batch whose hashes are there."""
+    for suffix in (suffixes or [])[:1] + (suffixes or [])[-1:]:
+        assert send(command(b"HSET", ENCODER.task_key(prefix + suffix), b"type", b"task")) in (0, 1)
+    return send(ledger.commit(batch, crc, prefix, suffixes, skipped))
+
+
 def test_commit_pushes_the_ids_so_that_a_worker_takes_the_first_one_first(send: Raw, client: Any) -> None:
-    assert send(LEDGER.commit(0, 1, PREFIX, id_suffixes(0, 100))) == b""
-    assert send(LEDGER.commit(1, 1, PREFIX, id_suffixes(100, 100))) == b""
+    assert commit(send, 0, 1, PREFIX, id_suffixes(0, 100)) == b""
+    assert commit(send, 1, 1, PREFIX, id_suffixes(100, 100)) == b""
 
     assert popped(client) == ids(0, 200)
 
 
 def test_commit_marks_its_batch_and_no_other(send: Raw, client: Any) -> None:
-    send(LEDGER.commit(13, 0xDEADBEEF, PREFIX, id_suffixes(0, 2), {4: TAKEN, 7: WRONG}))
+    commit(send, 13, 0xDEADBEEF, PREFIX, id_suffixes(0, 2), {4: TAKEN, 7: WRONG})
 
     assert [n for n in range(64) if client.getbit(LEDGER.batches_key, n)] == [13]
     assert client.getrange(LEDGER.checksums_key, 13 * 4, 13 * 4 + 3) == b"\xde\xad\xbe\xef"
@@ -167,14 +184,14 @@ def test_commit_marks_its_batch_and_no_other(send: Raw, client: Any) -> None:
 
 
 def test_a_batch_without_skipped_tasks_leaves_no_trace_of_them(send: Raw, client: Any) -> None:
-    send(LEDGER.commit(0, 1, PREFIX, id_suffixes(0, 2)))
+    commit(send, 0, 1, PREFIX, id_suffixes(0, 2))
     assert not client.exists(LEDGER.skipped_key)
 
 
 def test_committing_a_batch_again_changes_nothing(send: Raw, client: Any) -> None:
-    assert send(LEDGER.commit(5, 1, PREFIX, id_suffixes(0, 10), {3: TAKEN})) == b"3"
+    assert commit(send, 5, 1, PREFIX, id_suffixes(0, 10), {3: TAKEN}) == b"3"
 
-    assert send(LEDGER.commit(5, 2, PREFIX, id_suffixes(50, 10), {4: TAKEN})) == b"3"
+    assert commit(send, 5, 2, PREFIX, id_suffixes(50, 10), {4: TAKEN}) == b"3"
 
     assert popped(client) == ids(0, 10)
     assert state_on(client).checksum(5) == 1
@@ -182,33 +199,55 @@ def test_committing_a_batch_again_changes_nothing(send: Raw, client: Any) -> Non
 
 
 def test_a_batch_of_which_every_task_was_skipped_is_still_marked(send: Raw, client: Any) -> None:
-    assert send(LEDGER.commit(0, 1, PREFIX, [], {0: TAKEN, 1: UNIQUE})) == b"0,1u"
+    assert commit(send, 0, 1, PREFIX, [], {0: TAKEN, 1: UNIQUE}) == b"0,1u"
     assert not client.exists(PENDING)
     assert state_on(client).is_loaded(0)
 
 
 @pytest.mark.parametrize("count", [1, 3999, 4000, 4001, 5000, 5001, 8001, 25_000])
 def test_batches_of_any_size_are_pushed_whole_and_in_order(send: Raw, client: Any, count: int) -> None:
-    assert send(LEDGER.commit(0, 1, PREFIX, id_suffixes(0, count))) == b""
+    assert commit(send, 0, 1, PREFIX, id_suffixes(0, count)) == b""
     assert popped(client) == ids(0, count)
+
+
+@pytest.mark.parametrize("lost", [0, -1], ids=["the first", "the last"])
+@pytest.mark.parametrize("count", [1, 100])
+def test_ids_whose_hashes_are_lost_are_not_pushed(send: Raw, client: Any, count: int, lost: int) -> None:
+    suffixes = id_suffixes(0, count)
+    client.hset(ENCODER.task_key(PREFIX + suffixes[0]), "type", "task")
+    client.hset(ENCODER.task_key(PREFIX + suffixes[-1]), "type", "task")
+    client.delete(ENCODER.task_key(PREFIX + suffixes[lost]))
+
+    reply = send(LEDGER.commit(0, 1, PREFIX, suffixes))
+
+    assert isinstance(reply, hiredis.ReplyError) and str(reply).startswith("LOST ")
+    assert not client.exists(PENDING, LEDGER.batches_key, LEDGER.checksums_key, LEDGER.skipped_key)
+
+
+def test_a_batch_that_is_in_needs_no_hashes_any_more(send: Raw, client: Any) -> None:
+    assert commit(send, 0, 1, PREFIX, id_suffixes(0, 2)) == b""
+    client.delete(*client.keys("asynq:t:*"))
+
+    assert send(LEDGER.commit(0, 1, PREFIX, id_suffixes(0, 2))) == b""
+    assert popped(client) == ids(0, 2)
 
 
 def test_a_key_of_another_type_in_the_lists_place_leaves_the_batch_unmarked(send: Raw, client: Any) -> None:
     client.set(PENDING, "not a list")
 
-    reply = send(LEDGER.commit(0, 1, PREFIX, id_suffixes(0, 3)))
+    reply = commit(send, 0, 1, PREFIX, id_suffixes(0, 3))
 
     assert isinstance(reply, hiredis.ReplyError) and "WRONGTYPE" in str(reply)
-    assert client.keys("*") == [PENDING.encode()]
+    assert not client.exists(LEDGER.batches_key, LEDGER.checksums_key, LEDGER.skipped_key)
     client.delete(PENDING)
-    assert send(LEDGER.commit(0, 1, PREFIX, id_suffixes(0, 3))) == b""
+    assert commit(send, 0, 1, PREFIX, id_suffixes(0, 3)) == b""
     assert popped(client) == ids(0, 3)
 
 
 def test_jobs_queues_and_shards_have_ledgers_of_their_own(send: Raw) -> None:
     other_job = QueueLedger("job2", ENCODER)
     other_queue = QueueLedger("job", DocumentedEncoder("inference.high", "task", 3))
-    send(LEDGER.commit(0, 1, PREFIX, id_suffixes(0, 1)))
+    commit(send, 0, 1, PREFIX, id_suffixes(0, 1))
     other_shard = QueueLedger("job", ENCODER, shard=1)
     assert [is_in(send, ledger, 0) for ledger in (LEDGER, other_job, other_queue, other_shard)] == [1, 0, 0, 0]
 
@@ -218,7 +257,7 @@ def test_jobs_queues_and_shards_have_ledgers_of_their_own(send: Raw) -> None:
 def test_the_state_read_back_agrees_with_the_server(send: Raw, client: Any, batches: dict[int, int]) -> None:
     client.flushall()
     for batch, crc in batches.items():
-        send(LEDGER.commit(batch, crc, PREFIX, id_suffixes(batch, 1)))
+        commit(send, batch, crc, PREFIX, id_suffixes(batch, 1))
 
     state = state_on(client)
 
