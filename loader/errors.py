@@ -98,6 +98,10 @@ class JobBusyError(LoaderError):
     code = "job_busy"
 
 
+class TakenOverError(JobBusyError):
+    """Another process has taken this job over from this run, which may write nothing more."""
+
+
 class LayoutMismatchError(LoaderError):
     """The target is used with another layout than the load's, so that its consumers would not see the tasks.
 

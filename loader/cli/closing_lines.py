@@ -6,6 +6,7 @@ from loader.cli.rejected import rejected_lines
 from loader.errors import (
     AlreadyLoadedError,
     EvictedError,
+    JobBusyError,
     JobMismatchError,
     LayoutMismatchError,
     QueueNameError,
@@ -30,6 +31,7 @@ _REFUSED_AGAIN = {
         JobMismatchError,
         LayoutMismatchError,
         SourceChangedError,
+        JobBusyError,  # another process is loading the job
         EvictedError,  # what was evicted is marked as loaded
     )
 }

@@ -8,7 +8,7 @@ from loader.cli.commands import Command
 from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
-from loader.errors import TooManyRejectsError
+from loader.errors import JobBusyError, TooManyRejectsError
 from loader.migrate.options import MigrateOptions
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _summary(report: MigrateReport) -> None:
         lines.append(f"left in the source: {states}")
     if report.elsewhere:
         lines.append(f"the source queue has {report.elsewhere:,} pending tasks in the other layout: see --from-layout")
-    if report.status != "completed" and report.error_code != TooManyRejectsError.code:
+    if report.status != "completed" and report.error_code not in (TooManyRejectsError.code, JobBusyError.code):
         lines.append(f"run the same command again to go on (job {report.job})")
     for line in lines:
         tell(line)

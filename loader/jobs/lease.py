@@ -3,15 +3,24 @@
 A run names all its connections ``runqy-loader:<job>:<run>:<process>.<n>`` and holds a lease that it renews. A killed
 run leaves its lease for a moment, but no connections: the server closes them when it has processed what they sent. So a
 lease whose holder has no connections is taken over at once. A lease whose holder has connections is respected.
+
+A server lists the connections of all its databases, and each database has jobs of its own. So names hold the database,
+if it is not 0: ``runqy-loader/<database>:<job>:…``.
+
+A run may be suspended at any point, and taken over meanwhile. So it renews the lease before the first write of each
+connection, when the connection has its name: whoever takes over later closes it. It also does so before it writes to a
+file that the next run may write to as well (``Lease.prove``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import secrets
 import socket
+import time
 from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -20,7 +29,7 @@ from typing import Any, TypeVar
 import hiredis
 import orjson
 
-from loader.errors import JobBusyError, TransientError
+from loader.errors import JobBusyError, TakenOverError, TransientError
 from loader.layouts.lua import as_sent
 from loader.servers.routing import Servers, list_clients
 from loader.wire.client import Client
@@ -30,6 +39,9 @@ T = TypeVar("T")
 
 LEASE_MS = 15_000
 RENEW_SECONDS = 4.0
+_PROOF_SECONDS = 0.25
+"""For how long a renewal proves that no other run has the lease. A run that was suspended meanwhile needs a new one."""
+
 _GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 
@@ -53,11 +65,12 @@ RENEW = b"""\
 -- ARGV[1]: the holder
 -- ARGV[2]: milliseconds
 -- ARGV[3]: the number of its run
--- Reply: 1; 0 if another run has taken the lease
+-- Reply: 1; 0 if another run has taken the lease; the holder, if the server has lost data and has an older lease again
 local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
+local runs = tonumber(redis.call('HGET', KEYS[2], 'runs') or 0)
+if holder and holder ~= ARGV[1] then return runs < tonumber(ARGV[3]) and holder or 0 end
 -- If the server has lost its data, it has lost the job as well: go on.
-if not holder and tonumber(redis.call('HGET', KEYS[2], 'runs') or 0) > tonumber(ARGV[3]) then return 0 end
+if not holder and runs > tonumber(ARGV[3]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
@@ -90,8 +103,14 @@ class Run:
     def new(cls) -> Run:
         return cls(secrets.token_hex(6), socket.gethostname(), os.getpid())
 
-    def connection_name(self, job: str, process: int, number: int) -> str:
-        return f"runqy-loader:{job}:{self.token}:{process}.{number}"
+    def connection_name(self, job: str, database: int, process: int, number: int) -> str:
+        """The name of a connection of this run."""
+        return f"{_prefix(job, database)}{self.token}:{process}.{number}"
+
+
+def _prefix(job: str, database: int) -> str:
+    """The beginning of the names of all connections of a job in a database."""
+    return f"runqy-loader/{database}:{job}:" if database else f"runqy-loader:{job}:"
 
 
 class Lease:
@@ -111,8 +130,10 @@ class Lease:
         self._process = process
         self._key = f"runqy-loader:{{{job}}}:lease"
         self._keys = (self._key, f"runqy-loader:{{{job}}}:job")
+        self._database = servers.address.db
         self._numbers = count(1)
         self._can_fence = True
+        self._proved_at = (-math.inf, -math.inf)
 
     @property
     def _holder(self) -> bytes:
@@ -126,7 +147,7 @@ class Lease:
 
     def next_connection_name(self) -> str:
         """A name that no other connection has or has had."""
-        return self.run.connection_name(self._job, self._process, next(self._numbers))
+        return self.run.connection_name(self._job, self._database, self._process, next(self._numbers))
 
     async def acquire(self) -> None:
         """Takes the lease.
@@ -177,15 +198,34 @@ class Lease:
         """Renews the lease.
 
         Raises:
-            JobBusyError: Another run has taken the lease.
+            TakenOverError: Another run has taken the lease.
+            LoaderError: The server does not answer, or replies with an error.
         """
+        asked_at = _now()
         with translated(self._where):
-            mine = await self._eval(RENEW, self._keys, self._holder, LEASE_MS, self.run.number)
-        if not mine:
-            raise JobBusyError(
+            reply = await self._eval(RENEW, self._keys, self._holder, LEASE_MS, self.run.number)
+            # A server that was restarted with older data may have the lease of a run that is gone.
+            mine = reply == 1 or (isinstance(reply, bytes) and await self._take_from_dead(reply))
+        if mine:
+            self._proved_at = asked_at
+        else:
+            raise TakenOverError(
                 f"job {self._job} was taken over by another process while this one could not reach the server",
                 "Leave it to that one",
             )
+
+    async def _take_from_dead(self, holder: bytes) -> bool:
+        others = await self._connections_of_other_runs() if _is_named(holder) else None
+        return others == [] and await self._take(holder)
+
+    async def prove(self) -> None:
+        """Makes sure that no other run has taken the lease. It asks the server only if the last time is some time ago.
+
+        Raises:
+            TakenOverError, LoaderError: See ``renew``.
+        """
+        if any(abs(now - then) > _PROOF_SECONDS for now, then in zip(_now(), self._proved_at, strict=True)):
+            await self.renew()
 
     async def release(self) -> None:
         await self._eval(RELEASE, self._keys[:1], self._holder)
@@ -200,9 +240,12 @@ class Lease:
     async def fence(self, connection_names: Collection[str]) -> None:
         """Makes sure that the server executes no more commands from lost connections of this run.
 
+        A connection that was lost may mean that another run has taken the lease: the next ``prove`` asks the server.
+
         A server that hung may still have commands of a connection and run them later. Then it would write the hash of
         a task that a resend has pushed and a worker has taken. CLIENT KILL prevents this.
         """
+        self._proved_at = (-math.inf, -math.inf)
         for server in self._servers.clients():
             clients = await list_clients(server, self._where)
             if clients is None:
@@ -231,7 +274,8 @@ class Lease:
 
     async def _connections_of_other_runs(self) -> list[tuple[Client, str]] | None:
         """Servers and ids of connections; None if a server refuses to list them."""
-        prefix, own = f"runqy-loader:{self._job}:", f"runqy-loader:{self._job}:{self.run.token}:"
+        prefix = _prefix(self._job, self._database)
+        own = f"{prefix}{self.run.token}:"
         found: list[tuple[Client, str]] = []
         for server in self._servers.clients():
             clients = await list_clients(server, self._where)
@@ -270,6 +314,11 @@ async def _keep(lease: Lease) -> None:
             await lease.renew()
         except TransientError as error:
             log.debug("the lease could not be renewed: %s", error)
+
+
+def _now() -> tuple[float, float]:
+    """Two clocks: a machine that was suspended shows that by one of them at least."""
+    return time.monotonic(), time.time()
 
 
 def _is_named(holder: bytes | str) -> bool:

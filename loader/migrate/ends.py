@@ -59,9 +59,8 @@ class Held:
             await self.lease.fence(names)
 
         names = self.lease.next_connection_name
-        session = Session(
-            address, options.timeout, options.retry_for, names, fence if fenced else None, reached=reached
-        )
+        guards = (fence, self.lease.renew) if fenced else (None, None)
+        session = Session(address, options.timeout, options.retry_for, names, *guards, reached=reached)
         try:
             yield session
         finally:

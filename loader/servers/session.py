@@ -29,6 +29,7 @@ class Session:
         reached: Whether the server is known to be reachable. If not, a connection that fails at first is more likely a
             mistake of the user than a fault, and is not retried.
         fence: Awaited after a connection was lost, before anything is sent again; None if late writes do no harm.
+        admit: Awaited when a connection is open and has its name, before anything is sent; None for nothing.
 
     Attributes:
         losses: The number of connections lost so far before their replies came.
@@ -41,6 +42,7 @@ class Session:
         retry_for: float,
         next_name: Callable[[], str],
         fence: Fence | None = None,
+        admit: Callable[[], Awaitable[None]] | None = None,
         *,
         reached: bool = False,
     ) -> None:
@@ -50,6 +52,7 @@ class Session:
         self._patience = Patience(retry_for)
         self._next_name = next_name
         self._fence = fence
+        self._admit = admit
         self._connection: Connection | None = None
         self._opening = asyncio.Lock()
         self._lost: set[str] = set()
@@ -99,8 +102,15 @@ class Session:
                     await self._fence(self._lost)
                 self._lost.clear()
                 self._name = self._next_name()
-                self._connection = await self._open()
+                connection = await self._open()
                 self._reached = True
+                if self._admit is not None:
+                    try:
+                        await self._admit()
+                    except BaseException:
+                        connection.abort()
+                        raise
+                self._connection = connection
             return self._connection
 
     async def _open(self) -> Connection:

@@ -35,6 +35,7 @@ class Connections:
 
         Raises:
             TransientError, SinkError: See ``Connection.open``.
+            TakenOverError: Another run has taken the job over.
         """
         address = self._servers.address_of(key)
         if address not in self._open:
@@ -43,9 +44,17 @@ class Connections:
                     name = self._lease.next_connection_name()
                     self.names.append(name)
                     try:
-                        self._open[address] = await Connection.open(address, name, self._timeout)
+                        connection = await Connection.open(address, name, self._timeout)
                     except ConnectionFailedError as error:
                         raise self._servers.located(error, address) from error
+                    try:
+                        # This process may have been suspended since it named the connection. A run that takes over
+                        # from now on closes it.
+                        await self._lease.renew()
+                    except BaseException:
+                        connection.abort()
+                        raise
+                    self._open[address] = connection
         return self._open[address]
 
     async def scatter(self, commands: Sequence[tuple[bytes, bytes]]) -> list[Reply]:

@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
-_NAME = re.compile(rb"runqy-loader:[^:\r\n]+:[0-9a-f]+:\d+\.(\d+)")
+_NAME = re.compile(rb"runqy-loader(?:/\d+)?:[^:\r\n]+:[0-9a-f]+:\d+\.(\d+)")
 _LONGEST_WORD = 16
 """Bytes, of the words that rules look for."""
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 from contextlib import ExitStack
 
+from tests.conftest import Server
 from tests.faults.helpers import (
     ID_KINDS,
     Load,
@@ -21,7 +22,7 @@ from tests.faults.helpers import (
     until,
 )
 from tests.faults.proxy import COMMIT, HASHES, Link, Proxy, Verdict, nth_of_workers
-from tests.faults.scene import EACH_SERVER, Scene
+from tests.faults.scene import EACH_SERVER, PENDING, OwnScene, Scene
 
 LEASE = "runqy-loader:{shared}:lease"
 SHARED = ("-b", "12", "-w", "1", "--job", "shared", "--timeout", "120")
@@ -127,6 +128,24 @@ def test_two_jobs_fill_one_queue_side_by_side(scene: Scene) -> None:
     assert_each_once(scene.client, left + right)
 
 
+def test_jobs_of_one_name_in_two_databases_leave_each_other_alone(scene: Scene) -> None:
+    scene.input(1000, *SHARED)
+
+    with scene.halted(4) as one:
+        other = scene.load(direct=True, database=1)
+        scene.proxy.go_on()
+        done = one.wait()
+    with Server(scene.server.kind, scene.server.port).client() as elsewhere:
+        elsewhere.select(1)
+        there = elsewhere.llen(PENDING)
+        elsewhere.flushdb()
+
+    assert other.status == 0, other.stderr
+    assert there == 1000
+    scene.assert_all_in(done)
+    assert "connection" not in done.stderr  # none was closed
+
+
 # --- when the first one is gone ---------------------------------------------------------------------------------------
 
 
@@ -213,6 +232,55 @@ def test_a_stopped_process_that_wakes_when_another_has_loaded_its_job_writes_no_
     assert_tidy(woken)
     scene.assert_all_in(other)
     assert_no_lease(scene.client)
+
+
+@ID_KINDS
+def test_a_process_that_is_stopped_while_it_connects_writes_no_task_of_its_successor_again(
+    scene: Scene, extra: tuple[str, ...]
+) -> None:
+    scene.input(3000, *SHARED, *extra)
+
+    def naming_a_worker(link: Link, chunk: bytes) -> Verdict | None:
+        return Verdict.WAIT if b"SETNAME" in chunk and b":0.1\r\n" in chunk else None
+
+    scene.proxy.rule = naming_a_worker
+    with scene.consumed() as consumer, scene.beside() as stopped:
+        scene.until_halted(stopped)
+        stopped.signal(signal.SIGSTOP)
+        scene.client.delete(LEASE)  # as it ends by itself
+        other = scene.load(direct=True)
+        until(lambda: consumer.payloads.total() >= 3000, "all are consumed")
+        scene.proxy.go_on()
+        stopped.signal(signal.SIGCONT)
+        refused = stopped.wait()
+
+    assert_one_error(refused, "job shared was taken over by another process", "Leave it to that one")
+    assert "go on with" not in refused.stderr
+    scene.assert_all_in(other)
+
+
+def test_a_lease_of_a_dead_process_that_comes_back_with_older_data_is_no_obstacle(own_scene: OwnScene) -> None:
+    scene, own = own_scene()
+    scene.input(3000, *SHARED)
+    with scene.halted(4) as dead:
+        dead.kill()
+    scene.proxy.down()
+    scene.client.persist(LEASE)  # it outlives this test
+    scene.client.save()
+    scene.proxy.go_on(halt_after=20)
+    scene.proxy.up()
+
+    with scene.beside() as running:
+        scene.until_halted(running)
+        own.kill()
+        own.start()
+        scene.proxy.go_on()
+        done = running.wait()
+    rest = scene.load()
+
+    assert "taken over" not in done.stderr
+    assert_one_error(done, "has lost", "Run the same command again")
+    scene.assert_all_in(rest)
 
 
 def test_a_process_cut_off_while_another_loads_its_job_writes_no_task_again(scene: Scene) -> None:

@@ -124,7 +124,7 @@ class _RedisLoad:
 
     async def reach(self) -> None:
         """Waits until the server answers."""
-        name = self._run.connection_name(self._report.job, 0, 0)
+        name = self._run.connection_name(self._report.job, self._servers.address.db, 0, 0)
         await retry(lambda: self._servers.reach(name), self._patience, connected=False, written=lambda: False)
 
     async def find(self, preflight: Preflight) -> None:
@@ -159,7 +159,9 @@ class _RedisLoad:
             self._choice = None
         check_cluster(self._options, self._servers)
         if self._job.name != self._proposals[0].names[0]:
-            await self._retry(lambda: self._servers.name(self._run.connection_name(self._job.name, 0, 0)))
+            await self._retry(
+                lambda: self._servers.name(self._run.connection_name(self._job.name, self._servers.address.db, 0, 0))
+            )
 
     async def _go_by(self, recorded: dict[str, Any] | None) -> None:
         """Plans the load: as a new job, or by the manifest of a job that was begun."""
