@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from loader.cli.logins import without_password
 from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
-from loader.errors import LoaderError
+from loader.errors import LoaderError, TakenOverError
 from loader.settings import LoadOptions
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions
 
     loader = Loader(options)
     failure: LoaderError | None = None
+    began = time.time()
 
     async def work() -> None:
         async with loader, display.showing(loader):
@@ -62,7 +64,8 @@ async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions
             raise failure
         return INTERRUPTED
     try:
-        write_report(reporting.report, report.to_dict())
+        taken_over = isinstance(failure, TakenOverError)
+        write_report(reporting.report, report.to_dict(), unless_since=began if taken_over else None)
     except LoaderError as error:
         if failure is not None:  # the failure of the load matters more
             display.say(str(error))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from loader.cli.commands import Command
 from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
-from loader.errors import JobBusyError, TooManyRejectsError
+from loader.errors import JobBusyError, TakenOverError, TooManyRejectsError
 from loader.migrate.options import MigrateOptions
 
 if TYPE_CHECKING:
@@ -35,11 +36,15 @@ async def _migrate(options: MigrateOptions, reporting: ReportOptions, display: D
 
     migration = Migration(options)
     report = migration.report
+    began, taken_over = time.time(), False
     try:
         async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
             await stoppable(migration.run(), migration.stop, display)
+    except TakenOverError:
+        taken_over = True
+        raise
     finally:
-        write_report(reporting.report, report.to_dict())
+        write_report(reporting.report, report.to_dict(), unless_since=began if taken_over else None)
         if not reporting.quiet and report.status != "running" and not report.refused and _is_begun(report):
             _summary(report)
     return report.exit_status

@@ -21,8 +21,12 @@ def _encoded(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def write_report(path: Path | None, report: dict[str, Any]) -> None:
+def write_report(path: Path | None, report: dict[str, Any], *, unless_since: float | None = None) -> None:
     """Writes the JSON report, if the user wants one.
+
+    Args:
+        unless_since: A Unix time. A file that was written since then is left alone: it has the report of the run that
+            has taken the job over from this one.
 
     Raises:
         LoaderError: The file cannot be written.
@@ -32,7 +36,7 @@ def write_report(path: Path | None, report: dict[str, Any]) -> None:
     try:
         if str(path) == "-":
             print_json(report)
-        else:
+        elif unless_since is None or not path.is_file() or path.stat().st_mtime < unless_since:
             path.write_bytes(as_stored(path, _encoded(report)))
     except BrokenPipeError:
         raise

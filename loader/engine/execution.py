@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from loader.engine.part import Part, PartialLoad
+from loader.jobs.fenced_file import begin_file
 from loader.jobs.report import LoadReport
 from loader.sources.shards import Shard
 
@@ -78,6 +79,7 @@ class Execution:
         Raises:
             LoaderError: See ``Pipeline.run`` and ``ProcessPool.run``.
         """
+        await asyncio.to_thread(begin_file, part.rejects)
         report.processes = _process_count(part, shards)
         if report.processes == 1:
             self._running = here = PartialLoad(part, report)

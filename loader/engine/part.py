@@ -14,6 +14,7 @@ from loader.engine.plan import LoadPlan
 from loader.jobs.ids_file import IdsFile
 from loader.jobs.lease import Run
 from loader.jobs.ledger import LedgerState
+from loader.jobs.proof import Proof
 from loader.jobs.rejects import RejectsFile
 from loader.jobs.report import LoadReport
 from loader.settings import LoadOptions
@@ -47,6 +48,7 @@ class Channel:
         passed_over: Called for each delivery that is in already, as the ledger says. ``confirm`` covers these as well.
         ids_passed_over: Whether to write the ids of batches that are in already, when these batches are skipped.
         ends: Where input that cannot be read again has ended before.
+        proof: That the run may still write to the files of the job.
     """
 
     worker: Worker | None
@@ -55,6 +57,7 @@ class Channel:
     passed_over: Callable[[Delivery], None] = _not_noted
     ids_passed_over: bool = True
     ends: Ends = field(default_factory=Ends)
+    proof: Proof = field(default_factory=Proof)
 
 
 Destination = Callable[["Part"], AbstractAsyncContextManager[Channel]]
@@ -156,10 +159,11 @@ class PartialLoad:
     async def _run(self, shards: AsyncIterable[Shard], channel: Channel) -> bool:
         part = self._part
         assigner = Assigner(part.options, part.job, part.origins, part.known_queues, part.forwarded)
-        rejects = RejectsFile(part.rejects)
+        rejects = RejectsFile(part.rejects, channel.proof)
         ids = None
         if part.options.ids_out is not None:
-            ids = IdsFile(part.options.ids_out, passed_over=channel.ids_passed_over)
+            ids = IdsFile(part.options.ids_out, channel.proof, passed_over=channel.ids_passed_over)
+            await ids.open()
         self._pipeline = Pipeline(
             part.sources,
             shards,
@@ -186,7 +190,7 @@ class PartialLoad:
                 if ids is not None:
                     await ids.close()
         finally:
-            await rejects.close()
+            rejects.close()
             if rejects.used:
                 self._report.rejects_file = str(rejects.path)
         return self._pipeline.complete

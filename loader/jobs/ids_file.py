@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 import time
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from loader.errors import LoaderError
+from loader.jobs.proof import Proof
 from loader.outputs.gzip import as_stored
 
 HEADER = b"# runqy-loader ids:"
@@ -24,16 +26,34 @@ def begin_ids_file(path: Path, job: str, layout: str | None) -> str:
 
     Each run writes the file again: batches that are in already when it skips them, the others when they are
     acknowledged. So after a completed run, each task is in the file once, even if the job was stopped or killed before.
+    A run that was suspended and taken over still has the old file open, and must not write into this one. So the file
+    is created anew, where the folder allows that.
 
     Raises:
         LoaderError: The file cannot be written.
     """
     pairs = f"job={job}" + (f" layout={layout}" if layout else "")
     try:
+        mode = _remove(path)
         path.write_bytes(as_stored(path, HEADER + f" {pairs}\n".encode()))
+        if mode is not None:
+            path.chmod(mode)
     except OSError as error:
         raise _unwritable(path, error) from error
     return str(path.absolute())
+
+
+def _remove(path: Path) -> int | None:
+    """Removes a regular file, or the one that a link leads to. Returns its mode; None if it stays."""
+    target = Path(os.path.realpath(path))
+    if not target.is_file():
+        return None
+    mode = stat.S_IMODE(target.stat().st_mode)
+    try:
+        target.unlink()
+    except OSError:
+        return None
+    return mode
 
 
 def append_ids(path: Path, batches: Iterable[tuple[str, Sequence[str]]]) -> None:
@@ -55,17 +75,36 @@ class IdsFile:
 
     Args:
         path: A file that ``begin_ids_file`` has made.
+        proof: That this run may write.
         passed_over: Whether to add the ids of batches that were in already, when these batches are skipped.
     """
 
-    def __init__(self, path: Path, *, passed_over: bool = True) -> None:
+    def __init__(self, path: Path, proof: Proof | None = None, *, passed_over: bool = True) -> None:
         self.passed_over = passed_over
         self._path = path
+        self._proof = proof or Proof()
         self._descriptor: int | None = None
         self._parts: list[bytes] = []
         self._unwritten = 0
         self._written_at = time.monotonic()
         self._writing: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Opens the file, and then makes sure that it is this run's: a run that takes over later creates its own.
+
+        Raises:
+            LoaderError: The file cannot be written, or another run has taken over.
+        """
+        try:
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+        try:
+            await self._proof.renew()
+        except BaseException:
+            os.close(self._descriptor)
+            self._descriptor = None
+            raise
 
     def add(self, queue: str, id_prefix: bytes, ids: Sequence[bytes], skipped: Collection[int]) -> None:
         """Notes tasks that are in.
@@ -124,9 +163,8 @@ class IdsFile:
             await writing
 
     def _write(self, data: bytes) -> None:
+        assert self._descriptor is not None  # noqa: S101 - open() has set it
         try:
-            if self._descriptor is None:
-                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             rest = memoryview(as_stored(self._path, data))
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]

@@ -9,7 +9,7 @@ if it is not 0: ``runqy-loader/<database>:<job>:…``.
 
 A run may be suspended at any point, and taken over meanwhile. So it renews the lease before the first write of each
 connection, when the connection has its name: whoever takes over later closes it. It also does so before it writes to a
-file that the next run may write to as well (``Lease.prove``).
+file that the next run may write to as well (``fenced_file.py``).
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ RENEW_SECONDS = 4.0
 _PROOF_SECONDS = 0.25
 """For how long a renewal proves that no other run has the lease. A run that was suspended meanwhile needs a new one."""
 
+_NEVER = (-math.inf, -math.inf)
 _GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 
@@ -133,7 +134,7 @@ class Lease:
         self._database = servers.address.db
         self._numbers = count(1)
         self._can_fence = True
-        self._proved_at = (-math.inf, -math.inf)
+        self._proved_at = _NEVER
 
     @property
     def _holder(self) -> bytes:
@@ -218,14 +219,13 @@ class Lease:
         others = await self._connections_of_other_runs() if _is_named(holder) else None
         return others == [] and await self._take(holder)
 
-    async def prove(self) -> None:
-        """Makes sure that no other run has taken the lease. It asks the server only if the last time is some time ago.
+    def is_proved(self) -> bool:
+        """Whether the lease was renewed so recently that no other run can have it by now."""
+        return all(abs(now - then) <= _PROOF_SECONDS for now, then in zip(_now(), self._proved_at, strict=True))
 
-        Raises:
-            TakenOverError, LoaderError: See ``renew``.
-        """
-        if any(abs(now - then) > _PROOF_SECONDS for now, then in zip(_now(), self._proved_at, strict=True)):
-            await self.renew()
+    def doubt(self) -> None:
+        """Takes the proof back: a lost connection may mean that another run has closed it."""
+        self._proved_at = _NEVER
 
     async def release(self) -> None:
         await self._eval(RELEASE, self._keys[:1], self._holder)
@@ -240,12 +240,9 @@ class Lease:
     async def fence(self, connection_names: Collection[str]) -> None:
         """Makes sure that the server executes no more commands from lost connections of this run.
 
-        A connection that was lost may mean that another run has taken the lease: the next ``prove`` asks the server.
-
         A server that hung may still have commands of a connection and run them later. Then it would write the hash of
         a task that a resend has pushed and a worker has taken. CLIENT KILL prevents this.
         """
-        self._proved_at = (-math.inf, -math.inf)
         for server in self._servers.clients():
             clients = await list_clients(server, self._where)
             if clients is None:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import aiofiles
 import orjson
-from aiofiles.threadpool.binary import AsyncFileIO
 
 from loader.errors import LoaderError
+from loader.jobs.fenced_file import FencedFile
+from loader.jobs.proof import Proof
 from loader.outputs.gzip import as_stored, open_stored
-from loader.outputs.names import REJECTS_ENDING, is_gzip
+from loader.outputs.names import REJECTS_ENDING
 from loader.sources.validate import Reject
 
 
@@ -27,23 +27,26 @@ class RejectsFile:
     Rejects that are in the file already are not written again. So each bad record is in the file once, even if the job
     was stopped several times, or after a dry run. Rejects are flushed before their batch is committed, so none is lost.
 
+    A run that was suspended and taken over must not write: the next run has the same rejects.
+
     Args:
-        path: The file; None to keep none.
+        path: The file, prepared by ``begin_file``; None to keep none.
+        proof: That this run may write.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, proof: Proof | None = None) -> None:
         self.path = path
+        self._file = None if path is None else FencedFile(path, proof or Proof())
         self.used = False
         self._known: set[int] | None = None
-        self._file: AsyncFileIO | None = None
 
     async def add(self, rejects: Sequence[Reject]) -> None:
         """Appends rejects and flushes.
 
         Raises:
-            LoaderError: The file cannot be written.
+            LoaderError: The file cannot be written, or another run has taken over.
         """
-        if self.path is None or not rejects:
+        if self.path is None or self._file is None or not rejects:
             return
         self.used = True
         try:
@@ -52,26 +55,17 @@ class RejectsFile:
             lines = [reject.to_json() for reject in rejects]
             if self._known:
                 lines = [line for line in lines if _identity(orjson.loads(line)) not in self._known]
-            if not lines:
-                return
-            if self._file is None:
-                torn = _ends_torn(self.path)
-                # Unbuffered, for appending: several processes may write to the file, each batch of lines in one write.
-                self._file = await aiofiles.open(self.path, "ab", buffering=0)
-                if torn:
-                    await self._file.write(b"\n")
-            data = as_stored(self.path, b"".join(lines))
-            while data:  # a disk that fills up may accept only a part
-                data = data[await self._file.write(data) :]
+            if lines:
+                await self._file.append(as_stored(self.path, b"".join(lines)))
         except OSError as error:
             raise LoaderError(
                 f"the rejects file {self.path} cannot be written: {error.strerror}",
                 "Name a writable file with --rejects",
             ) from error
 
-    async def close(self) -> None:
+    def close(self) -> None:
         if self._file is not None:
-            await self._file.close()
+            self._file.close()
 
 
 def _identity(reject: dict[str, object]) -> int:
@@ -88,12 +82,3 @@ def _identities(path: Path) -> set[int]:
             except (orjson.JSONDecodeError, AttributeError, TypeError):
                 continue  # an incomplete line after a crash, or a line of another program
     return known
-
-
-def _ends_torn(path: Path) -> bool:
-    """Whether a crash has cut the last line short. A gzip file has whole members; see ``repair_gzip``."""
-    if is_gzip(path) or not path.is_file() or path.stat().st_size == 0:
-        return False
-    with path.open("rb") as file:
-        file.seek(-1, 2)
-        return file.read(1) != b"\n"

@@ -11,7 +11,9 @@ from functools import partial
 from typing import Any
 
 from loader.errors import LayoutMismatchError, LoaderError, SinkError, TransientError, UnknownQueueError, UsageError
+from loader.jobs.fenced_file import begin_file
 from loader.jobs.lease import Run, while_held
+from loader.jobs.proof import Proof
 from loader.jobs.rejects import rejects_path
 from loader.layouts.registry import encoder_for
 from loader.migrate.ends import Ends, bind, hold_job, is_seen, lost_data
@@ -230,7 +232,7 @@ class Migration:
 
         async def work() -> bool:
             before = await target.count_placed()
-            complete = await self._transfer(target).run(source)
+            complete = await self._transfer(ends, target).run(source)
             after = await target.count_placed()
             if before is not None and after is not None and after < before + self.report.migrated:
                 raise lost_data(self._to)
@@ -246,11 +248,18 @@ class Migration:
             await retry(lambda: bind(ends, claims, place(self._from)), options.retry_for)
         for job, count in (await claims.enter()).items():
             log.warning("job %s holds %s tasks of this queue: migrate them with --job %s", job, f"{count:,}", job)
-        return Move(claims, target, self._transfer(target), self.report, ends.source.lease, options.retry_for).run
+        return Move(claims, target, self._transfer(ends, target), self.report, ends.source.lease, options.retry_for).run
 
-    def _transfer(self, target: Target) -> Transfer:
+    def _transfer(self, ends: Ends, target: Target) -> Transfer:
         rejects = rejects_path(self._options.rejects, self.report.job)
-        return Transfer(self._options, self.report, target, rejects, self._stop)
+        begin_file(rejects)
+
+        async def renew() -> None:
+            for end in ends.held:
+                await retry(end.lease.renew, self._options.retry_for, between=end.servers.reconnect)
+
+        proof = Proof(renew, lambda: all(end.lease.is_proved() for end in ends.held))
+        return Transfer(self._options, self.report, target, rejects, proof, self._stop)
 
     def _target(self, ends: Ends, longest: int) -> Target:
         options, same = self._options, ends.same

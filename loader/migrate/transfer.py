@@ -9,6 +9,8 @@ from pathlib import Path
 import orjson
 
 from loader.errors import LoaderError, TooManyRejectsError
+from loader.jobs.fenced_file import FencedFile
+from loader.jobs.proof import Proof
 from loader.migrate.options import MigrateOptions
 from loader.migrate.report import MigrateReport
 from loader.migrate.source import TaskSource
@@ -23,7 +25,8 @@ class Transfer:
     """The loop of a migration. It updates the report.
 
     Args:
-        rejects: The file for the ids of rejected tasks.
+        rejects: The file for the ids of rejected tasks, prepared by ``begin_file``.
+        proof: That this run may write to it.
         stop: When it is set, tasks in flight are settled, and no more are taken.
 
     Attributes:
@@ -31,12 +34,19 @@ class Transfer:
     """
 
     def __init__(
-        self, options: MigrateOptions, report: MigrateReport, target: Target, rejects: Path, stop: asyncio.Event
+        self,
+        options: MigrateOptions,
+        report: MigrateReport,
+        target: Target,
+        rejects: Path,
+        proof: Proof,
+        stop: asyncio.Event,
     ) -> None:
         self._options = options
         self._report = report
         self._target = target
         self._rejects = rejects
+        self._rejects_file = FencedFile(rejects, proof)
         self._stop = stop
         self.unsettled = 0
 
@@ -46,6 +56,12 @@ class Transfer:
         Raises:
             LoaderError: A server refuses, or cannot be reached any more; too many tasks were rejected.
         """
+        try:
+            return await self._run(source)
+        finally:
+            self._rejects_file.close()
+
+    async def _run(self, source: TaskSource) -> bool:
         target = self._target
         current = await source.take(0)
         while current.count:
@@ -84,7 +100,7 @@ class Transfer:
                 continue
             there.append(task.id)
         report.missing += len(fetched.missing)
-        self._write_rejects(rejected)
+        await self._write_rejects(rejected)
         await source.settle("drop", there)
         await source.settle("forget", fetched.missing)
         await source.settle("aside", [task_id for task_id, _ in rejected])
@@ -102,7 +118,7 @@ class Transfer:
                 f"See {self._rejects}",
             )
 
-    def _write_rejects(self, rejected: Sequence[tuple[bytes, Reason]]) -> None:
+    async def _write_rejects(self, rejected: Sequence[tuple[bytes, Reason]]) -> None:
         if not rejected:
             return
         for task_id, why in rejected:
@@ -116,8 +132,7 @@ class Transfer:
             for task_id, why in rejected
         ]
         try:
-            with self._rejects.open("ab") as file:
-                file.write(as_stored(self._rejects, b"".join(lines)))
+            await self._rejects_file.append(as_stored(self._rejects, b"".join(lines)))
         except OSError as error:
             raise LoaderError(
                 f"the rejects file {self._rejects} cannot be written: {error.strerror}",

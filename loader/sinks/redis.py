@@ -164,6 +164,7 @@ class _Worker:
         except BaseException as caught:
             error = _first(caught, self._sink.patience)
             connections.abort()
+            self._sink.lease.doubt()
             if self._unfinished:
                 self._lost_connections |= dict.fromkeys(connections.names)
             progress = self._acknowledged > before

@@ -91,6 +91,12 @@ class Load:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
+    def signal_all(self, number: int) -> None:
+        """To the loader and its processes, which have groups of their own."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        for pid in (self.pid, *map(int, children)):
+            os.kill(pid, number)
+
     def signal_group(self, number: int) -> None:
         """As a terminal does for Ctrl-C: to the loader and all that it started."""
         os.killpg(self.process.pid, number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -29,12 +29,14 @@ from loader.errors import (
     RejectStormError,
     SourceChangedError,
     TooManyRejectsError,
+    TransientError,
 )
 from loader.jobs.ids_file import begin_ids_file
 from loader.jobs.job import Job, ledger_state
 from loader.jobs.lease import Lease, Run, while_held
 from loader.jobs.ledger import LedgerState
 from loader.jobs.old_jobs import note_old_jobs
+from loader.jobs.proof import Proof
 from loader.jobs.record_limit import largest_overhead, record_limit
 from loader.jobs.rejects import rejects_path
 from loader.jobs.report import LoadReport
@@ -255,9 +257,15 @@ class _RedisLoad:
         """Starts the ids file, if the option is given, and records its path in the job."""
         path = self._options.ids_out
         if path is not None:
+            await self._renew()
             where = begin_ids_file(path, self._job.name, self._options.layout_name)
             self._report.ids_file = str(path)
             await self._retry(lambda: self._job.note_ids(where))
+
+    async def _renew(self) -> None:
+        """Makes sure that no other run has taken the job over."""
+        assert self._lease is not None  # noqa: S101 - begin() has acquired it
+        await self._retry(self._lease.renew)
 
     async def work(self, execution: Execution, known: KnownQueues) -> bool:
         """Loads the shards. Returns whether every record was processed."""
@@ -274,6 +282,11 @@ class _RedisLoad:
         )
         run = partial(execution.run, part, self._plan.shards, self._report)
         complete = await while_held([self._lease], self._memory.during(run, execution.stop))
+        if complete:
+            await self._renew()
+        else:
+            with suppress(TransientError):  # a run that is to stop does not wait for the server
+                await self._lease.renew()
         self._report.end("completed" if complete else "interrupted")
         return complete
 
@@ -297,6 +310,8 @@ class _RedisLoad:
         before would not match, and the job could not be resumed as it was begun.
         """
         try:
+            if self._lease is not None:
+                await self._lease.renew()
             if self._before is not None and not self._report.loaded:
                 await self._job.record(self._before)
             if isinstance(error, RejectStormError) and not self._job.resumed:
@@ -345,18 +360,20 @@ async def into_redis(url: str, named: bool, compact: int, part: Part) -> AsyncIt
             _state_of(servers, sink),
             lambda: retry(sink.confirm, sink.patience, between=servers.reconnect),
             sink.acknowledged,
-            ends=await _ends(servers, part, sink.patience),
+            ends=await _ends(servers, part, lease, sink.patience),
+            proof=Proof(lambda: retry(lease.renew, sink.patience, between=servers.reconnect), lease.is_proved),
         )
     finally:
         await servers.aclose()
 
 
-async def _ends(servers: Servers, part: Part, patience: Patience) -> Ends:
+async def _ends(servers: Servers, part: Part, lease: Lease, patience: Patience) -> Ends:
     if all(source.identity.repeatable for source in part.sources):
         return Ends()
     job = Job(servers, part.job)
 
     async def note(source: int, record: int) -> None:
+        await retry(lease.renew, patience, between=servers.reconnect)
         await retry(lambda: job.note_end(source, record), patience, between=servers.reconnect)
 
     return Ends(await retry(job.ends, patience, between=servers.reconnect), note)

@@ -121,7 +121,7 @@ class Bench:
                 return await steps
             finally:
                 for file in self._opened:
-                    await file.close()
+                    file.close()
 
         return asyncio.run(run())
 

@@ -153,8 +153,9 @@ def test_ids_of_batches_that_are_in_are_written_as_well(bench: Bench) -> None:
 
     async def run() -> None:
         pipeline, _ = bench.pipeline(records, worker_that(take))
-        await pipeline.run()
         assert bench.ids is not None
+        await bench.ids.open()
+        await pipeline.run()
         await bench.ids.close()
 
     bench.drive(run())

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from loader.errors import LoaderError
+from loader.errors import LoaderError, TakenOverError
+from loader.jobs.proof import Proof
 from loader.jobs.rejects import RejectsFile
+from loader.outputs.lines import repair_lines
 from loader.sources.validate import Reject
 from loader.tasks.reasons import Reason, ReasonCode
 
@@ -26,10 +28,11 @@ def write(path: Path, *batches: Sequence[Reject]) -> RejectsFile:
     """One run that rejects these batches."""
 
     async def run() -> RejectsFile:
+        repair_lines(path)
         file = RejectsFile(path)
         for batch in batches:
             await file.add(batch)
-        await file.close()
+        file.close()
         return file
 
     return asyncio.run(run())
@@ -59,7 +62,7 @@ def test_a_reject_is_in_the_file_as_soon_as_it_is_added(path: Path) -> None:
         file = RejectsFile(path)
         await file.add([reject(1)])
         assert lines(path) == [1]
-        await file.close()
+        file.close()
 
     asyncio.run(run())
 
@@ -100,10 +103,30 @@ def test_a_line_torn_by_a_crash_is_written_again_whole_and_runs_into_no_other(pa
 
     write(path, [reject(1), reject(2), reject(3)])
 
-    content = path.read_bytes()
-    assert content.startswith(torn)
-    whole = [line + b"\n" for line in content.split(b"\n")[:-1]]
-    assert [whole.count(reject(n).to_json()) for n in (1, 2, 3)] == [1, 1, 1]
+    assert path.read_bytes() == b"".join(reject(n).to_json() for n in (1, 2, 3))
+
+
+def test_a_torn_line_that_is_all_there_is_or_longer_than_what_is_read_at_once_is_cut_off(path: Path) -> None:
+    for kept in (b"", reject(1).to_json()):
+        path.write_bytes(kept + b'{"record":"' + b"x" * 200_000)
+        repair_lines(path)
+        assert path.read_bytes() == kept
+
+
+def test_a_run_that_may_not_write_any_more_writes_no_reject(path: Path) -> None:
+    async def taken_over() -> None:
+        raise TakenOverError("taken over")
+
+    async def run() -> None:
+        file = RejectsFile(path, Proof(taken_over, lambda: False))
+        try:
+            await file.add([reject(1)])
+        finally:
+            file.close()
+
+    with pytest.raises(TakenOverError):
+        asyncio.run(run())
+    assert path.read_bytes() == b""
 
 
 @pytest.mark.parametrize(
@@ -127,7 +150,7 @@ def test_no_path_keeps_no_rejects() -> None:
     async def run() -> RejectsFile:
         file = RejectsFile(None)
         await file.add([reject(1)])
-        await file.close()
+        file.close()
         return file
 
     assert not asyncio.run(run()).used
