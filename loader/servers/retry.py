@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from loader.errors import ConnectionFailedError, RefusedNowError, TransientError
 from loader.servers.outage import Outage
-from loader.wire.faults import RESUME
+from loader.wire.faults import CHECK_SERVER, RESUME
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -128,10 +128,12 @@ async def retry(
     try:
         result: T = await retrying(attempt)
     except TransientError as error:
-        if given.seconds and retriable(error):
+        is_known = connected and error.hint == CHECK_SERVER  # the address is right: the server has been reached
+        if retriable(error) and (given.seconds or is_known):
             final = copy(error)
-            final.args = (f"{error.args[0]}; gave up after {given.seconds:g} s",)
-            final.hint = error.hint or RESUME.capitalize()
+            if given.seconds:
+                final.args = (f"{error.args[0]}; gave up after {given.seconds:g} s",)
+            final.hint = RESUME.capitalize() if is_known else error.hint or RESUME.capitalize()
             raise final from error
         raise
     given.outage.over()

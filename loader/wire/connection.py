@@ -10,7 +10,7 @@ import hiredis
 
 from loader.errors import ConnectionFailedError, LoaderError, OversizedError
 from loader.wire.address import Address
-from loader.wire.faults import CHECK_SERVER, from_os_error, from_reply, not_redis
+from loader.wire.faults import CHECK_SERVER, from_os_error, from_reply, is_full, not_redis
 from loader.wire.resp import command
 
 Reply = Any
@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
         """
         future: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
         if self._transport is None or not self.is_open:
-            future.set_exception(self._lost or self._closed_error("the connection was closed"))
+            future.set_exception(self._lost or self._told() or self._closed_error("the connection was closed"))
             return future
         if not self._waiting:
             self._silent_since = asyncio.get_running_loop().time()
@@ -156,13 +156,18 @@ class Connection(asyncio.Protocol):
         if not self._closed.done():
             self._closed.set_result(None)
 
-    def _reason_for(self, exc: Exception | None) -> LoaderError:
+    def _told(self) -> LoaderError | None:
+        """Why the server closes the connection, if it says so in its last reply: what it was sent, or no room."""
         for reply in self._replies:
-            # A server that closes the connection because of what it was sent says so in its last reply.
             if isinstance(reply, hiredis.ReplyError):
                 error = from_reply(str(reply), str(self._address))
-                if isinstance(error, OversizedError):
+                if isinstance(error, OversizedError) or is_full(reply):
                     return error
+        return None
+
+    def _reason_for(self, exc: Exception | None) -> LoaderError:
+        if (told := self._told()) is not None:
+            return told
         if isinstance(exc, OSError):
             reset = from_os_error(exc, str(self._address))
             reset.closed = True

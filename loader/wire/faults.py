@@ -46,6 +46,7 @@ _KNOWN = {*_TRANSIENT, *_REFUSED_NOW, *_FATAL}
 _NO_COMMAND = re.compile(r"(?:unknown|unsupported) (?:sub)?command[ :]*['`]?([A-Za-z|]+)?", re.IGNORECASE)
 """``unknown command 'EVAL', with args …`` (5.0: in back quotes), ``unknown subcommand 'LIST'. Try CLIENT HELP.``"""
 
+_FULL = "max number of clients"
 _TOO_LARGE = re.compile("invalid bulk length|exceeds maximum allowed size|request size exceeded", re.IGNORECASE)
 """Redis (``proto-max-bulk-len``: it closes the connection after this reply), and hosted servers."""
 
@@ -69,6 +70,11 @@ def cause_and_hint(code: str) -> tuple[str, str]:
     For callers that see the cause before the error occurs.
     """
     return _REFUSED_NOW.get(code) or _FATAL[code]
+
+
+def is_full(reply: object) -> bool:
+    """Whether the server takes no more connections. It says so without being asked, and closes the connection."""
+    return _FULL in str(reply)
 
 
 def code_of(reply: object) -> str:
@@ -103,7 +109,7 @@ def from_reply(text: str, where: str) -> LoaderError:
         return OversizedError(f"{where}: the server refuses the size of a value ({text})", LOWER_MAX_RECORD_BYTES)
     if "DB index" in text:
         return SinkError(f"{where}: the server has no such database", "Check the number at the end of the URL")
-    if "max number of clients" in text:
+    if _FULL in text:
         return TransientError(f"{where}: the server takes no more connections", "Raise its maxclients")
     if code in _TRANSIENT:
         return TransientError(f"{where}: {_TRANSIENT[code]} ({text})")

@@ -150,7 +150,8 @@ def test_a_network_that_is_down_for_longer_than_retry_for_fails_the_load_and_a_r
     scene.proxy.up()
     resumed = scene.load()
 
-    line = assert_only_error(failed, "connection refused", "gave up after 1 s")
+    line = assert_only_error(failed, "connection refused", "gave up after 1 s", "Run the same command again")
+    assert "--redis" not in line  # the address is right: the server was there
     assert failed.report["status"] == "failed"
     assert failed.report["error"] in line
     scene.assert_all_in(resumed)

@@ -43,6 +43,33 @@ def test_a_server_that_is_killed_and_restarted_from_its_append_only_file(
     assert_no_lease(scene.client)
 
 
+@pytest.mark.parametrize("patience", ["0", "1"])
+def test_a_server_without_room_for_a_connection_says_so_at_the_start(own_scene: OwnScene, patience: str) -> None:
+    scene, _ = own_scene("--maxclients", "1")
+    scene.input(100, "--retry-for", patience, "--quiet")
+    scene.client.ping()  # this takes the one connection
+
+    for _ in range(5):
+        assert_only_error(scene.load(), "the server takes no more connections", "Raise its maxclients")
+
+
+def test_a_server_without_room_for_a_connection_is_waited_for(own_scene: OwnScene) -> None:
+    scene, _ = own_scene("--maxclients", "10")
+    scene.input(1000)
+    others = [scene.server.client() for _ in range(10)]
+    for other in others[:-1]:
+        other.ping()
+    scene.client.ping()
+
+    with scene.beside() as running:
+        running.until_it_says("the server takes no more connections; trying again")
+        for other in others:
+            other.close()
+        done = running.wait()
+
+    scene.assert_all_in(done)
+
+
 @pytest.mark.parametrize("kept", ["an older snapshot", "nothing"])
 @ID_KINDS
 def test_a_server_that_lost_tasks_and_ledger_together_gets_just_these_again(
