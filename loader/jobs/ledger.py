@@ -146,6 +146,10 @@ class QueueLedger:
         arguments += tasks
         return bulks(arguments, b"*%d\r\n%b" % (2 + self._key_count + len(arguments), self._insert_head))
 
+    def touch(self, batch: int, checksum: int) -> bytes:
+        """A write that changes nothing in the ledger of a batch that is in. Reply: a number."""
+        return command(b"SETRANGE", self.checksums_key, b"%d" % (4 * batch), checksum.to_bytes(4, "big"))
+
     def is_loaded(self, batch: int) -> bytes:
         """The commands that ask whether a batch is in. Replies: 1 or 0; the skipped positions, or None."""
         number = b"%d" % batch

@@ -12,7 +12,7 @@ from loader.engine.targets.base import Choice, Cleared
 from loader.errors import LayoutMismatchError, MemoryLimitError
 from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
-from loader.preflight import rights, server, usage
+from loader.preflight import replication, rights, server, usage
 from loader.preflight.ask import Question, ask
 from loader.preflight.checks import Finding
 from loader.preflight.compact import compact_finding, scratch_tasks
@@ -128,7 +128,10 @@ async def examine(servers: Servers, load: IntendedLoad, choice: Choice | None = 
 
 def _server_findings(servers: Servers, load: IntendedLoad, states: Sequence[ServerState]) -> list[Finding]:
     temporary = load.options.target == ToEmbedded(None)
-    return server.states_findings(states, temporary=temporary, is_cluster=servers.is_cluster)
+    findings = server.states_findings(states, temporary=temporary, is_cluster=servers.is_cluster)
+    if temporary:
+        return findings
+    return [*findings, *server.risk_findings(states, load.options, is_here=replication.is_here(servers.address))]
 
 
 def _use_findings(load: IntendedLoad, seen: Seen) -> list[Finding]:

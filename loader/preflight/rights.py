@@ -66,6 +66,18 @@ def _compact(options: LoadOptions) -> bool:
     return options.compact != "never"
 
 
+def _waits(options: LoadOptions) -> bool:
+    return bool(options.wait_replicas) and not options.wait_fsync
+
+
+def _waits_for_disk(options: LoadOptions) -> bool:
+    return options.wait_fsync
+
+
+def _paced(options: LoadOptions) -> bool:
+    return options.max_replica_lag is not None
+
+
 def _queue_check(options: LoadOptions) -> bool:
     return options.queue_check == "redis"
 
@@ -141,6 +153,13 @@ NEEDED = (
 )
 """A load fails without one of these rights."""
 
+CAREFUL = (
+    Right("WAIT 0 0", _waits),
+    Right("WAITAOF 0 0 0", _waits_for_disk),
+    Right("INFO replication", _paced),
+)
+"""The rights for ``--wait-replicas``, ``--wait-fsync`` and ``--max-replica-lag``. Older servers do not know WAITAOF."""
+
 OPTIONAL = (
     Right("CLIENT SETNAME x"),
     Right("CLIENT LIST"),
@@ -211,7 +230,7 @@ def keys_of(job: str, encoder: QueueEncoder) -> dict[str, bytes]:
 
 def asked(options: LoadOptions) -> list[Right]:
     """The rights to check for this load; the optional rights come last."""
-    return [right for right in (*NEEDED, *OPTIONAL) if right.when(options)]
+    return [right for right in (*NEEDED, *CAREFUL, *OPTIONAL) if right.when(options)]
 
 
 def allowed(

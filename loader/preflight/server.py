@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loader.preflight import replication
 from loader.preflight.ask import Question
 from loader.preflight.checks import Finding, worst_of_each
 from loader.servers.memory import memory_of
 from loader.servers.value_limit import SETTINGS, ValueLimit, value_limit
+from loader.settings import LoadOptions
 from loader.tasks.sizes import in_bytes
 from loader.wire.faults import cause_and_hint
 
@@ -34,12 +36,14 @@ class ServerState:
         saves: The reply to ``CONFIG GET save``. Few users have the right to CONFIG GET.
         time: The reply to TIME.
         limits: The replies to ``CONFIG GET`` of the limits of a value (``servers.value_limit``).
+        settings: The replies to ``CONFIG GET`` of the settings of ``preflight.replication``.
     """
 
     info: Any
     saves: Any
     time: Any
     limits: Sequence[Any] = ()
+    settings: Sequence[Any] = (None, None)
 
 
 def clock_seconds(reply: object) -> float | None:
@@ -52,8 +56,13 @@ def clock_seconds(reply: object) -> float | None:
 
 
 STATE: Question[ServerState] = Question(
-    (("INFO",), ("CONFIG", "GET", "save"), ("TIME",), *(("CONFIG", "GET", name) for name in SETTINGS)),
-    lambda replies: ServerState(replies[0], replies[1], replies[2], replies[3:]),
+    (
+        ("INFO",),
+        ("CONFIG", "GET", "save"),
+        ("TIME",),
+        *(("CONFIG", "GET", name) for name in (*replication.SETTINGS, *SETTINGS)),
+    ),
+    lambda replies: ServerState(replies[0], replies[1], replies[2], replies[5:], replies[3:5]),
 )
 """One INFO for all sections: servers before 7.0 accept only one section, or none."""
 
@@ -69,6 +78,22 @@ def states_findings(states: Sequence[ServerState], *, temporary: bool, is_cluste
     primaries = len(states) if is_cluster else 0
     return worst_of_each(
         server_findings(state.info, state.saves, temporary=temporary, primaries=primaries) for state in states
+    )
+
+
+def risk_findings(states: Sequence[ServerState], options: LoadOptions, *, is_here: bool) -> list[Finding]:
+    """The worst findings about replicas and disks over all nodes.
+
+    Args:
+        is_here: Whether the servers run on this machine.
+    """
+    return worst_of_each(
+        [
+            replication.replication(state.info, replication.buffer_limit(state.settings[0]), options),
+            replication.disk(state.info, state.saves, state.settings[1], options, is_here=is_here),
+        ]
+        for state in states
+        if isinstance(state.info, Mapping)
     )
 
 

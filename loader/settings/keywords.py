@@ -40,6 +40,9 @@ class LoadKeywords(TypedDict, total=False):
     retry_for: float | str | timedelta | None
     force_memory: bool
     stop_at_memory: str | None
+    wait_replicas: int
+    wait_fsync: bool
+    max_replica_lag: int | None
     compact: Literal["auto", "always", "never"]
     to: str | None
     api_key_env: str | None

@@ -88,6 +88,39 @@ class LoadOptions(TaskFields):
         ),
     ] = None
 
+    wait_replicas: Annotated[
+        int,
+        Option(
+            help="Count a batch as loaded only when this many replicas have it (WAIT); with --wait-fsync, when they "
+            "have it on disk.",
+            group=shared.SERVER,
+            unit=COUNT,
+            at_least=0,
+            goes_with=(REDIS_ONLY,),
+        ),
+    ] = 0
+    wait_fsync: Annotated[
+        bool,
+        Option(
+            help="Count a batch as loaded only when the server has it on disk (WAITAOF; needs Redis 7.2 or newer, or "
+            "Valkey, and appendonly yes).",
+            group=shared.SERVER,
+            goes_with=(REDIS_ONLY,),
+        ),
+    ] = False
+    max_replica_lag: Annotated[
+        int | None,
+        Option(
+            help="Pause while a replica is more bytes than this behind. Replicas report once a second, so give at "
+            "least what is written in a second, such as 100000000.",
+            group=shared.SERVER,
+            unit=BYTES,
+            at_least=1,
+            default_text="no limit",
+            goes_with=(REDIS_ONLY,),
+        ),
+    ] = None
+
     compact: Annotated[shared.CompactMode, shared.COMPACT.but(goes_with=(REDIS_ONLY,))] = "auto"
 
     to: Annotated[

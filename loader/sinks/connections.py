@@ -78,6 +78,10 @@ class Connections:
                 replies[position] = reply
         return replies
 
+    def opened(self) -> list[Connection]:
+        """All connections that are open."""
+        return list(self._open.values())
+
     async def close(self) -> None:
         """Closes all connections after everything written has been sent."""
         for connection in self._open.values():

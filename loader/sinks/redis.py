@@ -21,12 +21,14 @@ from loader.jobs.lease import Lease
 from loader.jobs.ledger import QueueLedger, parse_skipped
 from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
+from loader.servers.replicas import ReplicaLag
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer, is_pipelined
 from loader.sinks.connections import Connections
 from loader.sinks.oversized import Oversized
+from loader.sinks.replicated import Replicated
 from loader.sinks.replies import DumpRefusedError, check_script, outcome_of
 from loader.sinks.window import Window
 from loader.tasks.reasons import Reason
@@ -57,6 +59,8 @@ class RedisSink:
         self.lease = lease
         self.progressed_at = time.monotonic()
         self.patience = Patience.of(options.retry_seconds, full=options.waits_for_memory)
+        self.replicated = Replicated(options)
+        self.lag = ReplicaLag(servers, options.max_replica_lag or 0)
         self._job = job
         self._compact = compact
         self._told = False
@@ -190,6 +194,11 @@ class _Worker:
                 _check(reply, "reading the ledger")
             # An insert script is sent again later instead: its reply names the tasks that it skipped.
             if is_in == 1 and is_pipelined(delivery, self._sink.encoder(delivery.queue)):
+                if self._sink.replicated:
+                    # This connection has written nothing yet, and only what it has written is waited for.
+                    (reply,) = await connection.call(ledger.touch(delivery.batch.number, delivery.checksum), replies=1)
+                    _check(reply, "writing the ledger")
+                    await self._sink.replicated.all([connection], str(self._sink.servers))
                 await self._skip(delivery, parse_skipped(skipped or b""))
                 self._done(delivery)
         self._lost_connections.clear()
@@ -210,10 +219,12 @@ class _Worker:
                 await begin(delivery)
             while not self._exhausted:
                 await window.room()
+                await self._sink.lag.below()
                 following = await self._feed()
                 if following is None:
                     self._exhausted = True
                     break
+                self._sink.lag.sent(following.size)
                 self._unfinished[following] = None
                 await begin(following)
 
@@ -259,6 +270,7 @@ class _Worker:
         commands = ledger.commit(batch.number, delivery.checksum, delivery.id_prefix, ids, delivery.skipped)
         (reply,) = await connection.call(commands, replies=1)
         _check(reply, _keys(encoder, ledger))
+        await self._sink.replicated.all(connections.opened(), str(self._sink.servers))
         self._done(delivery)
 
     async def _scatter(self, connections: Connections, delivery: Delivery, encoder: QueueEncoder) -> dict[int, Reason]:
@@ -306,6 +318,7 @@ class _Worker:
             await self._scatter(connections, delivery, encoder)
         (reply,) = await connection.call(commands, replies=1)
         check_script(reply, encoder, _keys(encoder, ledger))
+        await self._sink.replicated.all(connections.opened(), str(self._sink.servers))
         skipped = parse_skipped(reply)
         delivery.compact = encoder.count_dumps(tasks, skipped)
         try:

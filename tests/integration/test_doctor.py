@@ -21,7 +21,10 @@ from tests.integration.cluster import cluster as cluster
 
 Redis = Any
 MakeServer = Callable[..., RedisServer]
-NAMES = ["reachable", "version", "role", "cluster", "memory", "persistence", "clock", "rights", "layout", "compact"]
+NAMES = [
+    "reachable", "version", "role", "cluster", "memory", "persistence", "replication", "disk", "clock", "rights",
+    "layout", "compact",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

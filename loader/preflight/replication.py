@@ -1,0 +1,167 @@
+"""What a load does to replicas and to the disk. Pure functions of the server's replies.
+
+Facts: Redis documentation of ``client-output-buffer-limit`` (a replica over the hard limit, or over the soft limit for
+so many seconds, is disconnected and copies everything anew), of INFO, and of WAIT and WAITAOF. A snapshot and a rewrite
+of the append-only file are written by a fork. What changes while it writes is in memory twice.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loader.preflight.checks import Finding
+from loader.servers.replicas import replicas_of
+from loader.settings import LoadOptions
+from loader.tasks.sizes import in_bytes
+from loader.wire.address import Address
+
+SETTINGS = ("client-output-buffer-limit", "dir")
+"""The settings that these checks read. Few users have the right to CONFIG GET."""
+
+_SILENT_SECONDS = 10
+_FAR_BEHIND = 64 * 1024 * 1024
+"""Bytes: the soft limit of Redis's default for replicas."""
+
+_LITTLE_DISK = 1_000_000_000
+"""Bytes."""
+
+_OLDEST_WAITAOF = (7, 2)
+
+_HERE = ("localhost", "127.0.0.1", "::1")
+
+Info = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BufferLimit:
+    """``client-output-buffer-limit replica``.
+
+    Attributes:
+        hard: Bytes; 0 for no limit.
+        soft: Bytes that may not be exceeded for ``seconds``; 0 for no limit.
+    """
+
+    hard: int
+    soft: int
+    seconds: int
+
+    def __str__(self) -> str:
+        parts = [in_bytes(self.hard)] if self.hard else []
+        parts += [f"{in_bytes(self.soft)} for {self.seconds} s"] if self.soft else []
+        return " or ".join(parts)
+
+
+def buffer_limit(reply: Any) -> BufferLimit | None:
+    """The limit, from the reply to CONFIG GET; None if it is refused.
+
+    The reply's value is a text such as ``normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60``.
+    """
+    if not isinstance(reply, list) or len(reply) != 2:
+        return None
+    words = (reply[1].decode() if isinstance(reply[1], bytes) else str(reply[1])).split()
+    for at, word in enumerate(words[:-3]):
+        if word in ("slave", "replica"):
+            return BufferLimit(*map(int, words[at + 1 : at + 4]))
+    return None
+
+
+def replication(info: Info, buffers: BufferLimit | None, options: LoadOptions) -> Finding:
+    """Refuses a load that waits for replicas that are not there, and warns of replicas that a load may break."""
+    name, found = "replication", replicas_of(info)
+    following = [replica for replica in found if replica.is_online]
+    behind = max((replica.behind for replica in following), default=0)
+    numbers = {"replicas": len(following), "behind_bytes": behind}
+    if options.wait_replicas > len(following):
+        text = f"{len(following)} replicas follow the server, and --wait-replicas waits for {options.wait_replicas}"
+        return Finding(name, "error", text, "Start them, or give a smaller number", numbers)
+    if not found:
+        return Finding(name, "ok", "no replicas", numbers=numbers)
+    for replica in found:
+        if not replica.is_online:
+            text = f"replica {replica.address} copies everything just now: what is loaded meanwhile waits in memory"
+            return Finding(name, "warning", text, "Load when INFO replication shows it as online", numbers)
+        if replica.silent > _SILENT_SECONDS:
+            text = f"replica {replica.address} has not answered for {replica.silent} s"
+            return Finding(name, "warning", text, "Look at it before the load", numbers)
+        if replica.behind > _FAR_BEHIND:
+            text = f"replica {replica.address} is {in_bytes(replica.behind)} behind"
+            return Finding(name, "warning", text, "Let it catch up before the load, or give --max-replica-lag", numbers)
+    count = len(following)
+    text = f"{count} replica{'' if count == 1 else 's'}, at most {in_bytes(behind)} behind"
+    if buffers is not None and str(buffers):
+        numbers |= {"buffer_hard_bytes": buffers.hard, "buffer_soft_bytes": buffers.soft}
+        text += f"; one that is {buffers} behind is cut off and copies everything anew"
+        soft = buffers.soft or buffers.hard
+        if options.max_replica_lag is not None and options.max_replica_lag > soft:
+            text = f"{text}, which --max-replica-lag {options.max_replica_lag} does not prevent"
+            return Finding(name, "warning", text, f"Give at most {soft}", numbers)
+    return Finding(name, "ok", text, numbers=numbers)
+
+
+def disk(info: Info, saves: Any, directory: Any, options: LoadOptions, *, is_here: bool) -> Finding:
+    """Refuses to wait for a disk that the server does not use, and warns of a fork, or of little room on the disk.
+
+    Args:
+        saves: The reply to ``CONFIG GET save``, or the error in its place.
+        directory: The reply to ``CONFIG GET dir``, or the error in its place.
+        is_here: Whether the server runs on this machine, so that its disk can be looked at.
+    """
+    name, has_aof = "disk", bool(int(info.get("aof_enabled", 0)))
+    if options.wait_fsync and (why := _no_waitaof(info, has_aof=has_aof)):
+        return Finding(name, "error", f"--wait-fsync cannot be: {why}", "Leave it out, or set appendonly yes")
+    resident, machine = int(info.get("used_memory_rss", 0)), int(info.get("total_system_memory", 0))
+    numbers: dict[str, float | None] = {
+        "aof_bytes": int(info.get("aof_current_size", 0)),
+        "last_copied_bytes": max(int(info.get("rdb_last_cow_size", 0)), int(info.get("aof_last_cow_size", 0))),
+    }
+    for field, what in (
+        ("rdb_bgsave_in_progress", "a snapshot"),
+        ("aof_rewrite_in_progress", "its append-only file anew"),
+    ):
+        if int(info.get(field, 0)):
+            text = f"the server writes {what} just now: what is loaded meanwhile takes up to twice the memory"
+            return Finding(name, "warning", text, "Load when it has finished", numbers)
+    saves_itself = isinstance(saves, list) and len(saves) > 1 and bool(saves[1])
+    if machine and 2 * resident > machine and (has_aof or saves_itself):
+        text = (
+            f"a snapshot or a rewrite of the append-only file during the load may need as much again as the "
+            f"{in_bytes(resident)} that the server has of the machine's {in_bytes(machine)}"
+        )
+        return Finding(name, "warning", text, "Load while none is due: BGSAVE or BGREWRITEAOF before it", numbers)
+    if is_here and (has_aof or saves_itself) and (left := _free(directory)) is not None:
+        numbers["disk_free_bytes"] = left
+        if left < max(_LITTLE_DISK, resident):
+            text = f"its folder has {in_bytes(left)} of disk left"
+            return Finding(
+                name, "warning", text, "Make room: a server that cannot write its files refuses writes", numbers
+            )
+    return Finding(name, "ok", "no snapshot or rewrite runs", numbers=numbers)
+
+
+def is_here(address: Address) -> bool:
+    """Whether a server runs on this machine."""
+    return address.path is not None or address.host in _HERE
+
+
+def _no_waitaof(info: Info, *, has_aof: bool) -> str:
+    if not has_aof:
+        return "the server keeps no append-only file"
+    version = tuple(int(part) for part in str(info.get("redis_version", "0")).split(".")[:2] if part.isdigit())
+    if "valkey_version" not in info and version < _OLDEST_WAITAOF:
+        return f"Redis {info.get('redis_version')} has no command WAITAOF, which came with 7.2"
+    return ""
+
+
+def _free(directory: Any) -> int | None:
+    """Free bytes of the disk of a folder; None if there is no such folder here."""
+    if not isinstance(directory, list) or len(directory) != 2:
+        return None
+    path = Path(directory[1].decode() if isinstance(directory[1], bytes) else str(directory[1]))
+    try:
+        return shutil.disk_usage(path).free
+    except OSError:  # it is in a container, or this user may not look
+        return None
