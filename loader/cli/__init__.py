@@ -29,12 +29,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit_now)
     tokens = list(sys.argv[1:] if arguments is None else arguments)
+    os.umask(os.umask(0) | _NOT_FOR_OTHERS)
     _open_standard_streams()
     try:
         status = _run(tokens)
     except KeyboardInterrupt:
         status = INTERRUPTED
     sys.exit(status)
+
+
+_NOT_FOR_OTHERS = 0o077
+"""Files that are made may hold payloads: only their owner may read them. A file that exists keeps its rights."""
 
 
 def _exit_now(number: int, frame: FrameType | None) -> None:
