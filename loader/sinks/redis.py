@@ -20,6 +20,7 @@ from loader.jobs.job import ledger_state
 from loader.jobs.lease import Lease
 from loader.jobs.ledger import QueueLedger, parse_skipped
 from loader.layouts.base import QueueEncoder
+from loader.layouts.compact import Dumps
 from loader.layouts.registry import encoder_for
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
@@ -40,10 +41,12 @@ class RedisSink:
     """Encoders, ledgers and settings that the workers of a load share.
 
     Args:
-        compact: The longest payload whose task is a dump, in bytes; 0 for no dumps.
+        compact: Which tasks are dumped, and how; None for no dumps.
     """
 
-    def __init__(self, servers: Servers, options: LoadOptions, job: str, lease: Lease, *, compact: int = 0) -> None:
+    def __init__(
+        self, servers: Servers, options: LoadOptions, job: str, lease: Lease, *, compact: Dumps | None = None
+    ) -> None:
         self.servers = servers
         self.options = options
         self.lease = lease
@@ -67,7 +70,7 @@ class RedisSink:
     def write_by_hset(self) -> None:
         """Writes no more dumps: the server takes them no longer. A failover, for example, may lead to an older one."""
         if self._compact:
-            self._compact = 0
+            self._compact = None
             self._encoders.clear()
             self._ledgers.clear()
 
