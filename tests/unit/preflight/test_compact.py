@@ -10,6 +10,7 @@ from typing import Any
 import hiredis
 import pytest
 
+from loader.layouts import ziplist
 from loader.layouts.compact import Dumps
 from loader.layouts.dump import crc64, hash_dump
 from loader.layouts.pays import dumps_that_pay
@@ -80,6 +81,43 @@ def test_a_server_that_takes_dumps_is_written_compact(server: Server, client: An
     )
     assert choice("always", scratch)[0]
     assert client.keys() == []
+
+
+def test_redis_62_is_written_compact_in_the_older_form(redis_62: Server) -> None:
+    scratch = asked(redis_62.port, scratch_task(KEY))
+    assert "version or checksum" in str(scratch.restored)
+    assert auto(scratch) == (
+        True,
+        "tasks are written compact (as ziplists, since the server is older than Redis 7.0), which takes less memory; "
+        "by HSET where payloads are over 1,500 bytes",
+    )
+    options = LoadOptions(queue="q", layout="documented", compact="always")
+    assert compact_finding(options, [scratch], [{}], "localhost")[0] == Dumps(form="ziplist")
+    with redis_62.client() as client:
+        assert client.keys() == []
+
+
+def test_redis_62_that_refuses_all_writes_is_known_by_its_version(redis_server: Callable[..., RedisServer]) -> None:
+    port = redis_server("--maxmemory", "1", kind="redis-6.2").start().port
+    scratch = asked(port, scratch_task(KEY))
+    info: Any = asked(port, Question((("INFO", "server"),), lambda replies: replies[0]))
+    assert str(scratch.restored).startswith("OOM ")
+    options = LoadOptions(queue="q", layout="documented", compact="always")
+    assert compact_finding(options, [scratch], [info], "localhost")[0] == Dumps(form="ziplist")
+
+
+def test_primaries_that_take_different_forms_get_hsets() -> None:
+    old = replace(
+        GOOD,
+        restored=hiredis.ReplyError("ERR DUMP payload version or checksum are wrong"),
+        restored_old=b"OK",
+        dump=hash_dump(SCRATCH, ziplist),
+    )
+    assert auto(old, old)[0]
+    assert auto(GOOD, old) == (
+        False,
+        "tasks are written by HSET: some of the servers are older than Redis 7.0, and take other dumps",
+    )
 
 
 def test_a_user_who_may_not_restore(server: Server, user: str) -> None:
@@ -185,7 +223,8 @@ def test_the_least_of_all_primaries_counts() -> None:
 
 
 def test_one_primary_of_a_cluster_that_cannot_decides() -> None:
-    bad = replace(GOOD, restored=hiredis.ReplyError("ERR DUMP payload version or checksum are wrong"))
+    wrong = hiredis.ReplyError("ERR DUMP payload version or checksum are wrong")
+    bad = replace(GOOD, restored=wrong, restored_old=wrong)
     assert auto(GOOD, GOOD)[0]
     assert not auto(GOOD, bad)[0]
 
