@@ -93,6 +93,8 @@ def test_redis_62_is_written_compact_in_the_older_form(redis_62: Server) -> None
     )
     options = LoadOptions(queue="q", layout="documented", compact="always")
     assert compact_finding(options, [scratch], [{}], "localhost")[0] == Dumps(form="ziplist")
+    options = LoadOptions(queue="q", layout="asynq")
+    assert compact_finding(options, [scratch], [{}], "localhost")[0] == Dumps(700, "ziplist")
     with redis_62.client() as client:
         assert client.keys() == []
 
