@@ -14,10 +14,13 @@ from tests.unit.layouts.test_listpack import INTEGERS, NO_INTEGERS
 
 LENGTHS = st.sampled_from(
     [
-        length + more
-        for length in (0, 20, 63, 127, 252, 4095, 16383, 70_000)
-        for more in (-8, -7, -6, -5, -4, -3, -2, -1, 0, 1)
-        if length + more >= 0
+        *range(244, 256),  # where a ziplist needs more bytes for the size of an entry
+        *(
+            length + more
+            for length in (0, 20, 63, 127, 4095, 16383, 70_000)
+            for more in (-3, -2, -1, 0, 1)
+            if length + more >= 0
+        ),
     ]
 )
 VALUES = (
