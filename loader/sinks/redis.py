@@ -79,7 +79,7 @@ class RedisSink:
         """Says once that tasks are no longer written as dumps: when one has been written by HSET, so that it helped."""
         if not self._told:
             self._told = True
-            log.warning("%s", refusal)
+            log.warning("%s", refusal, extra={"once": "tasks go by HSET"})  # once for all processes
 
     def ledger(self, queue: str, shard: int) -> QueueLedger:
         """The ledger of a queue (full name) for a shard, made at first use."""
