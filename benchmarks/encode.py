@@ -1,6 +1,6 @@
 """Encodes the tasks of a file as the loader does: to a file, for redis-cli, or only to see how long it takes.
 
-python -m benchmarks.encode FILE LAYOUT hset|restore REPORT
+python -m benchmarks.encode FILE LAYOUT hset|listpack|ziplist REPORT
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from typing import Literal, Protocol
 
 from benchmarks.outcome import QUEUE
 from loader.layouts.asynq import AsynqEncoder
+from loader.layouts.compact import Dumps
 from loader.layouts.compact_asynq import CompactAsynq
 from loader.layouts.compact_documented import CompactDocumented
 from loader.layouts.documented import DocumentedEncoder
+from loader.layouts.dump import FORMS as KEPT
+from loader.layouts.dump import FormName
 from loader.tasks.ids import id_prefix, id_suffixes
 from loader.tasks.options import TaskOptions
 
@@ -31,13 +34,19 @@ class _Encoder(Protocol):
     def write_tasks(self, id_prefix: bytes, suffixes: list[bytes], payloads: list[bytes]) -> bytes: ...
 
 
-def encoder(layout: str, form: Form) -> _Encoder:
-    """The encoder of a layout for the harness's queue."""
+def encoder(layout: str, kept: FormName | None) -> _Encoder:
+    """The encoder of a layout for the harness's queue.
+
+    Args:
+        kept: The form of the dumps; None for HSETs.
+    """
+    compact = None if kept is None else Dumps(form=kept)
     if layout == "documented":
-        kind = DocumentedEncoder if form == "hset" else CompactDocumented
-        return kind(QUEUE, "task", 3)
-    of_asynq = AsynqEncoder if form == "hset" else CompactAsynq
-    return of_asynq(QUEUE, _ASYNQ, reverse_lookup=False)
+        documented = (QUEUE, "task", 3)
+        return DocumentedEncoder(*documented) if compact is None else CompactDocumented(*documented, compact=compact)
+    if compact is None:
+        return AsynqEncoder(QUEUE, _ASYNQ, reverse_lookup=False)
+    return CompactAsynq(QUEUE, _ASYNQ, reverse_lookup=False, compact=compact)
 
 
 def batches(path: Path, size: int = _BATCH) -> Iterator[tuple[bytes, list[bytes], list[bytes]]]:
@@ -50,9 +59,9 @@ def batches(path: Path, size: int = _BATCH) -> Iterator[tuple[bytes, list[bytes]
             done += len(lines)
 
 
-def main(path: str, layout: str, form: Form, report: str) -> None:
+def main(path: str, layout: str, kept: FormName | None, report: str) -> None:
     """Writes the CPU seconds that the encoder took for the whole file, as JSON, to ``report``."""
-    kind = encoder(layout, form)
+    kind = encoder(layout, kept)
     seconds = 0.0
     for batch in batches(Path(path)):
         started = time.process_time()
@@ -62,4 +71,4 @@ def main(path: str, layout: str, form: Form, report: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], "restore" if sys.argv[3] == "restore" else "hset", sys.argv[4])
+    main(sys.argv[1], sys.argv[2], next((name for name in KEPT if name == sys.argv[3]), None), sys.argv[4])

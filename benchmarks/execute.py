@@ -43,7 +43,7 @@ class Common:
     """How contestants reach the server."""
 
     server: Annotated[tuple[str, ...], Parameter(group=_COMMON)] = ()
-    """redis (the one on PATH), redis-8.2, valkey-9.1, or a program's path. Some scenarios take several (repeat it)."""
+    """redis (the one on PATH), redis-8.2, redis-6.2, valkey-9.1, or a program's path. Some scenarios take several."""
 
     scratch: Annotated[Path | None, Parameter(group=_COMMON)] = None
     """Folder for large files, which are deleted afterwards; by default the system's temporary directory."""

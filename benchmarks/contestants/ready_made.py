@@ -14,16 +14,22 @@ from benchmarks.contestants.program import REPORT, reported_seconds
 from benchmarks.contestants.redis_cli import checked, redis_cli
 from benchmarks.encode import Form, batches, encoder
 from benchmarks.outcome import Layout
+from loader.layouts.dump import FormName
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyMade:
-    """See ``Contestant``. redis-cli sends commands made ahead: one for each task, and one LPUSH for each batch."""
+    """See ``Contestant``. redis-cli sends commands made ahead: one for each task, and one LPUSH for each batch.
+
+    Attributes:
+        kept: The form of the dumps, which depends on the server.
+    """
 
     layout: str
     form: Form
     stored: Layout
     queue: str
+    kept: FormName = "listpack"
     same_work = True
     most_tasks = None
     note = ""
@@ -38,7 +44,7 @@ class ReadyMade:
 
     def prepare(self, work: Work) -> Plan:
         made_at = time.time_ns()
-        kind = encoder(self.layout, self.form)
+        kind = encoder(self.layout, None if self.form == "hset" else self.kept)
         commands = work.scratch / "commands"
         replies = 0
         with commands.open("wb") as file:
@@ -57,6 +63,7 @@ class Encoding:
 
     layout: str
     form: Form
+    kept: FormName = "listpack"
     same_work = False
     most_tasks = None
     note = ""
@@ -70,5 +77,6 @@ class Encoding:
         return f"the loader's encoder alone, {self.form.upper()}s"
 
     def prepare(self, work: Work) -> Plan:
-        command = [sys.executable, "-m", "benchmarks.encode", str(work.dataset.path), self.layout, self.form, REPORT]
+        kind = "hset" if self.form == "hset" else self.kept
+        command = [sys.executable, "-m", "benchmarks.encode", str(work.dataset.path), self.layout, kind, REPORT]
         return Plan(command, seconds=reported_seconds(work.scratch))

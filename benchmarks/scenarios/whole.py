@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from cyclopts import Parameter
 
 from benchmarks import payloads
-from benchmarks.binaries import SERVERS
+from benchmarks.binaries import NEWER
 from benchmarks.contestants.base import Contestant
 from benchmarks.contestants.go_clients import GO_REDIS, RUEIDIS
 from benchmarks.contestants.ready_made import ReadyMade
@@ -36,7 +36,7 @@ class Whole(Scenario):
     title: ClassVar[str] = "Whole processes: the loader beside redis-cli --pipe and Go's clients"
     base_heading: ClassVar[str] = "of redis-cli's"
     view: ClassVar[View] = "whole"
-    servers: ClassVar[tuple[str, ...]] = SERVERS
+    servers: ClassVar[tuple[str, ...]] = NEWER
     several_servers: ClassVar[bool] = True
 
     tasks: int = 300_000

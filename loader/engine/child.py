@@ -105,7 +105,7 @@ class _Forward(logging.Handler):
         if hasattr(record, "waiting"):
             self._child.send(Waits(record.waiting))  # the parent tells it, once for all processes
         else:
-            self._child.send(Log(record.levelno, record.getMessage()))
+            self._child.send(Log(record.levelno, record.getMessage(), getattr(record, "once", "")))
 
 
 async def _main() -> None:

@@ -69,10 +69,15 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """From the child: a log message for the user."""
+    """From the child: a log message for the user.
+
+    Attributes:
+        once: What it tells, if the parent tells it only for the first of its children that says so; else empty.
+    """
 
     level: int
     text: str
+    once: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class ProcessPool:
         self._judged = not FirstRecords.are_judged(part.options.error_limit) or part.options.dry_run
         self._waiting: list[asyncio.subprocess.Process] = []
         self._outage = Outage()
+        self._told: set[str] = set()  # what is told once, although each child says it
         self._failure: LoaderError | None = None
         self._stopping = False
 
@@ -113,7 +114,10 @@ class ProcessPool:
             elif isinstance(message, Judged):
                 self._go_on()
             elif isinstance(message, Log):
-                log.log(message.level, "%s", message.text)
+                if message.once not in self._told:
+                    log.log(message.level, "%s", message.text)
+                if message.once:
+                    self._told.add(message.once)
             elif isinstance(message, Waits):
                 self._outage.relay(message.waiting)
             elif isinstance(message, Ended):

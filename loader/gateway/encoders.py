@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from loader.gateway.options import ServeOptions
 from loader.layouts.base import QueueEncoder
+from loader.layouts.compact import Dumps
 from loader.layouts.registry import encoder_for
 
 _MAX_ENCODERS = 256
@@ -14,10 +15,10 @@ class Encoders:
     """One encoder for each queue and timeout, made at first use.
 
     Args:
-        compact: The longest payload whose task is a dump, in bytes; 0 for no dumps.
+        compact: Which tasks are dumped, and how; None for no dumps.
     """
 
-    def __init__(self, options: ServeOptions, *, compact: int = 0) -> None:
+    def __init__(self, options: ServeOptions, *, compact: Dumps | None = None) -> None:
         self._options = options
         self._compact = compact
         self._has_timeouts = options.layout != "documented"
@@ -41,6 +42,6 @@ class Encoders:
 
     def write_by_hset(self) -> bool:
         """Writes no more dumps: the server takes them no longer. Returns whether this is new."""
-        is_new, self._compact = self._compact > 0, 0
+        is_new, self._compact = self._compact is not None, None
         self._encoders.clear()
         return is_new

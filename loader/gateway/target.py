@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from loader.errors import UsageError
 from loader.gateway.options import ServeOptions
+from loader.layouts.compact import Dumps
 from loader.preflight.choice import choose_layout
 from loader.preflight.examine import examine
 from loader.preflight.intended import IntendedLoad
@@ -35,12 +36,12 @@ class CheckedTarget:
         options: The options, with the layout that was chosen if it was left open.
         longest: The longest payload that the server accepts, in bytes; None if no body is longer, or the server does
             not tell.
-        compact: The longest payload whose task is a dump, in bytes; 0 for no dumps.
+        compact: Which tasks are dumped, and how; None for no dumps.
     """
 
     options: ServeOptions
     longest: int | None
-    compact: int
+    compact: Dumps | None
 
 
 async def check_target(options: ServeOptions, address: Address, known: Collection[str] | None) -> CheckedTarget:

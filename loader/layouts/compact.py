@@ -14,11 +14,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from loader.layouts.dump import Frame
+from loader.layouts.dump import FORMS, FormName, Frame
+from loader.layouts.form import Form
 from loader.layouts.listpack import DisputedSizeError
 
 ANY_LENGTH = 2**62
 """More bytes than a payload can have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dumps:
+    """Which tasks are dumped, and how.
+
+    Attributes:
+        longest: The longest payload whose task is a dump, in bytes. A batch that no script writes is dumped if its
+            payloads are not longer on average.
+        form: The form of the dumps that the server takes.
+    """
+
+    longest: int = ANY_LENGTH
+    form: FormName = "listpack"
+
+    @property
+    def its_form(self) -> Form:
+        return FORMS[self.form]
+
+
+EVERY_LENGTH = Dumps()
 
 MOST_FRAMES = 64
 """For how many kinds of own options an encoder keeps frames."""

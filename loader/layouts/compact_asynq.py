@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import repeat
+from itertools import repeat, starmap
 from operator import attrgetter
 from typing import cast
 
 from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.compact import (
-    ANY_LENGTH,
+    EVERY_LENGTH,
     MOST_FRAMES,
     RESTORE,
     RESTORED,
     TO_DUMP,
+    Dumps,
     Group,
     count_dumps,
     dumps_of,
@@ -26,8 +26,9 @@ from loader.layouts.compact import (
     short_ones,
     written,
 )
-from loader.layouts.dump import END_OF_DUMP, MOST_LENGTHS, Frame, checksums, crc64
-from loader.layouts.listpack import DisputedSizeError, entry
+from loader.layouts.dump import MOST_LENGTHS, After, Frame, after, checksums, crc64
+from loader.layouts.form import Form
+from loader.layouts.listpack import DisputedSizeError
 from loader.layouts.task_message import after_id, before_payload, join, varint
 from loader.tasks.ids import ID_BYTES
 from loader.tasks.options import LIFECYCLE, TaskOptions
@@ -49,11 +50,11 @@ local function pushed(key, undo, id, dump)
 end
 %(write)b"""
 _WRITE_PUSHED = b"""\
--- A task's arguments: id, and its dump (it begins with a byte 16), or 'h' with message and fields, each after its
+-- A task's arguments: id, and its dump (which begins with another byte), or 'h' with message and fields, each after its
 -- length in four bytes.
 local function write(key, at, undo)
   local id, value = ARGV[at], ARGV[at + 1]
-  if string.byte(value) == 16 then return pushed(key, undo, id, value) end
+  if string.byte(value) ~= 104 then return pushed(key, undo, id, value) end
   local message, fields = struct.unpack('<I4c0I4c0', value, 2)
   return put(key, undo, id, '', message, '', '', '', fields)
 end
@@ -79,7 +80,7 @@ class CompactAsynq(AsynqEncoder):
     """See ``QueueEncoder``, and ``AsynqEncoder`` for the other arguments.
 
     Args:
-        longest: The longest payload to dump, in bytes; a batch is dumped if its payloads are not longer on average.
+        compact: Which tasks are dumped, and how.
         own_options: Whether tasks may have options of their own. The script takes another argument for each task then,
             with which the server needs a twentieth more of its time.
     """
@@ -93,23 +94,23 @@ class CompactAsynq(AsynqEncoder):
         *,
         reverse_lookup: bool,
         cluster: bool = False,
-        longest: int = ANY_LENGTH,
+        compact: Dumps = EVERY_LENGTH,
         own_options: bool = True,
     ) -> None:
         super().__init__(queue, options, reverse_lookup=reverse_lookup, cluster=cluster)
-        self._longest = longest
+        self._longest, self._form = compact.longest, compact.its_form
         self._places = own_options or self.needs_script
         self.insert_width = 3 if self._places else 2
         write = _WRITE_PLACED if self._places else _WRITE_PUSHED
         self.insert_script = self._script(_BEGIN, _WRITE % {b"restored": RESTORED, b"write": write})
-        self._frames: dict[tuple[int, int], Frame] = {}
+        self._frames: dict[tuple[bytes, int, int, int], Frame] = {}
         key = self.task_key(b"")
         self._restore = RESTORE % (len(key) + ID_BYTES, key)
-        self._prepare(_after_message(options, b"pending", time.time_ns()))
+        self._prepare(_after_message(self._form, options, b"pending", time.time_ns()))
 
-    def _prepare(self, after: _After) -> None:
+    def _prepare(self, following: After) -> None:
         """Sets up what ``write_tasks`` keeps by the payload's length."""
-        frame = self._frame(len(after.data), after.entries)
+        frame = self._frame(following)
 
         def message_bytes(length: int) -> int:
             return len(self._start(length)) + length + len(_ID_TAG) + ID_BYTES + len(self._after_id)
@@ -124,7 +125,7 @@ class CompactAsynq(AsynqEncoder):
         self._to_dump = ByLength(to_dump, MOST_LENGTHS)
         self._head_crcs = ByLength(head_crc, MOST_LENGTHS)
         self._tails = ByLength(lambda length: self._after_id + frame.back(message_bytes(length)), MOST_LENGTHS)
-        self._after_bytes = len(after.data)
+        self._after_bytes = len(following.data)
 
     def write_tasks(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
         hsets = super().write_tasks
@@ -134,12 +135,12 @@ class CompactAsynq(AsynqEncoder):
 
     def _restores(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
         # Hot path, as in the documented layout. A message is longer than what a server keeps as an integer.
-        after = _after_message(self._options, b"pending", time.time_ns())
-        if len(after.data) != self._after_bytes:  # only where the clock says 1970: then the time is a shorter integer
-            self._prepare(after)
+        following = _after_message(self._form, self._options, b"pending", time.time_ns())
+        if len(following.data) != self._after_bytes:  # where the clock says 1970, the time is shorter
+            self._prepare(following)
         lengths = list(map(len, payloads))
         tails = map(self._tails.__getitem__, lengths)
-        pieces = zip(payloads, repeat(_ID_TAG + id_prefix), suffixes, tails, repeat(after.data), strict=False)
+        pieces = zip(payloads, repeat(_ID_TAG + id_prefix), suffixes, tails, repeat(following.data), strict=False)
         bodies = list(map(b"".join, pieces))
         crcs = map(crc64, bodies, map(self._head_crcs.__getitem__, lengths))
         head = self._restore + id_prefix
@@ -171,26 +172,28 @@ class CompactAsynq(AsynqEncoder):
             now_ns: The time, as nanoseconds since 1970. A task that starts later than that is dumped as scheduled.
         """
         given = [self._options] * len(ids) if options is None else options
-        made: dict[tuple[bytes, tuple[int, ...]], _After] = {}
+        made: dict[tuple[bytes, tuple[int, ...]], After] = {}
         shared = {number: self._dumped(own, now_ns, made) for number, own in {id(own): own for own in given}.items()}
-        groups: dict[tuple[int, int], tuple[list[int], list[bytes], list[bytes]]] = {}
+        groups: dict[tuple[bytes, int, int, int], tuple[Frame, list[int], list[bytes], list[bytes]]] = {}
         for at in short_ones(payloads, self._longest):
             own, payload = given[at], payloads[at]
             if own.fields or own.waits_in_group:
                 continue
-            before, after_task_id, after = shared[id(own)]
+            before, after_task_id, following = shared[id(own)]
             if own.unique_ttl:
                 lock = self.unique_key(self._type(own), payload)
                 after_task_id = after_id(self._queue, own, lock)
                 try:
-                    after = _after_message(own, _state(own, now_ns), now_ns, lock)
+                    following = _after_message(self._form, own, _state(own, now_ns), now_ns, lock)
                 except DisputedSizeError:
                     continue
-            positions, values, afters = groups.setdefault((len(after.data), after.entries), ([], [], []))
+            if (group := groups.get(following.shape)) is None:
+                group = groups[following.shape] = self._frame(following), [], [], []
+            _, positions, values, afters = group
             positions.append(at)
             values.append(join(before, payload, ids[at], after_task_id))
-            afters.append(after.data)
-        return dumps_of((Group(self._frame(*key), *group) for key, group in groups.items()), len(ids))
+            afters.append(following.data)
+        return dumps_of(starmap(Group, groups.values()), len(ids))
 
     def insert_arguments(
         self, ids: Sequence[bytes], payloads: Sequence[bytes], options: Sequence[TaskOptions] | None
@@ -235,42 +238,30 @@ class CompactAsynq(AsynqEncoder):
         return self._before_payload + _PAYLOAD_TAG + varint(length)
 
     def _dumped(
-        self, options: TaskOptions, now_ns: int, made: dict[tuple[bytes, tuple[int, ...]], _After]
-    ) -> tuple[bytes, bytes, _After]:
+        self, options: TaskOptions, now_ns: int, made: dict[tuple[bytes, tuple[int, ...]], After]
+    ) -> tuple[bytes, bytes, After]:
         """What all dumps with these options have in common; ``made`` keeps what more of them have in common."""
         kind = _state(options, now_ns), _LIFECYCLE(options)
-        after = made.get(kind)
-        if after is None:
-            after = made[kind] = _after_message(options, kind[0], now_ns)
-        return before_payload(self._type(options)), after_id(self._queue, options), after
+        following = made.get(kind)
+        if following is None:
+            following = made[kind] = _after_message(self._form, options, kind[0], now_ns)
+        return before_payload(self._type(options)), after_id(self._queue, options), following
 
-    def _frame(self, after_bytes: int, entries: int) -> Frame:
-        key = after_bytes, entries
+    def _frame(self, following: After) -> Frame:
+        key = following.shape
         found = self._frames.get(key)
         if found is None:
             if len(self._frames) >= MOST_FRAMES:
                 self._frames.clear()
-            found = self._frames[key] = Frame((), b"msg", after_bytes, entries)
+            found = self._frames[key] = Frame(self._form, (), b"msg", following)
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class _After:
-    """What follows the message in a dump, up to the CRC.
-
-    Attributes:
-        entries: The number of entries in ``data``.
-    """
-
-    data: bytes
-    entries: int
 
 
 def _state(options: TaskOptions, now_ns: int) -> bytes:
     return b"scheduled" if options.starts_at(now_ns / 1e9) else b"pending"
 
 
-def _after_message(options: TaskOptions, state: bytes, now_ns: int, lock: bytes = b"") -> _After:
+def _after_message(form: Form, options: TaskOptions, state: bytes, now_ns: int, lock: bytes = b"") -> After:
     values = [b"state", state]
     if state == b"pending":
         values += b"pending_since", b"%d" % now_ns
@@ -278,4 +269,4 @@ def _after_message(options: TaskOptions, state: bytes, now_ns: int, lock: bytes 
         values += b"unique_key", lock
     for name, value in options.lifecycle:
         values += name.encode(), b"%d" % value
-    return _After(b"".join(map(entry, values)) + END_OF_DUMP, len(values))
+    return after(form, values)

@@ -8,11 +8,12 @@ from operator import add
 from typing import cast
 
 from loader.layouts.compact import (
-    ANY_LENGTH,
+    EVERY_LENGTH,
     MOST_FRAMES,
     RESTORE,
     RESTORED,
     TO_DUMP,
+    Dumps,
     Group,
     count_dumps,
     dumps_of,
@@ -21,8 +22,8 @@ from loader.layouts.compact import (
     written,
 )
 from loader.layouts.documented import DocumentedEncoder, further_of
-from loader.layouts.dump import END_OF_DUMP, MOST_LENGTHS, Frame, as_kept, checksums, crc64, restore
-from loader.layouts.listpack import DisputedSizeError, entry
+from loader.layouts.dump import MOST_LENGTHS, After, Frame, after, as_kept, checksums, crc64, restore
+from loader.layouts.listpack import DisputedSizeError
 from loader.layouts.lua import FURTHER, IS_FREE, as_sent, lua_string
 from loader.tasks.ids import ID_BYTES
 from loader.tasks.options import TaskOptions
@@ -34,11 +35,11 @@ local function key_of(id) return 'asynq:t:' .. id end
 %(is_free)b\
 %(restored)b\
 %(further)b\
--- A task's arguments: id, and its dump (it begins with a byte 16), or 'h' with type, payload, max_retry and further
--- fields, each after its length in four bytes.
+-- A task's arguments: id, and its dump (which begins with another byte), or 'h' with type, payload, max_retry and
+-- further fields, each after its length in four bytes.
 local function write(key, at, undo)
   local value = ARGV[at + 1]
-  if string.byte(value) == 16 then return restored(key, value, undo) or '' end
+  if string.byte(value) ~= 104 then return restored(key, value, undo) or '' end
   if not is_free(key, undo) then return '' end
   local kind, payload, retries, fields = struct.unpack('<I4c0I4c0I4c0I4c0', value, 2)
   redis.call('HSET', key, 'type', kind, 'payload', payload, 'retry', '0', 'max_retry', retries, 'queue', %(queue)b)
@@ -69,7 +70,7 @@ class CompactDocumented(DocumentedEncoder):
     """See ``QueueEncoder``, and ``DocumentedEncoder`` for the other arguments.
 
     Args:
-        longest: The longest payload to dump, in bytes; a batch is dumped if its payloads are not longer on average.
+        compact: Which tasks are dumped, and how.
 
     Raises:
         DisputedSizeError: The type or the queue's name has a length that cannot be dumped.
@@ -78,7 +79,7 @@ class CompactDocumented(DocumentedEncoder):
     is_compact = True
 
     def __init__(
-        self, queue: str, task_type: str, max_retry: int, *, cluster: bool = False, longest: int = ANY_LENGTH
+        self, queue: str, task_type: str, max_retry: int, *, cluster: bool = False, compact: Dumps = EVERY_LENGTH
     ) -> None:
         super().__init__(queue, task_type, max_retry, cluster=cluster)
         self.insert_width = 2
@@ -88,13 +89,13 @@ class CompactDocumented(DocumentedEncoder):
             b"further": FURTHER,
             b"queue": lua_string(queue.encode()),
         }
-        self._longest = longest
+        self._longest, self._form = compact.longest, compact.its_form
         self._type, self._max_retry = task_type, max_retry
-        self._frames: dict[tuple[str, int], tuple[Frame, bytes]] = {}
-        frame, after = self._frame(task_type, max_retry)
+        self._frames: dict[tuple[str, int], tuple[Frame, After]] = {}
+        frame, following = self._frame(task_type, max_retry)
         self._restore = RESTORE % (len(b"asynq:t:") + ID_BYTES, b"asynq:t:")
         self._to_dump = ByLength(lambda length: TO_DUMP % (frame.dump_bytes(length), frame.head(length)), MOST_LENGTHS)
-        self._tails = ByLength(lambda length: frame.back(length) + after, MOST_LENGTHS)
+        self._tails = ByLength(lambda length: frame.back(length) + following.data, MOST_LENGTHS)
         self._head_crcs = ByLength(frame.head_crc, MOST_LENGTHS)
 
     def write_tasks(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
@@ -109,7 +110,7 @@ class CompactDocumented(DocumentedEncoder):
         # Hot path, as in the encoder of HSETs: one list for the batch, and one join. The CRC needs the payload and what
         # follows it in one piece; that of what precedes them is kept by length. Of about 400 ns a task of 110 bytes,
         # the call for the CRC takes 240.
-        kept, lengths = as_kept(payloads)
+        kept, lengths = as_kept(payloads, self._form)
         bodies = list(map(add, kept, map(self._tails.__getitem__, lengths)))
         crcs = map(crc64, bodies, map(self._head_crcs.__getitem__, lengths))
         head = self._restore + id_prefix
@@ -156,9 +157,9 @@ class CompactDocumented(DocumentedEncoder):
         groups = []
         for kind, positions in kinds.items():
             with suppress(DisputedSizeError):  # then these tasks have no dumps
-                frame, after = self._frame(*kind)
+                frame, following = self._frame(*kind)
                 values = [payloads[at] for at in positions]
-                groups.append(Group(frame, positions, values, [after] * len(values)))
+                groups.append(Group(frame, positions, values, [following.data] * len(values)))
         return dumps_of(groups, len(payloads))
 
     def insert_arguments(
@@ -190,14 +191,14 @@ class CompactDocumented(DocumentedEncoder):
             return None
         return self._type if own.type is None else own.type, own.max_retry
 
-    def _frame(self, task_type: str, max_retry: int) -> tuple[Frame, bytes]:
+    def _frame(self, task_type: str, max_retry: int) -> tuple[Frame, After]:
         """The frame of tasks with these options, and what follows the payload."""
         found = self._frames.get((task_type, max_retry))
         if found is None:
             fields = (b"retry", b"0", b"max_retry", b"%d" % max_retry, b"queue", self._name)
-            after = b"".join(map(entry, fields)) + END_OF_DUMP
-            frame = Frame([(b"type", task_type.encode())], b"payload", len(after), len(fields))
+            following = after(self._form, fields)
+            frame = Frame(self._form, [(b"type", task_type.encode())], b"payload", following)
             if len(self._frames) >= MOST_FRAMES:
                 self._frames.clear()
-            found = self._frames[task_type, max_retry] = frame, after
+            found = self._frames[task_type, max_retry] = frame, following
         return found

@@ -1,58 +1,50 @@
 """Dumps: hashes in the form that ``RESTORE`` takes, so that a server copies one block in place of building a hash.
 
 A dump is an RDB value type, the value, the RDB version (2 bytes, little endian) and the CRC-64 of all that (8 bytes,
-little endian). Type 16 is a hash in one listpack; its length precedes it as RDB writes lengths (Redis 7.0: ``rdb.h``,
-``rdb.c``, ``createDumpPayload`` in ``cluster.c``). Redis takes these dumps from 7.0 on, and so does Valkey.
+little endian). Type 16 is a hash in one listpack, type 13 one in a ziplist; its length precedes it as RDB writes
+lengths (Redis 6.2 and 7.0: ``rdb.h``, ``rdb.c``, ``createDumpPayload`` in ``cluster.c``). Redis takes listpacks from
+7.0 on, and so does Valkey. Redis 6.2 takes ziplists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from struct import Struct
+from typing import Literal
 
 import anycrc
 
-from loader.layouts.listpack import (
-    END,
-    HEADER_BYTES,
-    LONGEST_INTEGER,
-    back_length,
-    entry,
-    header,
-    integer,
-    listpack,
-    string_header,
-)
+from loader.layouts import listpack, ziplist
+from loader.layouts.form import LONGEST_INTEGER, Form, block, body, entries
 from loader.wire.lengths import ByLength
 from loader.wire.resp import bulk
 
 Fields = Sequence[tuple[bytes, bytes]]
 
-HASH_LISTPACK = b"\x10"
-"""What a dump begins with."""
-_RDB_VERSION = (10).to_bytes(2, "little")  # of Redis 7.0; later servers take it too
+FormName = Literal["listpack", "ziplist"]
+
+FORMS: Mapping[FormName, Form] = {"listpack": listpack, "ziplist": ziplist}
+
 _CRC_BYTES = 8
 
 MOST_LENGTHS = 4096
 """For how many lengths of values what depends on them is kept, about 700 bytes each: more than small payloads have."""
 
-END_OF_DUMP = END + _RDB_VERSION
-"""What follows the last entry of a hash, before the CRC."""
-
 crc64: Callable[[bytes, int], int] = anycrc.Model("CRC64-REDIS").calc
 """The CRC-64 of data that follows other data, whose CRC-64 is the second argument (0 for none)."""
 
 
-def hash_dump(fields: Fields) -> bytes:
+def hash_dump(fields: Fields, form: Form = listpack) -> bytes:
     """The dump of a hash with these fields, in this order.
 
     Raises:
         DisputedSizeError: No dump of this hash suits every server.
     """
-    packed = listpack(chain.from_iterable(fields))
-    dump = b"".join((HASH_LISTPACK, rdb_length(len(packed)), packed, _RDB_VERSION))
+    packed = block(form, [*chain.from_iterable(fields)])
+    dump = b"".join((form.RDB_TYPE, rdb_length(len(packed)), packed, form.RDB_VERSION))
     return dump + crc64(dump, 0).to_bytes(_CRC_BYTES, "little")
 
 
@@ -85,6 +77,44 @@ def _checksum_structs(count: int) -> tuple[Struct, Struct]:
     return Struct(f"<{count}Q"), Struct(f"{_CRC_BYTES}s" * count)
 
 
+@dataclass(frozen=True, slots=True)
+class After:
+    """What follows a value in dumps, up to the CRC.
+
+    Attributes:
+        name: The body of the next field's name. It comes with ``Frame.back``, as the links around it may depend on the
+            value's length.
+        data: What follows that: entries, the end, the RDB version.
+        entries: The number of entries, with the name.
+        last_bytes: See ``form.Entries``.
+    """
+
+    name: bytes
+    data: bytes
+    entries: int
+    last_bytes: int
+
+    @property
+    def shape(self) -> tuple[bytes, int, int, int]:
+        """What a frame depends on: it suits everything that has the same shape."""
+        return self.name, len(self.data), self.entries, self.last_bytes
+
+
+def after(form: Form, values: Sequence[bytes]) -> After:
+    """What follows a value.
+
+    Args:
+        values: Names and values of all further fields, at least one. The first name is at most 200 bytes long, so that
+            the length of the link after it is always the same.
+
+    Raises:
+        DisputedSizeError: No dump with these fields suits every server.
+    """
+    name = body(form, values[0])
+    rest = entries(form, values[1:], len(form.link(len(name), 1)))
+    return After(name, rest.closed(form) + form.RDB_VERSION, len(values), rest.last_bytes)
+
+
 class Frame:
     """What surrounds one value in the dumps of hashes that differ in this value. It depends on the length alone.
 
@@ -93,13 +123,14 @@ class Frame:
     Args:
         before: The fields before the value's.
         name: The name of the value's field.
-        after_bytes: The length of what follows the value's entry up to the CRC: more entries and ``END_OF_DUMP``.
-        entries_after: The number of these entries.
+        following: What follows the value. Its content may differ, but not its shape.
     """
 
-    def __init__(self, before: Fields, name: bytes, after_bytes: int, entries_after: int) -> None:
-        self._before = b"".join(map(entry, (*chain.from_iterable(before), name)))
-        self._after_bytes = after_bytes
+    def __init__(self, form: Form, before: Fields, name: bytes, following: After) -> None:
+        made = entries(form, (*chain.from_iterable(before), name))
+        self._form = form
+        self._before, self._link_bytes = made.data, made.link_bytes
+        self._name, self._after_bytes, entries_after, self._last_bytes = following.shape
         self._entries = 2 * len(before) + 2 + entries_after
         self._heads = ByLength(self.head, MOST_LENGTHS)
         self._crcs = ByLength(self.head_crc, MOST_LENGTHS)
@@ -107,31 +138,35 @@ class Frame:
 
     def head(self, length: int) -> bytes:
         """The bytes of a dump before a value of this length."""
-        value_header, value_bytes = _value_header(length)
-        size = HEADER_BYTES + len(self._before) + value_bytes + len(back_length(value_bytes))
-        size += self._after_bytes - len(_RDB_VERSION)
-        lengths = rdb_length(size) + header(size, self._entries)
-        return b"".join((HASH_LISTPACK, lengths, self._before, value_header))
+        form, value_header = self._form, self._value_header(length)
+        size = form.HEADER_BYTES + len(self._before) + len(value_header) + abs(length) + len(self.back(length))
+        size += self._after_bytes - len(form.RDB_VERSION)
+        lengths = rdb_length(size) + form.header(size, self._entries, self._last_bytes)
+        return b"".join((form.RDB_TYPE, lengths, self._before, value_header))
 
     def head_crc(self, length: int) -> int:
         """The CRC-64 of ``head``."""
         return crc64(self.head(length), 0)
 
     def back(self, length: int) -> bytes:
-        """The back length of the value's entry."""
-        return back_length(_value_header(length)[1])
+        """What stands between a value of this length and the data of what follows."""
+        link = self._form.link(len(self._value_header(length)) + abs(length), self._link_bytes)
+        return link + self._name + self._form.link(len(self._name), len(link))
 
     def dump_bytes(self, length: int) -> int:
         """The length of a whole dump."""
         return len(self.head(length)) + abs(length) + len(self.back(length)) + self._after_bytes + _CRC_BYTES
 
+    def _value_header(self, length: int) -> bytes:
+        return self._form.string_header(length) if length >= 0 else b""
+
     def dumps(self, values: Sequence[bytes], afters: Iterable[bytes]) -> list[bytes]:
         """Whole dumps.
 
         Args:
-            afters: What follows each value, see above; ``repeat(after)`` where it is the same.
+            afters: The data of what follows each value.
         """
-        kept, lengths = as_kept(values)
+        kept, lengths = as_kept(values, self._form)
         backs = map(self._backs.__getitem__, lengths)
         bodies = list(map(b"".join, zip(kept, backs, afters, strict=False)))
         crcs = map(crc64, bodies, map(self._crcs.__getitem__, lengths))
@@ -139,13 +174,7 @@ class Frame:
         return list(map(b"".join, zip(heads, bodies, checksums(crcs, len(bodies)), strict=True)))
 
 
-def _value_header(length: int) -> tuple[bytes, int]:
-    """The header of a value's entry, and the bytes of both, without the back length."""
-    found = string_header(length) if length >= 0 else b""
-    return found, len(found) + abs(length)
-
-
-def as_kept(values: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[int]]:
+def as_kept(values: Sequence[bytes], form: Form) -> tuple[Sequence[bytes], Sequence[int]]:
     """Values as a server keeps them, and their lengths.
 
     What is kept as an integer becomes its encoding, and its length is that of the encoding, negated.
@@ -156,6 +185,7 @@ def as_kept(values: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[int]]:
     if min(lengths, default=LONGEST_INTEGER + 1) > LONGEST_INTEGER:
         return values, lengths
     kept = list(values)
+    integer = form.integer
     for at, (value, length) in enumerate(zip(values, lengths, strict=True)):
         if length <= LONGEST_INTEGER and (encoded := integer(value)) is not None:
             kept[at], lengths[at] = encoded, -len(encoded)

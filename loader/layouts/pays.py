@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from loader.layouts.compact import ANY_LENGTH
+from loader.layouts.compact import ANY_LENGTH, Dumps
+from loader.layouts.dump import FormName
 from loader.settings import LoadOptions
 from loader.tasks.profiles import LayoutName
 
@@ -26,14 +27,35 @@ VALKEY: dict[LayoutName, int] = {"documented": 400, "asynq": 400}
 more time than an HSET, for 0.6 to 0.75 of the memory; at 1000 bytes it takes half as much again, for 0.85."""
 
 
-def longest_dump(options: LoadOptions, info: Any = None) -> int:
-    """The longest payload whose task is a dump, in bytes, if the server takes dumps; 0 for ``--compact never``.
+OLD_REDIS: dict[LayoutName, int] = {"documented": 1500, "asynq": 700}
+"""The same for Redis 6.2, with dumps of ziplists. Of an HSET's cost at 110, 300, 700 and 1500 bytes:
+
+- documented: CPU time of the server 0.6, 0.7, 0.85, 1.0; memory 0.4, 0.5, 0.65, 0.8
+- asynq: CPU time 0.8, 0.85, 1.0, 1.1 to 1.4; memory 0.6, 0.7, 0.8, 0.85
+"""
+
+
+def dumps_that_pay(options: LoadOptions, info: Any = None, form: FormName | None = None) -> Dumps:
+    """Which tasks are dumped if the server takes dumps.
 
     Args:
-        options: Settled options.
+        options: Settled options, with ``--compact`` auto or always.
         info: The server's reply to INFO, or an error or None in its place: then it counts as Redis.
+        form: The form that the server takes; None for the one that its version has.
     """
-    if options.compact != "auto":
-        return ANY_LENGTH if options.compact == "always" else 0
-    is_valkey = isinstance(info, Mapping) and info.get("server_name") == "valkey"
-    return (VALKEY if is_valkey else REDIS)[options.layout_name]
+    form = form or usual_form(info)
+    if options.compact == "always":
+        return Dumps(ANY_LENGTH, form)
+    lengths = OLD_REDIS if form == "ziplist" else VALKEY if _is_valkey(info) else REDIS
+    return Dumps(lengths[options.layout_name], form)
+
+
+def usual_form(info: Any) -> FormName:
+    """The form of dumps that servers of this version take."""
+    version = info.get("redis_version") if isinstance(info, Mapping) else None
+    is_old = isinstance(version, str) and version.split(".")[0] in {"4", "5", "6"}
+    return "ziplist" if is_old and not _is_valkey(info) else "listpack"
+
+
+def _is_valkey(info: Any) -> bool:
+    return isinstance(info, Mapping) and info.get("server_name") == "valkey"

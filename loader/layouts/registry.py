@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from loader.layouts.asynq import AsynqEncoder
 from loader.layouts.base import QueueEncoder
+from loader.layouts.compact import Dumps
 from loader.layouts.compact_asynq import CompactAsynq
 from loader.layouts.compact_documented import CompactDocumented
 from loader.layouts.documented import DocumentedEncoder
@@ -21,7 +22,7 @@ class _Wanted:
     """What an encoder is for; see ``encoder_for``."""
 
     cluster: bool
-    compact: int
+    compact: Dumps | None
     look_up: bool
 
 
@@ -30,7 +31,7 @@ def _documented(options: LoadOptions, queue: str, wanted: _Wanted) -> QueueEncod
     if wanted.compact:
         with suppress(DisputedSizeError):
             return CompactDocumented(
-                queue, tasks.type or queue, tasks.max_retry, cluster=wanted.cluster, longest=wanted.compact
+                queue, tasks.type or queue, tasks.max_retry, cluster=wanted.cluster, compact=wanted.compact
             )
     return DocumentedEncoder(
         queue, tasks.type or queue, tasks.max_retry, cluster=wanted.cluster, further_fields=options.envelope
@@ -45,7 +46,7 @@ def _asynq(options: LoadOptions, queue: str, wanted: _Wanted) -> QueueEncoder:
             tasks,
             reverse_lookup=look_up,
             cluster=wanted.cluster,
-            longest=wanted.compact,
+            compact=wanted.compact,
             own_options=options.envelope,
         )
     return AsynqEncoder(queue, tasks, reverse_lookup=look_up, cluster=wanted.cluster)
@@ -58,13 +59,13 @@ _ENCODERS: dict[LayoutName, Callable[[LoadOptions, str, _Wanted], QueueEncoder]]
 
 
 def encoder_for(
-    options: LoadOptions, queue: str, *, cluster: bool = False, compact: int = 0, look_up: bool = True
+    options: LoadOptions, queue: str, *, cluster: bool = False, compact: Dumps | None = None, look_up: bool = True
 ) -> QueueEncoder:
     """The encoder of the options' layout for one queue (its full name).
 
     Args:
         cluster: Whether the tasks go to a Redis Cluster.
-        compact: The longest payload whose task is a dump, in bytes; 0 for no dumps. ``preflight.compact`` knows it.
+        compact: Which tasks are dumped, and how; None for no dumps. ``preflight.compact`` knows it.
         look_up: Whether runqy's look-up key is written, where the profile has one.
     """
     return _ENCODERS[options.layout_name](options, queue, _Wanted(cluster, compact, look_up))

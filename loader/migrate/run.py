@@ -15,6 +15,7 @@ from loader.jobs.fenced_file import begin_file
 from loader.jobs.lease import Run, while_held
 from loader.jobs.proof import Proof
 from loader.jobs.rejects import rejects_path
+from loader.layouts.compact import Dumps
 from loader.layouts.registry import encoder_for
 from loader.migrate.ends import Ends, bind, hold_job, is_seen, lost_data
 from loader.migrate.move import Move
@@ -26,7 +27,7 @@ from loader.migrate.target import Target
 from loader.migrate.transfer import Transfer
 from loader.migrate.translate import Translation
 from loader.outputs.gzip import repair_gzip
-from loader.preflight.compact import asked_longest_dump
+from loader.preflight.compact import asked_dumps
 from loader.preflight.examine import check_layout
 from loader.servers.retry import retry
 from loader.servers.session import require_one_server
@@ -101,12 +102,12 @@ class Migration:
         ends = await self._both_reached(stack)
         await self._refuse_unseen_layout(ends)
         await self._refuse_unknown_source(ends, queue)
-        longest = await self._longest_dump(ends)
+        dumps = await self._dumps(ends)
         if self._options.move:
             ends = await self._source_held(stack, ends)
-            work = await self._move(ends, queue, longest)
+            work = await self._move(ends, queue, dumps)
         else:
-            work = self._copy(stack, ends, queue, longest)
+            work = self._copy(stack, ends, queue, dumps)
         await self._announce(ends, queue)
         complete = await while_held([end.lease for end in ends.held], work())
         report.other_states = await count_other_states(ends.out, queue)
@@ -192,14 +193,12 @@ class Migration:
             await job.forget()
             raise
 
-    async def _longest_dump(self, ends: Ends) -> int:
-        """The longest payload whose task is a dump, in bytes; 0 for no dumps. Raises SinkError where it must be one."""
+    async def _dumps(self, ends: Ends) -> Dumps | None:
+        """Which tasks are dumped, and how; None for no dumps. Raises SinkError where they must be."""
         servers, job = ends.target.servers, ends.target.job
         encoder = encoder_for(self._options.target, self._options.target_queue)
         try:
-            return await retry(
-                lambda: asked_longest_dump(servers, self._options.target, encoder), self._options.retry_for
-            )
+            return await retry(lambda: asked_dumps(servers, self._options.target, encoder), self._options.retry_for)
         except TransientError:
             raise
         except SinkError:
@@ -226,9 +225,9 @@ class Migration:
 
     # --- the work --------------------------------------------------------------------------------------------------
 
-    def _copy(self, stack: AsyncExitStack, ends: Ends, queue: StoredQueue, longest: int) -> Work:
+    def _copy(self, stack: AsyncExitStack, ends: Ends, queue: StoredQueue, dumps: Dumps | None) -> Work:
         source = Snapshot(ends.out, queue, stack.enter_context(Spool()), self._options.batch_size)
-        target = self._target(ends, longest)
+        target = self._target(ends, dumps)
 
         async def work() -> bool:
             before = await target.count_placed()
@@ -240,10 +239,10 @@ class Migration:
 
         return work
 
-    async def _move(self, ends: Ends, queue: StoredQueue, longest: int) -> Work:
+    async def _move(self, ends: Ends, queue: StoredQueue, dumps: Dumps | None) -> Work:
         """Binds the claimed tasks to this target, and registers the job with those that move tasks of this queue."""
         options = self._options
-        target, claims = self._target(ends, longest), self._claims(ends, queue)
+        target, claims = self._target(ends, dumps), self._claims(ends, queue)
         if not ends.same:
             await retry(lambda: bind(ends, claims, place(self._from)), options.retry_for)
         for job, count in (await claims.enter()).items():
@@ -261,7 +260,7 @@ class Migration:
         proof = Proof(renew, lambda: all(end.lease.is_proved() for end in ends.held))
         return Transfer(self._options, self.report, target, rejects, proof, self._stop)
 
-    def _target(self, ends: Ends, longest: int) -> Target:
+    def _target(self, ends: Ends, dumps: Dumps | None) -> Target:
         options, same = self._options, ends.same
         documented = options.from_layout == "documented"
         # runqy's look-up key is the key of the source's task, or of a task that stays. For a move, Claims writes it.
@@ -270,8 +269,8 @@ class Migration:
         of_tasks = replace(options.target, envelope=True)
         encoder = encoder_for(of_tasks, options.target_queue, look_up=look_up)
         compact = None
-        if longest:
-            compact = encoder_for(of_tasks, options.target_queue, compact=longest, look_up=look_up)
+        if dumps is not None:
+            compact = encoder_for(of_tasks, options.target_queue, compact=dumps, look_up=look_up)
         shared = same and options.target_layout == "documented"
         return Target(
             ends.into,

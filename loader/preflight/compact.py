@@ -1,5 +1,8 @@
 """Whether tasks are written compact: one scratch task is restored, read back field by field, and deleted.
 
+Servers take dumps in one of two forms. The newer one is tried first; if that has made the task, the other one, sent in
+the same round trip, is refused, since the key exists.
+
 The server's word is not enough. miniredis 2.40 answers OK to RESTORE, whatever the dump is, and makes a string of it; a
 proxy may have an older server behind it; a user may lack the right (RESTORE is in the category ``@dangerous``).
 """
@@ -10,12 +13,14 @@ import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from loader.errors import TransientError
 from loader.layouts.base import QueueEncoder
-from loader.layouts.dump import hash_dump
-from loader.layouts.pays import longest_dump
+from loader.layouts.compact import Dumps
+from loader.layouts.dump import FORMS, FormName, hash_dump
+from loader.layouts.pays import dumps_that_pay, usual_form
 from loader.preflight.ask import Question, ask
 from loader.preflight.checks import Finding
 from loader.preflight.refusal import refusal
@@ -45,8 +50,7 @@ SCRATCH = (
 )
 """Fields of every kind that a task may have: strings of each form, integers of each width. No task has more fields."""
 
-_IN_LISTPACK = b"\x10"
-_NEWEST_NEEDED = "Redis 7.0 and newer do, and Valkey"
+_OLD_VERSION = "version or checksum"
 _TRIES = 100
 """Random keys that are tried for each primary of a cluster, to find one in its slots."""
 
@@ -56,7 +60,8 @@ class Scratch:
     """What a server has done with the scratch task: replies, or errors in their place.
 
     Attributes:
-        restored: The reply to RESTORE.
+        restored: The reply to RESTORE of a listpack.
+        restored_old: The reply to RESTORE of a ziplist.
         exists: The reply to EXISTS, which the scripts need as well.
         fields: The reply to HGETALL.
         last: The reply to HGET of the last field.
@@ -65,11 +70,22 @@ class Scratch:
     """
 
     restored: Any
+    restored_old: Any
     exists: Any
     fields: Any
     last: Any
     dump: Any
     deleted: Any
+
+    @property
+    def form(self) -> FormName:
+        """The form of dumps that was tried last: ziplists only where the server does not know listpacks."""
+        return "ziplist" if _is_too_new(self.restored) else "listpack"
+
+    @property
+    def reply(self) -> Any:
+        """The reply to RESTORE in this form."""
+        return self.restored_old if self.form == "ziplist" else self.restored
 
 
 def scratch_tasks(servers: Servers, options: LoadOptions, encoder: QueueEncoder) -> list[Question[Scratch]]:
@@ -96,7 +112,7 @@ def scratch_task(key: bytes) -> Question[Scratch]:
     """
     return Question(
         (
-            ("RESTORE", key, SCRATCH_MILLISECONDS, hash_dump(SCRATCH)),
+            *(("RESTORE", key, SCRATCH_MILLISECONDS, hash_dump(SCRATCH, form)) for form in FORMS.values()),
             ("EXISTS", key),
             ("HGETALL", key),
             ("HGET", key, SCRATCH[-1][0]),
@@ -110,8 +126,8 @@ def scratch_task(key: bytes) -> Question[Scratch]:
 
 def compact_finding(
     options: LoadOptions, scratches: Sequence[Scratch], infos: Sequence[Any], where: str
-) -> tuple[int, Finding]:
-    """The longest payload whose task is a dump, in bytes (0 for no dumps), and what to say of it.
+) -> tuple[Dumps | None, Finding]:
+    """Which tasks are dumped, and how (None for no dumps), and what to say of it.
 
     Args:
         options: Settled options.
@@ -121,23 +137,29 @@ def compact_finding(
     """
     name, mode = "compact", options.compact
     if mode == "never":
-        return 0, Finding(name, "ok", "tasks are written by HSET, as --compact never says")
+        return None, Finding(name, "ok", "tasks are written by HSET, as --compact never says")
     obstacle = next((found for scratch in scratches if (found := _obstacle(scratch, where))), None)
+    forms = _forms(scratches, infos)
+    if obstacle is None and len(forms) > 1:
+        obstacle = "some of the servers are older than Redis 7.0, and take other dumps", ""
     if obstacle is not None:
         why, hint = obstacle
         if mode == "always":
             hint = hint or "Load with --compact auto"
-            return 0, Finding(name, "error", f"--compact always cannot be: {why}", hint)
-        return 0, Finding(name, "ok", f"tasks are written by HSET: {why}", hint)
-    longest = min(longest_dump(options, info) for info in infos)
+            return None, Finding(name, "error", f"--compact always cannot be: {why}", hint)
+        return None, Finding(name, "ok", f"tasks are written by HSET: {why}", hint)
+    compact = min((dumps_that_pay(options, info, min(forms)) for info in infos), key=attrgetter("longest"))
+    text = "tasks are written compact"
+    if compact.form == "ziplist":
+        text += " (as ziplists, since the server is older than Redis 7.0)"
     if mode == "always":
-        return longest, Finding(name, "ok", "tasks are written compact, as --compact always says")
-    text = f"tasks are written compact, which takes less memory; by HSET where payloads are over {longest:,} bytes"
-    return longest, Finding(name, "ok", text)
+        return compact, Finding(name, "ok", f"{text}, as --compact always says")
+    text += f", which takes less memory; by HSET where payloads are over {compact.longest:,} bytes"
+    return compact, Finding(name, "ok", text)
 
 
-async def asked_longest_dump(servers: Servers, options: LoadOptions, encoder: QueueEncoder) -> int:
-    """Asks a server up to which length of payloads tasks are dumps (0 for no dumps), and logs it.
+async def asked_dumps(servers: Servers, options: LoadOptions, encoder: QueueEncoder) -> Dumps | None:
+    """Asks a server which tasks are dumped, and how (None for no dumps), and logs it.
 
     Raises:
         SinkError: It does not take them, and ``--compact always`` was given.
@@ -148,11 +170,17 @@ async def asked_longest_dump(servers: Servers, options: LoadOptions, encoder: Qu
     with translated(str(servers)):
         answers = await ask(servers, info, *scratches)
     made = [answers[scratch] for scratch in scratches]
-    longest, how = compact_finding(options, made, [answers[info]], str(servers))
+    compact, how = compact_finding(options, made, [answers[info]], str(servers))
     if how.level == "error":
         raise refusal(how, str(servers))
     log.info("%s", how)
-    return longest
+    return compact
+
+
+def _forms(scratches: Sequence[Scratch], infos: Sequence[Any]) -> set[FormName]:
+    """The forms of dumps that servers take. Where they refuse writes for a time, their versions tell it."""
+    taken = {scratch.form for scratch in scratches if not isinstance(scratch.reply, Exception)}
+    return taken or {usual_form(info) for info in infos}
 
 
 def _obstacle(scratch: Scratch, where: str) -> tuple[str, str] | None:
@@ -160,10 +188,10 @@ def _obstacle(scratch: Scratch, where: str) -> tuple[str, str] | None:
 
     A server that refuses writes for a time is not known to refuse dumps. If it does, the load goes on by HSET.
     """
-    if isinstance(scratch.restored, Exception):
-        if isinstance(from_reply(str(scratch.restored), where), TransientError):
+    if isinstance(scratch.reply, Exception):
+        if isinstance(from_reply(str(scratch.reply), where), TransientError):
             return None
-        return _refusal(scratch.restored)
+        return _refusal(scratch.reply)
     for command, reply in (("EXISTS", scratch.exists), ("DEL", scratch.deleted)):
         if isinstance(reply, Exception):
             return f"the server refuses {command} of a task, which compact tasks need ({reply})", ""
@@ -171,9 +199,9 @@ def _obstacle(scratch: Scratch, where: str) -> tuple[str, str] | None:
         return f"the server answers OK to RESTORE, but HGETALL gives {_seen(scratch.fields)}", ""
     if scratch.last != SCRATCH[-1][1]:
         return f"the server answers OK to RESTORE, but HGET gives {_seen(scratch.last)}", ""
-    if isinstance(scratch.dump, bytes) and not scratch.dump.startswith(_IN_LISTPACK):
+    if isinstance(scratch.dump, bytes) and not scratch.dump.startswith(FORMS[scratch.form].RDB_TYPE):
         why = f"the server makes a hash table of {len(SCRATCH)} fields, which saves nothing"
-        return why, "Set the server's hash-max-listpack-entries to 128 or more"
+        return why, f"Set the server's hash-max-{scratch.form}-entries to 128 or more"
     return None
 
 
@@ -185,11 +213,16 @@ def _refusal(error: Exception) -> tuple[str, str]:
             why = f"this user may not RESTORE a key of the loader ({text})"
             return why, "Give it the key patterns in docs/reference.md"
         return "this user may not run RESTORE", "Add +restore to the user (ACL SETUSER)"
-    if "version or checksum" in text:
-        return f"the server does not take dumps of RDB version 10 ({_NEWEST_NEEDED})", ""
+    if _OLD_VERSION in text:
+        return "the server takes dumps neither of RDB version 10 nor of 9 (Redis 6.2 and newer do, and Valkey)", ""
     if "unknown command" in text.lower():
         return "the server has no command RESTORE, or has it renamed", ""
     return f"the server answers to RESTORE: {text}", ""
+
+
+def _is_too_new(reply: object) -> bool:
+    """Whether a reply to RESTORE says that the dump's version is newer than the server."""
+    return isinstance(reply, Exception) and _OLD_VERSION in str(reply)
 
 
 def _seen(reply: object) -> str:

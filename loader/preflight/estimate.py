@@ -21,9 +21,9 @@ from typing import Any
 
 from loader.errors import SinkError, TransientError
 from loader.layouts.base import QueueEncoder
-from loader.layouts.compact import ANY_LENGTH
+from loader.layouts.compact import ANY_LENGTH, Dumps
 from loader.layouts.lua import UNDO, as_sent
-from loader.layouts.pays import longest_dump
+from loader.layouts.pays import usual_form
 from loader.layouts.registry import encoder_for
 from loader.preflight.checks import Finding
 from loader.preflight.sample import Stretch, sample
@@ -153,22 +153,22 @@ async def estimate(
     stretches: Sequence[Stretch],
     keys_there: int,
     *,
-    compact: int = 0,
+    compact: Dumps | None = None,
 ) -> Estimate:
     """Measures sampled tasks and extrapolates.
 
     Args:
         keys_there: The number of keys in the database.
-        compact: The longest payload whose task is a dump, in bytes; 0 for no dumps.
+        compact: Which tasks are dumped, and how; None for no dumps.
 
     Raises:
         LoaderError: The server refuses, or cannot be reached.
     """
     queues = {delivery.queue: None for stretch in stretches for delivery in stretch.deliveries}
     encoders = {
-        (queue, length): encoder_for(options, queue, compact=length)
+        (queue, each): encoder_for(options, queue, compact=each)
         for queue in list(queues)[:_MOST_QUEUES]
-        for length in {0, compact, ANY_LENGTH if compact else 0}
+        for each in {None, compact, _of_any_length(compact)}
     }
     ballast = _BALLAST if keys_there < 4 * _BALLAST else 0
     with translated(where):
@@ -209,14 +209,14 @@ async def estimate_finding(
     sources: Sequence[Source],
     info: Any,
     *,
-    compact: int,
+    compact: Dumps | None,
     other_way: bool = False,
 ) -> Finding:
     """Whether the tasks of this input fit into the memory that is left. The level is error if they do not.
 
     Args:
         info: The server's reply to INFO.
-        compact: The longest payload whose task is a dump, in bytes; 0 for no dumps.
+        compact: Which tasks are dumped, and how; None for no dumps.
         other_way: Whether to say what they need the other way, too.
 
     Raises:
@@ -243,13 +243,13 @@ async def estimate_finding(
     other = None
     if other_way:
         try:
-            other_compact = 0 if compact else longest_dump(replace(options, compact="always"), info)
+            other_compact = None if compact else Dumps(form=usual_form(info))
             other = await estimate(control, where, options, stretches, keys_there, compact=other_compact)
         except TransientError:
             raise
         except SinkError as error:
             log.debug("not estimated the other way: %s", error)
-    return compared(found, left, room_on_machine(info), compact=bool(compact), other=other)
+    return compared(found, left, room_on_machine(info), compact=compact is not None, other=other)
 
 
 def compared(
@@ -311,12 +311,17 @@ class Measure:
     grown: Sequence[tuple[int, int]]
 
 
+def _of_any_length(compact: Dumps | None) -> Dumps | None:
+    """The same for payloads of any length."""
+    return None if compact is None else replace(compact, longest=ANY_LENGTH)
+
+
 async def _measure(
     control: Client,
     options: LoadOptions,
     stretch: Stretch,
-    encoders: Mapping[tuple[str, int], QueueEncoder],
-    compact: int,
+    encoders: Mapping[tuple[str, Dumps | None], QueueEncoder],
+    compact: Dumps | None,
     ballast: int,
 ) -> Measure:
     tasks = keys = size = 0
@@ -324,9 +329,9 @@ async def _measure(
     for delivery in stretch.deliveries:
         if (encoder := encoders.get((delivery.queue, compact))) is None:
             continue
-        if compact and is_pipelined(delivery, encoder):  # then the mean of a batch decides for all its tasks
-            is_short = sum(map(len, delivery.payloads)) <= compact * len(delivery.payloads)
-            encoder = encoders[delivery.queue, ANY_LENGTH if is_short else 0]
+        if compact is not None and is_pipelined(delivery, encoder):  # then a batch has one way
+            is_short = sum(map(len, delivery.payloads)) <= compact.longest * len(delivery.payloads)
+            encoder = encoders[delivery.queue, _of_any_length(compact) if is_short else None]
         script = as_sent(tasks_script(encoder))
         beginning = scratch_key(encoder.slot_tag, b"estimate") + b":"
         arguments = [beginning, b"%d" % ballast, *_arguments(options, encoder, delivery)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loader.jobs.ledger import QueueLedger
 from loader.layouts.base import QueueEncoder
-from loader.layouts.pays import longest_dump
+from loader.layouts.pays import dumps_that_pay
 from loader.layouts.registry import encoder_for
 from loader.settings import LoadOptions
 from loader.sinks.base import Feed, Observer, Worker, is_pipelined
@@ -17,7 +17,8 @@ def discard(options: LoadOptions, job: str) -> Worker:
     async def work(feed: Feed, observer: Observer) -> None:
         while (delivery := await feed()) is not None:
             if delivery.queue not in queues:
-                encoder = encoder_for(options, delivery.queue, compact=longest_dump(options))
+                compact = None if options.compact == "never" else dumps_that_pay(options)
+                encoder = encoder_for(options, delivery.queue, compact=compact)
                 queues[delivery.queue] = (encoder, QueueLedger(job, encoder))
             encoder, ledger = queues[delivery.queue]
             batch = delivery.batch

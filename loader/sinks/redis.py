@@ -20,6 +20,7 @@ from loader.jobs.job import ledger_state
 from loader.jobs.lease import Lease
 from loader.jobs.ledger import QueueLedger, parse_skipped
 from loader.layouts.base import QueueEncoder
+from loader.layouts.compact import Dumps
 from loader.layouts.registry import encoder_for
 from loader.servers.replicas import ReplicaLag
 from loader.servers.retry import Patience, retry
@@ -30,6 +31,7 @@ from loader.sinks.connections import Connections
 from loader.sinks.oversized import Oversized
 from loader.sinks.replicated import Replicated
 from loader.sinks.replies import DumpRefusedError, check_script, outcome_of
+from loader.sinks.turns import Turn, Turns
 from loader.sinks.window import Window
 from loader.tasks.reasons import Reason
 from loader.wire.address import Address
@@ -50,10 +52,12 @@ class RedisSink:
     """Encoders, ledgers and settings that the workers of a load share.
 
     Args:
-        compact: The longest payload whose task is a dump, in bytes; 0 for no dumps.
+        compact: Which tasks are dumped, and how; None for no dumps.
     """
 
-    def __init__(self, servers: Servers, options: LoadOptions, job: str, lease: Lease, *, compact: int = 0) -> None:
+    def __init__(
+        self, servers: Servers, options: LoadOptions, job: str, lease: Lease, *, compact: Dumps | None = None
+    ) -> None:
         self.servers = servers
         self.options = options
         self.lease = lease
@@ -79,7 +83,7 @@ class RedisSink:
     def write_by_hset(self) -> None:
         """Writes no more dumps: the server takes them no longer. A failover, for example, may lead to an older one."""
         if self._compact:
-            self._compact = 0
+            self._compact = None
             self._encoders.clear()
             self._ledgers.clear()
 
@@ -87,7 +91,7 @@ class RedisSink:
         """Says once that tasks are no longer written as dumps: when one has been written by HSET, so that it helped."""
         if not self._told:
             self._told = True
-            log.warning("%s", refusal)
+            log.warning("%s", refusal, extra={"once": "tasks go by HSET"})  # once for all processes
 
     def ledger(self, queue: str, shard: int) -> QueueLedger:
         """The ledger of a queue (full name) for a shard, made at first use."""
@@ -205,14 +209,16 @@ class _Worker:
 
     async def _deliver_all(self, connections: Connections) -> None:
         window = Window()
+        turns = Turns() if self._sink.options.workers == 1 else None  # several workers keep no order
         async with asyncio.TaskGroup() as group:
 
             async def begin(delivery: Delivery) -> None:
                 # The asyncio tasks run, up to their first write, in the order in which they are made, and none has to
-                # wait for its connection. So one worker keeps the order of the deliveries.
+                # wait for its connection. With turns, one worker keeps the order of the deliveries.
                 connection = await connections.to(self._sink.encoder(delivery.queue).pending_key)
                 window.enter(delivery)
-                group.create_task(self._deliver(connections, connection, delivery, window))
+                turn = turns.next(delivery.queue) if turns is not None else None
+                group.create_task(self._deliver(connections, connection, delivery, window, turn))
 
             for delivery in list(self._unfinished):
                 await window.room()
@@ -229,24 +235,37 @@ class _Worker:
                 await begin(following)
 
     async def _deliver(
-        self, connections: Connections, connection: Connection, delivery: Delivery, window: Window
+        self,
+        connections: Connections,
+        connection: Connection,
+        delivery: Delivery,
+        window: Window,
+        turn: Turn | None,
     ) -> None:
         self._sent = True
         try:
-            await self._write(connections, connection, delivery)
+            await self._write(connections, connection, delivery, turn)
         except DumpRefusedError as refusal:
             self._sink.write_by_hset()
-            await self._write(connections, connection, delivery)
+            if turn is not None:
+                turn.begins_again()
+            await self._write(connections, connection, delivery, turn)
             self._sink.tell(refusal)
+        if turn is not None:
+            turn.ends()
         window.leave(delivery)
 
-    async def _write(self, connections: Connections, connection: Connection, delivery: Delivery) -> None:
+    async def _write(
+        self, connections: Connections, connection: Connection, delivery: Delivery, turn: Turn | None
+    ) -> None:
         if is_pipelined(delivery, self._sink.encoder(delivery.queue)):
-            await self._write_and_commit(connections, connection, delivery)
+            await self._write_and_commit(connections, connection, delivery, turn)
         else:
-            await self._insert(connections, connection, delivery)
+            await self._insert(connections, connection, delivery, turn)
 
-    async def _write_and_commit(self, connections: Connections, connection: Connection, delivery: Delivery) -> None:
+    async def _write_and_commit(
+        self, connections: Connections, connection: Connection, delivery: Delivery, turn: Turn | None
+    ) -> None:
         batch = delivery.batch
         encoder, ledger = self._sink.encoder(delivery.queue), self._sink.ledger(delivery.queue, batch.shard)
         refused: dict[int, Reason] = {}
@@ -259,7 +278,7 @@ class _Worker:
             outcome = outcome_of(replies, encoder, partial(_place, encoder, delivery), encoder.commands_a_task)
             if outcome.existing:
                 # The script does what else a race could spoil: it replaces the hashes only if the batch is not in yet.
-                await self._insert(connections, connection, delivery)
+                await self._insert(connections, connection, delivery, turn)
                 return
             refused |= outcome.refused
             delivery.compact += outcome.dumped
@@ -268,6 +287,8 @@ class _Worker:
         if delivery.skipped:
             ids = [suffix for position, suffix in enumerate(ids) if position not in delivery.skipped]
         commands = ledger.commit(batch.number, delivery.checksum, delivery.id_prefix, ids, delivery.skipped)
+        if turn is not None:
+            await turn.come(dumps=False)
         (reply,) = await connection.call(commands, replies=1)
         _check(reply, _keys(encoder, ledger))
         await self._sink.replicated.all(connections.opened(), str(self._sink.servers))
@@ -309,13 +330,17 @@ class _Worker:
             if reply == 0:  # an error: the user has no right to EXISTS, and does without this
                 raise from_reply("LOST the hash of a task that is to be pushed", f"key {key.decode()}")
 
-    async def _insert(self, connections: Connections, connection: Connection, delivery: Delivery) -> None:
+    async def _insert(
+        self, connections: Connections, connection: Connection, delivery: Delivery, turn: Turn | None
+    ) -> None:
         batch = delivery.batch
         encoder, ledger = self._sink.encoder(delivery.queue), self._sink.ledger(delivery.queue, batch.shard)
         tasks = encoder.insert_arguments(delivery.whole_ids, delivery.payloads, delivery.options)
         commands = ledger.insert_encoded(batch.number, delivery.checksum, tasks, made=bool(delivery.id_prefix))
         if encoder.on_other_slots:
             await self._scatter(connections, delivery, encoder)
+        if turn is not None:
+            await turn.come(dumps=encoder.count_dumps(tasks, ()) > 0)
         (reply,) = await connection.call(commands, replies=1)
         check_script(reply, encoder, _keys(encoder, ledger))
         await self._sink.replicated.all(connections.opened(), str(self._sink.servers))

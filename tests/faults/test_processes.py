@@ -91,6 +91,20 @@ def test_a_process_that_dies_fails_the_load_with_one_line_and_a_resume_completes
     scene.assert_all_in(resumed)
 
 
+def test_processes_that_all_go_on_by_hset_say_so_once(scene: Scene, big: Path) -> None:
+    scene.login = "loader:secret@"
+    scene.client.execute_command("ACL", "SETUSER", "loader", "reset", "on", ">secret", "~*", "&*", "+@all")
+    with _halted(scene, 5, "-p", "2", "--compact", "always") as (running, _):
+        scene.client.execute_command("ACL", "SETUSER", "loader", "-restore")
+        scene.proxy.go_on()
+        done = running.wait()
+    scene.client.acl_deluser("loader")
+
+    scene.assert_all_in(done)
+    assert done.report["processes"] == 2
+    assert done.stderr.count("tasks are written by HSET from now on") == 1, done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_signal_to_all_processes_ends_the_load_in_order(scene: Scene, big: Path, number: signal.Signals) -> None:
     with _halted(scene, 5, "-p", "2") as (running, children):

@@ -128,10 +128,10 @@ def encodings(db: Any, keys: Iterable[bytes] | None = None) -> set[bytes]:
     return set(pipe.execute())
 
 
-def assert_compact(db: Any, count: int = len(RECORDS)) -> None:
+def assert_compact(db: Any, count: int = len(RECORDS), *, form: bytes = b"listpack") -> None:
     """So many tasks are there, and all are kept as one block, also those that HSET would make a hash table of."""
     assert len(task_keys(db)) == count
-    assert encodings(db) == {b"listpack"}
+    assert encodings(db) == {form}
 
 
 def payloads(db: Any, kind: str, queue: str = QUEUE) -> list[bytes]:

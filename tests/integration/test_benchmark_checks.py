@@ -127,7 +127,7 @@ def _by_restore(folder: Path, server: Server, layout: str) -> Callable[[Outcome]
     begin = time.time_ns()
     dataset = payloads.write(folder / "input.jsonl", 110, tasks=TASKS, form=PLAIN)
     stored = DOCUMENTED if layout == "documented" else ASYNQ
-    kind = encoder(layout, "restore")
+    kind = encoder(layout, "listpack")
     with socket.create_connection(("127.0.0.1", server.port)) as connection, connection.makefile("rb") as replies:
         for prefix, suffixes, lines in batches(dataset.path):
             connection.sendall(kind.write_tasks(prefix, suffixes, lines))

@@ -1,7 +1,8 @@
 """Reads dumps of hashes, to check what the loader writes. It shares no code with the loader's encoder.
 
-It also checks what a server relies on without checking it: the width of each back length, on which servers agree for
-all sizes of entries but three.
+It also checks what a server relies on without checking it: in a listpack the width of each back length, on which
+servers agree for all sizes of entries but three; in a ziplist the size of each entry, at the next one, and the place of
+the last entry.
 """
 
 from __future__ import annotations
@@ -9,21 +10,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _JONES = 0x95AC9329AC4BC9B5  # reflected
+_LISTPACK, _ZIPLIST = 16, 13
+_ZIPLIST_WIDTHS = {0xFE: 1, 0xC0: 2, 0xF0: 3, 0xD0: 4, 0xE0: 8}
 _SIGNED_WIDTHS = {0xF1: 2, 0xF2: 3, 0xF3: 4, 0xF4: 8}
 
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """A dump of a hash in one listpack.
+    """A dump of a hash in one listpack or ziplist.
 
     Attributes:
         fields: Names and values, in the order in which they are kept. An integer is one that is kept as an integer.
-        listpack: The bytes of the listpack.
+        block: The bytes of the listpack or ziplist.
     """
 
     version: int
     fields: list[tuple[bytes | int, bytes | int]]
-    listpack: bytes
+    block: bytes
 
     @property
     def texts(self) -> dict[bytes, bytes]:
@@ -60,12 +63,12 @@ def read(dump: bytes) -> Dump:
     """Decodes a dump; an AssertionError says what is wrong with it."""
     assert crc64_by_table(dump[:-8]) == int.from_bytes(dump[-8:], "little"), "the CRC is wrong"
     version = int.from_bytes(dump[-10:-8], "little")
-    assert dump[0] == 16, f"type {dump[0]} is not a hash in a listpack"
+    assert dump[0] in {_LISTPACK, _ZIPLIST}, f"type {dump[0]} is not a hash in a listpack or a ziplist"
     length, at = _length(dump, 1)
-    listpack = dump[at : at + length]
-    assert at + length == len(dump) - 10, "the listpack's length is wrong"
-    values = _listpack(listpack)
-    return Dump(version, list(zip(values[0::2], values[1::2], strict=True)), listpack)
+    block = dump[at : at + length]
+    assert at + length == len(dump) - 10, "the block's length is wrong"
+    values = _listpack(block) if dump[0] == _LISTPACK else _ziplist(block)
+    return Dump(version, list(zip(values[0::2], values[1::2], strict=True)), block)
 
 
 def _length(data: bytes, at: int) -> tuple[int, int]:
@@ -122,3 +125,33 @@ def _behind(data: bytes, at: int, size: int) -> int:
         backwards |= (byte & 127) << 7 * place
     assert backwards == size, "a back length is wrong"
     return end
+
+
+def _ziplist(data: bytes) -> list[bytes | int]:
+    assert int.from_bytes(data[:4], "little") == len(data), "the ziplist's own length is wrong"
+    values: list[bytes | int] = []
+    at, before = 10, 10
+    while data[at] != 0xFF:
+        wide = data[at] == 0xFE
+        size = int.from_bytes(data[at + 1 : at + 5], "little") if wide else data[at]
+        assert wide == (size >= 254), "the size of an entry has another width than servers expect"
+        assert size == at - before, "the size of the entry before is wrong"
+        before = at
+        value, at = _ziplist_value(data, at + (5 if wide else 1))
+        values.append(value)
+    assert at == len(data) - 1, "there is something behind the end"
+    assert int.from_bytes(data[4:8], "little") == before, "the place of the last entry is wrong"
+    assert int.from_bytes(data[8:10], "little") == len(values), "the number of entries is wrong"
+    return values
+
+
+def _ziplist_value(data: bytes, at: int) -> tuple[bytes | int, int]:
+    """The value of an entry whose header is at a place, and the place behind it."""
+    mark = data[at]
+    if mark < 0xC0:
+        length, at = _length(data, at)
+        return data[at : at + length], at + length
+    if 0xF1 <= mark <= 0xFD:
+        return mark - 0xF1, at + 1
+    width = _ZIPLIST_WIDTHS[mark]
+    return int.from_bytes(data[at + 1 : at + 1 + width], "little", signed=True), at + 1 + width

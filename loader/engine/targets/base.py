@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from loader.engine.execution import Execution
 from loader.jobs.report import LoadReport
+from loader.layouts.compact import Dumps
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sources.base import Source
@@ -63,12 +64,12 @@ class Cleared:
     Attributes:
         forwarded: Full names of the queues in which tasks with a start time of their own run when they are due; None if
             this holds for all queues, or is not checked. Tasks for other queues are rejected.
-        compact: The longest payload whose task is a dump, in bytes; 0 for no dumps.
+        compact: Which tasks are dumped, and how; None for no dumps.
         is_consumed: Whether a running consumer serves a queue of the load.
     """
 
     forwarded: frozenset[str] | None = None
-    compact: int = 0
+    compact: Dumps | None = None
     is_consumed: bool = False
 
 

@@ -41,6 +41,7 @@ from loader.jobs.record_limit import largest_overhead, record_limit
 from loader.jobs.rejects import rejects_path
 from loader.jobs.report import LoadReport
 from loader.jobs.source_index import forget_sources, index_keys, note_sources
+from loader.layouts.compact import Dumps
 from loader.layouts.registry import encoder_for
 from loader.servers.closing import close_quietly
 from loader.servers.memory import memory_of
@@ -342,7 +343,7 @@ async def _counts_none(job: str) -> bool:
 
 
 @asynccontextmanager
-async def into_redis(url: str, named: bool, compact: int, part: Part) -> AsyncIterator[Channel]:
+async def into_redis(url: str, named: bool, compact: Dumps | None, part: Part) -> AsyncIterator[Channel]:
     """The ``Destination`` of one server, with all arguments bound except the part.
 
     Args:

@@ -102,11 +102,11 @@ local function pushed(key, undo, id, dump)
   redis.call('DEL', key)
   return 't'
 end
--- A task's arguments: id, and its dump (it begins with a byte 16), or 'h' with message and fields, each after its
+-- A task's arguments: id, and its dump (which begins with another byte), or 'h' with message and fields, each after its
 -- length in four bytes.
 local function write(key, at, undo)
   local id, value = ARGV[at], ARGV[at + 1]
-  if string.byte(value) == 16 then return pushed(key, undo, id, value) end
+  if string.byte(value) ~= 104 then return pushed(key, undo, id, value) end
   local message, fields = struct.unpack('<I4c0I4c0', value, 2)
   return put(key, undo, id, '', message, '', '', '', fields)
 end

@@ -54,11 +54,11 @@ local function write_further(key, text)
   end
   for i = 1, #parts, 2 do redis.call('HSET', key, parts[i], parts[i + 1]) end
 end
--- A task's arguments: id, and its dump (it begins with a byte 16), or 'h' with type, payload, max_retry and further
--- fields, each after its length in four bytes.
+-- A task's arguments: id, and its dump (which begins with another byte), or 'h' with type, payload, max_retry and
+-- further fields, each after its length in four bytes.
 local function write(key, at, undo)
   local value = ARGV[at + 1]
-  if string.byte(value) == 16 then return restored(key, value, undo) or '' end
+  if string.byte(value) ~= 104 then return restored(key, value, undo) or '' end
   if not is_free(key, undo) then return '' end
   local kind, payload, retries, fields = struct.unpack('<I4c0I4c0I4c0I4c0', value, 2)
   redis.call('HSET', key, 'type', kind, 'payload', payload, 'retry', '0', 'max_retry', retries, 'queue', 'inference.default')

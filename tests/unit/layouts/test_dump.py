@@ -6,18 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.layouts.dump import END_OF_DUMP, Frame, crc64, hash_dump, rdb_length, restore
-from loader.layouts.listpack import DisputedSizeError, entry
+from loader.layouts.dump import FORMS, FormName, Frame, after, crc64, hash_dump, rdb_length, restore
+from loader.layouts.listpack import DisputedSizeError
 from tests.unit.dump_reader import crc64 as crc64_by_bit
 from tests.unit.dump_reader import read
 from tests.unit.layouts.test_listpack import INTEGERS, NO_INTEGERS
 
 LENGTHS = st.sampled_from(
     [
-        length + more
-        for length in (0, 20, 63, 127, 4095, 16383, 70_000)
-        for more in (-3, -2, -1, 0, 1)
-        if length + more >= 0
+        *range(244, 256),  # where a ziplist needs more bytes for the size of an entry
+        *(
+            length + more
+            for length in (0, 20, 63, 127, 4095, 16383, 70_000)
+            for more in (-3, -2, -1, 0, 1)
+            if length + more >= 0
+        ),
     ]
 )
 VALUES = (
@@ -29,24 +32,27 @@ VALUES = (
 FIELDS = st.lists(st.tuples(st.binary(max_size=9), VALUES), min_size=1, max_size=6, unique_by=lambda field: field[0])
 
 
-@given(FIELDS)
-def test_a_dump_holds_its_fields_in_their_order(fields: list[tuple[bytes, bytes]]) -> None:
-    dump = read(hash_dump(fields))
-    assert list(dump.texts.items()) == fields
-    assert dump.version == 10
-
-
-@given(st.lists(VALUES), FIELDS, FIELDS)
-def test_a_frame_makes_the_same_dumps(
-    values: list[bytes], before: list[tuple[bytes, bytes]], after: list[tuple[bytes, bytes]]
+@pytest.mark.parametrize(("form", "version"), [("listpack", 10), ("ziplist", 9)])
+@given(fields=FIELDS)
+def test_a_dump_holds_its_fields_in_their_order(
+    form: FormName, version: int, fields: list[tuple[bytes, bytes]]
 ) -> None:
-    entries = [part for field in after for part in field]
-    packed = b"".join(map(entry, entries)) + END_OF_DUMP
-    frame = Frame(before, b"name", len(packed), len(entries))
+    dump = read(hash_dump(fields, FORMS[form]))
+    assert list(dump.texts.items()) == fields
+    assert dump.version == version
 
-    made = frame.dumps(values, [packed] * len(values))
 
-    assert made == [hash_dump([*before, (b"name", value), *after]) for value in values]
+@pytest.mark.parametrize("form", FORMS)
+@given(values=st.lists(VALUES), before=FIELDS, further=FIELDS)
+def test_a_frame_makes_the_same_dumps(
+    form: FormName, values: list[bytes], before: list[tuple[bytes, bytes]], further: list[tuple[bytes, bytes]]
+) -> None:
+    following = after(FORMS[form], [part for field in further for part in field])
+    frame = Frame(FORMS[form], before, b"name", following)
+
+    made = frame.dumps(values, [following.data] * len(values))
+
+    assert made == [hash_dump([*before, (b"name", value), *further], FORMS[form]) for value in values]
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.layouts.listpack import DISPUTED_SIZES, LONGEST_INTEGER, DisputedSizeError, back_length, entry, integer
+from loader.layouts import listpack
+from loader.layouts.form import LONGEST_INTEGER, entries
+from loader.layouts.listpack import DISPUTED_SIZES, DisputedSizeError, integer, link
 
 INTEGERS = sorted(
     {sign * (2**bits) + more for bits in (0, 6, 7, 8, 12, 13, 15, 16, 23, 24, 31, 32, 62) for sign in (1, -1)
@@ -31,7 +33,7 @@ def test_an_integer_of_64_bits_is_kept_as_one(value: int) -> None:
 @pytest.mark.parametrize("text", NO_INTEGERS)
 def test_a_text_that_would_not_come_back_the_same_is_kept_as_a_string(text: bytes) -> None:
     assert integer(text) is None
-    assert entry(text)[1 : 1 + len(text)] == text
+    assert entries(listpack, [text]).data[1 : 1 + len(text)] == text
 
 
 @given(st.from_regex(rb"[-+ 0-9]{1,21}", fullmatch=True))
@@ -64,7 +66,7 @@ def test_only_texts_that_python_prints_the_same_way_are_integers(text: bytes) ->
     ],
 )
 def test_entries_are_those_of_the_specification(value: bytes, entry_bytes: str) -> None:
-    assert entry(value) == bytes.fromhex(entry_bytes)
+    assert entries(listpack, [value]).data == bytes.fromhex(entry_bytes)
 
 
 @pytest.mark.parametrize(
@@ -82,10 +84,10 @@ def test_entries_are_those_of_the_specification(value: bytes, entry_bytes: str) 
     ],
 )
 def test_a_back_length_is_as_long_as_servers_expect_it(size: int, bytes_of_it: str) -> None:
-    assert back_length(size) == bytes.fromhex(bytes_of_it)
+    assert link(size, 0) == bytes.fromhex(bytes_of_it)
 
 
 @pytest.mark.parametrize("size", sorted(DISPUTED_SIZES))
 def test_an_entry_on_which_servers_disagree_is_refused(size: int) -> None:
     with pytest.raises(DisputedSizeError, match=f"an entry of {size} bytes"):
-        back_length(size)
+        link(size, 0)

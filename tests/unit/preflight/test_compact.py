@@ -10,9 +10,10 @@ from typing import Any
 import hiredis
 import pytest
 
-from loader.layouts.compact import ANY_LENGTH
+from loader.layouts import ziplist
+from loader.layouts.compact import Dumps
 from loader.layouts.dump import crc64, hash_dump
-from loader.layouts.pays import longest_dump
+from loader.layouts.pays import dumps_that_pay
 from loader.preflight.ask import Question, ask_node
 from loader.preflight.checks import Finding
 from loader.preflight.compact import SCRATCH, Scratch, compact_finding, scratch_task
@@ -25,7 +26,8 @@ from tests.conftest import RedisServer, Server
 from tests.unit.dump_reader import read
 
 KEY = b"runqy-loader:scratch:1"
-GOOD = Scratch(b"OK", 1, dict(SCRATCH), SCRATCH[-1][1], hash_dump(SCRATCH), 1)
+BUSY = hiredis.ReplyError("BUSYKEY Target key name already exists.")
+GOOD = Scratch(b"OK", BUSY, 1, dict(SCRATCH), SCRATCH[-1][1], hash_dump(SCRATCH), 1)
 
 
 def asked(port: int, question: Question[Scratch], login: str = "") -> Scratch:
@@ -44,8 +46,8 @@ def choice(
 ) -> tuple[bool, Finding]:
     infos = [{"server_name": kind} if kind == "valkey" else {}] * max(1, len(scratches))
     options = LoadOptions(queue="q", layout=layout, compact=mode)
-    longest, finding = compact_finding(options, scratches, infos, "localhost")
-    return longest > 0, finding
+    dumps, finding = compact_finding(options, scratches, infos, "localhost")
+    return dumps is not None, finding
 
 
 def auto(*scratches: Scratch) -> tuple[bool, str]:
@@ -79,6 +81,45 @@ def test_a_server_that_takes_dumps_is_written_compact(server: Server, client: An
     )
     assert choice("always", scratch)[0]
     assert client.keys() == []
+
+
+def test_redis_62_is_written_compact_in_the_older_form(redis_62: Server) -> None:
+    scratch = asked(redis_62.port, scratch_task(KEY))
+    assert "version or checksum" in str(scratch.restored)
+    assert auto(scratch) == (
+        True,
+        "tasks are written compact (as ziplists, since the server is older than Redis 7.0), which takes less memory; "
+        "by HSET where payloads are over 1,500 bytes",
+    )
+    options = LoadOptions(queue="q", layout="documented", compact="always")
+    assert compact_finding(options, [scratch], [{}], "localhost")[0] == Dumps(form="ziplist")
+    options = LoadOptions(queue="q", layout="asynq")
+    assert compact_finding(options, [scratch], [{}], "localhost")[0] == Dumps(700, "ziplist")
+    with redis_62.client() as client:
+        assert client.keys() == []
+
+
+def test_redis_62_that_refuses_all_writes_is_known_by_its_version(redis_server: Callable[..., RedisServer]) -> None:
+    port = redis_server("--maxmemory", "1", kind="redis-6.2").start().port
+    scratch = asked(port, scratch_task(KEY))
+    info: Any = asked(port, Question((("INFO", "server"),), lambda replies: replies[0]))
+    assert str(scratch.restored).startswith("OOM ")
+    options = LoadOptions(queue="q", layout="documented", compact="always")
+    assert compact_finding(options, [scratch], [info], "localhost")[0] == Dumps(form="ziplist")
+
+
+def test_primaries_that_take_different_forms_get_hsets() -> None:
+    old = replace(
+        GOOD,
+        restored=hiredis.ReplyError("ERR DUMP payload version or checksum are wrong"),
+        restored_old=b"OK",
+        dump=hash_dump(SCRATCH, ziplist),
+    )
+    assert auto(old, old)[0]
+    assert auto(GOOD, old) == (
+        False,
+        "tasks are written by HSET: some of the servers are older than Redis 7.0, and take other dumps",
+    )
 
 
 def test_a_user_who_may_not_restore(server: Server, user: str) -> None:
@@ -120,11 +161,11 @@ def test_a_server_of_an_older_rdb_version(server: Server) -> None:
     question = scratch_task(KEY)
     newer = hash_dump(SCRATCH)[:-10] + (11_000).to_bytes(2, "little")
     newer += crc64(newer, 0).to_bytes(8, "little")
-    restore, *others = question.commands
-    scratch = asked(server.port, replace(question, commands=((*restore[:3], newer), *others)))
+    restore, _, *others = question.commands
+    scratch = asked(server.port, replace(question, commands=((*restore[:3], newer), (*restore[:3], newer), *others)))
     compact, text = auto(scratch)
     assert not compact
-    assert "does not take dumps of RDB version 10" in text
+    assert "takes dumps neither of RDB version 10 nor of 9" in text
 
 
 def test_a_full_server_is_not_known_to_refuse_dumps(redis_server: Callable[..., RedisServer]) -> None:
@@ -167,24 +208,25 @@ def test_a_hash_that_does_not_read_back_is_not_trusted(scratch: Scratch) -> None
 def test_up_to_which_length_a_dump_pays(layout: LayoutName, kind: str, longest: int) -> None:
     assert f"payloads are over {longest:,} bytes" in choice("auto", GOOD, layout=layout, kind=kind)[1].text
     options = LoadOptions(queue="q", layout=layout, compact="always")
-    assert compact_finding(options, [GOOD], [{}], "localhost")[0] == ANY_LENGTH
+    assert compact_finding(options, [GOOD], [{}], "localhost")[0] == Dumps()
 
 
 def test_a_real_server_tells_its_kind(server: Server, client: Any) -> None:
     options = LoadOptions(queue="q", layout="documented")
     kind = "valkey" if "valkey_version" in client.info("server") else "redis"
     info: Any = asked(server.port, Question((("INFO",),), lambda replies: replies[0]))
-    assert longest_dump(options, info) == {"redis": 1500, "valkey": 400}[kind]
-    assert longest_dump(options, hiredis.ReplyError("NOPERM")) == 1500
+    assert dumps_that_pay(options, info) == Dumps({"redis": 1500, "valkey": 400}[kind])
+    assert dumps_that_pay(options, hiredis.ReplyError("NOPERM")) == Dumps(1500)
 
 
 def test_the_least_of_all_primaries_counts() -> None:
     options = LoadOptions(queue="q", layout="documented")
-    assert compact_finding(options, [GOOD, GOOD], [{}, {"server_name": "valkey"}], "localhost")[0] == 400
+    assert compact_finding(options, [GOOD, GOOD], [{}, {"server_name": "valkey"}], "localhost")[0] == Dumps(400)
 
 
 def test_one_primary_of_a_cluster_that_cannot_decides() -> None:
-    bad = replace(GOOD, restored=hiredis.ReplyError("ERR DUMP payload version or checksum are wrong"))
+    wrong = hiredis.ReplyError("ERR DUMP payload version or checksum are wrong")
+    bad = replace(GOOD, restored=wrong, restored_old=wrong)
     assert auto(GOOD, GOOD)[0]
     assert not auto(GOOD, bad)[0]
 
