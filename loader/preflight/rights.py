@@ -113,7 +113,7 @@ NEEDED = (
     Right("HSETNX @source x 1"),
     # a batch: its hashes, then the script of jobs/ledger.py
     Right("HSET @task x x"),
-    Right("EVAL @pending @batches @checksums @skipped"),
+    Right("EVAL @pending @batches @checksums @skipped @records"),
     Right("HGET @skipped 0"),
     Right("LLEN @pending"),
     Right("SETRANGE @checksums 0 x"),
@@ -199,6 +199,7 @@ def keys_of(job: str, encoder: QueueEncoder) -> dict[str, bytes]:
         "@batches": ledger.batches_key,
         "@checksums": ledger.checksums_key,
         "@skipped": ledger.skipped_key,
+        "@records": ledger.records_key,
         "@pending": encoder.pending_key,
         "@task": encoder.task_key(b"x"),
         "@reverse": b"asynq:t:x",

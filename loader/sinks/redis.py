@@ -243,7 +243,7 @@ class _Worker:
         ids = delivery.ids
         if delivery.skipped:
             ids = [suffix for position, suffix in enumerate(ids) if position not in delivery.skipped]
-        commands = ledger.commit(batch.number, delivery.checksum, delivery.id_prefix, ids, delivery.skipped)
+        commands = ledger.commit(batch.number, delivery.checksum, delivery.id_prefix, ids, delivery.skipped, delivery.entry)
         (reply,) = await connection.call(commands, replies=1)
         _check(reply, _keys(encoder, ledger))
         self._done(delivery)
@@ -264,7 +264,8 @@ class _Worker:
         batch = delivery.batch
         encoder, ledger = self._sink.encoder(delivery.queue), self._sink.ledger(delivery.queue, batch.shard)
         tasks = encoder.insert_arguments(delivery.whole_ids, delivery.payloads, delivery.options)
-        commands = ledger.insert_encoded(batch.number, delivery.checksum, tasks, made=bool(delivery.id_prefix))
+        made = bool(delivery.id_prefix)
+        commands = ledger.insert_encoded(batch.number, delivery.checksum, tasks, made=made, records=delivery.entry)
         if encoder.on_other_slots:
             await self._scatter(connections, delivery, encoder)
         (reply,) = await connection.call(commands, replies=1)
