@@ -38,7 +38,8 @@ _LETTERS = {
 
 The meaning of a letter never changes, because a job may be begun with one version and resumed with another.
 """
-_BATCHES = b":batches"
+PARTS = (b":batches", b":checksums", b":skipped", b":records")
+"""The ends of the keys of a ledger; the first is the bitmap."""
 _REASONS = {letter: Reason.of(code) for code, letter in _LETTERS.items()}
 
 
@@ -68,7 +69,7 @@ def batches_keys(slot_tag: bytes, job: str, manifest: Mapping[str, Any]) -> list
     stored = sum(source.get("size") or 0 for source in manifest.get("sources", []))
     # A shard ends at its size, or at the end of a source.
     most = stored // int(manifest.get("shard_bytes") or 1) + len(manifest.get("sources", [])) + 1
-    return [_base(slot_tag, job, shard) + _BATCHES for shard in range(most)]
+    return [_base(slot_tag, job, shard) + PARTS[0] for shard in range(most)]
 
 
 def _base(slot_tag: bytes, job: str, shard: int) -> bytes:
@@ -80,10 +81,7 @@ class QueueLedger:
 
     def __init__(self, job: str, encoder: QueueEncoder, shard: int = 0) -> None:
         base = _base(encoder.slot_tag, job, shard)
-        self.batches_key = base + _BATCHES
-        self.checksums_key = base + b":checksums"
-        self.skipped_key = base + b":skipped"
-        self.records_key = base + b":records"
+        self.batches_key, self.checksums_key, self.skipped_key, self.records_key = (base + part for part in PARTS)
         keys = (encoder.pending_key, self.batches_key, self.checksums_key, self.skipped_key, self.records_key)
         self._key_count = len(keys) + 1
         self._encoder = encoder
@@ -139,7 +137,12 @@ class QueueLedger:
         self, batch: int, checksum: int, tasks: Sequence[bytes], *, made: bool, records: bytes = b""
     ) -> bytes:
         """Like ``insert``, with the tasks as ``QueueEncoder.insert_arguments``, and the records as for ``commit``."""
-        arguments = [b"%d" % batch, checksum.to_bytes(4, "big") + records, b"%d" % time.time_ns(), b"1" if made else b"0"]
+        arguments = [
+            b"%d" % batch,
+            checksum.to_bytes(4, "big") + records,
+            b"%d" % time.time_ns(),
+            b"1" if made else b"0",
+        ]
         arguments += tasks
         return bulks(arguments, b"*%d\r\n%b" % (2 + self._key_count + len(arguments), self._insert_head))
 

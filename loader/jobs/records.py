@@ -45,7 +45,7 @@ def entry_of(prefix: bytes, first: int, records: int, tasks: int) -> bytes:
     """The 24 bytes of a batch; empty without a prefix."""
     if not prefix:
         return b""
-    return _ENTRY.pack(bytes.fromhex(prefix.replace(b"-", b"").decode()), first.to_bytes(6, "big"), records, tasks)
+    return _ENTRY.pack(digits_of(prefix), first.to_bytes(6, "big"), records, tasks)
 
 
 def entry_at(text: bytes, batch: int) -> Committed | None:
@@ -54,11 +54,18 @@ def entry_at(text: bytes, batch: int) -> Committed | None:
     if len(part) < ENTRY_BYTES or not any(part):
         return None
     digits, first, records, tasks = _ENTRY.unpack(part)
-    return Committed(_prefix(digits.hex()), int.from_bytes(first, "big"), records, tasks)
+    return Committed(prefix_from(digits), int.from_bytes(first, "big"), records, tasks)
 
 
-def _prefix(digits: str) -> bytes:
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], "")).encode()
+def digits_of(prefix: bytes) -> bytes:
+    """The ten bytes of a prefix."""
+    return bytes.fromhex(prefix.replace(b"-", b"").decode())
+
+
+def prefix_from(digits: bytes) -> bytes:
+    """The prefix of ten bytes."""
+    text = digits.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], "")).encode()
 
 
 def set_bits(bitmap: bytes) -> Iterator[int]:
