@@ -15,7 +15,7 @@ from loader.errors import LoaderError, SinkError, TransientError
 from loader.jobs.index import leave_jobs
 from loader.jobs.job import Job
 from loader.jobs.job_keys import JobKeys, keys_of, marks_of
-from loader.jobs.standing import DONE, Standing, job_key
+from loader.jobs.standing import DONE, Standing, job_key, queues_key
 from loader.layouts.lua import as_sent
 from loader.servers.routing import Servers
 from loader.servers.scatter import ask_each
@@ -183,11 +183,22 @@ async def forget(servers: Servers, keys: JobKeys, *, sources: bool = True) -> No
     Raises:
         LoaderError: The server refuses, or cannot be reached.
     """
-    await ask_each(servers, [("DEL", key) for key in keys.all])
+    await delete_ledgers(servers, keys)
     if sources:
         await ask_each(servers, [("HDEL", key, keys.job) for key in keys.sources])
     await leave_jobs(servers, [keys.job])
     await strip(servers, keys.job)
+
+
+async def delete_ledgers(servers: Servers, keys: JobKeys) -> None:
+    """Deletes all keys of a job but its record. Last the one that names its queues: without it, others are not found.
+
+    Raises:
+        LoaderError: The server refuses, or cannot be reached.
+    """
+    last = queues_key(keys.job)
+    await ask_each(servers, [("DEL", key) for key in keys.all if key != last])
+    await ask_each(servers, [("DEL", last)])
 
 
 async def strip(servers: Servers, name: str) -> None:

@@ -24,9 +24,7 @@ async def ask_each(servers: Servers, commands: Sequence[Command]) -> list[Reply]
     return await _asked(servers, [_key(command) for command in commands], commands)
 
 
-async def eval_each(
-    servers: Servers, script: bytes, keys: Sequence[bytes], *arguments: Argument
-) -> list[Reply]:
+async def eval_each(servers: Servers, script: bytes, keys: Sequence[bytes], *arguments: Argument) -> list[Reply]:
     """Runs a script of one key for each key, otherwise as ``ask_each``."""
     return await _asked(servers, keys, [("EVAL", script, 1, key, *arguments) for key in keys])
 

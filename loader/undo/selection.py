@@ -55,8 +55,8 @@ def prefixes_of(job: Standing) -> frozenset[bytes]:
     for source in manifest["sources"]:
         if (source["size"] or 0) > size and not str(source["format"]).endswith(".gz"):
             raise LoaderError(
-                f"job {job.name} was begun by an earlier version of runqy-loader, which did not record how its ids begin",
-                f"Run its load again with this version: it records that, and loads nothing that is in. {load_command(job)}",
+                f"an earlier version of runqy-loader has begun job {job.name}, and did not record how its ids begin",
+                f"Run its load again: it records that, and loads nothing that is in: {load_command(job)}",
             )
     digests = [source["digest"] for source in manifest["sources"]]
     return frozenset(id_prefix(job.name, number, digest) for number, digest in enumerate(digests))
@@ -77,7 +77,7 @@ def ids_path(job: Standing, given: Path | None) -> Path | None:
         missing = f"its ids file {path} is not here" if path is not None else "it was loaded without --ids-out"
         raise UsageError(
             f"the ids of job {job.name} may come from its records, and {missing}",
-            f"Write the file, by a load that loads nothing that is in ({load_command(job)} --ids-out FILE), and give it: "
+            f"Have a load write it, which loads nothing that is in: {load_command(job)} --ids-out FILE; then: "
             f"runqy-loader rollback {job.name} --ids FILE",
         )
     ids_source(path)  # raises an error if it cannot be read
@@ -116,4 +116,3 @@ def selections(prefixes: frozenset[bytes], path: Path | None, queue: str | None)
             yield Selection(prefixes, own)
             own, held = {}, 0
     yield Selection(prefixes, own)
-

@@ -8,6 +8,7 @@ take from the right, so they may be faster for some tasks, and what they have ta
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -19,6 +20,7 @@ from loader.queues.asynq_keys import base_of
 from loader.servers.routing import Servers
 from loader.servers.scatter import ask_each, eval_each
 from loader.stored.queue_reader import stored_queue
+from loader.stored.stored_task import UnreadableTaskError
 from loader.tasks.profiles import LayoutName
 from loader.undo.report import RollbackReport
 from loader.undo.scripts import DROP_LOOK_UP, taking_scripts
@@ -27,13 +29,15 @@ from loader.wire.client import Argument
 from loader.wire.connection import Reply
 from loader.wire.faults import translated
 
+log = logging.getLogger("runqy_loader")
+
 T = TypeVar("T")
 Repeat = Callable[[Callable[[], Awaitable[T]]], Awaitable[T]]
 """Repeats a step while it fails with a fault that may pass."""
 
 _FEWEST, _MOST = 250, 8000
 _STEP_SECONDS = 0.005
-"""A step is larger or smaller than the one before, so that it takes about this long: consumers are served in between."""
+"""Steps become larger or smaller, so that each takes about this long: consumers are served in between."""
 
 _REST = 0.5
 """The pause after a step, relative to its time."""
@@ -98,7 +102,7 @@ class QueueTaker:
     # --- the pending list ----------------------------------------------------------------------------------------
 
     async def _take_from_end(self, selection: Selection) -> None:
-        """Takes ids from the right end, as long as they are the job's: it costs least, and consumers take these next."""
+        """Takes ids from the right end while they are the job's: it costs least, and consumers take these next."""
         ids: list[bytes] = []
         while True:
             taken, window = await self._step(self._scripts.end, len(ids), self._size, *ids)
@@ -120,7 +124,7 @@ class QueueTaker:
         while True:
             ids = [] if self._report.dry_run else selection.of(self._queue, window)
             last = window[-1] if window else b""
-            arguments = (position, anchor, len(window), last, more, self._marker, *ids)
+            arguments: tuple[Argument, ...] = (position, anchor, len(window), last, more, self._marker, *ids)
             taken, place, anchor, following = await self._step(self._scripts.walk, len(ids), *arguments)
             if taken < 0:
                 place, anchor = await self._found_again(anchor)
@@ -178,7 +182,14 @@ class QueueTaker:
         hashes = await self._repeat(
             lambda: ask_each(self._servers, [("HGETALL", self._stored.task_key(one)) for one in ids])
         )
-        return [self._stored.read(one, fields).lock.encode() if fields else b"" for one, fields in zip(ids, hashes, strict=True)]
+        return [self._lock_in(one, fields) for one, fields in zip(ids, hashes, strict=True)]
+
+    def _lock_in(self, task_id: bytes, fields: dict[bytes, bytes]) -> bytes:
+        try:
+            return self._stored.read(task_id, fields).lock.encode() if fields else b""
+        except UnreadableTaskError as error:  # somebody has changed it
+            log.warning("the lock of task %s is not known, and stays: %s", task_id.decode(errors="replace"), error)
+            return b""
 
     # --- keys in other slots -------------------------------------------------------------------------------------
 
