@@ -54,14 +54,16 @@ return redis.call('PEXPIREAT', KEYS[1], ARGV[1])
 log = logging.getLogger("runqy_loader")
 
 
-async def keep_for(servers: Servers, keys: JobKeys, kept: int | None) -> None:
+async def keep_for(servers: Servers, keys: JobKeys, kept: int | None, *, quiet: bool = True) -> None:
     """Has the keys of a finished job end. If the server does not allow that, they stay, and one line says so.
 
     Args:
         kept: After how many seconds; None for never.
+        quiet: Whether a refusal is no error.
 
     Raises:
         TransientError: The server cannot be reached.
+        LoaderError: The server refuses.
     """
     try:
         if kept is None:
@@ -74,6 +76,8 @@ async def keep_for(servers: Servers, keys: JobKeys, kept: int | None) -> None:
         log.info("the record of job %s stays until it is deleted: %s", keys.job, error.args[0])
         if kept is not None:
             await ask_each(servers, [("HSET", job_key(keys.job), "expires", 0, "marks", 0)])
+        if not quiet:
+            raise
 
 
 async def _end_at(servers: Servers, keys: JobKeys, moment: int) -> None:
