@@ -48,14 +48,13 @@ async def enter_jobs(servers: Servers, jobs: Sequence[tuple[str, float]]) -> Non
 
 
 async def leave_jobs(servers: Servers, jobs: Iterable[str]) -> None:
-    """Removes names of jobs that are gone.
+    """Removes names of jobs that are gone. Without the right to do so, they stay until somebody lists the jobs.
 
     Raises:
-        LoaderError: The server refuses, or cannot be reached.
+        LoaderError: The server cannot be reached.
     """
     if names := list(jobs):
-        with translated(f"{servers}, key {JOBS_KEY}"):
-            await servers.client_of(JOBS_KEY).execute("ZREM", JOBS_KEY, *names)
+        await servers.client_of(JOBS_KEY).ask([("ZREM", JOBS_KEY, *names)])
 
 
 async def listed_jobs(servers: Servers) -> list[str]:

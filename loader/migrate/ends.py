@@ -11,7 +11,6 @@ from typing import Any
 import orjson
 
 from loader.errors import JobMismatchError, UsageError
-from loader.jobs.index import enter_job
 from loader.jobs.job import Job
 from loader.jobs.keep import keep_record, standing_to_load
 from loader.jobs.lease import Lease, Run
@@ -101,7 +100,6 @@ async def _keep(servers: Servers, job: Job, manifest: dict[str, Any]) -> None:
         await job.open(manifest)
         job.resumed = False
     await keep_record(servers, job.name)
-    await enter_job(servers, job.name)
 
 
 def _refuse_other(job: str, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -114,8 +114,8 @@ class MigrateOptions:
     keep_job: Annotated[
         str,
         shared.KEEP_JOB.but(
-            help="How long the record of the job is kept after a run has come to its end: a duration, or 'forever'. With "
-            "it, the same migration places no task a second time.",
+            help="How long the record of the job is kept after a run has come to its end: a duration, or 'forever'. "
+            "With it, the same migration places no task a second time.",
             group=_HOW,
         ),
     ] = KEEP_JOB

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from loader.errors import LayoutMismatchError, LoaderError, SinkError, TransientError, UnknownQueueError, UsageError
+from loader.jobs.index import enter_job
 from loader.jobs.keep import keep_finished
 from loader.jobs.lease import Run, while_held
 from loader.jobs.rejects import rejects_path
@@ -217,11 +218,13 @@ class Migration:
         return replace(ends, source=source, out=out)
 
     async def _announce(self, ends: Ends, queue: StoredQueue) -> None:
-        """Adds the target's queue to the set of queues, if its layout has one, and reads the length of the source."""
+        """Adds the target's queue to the set of queues, if its layout has one, and the job to the list of jobs."""
         options = self._options
         if key := encoder_for(options.target, options.target_queue).queues_key:
             await ends.into.call(command(b"SADD", key.encode(), options.target_queue.encode()), 1, f"key {key}")
         pending = queue.pending_key
+        target = ends.target.servers
+        await retry(partial(enter_job, target, self.report.job), options.retry_for, between=target.reconnect)
         (self.report.waiting,) = await ends.out.call(command(b"LLEN", pending), 1, f"key {pending.decode()}")
 
     # --- the work --------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from loader.errors import (
     TooManyRejectsError,
 )
 from loader.jobs.ids_file import begin_ids_file
-from loader.jobs.index import enter_job
+from loader.jobs.index import enter_job, leave_jobs
 from loader.jobs.job import Job, ledger_state
 from loader.jobs.job_keys import load_keys, marks_of, note_queue
 from loader.jobs.keep import keep_finished, keep_record, standing_to_load
@@ -244,6 +244,7 @@ class _RedisLoad:
         except AlreadyLoadedError:
             await self._retry(self._job.forget)
             raise
+        await self._retry(lambda: enter_job(self._servers, self._job.name))
         if self._job.resumed:
             log.info("resuming job %s", self._job.name)
             if self._options.max_errors is None and await self._retry(self._job.is_done):
@@ -267,7 +268,6 @@ class _RedisLoad:
         rejects = str(rejects_path(self._options.rejects, job.name).absolute())
         is_first = not job.resumed or standing.is_noted
         await self._retry(lambda: job.note_origin(self._plan.prefixes, rejects, noted=is_first))
-        await self._retry(lambda: enter_job(self._servers, job.name))
 
     async def _warn_of_leftovers(self) -> None:
         queue, job = self._options.default_queue, self._job.name
@@ -333,6 +333,7 @@ class _RedisLoad:
                 await self._job.record(self._before)
             if isinstance(error, RejectStormError) and not self._job.resumed:
                 await self._job.forget()
+                await leave_jobs(self._servers, [self._job.name])
                 await forget_sources(self._servers, self._job.name, index_keys(self._plan.manifest))
         except LoaderError as failure:
             log.warning("the record of job %s was not restored: %s", self._job.name, failure)
