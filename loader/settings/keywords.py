@@ -76,3 +76,23 @@ class WaitKeywords(TypedDict, total=False):
     redis: str
     reply_timeout: float | str | timedelta
     retry_for: float | str | timedelta
+
+
+class RollbackKeywords(TypedDict, total=False):
+    """Keywords that are the fields of ``RollbackOptions``."""
+
+    ids: Path | str | None
+    dry_run: bool
+    keep_job: str
+    redis: str
+    timeout: float | str | timedelta
+    retry_for: float | str | timedelta
+
+
+class JobsKeywords(TypedDict, total=False):
+    """Keywords that are the fields of ``JobsOptions``."""
+
+    scan: bool
+    redis: str
+    timeout: float | str | timedelta
+    retry_for: float | str | timedelta

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import runqy_loader
 from tests.cli import Outcome, run
 from tests.conftest import Server
 from tests.integration.cluster import Cluster
@@ -446,3 +448,24 @@ def test_in_a_cluster_keys_in_all_slots_go(cluster: Cluster, tmp_path: Path, lay
         assert (done.report["removed"], done.report["left"]) == (4000, 0)
         assert everything(db) == before
         assert own_keys(db) == {}
+
+
+def test_programs_take_back_and_list_jobs(
+    tool: Tool, db: Redis, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tool.write("in.jsonl", lines(1000))
+    job = tool.load("in.jsonl", "-q", "q", "--layout", "documented").report["job"]
+    db.rpop("asynq:q.default:pending")
+    monkeypatch.setenv("REDIS_URL", tool.url)
+
+    dry = asyncio.run(runqy_loader.rollback(job, dry_run=True))
+    (before,) = asyncio.run(runqy_loader.list_jobs())
+    done = asyncio.run(runqy_loader.rollback(job))
+    (after,) = asyncio.run(runqy_loader.list_jobs(redis=tool.url))
+
+    assert (dry.taken_back, dry.left, done.taken_back, done.left) == (999, 1, 999, 1)
+    assert (before.state, before.tasks, after.state, after.left) == ("finished", 1000, "rolled back", 1)
+    with pytest.raises(runqy_loader.UsageError, match="keep_job must be a duration"):
+        asyncio.run(runqy_loader.rollback(job, keep_job="soon"))
+    with pytest.raises(runqy_loader.LoaderError, match="there is no job x"):
+        asyncio.run(runqy_loader.rollback("x"))
