@@ -23,7 +23,7 @@ from loader.stored.queue_reader import stored_queue
 from loader.stored.stored_task import UnreadableTaskError
 from loader.tasks.profiles import LayoutName
 from loader.undo.report import RollbackReport
-from loader.undo.scripts import DROP_LOOK_UP, taking_scripts
+from loader.undo.scripts import DROP_LOOK_UP, TRY, taking_scripts
 from loader.undo.selection import Selection
 from loader.wire.client import Argument
 from loader.wire.connection import Reply
@@ -95,6 +95,8 @@ class QueueTaker:
             StoppedEarlyError: The user has stopped the rollback.
             LoaderError: The server refuses, or cannot be reached.
         """
+        if not self._report.dry_run:
+            await self._ask("EVAL", as_sent(TRY), 1, self._note + b":try")
         await self.finish_noted()
         if self._layout == "asynq":
             base = base_of(self._queue)

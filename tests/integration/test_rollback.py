@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -469,3 +470,40 @@ def test_programs_take_back_and_list_jobs(
         asyncio.run(runqy_loader.rollback(job, keep_job="soon"))
     with pytest.raises(runqy_loader.LoaderError, match="there is no job x"):
         asyncio.run(runqy_loader.rollback("x"))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("missing", ["lset", "lrem", "ltrim", "incrby", "rpush", "zrem", "del"])
+def test_a_missing_right_is_found_before_anything_is_taken(tool: Tool, db: Redis, layout: str, missing: str) -> None:
+    push(db, layout, QUEUE, others(500))
+    tool.write("in.jsonl", lines(1000))
+    job = tool.load("in.jsonl", "-q", "q", "--layout", layout).report["job"]
+    shuffled_together(db, layout, 500)
+    before = everything(db)
+    db.execute_command("ACL", "SETUSER", "undoer", "reset", "on", ">secret", "~*", "+@all", f"-{missing}")
+    try:
+        refused = rollback(tool, job, url=tool.url.replace("//", "//undoer:secret@"))
+    finally:
+        db.acl_deluser("undoer")
+
+    assert_error(refused, 1, "this user may not run a command that is needed")
+    assert everything(db) == before
+    assert_fine(rollback(tool, job))
+
+
+def test_the_rights_that_the_page_gives_are_enough(tool: Tool, db: Redis) -> None:
+    pages = [Path(__file__).parents[2] / "docs" / name for name in ("reference.md", "jobs.md")]
+    blocks = [re.findall(r"```\nACL SETUSER loader (.*?)```", page.read_text(), re.DOTALL)[0].split() for page in pages]
+    db.execute_command("ACL", "SETUSER", "loader", "reset", *(word for block in blocks for word in block))
+    url = tool.url.replace("//", "//loader:secret@")
+    try:
+        for number, extra in enumerate([(), ("--unique-ttl", "1h", "--process-in", "1h", "--force-schedule")]):
+            tool.write("in.jsonl", lines(100 + number))
+            loaded = tool.load("in.jsonl", "-q", "q", "--layout", "asynq", *extra, url=url)
+            assert_fine(loaded)
+            db.hset(f"runqy-loader:{{{loaded.report['job']}}}:job", "state", "loading")
+            done = rollback(tool, loaded.report["job"], url=url)
+            assert_fine(done)
+            assert (done.report["removed"], done.report["left"]) == (100 + number, 0)
+    finally:
+        db.acl_deluser("loader")

@@ -33,7 +33,7 @@ from loader.preflight.rights import NEEDED, OPTIONAL
 from loader.stored.queue_reader import stored_queue
 from loader.stored.snapshot import BEHIND
 from loader.tasks.options import TaskOptions
-from loader.undo.scripts import DROP_LOOK_UP, TakingScripts, taking_scripts
+from loader.undo.scripts import DROP_LOOK_UP, TRY, TakingScripts, taking_scripts
 from tests.conftest import Server
 
 QUEUE = "inference.default"
@@ -99,6 +99,7 @@ SCRIPTS: dict[str, bytes] = {
     **{f"undo-end-{name}": scripts.end for name, scripts in UNDO.items()},
     **{f"undo-waiting-{name}": scripts.waiting for name, scripts in UNDO.items() if name.startswith("asynq")},
     "undo-look-up": DROP_LOOK_UP,
+    "undo-try": TRY,
 }
 
 
