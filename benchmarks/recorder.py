@@ -27,9 +27,13 @@ _GREETINGS = {b"AUTH", b"HELLO", b"SELECT", b"PING", b"CLIENT"}
 """The first commands of a connection, before it loads anything."""
 
 
+PROGRAM = (sys.executable, "-m", "runqy_loader")
+"""The tool, as the harness starts it."""
+
+
 def loader_command(payloads: Path, url: str, batch_size: int, report: str, *options: str) -> list[str]:
     """The command of a load, as a user would give it."""
-    command = [sys.executable, "-m", "runqy_loader", "load", str(payloads), "--queue", QUEUE, "--job", JOB]
+    command = [*PROGRAM, "load", str(payloads), "--queue", QUEUE, "--job", JOB]
     command += ["--redis", url, "--batch-size", str(batch_size), *options]
     return [*command, "--no-progress", "--quiet", "--report", report]
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         RefusedNowError,
         RejectStormError,
         ResultTimeoutError,
+        RolledBackError,
         ScheduleError,
         SinkError,
         SourceChangedError,
@@ -34,11 +35,13 @@ if TYPE_CHECKING:
         UnknownQueueError,
         UsageError,
     )
+    from loader.joblist.view import JobView
     from loader.jobs.report import LoadReport, SourceReport
-    from loader.public import Loader, load, wait_for_result, wait_for_results
+    from loader.public import Loader, list_jobs, load, rollback, wait_for_result, wait_for_results
     from loader.results.result import TaskResult
     from loader.settings import LoadOptions
     from loader.tasks.reasons import ReasonCode
+    from loader.undo.report import RollbackReport
 
 __all__ = [
     "AlreadyLoadedError",
@@ -46,6 +49,7 @@ __all__ = [
     "EvictedError",
     "JobBusyError",
     "JobMismatchError",
+    "JobView",
     "LayoutMismatchError",
     "LoadOptions",
     "LoadReport",
@@ -58,6 +62,8 @@ __all__ = [
     "RefusedNowError",
     "RejectStormError",
     "ResultTimeoutError",
+    "RollbackReport",
+    "RolledBackError",
     "ScheduleError",
     "SinkError",
     "SourceChangedError",
@@ -70,7 +76,9 @@ __all__ = [
     "UnknownQueueError",
     "UsageError",
     "__version__",
+    "list_jobs",
     "load",
+    "rollback",
     "wait_for_result",
     "wait_for_results",
 ]
@@ -107,7 +115,12 @@ _HOMES = {
     "TransientError": "loader.errors",
     "UnknownQueueError": "loader.errors",
     "UsageError": "loader.errors",
+    "JobView": "loader.joblist.view",
+    "RollbackReport": "loader.undo.report",
+    "RolledBackError": "loader.errors",
+    "list_jobs": "loader.public",
     "load": "loader.public",
+    "rollback": "loader.public",
     "wait_for_result": "loader.public",
     "wait_for_results": "loader.public",
 }

@@ -10,18 +10,25 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from loader import api
 from loader.errors import LoaderError, SinkError, UsageError
+from loader.joblist import api as joblist
+from loader.joblist.options import JobsOptions
+from loader.joblist.view import JobView
 from loader.jobs.report import LoadReport
 from loader.results import api as results
 from loader.results.api import TaskRef
 from loader.results.options import WaitOptions
 from loader.results.result import TaskResult
 from loader.settings import LoadOptions
+from loader.settings.option import Options
 from loader.settings.shared import REDIS_URL
 from loader.settings.wording import as_parameters
 from loader.sources.open_sources import Input
+from loader.undo import api as undo
+from loader.undo.options import RollbackOptions
+from loader.undo.report import RollbackReport
 
 if TYPE_CHECKING:
-    from loader.settings.keywords import LoadKeywords, WaitKeywords
+    from loader.settings.keywords import JobsKeywords, LoadKeywords, RollbackKeywords, WaitKeywords
 
 
 class Loader(api.Loader):
@@ -70,6 +77,20 @@ async def wait_for_result(task: TaskRef, *, loaded: bool = False, **fields: Unpa
         return await results.wait_for_result(task, loaded=loaded, **fields)
 
 
+async def rollback(job: str, **fields: Unpack[RollbackKeywords]) -> RollbackReport:
+    with _named(fields, RollbackOptions):
+        fields.setdefault("redis", REDIS_URL())
+        return await undo.rollback(job, **fields)
+
+
+async def list_jobs(**fields: Unpack[JobsKeywords]) -> list[JobView]:
+    with _named(fields, JobsOptions):
+        fields.setdefault("redis", REDIS_URL())
+        return await joblist.list_jobs(**fields)
+
+
+rollback.__doc__ = undo.rollback.__doc__
+list_jobs.__doc__ = joblist.list_jobs.__doc__
 wait_for_results.__doc__ = results.wait_for_results.__doc__
 wait_for_result.__doc__ = results.wait_for_result.__doc__
 
@@ -95,7 +116,7 @@ def _check_names(fields: Mapping[str, Any], kind: type[LoadOptions]) -> None:
 
 
 @contextmanager
-def _named(fields: Mapping[str, Any], *kinds: type[WaitOptions]) -> Iterator[None]:
+def _named(fields: Mapping[str, Any], *kinds: type[Options]) -> Iterator[None]:
     """Has errors name parameters, and removes the errors that they were made from: a user's mistake needs none.
 
     Args:

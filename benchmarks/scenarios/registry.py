@@ -11,6 +11,7 @@ from benchmarks.scenarios.memory import Memory
 from benchmarks.scenarios.payload_size import PayloadSize
 from benchmarks.scenarios.processes import Processes
 from benchmarks.scenarios.roads import Roads
+from benchmarks.scenarios.rollback import Rollback
 from benchmarks.scenarios.servers import Servers
 from benchmarks.scenarios.startup import StartUp
 from benchmarks.scenarios.throughput import Throughput
@@ -28,6 +29,7 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     Compact,
     Servers,
     Roads,
+    Rollback,
     StartUp,
     Memory,
     Arrays,

@@ -12,8 +12,10 @@ COMMANDS = {
     "doctor": "Check a server before a load: version, role, rights, memory, persistence, clock, layout.",
     "export": "Write pending tasks to a file, without disturbing workers.",
     "inspect": "Show queues, jobs and single tasks.",
+    "jobs": "List jobs, show one, forget one, or clean up after killed ones.",
     "load": "Load payload files into a queue, exactly once.",
     "migrate": "Copy or move tasks to another queue, layout or server, exactly once.",
+    "rollback": "Take back what a job has loaded and no consumer has taken.",
     "serve": "Serve runqy's enqueueing API over HTTP.",
     "wait": "Wait for the results of tasks and write them as they come.",
 }

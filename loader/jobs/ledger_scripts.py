@@ -45,8 +45,9 @@ _LEDGER = b"""\
 -- KEYS[2]: the bitmap of the batches that are in
 -- KEYS[3]: the CRC-32 of each batch, four bytes each
 -- KEYS[4]: the hash from batch to skipped positions
+-- KEYS[5]: the records of each batch, 24 bytes each (loader/jobs/records.py)
 -- ARGV[1]: the number of the batch
--- ARGV[2]: the batch's CRC-32, four bytes"""
+-- ARGV[2]: the batch's CRC-32, four bytes; then, if they are known, its records"""
 
 _SKIPPED = b"""\
 -- Reply: the positions skipped, now or when the batch was marked; comma-separated, each with a letter for the reason
@@ -55,8 +56,8 @@ _SKIPPED = b"""\
 _COMMIT_HEAD = b"""\
 -- Pushes the ids of a batch whose hashes are written, and marks the batch. Does nothing if it is marked already.
 %b
--- KEYS[5]: the hash that was written first; left out, with the next one, if the hashes are on other servers
--- KEYS[6]: the hash that was written last
+-- KEYS[6]: the hash that was written first; left out, with the next one, if the hashes are on other servers
+-- KEYS[7]: the hash that was written last
 -- ARGV[3]: the skipped positions, as in the reply
 -- ARGV[4] and on: the ids, the first to be consumed first
 %b
@@ -87,7 +88,8 @@ end
 """Lua that refuses to push ids whose hashes the server has lost, given the number of the keys before these two."""
 
 _MARK = b"""\
-  redis.call('SETRANGE', KEYS[3], ARGV[1] * 4, ARGV[2])
+  redis.call('SETRANGE', KEYS[3], ARGV[1] * 4, string.sub(ARGV[2], 1, 4))
+  if #ARGV[2] > 4 then redis.call('SETRANGE', KEYS[5], ARGV[1] * 24, string.sub(ARGV[2], 5)) end
   if #skipped > 0 then redis.call('HSET', KEYS[4], ARGV[1], skipped) end
   undo[#undo + 1] = {'SETBIT', KEYS[2], ARGV[1], 0}
   redis.call('SETBIT', KEYS[2], ARGV[1], 1)"""
@@ -130,7 +132,7 @@ end
 
 def commit_script() -> bytes:
     """The script of ``QueueLedger.commit``. It is the same for every layout."""
-    return placing_script(_COMMIT_HEAD, _PLACE_WRITTEN, _MARK, known=_KNOWN + lost(4))
+    return placing_script(_COMMIT_HEAD, _PLACE_WRITTEN, _MARK, known=_KNOWN + lost(5))
 
 
 def insert_script(encoder: QueueEncoder) -> bytes:

@@ -12,6 +12,7 @@ import orjson
 
 from loader.errors import JobMismatchError, SinkError, UsageError
 from loader.jobs.job import Job
+from loader.jobs.keep import keep_record, standing_to_load
 from loader.jobs.lease import Lease, Run
 from loader.migrate.options import MigrateOptions
 from loader.migrate.source import Claims
@@ -103,11 +104,21 @@ async def hold_job(name: str, run: Run, address: Address, options: MigrateOption
         await retry(lease.acquire, options.retry_for, between=servers.reconnect)
         await retry(lambda: job.note_run(run.token), options.retry_for, between=servers.reconnect)
         try:
+            await retry(lambda: _keep(servers, job, manifest), options.retry_for, between=servers.reconnect)
             yield Held(servers, lease, job)
         finally:
             await close_quietly(lease.release())
     finally:
         await servers.aclose()
+
+
+async def _keep(servers: Servers, job: Job, manifest: dict[str, Any]) -> None:
+    """Has the record of the job stay, and what it remembers; or begins it anew, if that has ended."""
+    standing = await standing_to_load(servers, job)
+    if standing.manifest is None:
+        await job.open(manifest)
+        job.resumed = False
+    await keep_record(servers, job.name)
 
 
 def _refuse_other(job: str, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> None:

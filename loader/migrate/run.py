@@ -12,6 +12,8 @@ from typing import Any
 
 from loader.errors import LayoutMismatchError, LoaderError, SinkError, TransientError, UnknownQueueError, UsageError
 from loader.jobs.fenced_file import begin_file
+from loader.jobs.index import enter_job
+from loader.jobs.keep import keep_finished
 from loader.jobs.lease import Run, while_held
 from loader.jobs.proof import Proof
 from loader.jobs.rejects import rejects_path
@@ -31,6 +33,7 @@ from loader.preflight.compact import asked_dumps
 from loader.preflight.examine import check_layout
 from loader.servers.retry import retry
 from loader.servers.session import require_one_server
+from loader.settings.keep import keep_seconds
 from loader.settings.wording import renamed
 from loader.stored.existence import require_queue
 from loader.stored.queue_reader import StoredQueue, stored_queue
@@ -216,11 +219,13 @@ class Migration:
         return replace(ends, source=source, out=out)
 
     async def _announce(self, ends: Ends, queue: StoredQueue) -> None:
-        """Adds the target's queue to the set of queues, if its layout has one, and reads the length of the source."""
+        """Adds the target's queue to the set of queues, if its layout has one, and the job to the list of jobs."""
         options = self._options
         if key := encoder_for(options.target, options.target_queue).queues_key:
             await ends.into.call(command(b"SADD", key.encode(), options.target_queue.encode()), 1, f"key {key}")
         pending = queue.pending_key
+        target = ends.target.servers
+        await retry(partial(enter_job, target, self.report.job), options.retry_for, between=target.reconnect)
         (self.report.waiting,) = await ends.out.call(command(b"LLEN", pending), 1, f"key {pending.decode()}")
 
     # --- the work --------------------------------------------------------------------------------------------------
@@ -303,3 +308,5 @@ class Migration:
             await retry(end.confirm, self._options.retry_for, between=end.servers.reconnect)
         for end in ends.held:
             await retry(partial(end.job.finish, report), self._options.retry_for)
+            kept = keep_seconds(self._options.keep_job)
+            await retry(partial(keep_finished, end.servers, end.job, kept), self._options.retry_for)

@@ -58,6 +58,7 @@ class LoadKeywords(TypedDict, total=False):
     require_final_newline: bool
     job: str | None
     again: bool
+    keep_job: str
     rejects: Path | str | None
     ids_out: Path | str | None
     max_errors: int | str | None
@@ -77,4 +78,24 @@ class WaitKeywords(TypedDict, total=False):
     timeout: float | str | timedelta | None
     redis: str
     reply_timeout: float | str | timedelta
+    retry_for: float | str | timedelta
+
+
+class RollbackKeywords(TypedDict, total=False):
+    """Keywords that are the fields of ``RollbackOptions``."""
+
+    ids: Path | str | None
+    dry_run: bool
+    keep_job: str
+    redis: str
+    timeout: float | str | timedelta
+    retry_for: float | str | timedelta
+
+
+class JobsKeywords(TypedDict, total=False):
+    """Keywords that are the fields of ``JobsOptions``."""
+
+    scan: bool
+    redis: str
+    timeout: float | str | timedelta
     retry_for: float | str | timedelta

@@ -65,7 +65,7 @@ class RedisSink:
         self.patience = Patience.of(options.retry_seconds, full=options.waits_for_memory)
         self.replicated = Replicated(options)
         self.lag = ReplicaLag(servers, options.max_replica_lag or 0)
-        self._job = job
+        self.job = job
         self._compact = compact
         self._told = False
         self._encoders: dict[str, QueueEncoder] = {}
@@ -96,7 +96,7 @@ class RedisSink:
     def ledger(self, queue: str, shard: int) -> QueueLedger:
         """The ledger of a queue (full name) for a shard, made at first use."""
         if (queue, shard) not in self._ledgers:
-            self._ledgers[queue, shard] = QueueLedger(self._job, self.encoder(queue), shard)
+            self._ledgers[queue, shard] = QueueLedger(self.job, self.encoder(queue), shard)
         return self._ledgers[queue, shard]
 
     def acknowledged(self, delivery: Delivery) -> None:
@@ -286,7 +286,9 @@ class _Worker:
         ids = delivery.ids
         if delivery.skipped:
             ids = [suffix for position, suffix in enumerate(ids) if position not in delivery.skipped]
-        commands = ledger.commit(batch.number, delivery.checksum, delivery.id_prefix, ids, delivery.skipped)
+        commands = ledger.commit(
+            batch.number, delivery.checksum, delivery.id_prefix, ids, delivery.skipped, delivery.entry
+        )
         if turn is not None:
             await turn.come(dumps=False)
         (reply,) = await connection.call(commands, replies=1)
@@ -336,7 +338,8 @@ class _Worker:
         batch = delivery.batch
         encoder, ledger = self._sink.encoder(delivery.queue), self._sink.ledger(delivery.queue, batch.shard)
         tasks = encoder.insert_arguments(delivery.whole_ids, delivery.payloads, delivery.options)
-        commands = ledger.insert_encoded(batch.number, delivery.checksum, tasks, made=bool(delivery.id_prefix))
+        made = bool(delivery.id_prefix)
+        commands = ledger.insert_encoded(batch.number, delivery.checksum, tasks, made=made, records=delivery.entry)
         if encoder.on_other_slots:
             await self._scatter(connections, delivery, encoder)
         if turn is not None:

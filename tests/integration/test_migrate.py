@@ -64,9 +64,9 @@ def arguments(
 
 
 def own_keys(client: Any) -> list[str]:
-    """What a job has left behind but for its record."""
+    """What a job has left behind but for its record, and its name in the list of jobs."""
     keys = [key.decode() for key in client.scan_iter(match="*runqy-loader*", count=1000)]
-    return [key for key in keys if not key.endswith(":job")]
+    return [key for key in keys if not key.endswith(":job") and key != "runqy-loader:jobs"]
 
 
 def counts(outcome: Outcome) -> dict[str, int]:

@@ -30,7 +30,7 @@ COMPACT_LOADS = [
     (["--layout", "asynq", *ASYNQ, "--id-field", "id"], {"ledger-insert-asynq-compact-ids"}),
 ]
 LEASE = {"lease-acquire", "lease-release"}
-INDEX = {"source-index"}
+INDEX = {"source-index", "source-index-expire"}
 MOVE = {"migrate-claim", "migrate-trim"}
 FURTHER = {"migrate-place-documented-further-fields"}
 COMPACT_MOVES: list[tuple[str, str, str, list[str], set[str]]] = [

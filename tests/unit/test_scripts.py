@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from loader.gateway import idempotency, push
-from loader.jobs import lease, source_index
+from loader.jobs import keep, lease, source_index
 from loader.jobs.ledger import QueueLedger
 from loader.jobs.ledger_scripts import commit_script, insert_script
 from loader.layouts.asynq import AsynqEncoder
@@ -33,9 +33,17 @@ from loader.preflight.rights import NEEDED, OPTIONAL
 from loader.stored.queue_reader import stored_queue
 from loader.stored.snapshot import BEHIND
 from loader.tasks.options import TaskOptions
+from loader.undo.scripts import DROP_LOOK_UP, TRY, TakingScripts, taking_scripts
 from tests.conftest import Server
 
 QUEUE = "inference.default"
+UNDO: dict[str, TakingScripts] = {
+    "documented": taking_scripts("documented", QUEUE, look_up=False, cluster=False),
+    "documented-cluster": taking_scripts("documented", QUEUE, look_up=False, cluster=True),
+    "asynq": taking_scripts("asynq", QUEUE, look_up=False, cluster=False),
+    "asynq-look-up": taking_scripts("asynq", QUEUE, look_up=True, cluster=False),
+    "asynq-look-up-cluster": taking_scripts("asynq", QUEUE, look_up=True, cluster=True),
+}
 GOLDEN = Path(__file__).parent / "golden"
 WRITE_GOLDEN = "RUNQY_LOADER_TESTS_WRITE_GOLDEN"
 
@@ -86,6 +94,13 @@ SCRIPTS: dict[str, bytes] = {
     "migrate-settle-documented-kept": settle_script(stored_queue("documented", QUEUE), keeps_hashes=True, look_up=""),
     **{f"estimate-tasks-{name}": tasks_script(encoder) for name, encoder in ENCODERS.items()},
     "estimate-entry": ENTRY,
+    "job-strip": keep.STRIP,
+    "source-index-expire": keep.EXPIRE_SOURCE,
+    **{f"undo-walk-{name}": scripts.walk for name, scripts in UNDO.items()},
+    **{f"undo-end-{name}": scripts.end for name, scripts in UNDO.items()},
+    **{f"undo-waiting-{name}": scripts.waiting for name, scripts in UNDO.items() if name.startswith("asynq")},
+    "undo-look-up": DROP_LOOK_UP,
+    "undo-try": TRY,
 }
 
 

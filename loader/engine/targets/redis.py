@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -12,15 +12,14 @@ from typing import Any, TypeVar
 import hiredis
 
 from loader.engine.cluster import check_cluster
-from loader.engine.ends import Ends
 from loader.engine.execution import Execution
 from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
 from loader.engine.memory_watch import MemoryWatch
-from loader.engine.part import Channel, Part
-from loader.engine.pipeline import StateOf
+from loader.engine.part import Part
 from loader.engine.plan import LoadPlan, Proposal
 from loader.engine.targets.base import Choice, Cleared, LoadTarget, Preflight
 from loader.engine.targets.find_job import FoundJob, claim_sources, find_job
+from loader.engine.targets.redis_channel import into_redis
 from loader.errors import (
     AlreadyLoadedError,
     LayoutMismatchError,
@@ -32,26 +31,26 @@ from loader.errors import (
     TransientError,
 )
 from loader.jobs.ids_file import begin_ids_file
-from loader.jobs.job import Job, ledger_state
+from loader.jobs.index import enter_job, leave_jobs
+from loader.jobs.job import Job
+from loader.jobs.job_keys import load_keys, marks_of
+from loader.jobs.keep import keep_finished, keep_record, standing_to_load
 from loader.jobs.lease import Lease, Run, while_held
-from loader.jobs.ledger import LedgerState
 from loader.jobs.old_jobs import note_old_jobs
-from loader.jobs.proof import Proof
 from loader.jobs.record_limit import largest_overhead, record_limit
 from loader.jobs.rejects import rejects_path
 from loader.jobs.report import LoadReport
 from loader.jobs.source_index import forget_sources, index_keys, note_sources
-from loader.layouts.compact import Dumps
 from loader.layouts.registry import encoder_for
 from loader.servers.closing import close_quietly
 from loader.servers.memory import memory_of
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
-from loader.sinks.redis import RedisSink, list_queue
+from loader.settings.keep import keep_seconds
 from loader.sources.base import Source
 from loader.sources.record_limit import RecordLimit
-from loader.wire.address import Address, parse_address
+from loader.wire.address import Address
 
 T = TypeVar("T")
 
@@ -234,6 +233,7 @@ class _RedisLoad:
         lease = Lease(self._servers, self._job.name, self._run)
         await self._retry(lease.acquire)
         self._lease = lease
+        await self._go_on()
         await self._retry(self._settle_record_limit)
         self._report.resumed = self._job.resumed
         if not (self._job.resumed or self._options.again):
@@ -243,11 +243,44 @@ class _RedisLoad:
         except AlreadyLoadedError:
             await self._retry(self._job.forget)
             raise
+        await self._retry(lambda: enter_job(self._servers, self._job.name))
         if self._job.resumed:
             log.info("resuming job %s", self._job.name)
             if self._options.max_errors is None and await self._retry(self._job.is_done):
                 # Its batches of bad records alone have no mark, and would count as the beginning of a wrong input.
                 self._plan = replace(self._plan, options=replace(self._plan.options, max_errors="none"))
+
+    async def _go_on(self) -> None:
+        """Makes sure, under the lease, that the job may be loaded, and that its record and ledgers stay.
+
+        Raises:
+            RolledBackError: It is being rolled back, or was.
+        """
+        job = self._job
+        standing = await self._retry(lambda: standing_to_load(self._servers, job))
+        if standing.manifest is None:  # it has ended, or was rolled back or forgotten in this moment
+            await self._retry(lambda: job.open(self._plan.manifest))
+            job.resumed = False
+        await self._retry(lambda: keep_record(self._servers, job.name))
+        if not job.resumed:
+            await self._warn_of_leftovers()
+        rejects = str(rejects_path(self._options.rejects, job.name).absolute())
+        is_first = not job.resumed or standing.is_noted
+        await self._retry(lambda: job.note_origin(self._plan.prefixes, rejects, noted=is_first))
+
+    async def _warn_of_leftovers(self) -> None:
+        queue, job = self._options.default_queue, self._job.name
+        if queue is None:
+            return
+        keys = load_keys(job, self._plan.manifest, [queue])
+        if marks := await self._retry(lambda: marks_of(self._servers, keys)):
+            log.warning(
+                "job %s has no record, but a ledger that has %s batches as loaded: they are passed over. To load them "
+                "again, stop this and run: runqy-loader jobs forget %s",
+                job,
+                f"{marks:,}",
+                job,
+            )
 
     async def _settle_record_limit(self) -> None:
         limit, job = self._servers.largest_value, self._job
@@ -297,6 +330,8 @@ class _RedisLoad:
             self._report.server_bytes_a_task = await self._memory.bytes_a_task(self._report.loaded)
         await self._retry(self._keep_record)
         await self._retry(partial(self._job.finish, self._report.to_dict()))
+        kept, job = keep_seconds(self._options.keep_job), self._job
+        await self._retry(lambda: keep_finished(self._servers, job, kept))
 
     async def _keep_record(self) -> None:
         """Records the job and its sources anew, if the server has lost their records while it had no batch to lose."""
@@ -317,6 +352,7 @@ class _RedisLoad:
                 await self._job.record(self._before)
             if isinstance(error, RejectStormError) and not self._job.resumed:
                 await self._job.forget()
+                await leave_jobs(self._servers, [self._job.name])
                 await forget_sources(self._servers, self._job.name, index_keys(self._plan.manifest))
         except LoaderError as failure:
             log.warning("the record of job %s was not restored: %s", self._job.name, failure)
@@ -340,56 +376,3 @@ class _RedisLoad:
 
 async def _counts_none(job: str) -> bool:
     return False
-
-
-@asynccontextmanager
-async def into_redis(url: str, named: bool, compact: Dumps | None, part: Part) -> AsyncIterator[Channel]:
-    """The ``Destination`` of one server, with all arguments bound except the part.
-
-    Args:
-        named: Whether the server accepts names of connections.
-        compact: See ``RedisSink``.
-    """
-    servers = Servers(parse_address(url), part.options.timeout)
-    try:
-        lease = Lease(servers, part.job, part.run, part.process)
-        servers.accepts_names = named
-        sink = RedisSink(servers, part.options, part.job, lease, compact=compact)
-        await retry(servers.refresh, sink.patience)
-        yield Channel(
-            sink.work,
-            _state_of(servers, sink),
-            lambda: retry(sink.confirm, sink.patience, between=servers.reconnect),
-            sink.acknowledged,
-            ends=await _ends(servers, part, lease, sink.patience),
-            proof=Proof(lambda: retry(lease.renew, sink.patience, between=servers.reconnect), lease.is_proved),
-        )
-    finally:
-        await servers.aclose()
-
-
-async def _ends(servers: Servers, part: Part, lease: Lease, patience: Patience) -> Ends:
-    if all(source.identity.repeatable for source in part.sources):
-        return Ends()
-    job = Job(servers, part.job)
-
-    async def note(source: int, record: int) -> None:
-        await retry(lease.renew, patience, between=servers.reconnect)
-        await retry(lambda: job.note_end(source, record), patience, between=servers.reconnect)
-
-    return Ends(await retry(job.ends, patience, between=servers.reconnect), note)
-
-
-def _state_of(servers: Servers, sink: RedisSink) -> StateOf:
-    # The ledger of a new job is read as well: the server may have lost the job's record, with other data, during a run.
-    listed: set[str] = set()
-
-    async def state_of(queue: str, shard: int) -> LedgerState:
-        ledger = sink.ledger(queue, shard)
-        index = sink.encoder(queue).queues_key
-        if index and queue not in listed:
-            await retry(lambda: list_queue(servers, index, queue), sink.patience, between=servers.reconnect)
-            listed.add(queue)
-        return await retry(lambda: ledger_state(servers, ledger), sink.patience, between=servers.reconnect)
-
-    return state_of

@@ -15,7 +15,8 @@ from loader.engine.targets.base import LoadTarget, Preflight
 from loader.engine.targets.embedded import EmbeddedTarget
 from loader.engine.targets.http import HttpTarget
 from loader.engine.targets.nowhere import Nowhere, discarded, validated
-from loader.engine.targets.redis import RedisTarget, into_redis
+from loader.engine.targets.redis import RedisTarget
+from loader.engine.targets.redis_channel import into_redis
 from loader.engine.targets.registry import target_for
 from loader.errors import UsageError
 from loader.preflight.choice import choose_layout

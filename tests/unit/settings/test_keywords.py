@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import loader
+from loader.joblist.options import JobsOptions
 from loader.results.api import OF_THE_COMMAND
 from loader.results.options import WaitOptions
 from loader.settings import LoadOptions
 from loader.settings.option import DURATION, TIME, Declared, declared
+from loader.undo.options import RollbackOptions
 
 FILE = Path(loader.__file__).parent / "settings" / "keywords.py"
 
@@ -60,7 +62,13 @@ def keywords_of(name: str, kind: type[Any], without: Collection[str] = ()) -> st
 
 def test_they_are_the_fields_of_the_options() -> None:
     made = "\n\n".join(
-        [HEAD, keywords_of("LoadKeywords", LoadOptions), keywords_of("WaitKeywords", WaitOptions, OF_THE_COMMAND)]
+        [
+            HEAD,
+            keywords_of("LoadKeywords", LoadOptions),
+            keywords_of("WaitKeywords", WaitOptions, OF_THE_COMMAND),
+            keywords_of("RollbackKeywords", RollbackOptions),
+            keywords_of("JobsKeywords", JobsOptions, {"dry_run", "yes"}),
+        ]
     )
     if os.environ.get("RUNQY_LOADER_TESTS_WRITE_GOLDEN"):
         FILE.write_text(made)

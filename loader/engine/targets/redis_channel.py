@@ -1,0 +1,78 @@
+"""A Redis server or cluster as destination of one process: the sink, the ledgers and what is confirmed at the end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from loader.engine.ends import Ends
+from loader.engine.part import Channel, Part
+from loader.engine.pipeline import StateOf
+from loader.jobs.job import Job, ledger_state
+from loader.jobs.job_keys import note_queue
+from loader.jobs.lease import Lease
+from loader.jobs.ledger import LedgerState
+from loader.jobs.proof import Proof
+from loader.layouts.compact import Dumps
+from loader.servers.retry import Patience, retry
+from loader.servers.routing import Servers
+from loader.sinks.redis import RedisSink, list_queue
+from loader.wire.address import parse_address
+
+
+@asynccontextmanager
+async def into_redis(url: str, named: bool, compact: Dumps | None, part: Part) -> AsyncIterator[Channel]:
+    """The ``Destination`` of one server, with all arguments bound except the part.
+
+    Args:
+        named: Whether the server accepts names of connections.
+        compact: See ``RedisSink``.
+    """
+    servers = Servers(parse_address(url), part.options.timeout)
+    try:
+        lease = Lease(servers, part.job, part.run, part.process)
+        servers.accepts_names = named
+        sink = RedisSink(servers, part.options, part.job, lease, compact=compact)
+        await retry(servers.refresh, sink.patience)
+        yield Channel(
+            sink.work,
+            _state_of(servers, sink),
+            lambda: retry(sink.confirm, sink.patience, between=servers.reconnect),
+            sink.acknowledged,
+            ends=await _ends(servers, part, lease, sink.patience),
+            proof=Proof(lambda: retry(lease.renew, sink.patience, between=servers.reconnect), lease.is_proved),
+        )
+    finally:
+        await servers.aclose()
+
+
+async def _ends(servers: Servers, part: Part, lease: Lease, patience: Patience) -> Ends:
+    if all(source.identity.repeatable for source in part.sources):
+        return Ends()
+    job = Job(servers, part.job)
+
+    async def note(source: int, record: int) -> None:
+        await retry(lease.renew, patience, between=servers.reconnect)
+        await retry(lambda: job.note_end(source, record), patience, between=servers.reconnect)
+
+    return Ends(await retry(job.ends, patience, between=servers.reconnect), note)
+
+
+def _state_of(servers: Servers, sink: RedisSink) -> StateOf:
+    # The ledger of a new job is read as well: the server may have lost the job's record, with other data, during a run.
+    listed: set[str] = set()
+    noted: set[str] = set()
+    names_queues = sink.options.queue_field is not None or sink.options.envelope
+
+    async def state_of(queue: str, shard: int) -> LedgerState:
+        ledger = sink.ledger(queue, shard)
+        index = sink.encoder(queue).queues_key
+        if index and queue not in listed:
+            await retry(lambda: list_queue(servers, index, queue), sink.patience, between=servers.reconnect)
+            listed.add(queue)
+        if names_queues and queue not in noted:
+            await retry(lambda: note_queue(servers, sink.job, queue), sink.patience, between=servers.reconnect)
+            noted.add(queue)
+        return await retry(lambda: ledger_state(servers, ledger), sink.patience, between=servers.reconnect)
+
+    return state_of
