@@ -15,6 +15,7 @@ COMMANDS = {
     "load": "Load payload files into a queue, exactly once.",
     "migrate": "Copy or move tasks to another queue, layout or server, exactly once.",
     "serve": "Serve runqy's enqueueing API over HTTP.",
+    "verify": "Compare input with what Redis has of it.",
     "wait": "Wait for the results of tasks and write them as they come.",
 }
 """Summaries by name. The module of a command has the same name. It is imported only when the command runs or its help
