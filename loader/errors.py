@@ -86,6 +86,12 @@ class AlreadyLoadedError(LoaderError):
     code = "already_loaded"
 
 
+class RolledBackError(LoaderError):
+    """The job is being rolled back, or was, and some of its tasks had been taken by then."""
+
+    code = "rolled_back"
+
+
 class JobMismatchError(LoaderError):
     """The job was begun with other input, or for another place."""
 

@@ -103,7 +103,7 @@ class Assigner:
         piece = (batch.source_index, batch.raw.start)
         if self._prefix[0] != piece:  # batches come piece by piece, so the last prefix nearly always applies
             self._prefix = (piece, id_prefix(self._job, *self._origins[piece[0]], piece[1]))
-        prefix = self._prefix[1]
+        prefix = batch.id_prefix = self._prefix[1]
         if self._envelopes is not None:
             return self._by_envelope(batch, prefix, self._envelopes)
         if batch.values is None:

@@ -15,6 +15,7 @@ from loader.jobs.report import SourceReport
 from loader.settings import LoadOptions, settled
 from loader.sources.base import Source
 from loader.sources.shards import Shard, plan, shard_bytes
+from loader.tasks.ids import id_prefix
 from loader.tasks.profiles import LayoutName
 
 
@@ -41,6 +42,12 @@ class LoadPlan:
     def in_order(self, reports: Sequence[SourceReport]) -> list[SourceReport]:
         """The reports of the sources, from those in the order of the input."""
         return [reports[index] for index in self.order]
+
+    @property
+    def prefixes(self) -> list[bytes]:
+        """The prefixes of the ids that are generated: one for each piece of a source."""
+        pieces = [piece for shard in self.shards for piece in shard.pieces]
+        return [id_prefix(self.job, *self.origins[piece.source], piece.start) for piece in pieces]
 
     @property
     def first_version(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from loader.jobs.ledger import LedgerState, QueueLedger, batches_keys, parse_skipped
+from loader.jobs.standing import DONE, LOADING, UNDONE, Standing, packed, read_standing
 from loader.servers.routing import Servers
 from loader.wire.client import Client
 from loader.wire.faults import translated
@@ -45,7 +46,7 @@ class Job:
         """Records a new job. If there is such a job already, returns the recorded manifest and changes nothing."""
         with translated(self._where):
             if await self._client.execute("HSETNX", self._key, "manifest", orjson.dumps(manifest)):
-                await self._client.execute("HSET", self._key, "state", "loading", "created", time.time())
+                await self._client.execute("HSET", self._key, "state", LOADING, "created", time.time())
                 return None
         self.resumed = True
         return await self.recorded()
@@ -55,10 +56,14 @@ class Job:
         with translated(self._where):
             await self._client.execute("HSET", self._key, "manifest", orjson.dumps(manifest))
 
+    async def standing(self) -> Standing:
+        """What the record says."""
+        return await read_standing(self._servers, self.name)
+
     async def is_done(self) -> bool:
         """Whether an earlier run has loaded every record of the job."""
         with translated(self._where):
-            return bool(await self._client.execute("HGET", self._key, "state") == b"done")
+            return bool(await self._client.execute("HGET", self._key, "state") == DONE.encode())
 
     async def may_have_loaded(self) -> bool:
         """Whether the job is running, or may have loaded something."""
@@ -69,11 +74,12 @@ class Job:
 
     async def has_loaded(self) -> bool:
         """Whether a batch of the job is in. Also True if this cannot be known without a search for its ledgers."""
-        manifest = await self.recorded()
+        standing = await self.standing()
+        manifest, report = standing.manifest, standing.report
         if manifest is None:
             return False
-        with translated(self._where):
-            report = orjson.loads(await self._client.execute("HGET", self._key, "report") or b"{}")
+        if standing.state == UNDONE:
+            return True  # consumers had taken some of its tasks
         if report.get("status") == "completed" and not report.get("loaded", 0) + report.get("already_loaded", 0):
             return False  # every record was rejected
         if manifest.get("command") is not None or manifest["queue_field"] is not None or manifest["envelope"]:
@@ -97,6 +103,17 @@ class Job:
         with translated(self._where):
             await self._client.execute("HSET", self._key, "ids", path)
 
+    async def note_origin(self, prefixes: list[bytes], rejects: str, *, noted: bool) -> None:
+        """Records what tells the job's tasks from those of others, and the absolute path of its rejects file.
+
+        Args:
+            prefixes: Of the ids that are generated for it.
+            noted: Whether each of its queues is noted, where records name them: an earlier version did not do so.
+        """
+        fields: list[bytes | str | int] = ["prefixes", packed(prefixes), "rejects", rejects, "noted", int(noted)]
+        with translated(self._where):
+            await self._client.execute("HSET", self._key, *fields)
+
     async def ends(self) -> dict[int, list[int]]:
         """The numbers of records at which each source has ended in earlier runs, ascending; see ``note_end``."""
         with translated(self._where):
@@ -113,7 +130,7 @@ class Job:
 
     async def finish(self, report: dict[str, Any]) -> None:
         """Records that every task is in."""
-        done = ("state", "done", "finished", time.time(), "report", orjson.dumps(report))
+        done = ("state", DONE, "finished", time.time(), "report", orjson.dumps(report))
         with translated(self._where):
             await self._client.execute("HSET", self._key, *done)
 

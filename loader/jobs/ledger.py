@@ -7,6 +7,7 @@ Keys, all in the cluster slot of the queue's pending list:
 - ``<tag>:runqy-loader:<job>:<shard>:batches``: a bitmap; bit k is set once batch k is pushed.
 - ``<tag>:runqy-loader:<job>:<shard>:checksums``: CRC-32 of each batch, four bytes each, so that a resume detects
   changed input.
+- ``<tag>:runqy-loader:<job>:<shard>:records``: which records each batch holds; see ``records.py``.
 - ``<tag>:runqy-loader:<job>:<shard>:skipped``: a hash from batch to the positions that were not loaded. They are
   comma-separated, each with the letter of ``_LETTERS`` for the reason. The key is missing if no task was skipped.
 """
@@ -37,7 +38,8 @@ _LETTERS = {
 
 The meaning of a letter never changes, because a job may be begun with one version and resumed with another.
 """
-_BATCHES = b":batches"
+PARTS = (b":batches", b":checksums", b":skipped", b":records")
+"""The ends of the keys of a ledger; the first is the bitmap."""
 _REASONS = {letter: Reason.of(code) for code, letter in _LETTERS.items()}
 
 
@@ -67,7 +69,7 @@ def batches_keys(slot_tag: bytes, job: str, manifest: Mapping[str, Any]) -> list
     stored = sum(source.get("size") or 0 for source in manifest.get("sources", []))
     # A shard ends at its size, or at the end of a source.
     most = stored // int(manifest.get("shard_bytes") or 1) + len(manifest.get("sources", [])) + 1
-    return [_base(slot_tag, job, shard) + _BATCHES for shard in range(most)]
+    return [_base(slot_tag, job, shard) + PARTS[0] for shard in range(most)]
 
 
 def _base(slot_tag: bytes, job: str, shard: int) -> bytes:
@@ -79,10 +81,8 @@ class QueueLedger:
 
     def __init__(self, job: str, encoder: QueueEncoder, shard: int = 0) -> None:
         base = _base(encoder.slot_tag, job, shard)
-        self.batches_key = base + _BATCHES
-        self.checksums_key = base + b":checksums"
-        self.skipped_key = base + b":skipped"
-        keys = (encoder.pending_key, self.batches_key, self.checksums_key, self.skipped_key)
+        self.batches_key, self.checksums_key, self.skipped_key, self.records_key = (base + part for part in PARTS)
+        keys = (encoder.pending_key, self.batches_key, self.checksums_key, self.skipped_key, self.records_key)
         self._key_count = len(keys) + 1
         self._encoder = encoder
         # EVAL with the whole script, not EVALSHA: it costs a kilobyte a batch, but avoids NOSCRIPT after a failover.
@@ -97,15 +97,20 @@ class QueueLedger:
         id_prefix: bytes,
         suffixes: Sequence[bytes],
         skipped: Mapping[int, Reason] | None = None,
+        records: bytes = b"",
     ) -> bytes:
-        """Pushes ids whose hashes are written, and marks the batch. Reply: the skipped positions in the ledger."""
+        """Pushes ids whose hashes are written, and marks the batch. Reply: the skipped positions in the ledger.
+
+        Args:
+            records: See ``records.entry_of``.
+        """
         # Hot path: one join. The bytes between two suffixes are constant within a source.
         between = b"\r\n$%d\r\n%b" % (ID_BYTES, id_prefix)
         head = b"*%d\r\n%b%b%b%b" % (
             2 + self._key_count + 3 + len(suffixes),
             self._commit_head,
             bulk(b"%d" % batch),
-            bulk(checksum.to_bytes(4, "big")),
+            bulk(checksum.to_bytes(4, "big") + records),
             bulk(format_skipped(skipped) if skipped else b""),
         )
         return b"".join((head, between[2:], between.join(suffixes), b"\r\n")) if suffixes else head
@@ -128,9 +133,16 @@ class QueueLedger:
         """
         return self.insert_encoded(batch, checksum, self._encoder.insert_arguments(ids, payloads, options), made=made)
 
-    def insert_encoded(self, batch: int, checksum: int, tasks: Sequence[bytes], *, made: bool) -> bytes:
-        """Like ``insert``, with the tasks as ``QueueEncoder.insert_arguments``."""
-        arguments = [b"%d" % batch, checksum.to_bytes(4, "big"), b"%d" % time.time_ns(), b"1" if made else b"0"]
+    def insert_encoded(
+        self, batch: int, checksum: int, tasks: Sequence[bytes], *, made: bool, records: bytes = b""
+    ) -> bytes:
+        """Like ``insert``, with the tasks as ``QueueEncoder.insert_arguments``, and the records as for ``commit``."""
+        arguments = [
+            b"%d" % batch,
+            checksum.to_bytes(4, "big") + records,
+            b"%d" % time.time_ns(),
+            b"1" if made else b"0",
+        ]
         arguments += tasks
         return bulks(arguments, b"*%d\r\n%b" % (2 + self._key_count + len(arguments), self._insert_head))
 

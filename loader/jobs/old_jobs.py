@@ -7,7 +7,6 @@ The keys of a server are searched for such jobs before a new job begins, and on 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 import hiredis
@@ -15,7 +14,7 @@ import orjson
 
 from loader.jobs.source_index import index_keys, note_sources
 from loader.servers.routing import Servers
-from loader.wire.client import Client
+from loader.servers.scan import scan
 from loader.wire.faults import translated
 
 MARK = "runqy-loader:searched"
@@ -26,8 +25,6 @@ MOST_KEYS = 1_000_000
 
 _FEW_KEYS = 10_000
 """A server with fewer keys is searched each time, in a few milliseconds. It gets no mark."""
-
-_AT_ONCE = 1000
 
 log = logging.getLogger("runqy_loader")
 
@@ -49,7 +46,7 @@ async def note_old_jobs(servers: Servers) -> None:
                 return
             manifests: dict[str, dict[str, Any]] = {}
             for client in clients:
-                async for keys in _found(client, "runqy-loader:{*}:job"):
+                async for keys in scan(client, "runqy-loader:{*}:job"):
                     texts = await client.execute_all([("HGET", key, "manifest") for key in keys])
                     for key, text in zip(keys, texts, strict=True):
                         name = key.decode().removeprefix("runqy-loader:{").removesuffix("}:job")
@@ -63,15 +60,6 @@ async def note_old_jobs(servers: Servers) -> None:
     if total > _FEW_KEYS:
         with translated(str(servers)):
             await servers.client_of(MARK).execute("SET", MARK, "1")
-
-
-async def _found(client: Client, pattern: str) -> AsyncIterator[list[bytes]]:
-    cursor = b"0"
-    while True:
-        cursor, keys = await client.execute("SCAN", cursor, "MATCH", pattern, "COUNT", _AT_ONCE)
-        yield keys
-        if cursor == b"0":
-            return
 
 
 async def _counts(job: str) -> bool:

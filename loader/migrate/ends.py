@@ -11,7 +11,9 @@ from typing import Any
 import orjson
 
 from loader.errors import JobMismatchError, UsageError
+from loader.jobs.index import enter_job
 from loader.jobs.job import Job
+from loader.jobs.keep import keep_record, standing_to_load
 from loader.jobs.lease import Lease, Run
 from loader.migrate.options import MigrateOptions
 from loader.migrate.source import Claims
@@ -84,11 +86,22 @@ async def hold_job(name: str, run: Run, address: Address, options: MigrateOption
             _refuse_other(name, recorded, manifest)
         await retry(lease.acquire, options.retry_for, between=servers.reconnect)
         try:
+            await retry(lambda: _keep(servers, job, manifest), options.retry_for, between=servers.reconnect)
             yield Held(servers, lease, job)
         finally:
             await close_quietly(lease.release())
     finally:
         await servers.aclose()
+
+
+async def _keep(servers: Servers, job: Job, manifest: dict[str, Any]) -> None:
+    """Has the record of the job stay, and what it remembers; or begins it anew, if that has ended."""
+    standing = await standing_to_load(servers, job)
+    if standing.manifest is None:
+        await job.open(manifest)
+        job.resumed = False
+    await keep_record(servers, job.name)
+    await enter_job(servers, job.name)
 
 
 def _refuse_other(job: str, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from loader.errors import LoaderError, QueueNameError, UsageError
 from loader.queues.names import resolve_queue
 from loader.settings import LoadOptions, shared
 from loader.settings.check import check_declared
+from loader.settings.keep import KEEP_JOB
 from loader.settings.option import COUNT, Option
 from loader.settings.values import convert_values
 from loader.settings.wording import renamed
@@ -110,6 +111,14 @@ class MigrateOptions:
             default_text="derived from source and target",
         ),
     ] = None
+    keep_job: Annotated[
+        str,
+        shared.KEEP_JOB.but(
+            help="How long the record of the job is kept after a run has come to its end: a duration, or 'forever'. With "
+            "it, the same migration places no task a second time.",
+            group=_HOW,
+        ),
+    ] = KEEP_JOB
     rejects: Annotated[
         Path | None,
         shared.REJECTS.but(

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from loader.errors import LayoutMismatchError, LoaderError, SinkError, TransientError, UnknownQueueError, UsageError
+from loader.jobs.keep import keep_finished
 from loader.jobs.lease import Run, while_held
 from loader.jobs.rejects import rejects_path
 from loader.layouts.registry import encoder_for
@@ -28,6 +29,7 @@ from loader.preflight.compact import asked_longest_dump
 from loader.preflight.examine import check_layout
 from loader.servers.retry import retry
 from loader.servers.session import require_one_server
+from loader.settings.keep import keep_seconds
 from loader.settings.wording import renamed
 from loader.stored.existence import require_queue
 from loader.stored.queue_reader import StoredQueue, stored_queue
@@ -283,3 +285,5 @@ class Migration:
         report = {**self.report.to_dict(), "status": "completed"}
         for end in ends.held:
             await retry(partial(end.job.finish, report), self._options.retry_for)
+            kept = keep_seconds(self._options.keep_job)
+            await retry(partial(keep_finished, end.servers, end.job, kept), self._options.retry_for)

@@ -14,6 +14,7 @@ from typing import Any
 
 import hiredis
 
+from loader.jobs.index import JOBS_KEY
 from loader.jobs.ledger import QueueLedger
 from loader.layouts.base import QueueEncoder
 from loader.preflight.ask import Command, Question
@@ -113,7 +114,7 @@ NEEDED = (
     Right("HSETNX @source x 1"),
     # a batch: its hashes, then the script of jobs/ledger.py
     Right("HSET @task x x"),
-    Right("EVAL @pending @batches @checksums @skipped"),
+    Right("EVAL @pending @batches @checksums @skipped @records"),
     Right("HGET @skipped 0"),
     Right("LLEN @pending"),
     Right("SETRANGE @checksums 0 x"),
@@ -146,10 +147,15 @@ OPTIONAL = (
     Right("CLIENT LIST"),
     Right("CLIENT KILL ID 1"),
     Right("DEL @lease"),
+    # jobs/keep.py and jobs/index.py
+    Right("PERSIST @batches"),
+    Right("PEXPIREAT @batches 1"),
+    Right(f"ZADD {JOBS_KEY} 1 x"),
     Right("RESTORE @task 0 x", _compact),
 )
 """A load works without these rights. But then it cannot make sure that a lost connection is dead (``Lease.fence``),
-cannot release its lease at the end, or cannot write compact tasks (``preflight.compact``)."""
+cannot release its lease at the end, cannot have the job's record end or listed, or cannot write compact tasks
+(``preflight.compact``)."""
 
 CHECKING = (
     Right("INFO"),
@@ -199,6 +205,7 @@ def keys_of(job: str, encoder: QueueEncoder) -> dict[str, bytes]:
         "@batches": ledger.batches_key,
         "@checksums": ledger.checksums_key,
         "@skipped": ledger.skipped_key,
+        "@records": ledger.records_key,
         "@pending": encoder.pending_key,
         "@task": encoder.task_key(b"x"),
         "@reverse": b"asynq:t:x",

@@ -11,6 +11,12 @@ SETS = ("scheduled", "retry", "archived", "completed")
 WITH_TASKS = ("pending", "active", *SETS, "groups")
 """The kinds that exist while the queue has tasks. ``groups`` holds the names of the groups in which tasks wait."""
 
+
+def base_of(queue: str) -> bytes:
+    """The beginning of all keys of a queue (its full name)."""
+    return b"asynq:{%b}:" % queue.encode()
+
+
 PROCESSED = "processed"
 """The number of processed tasks. It never expires, so it exists for a queue that is empty now."""
 

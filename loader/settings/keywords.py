@@ -55,6 +55,7 @@ class LoadKeywords(TypedDict, total=False):
     require_final_newline: bool
     job: str | None
     again: bool
+    keep_job: str
     rejects: Path | str | None
     ids_out: Path | str | None
     max_errors: int | str | None

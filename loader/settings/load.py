@@ -11,6 +11,7 @@ from loader.queues.names import resolve_queue
 from loader.settings import shared
 from loader.settings.check import check_declared, check_outputs
 from loader.settings.error_limit import ErrorLimit, error_limit
+from loader.settings.keep import KEEP_JOB
 from loader.settings.load_tasks import REDIS_ONLY, TaskFields
 from loader.settings.memory import MemoryThreshold, threshold_problem
 from loader.settings.option import BYTES, COUNT, Excludes, Needs, Option
@@ -200,6 +201,10 @@ class LoadOptions(TaskFields):
             goes_with=(Excludes("to", hint="Over HTTP, another --job name loads the same input again"),),
         ),
     ] = False
+    keep_job: Annotated[
+        str,
+        shared.KEEP_JOB.but(goes_with=(Excludes("to", hint="Over HTTP, the journal is the job's record"),)),
+    ] = KEEP_JOB
     rejects: Annotated[Path | None, shared.REJECTS] = None
     ids_out: Annotated[
         Path | None,

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from loader.outputs.names import JSON_LINES
 from loader.settings.error_limit import problem as error_limit_problem
+from loader.settings.keep import keep_problem
 from loader.settings.option import COUNT, DURATION, LIMIT, FromVariable, Needs, Option
 from loader.tasks.profiles import LayoutChoice, ProfileName
 
@@ -132,6 +133,13 @@ JOB_NAME = Option(
     unit="NAME",
     default_text="derived from the content of the input, and where it goes",
     rule=_job_name,
+)
+KEEP_JOB = Option(
+    help="How long the record of the job is kept after it has finished: a duration, or 'forever'. Until then, the same "
+    "input is not loaded a second time unnoticed. See docs/jobs.md.",
+    group=JOB,
+    unit="DURATION|forever",
+    rule=keep_problem,
 )
 REJECTS = Option(
     help="File for rejected records, as JSON lines. It is created for the first rejected record.",

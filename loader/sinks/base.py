@@ -9,6 +9,7 @@ from typing import Protocol
 
 from isal.isal_zlib import crc32
 
+from loader.jobs.records import entry_of
 from loader.layouts.base import QueueEncoder
 from loader.sources.validate import Batch
 from loader.tasks.options import TaskOptions
@@ -48,6 +49,12 @@ class Delivery:
         if len(self.records) == len(self.batch.raw.records):  # hot path: nearly always, all are
             return self.batch.checksum
         return crc32(array("I", self.records).tobytes(), self.batch.checksum)
+
+    @property
+    def entry(self) -> bytes:
+        """What the ledger notes of its records."""
+        batch = self.batch
+        return entry_of(batch.id_prefix, batch.raw.first_record, len(batch.raw.records), len(self.payloads))
 
     @property
     def size(self) -> int:

@@ -49,7 +49,7 @@ class RedisSink:
         self.lease = lease
         self.progressed_at = time.monotonic()
         self.patience = Patience.of(options.retry_seconds, full=options.waits_for_memory)
-        self._job = job
+        self.job = job
         self._compact = compact
         self._told = False
         self._encoders: dict[str, QueueEncoder] = {}
@@ -80,7 +80,7 @@ class RedisSink:
     def ledger(self, queue: str, shard: int) -> QueueLedger:
         """The ledger of a queue (full name) for a shard, made at first use."""
         if (queue, shard) not in self._ledgers:
-            self._ledgers[queue, shard] = QueueLedger(self._job, self.encoder(queue), shard)
+            self._ledgers[queue, shard] = QueueLedger(self.job, self.encoder(queue), shard)
         return self._ledgers[queue, shard]
 
     def acknowledged(self, delivery: Delivery) -> None:
@@ -243,7 +243,9 @@ class _Worker:
         ids = delivery.ids
         if delivery.skipped:
             ids = [suffix for position, suffix in enumerate(ids) if position not in delivery.skipped]
-        commands = ledger.commit(batch.number, delivery.checksum, delivery.id_prefix, ids, delivery.skipped)
+        commands = ledger.commit(
+            batch.number, delivery.checksum, delivery.id_prefix, ids, delivery.skipped, delivery.entry
+        )
         (reply,) = await connection.call(commands, replies=1)
         _check(reply, _keys(encoder, ledger))
         self._done(delivery)
@@ -264,7 +266,8 @@ class _Worker:
         batch = delivery.batch
         encoder, ledger = self._sink.encoder(delivery.queue), self._sink.ledger(delivery.queue, batch.shard)
         tasks = encoder.insert_arguments(delivery.whole_ids, delivery.payloads, delivery.options)
-        commands = ledger.insert_encoded(batch.number, delivery.checksum, tasks, made=bool(delivery.id_prefix))
+        made = bool(delivery.id_prefix)
+        commands = ledger.insert_encoded(batch.number, delivery.checksum, tasks, made=made, records=delivery.entry)
         if encoder.on_other_slots:
             await self._scatter(connections, delivery, encoder)
         (reply,) = await connection.call(commands, replies=1)

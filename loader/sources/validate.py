@@ -81,6 +81,7 @@ class Batch:
         checksum: CRC-32 of the batch's bytes. It shows a resume whether the input is unchanged.
         blank: The number of skipped blank lines.
         rejected: Index within ``raw`` of each rejected record, with the reason.
+        id_prefix: Beginning of the ids that are generated for its records; empty until it is known.
     """
 
     shard: int
@@ -94,6 +95,7 @@ class Batch:
     checksum: int
     blank: int = 0
     rejected: list[tuple[int, Reason]] = field(default_factory=list)
+    id_prefix: bytes = b""
 
 
 def validate(

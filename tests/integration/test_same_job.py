@@ -106,6 +106,7 @@ def test_hashes_that_a_killed_run_left_do_not_keep_their_records_out(tool: Tool,
     for batch in range(25, 50):
         db.setbit(key, batch, 0)
     db.ltrim("asynq:{q.default}:pending", 2500, -1)
+    db.hset(f"runqy-loader:{{{first.report['job']}}}:job", "state", "loading")
 
     second = tool.load("m.jsonl", *asynq, "--process-in", "1h", "--force-schedule")
 

@@ -13,6 +13,7 @@ from loader.engine.plan import LoadPlan, Proposal
 from loader.errors import AlreadyLoadedError, JobMismatchError, LoaderError
 from loader.jobs.job import Job
 from loader.jobs.source_index import index_keys, note_sources
+from loader.jobs.standing import DONE
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.wire.faults import code_of
@@ -54,6 +55,7 @@ async def find_job(servers: Servers, proposals: Sequence[Proposal], repeat: Repe
 
     Raises:
         JobMismatchError: An option needs another layout than the job has.
+        RolledBackError: The job is being rolled back, or consumers had taken some of its tasks before it was.
         LoaderError: The server refuses, or cannot be reached.
     """
     for name in dict.fromkeys(name for proposal in proposals for name in proposal.names):
@@ -85,17 +87,20 @@ async def _again(
 ) -> tuple[Job, dict[str, Any] | None]:
     """The job to go on with: of finished jobs, ``--again`` begins the next one."""
     name, found = job.name, recorded
+    standing = await repeat(job.standing)
     if not options.again or options.job is not None:
+        standing.refuse_rolled_back()
         return job, found
     for number in count(2):
-        if not await repeat(job.is_done):
+        standing.refuse_rolled_back(again=True)
+        if not standing.is_over:
             log.info("job %s is not finished: --again goes on with it", job.name)
             break
         job = Job(servers, f"{name}-{number}")
         following = await repeat(job.recorded)
         if following is None:
             return job, None
-        found = following
+        found, standing = following, await repeat(job.standing)
     return job, found
 
 
@@ -137,7 +142,9 @@ async def claim_sources(servers: Servers, plan: LoadPlan, repeat: Repeat, *, res
     source = next(source["name"] for source in plan.manifest["sources"] if source["digest"] == digest)
     queue = plan.options.default_queue
     where = f"on {servers}" if queue is None or "{*}" in key else f"in {queue}"  # *: records name their queues
-    if await repeat(Job(servers, other).is_done):
+    standing = await repeat(Job(servers, other).standing)
+    standing.refuse_rolled_back()
+    if standing.state == DONE:
         raise AlreadyLoadedError(
             f"{source} is {where} already: job {other} has loaded it",
             "Leave it out, or give --again to load it a second time",

@@ -31,7 +31,10 @@ from loader.errors import (
     TooManyRejectsError,
 )
 from loader.jobs.ids_file import begin_ids_file
+from loader.jobs.index import enter_job
 from loader.jobs.job import Job, ledger_state
+from loader.jobs.job_keys import load_keys, marks_of, note_queue
+from loader.jobs.keep import keep_finished, keep_record, standing_to_load
 from loader.jobs.lease import Lease, Run, while_held
 from loader.jobs.ledger import LedgerState
 from loader.jobs.old_jobs import note_old_jobs
@@ -45,6 +48,7 @@ from loader.servers.memory import memory_of
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
+from loader.settings.keep import keep_seconds
 from loader.sinks.redis import RedisSink
 from loader.sources.base import Source
 from loader.sources.record_limit import RecordLimit
@@ -230,6 +234,7 @@ class _RedisLoad:
         lease = Lease(self._servers, self._job.name, self._run)
         await self._retry(lease.acquire)
         self._lease = lease
+        await self._go_on()
         await self._retry(self._settle_record_limit)
         self._report.resumed = self._job.resumed
         if not (self._job.resumed or self._options.again):
@@ -244,6 +249,39 @@ class _RedisLoad:
             if self._options.max_errors is None and await self._retry(self._job.is_done):
                 # Its batches of bad records alone have no mark, and would count as the beginning of a wrong input.
                 self._plan = replace(self._plan, options=replace(self._plan.options, max_errors="none"))
+
+    async def _go_on(self) -> None:
+        """Makes sure, under the lease, that the job may be loaded, and that its record and ledgers stay.
+
+        Raises:
+            RolledBackError: It is being rolled back, or was.
+        """
+        job = self._job
+        standing = await self._retry(lambda: standing_to_load(self._servers, job))
+        if standing.manifest is None:  # it has ended, or was rolled back or forgotten in this moment
+            await self._retry(lambda: job.open(self._plan.manifest))
+            job.resumed = False
+        await self._retry(lambda: keep_record(self._servers, job.name))
+        if not job.resumed:
+            await self._warn_of_leftovers()
+        rejects = str(rejects_path(self._options.rejects, job.name).absolute())
+        is_first = not job.resumed or standing.is_noted
+        await self._retry(lambda: job.note_origin(self._plan.prefixes, rejects, noted=is_first))
+        await self._retry(lambda: enter_job(self._servers, job.name))
+
+    async def _warn_of_leftovers(self) -> None:
+        queue, job = self._options.default_queue, self._job.name
+        if queue is None:
+            return
+        keys = load_keys(job, self._plan.manifest, [queue])
+        if marks := await self._retry(lambda: marks_of(self._servers, keys)):
+            log.warning(
+                "job %s has no record, but a ledger that has %s batches as loaded: they are passed over. To load them "
+                "again, stop this and run: runqy-loader jobs forget %s",
+                job,
+                f"{marks:,}",
+                job,
+            )
 
     async def _settle_record_limit(self) -> None:
         limit, job = self._servers.largest_value, self._job
@@ -281,6 +319,8 @@ class _RedisLoad:
         if self._memory is not None and not self._cleared.is_consumed:
             self._report.server_bytes_a_task = await self._memory.bytes_a_task(self._report.loaded)
         await self._retry(partial(self._job.finish, self._report.to_dict()))
+        kept, job = keep_seconds(self._options.keep_job), self._job
+        await self._retry(lambda: keep_finished(self._servers, job, kept))
 
     async def take_back(self, error: LoaderError) -> None:
         """Undoes what a load has recorded that is refused before it has loaded anything.
@@ -352,6 +392,8 @@ async def _ends(servers: Servers, part: Part, patience: Patience) -> Ends:
 def _state_of(servers: Servers, sink: RedisSink) -> StateOf:
     # The ledger of a new job is read as well: the server may have lost the job's record, with other data, during a run.
     listed: set[str] = set()
+    noted: set[str] = set()
+    names_queues = sink.options.queue_field is not None or sink.options.envelope
 
     async def state_of(queue: str, shard: int) -> LedgerState:
         ledger = sink.ledger(queue, shard)
@@ -359,6 +401,9 @@ def _state_of(servers: Servers, sink: RedisSink) -> StateOf:
         if index and queue not in listed:
             await retry(lambda: _list_queue(servers, index, queue), sink.patience, between=servers.reconnect)
             listed.add(queue)
+        if names_queues and queue not in noted:
+            await retry(lambda: note_queue(servers, sink.job, queue), sink.patience, between=servers.reconnect)
+            noted.add(queue)
         return await retry(lambda: ledger_state(servers, ledger), sink.patience, between=servers.reconnect)
 
     return state_of

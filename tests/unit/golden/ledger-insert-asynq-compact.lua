@@ -3,8 +3,9 @@
 -- KEYS[2]: the bitmap of the batches that are in
 -- KEYS[3]: the CRC-32 of each batch, four bytes each
 -- KEYS[4]: the hash from batch to skipped positions
+-- KEYS[5]: the records of each batch, 24 bytes each (loader/jobs/records.py)
 -- ARGV[1]: the number of the batch
--- ARGV[2]: the batch's CRC-32, four bytes
+-- ARGV[2]: the batch's CRC-32, four bytes; then, if they are known, its records
 -- ARGV[3]: the time in nanoseconds since 1970
 -- ARGV[4]: 1 if the ids were made for this job: then a hash with such an id is left from an earlier run
 -- ARGV[5] and on: each task's arguments, the first task to be consumed first
@@ -137,7 +138,8 @@ end
 
 local ok, fault = pcall(function()
   skipped = place()
-  redis.call('SETRANGE', KEYS[3], ARGV[1] * 4, ARGV[2])
+  redis.call('SETRANGE', KEYS[3], ARGV[1] * 4, string.sub(ARGV[2], 1, 4))
+  if #ARGV[2] > 4 then redis.call('SETRANGE', KEYS[5], ARGV[1] * 24, string.sub(ARGV[2], 5)) end
   if #skipped > 0 then redis.call('HSET', KEYS[4], ARGV[1], skipped) end
   undo[#undo + 1] = {'SETBIT', KEYS[2], ARGV[1], 0}
   redis.call('SETBIT', KEYS[2], ARGV[1], 1)

@@ -16,5 +16,9 @@ for i = 1, #KEYS do
     if #others > 1 then return others end
   end
 end
-for i = 1, #KEYS do redis.call('HSETNX', KEYS[i], ARGV[1], ARGV[2]) end
+for i = 1, #KEYS do
+  redis.call('HSETNX', KEYS[i], ARGV[1], ARGV[2])
+  -- It may end with jobs that are finished. Without the right to keep it, it ends.
+  redis.pcall('PERSIST', KEYS[i])
+end
 return {}

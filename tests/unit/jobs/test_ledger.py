@@ -75,7 +75,7 @@ def test_commit_is_one_eval_of_the_ledgers_keys_and_the_batch(
     name, script, number_of_keys, *rest = arguments
     keys, values = rest[: int(number_of_keys)], rest[int(number_of_keys) :]
     assert name == b"EVAL" and b"LPUSH" in script
-    assert keys == [PENDING.encode(), LEDGER.batches_key, LEDGER.checksums_key, LEDGER.skipped_key]
+    assert keys == [PENDING.encode(), LEDGER.batches_key, LEDGER.checksums_key, LEDGER.skipped_key, LEDGER.records_key]
     assert values[0] == str(batch).encode()
     assert int.from_bytes(values[1], "big") == crc and len(values[1]) == 4
     assert values[2] == b",".join(f"{position}{STORED[why]}".encode() for position, why in skipped.items())
@@ -95,14 +95,14 @@ def test_insert_is_one_eval_of_the_ledgers_keys_and_the_tasks(
 
     name, script, number_of_keys, *rest = arguments
     assert name == b"EVAL" and as_sent(ENCODER.insert_script) in script
-    assert (number_of_keys, rest[:4]) == (
-        b"4",
-        [PENDING.encode(), LEDGER.batches_key, LEDGER.checksums_key, LEDGER.skipped_key],
+    assert (number_of_keys, rest[:5]) == (
+        b"5",
+        [PENDING.encode(), LEDGER.batches_key, LEDGER.checksums_key, LEDGER.skipped_key, LEDGER.records_key],
     )
-    assert rest[4:6] == [str(batch).encode(), crc.to_bytes(4, "big")]
-    assert rest[6].isdigit()
-    assert rest[7] == b"0"
-    assert rest[8:] == [part for task in tasks for part in (*task, b"task", b"3")]
+    assert rest[5:7] == [str(batch).encode(), crc.to_bytes(4, "big")]
+    assert rest[7].isdigit()
+    assert rest[8] == b"0"
+    assert rest[9:] == [part for task in tasks for part in (*task, b"task", b"3")]
 
 
 PLACED = st.sampled_from([*STORED, Reason.of(ReasonCode.ALREADY_MIGRATED)])

@@ -1,0 +1,169 @@
+"""``runqy-loader jobs``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from loader.cli.commands import ALL, Command
+from loader.cli.output import print_json
+from loader.cli.report_options import JsonOptions
+from loader.cli.stderr import tell
+from loader.errors import UsageError
+from loader.joblist.options import JobsOptions
+
+if TYPE_CHECKING:
+    from loader.joblist.jobs import Cleaned, Forgotten
+    from loader.joblist.view import JobView
+
+_ACTIONS = {"list": "", "show": "JOB", "forget": "JOB", "expire": "JOB DURATION", "clean": ""}
+_USAGE = "jobs [list], jobs show JOB, jobs forget JOB, jobs expire JOB 30d, jobs clean"
+
+
+def jobs(action: tuple[str, ...], options: JobsOptions, shown: JsonOptions) -> int:
+    """Lists the jobs of a server: their state and progress, and who loads them now.
+
+    "show JOB" shows one with all that is known, and the command that goes on with it. "forget JOB" deletes its record,
+    not its tasks. "expire JOB 30d" has the record of a finished job end ("forever": stay). "clean" deletes hashes that
+    killed loads have left and that were never pushed.
+    """
+    from loader.cli.signals import run
+
+    name, *words = action or ("list",)
+    if name not in _ACTIONS or len(words) != len(_ACTIONS[name].split()):
+        raise UsageError(f"jobs {' '.join(action)} is none of its forms", _USAGE)
+    return run(_do(name, words, options, shown))
+
+
+async def _do(action: str, words: Sequence[str], options: JobsOptions, shown: JsonOptions) -> int:
+    from loader.joblist.jobs import Jobs
+    from loader.settings.keep import keep_problem, keep_seconds
+    from loader.undo.options import check_job
+
+    if words:
+        check_job(words[0])
+    if len(words) == 2 and (problem := keep_problem(words[1])):
+        raise UsageError(f"jobs expire {words[0]} {words[1]}: {problem}", _USAGE)
+    async with Jobs(options) as all_jobs:
+        if action == "list":
+            _show_all(await all_jobs.every(), shown)
+        elif action == "show":
+            _show(await all_jobs.show(words[0]), shown)
+        elif action == "expire":
+            _show(await all_jobs.expire(words[0], keep_seconds(words[1])), shown)
+        elif action == "forget":
+            return _show_forgotten(await all_jobs.forget(words[0]), options, shown)
+        else:
+            _show_cleaned(await all_jobs.clean(), options, shown)
+    return 0
+
+
+def _show_all(found: Sequence[JobView], shown: JsonOptions) -> None:
+    if shown.json:
+        print_json([one.to_dict() for one in found])
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout is not None and sys.stdout.isatty() else 160)
+    if not found:
+        console.print("no jobs; --scan finds those that earlier versions have begun", markup=False)
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("job", overflow="fold")
+    for title in ("kind", "state", "begun"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("tasks in", justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for one in found:
+        tasks = "?" if one.tasks is None else f"{one.tasks:,}"
+        table.add_row(Text(one.job), one.kind, one.state, _when(one.begun), tasks, Text(_remark(one)))
+    console.print(table)
+
+
+def _remark(job: JobView) -> str:
+    if job.pid is not None:
+        return f"process {job.pid} on {job.host}"
+    if job.left:
+        return f"{job.left:,} left with consumers"
+    if job.go_on:
+        return f"runqy-loader jobs show {job.job}"
+    return "" if job.expires is None else f"kept until {_when(job.expires)}"
+
+
+def _show(job: JobView, shown: JsonOptions) -> None:
+    if shown.json:
+        print_json(job.to_dict())
+        return
+    process = None if job.pid is None else f"process {job.pid} on {job.host}"
+    if process and job.since is not None:
+        process += f", since {_when(job.since)}"
+    kept = _when(job.expires) if job.expires is not None else "it is forgotten"
+    rows: list[tuple[str, Any]] = [
+        ("kind", job.kind),
+        ("state", job.state),
+        ("works on it", process),
+        ("begun", _when(job.begun)),
+        ("finished", _when(job.finished)),
+        ("kept until", kept if job.state in ("finished", "rolled back") else ""),
+        ("layout", job.layout),
+        ("queues", ", ".join(job.queues[:5]) + (f" and {len(job.queues) - 5:,} more" if len(job.queues) > 5 else "")),
+        ("tasks in", "not known" if job.tasks is None else f"{job.tasks:,} ({job.batches:,} batches)"),
+        ("input", None if job.input_bytes is None else f"{job.input_bytes:,} bytes"),
+        ("sources", ", ".join(job.sources[:3]) + (", …" if len(job.sources) > 3 else "")),
+        ("left", None if job.left is None else f"{job.left:,} tasks that consumers had taken"),
+        ("rejected", None if job.rejected is None else f"{job.rejected:,}"),
+        ("rejects file", None if job.rejected == 0 else job.rejects),
+        ("ids file", job.ids),
+        ("go on", job.go_on),
+    ]
+    _write(f"job {job.job}", *(f"  {name:<13}{value}" for name, value in rows if value not in (None, "")))
+
+
+def _show_forgotten(found: Forgotten, options: JobsOptions, shown: JsonOptions) -> int:
+    status = 0 if found.done or options.dry_run else 2
+    if shown.json:
+        print_json({"job": found.job, "forgotten": found.done, "means": found.means})
+        return status
+    _write(
+        f"job {found.job} {'is forgotten' if found.done else 'would be forgotten'}:", *(f"  {x}" for x in found.means)
+    )
+    if status:
+        tell(f"runqy-loader: nothing is done yet. Give --yes to do it: runqy-loader jobs forget {found.job} --yes")
+    return status
+
+
+def _show_cleaned(found: Sequence[Cleaned], options: JobsOptions, shown: JsonOptions) -> None:
+    if shown.json:
+        print_json([{"job": one.job, "deleted": one.deleted, "passed_over": one.passed_over} for one in found])
+        return
+    verb = "would be deleted" if options.dry_run else "deleted"
+    lines = [
+        f"job {one.job}: {one.deleted:,} keys of tasks that were never pushed {verb}"
+        + (f"; not all was looked at: {one.passed_over}" if one.passed_over else "")
+        for one in found
+    ]
+    _write(*(lines or ["no unfinished jobs"]))
+
+
+def _write(*lines: str) -> None:
+    with open(1, "w", closefd=False, encoding="utf-8", errors="replace") as stdout:  # sys.stdout may be None
+        stdout.writelines(f"{line}\n" for line in lines)
+
+
+def _when(moment: float | None) -> str:
+    return "" if moment is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))
+
+
+COMMAND = Command(
+    run=jobs,
+    options=(JobsOptions, JsonOptions),
+    argument="list (the default), show JOB, forget JOB, expire JOB DURATION, or clean.",
+    argument_name="action",
+    usage="[list | show JOB | forget JOB | expire JOB DURATION | clean] [OPTIONS]",
+    exit_status="Exit status: 0 done; 1 failed; 2 usage, or --yes is missing; 130 interrupted.",
+    own_variables=ALL,
+)

@@ -1,0 +1,1 @@
+"""The jobs of a server: listed, shown, forgotten, given an end, and cleaned up after."""

@@ -1,0 +1,43 @@
+"""Every option of the command that looks after jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from loader.settings import shared
+from loader.settings.check import check_declared
+from loader.settings.option import Option
+from loader.settings.values import convert_values
+
+_WHAT = "What to do"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsOptions:
+    """Options of the command. Field names are the long options of the command line with underscores."""
+
+    scan: Annotated[
+        bool,
+        Option(
+            help="With list and clean: search the keys of the server for jobs that earlier versions have begun. They "
+            "are listed from then on.",
+            group=_WHAT,
+        ),
+    ] = False
+    dry_run: Annotated[
+        bool, Option(help="With clean and forget: say what would be deleted, and change nothing.", group=_WHAT)
+    ] = False
+    yes: Annotated[
+        bool, Option(help="With forget: do it. Without this option, forget only says what it means.", group=_WHAT)
+    ] = False
+    redis: shared.Redis = shared.DEFAULT_REDIS
+    timeout: shared.Timeout = 30.0
+    retry_for: shared.RetryFor = 10.0
+
+    def __post_init__(self) -> None:
+        convert_values(self)
+
+    def check(self) -> None:
+        """Raises UsageError if a value is not what its option takes."""
+        check_declared(self)

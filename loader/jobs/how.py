@@ -1,0 +1,46 @@
+"""The commands by which a user goes on with a job."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from loader.jobs.standing import DONE, UNDOING, UNDONE, Standing
+
+
+def load_command(job: Standing) -> str:
+    """The load that goes on with a job, as it can be told from its record. The input may be elsewhere by now."""
+    manifest: dict[str, Any] = job.manifest or {}
+    words = ["runqy-loader", "load", *_inputs(manifest)]
+    for name in ("queue", "queue_field", "id_field", "layout", "profile"):
+        if manifest.get(name) is not None and not (name == "profile" and manifest.get("layout") != "asynq"):
+            words += [f"--{name.replace('_', '-')}", str(manifest[name])]
+    words += ["--envelope"] if manifest.get("envelope") else []
+    words += ["--accept-any-json"] if manifest.get("accept_any_json") else []
+    return shlex.join([*words, "--job", job.name])
+
+
+def migrate_command(job: Standing) -> str:
+    """The migration that goes on with a job on the server that holds its record."""
+    manifest: dict[str, Any] = job.manifest or {}
+    words = ["runqy-loader", "migrate"]
+    for name in ("from_queue", "from_layout", "to_queue", "to_layout"):
+        if manifest.get(name) is not None:
+            words += [f"--{name.replace('_', '-')}", str(manifest[name])]
+    return shlex.join([*words, *(["--move"] if manifest.get("move") else []), "--job", job.name])
+
+
+def next_step(job: Standing) -> str:
+    """How to go on with a job: a command; '' if there is nothing to do."""
+    if job.holder is not None:
+        return ""
+    if job.state == UNDOING:
+        return shlex.join(["runqy-loader", "rollback", job.name])
+    if job.state in (DONE, UNDONE) or job.manifest is None:
+        return ""
+    return migrate_command(job) if job.is_migration else load_command(job)
+
+
+def _inputs(manifest: dict[str, Any]) -> list[str]:
+    names = [str(source.get("name")) for source in manifest.get("sources", [])]
+    return [*names[:3], "…"] if len(names) > 3 else names

@@ -1,0 +1,136 @@
+"""All keys of a job beside its record: its ledgers, or what a migration remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from loader.jobs.ledger import PARTS, batches_keys
+from loader.jobs.source_index import index_keys
+from loader.jobs.standing import Standing, queues_key
+from loader.servers.routing import Servers
+from loader.servers.scan import scan
+from loader.servers.scatter import ask_each
+from loader.stored.queue_reader import stored_queue
+from loader.tasks.profiles import LayoutName
+from loader.wire.faults import translated
+
+
+@dataclass(frozen=True, slots=True)
+class JobKeys:
+    """The keys of a job on the server of its record.
+
+    Attributes:
+        job: Its name.
+        marked: The keys that say what is in: the bitmaps of a load, or the set of a migration.
+        counts: The command that reads them: GET or SCARD.
+        further: Its other keys, without its record and its lease.
+        sources: The hashes that note the job as a user of its sources.
+    """
+
+    job: str
+    marked: Sequence[bytes]
+    further: Sequence[str | bytes]
+    sources: Sequence[str]
+    counts: str = "GET"
+
+    @property
+    def all(self) -> list[str | bytes]:
+        """All keys of which only this job has a part."""
+        return [*self.marked, *self.further]
+
+
+def load_keys(name: str, manifest: dict[str, Any], queues: Iterable[str]) -> JobKeys:
+    """The keys of a load.
+
+    Args:
+        queues: Full names of its queues.
+    """
+    layout: LayoutName = manifest["layout"]
+    queues = list(queues)
+    batches = [key for queue in queues for key in batches_keys(stored_queue(layout, queue).slot_tag, name, manifest)]
+    bases = [key.removesuffix(PARTS[0]) for key in batches]
+    further: list[str | bytes] = [base + part for base in bases for part in PARTS[1:]]
+    for queue in queues:
+        further += [undone_key(layout, queue, name), note_key(layout, queue, name)]
+    return JobKeys(name, batches, [*further, queues_key(name)], index_keys(manifest))
+
+
+def note_key(layout: LayoutName, queue: str, job: str) -> bytes:
+    """The ids that a rollback has taken out of a queue, and whose keys in other slots are still to be deleted."""
+    return b"%b:runqy-loader:%b:undo" % (stored_queue(layout, queue).slot_tag, job.encode())
+
+
+def undone_key(layout: LayoutName, queue: str, job: str) -> bytes:
+    """The number of tasks of a job that a rollback has taken out of a queue."""
+    return b"%b:runqy-loader:%b:undone" % (stored_queue(layout, queue).slot_tag, job.encode())
+
+
+def migration_keys(name: str, manifest: dict[str, Any]) -> JobKeys:
+    """The keys of a migration at its target."""
+    tag = stored_queue(manifest["to_layout"], manifest["to_queue"]).slot_tag
+    return JobKeys(name, [b"%b:runqy-loader:%b:migrated" % (tag, name.encode())], [], [], "SCARD")
+
+
+async def keys_of(servers: Servers, job: Standing) -> JobKeys:
+    """The keys of a job that has a record.
+
+    Raises:
+        LoaderError: The server refuses, or cannot be reached.
+    """
+    assert job.manifest is not None  # noqa: S101 - the caller has looked
+    if job.is_migration:
+        return migration_keys(job.name, job.manifest)
+    return load_keys(job.name, job.manifest, await queues_of(servers, job))
+
+
+async def queues_of(servers: Servers, job: Standing) -> list[str]:
+    """Full names of the queues of a load.
+
+    If records name them, each is noted before its first batch. Of a job that an earlier version has begun, the keys
+    of the servers are searched for its ledgers.
+
+    Raises:
+        LoaderError: The server refuses, or cannot be reached.
+    """
+    manifest = job.manifest or {}
+    if not job.records_name_queues:
+        return [manifest["queue"]]
+    key = queues_key(job.name)
+    (noted,) = await ask_each(servers, [("HGETALL", key)])
+    found = {name.decode() for name in noted} | set(job.report.get("queues", {}))
+    if not job.is_noted:
+        found |= await _searched(servers, job.name, manifest["layout"])
+    return sorted(found)
+
+
+async def note_queue(servers: Servers, job: str, queue: str) -> None:
+    """Notes a queue of a job whose records name their queues.
+
+    Raises:
+        LoaderError: The server refuses, or cannot be reached.
+    """
+    await ask_each(servers, [("HSET", queues_key(job), queue, "")])
+
+
+async def marks_of(servers: Servers, keys: JobKeys) -> int:
+    """How many batches, or migrated tasks, a job's keys have as being in.
+
+    Raises:
+        LoaderError: The server refuses, or cannot be reached.
+    """
+    replies = await ask_each(servers, [(keys.counts, key) for key in keys.marked])
+    return sum(reply if isinstance(reply, int) else int.from_bytes(reply or b"").bit_count() for reply in replies)
+
+
+async def _searched(servers: Servers, job: str, layout: LayoutName) -> set[str]:
+    """The queues of all ledgers of a job that the servers have."""
+    found: set[str] = set()
+    for client in servers.clients():
+        with translated(str(servers)):
+            async for keys in scan(client, f"*:runqy-loader:{job}:*{PARTS[0].decode()}", rest=1.0):
+                for key in keys:
+                    tag = key.partition(b":runqy-loader:")[0].strip(b"{}").decode()
+                    found.add(tag.removeprefix("asynq:").removesuffix(":pending") if layout == "documented" else tag)
+    return found

@@ -1,0 +1,1 @@
+"""Takes back what a job has loaded and no consumer has taken."""

@@ -1,0 +1,220 @@
+"""The scripts that take tasks of a job out of a queue, whole.
+
+Each looks for the ids where they may be now, and takes the id and everything else of the task in one step. So no
+consumer gets a task of which a part is gone. Keys in other slots of a cluster cannot be deleted in this step. Their ids
+are noted in it instead, and the keys are deleted after it: no consumer has these ids any more.
+
+A queue's list has no command that removes elements by their positions. So a script sets those that it takes to a
+marker, and removes the markers by one LREM from the nearer end. That looks at each element up to the last marker, but
+no more often than once for each script.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loader.layouts.lua import lua_string
+from loader.queues.asynq_keys import base_of
+from loader.tasks.profiles import LayoutName
+
+SLACK = 2000
+"""How many elements others may push between two steps, without the second one having to look for its place."""
+
+_HEAD = b"""\
+-- %(what)b
+-- KEYS[1]: the queue's pending list
+-- KEYS[2]: the number of tasks of the job that were taken back from this queue
+-- KEYS[3]: a list of ids of which keys in other slots are still to be deleted
+%(arguments)b
+%(forget)b
+-- Takes the rest of tasks whose ids were taken. locks: their locks, where they are known ('' if not).
+local function settle(ids, locks)
+  for i = 1, #ids do forget(ids[i], locks and locks[i] or '') end
+  if #ids > 0 then redis.call('INCRBY', KEYS[2], #ids) end
+%(note)b\
+end
+"""
+
+_NOTE = b"""\
+  -- In slices: unpack() is limited by Lua's C stack (LUAI_MAXCSTACK, 8000 in Lua 5.1).
+  for i = 1, #ids, 5000 do redis.call('RPUSH', KEYS[3], unpack(ids, i, math.min(i + 4999, #ids))) end
+"""
+
+_FORGET_NOTED = b"""\
+local function forget() end
+"""
+
+_FORGET_DOCUMENTED = b"""\
+local function forget(id) redis.call('DEL', 'asynq:t:' .. id) end
+"""
+
+_FORGET_ASYNQ = b"""\
+-- The lock goes only if it is this task's (asynq 0.26, internal/rdb, deleteTaskCmd).
+local function forget(id, lock)
+  local key = %(tasks)b .. id
+  if lock == '' then lock = redis.call('HGET', key, 'unique_key') or '' end
+  if lock ~= '' and redis.call('GET', lock) == id then redis.call('DEL', lock) end
+  redis.call('DEL', key)
+%(look_up)b\
+end
+"""
+
+_LOOK_UP = b"""\
+  -- In the documented layout, this is the key of a task.
+  local reverse = 'asynq:t:' .. id
+  if redis.call('HGET', reverse, 'queue') == %(queue)b and redis.call('HLEN', reverse) == 1 then
+    redis.call('DEL', reverse)
+  end
+"""
+
+_WALK_ARGUMENTS = b"""\
+-- ARGV[1]: how many elements at the left end were looked at, and stay
+-- ARGV[2]: the last of these; '' for none
+-- ARGV[3]: how many elements after it the caller has looked at by now
+-- ARGV[4]: the last of these; '' for none
+-- ARGV[5]: how many of the following ones to return
+-- ARGV[6]: a text that is no id
+-- ARGV[7] and on: the ids to take among them
+-- Reply: the number of tasks taken, new values for ARGV[1] and ARGV[2], and the following elements; or -1 if element
+--        ARGV[2] is no longer near its place, and nothing is done"""
+
+_WALK = b"""\
+local position, anchor, count = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local from = math.max(position - 1, 0)
+local window = redis.call('LRANGE', KEYS[1], from, from + count + %(slack)d)
+-- Others push on the left, so elements only move to the right, unless somebody removes some on the left.
+local start = 1
+if position > 0 then
+  while window[start] and window[start] ~= anchor do start = start + 1 end
+  if not window[start] then return {-1, position, anchor, {}} end
+  start = start + 1
+  position = from + start - 1
+end
+local wanted = {}
+for i = 7, #ARGV do wanted[ARGV[i]] = true end
+local stop
+if ARGV[4] ~= '' then
+  stop = start + count - 1
+  while window[stop] and window[stop] ~= ARGV[4] do stop = stop + 1 end
+end
+local at, ids = {}, {}
+for i = start, #window do
+  if wanted[window[i]] then
+    at[#at + 1] = from + i - 1
+    ids[#ids + 1] = window[i]
+  elseif stop and window[stop] and i <= stop then
+    position, anchor = from + i - #at, window[i]
+  end
+end
+if #at > 0 then
+  local length = redis.call('LLEN', KEYS[1])
+  local left, right = 0, 0
+  while left < #at and at[left + 1] == left do left = left + 1 end
+  while right < #at - left and at[#at - right] == length - 1 - right do right = right + 1 end
+  local inner = #at - left - right
+  for i = left + 1, left + inner do
+    -- From the nearer end: a server before 7.0 goes from the one that the sign tells.
+    redis.call('LSET', KEYS[1], at[i] * 2 < length and at[i] or at[i] - length, ARGV[6])
+  end
+  if inner > 0 then
+    local is_left = at[left + inner] < length - at[left + 1]
+    redis.call('LREM', KEYS[1], is_left and inner or -inner, ARGV[6])
+  end
+  if right > 0 then redis.call('LTRIM', KEYS[1], 0, -right - 1) end
+  if left > 0 then redis.call('LTRIM', KEYS[1], left, -1) end
+end
+settle(ids)
+return {#ids, position, anchor, redis.call('LRANGE', KEYS[1], position, position + ARGV[5] - 1)}
+"""
+
+_END_ARGUMENTS = b"""\
+-- ARGV[1]: how many elements at the right end to return
+-- ARGV[2] and on: the ids to take, if they are at the right end, one beside the other
+-- Reply: the number of tasks taken, and the elements that are at the right end then"""
+
+_END = b"""\
+local wanted, ids = {}, {}
+for i = 2, #ARGV do wanted[ARGV[i]] = true end
+if #ARGV > 1 then
+  local window = redis.call('LRANGE', KEYS[1], 1 - #ARGV, -1)
+  for i = #window, 1, -1 do
+    if not wanted[window[i]] then break end
+    ids[#ids + 1] = window[i]
+  end
+  if #ids > 0 then redis.call('LTRIM', KEYS[1], 0, -#ids - 1) end
+end
+settle(ids)
+return {#ids, redis.call('LRANGE', KEYS[1], -ARGV[1], -1)}
+"""
+
+_SET_ARGUMENTS = b"""\
+-- KEYS[4]: a sorted set of ids: the scheduled ones, or a group
+-- KEYS[5]: the set of the names of groups
+-- ARGV[1]: the name of the group; '' for the scheduled ones
+-- ARGV[2] and on: the ids to take, each with its lock ('' if it is not known)
+-- Reply: the number of tasks taken"""
+
+_SET = b"""\
+local ids, locks = {}, {}
+for i = 2, #ARGV, 2 do
+  if redis.call('ZREM', KEYS[4], ARGV[i]) == 1 then
+    ids[#ids + 1] = ARGV[i]
+    locks[#locks + 1] = ARGV[i + 1]
+  end
+end
+if ARGV[1] ~= '' and redis.call('EXISTS', KEYS[4]) == 0 then redis.call('SREM', KEYS[5], ARGV[1]) end
+settle(ids, locks)
+return #ids
+"""
+
+DROP_LOOK_UP = b"""\
+-- Deletes the look-up of a task that was taken back.
+-- KEYS[1]: the look-up; in the documented layout, this is the key of a task
+-- ARGV[1]: the queue
+-- Reply: 1 if it is deleted
+if redis.call('HGET', KEYS[1], 'queue') ~= ARGV[1] or redis.call('HLEN', KEYS[1]) ~= 1 then return 0 end
+return redis.call('DEL', KEYS[1])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TakingScripts:
+    """The scripts for one queue.
+
+    Attributes:
+        walk: Takes ids out of the pending list, wherever they are.
+        end: Takes ids from the end of the pending list from which consumers take.
+        waiting: Takes ids out of the scheduled ones, or out of a group.
+        notes: Whether ids are noted, because their tasks have keys in other slots.
+    """
+
+    walk: bytes
+    end: bytes
+    waiting: bytes
+    notes: bool
+
+
+def taking_scripts(layout: LayoutName, queue: str, *, look_up: bool, cluster: bool) -> TakingScripts:
+    """The scripts for a queue (its full name).
+
+    Args:
+        look_up: Whether its tasks have runqy's look-up.
+        cluster: Whether it is in a cluster.
+    """
+    if layout == "documented":
+        notes, forget = cluster, _FORGET_NOTED if cluster else _FORGET_DOCUMENTED
+    else:
+        notes, name = cluster and look_up, queue.encode()
+        reverse = _LOOK_UP % {b"queue": lua_string(name)} if look_up and not cluster else b""
+        forget = _FORGET_ASYNQ % {b"tasks": lua_string(base_of(queue) + b"t:"), b"look_up": reverse}
+
+    def script(what: bytes, arguments: bytes, body: bytes) -> bytes:
+        head = {b"what": what, b"arguments": arguments, b"forget": forget, b"note": _NOTE if notes else b""}
+        return _HEAD % head + body
+
+    return TakingScripts(
+        script(b"Takes tasks out of the middle of a queue.", _WALK_ARGUMENTS, _WALK % {b"slack": SLACK}),
+        script(b"Takes tasks from the end of a queue from which consumers take.", _END_ARGUMENTS, _END),
+        script(b"Takes tasks that are scheduled, or wait in a group.", _SET_ARGUMENTS, _SET),
+        notes,
+    )
