@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def verify(paths: tuple[str, ...], load: LoadOptions, options: VerifyOptions, reporting: ReportOptions) -> int:
     """Compares input with what Redis has of it: missing, changed and misplaced tasks. Nothing is written to Redis.
 
-    It takes the input and the options of load: in a command, replace 'load' by 'verify'.
+    It takes the input and the options of load: in a command, replace 'load' by 'verify'. Or it takes the name of a job:
+    then its input is read if it is here, and otherwise what the job's ledgers say is compared.
 
     Workers may go on. Of a task that is loaded and no longer there, nothing tells whether a worker has finished it; so
     it is counted apart, and is no difference unless --undrained is given.
@@ -32,7 +33,7 @@ def verify(paths: tuple[str, ...], load: LoadOptions, options: VerifyOptions, re
     from loader.cli.signals import run
 
     if not paths:
-        raise UsageError("no input given", "Name the files of the load; '-' for standard input")
+        raise UsageError("nothing to compare", "Name the files of the load ('-' for standard input), or a job")
     if str(options.differences) == "-" == str(reporting.report):
         raise UsageError("--differences and --report cannot both be standard output", "Name a file for one of them")
     return run(_verify(paths, load, options, reporting, reporting.display()))
@@ -59,7 +60,8 @@ async def _verify(
         report = verifier.report
         try:
             async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
-                if await stoppable(verifier.run(paths), verifier.stop, display) is None:
+                work = verifier.run_job(paths[0]) if _is_job(paths) else verifier.run(paths)
+                if await stoppable(work, verifier.stop, display) is None:
                     report.end("interrupted")
         finally:
             write_report(reporting.report, report.to_dict())
@@ -67,6 +69,14 @@ async def _verify(
         for line in _summary(report, options):
             tell(line)
     return report.exit_status
+
+
+def _is_job(paths: tuple[str, ...]) -> bool:
+    """Whether the only word is the name of a job: it names no file, and can be no pattern of files."""
+    from loader.settings import is_job_name
+
+    (word, *others) = paths
+    return not others and word != "-" and is_job_name(word) and not Path(word).exists()
 
 
 def _opened(path: Path, files: ExitStack) -> BinaryIO:
@@ -115,6 +125,8 @@ def _summary(report: VerifyReport, options: VerifyOptions) -> list[str]:
     for kind in Kind:
         if report.found[kind]:
             count(kind.value.replace("_", " "), report.found[kind], kind.meaning)
+    if report.unknown_batches:
+        count("unknown batches", report.unknown_batches, "an earlier version has loaded them: give the input")
     if report.invalid:
         count("invalid", report.invalid, "records that no load takes")
     if report.not_sampled:
@@ -127,6 +139,10 @@ def _summary(report: VerifyReport, options: VerifyOptions) -> list[str]:
     ]
     if report.status != "completed":
         return lines
+    if not report.input_read:
+        lines.append(
+            "the input is not here, so the job's ledgers were compared: records that were never loaded are not known"
+        )
     if not report.lists_read:
         lines.append("the pending lists were not read: whether tasks are in them is not known")
     elif report.layout == "documented" and report.same and not report.undrained:
@@ -140,8 +156,8 @@ def _summary(report: VerifyReport, options: VerifyOptions) -> list[str]:
 COMMAND = Command(
     run=verify,
     options=(LoadOptions, VerifyOptions, ReportOptions),
-    argument="Input of the load.",
+    argument="Input of the load, or the name of its job.",
     values={"format": format_names},
-    usage="PATH... --queue NAME [OPTIONS]",
+    usage="PATH... --queue NAME [OPTIONS] | JOB [OPTIONS]",
     exit_status="Exit status: 0 no difference; 1 failed; 2 usage; 3 differences; 130 interrupted.",
 )

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from enum import IntEnum
 
-from loader.verify.look import PENDING, STORED
 from loader.verify.report import Difference, Kind
+from loader.verify.states import PENDING, STORED
 
 _CACHE_KIB = 64 * 1024
 _CHUNK = 1000
@@ -23,8 +24,14 @@ _NOTE_KNOWN = (
 _PREFIX_BYTES = 24
 """The part of a generated id that all ids of a piece of a source have; see ``loader.tasks.ids``."""
 
-FREE, LISTED, ABSENT = 0, 1, 2
-"""What a hash says of the list: nothing; the task must be in it; the task cannot be in it."""
+
+class Wanted(IntEnum):
+    """What a task's hash says of the pending list: nothing; the task must be in it; it must not be in it."""
+
+    NOT_KNOWN = 0
+    LISTED = 1
+    NOT_LISTED = 2
+
 
 ReadList = Callable[[str], AsyncIterator[list[bytes]]]
 """The ids in the pending list of a queue (full name), chunk by chunk."""
@@ -50,7 +57,7 @@ class Listed:
     def close(self) -> None:
         self._db.close()
 
-    def add(self, queue: str, prefix: bytes, tasks: Iterable[tuple[bytes, int]]) -> None:
+    def add(self, queue: str, prefix: bytes, tasks: Iterable[tuple[bytes, Wanted]]) -> None:
         """Adds tasks of a queue: the id of each, and what its hash says of the list.
 
         Args:
@@ -61,7 +68,7 @@ class Listed:
         if queue not in self._queues:
             self._queues.append(queue)
         number = self._queues.index(queue)
-        rows = [(number, task_id, wanted) for task_id, wanted in tasks]
+        rows = [(number, task_id, int(wanted)) for task_id, wanted in tasks]
         self._many("INSERT OR IGNORE INTO task VALUES (?, ?, ?)", rows)
 
     async def differences(self, read_list: ReadList, states: States) -> AsyncIterator[Difference]:
@@ -111,7 +118,7 @@ class Listed:
             while chunk := suspects.fetchmany(_CHUNK):
                 found = await states(queue, [task_id for task_id, _ in chunk])
                 for (task_id, wanted), state in zip(chunk, found, strict=True):
-                    if state in (PENDING, STORED) if wanted == LISTED else state is None:
+                    if state in (PENDING, STORED) if wanted == Wanted.LISTED else state is None:
                         left += 1
                     else:
                         cleared.append((number, task_id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import hiredis
@@ -10,32 +11,12 @@ import hiredis
 from loader.layouts.task_message import MessageError, before_payload, decode, join
 from loader.results.reader import Question, Reader
 from loader.tasks.profiles import LayoutName
+from loader.verify.listed import Wanted
 from loader.verify.report import Kind
+from loader.verify.states import PENDING, STORED
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
 from loader.wire.resp import command
-
-STORED = "stored"
-"""The state of a task whose hash holds none."""
-
-PENDING = "pending"
-
-
-class Look(NamedTuple):
-    """What Redis has of a task.
-
-    Attributes:
-        state: Its state; None if there is no such task.
-        kind: How it differs from its record; None if it does not.
-        detail: More about the difference.
-    """
-
-    state: str | None
-    kind: Kind | None = None
-    detail: str = ""
-
-
-ABSENT = Look(None)
 
 
 class Expected(NamedTuple):
@@ -46,17 +27,65 @@ class Expected(NamedTuple):
     type: str
 
 
-class Lookup(Protocol):
-    """Looks tasks up in one layout.
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A task as Redis has it.
 
     Attributes:
-        tells_pending: Whether a hash tells that its task must be in the pending list.
+        state: See ``loader.verify.states``.
+        fields: Its payload, if the hash has it as a field.
+        message: Its message, in the asynq layout.
+        queue: The queue that it is in, if that is another one than the one looked for.
+        is_task: False if its key holds another type.
     """
 
-    tells_pending: bool
+    state: str = STORED
+    field: bytes | None = None
+    message: bytes | None = None
+    queue: str | None = None
+    is_task: bool = True
 
-    async def looks(self, reader: Reader, queue: str, tasks: Sequence[Expected]) -> list[Look]:
-        """What Redis has of these tasks, in their order.
+    def payload(self) -> bytes:
+        """Its payload.
+
+        Raises:
+            MessageError: Its message cannot be read.
+        """
+        return decode(self.message).payload if self.message is not None else self.field or b""
+
+    def difference(self, task: Expected) -> tuple[Kind | None, str]:
+        """How it differs from its record, and more about that; None if it does not."""
+        if not self.is_task:
+            return Kind.WRONG_TYPE, ""
+        if self.queue is not None:
+            return Kind.WRONG_QUEUE, f"it is in {self.queue}"
+        # Hot path: most messages begin as the record says, and need no decoding.
+        if self.message is not None and self.message.startswith(
+            join(before_payload(task.type), task.payload, task.id, b"")
+        ):
+            return None, ""
+        try:
+            return _difference(self.payload(), task.payload)
+        except MessageError as error:
+            return Kind.CHANGED, f"it has no valid asynq message: {error}"
+
+    def wanted(self, *, undrained: bool) -> Wanted:
+        """What it says of the pending list.
+
+        Args:
+            undrained: Whether no consumer has taken a task.
+        """
+        if not self.is_task or self.queue is not None:
+            return Wanted.NOT_KNOWN
+        is_pending = self.state == PENDING or (self.state == STORED and undrained)
+        return Wanted.LISTED if is_pending else Wanted.NOT_KNOWN
+
+
+class Lookup(Protocol):
+    """Looks tasks up in one layout."""
+
+    async def stored(self, reader: Reader, queue: str, ids: Sequence[bytes]) -> list[Stored | None]:
+        """What Redis has of these tasks, in their order; None for those that are not there.
 
         Args:
             queue: Full name of the queue in which they should be.
@@ -74,21 +103,17 @@ class Lookup(Protocol):
 class DocumentedLookup:
     """Reads ``asynq:t:<id>`` (runqy's enqueueing guide)."""
 
-    tells_pending = False
+    async def stored(self, reader: Reader, queue: str, ids: Sequence[bytes]) -> list[Stored | None]:
+        replies = await reader.ask([_hmget(b"asynq:t:" + task_id, b"payload", b"queue") for task_id in ids])
+        return [self._read(_fields(reply, "asynq:t:*"), queue.encode()) for reply in replies]
 
-    async def looks(self, reader: Reader, queue: str, tasks: Sequence[Expected]) -> list[Look]:
-        replies = await reader.ask([_hmget(b"asynq:t:" + task.id, b"payload", b"queue") for task in tasks])
-        return [self._judge(reply, queue, task) for reply, task in zip(replies, tasks, strict=True)]
-
-    def _judge(self, reply: Reply, queue: str, task: Expected) -> Look:
-        if (fields := _fields(reply, "asynq:t:*")) is None:
+    def _read(self, fields: list[bytes | None] | None, queue: bytes) -> Stored | None:
+        if fields is None:
             return _OTHER_TYPE
         payload, where = fields
         if payload is None:  # a hash with a queue alone is a look-up of the asynq layout
-            return ABSENT
-        if where is not None and where != queue.encode():
-            return Look(STORED, Kind.WRONG_QUEUE, f"it is in {where.decode(errors='replace')}")
-        return Look(STORED, *_difference(payload, task.payload))
+            return None
+        return Stored(field=payload, queue=None if where in (None, queue) else _text(where))
 
     async def states(self, reader: Reader, queue: str, ids: Sequence[bytes]) -> list[str | None]:
         replies = await reader.ask([_hmget(b"asynq:t:" + task_id, b"type") for task_id in ids])
@@ -98,70 +123,59 @@ class DocumentedLookup:
 class AsynqLookup:
     """Reads ``asynq:{<queue>}:t:<id>``; for a task that is not there, also runqy's look-up key ``asynq:t:<id>``."""
 
-    tells_pending = True
-
-    async def looks(self, reader: Reader, queue: str, tasks: Sequence[Expected]) -> list[Look]:
-        asked = [_hmget(_asynq_key(queue, task.id), b"msg", b"state", b"payload") for task in tasks]
-        replies = await reader.ask(asked)
-        found = [self._judge(reply, task) for reply, task in zip(replies, tasks, strict=True)]
-        absent = [at for at, look in enumerate(found) if look.state is None and look.kind is None]
-        for at, look in zip(absent, await self._elsewhere(reader, queue, [tasks[at] for at in absent]), strict=True):
-            found[at] = look
+    async def stored(self, reader: Reader, queue: str, ids: Sequence[bytes]) -> list[Stored | None]:
+        replies = await reader.ask(
+            [_hmget(_asynq_key(queue, task_id), b"msg", b"state", b"payload") for task_id in ids]
+        )
+        found = [self._read(_fields(reply, "asynq:{*}:t:*")) for reply in replies]
+        absent = [at for at, one in enumerate(found) if one is None]
+        for at, one in zip(absent, await self._elsewhere(reader, queue, [ids[at] for at in absent]), strict=True):
+            found[at] = one
         return found
 
-    def _judge(self, reply: Reply, task: Expected) -> Look:
-        if (fields := _fields(reply, "asynq:{*}:t:*")) is None:
+    def _read(self, fields: list[bytes | None] | None) -> Stored | None:
+        if fields is None:
             return _OTHER_TYPE
         message, state, payload = fields
         if message is None and payload is None:
-            return ABSENT
-        name = STORED if state is None else state.decode(errors="replace")
-        if message is None:  # runqy's workers take plain fields as well
-            assert payload is not None  # noqa: S101 - for the type checker
-            return Look(name, *_difference(payload, task.payload))
-        # Hot path: most messages begin as the record says, and need no decoding.
-        if message.startswith(join(before_payload(task.type), task.payload, task.id, b"")):
-            return Look(name)
-        try:
-            return Look(name, *_difference(decode(message).payload, task.payload))
-        except MessageError as error:
-            return Look(name, Kind.CHANGED, f"it has no valid asynq message: {error}")
+            return None
+        # Without a message, runqy's workers take plain fields.
+        return Stored(STORED if state is None else _text(state), payload, message)
 
-    async def _elsewhere(self, reader: Reader, queue: str, tasks: Sequence[Expected]) -> list[Look]:
-        """Whether tasks that are not in their queue are in another one."""
-        if not tasks:
+    async def _elsewhere(self, reader: Reader, queue: str, ids: Sequence[bytes]) -> list[Stored | None]:
+        """Tasks that are not in their queue, if they are in another one."""
+        if not ids:
             return []
-        replies = await reader.ask([_hmget(b"asynq:t:" + task.id, b"queue") for task in tasks])
-        names = [None if (fields := _fields(reply, "asynq:t:*")) is None else fields[0] for reply in replies]
-        others = [
-            (at, name.decode(errors="replace"))
-            for at, name in enumerate(names)
-            if name is not None and name != queue.encode()
-        ]
-        there = await reader.ask([_hmget(_asynq_key(other, tasks[at].id), b"msg") for at, other in others])
-        looks = [ABSENT] * len(tasks)
+        replies = await reader.ask([_hmget(b"asynq:t:" + task_id, b"queue") for task_id in ids])
+        names = [(_fields(reply, "asynq:t:*") or [None])[0] for reply in replies]
+        others = [(at, _text(name)) for at, name in enumerate(names) if name not in (None, queue.encode())]
+        there = await reader.ask([_hmget(_asynq_key(other, ids[at]), b"msg") for at, other in others])
+        found: list[Stored | None] = [None] * len(ids)
         for (at, other), reply in zip(others, there, strict=True):
             if _fields(reply, "asynq:{*}:t:*") not in (None, [None]):
-                looks[at] = Look(STORED, Kind.WRONG_QUEUE, f"it is in {other}")
-        return looks
+                found[at] = Stored(queue=other)
+        return found
 
     async def states(self, reader: Reader, queue: str, ids: Sequence[bytes]) -> list[str | None]:
-        replies = await reader.ask(
-            [_hmget(_asynq_key(queue, task_id), b"state", b"msg", b"payload") for task_id in ids]
-        )
+        keys = [_asynq_key(queue, task_id) for task_id in ids]
+        replies = await reader.ask([_hmget(key, b"state", b"msg", b"payload") for key in keys])
         return [self._state(_fields(reply, "asynq:{*}:t:*")) for reply in replies]
 
     def _state(self, fields: list[bytes | None] | None) -> str | None:
         if fields is None or not any(value is not None for value in fields):
             return None
-        return STORED if fields[0] is None else fields[0].decode(errors="replace")
+        return STORED if fields[0] is None else _text(fields[0])
 
 
 LOOKUPS: dict[LayoutName, type[DocumentedLookup] | type[AsynqLookup]] = {
     "documented": DocumentedLookup,
     "asynq": AsynqLookup,
 }
-_OTHER_TYPE = Look(None, Kind.WRONG_TYPE)
+_OTHER_TYPE = Stored(is_task=False)
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode(errors="replace")
 
 
 def _difference(stored: bytes, wanted: bytes) -> tuple[Kind | None, str]:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
+from zlib import crc32
 
 from loader.outputs.names import JSON_LINES
 from loader.settings.check import check_declared
@@ -67,3 +68,12 @@ class VerifyOptions:
         """The share of the batches to compare, above 0 and at most 1."""
         found = None if self.sample is None else _PERCENT.fullmatch(self.sample)
         return 1.0 if found is None else float(found[1]) / 100
+
+
+def is_chosen(shard: int, batch: int, share: float) -> bool:
+    """Whether a batch belongs to a sample: the same ones each time.
+
+    Args:
+        share: See ``VerifyOptions.share``.
+    """
+    return crc32(b"%d %d" % (shard, batch)) < share * 2**32

@@ -86,7 +86,10 @@ class VerifyReport(RunReport):
         job: Name of the job.
         recorded: Whether the server has a record of the job. Without one, what was loaded and taken cannot be told from
             what was never loaded.
-        records_read: Records of the input.
+        input_read: Whether the input was compared; if not, the job's ledgers were.
+        records_read: Records of the input, or of the batches in the ledgers.
+        unknown_batches: Batches of which the ledgers do not say which records they hold: an earlier version has loaded
+            them.
         invalid: Records that no load takes.
         not_sampled: Tasks that ``sample`` leaves out.
         compared: Tasks looked up.
@@ -103,7 +106,9 @@ class VerifyReport(RunReport):
     job: str
     layout: str
     recorded: bool = False
+    input_read: bool = True
     records_read: int = 0
+    unknown_batches: int = 0
     invalid: int = 0
     not_sampled: int = 0
     compared: int = 0
@@ -123,9 +128,12 @@ class VerifyReport(RunReport):
         return self.found.total() + (self.gone if self.undrained else 0)
 
     def add(self, difference: Difference) -> None:
-        """Counts a difference."""
-        if difference.kind is not Kind.GONE:
-            self.found[difference.kind] += 1
+        """Counts a difference, and notes it."""
+        self.found[difference.kind] += 1
+        self.note(difference)
+
+    def note(self, difference: Difference) -> None:
+        """Notes a difference that is counted elsewhere."""
         if len(self.examples) < _EXAMPLES:
             self.examples.append(difference)
         if self.write is not None:
@@ -145,7 +153,9 @@ class VerifyReport(RunReport):
             "error": self.error,
             "error_code": self.error_code,
             "recorded": self.recorded,
+            "input_read": self.input_read,
             "records_read": self.records_read,
+            "unknown_batches": self.unknown_batches,
             "invalid": self.invalid,
             "not_sampled": self.not_sampled,
             "compared": self.compared,

@@ -12,6 +12,8 @@ import pytest
 
 from tests.cli import Outcome, run
 from tests.conftest import Server
+from tests.integration.cluster import Cluster
+from tests.integration.cluster import cluster as cluster
 from tests.integration.stored import Consumer, pending_key, task_key
 
 LAYOUTS = ["documented", "asynq"]
@@ -139,6 +141,8 @@ def test_what_a_stopped_load_has_left_is_missing_or_not_pushed(
     load(server, tmp_path, "--layout", layout, "--job", "j")
     tag = "{asynq:q.default:pending}" if layout == "documented" else "{q.default}"
     client.setbit(f"{tag}:runqy-loader:j:0:batches", 4, 0)  # the last 500 records, as if the load had been killed
+    client.hset("runqy-loader:{j}:job", "state", "loading")
+    client.hdel("runqy-loader:{j}:job", "expires", "marks")
     client.ltrim(pending_key(layout, "q.default"), 500, -1)
     not_there = verify(server, tmp_path, "--job", "j")
     assert (not_there.status, kinds(not_there)) == (3, {"not_pushed": 500})
@@ -233,7 +237,7 @@ def test_the_summary_says_what_cannot_be_known(server: Server, client: Any, tmp_
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("verify", "-q", "q"), "no input given"),
+        (("verify", "-q", "q"), "nothing to compare"),
         (("verify", "in.jsonl", "-q", "q", "--to", "http://127.0.0.1:9"), "--to"),
         (("verify", "in.jsonl", "-q", "q", "--redis", "discard"), "discard"),
         (("verify", "in.jsonl", "-q", "q", "--sample", "0%"), "--sample"),
@@ -260,3 +264,71 @@ def test_other_content_under_the_name_of_a_job_is_refused(server: Server, tmp_pa
 
     assert found.status == 1
     assert "other content" in found.stderr
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("options", [(), ("--queue-field", "to")], ids=["plain", "queues"])
+def test_a_job_is_compared_by_its_ledgers_if_its_input_is_not_here(
+    server: Server, client: Any, tmp_path: Path, layout: str, options: Sequence[str]
+) -> None:
+    write(tmp_path / "in.jsonl", numbered())
+    with (tmp_path / "in.jsonl").open("a") as file:
+        file.write("not JSON\n")
+    load(server, tmp_path, "--layout", layout, "--job", "j", *options)
+    (tmp_path / "in.jsonl").unlink()
+
+    same = run("verify", "j", "--redis", server.url, "--report", "-", cwd=tmp_path)
+
+    assert same.status == 0, same.stderr
+    assert (same.report["input_read"], same.report["lists_read"]) == (False, True)
+    assert (same.report["compared"], same.report["same"]) == (COUNT, COUNT)
+    assert "ledgers were compared" in same.stderr
+
+    queue = "c.d" if options else "q.default"
+    ids = sorted(pending(client, layout, queue))
+    client.delete(task_key(layout, queue, ids[0]))  # of the first batch, which has no bad record
+    if layout == "documented":
+        client.hset(task_key(layout, queue, ids[700]), "payload", b"{}")
+    found = run("verify", "j", "--redis", server.url, "--report", "-", cwd=tmp_path)
+    assert (found.status, found.report["gone"]) == (3, 0)
+    changed = layout == "documented" and not options  # a checksum is of a whole batch
+    assert kinds(found) == {"without_hash": 1} | ({"changed": 1} if changed else {})
+
+
+def test_a_job_is_compared_with_its_input_if_that_is_here(server: Server, client: Any, tmp_path: Path) -> None:
+    write(tmp_path / "in.jsonl", numbered(300))
+    load(server, tmp_path, "--layout", "asynq", "--job", "j", "--id-field", "id", "--max-retry", "7")
+
+    found = run("verify", "j", "--redis", server.url, "--report", "-", cwd=tmp_path)
+
+    assert (found.status, found.report["input_read"], found.report["same"]) == (0, True, 300)
+    assert "tasks that are not in yet" not in found.stderr
+    (tmp_path / "in.jsonl").write_text("{}\n")
+    without = run("verify", "j", "--redis", server.url, cwd=tmp_path)
+    assert without.status == 1
+    assert "the ids of job j come from its records" in without.stderr
+
+
+def test_an_unknown_job_is_one_line(server: Server, tmp_path: Path) -> None:
+    found = run("verify", "nothing-here", "--redis", server.url, cwd=tmp_path)
+
+    assert found.status == 2
+    assert "has no record of a job nothing-here" in found.stderr
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_in_a_cluster_each_key_is_looked_for_on_its_node(cluster: Cluster, tmp_path: Path, layout: str) -> None:
+    write(tmp_path / "in.jsonl", numbered(600))
+    arguments = ("in.jsonl", "--queue-field", "to", "--redis", cluster.url)
+    loaded = run("load", *arguments, "--layout", layout, "--job", "j", cwd=tmp_path)
+    assert loaded.status == 0, loaded.stderr
+
+    same = run("verify", *arguments, "--job", "j", "--report", "-", cwd=tmp_path)
+    assert (same.status, same.report["same"]) == (0, 600), same.stderr
+    (tmp_path / "in.jsonl").unlink()
+    with cluster.client() as client:
+        (task_id, *_) = client.lrange(pending_key(layout, "a.b"), 0, 0)
+        client.delete(task_key(layout, "a.b", task_id.decode()))
+    found = run("verify", "j", "--redis", cluster.url, "--report", "-", cwd=tmp_path)
+
+    assert (found.status, kinds(found)) == (3, {"without_hash": 1}), found.stderr
