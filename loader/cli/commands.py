@@ -17,6 +17,7 @@ COMMANDS = {
     "migrate": "Copy or move tasks to another queue, layout or server, exactly once.",
     "rollback": "Take back what a job has loaded and no consumer has taken.",
     "serve": "Serve runqy's enqueueing API over HTTP.",
+    "verify": "Compare input with what Redis has of it.",
     "wait": "Wait for the results of tasks and write them as they come.",
 }
 """Summaries by name. The module of a command has the same name. It is imported only when the command runs or its help

@@ -1,0 +1,163 @@
+"""``runqy-loader verify``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from loader.cli.commands import Command
+from loader.cli.load import format_names
+from loader.cli.output import write_report
+from loader.cli.report_options import ReportOptions
+from loader.cli.stderr import tell
+from loader.errors import LoaderError, UsageError
+from loader.settings import LoadOptions
+from loader.verify.options import VerifyOptions
+
+if TYPE_CHECKING:
+    from loader.cli.display import Display
+    from loader.verify.report import VerifyReport
+
+
+def verify(paths: tuple[str, ...], load: LoadOptions, options: VerifyOptions, reporting: ReportOptions) -> int:
+    """Compares input with what Redis has of it: missing, changed and misplaced tasks. Nothing is written to Redis.
+
+    It takes the input and the options of load: in a command, replace 'load' by 'verify'. Or it takes the name of a job:
+    then its input is read if it is here, and otherwise what the job's ledgers say is compared.
+
+    Workers may go on. Of a task that is loaded and no longer there, nothing tells whether a worker has finished it; so
+    it is counted apart, and is no difference unless --undrained is given.
+    """
+    from loader.cli.signals import run
+
+    if not paths:
+        raise UsageError("nothing to compare", "Name the files of the load ('-' for standard input), or a job")
+    if str(options.differences) == "-" == str(reporting.report):
+        raise UsageError("--differences and --report cannot both be standard output", "Name a file for one of them")
+    return run(_verify(paths, load, options, reporting, reporting.display()))
+
+
+async def _verify(
+    paths: tuple[str, ...], load: LoadOptions, options: VerifyOptions, reporting: ReportOptions, display: Display
+) -> int:
+    from loader.cli.progress import counting
+    from loader.cli.signals import stoppable
+    from loader.verify.run import Verifier
+
+    with ExitStack() as files:
+        stream = None if options.differences is None else _opened(options.differences, files)
+
+        def write(line: bytes) -> None:
+            assert stream is not None  # noqa: S101 - only called with a stream
+            try:
+                stream.write(line)
+            except OSError as error:
+                raise _cannot_write(options.differences, error) from error
+
+        verifier = Verifier(load, options, None if stream is None else write)
+        report = verifier.report
+        try:
+            async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
+                work = verifier.run_job(paths[0]) if _is_job(paths) else verifier.run(paths)
+                if await stoppable(work, verifier.stop, display) is None:
+                    report.end("interrupted")
+        finally:
+            write_report(reporting.report, report.to_dict())
+    if not reporting.quiet:
+        for line in _summary(report, options):
+            tell(line)
+    return report.exit_status
+
+
+def _is_job(paths: tuple[str, ...]) -> bool:
+    """Whether the only word is the name of a job: it names no file, and can be no pattern of files."""
+    from loader.settings import is_job_name
+
+    (word, *others) = paths
+    return not others and word != "-" and is_job_name(word) and not Path(word).exists()
+
+
+def _opened(path: Path, files: ExitStack) -> BinaryIO:
+    from loader.outputs.gzip import open_stream
+
+    if str(path) == "-":
+        return sys.stdout.buffer
+    try:
+        file = files.enter_context(path.open("wb"))
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    stream = open_stream(path, file)
+    if stream is not file:
+        files.callback(stream.close)
+    return stream
+
+
+def _cannot_write(path: Path | None, error: OSError) -> LoaderError:
+    return LoaderError(f"--differences {path} cannot be written: {error.strerror}", "Name a writable file")
+
+
+def _line(report: VerifyReport) -> str:
+    return f"{report.compared:,} compared · {report.differences:,} differences"
+
+
+def _summary(report: VerifyReport, options: VerifyOptions) -> list[str]:
+    from loader.verify.report import Kind
+
+    lines = [f"verify job {report.job}, layout {report.layout}: {report.status} in {report.seconds:.1f} s"]
+
+    def count(name: str, number: int, text: str = "") -> None:
+        lines.append(f"  {name:<15}{number:>13,}" + (f"  {text}" if text else ""))
+
+    states = ", ".join(f"{number:,} {state}" for state, number in report.states.most_common() if number)
+    count("compared", report.compared)
+    count("same", report.same, states)
+    if report.set_aside:
+        count("set aside", report.set_aside, "their id or lock was taken when they were to be loaded")
+    if report.gone:
+        text = (
+            "loaded, but no longer there"
+            if report.undrained
+            else "finished by a worker, expired, or lost: it cannot be told"
+        )
+        count("gone", report.gone, text)
+    for kind in Kind:
+        if report.found[kind]:
+            count(kind.value.replace("_", " "), report.found[kind], kind.meaning)
+    if report.unknown_batches:
+        count("unknown batches", report.unknown_batches, "an earlier version has loaded them: give the input")
+    if report.invalid:
+        count("invalid", report.invalid, "records that no load takes")
+    if report.not_sampled:
+        count("not sampled", report.not_sampled, f"--sample {options.sample}")
+    lines += [
+        f"    {one.kind.value.replace('_', ' ')}: {one.place or one.id}"
+        + (f", id {one.id}" if one.place else "")
+        + (f": {one.detail}" if one.detail else "")
+        for one in report.examples
+    ]
+    if report.status != "completed":
+        return lines
+    if not report.input_read:
+        lines.append(
+            "the input is not here, so the job's ledgers were compared: records that were never loaded are not known"
+        )
+    if not report.lists_read:
+        lines.append("the pending lists were not read: whether tasks are in them is not known")
+    elif report.layout == "documented" and report.same and not report.undrained:
+        lines.append(
+            "hashes of this layout do not tell their state: a task that is not in the list may have been taken"
+        )
+    lines.append("no difference" if not report.differences else f"{report.differences:,} differences")
+    return lines
+
+
+COMMAND = Command(
+    run=verify,
+    options=(LoadOptions, VerifyOptions, ReportOptions),
+    argument="Input of the load, or the name of its job.",
+    values={"format": format_names},
+    usage="PATH... --queue NAME [OPTIONS] | JOB [OPTIONS]",
+    exit_status="Exit status: 0 no difference; 1 failed; 2 usage; 3 differences; 130 interrupted.",
+)

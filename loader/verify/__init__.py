@@ -1,0 +1,1 @@
+"""Compares input with what Redis holds of it."""
