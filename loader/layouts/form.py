@@ -110,7 +110,7 @@ def entries(form: Form, values: Iterable[bytes], link_bytes: int = _FIRST_LINK) 
     parts: list[bytes] = []
     last_bytes = 0
     for value in values:
-        its = _short_body(form, value) if len(value) < _SHORT else body(form, value)
+        its = _short_body(form, value) if len(value) < _SHORT else body(form, value)  # type: ignore[arg-type] # modules are hashable
         link = form.link(len(its), link_bytes)
         parts += its, link
         last_bytes, link_bytes = link_bytes + len(its), len(link)
