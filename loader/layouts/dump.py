@@ -33,6 +33,9 @@ _CRC_BYTES = 8
 MOST_LENGTHS = 4096
 """For how many lengths of values what depends on them is kept, about 700 bytes each: more than small payloads have."""
 
+rdb_length = ziplist.string_header
+"""A length of at most 2**32 - 1, as RDB files have it (Redis 7.0, ``rdbSaveLen``): they and ziplists write it alike."""
+
 crc64: Callable[[bytes, int], int] = anycrc.Model("CRC64-REDIS").calc
 """The CRC-64 of data that follows other data, whose CRC-64 is the second argument (0 for none)."""
 
@@ -51,15 +54,6 @@ def hash_dump(fields: Fields, form: Form = listpack) -> bytes:
 def restore(key: bytes, dump: bytes) -> bytes:
     """The command that makes a key from a dump. Its reply is the error BUSYKEY if the key exists."""
     return b"*4\r\n$7\r\nRESTORE\r\n%b$1\r\n0\r\n%b" % (bulk(key), bulk(dump))
-
-
-def rdb_length(length: int) -> bytes:
-    """A length of at most 2**32 - 1, as RDB files have it (Redis 7.0, ``rdbSaveLen``)."""
-    if length < 64:
-        return b"%c" % length
-    if length < 16384:
-        return (0x4000 | length).to_bytes(2, "big")
-    return b"\x80" + length.to_bytes(4, "big")
 
 
 def checksums(crcs: Iterable[int], count: int) -> Sequence[bytes]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 LONGEST_INTEGER = 20
@@ -21,6 +22,7 @@ UNKNOWN_COUNT = 0xFFFF
 """A block of so many entries or more does not know their number."""
 
 _INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
+_SHORT = 20  # bytes of a value whose body is kept
 _FIRST_LINK = 1  # the bytes of the link before the first body, where a form has one
 
 
@@ -92,6 +94,10 @@ def body(form: Form, value: bytes) -> bytes:
     return form.string_header(len(value)) + value if encoded is None else encoded
 
 
+_short_body = lru_cache(maxsize=256)(body)
+"""Names of fields and states come again in each task, also where tasks have ends of their own."""
+
+
 def entries(form: Form, values: Iterable[bytes], link_bytes: int = _FIRST_LINK) -> Entries:
     """The entries of values, at least one.
 
@@ -104,7 +110,7 @@ def entries(form: Form, values: Iterable[bytes], link_bytes: int = _FIRST_LINK) 
     parts: list[bytes] = []
     last_bytes = 0
     for value in values:
-        its = body(form, value)
+        its = _short_body(form, value) if len(value) < _SHORT else body(form, value)  # type: ignore[arg-type] # modules are hashable
         link = form.link(len(its), link_bytes)
         parts += its, link
         last_bytes, link_bytes = link_bytes + len(its), len(link)
