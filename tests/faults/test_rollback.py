@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import redis
 
 from tests.cli import Outcome, command, environment, run
 from tests.faults.helpers import Consumer, Load, assert_tidy
-from tests.faults.proxy import Link, Proxy, Verdict
+from tests.faults.proxy import Link, Proxy, Verdict, from_nth
 from tests.faults.scene import EACH_SERVER, Scene
 from tests.integration.cluster import Cluster
 from tests.integration.cluster import cluster as cluster
@@ -153,8 +154,8 @@ def test_lost_connections_and_lost_replies_do_no_harm(scene: Scene, layout: str)
     with Undo(job, scene.proxy.url, scene.folder) as undo:
         report = report_of(undo.wait())
 
-    # What a step took whose reply was lost is counted by the server, not by this run.
-    assert report["removed"] <= TASKS and report["left"] == 0
+    # The server counts what a step took whose reply was lost.
+    assert (report["removed"], report["left"]) == (TASKS, 0)
     assert_only_theirs(scene, layout)
 
 
@@ -292,3 +293,24 @@ def _killed_after(undo: Undo, client: Any, layout: str, share: int) -> bool:
         return True
     undo.process.kill()
     return undo.wait().status != -9
+
+
+def test_a_signal_ends_it_between_two_steps_and_it_goes_on_later(scene: Scene) -> None:
+    job = load_between_others(scene, "documented")
+    scene.proxy.rule = from_nth(b"LREM", 2, Verdict.WAIT)
+    with Undo(job, scene.proxy.url, scene.folder) as undo:
+        undo.until(lambda: scene.proxy.waiting, "a step waits at the proxy")
+        undo.process.send_signal(signal.SIGINT)
+        scene.proxy.rule = lambda link, chunk: None
+        scene.proxy.go_on()
+        stopped = undo.wait()
+
+    done = run("rollback", job, "--redis", scene.server.url, "--report", "-", "--quiet", cwd=scene.folder)
+
+    assert stopped.status == 130, stopped.stderr
+    assert "run the same command again to go on" in stopped.stderr
+    assert stopped.report["status"] == "interrupted" and stopped.report["removed"] < TASKS
+    report = report_of(done)
+    assert report["resumed"] and report["left"] == 0
+    assert report["removed"] + report["removed_earlier"] == TASKS
+    assert_only_theirs(scene, "documented")
