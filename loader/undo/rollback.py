@@ -181,7 +181,8 @@ class Rollback:
                     self._stop.is_set,
                     look_up=look_up,
                 )
-                await taker.take(selection)
+                tasks = totals[queue].tasks
+                await taker.take(selection, None if tasks is None else tasks - totals[queue].taken_back)
         if report.dry_run:
             tasks = total_tasks(list(totals.values()))
             report.left = None if tasks is None else tasks - report.earlier - report.taken_back
