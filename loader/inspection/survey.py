@@ -11,6 +11,7 @@ from typing import Any
 import hiredis
 import orjson
 
+from loader.jobs.standing import DONE, UNDOING, UNDONE
 from loader.queues.asynq_keys import PAUSED, SETS
 from loader.queues.existing import QUEUES_KEY
 from loader.servers.session import Session
@@ -32,6 +33,8 @@ _DOCUMENTED = re.compile(rb"asynq:([^{}]+):pending")
 _ASYNQ = re.compile(rb"asynq:\{([^{}]+)\}:pending")
 _JOB = re.compile(rb"runqy-loader:\{([^{}]+)\}:job")
 _PART = re.compile(rb"(\{[^{}]+\}):runqy-loader:([^:]+):(?:[0-9]+:)?(batches|moving|aside|migrated)")
+
+_STATES = {DONE.encode(): "done", UNDOING.encode(): "rolling back", UNDONE.encode(): "rolled back"}
 
 
 @dataclass(slots=True)
@@ -56,7 +59,8 @@ class JobProgress:
 
     Attributes:
         kind: ``load`` or ``migrate``.
-        state: ``running``, ``stopped`` or ``done``; ``unknown`` if only its ledger is left.
+        state: ``running``, ``stopped``, ``done``, ``rolling back`` or ``rolled back``; ``unknown`` if only a ledger is
+            left.
         holder: The process that runs it now.
         batches: Number of batches of a load that are in.
         held: Number of tasks that an interrupted move holds, in neither queue.
@@ -187,7 +191,7 @@ async def job_record(session: Session, name: str) -> JobProgress:
         process = _json(holder)
         job.state, job.holder = "running", f"process {process.get('pid')} on {process.get('host')}"
     elif fields:
-        job.state = "done" if fields.get(b"state") == b"done" else "stopped"
+        job.state = _STATES.get(fields.get(b"state", b""), "stopped")
     return job
 
 

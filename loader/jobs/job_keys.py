@@ -53,13 +53,23 @@ def load_keys(name: str, manifest: dict[str, Any], queues: Iterable[str]) -> Job
     bases = [key.removesuffix(PARTS[0]) for key in batches]
     further: list[str | bytes] = [base + part for base in bases for part in PARTS[1:]]
     for queue in queues:
-        further += [undone_key(layout, queue, name), note_key(layout, queue, name)]
+        note = note_key(layout, queue, name)
+        further += [undone_key(layout, queue, name), note, *swap_keys(note)]
     return JobKeys(name, batches, [*further, queues_key(name)], index_keys(manifest))
 
 
 def note_key(layout: LayoutName, queue: str, job: str) -> bytes:
     """The ids that a rollback has taken out of a queue, and whose keys in other slots are still to be deleted."""
     return b"%b:runqy-loader:%b:undo" % (stored_queue(layout, queue).slot_tag, job.encode())
+
+
+def swap_keys(base: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """The keys with which a rollback changes a long queue; see ``loader.undo.swap``.
+
+    Args:
+        base: The key of ``note_key``.
+    """
+    return base + b":kept", base + b":mine", base + b":taken", base + b":old"
 
 
 def undone_key(layout: LayoutName, queue: str, job: str) -> bytes:

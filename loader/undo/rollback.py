@@ -181,7 +181,8 @@ class Rollback:
                     self._stop.is_set,
                     look_up=look_up,
                 )
-                await taker.take(selection)
+                tasks = totals[queue].tasks
+                await taker.take(selection, None if tasks is None else tasks - totals[queue].taken_back)
         if report.dry_run:
             tasks = total_tasks(list(totals.values()))
             report.left = None if tasks is None else tasks - report.earlier - report.taken_back
@@ -218,6 +219,9 @@ class Rollback:
         after = [await self._totals(job, queue) for queue in totals]
         removed, tasks = sum(one.taken_back for one in after), total_tasks(after)
         left = None if tasks is None else max(tasks - removed, 0)
+        for queue, one in zip(totals, after, strict=True):
+            # What was taken by steps whose replies were lost, nearly always from the pending list.
+            self.report.count("pending", queue, one.taken_back - totals[queue].taken_back - self.report.queues[queue])
         return await self._note(job, UNDOING, {**job.undone, "removed": removed, "left": left, "time": time.time()})
 
     async def _delete_keys(self, job: Standing) -> None:

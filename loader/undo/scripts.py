@@ -20,6 +20,9 @@ from loader.tasks.profiles import LayoutName
 SLACK = 2000
 """How many elements others may push between two steps, without the second one having to look for its place."""
 
+COMPARED = 5000
+"""How many ids are compared before a copy replaces the queue: more than workers would give back at a time."""
+
 _HEAD = b"""\
 -- %(what)b
 -- KEYS[1]: the queue's pending list
@@ -127,6 +130,126 @@ settle(ids)
 return {#ids, position, anchor, redis.call('LRANGE', KEYS[1], position, position + ARGV[5] - 1)}
 """
 
+COPY = b"""\
+-- Copies a part of a queue: the ids that stay to one list, those of the job to another, each with its number.
+-- KEYS[1]: the queue's pending list
+-- KEYS[2]: a list of the ids that stay
+-- KEYS[3]: a list of the ids of the job, each as NUMBER:ID
+-- ARGV[1]: where the last id that was copied may be, counted from 1; 0 for none
+-- ARGV[2]: that id
+-- ARGV[3]: how many ids were copied
+-- ARGV[4]: how many of the following ones the caller has looked at
+-- ARGV[5]: the last of these; '' for none
+-- ARGV[6]: how many of the ones after these to return
+-- ARGV[7] and on: those of them that are the job's
+-- Reply: new values for ARGV[1] to ARGV[3], the following ids, and the first one that was copied now ('' if none was);
+--        or -1 if the copy is no longer one of the queue
+local position, anchor, copied, count = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+if redis.call('LLEN', KEYS[2]) + redis.call('LLEN', KEYS[3]) ~= copied then return {-1} end
+local from = math.max(position - 1, 0)
+local window = redis.call('LRANGE', KEYS[1], from, from + count + %(slack)d)
+local start, first = 1, ''
+if position > 0 then
+  while window[start] and window[start] ~= anchor do start = start + 1 end
+  if not window[start] then return {-1} end
+  start = start + 1
+  position = from + start - 1
+end
+if ARGV[5] ~= '' then
+  local stop = start + count - 1
+  while window[stop] and window[stop] ~= ARGV[5] do stop = stop + 1 end
+  -- Consumers have taken it: what the caller has looked at is not copied now, but looked at again.
+  if window[stop] then
+    local wanted, kept, taken = {}, {}, {}
+    for i = 7, #ARGV do wanted[ARGV[i]] = true end
+    for i = start, stop do
+      if wanted[window[i]] then
+        taken[#taken + 1] = (copied + i - start) .. ':' .. window[i]
+      else
+        kept[#kept + 1] = window[i]
+      end
+    end
+    for i = 1, #kept, 5000 do redis.call('RPUSH', KEYS[2], unpack(kept, i, math.min(i + 4999, #kept))) end
+    for i = 1, #taken, 5000 do redis.call('RPUSH', KEYS[3], unpack(taken, i, math.min(i + 4999, #taken))) end
+    copied, first = copied + stop - start + 1, window[start]
+    position, anchor = from + stop, window[stop]
+  end
+end
+return {position, anchor, copied, redis.call('LRANGE', KEYS[1], position, position + ARGV[6] - 1), first}
+""" % {b"slack": SLACK}
+
+SWAP = b"""\
+-- Puts the ids that stay in the place of the queue, if these are still its ids. Meanwhile, others may have pushed on
+-- the left, and consumers may have taken on the right.
+-- KEYS[1]: the queue's pending list
+-- KEYS[2]: a list of the ids that stay
+-- KEYS[3]: a list of the ids of the job, each as NUMBER:ID
+-- KEYS[4]: the same list once they are taken
+-- KEYS[5]: a key for the queue as it was, which is deleted
+-- ARGV[1]: the first id that was copied
+-- ARGV[2]: how many ids were copied
+-- Reply: the number of tasks taken; -1 if the copy is no longer one of the queue, and nothing is done
+local first, copied = ARGV[1], tonumber(ARGV[2])
+local kept, mine = redis.call('LLEN', KEYS[2]), redis.call('LLEN', KEYS[3])
+if kept + mine ~= copied or redis.call('EXISTS', KEYS[4]) == 1 then return -1 end
+local length = redis.call('LLEN', KEYS[1])
+local pushed = redis.call('LPOS', KEYS[1], first)
+if not pushed then return -1 end
+local left = length - pushed
+if left > copied then return -1 end
+local function number(at) return tonumber(string.match(redis.call('LINDEX', KEYS[3], at), '^[0-9]+')) end
+-- How many ids of the job consumers have not taken: those with a number below left.
+local low, high = 0, mine
+while low < high do
+  local middle = math.floor((low + high) / 2)
+  if number(middle) < left then low = middle + 1 else high = middle end
+end
+local stay = left - low
+-- The ids at the right end must be the same, one by one. With their number, this shows that nobody has removed an id
+-- elsewhere, and that no worker has given back tasks that it had taken.
+local width = math.min(left, %(compared)d)
+local queue = redis.call('LRANGE', KEYS[1], -width, -1)
+local others = width > 0 and stay > 0 and redis.call('LRANGE', KEYS[2], math.max(stay - width, 0), stay - 1) or {}
+local own = width > 0 and low > 0 and redis.call('LRANGE', KEYS[3], math.max(low - width, 0), low - 1) or {}
+local i, j = #others, #own
+for at = width, 1, -1 do
+  local index, id = string.match(own[j] or '', '^([0-9]+):(.*)$')
+  if tonumber(index) == left - width + at - 1 then
+    j = j - 1
+  else
+    id = others[i]
+    i = i - 1
+  end
+  if queue[at] ~= id then return -1 end
+end
+if low == 0 then return 0 end
+if stay == 0 then redis.call('DEL', KEYS[2]) else redis.call('LTRIM', KEYS[2], 0, stay - 1) end
+redis.call('LTRIM', KEYS[3], 0, low - 1)
+for stop = pushed, 1, -5000 do
+  local new, reverse = redis.call('LRANGE', KEYS[1], math.max(stop - 5000, 0), stop - 1), {}
+  for at = #new, 1, -1 do reverse[#reverse + 1] = new[at] end
+  redis.call('LPUSH', KEYS[2], unpack(reverse))
+end
+redis.call('RENAME', KEYS[1], KEYS[5])
+if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('RENAME', KEYS[2], KEYS[1]) end
+redis.call('RENAME', KEYS[3], KEYS[4])
+redis.call('UNLINK', KEYS[5])
+return low
+""" % {b"compared": COMPARED}
+
+_DROP_ARGUMENTS = b"""\
+-- KEYS[4]: a list of taken ids, each as NUMBER:ID
+-- ARGV[1]: how many of them to drop
+-- Reply: how many are left"""
+
+_DROP = b"""\
+local ids = redis.call('LRANGE', KEYS[4], 0, ARGV[1] - 1)
+for i = 1, #ids do ids[i] = string.match(ids[i], '^[0-9]+:(.*)$') end
+settle(ids)
+redis.call('LTRIM', KEYS[4], #ids, -1)
+return redis.call('LLEN', KEYS[4])
+"""
+
 _END_ARGUMENTS = b"""\
 -- ARGV[1]: how many elements at the right end to return
 -- ARGV[2] and on: the ids to take, if they are at the right end, one beside the other
@@ -176,7 +299,8 @@ local key = KEYS[1]
 local calls = {
   {'RPUSH', key, 'a', 'b', 'c'}, {'LLEN', key}, {'LRANGE', key, 0, -1}, {'LSET', key, 0, 'm'}, {'LREM', key, 1, 'm'},
   {'LTRIM', key, 0, 0}, {'DEL', key}, {'INCRBY', key, 1}, {'GET', key}, {'DEL', key}, {'HGET', key, 'f'},
-  {'HLEN', key}, {'EXISTS', key}, {'ZREM', key, 'm'}, {'SREM', key, 'm'}
+  {'HLEN', key}, {'EXISTS', key}, {'ZREM', key, 'm'}, {'SREM', key, 'm'}, {'LPOS', key, 'm'}, {'RPUSH', key, 'a'},
+  {'RENAME', key, key}, {'UNLINK', key}
 }
 for i = 1, #calls do
   local reply = redis.pcall(unpack(calls[i]))
@@ -207,12 +331,14 @@ class TakingScripts:
         end: Takes ids from the end of the pending list from which consumers take.
         waiting: Takes ids out of the scheduled ones, or out of a group.
         notes: Whether ids are noted, because their tasks have keys in other slots.
+        drop: Deletes the rest of tasks whose ids ``SWAP`` has taken.
     """
 
     walk: bytes
     end: bytes
     waiting: bytes
     notes: bool
+    drop: bytes
 
 
 def taking_scripts(layout: LayoutName, queue: str, *, look_up: bool, cluster: bool) -> TakingScripts:
@@ -238,4 +364,5 @@ def taking_scripts(layout: LayoutName, queue: str, *, look_up: bool, cluster: bo
         script(b"Takes tasks from the end of a queue from which consumers take.", _END_ARGUMENTS, _END),
         script(b"Takes tasks that are scheduled, or wait in a group.", _SET_ARGUMENTS, _SET),
         notes,
+        script(b"Deletes the rest of tasks whose ids were taken.", _DROP_ARGUMENTS, _DROP),
     )

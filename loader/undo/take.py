@@ -25,6 +25,7 @@ from loader.tasks.profiles import LayoutName
 from loader.undo.report import RollbackReport
 from loader.undo.scripts import DROP_LOOK_UP, TRY, taking_scripts
 from loader.undo.selection import Selection
+from loader.undo.swap import Swap
 from loader.wire.client import Argument
 from loader.wire.connection import Reply
 from loader.wire.faults import translated
@@ -34,6 +35,12 @@ log = logging.getLogger("runqy_loader")
 T = TypeVar("T")
 Repeat = Callable[[Callable[[], Awaitable[T]]], Awaitable[T]]
 """Repeats a step while it fails with a fault that may pass."""
+
+_LONG = 5000
+"""From this length on, a list is copied: to remove ids from its middle would take longer."""
+
+_FEW = 0.02
+"""If less than this share of a list is the job's, it is not copied."""
 
 _WINDOW = 8000
 """The most ids that a step looks at."""
@@ -85,11 +92,15 @@ class QueueTaker:
         self._scripts = taking_scripts(layout, queue, look_up=look_up, cluster=servers.is_cluster)
         self._note = note_key(layout, queue, job)
         self._keys = (self._stored.pending_key, undone_key(layout, queue, job), self._note)
+        self._swap = Swap(self._note, self._stored.pending_key, self._paced, self._drop_taken, self._delete)
         self._marker = b"runqy-loader:taken-back:" + secrets.token_hex(16).encode()
         self._most = _FEWEST
 
-    async def take(self, selection: Selection) -> None:
+    async def take(self, selection: Selection, expected: int | None) -> None:
         """Takes all tasks of a selection that no consumer has taken, or only counts them.
+
+        Args:
+            expected: How many there are at the most; None if this is not known.
 
         Raises:
             StoppedEarlyError: The user has stopped the rollback.
@@ -97,6 +108,8 @@ class QueueTaker:
         """
         if not self._report.dry_run:
             await self._ask("EVAL", as_sent(TRY), 1, self._note + b":try")
+            await self._swap.clear()
+            await self._swap.finish()
         await self.finish_noted()
         if self._layout == "asynq":
             base = base_of(self._queue)
@@ -105,7 +118,20 @@ class QueueTaker:
                 await self._take_waiting(selection, "aggregating", base + b"g:" + group, group)
         if not self._report.dry_run:
             await self._take_from_end(selection)
+            length = await self._ask("LLEN", self._stored.pending_key)
+            if length >= _LONG and (expected is None or expected >= length * _FEW) and await self._exchange(selection):
+                return
         await self._walk(selection)
+
+    async def _exchange(self, selection: Selection) -> bool:
+        """Takes ids from everywhere in a long list. Returns whether others have let it be done."""
+
+        def looked_at(number: int) -> None:
+            self._report.looked_at += number
+
+        taken = await self._swap.take(lambda ids: selection.of(self._queue, ids), looked_at)
+        self._count("pending", taken or 0)
+        return taken is not None
 
     # --- the pending list ----------------------------------------------------------------------------------------
 
@@ -213,19 +239,33 @@ class QueueTaker:
 
     async def _step(self, script: bytes, count: int, *arguments: Argument, keys: Sequence[bytes] = ()) -> Any:
         """Runs a script, deletes what it has noted, and leaves the server to others for a moment."""
-        if self._stopping():
-            raise StoppedEarlyError
-        all_keys = (*self._keys, *keys)
         began = time.monotonic()
-        reply = await self._ask("EVAL", as_sent(script), len(all_keys), *all_keys, *arguments)
+        reply = await self._paced(script, (*self._keys, *keys), *arguments)
         took = time.monotonic() - began
         if count:
             # Between two steps, it changes little: the machine may have been busy with something else.
-            self._most = max(_FEWEST, min(_MOST, int(self._most * (1.2 if took < _STEP_SECONDS else 0.8))))
+            is_quick = took < _STEP_SECONDS * (1 + _REST)
+            self._most = max(_FEWEST, min(_MOST, int(self._most * (1.2 if is_quick else 0.8))))
             await self.finish_noted()
-        if not self._report.dry_run:
-            await asyncio.sleep(_REST * took)
         return reply
+
+    async def _paced(self, script: bytes, keys: Sequence[bytes], *arguments: Argument) -> Any:
+        if self._stopping():
+            raise StoppedEarlyError
+        began = time.monotonic()
+        reply = await self._ask("EVAL", as_sent(script), len(keys), *keys, *arguments)
+        if not self._report.dry_run:
+            await asyncio.sleep(_REST * (time.monotonic() - began))
+        return reply
+
+    async def _drop_taken(self, taken: bytes) -> int:
+        """Deletes the rest of some tasks that were taken. Returns how many are left."""
+        left: int = await self._paced(self._scripts.drop, (*self._keys, taken), _FEWEST)
+        await self.finish_noted()
+        return left
+
+    async def _delete(self, *keys: bytes) -> None:
+        await self._ask("UNLINK", *keys)
 
     async def _ask(self, *command: Argument) -> Reply:
         key = self._stored.pending_key

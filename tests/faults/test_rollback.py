@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import redis
 
 from tests.cli import Outcome, command, environment, run
 from tests.faults.helpers import Consumer, Load, assert_tidy
-from tests.faults.proxy import Link, Proxy, Verdict
+from tests.faults.proxy import Link, Proxy, Verdict, from_nth
 from tests.faults.scene import EACH_SERVER, Scene
 from tests.integration.cluster import Cluster
 from tests.integration.cluster import cluster as cluster
@@ -48,27 +49,33 @@ def others() -> list[tuple[str, bytes]]:
     return [(f"other-{n:05}", b'{"other":%d}' % n) for n in range(OTHERS)]
 
 
-def load_between_others(scene: Scene, layout: str, *more: str) -> str:
-    """Loads the input into a queue of others, with their tasks between its own. Returns the job's name."""
-    push(scene.client, layout, QUEUE, others())
-    scene.input(TASKS, "--layout", layout, *more)
+def load_between_others(scene: Scene, layout: str, *more: str, part: int = 1) -> str:
+    """Loads the input into a queue of others, with their tasks between its own. Returns the job's name.
+
+    Args:
+        part: Only the n-th part of all tasks. From 5,000 tasks in the queue on, a rollback copies the queue; before, it
+            removes ids from it.
+    """
+    push(scene.client, layout, QUEUE, others()[: OTHERS // part])
+    scene.input(TASKS // part, "--layout", layout, *more)
     done = scene.load(direct=True)
     assert done.status == 0, done.stderr
     key = pending_key(layout, QUEUE)
     ids = scene.client.lrange(key, 0, -1)
-    mine, rest = ids[:TASKS], ids[TASKS:]
+    mine, rest = ids[: TASKS // part], ids[TASKS // part :]
     scene.client.delete(key)
-    mixed = [one for at in range(OTHERS) for one in (rest[at], *mine[2 * at : 2 * at + 2])]
+    mixed = [one for at in range(OTHERS // part) for one in (rest[at], *mine[2 * at : 2 * at + 2])]
     scene.client.rpush(key, *mixed)
     return str(done.report["job"])
 
 
-def assert_only_theirs(scene: Scene, layout: str) -> None:
+def assert_only_theirs(scene: Scene, layout: str, *, part: int = 1) -> None:
     """The tasks of others are there, in their order, and nothing else."""
     key = pending_key(layout, QUEUE)
-    assert [one.decode() for one in reversed(scene.client.lrange(key, 0, -1))] == [one for one, _ in others()]
+    theirs = [one for one, _ in others()[: OTHERS // part]]
+    assert [one.decode() for one in reversed(scene.client.lrange(key, 0, -1))] == theirs
     hashes = {one.decode() for one in scene.client.keys("*:t:*") if b"runqy-loader" not in one}
-    assert hashes == {task_key(layout, QUEUE, one) for one, _ in others()}
+    assert hashes == {task_key(layout, QUEUE, one) for one in theirs}
 
 
 def report_of(outcome: Outcome) -> dict[str, Any]:
@@ -122,9 +129,10 @@ def test_killed_at_any_step_and_run_again_it_takes_back_each_task_once(scene: Sc
 
 
 @LAYOUTS
-def test_a_kill_at_each_of_its_steps_in_turn_changes_nothing_in_the_end(scene: Scene, layout: str) -> None:
+@pytest.mark.parametrize("part", [1, 2], ids=["a long queue", "a short queue"])
+def test_a_kill_at_each_of_its_steps_in_turn_changes_nothing_in_the_end(scene: Scene, layout: str, part: int) -> None:
     """Killed at its first piece, then at its second one, and so on, until it comes to its end."""
-    job = load_between_others(scene, layout)
+    job = load_between_others(scene, layout, part=part)
     step, ended = 0, False
     while not ended:
         step += 1
@@ -136,13 +144,14 @@ def test_a_kill_at_each_of_its_steps_in_turn_changes_nothing_in_the_end(scene: S
 
     assert step > 10
     assert outcome.status == 0 or f"there is no job {job}" in outcome.stderr
-    assert_only_theirs(scene, layout)
+    assert_only_theirs(scene, layout, part=part)
 
 
 @LAYOUTS
-def test_lost_connections_and_lost_replies_do_no_harm(scene: Scene, layout: str) -> None:
+@pytest.mark.parametrize("part", [1, 2], ids=["a long queue", "a short queue"])
+def test_lost_connections_and_lost_replies_do_no_harm(scene: Scene, layout: str, part: int) -> None:
     chance = random.Random(layout)
-    job = load_between_others(scene, layout)
+    job = load_between_others(scene, layout, part=part)
 
     def rule(link: Link, chunk: bytes) -> Verdict | None:
         if b"EVAL" in chunk and chance.random() < 0.3:
@@ -153,9 +162,9 @@ def test_lost_connections_and_lost_replies_do_no_harm(scene: Scene, layout: str)
     with Undo(job, scene.proxy.url, scene.folder) as undo:
         report = report_of(undo.wait())
 
-    # What a step took whose reply was lost is counted by the server, not by this run.
-    assert report["removed"] <= TASKS and report["left"] == 0
-    assert_only_theirs(scene, layout)
+    # The server counts what a step took whose reply was lost.
+    assert (report["removed"], report["left"]) == (TASKS // part, 0)
+    assert_only_theirs(scene, layout, part=part)
 
 
 @EACH_SERVER
@@ -292,3 +301,24 @@ def _killed_after(undo: Undo, client: Any, layout: str, share: int) -> bool:
         return True
     undo.process.kill()
     return undo.wait().status != -9
+
+
+def test_a_signal_ends_it_between_two_steps_and_it_goes_on_later(scene: Scene) -> None:
+    job = load_between_others(scene, "documented")
+    scene.proxy.rule = from_nth(b"RENAME", 2, Verdict.WAIT)
+    with Undo(job, scene.proxy.url, scene.folder) as undo:
+        undo.until(lambda: scene.proxy.waiting, "a step waits at the proxy")
+        undo.process.send_signal(signal.SIGINT)
+        scene.proxy.rule = lambda link, chunk: None
+        scene.proxy.go_on()
+        stopped = undo.wait()
+
+    done = run("rollback", job, "--redis", scene.server.url, "--report", "-", "--quiet", cwd=scene.folder)
+
+    assert stopped.status == 130, stopped.stderr
+    assert "run the same command again to go on" in stopped.stderr
+    assert stopped.report["status"] == "interrupted" and stopped.report["removed"] < TASKS
+    report = report_of(done)
+    assert report["resumed"] and report["left"] == 0
+    assert report["removed"] + report["removed_earlier"] == TASKS
+    assert_only_theirs(scene, "documented")

@@ -33,7 +33,7 @@ from loader.preflight.rights import NEEDED, OPTIONAL
 from loader.stored.queue_reader import stored_queue
 from loader.stored.snapshot import BEHIND
 from loader.tasks.options import TaskOptions
-from loader.undo.scripts import DROP_LOOK_UP, TRY, TakingScripts, taking_scripts
+from loader.undo.scripts import COPY, DROP_LOOK_UP, SWAP, TRY, TakingScripts, taking_scripts
 from tests.conftest import Server
 
 QUEUE = "inference.default"
@@ -101,6 +101,9 @@ SCRIPTS: dict[str, bytes] = {
     **{f"undo-waiting-{name}": scripts.waiting for name, scripts in UNDO.items() if name.startswith("asynq")},
     "undo-look-up": DROP_LOOK_UP,
     "undo-try": TRY,
+    "undo-copy": COPY,
+    "undo-swap": SWAP,
+    **{f"undo-drop-{name}": scripts.drop for name, scripts in UNDO.items()},
 }
 
 

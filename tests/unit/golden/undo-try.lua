@@ -6,7 +6,8 @@ local key = KEYS[1]
 local calls = {
   {'RPUSH', key, 'a', 'b', 'c'}, {'LLEN', key}, {'LRANGE', key, 0, -1}, {'LSET', key, 0, 'm'}, {'LREM', key, 1, 'm'},
   {'LTRIM', key, 0, 0}, {'DEL', key}, {'INCRBY', key, 1}, {'GET', key}, {'DEL', key}, {'HGET', key, 'f'},
-  {'HLEN', key}, {'EXISTS', key}, {'ZREM', key, 'm'}, {'SREM', key, 'm'}
+  {'HLEN', key}, {'EXISTS', key}, {'ZREM', key, 'm'}, {'SREM', key, 'm'}, {'LPOS', key, 'm'}, {'RPUSH', key, 'a'},
+  {'RENAME', key, key}, {'UNLINK', key}
 }
 for i = 1, #calls do
   local reply = redis.pcall(unpack(calls[i]))
