@@ -10,14 +10,12 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from loader.cli import INTERRUPTED
-from loader.engine.loop import loop_factory
+from loader.engine.loop import STOP_SIGNALS, loop_factory, on_stop_signals
 
 if TYPE_CHECKING:
     from loader.cli.display import Display
 
 T = TypeVar("T")
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -31,7 +29,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     gc.enable()  # main() has turned it off
 
     async def with_signal_handlers() -> T:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        task = asyncio.current_task()
         assert task is not None  # noqa: S101 - this is a coroutine
 
         def cancel() -> None:
@@ -39,9 +37,16 @@ def run(work: Coroutine[Any, Any, T]) -> T:
             was_signalled = True
             task.cancel()
 
-        for number in STOP_SIGNALS:
-            loop.add_signal_handler(number, cancel)
-        return await work
+        on_stop_signals(cancel)
+        try:
+            return await work
+        finally:
+            put_back()
+
+    def put_back() -> None:
+        # Only the end of the loop and the output of the outcome are left. Both may block, so a signal can end them.
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -51,9 +56,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
             raise
         raise KeyboardInterrupt from None
     finally:
-        # Only the output of the outcome is left. It may block if nobody reads it, so a signal can end that too.
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        put_back()
 
 
 async def stoppable(work: Coroutine[Any, Any, T], stop: Callable[[], None], display: Display) -> T | None:
@@ -75,8 +78,7 @@ async def stoppable(work: Coroutine[Any, Any, T], stop: Callable[[], None], disp
             display.say("stopping: finishing what is in flight (signal again to stop at once)")
             stop()
 
-    for number in STOP_SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, signalled)
+    on_stop_signals(signalled)
     try:
         return await task
     except asyncio.CancelledError:

@@ -1,9 +1,13 @@
-"""The event loop of the tool's processes."""
+"""The event loop of the tool's processes, and signals to stop."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable
+from types import FrameType
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -13,3 +17,19 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None  # no wheel for this platform: asyncio's own loop works as well, but slower
     return uvloop.new_event_loop
+
+
+def on_stop_signals(callback: Callable[[], None]) -> None:
+    """Has the running event loop call this at each SIGINT and SIGTERM, in place of what was called before.
+
+    The loop's own ``add_signal_handler`` is not used: when it is removed, and the loop removes it when it closes, a
+    signal ends the process by its default action for a moment. Whoever calls this puts the handlers back.
+    """
+    loop = asyncio.get_running_loop()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(callback)
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, handle)

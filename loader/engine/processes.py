@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections import deque
 from collections.abc import Sequence
@@ -126,6 +127,11 @@ class ProcessPool:
                 await child.wait()
                 return message.complete
         status = await child.wait()
+        if status == -signal.SIGTERM:
+            # A service manager signals all processes of the service, and this one was just starting.
+            log.warning("loader process %d was ended by SIGTERM", number)
+            self.stop()
+            return False
         self._fail(SinkError(f"loader process {number} ended unexpectedly (status {status})", RESUME.capitalize()))
         return False
 

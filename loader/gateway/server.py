@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import os
-import signal
 import socket
 from collections.abc import Callable, Iterator
 from typing import cast
 
 import uvicorn
 
+from loader.engine.loop import on_stop_signals
 from loader.errors import UsageError
 from loader.extras import require
 from loader.gateway.app import Gateway, Parts
@@ -83,9 +82,7 @@ async def serve(options: ServeOptions, notify: Callable[[str], None]) -> bool:
             server.should_exit = True
             waiter.stop()
 
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop)
+        on_stop_signals(stop)
         notify(f"serving {options.layout} tasks to {address} at {_url(listening)}{_warning(options, keys)}")
         await server.serve(sockets=[listening])
         if not server.force_exit:
