@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from loader.errors import UsageError
-from loader.wire.secrets import FROM_COMMAND, FROM_FILE, password_from
 from loader.wire.tls import TLS_OPTIONS, tls_context, tls_options
 
 _FORM = "Write redis://[USER:PASSWORD@]HOST:PORT/DB, or unix:///PATH?db=N"
@@ -18,8 +17,7 @@ _BOOLEANS = ("true", "false", "yes", "no", "1", "0")
 """redis-py takes any other text for true."""
 
 _SCHEMES = ("redis", "rediss", "unix")
-_PASSWORDS = ("password", FROM_FILE, FROM_COMMAND)
-_LOGIN = ("db", "username", *_PASSWORDS)
+_LOGIN = ("db", "username", "password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +70,7 @@ def parse_address(url: str, option: str = "--redis") -> Address:
     tls = None
     if has_tls:
         tls = tls_context(options, option)
-    secret = password_from(dict(parse_qsl(parts.query)), option)
-    return replace(place, tls=tls, password=secret or place.password)
+    return replace(place, tls=tls)
 
 
 def _place(url: str, parts: SplitResult) -> Address:
@@ -164,5 +161,3 @@ def _check_parameters(parts: SplitResult, has_tls: bool, option: str) -> None:
         raise UsageError(f"{option}: the database is given twice", "Give it after the host or as db=N")
     if parts.netloc.rpartition("@")[0] and seen & {"username", "password"}:
         raise UsageError(f"{option}: the login is given twice", "Give it before the host or as parameters")
-    if len(seen.intersection(_PASSWORDS)) + (parts.password is not None) > 1:
-        raise UsageError(f"{option}: the password is given twice", f"Give one of {', '.join(_PASSWORDS)}")

@@ -132,8 +132,7 @@ def test_what_is_no_usable_url_is_refused(url: str) -> None:
         ("unix:///run/r.sock?ssl_cert_reqs=none", "ssl_cert_reqs needs TLS. Write rediss://"),
         (
             "rediss://h?ssl_cert_req=none",
-            "unknown parameter ssl_cert_req. Known are db, username, password, password_file, password_command, "
-            "ssl_ca_certs",
+            "unknown parameter ssl_cert_req. Known are db, username, password, ssl_ca_certs",
         ),
         ("redis://h?socket_timeout=3", "unknown parameter socket_timeout. Known are db, username, password"),
         ("rediss://h?ssl_cert_reqs=sometimes", "ssl_cert_reqs must be required, optional or none"),
