@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -322,3 +322,76 @@ def test_a_signal_ends_it_between_two_steps_and_it_goes_on_later(scene: Scene) -
     assert report["resumed"] and report["left"] == 0
     assert report["removed"] + report["removed_earlier"] == TASKS
     assert_only_theirs(scene, "documented")
+
+
+AT_THE_END = 2
+"""Ids of the job at the right end of the queue. They are cut off before the rest is copied."""
+
+
+def pop(client: Any, key: str, count: int) -> list[bytes]:
+    return client.rpop(key, count) or []
+
+
+def give_back(client: Any, key: str) -> None:
+    """Takes five, and gives two of them back, in another order: as asynq's server does when it stops."""
+    taken = pop(client, key, 5)
+    client.rpush(key, taken[3], taken[1])
+
+
+def remove_theirs(client: Any, key: str) -> None:
+    """Somebody deletes a task of another job in the middle, and consumers take some."""
+    client.lrem(key, 1, "other-01500")
+    pop(client, key, 7)
+
+
+def push_many(client: Any, key: str) -> None:
+    for first in range(0, 12_000, 4000):
+        client.lpush(key, *[f"new-{n}" for n in range(first, first + 4000)])
+    pop(client, key, 100)
+
+
+def take_all(client: Any, key: str) -> None:
+    client.lpush(key, "new-0", "new-1")
+    pop(client, key, TASKS + OTHERS)
+
+
+def take_all_and_more(client: Any, key: str) -> None:
+    client.lpush(key, "new-0", "new-1", "new-2")
+    pop(client, key, TASKS + OTHERS + 1)
+
+
+CHANGES: list[Callable[[Any, str], object]] = [
+    lambda client, key: pop(client, key, 1),
+    lambda client, key: pop(client, key, 4001),
+    give_back,
+    remove_theirs,
+    push_many,
+    take_all,
+    take_all_and_more,
+    lambda client, key: client.delete(key),
+]
+NAMES = ["one taken", "many taken", "given back", "deleted", "pushed", "all taken", "all and new taken", "list gone"]
+
+
+@LAYOUTS
+@pytest.mark.parametrize("change", CHANGES, ids=NAMES)
+def test_what_happens_to_a_long_queue_just_before_its_copy_takes_its_place_is_not_lost(
+    scene: Scene, layout: str, change: Callable[[Any, str], object]
+) -> None:
+    job = load_between_others(scene, layout)
+    key = pending_key(layout, QUEUE)
+    scene.proxy.rule = from_nth(b"RENAME", 2, Verdict.WAIT)
+    with Undo(job, scene.proxy.url, scene.folder) as undo:
+        undo.until(lambda: scene.proxy.waiting, "the exchange waits at the proxy")
+        change(scene.client, key)
+        ids = scene.client.lrange(key, 0, -1)
+        scene.proxy.go_on()
+        report = report_of(undo.wait())
+
+    mine = [one for one in ids if not one.startswith((b"other-", b"new-"))]
+    assert scene.client.lrange(key, 0, -1) == [one for one in ids if one.startswith((b"other-", b"new-"))]
+    removed = len(mine) + AT_THE_END
+    assert (report["removed"], report["left"]) == (removed, TASKS - removed)
+    hashes = {one.decode().rpartition(":")[2] for one in scene.client.keys("*:t:*") if b"runqy-loader" not in one}
+    assert not hashes & {one.decode() for one in mine}
+    assert len([one for one in hashes if not one.startswith("other-")]) == TASKS - removed
