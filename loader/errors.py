@@ -99,13 +99,14 @@ class JobMismatchError(LoaderError):
 
 
 class JobBusyError(LoaderError):
-    """Another process is loading this job, or has taken it over."""
+    """Another process is loading this job, or has taken it over.
+
+    Attributes:
+        taken_over: Whether the other process has taken the job over from this run, which may write nothing more.
+    """
 
     code = "job_busy"
-
-
-class TakenOverError(JobBusyError):
-    """Another process has taken this job over from this run, which may write nothing more."""
+    taken_over = False
 
 
 class LayoutMismatchError(LoaderError):

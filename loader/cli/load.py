@@ -14,7 +14,7 @@ from loader.cli.logins import without_password
 from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
-from loader.errors import LoaderError, TakenOverError
+from loader.errors import JobBusyError, LoaderError
 from loader.settings import LoadOptions
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions
             raise failure
         return INTERRUPTED
     try:
-        taken_over = isinstance(failure, TakenOverError)
+        taken_over = isinstance(failure, JobBusyError) and failure.taken_over
         write_report(reporting.report, report.to_dict(), unless_since=began if taken_over else None)
     except LoaderError as error:
         if failure is not None:  # the failure of the load matters more

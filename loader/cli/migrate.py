@@ -9,7 +9,7 @@ from loader.cli.commands import Command
 from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
-from loader.errors import JobBusyError, TakenOverError, TooManyRejectsError
+from loader.errors import JobBusyError, TooManyRejectsError
 from loader.migrate.options import MigrateOptions
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ async def _migrate(options: MigrateOptions, reporting: ReportOptions, display: D
     try:
         async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
             await stoppable(migration.run(), migration.stop, display)
-    except TakenOverError:
-        taken_over = True
+    except JobBusyError as error:
+        taken_over = error.taken_over
         raise
     finally:
         write_report(reporting.report, report.to_dict(), unless_since=began if taken_over else None)

@@ -363,15 +363,17 @@ class Pipeline:
         if rejected:
             await self._reject(delivery.batch, rejected)
 
-    async def in_doubt(self, delivery: Delivery, why: str) -> None:
-        if delivery in self._doubts:
-            return
+    async def in_doubt(self, delivery: Delivery, why: str) -> InDoubt:
+        if (known := self._doubts.get(delivery)) is not None:
+            return known
         source, raw = self._sources[delivery.batch.source_index], delivery.batch.raw
         first = await source.place(raw, delivery.records[0])
         last = await source.place(raw, delivery.records[-1])
         doubt = InDoubt(delivery.queue, first.name, first.line, last.name, last.line, len(delivery.payloads), why)
-        if self._doubts.setdefault(delivery, doubt) is doubt:  # another request may have noted it in the meantime
+        noted = self._doubts.setdefault(delivery, doubt)
+        if noted is doubt:  # another request may have noted it in the meantime
             self._report.in_doubt.append(doubt)
+        return noted
 
     async def place(self, delivery: Delivery, position: int) -> str:
         source = self._sources[delivery.batch.source_index]

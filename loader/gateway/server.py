@@ -21,6 +21,7 @@ from loader.gateway.keys import ApiKeys
 from loader.gateway.link import Link
 from loader.gateway.metrics import Metrics
 from loader.gateway.options import ServeOptions
+from loader.gateway.push import can_look
 from loader.gateway.queue_check import KnownQueues
 from loader.gateway.reader import TaskReader
 from loader.gateway.target import check_target
@@ -67,7 +68,7 @@ async def serve(options: ServeOptions, notify: Callable[[str], None]) -> bool:
             await link.open()
             closing.push_async_callback(link.close)
         encoders, metrics = Encoders(options, compact=target.compact), Metrics()
-        writer = Writer(writing, encoders, metrics, target.longest)
+        writer = Writer(writing, encoders, metrics, target.longest, looks=await can_look(writing))
         reader = TaskReader(reading, encoders, options.layout, queues.all)
         waiter = TaskWaiter(reader)
         idempotency = IdempotencyKeys(reading, options.idempotency_seconds)

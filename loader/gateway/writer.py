@@ -82,10 +82,14 @@ class Writer:
 
     Args:
         longest: The longest payload that Redis accepts, in bytes; None if no request is longer, or it is not known.
+        looks: Whether a push looks if Redis still has the hashes; see ``can_look``.
     """
 
-    def __init__(self, link: Link, encoders: Encoders, metrics: Metrics, longest: int | None = None) -> None:
+    def __init__(
+        self, link: Link, encoders: Encoders, metrics: Metrics, longest: int | None = None, *, looks: bool = True
+    ) -> None:
         self._link = link
+        self._looks = looks
         self._longest = longest
         self._encoders = encoders
         self._metrics = metrics
@@ -229,7 +233,8 @@ class Writer:
         key = self._encoders.get(share[0].queue).pending_key
         if share[0].mark is not None:
             return share[0].mark.push(key, share[0].ids, written)
-        return push(key, (task_id for entry in share for task_id in entry.ids), written)
+        ids = (task_id for entry in share for task_id in entry.ids)
+        return push(key, ids, written) if self._looks else array([b"LPUSH", key, *ids])
 
     def _settle(self, share: Sequence[Entry], reply: Reply) -> None:
         if isinstance(reply, hiredis.ReplyError):

@@ -45,7 +45,7 @@ class FencedFile:
 
         Raises:
             OSError: The file cannot be written.
-            TakenOverError: Another run has taken the job over. Nothing is written.
+            JobBusyError: Another run has taken the job over. Nothing is written.
             LoaderError: It cannot be known whether another run has taken over. Nothing is written.
         """
         for _ in range(_RENEWALS):

@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 import hiredis
 import orjson
 
-from loader.errors import JobBusyError, TakenOverError, TransientError
+from loader.errors import JobBusyError, TransientError
 from loader.layouts.lua import as_sent
 from loader.servers.routing import Servers, list_clients
 from loader.wire.client import Client
@@ -199,7 +199,7 @@ class Lease:
         """Renews the lease.
 
         Raises:
-            TakenOverError: Another run has taken the lease.
+            JobBusyError: Another run has taken the lease.
             LoaderError: The server does not answer, or replies with an error.
         """
         asked_at = _now()
@@ -210,10 +210,12 @@ class Lease:
         if mine:
             self._proved_at = asked_at
         else:
-            raise TakenOverError(
+            lost = JobBusyError(
                 f"job {self._job} was taken over by another process while this one could not reach the server",
                 "Leave it to that one",
             )
+            lost.taken_over = True
+            raise lost
 
     async def _take_from_dead(self, holder: bytes) -> bool:
         others = await self._connections_of_other_runs() if _is_named(holder) else None

@@ -15,7 +15,7 @@ class Proof:
     """Whether no other run has taken the job over from this run. The default is for a run that cannot be taken over.
 
     Attributes:
-        renew: Asks the server. Raises TakenOverError if another run has taken over, LoaderError if it does not tell.
+        renew: Asks the server. Raises JobBusyError if another run has taken over, LoaderError if it does not tell.
         holds: Whether the server has said so just now.
     """
 

@@ -73,8 +73,8 @@ def lost_data(server: object) -> SinkError:
     return SinkError(
         f"{server} has lost data that it had acknowledged: it was emptied, restarted, or failed over, without its "
         "last data",
-        "Run the same command again: a copy copies what is missing; for a move, see docs/migrate.md, 'What a lost "
-        "target means'",
+        "Run the same command again: a copy copies what is missing; for a move, see docs/migrate.md, 'If the target "
+        "is lost'",
     )
 
 
@@ -183,6 +183,6 @@ async def bind(ends: Ends, claims: Claims, source: str) -> None:
             raise JobMismatchError(
                 f"job {name} holds tasks in {claims.holding_key.decode()} on {source} that it claimed "
                 "for another target, or the target has lost its data",
-                "Resume with the same target; else see docs/migrate.md, 'What a lost target means'",
+                "Resume with the same target; else see docs/migrate.md, 'If the target is lost'",
             )
         await here.execute("HSET", key, "token", token or b"")

@@ -10,6 +10,7 @@ from typing import Protocol
 from isal.isal_zlib import crc32
 
 from loader.jobs.records import entry_of
+from loader.jobs.report import InDoubt
 from loader.layouts.base import QueueEncoder
 from loader.sources.validate import Batch
 from loader.tasks.options import TaskOptions
@@ -74,8 +75,12 @@ class Observer(Protocol):
         """These tasks cannot be loaded. Called once for each task, before the delivery is acknowledged."""
         ...
 
-    async def in_doubt(self, delivery: Delivery, why: str) -> None:
-        """It is unknown whether the delivery, or a part of it, is in. It is sent again, unless that is prevented."""
+    async def in_doubt(self, delivery: Delivery, why: str) -> InDoubt:
+        """It is unknown whether the delivery, or a part of it, is in. It is sent again, unless that is prevented.
+
+        Returns:
+            What the report says of it.
+        """
         ...
 
     async def place(self, delivery: Delivery, position: int) -> str:

@@ -35,7 +35,7 @@ class Connections:
 
         Raises:
             TransientError, SinkError: See ``Connection.open``.
-            TakenOverError: Another run has taken the job over.
+            JobBusyError: Another run has taken the job over.
         """
         address = self._servers.address_of(key)
         if address not in self._open:

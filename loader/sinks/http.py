@@ -96,7 +96,7 @@ class HttpSink:
                 group.create_task(self._deliver(delivery, observer))
 
     async def _deliver(self, delivery: Delivery, observer: Observer) -> None:
-        sending = _Sending(delivery, observer)
+        sending = _Sending(delivery, observer, self._journal)
         if self._journal.was_in_doubt(delivery):
             await sending.doubt(EARLIER)
         self._journal.sent(delivery)
@@ -247,15 +247,16 @@ class _Sending:
         may_be_in: Whether the server has, or may have, accepted some of its tasks.
     """
 
-    def __init__(self, delivery: Delivery, observer: Observer) -> None:
+    def __init__(self, delivery: Delivery, observer: Observer, journal: Journal) -> None:
         self.delivery = delivery
         self.may_be_in = False
         self._observer = observer
+        self._journal = journal
 
     async def doubt(self, why: str) -> None:
         """Notes that the outcome of one of its requests is unknown."""
         self.may_be_in = True
-        await self._observer.in_doubt(self.delivery, why)
+        self._journal.doubted(self.delivery, await self._observer.in_doubt(self.delivery, why))
 
 
 def _merged(answers: Sequence[Answer]) -> Answer:

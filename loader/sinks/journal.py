@@ -17,6 +17,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +26,7 @@ import orjson
 
 from loader.errors import JobBusyError, LoaderError, UsageError
 from loader.jobs.ledger import LedgerState
+from loader.jobs.report import InDoubt
 from loader.sinks.base import Delivery
 from loader.tasks.reasons import Reason, ReasonCode
 
@@ -58,6 +60,12 @@ _TABLES = (
 )
 # Where input that cannot be read again has ended. Earlier journals lack it.
 _ENDS = "CREATE TABLE IF NOT EXISTS ends (source INTEGER NOT NULL, record INTEGER NOT NULL)"
+# What a report says of batches in doubt, as a JSON object, until a run ends with a report: a killed run makes none.
+_DOUBTS = (
+    "CREATE TABLE IF NOT EXISTS doubts (shard INTEGER NOT NULL, queue TEXT NOT NULL, number INTEGER NOT NULL,"
+    " doubt TEXT NOT NULL, PRIMARY KEY (shard, queue, number)) WITHOUT ROWID"
+)
+_ACKNOWLEDGED = "(shard, queue, number) IN (SELECT shard, queue, number FROM batches WHERE crc IS NOT NULL)"
 _THIS = "shard = ? AND queue = ? AND number = ?"
 
 BatchKey = tuple[int, str, int]
@@ -75,6 +83,7 @@ class Journal:
     Attributes:
         recorded: The job's manifest, if the file existed before.
         unsettled: The number of batches that are in doubt now.
+        untold: Batches that earlier runs sent again and that are in, if these runs ended without a report.
 
     Raises:
         UsageError: On entering: the file is not such a journal, or lacks the ids that are to be kept.
@@ -89,6 +98,7 @@ class Journal:
         self._manifest = manifest
         self._keep_ids = keep_ids
         self._db: sqlite3.Connection
+        self.untold: list[InDoubt] = []
         self._open: set[BatchKey] = set()
         self._doubtful: frozenset[BatchKey] = frozenset()
         self._synced_at = time.monotonic()
@@ -107,6 +117,9 @@ class Journal:
                 else:
                     self._begin()
                 self._db.execute(_ENDS)
+                self._db.execute(_DOUBTS)
+                settled = self._db.execute(f"SELECT doubt FROM doubts WHERE {_ACKNOWLEDGED}")  # noqa: S608 - ours
+                self.untold = [InDoubt(**orjson.loads(doubt), repeated=True) for (doubt,) in settled]
                 self._open = set(self._db.execute("SELECT shard, queue, number FROM batches WHERE crc IS NULL"))
                 self._db.execute("COMMIT")
             except BaseException:
@@ -119,6 +132,8 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
+            with self._failures():  # the report of this run names them
+                self._db.execute(f"DELETE FROM doubts WHERE {_ACKNOWLEDGED}")  # noqa: S608 - ours
             self._sync()
         finally:
             self._db.close()
@@ -168,11 +183,19 @@ class Journal:
             with self._failures():
                 self._db.execute("INSERT INTO batches (shard, queue, number) VALUES (?, ?, ?)", key)
 
+    def doubted(self, delivery: Delivery, doubt: InDoubt) -> None:
+        """Notes that it is unknown whether a batch is in, for the report of the run that ends with one."""
+        about = {field.name: getattr(doubt, field.name) for field in fields(doubt) if field.name != "repeated"}
+        values = (*_key(delivery), orjson.dumps(about).decode())
+        with self._failures():
+            self._db.execute("INSERT OR REPLACE INTO doubts VALUES (?, ?, ?, ?)", values)
+
     def withdrawn(self, delivery: Delivery) -> None:
         """Notes that no task of a batch is in, although it was sent: the server has certainly refused it."""
         key = _key(delivery)
         with self._failures():
             self._db.execute(f"DELETE FROM batches WHERE {_THIS}", key)  # noqa: S608 - ours
+            self._db.execute(f"DELETE FROM doubts WHERE {_THIS}", key)  # noqa: S608 - ours
         self._open.discard(key)
 
     def acknowledged(self, delivery: Delivery) -> None:

@@ -335,6 +335,38 @@ def test_a_fault_that_lasts_ends_the_load_and_a_resume_repeats_what_was_in_doubt
     assert counts(third) == (1000, 0, 1000, 0) and doubts(third) == []
 
 
+def test_a_doubt_that_a_killed_run_has_settled_is_named_by_the_next_run_that_reports(
+    api: RunqyApi, tmp_path: Path
+) -> None:
+    numbered(tmp_path, 40)
+    options = ("-b", "10", "--http-connections", "1")
+    arguments = ("load", "in.jsonl", "--to", api.url, "-q", "q", "--quiet", *options)
+
+    requests = 0
+    running: list[subprocess.Popen[bytes]] = []
+
+    def kill_at_each_second(number: int, body: object) -> None:
+        nonlocal requests
+        requests += 1
+        if requests % 2 == 0:
+            running[-1].kill()
+
+    api.rule = kill_at_each_second
+    for _ in range(2):  # the second run repeats a batch, and is killed when it sends the next one
+        env = {**environment(), "RUNQY_API_KEY": KEY}
+        with subprocess.Popen(command(*arguments), cwd=tmp_path, env=env) as process:
+            running.append(process)
+            assert process.wait(120) == -9
+    api.rule = None
+    third = load(api, tmp_path, *options)
+    fourth = load(api, tmp_path, *options)
+
+    assert third.status == fourth.status == 0, third.stderr
+    assert doubts(third) == [(11, 20, True), (21, 30, True)]
+    assert doubts(fourth) == []
+    assert Counter(value["n"] for value in data(api)) == Counter([*range(40), *range(10, 30)])
+
+
 def test_a_batch_that_is_refused_for_certain_is_not_in_doubt(api: RunqyApi, tmp_path: Path) -> None:
     numbered(tmp_path, 2000)
 

@@ -68,6 +68,7 @@ class HttpTarget(LoadTarget):
         options = self._options
         with Journal(path, report.job, proposal.manifest, keep_ids=options.ids_out is not None) as journal:
             report.journal, report.resumed = str(path), journal.resumed
+            report.in_doubt += journal.untold
             if journal.resumed:
                 log.info("resuming job %s; %d of its batches are in doubt", report.job, journal.unsettled)
             before = journal.recorded

@@ -27,7 +27,7 @@ def failed(error: LoaderError) -> list[str]:
     return closing_lines(report, RESUME, kept=True)
 
 
-@pytest.mark.parametrize("kind", [SinkError, ConnectionFailedError, JobBusyError, LoaderError])
+@pytest.mark.parametrize("kind", [SinkError, ConnectionFailedError, LoaderError])
 def test_a_failure_that_can_pass_is_followed_by_the_command_to_go_on_with(kind: type[LoaderError]) -> None:
     assert failed(kind("it broke"))[-1] == f"go on with: {RESUME}"
 
@@ -49,6 +49,6 @@ def test_a_load_over_http_that_sent_nothing_is_told_by_its_error_alone() -> None
         assert len(closing_lines(report, RESUME, kept=True)) == lines
 
 
-@pytest.mark.parametrize("kind", [UsageError, UnknownQueueError, SourceChangedError])
+@pytest.mark.parametrize("kind", [UsageError, UnknownQueueError, SourceChangedError, JobBusyError])
 def test_what_would_be_refused_again_is_not(kind: type[LoaderError]) -> None:
     assert not [line for line in failed(kind("it is refused")) if "go on" in line]

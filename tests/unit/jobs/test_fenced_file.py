@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loader.errors import TakenOverError
+from loader.errors import JobBusyError
 from loader.jobs.fenced_file import FencedFile, begin_file
 from loader.jobs.proof import Proof
 
@@ -62,9 +62,9 @@ def test_a_server_that_is_too_far_away_for_a_fresh_proof_does_not_stop_the_write
 
 def test_a_run_that_was_taken_over_writes_nothing(tmp_path: Path) -> None:
     async def taken_over() -> None:
-        raise TakenOverError("taken over")
+        raise JobBusyError("taken over")
 
-    with pytest.raises(TakenOverError):
+    with pytest.raises(JobBusyError):
         append(tmp_path / "file", Proof(taken_over, lambda: False), b"a\n")
     assert (tmp_path / "file").read_bytes() == b""
 

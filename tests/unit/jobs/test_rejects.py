@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loader.errors import LoaderError, TakenOverError
+from loader.errors import JobBusyError, LoaderError
 from loader.jobs.proof import Proof
 from loader.jobs.rejects import RejectsFile
 from loader.outputs.lines import repair_lines
@@ -115,7 +115,7 @@ def test_a_torn_line_that_is_all_there_is_or_longer_than_what_is_read_at_once_is
 
 def test_a_run_that_may_not_write_any_more_writes_no_reject(path: Path) -> None:
     async def taken_over() -> None:
-        raise TakenOverError("taken over")
+        raise JobBusyError("taken over")
 
     async def run() -> None:
         file = RejectsFile(path, Proof(taken_over, lambda: False))
@@ -124,7 +124,7 @@ def test_a_run_that_may_not_write_any_more_writes_no_reject(path: Path) -> None:
         finally:
             file.close()
 
-    with pytest.raises(TakenOverError):
+    with pytest.raises(JobBusyError):
         asyncio.run(run())
     assert path.read_bytes() == b""
 
