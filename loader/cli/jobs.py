@@ -90,7 +90,7 @@ def _remark(job: JobView) -> str:
     if job.left:
         return f"{job.left:,} left with consumers"
     if job.go_on:
-        return f"runqy-loader jobs show {job.job}"
+        return "see jobs show JOB"
     return "" if job.expires is None else f"kept until {_when(job.expires)}"
 
 

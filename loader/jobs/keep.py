@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from loader.errors import LoaderError, SinkError, TransientError
 from loader.jobs.index import leave_jobs
 from loader.jobs.job import Job
-from loader.jobs.job_keys import JobKeys, keys_of, marks_of
+from loader.jobs.job_keys import JobKeys, keys_of, load_keys, marks_of
 from loader.jobs.standing import DONE, Standing, job_key, queues_key
 from loader.layouts.lua import as_sent
 from loader.servers.routing import Servers
@@ -156,6 +157,22 @@ async def keep_record(servers: Servers, name: str) -> None:
     """
     # Without the right to do so, no record has an end.
     await servers.client_of(job_key(name)).ask([("PERSIST", job_key(name))])
+
+
+async def warn_of_leftovers(servers: Servers, name: str, manifest: dict[str, Any], queue: str) -> None:
+    """Says that a new job finds a ledger, which somebody has left by deleting a record by hand.
+
+    Raises:
+        LoaderError: The server refuses, or cannot be reached.
+    """
+    if marks := await marks_of(servers, load_keys(name, manifest, [queue])):
+        log.warning(
+            "job %s has no record, but a ledger that has %s batches as loaded: they are passed over. To load them "
+            "again, stop this and run: runqy-loader jobs forget %s",
+            name,
+            f"{marks:,}",
+            name,
+        )
 
 
 async def is_whole(servers: Servers, keys: JobKeys, job: Standing) -> bool:

@@ -79,7 +79,7 @@ def test_the_list_has_state_progress_and_end_of_each_job_without_a_search(tool: 
     assert views["killed"]["go_on"] == ("runqy-loader load in.jsonl --queue q.default --layout documented --job killed")
     assert views["killed"]["rejects"] == str(tool.folder / "killed.rejects.jsonl")
     table = jobs(tool).stdout
-    assert "interrupted" in table and "runqy-loader jobs show killed" in table
+    assert "interrupted" in table and "see jobs show JOB" in table
 
 
 def test_a_running_job_is_shown_with_its_process_and_a_killed_one_is_not(tool: Tool, server: Server) -> None:

@@ -33,8 +33,7 @@ from loader.errors import (
 from loader.jobs.ids_file import begin_ids_file
 from loader.jobs.index import enter_job, leave_jobs
 from loader.jobs.job import Job
-from loader.jobs.job_keys import load_keys, marks_of
-from loader.jobs.keep import keep_finished, keep_record, standing_to_load
+from loader.jobs.keep import keep_finished, keep_record, standing_to_load, warn_of_leftovers
 from loader.jobs.lease import Lease, Run, while_held
 from loader.jobs.old_jobs import note_old_jobs
 from loader.jobs.record_limit import largest_overhead, record_limit
@@ -262,25 +261,12 @@ class _RedisLoad:
             await self._retry(lambda: job.open(self._plan.manifest))
             job.resumed = False
         await self._retry(lambda: keep_record(self._servers, job.name))
-        if not job.resumed:
-            await self._warn_of_leftovers()
+        queue = self._options.default_queue
+        if queue is not None and not job.resumed:
+            await self._retry(lambda: warn_of_leftovers(self._servers, job.name, self._plan.manifest, queue))
         rejects = str(rejects_path(self._options.rejects, job.name).absolute())
         is_first = not job.resumed or standing.is_noted
         await self._retry(lambda: job.note_origin(self._plan.prefixes, rejects, noted=is_first))
-
-    async def _warn_of_leftovers(self) -> None:
-        queue, job = self._options.default_queue, self._job.name
-        if queue is None:
-            return
-        keys = load_keys(job, self._plan.manifest, [queue])
-        if marks := await self._retry(lambda: marks_of(self._servers, keys)):
-            log.warning(
-                "job %s has no record, but a ledger that has %s batches as loaded: they are passed over. To load them "
-                "again, stop this and run: runqy-loader jobs forget %s",
-                job,
-                f"{marks:,}",
-                job,
-            )
 
     async def _settle_record_limit(self) -> None:
         limit, job = self._servers.largest_value, self._job
