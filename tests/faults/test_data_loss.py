@@ -80,7 +80,7 @@ def test_what_a_resume_passes_over_is_confirmed_at_its_end(scene: Scene, extra: 
     done = scene.load()
 
     assert_one_error(failed, "has lost", "Run the same command again")
-    assert failed.report["already_loaded"] == before
+    assert failed.report["already_loaded"] >= before  # what the killed run had sent may have arrived later
     scene.assert_all_in(done)
 
 
