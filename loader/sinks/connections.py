@@ -71,7 +71,7 @@ class Connections:
 
     async def close(self) -> None:
         """Closes all connections after everything written has been sent."""
-        for connection in self._open.values():
+        for connection in list(self._open.values()):
             await connection.close()
 
     def abort(self) -> None:

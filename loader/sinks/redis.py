@@ -94,7 +94,7 @@ class RedisSink:
             SinkError: The server has lost some of it.
         """
         lost = 0
-        for (queue, shard), numbers in self._acknowledged.items():
+        for (queue, shard), numbers in list(self._acknowledged.items()):
             state = await ledger_state(self.servers, self.ledger(queue, shard))
             lost += sum(not state.is_loaded(number) for number in numbers)
         if lost:

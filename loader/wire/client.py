@@ -87,10 +87,19 @@ class Client:
         except TimeoutError as error:
             raise from_os_error(error, str(self._address)) from error
 
+    @property
+    def name(self) -> str:
+        """The name of the connection; '' if it has none, or the server refuses names."""
+        return self._name
+
     async def set_name(self, name: str) -> None:
         """Names the connection, and those that are opened after it. Raises as ``execute``."""
         self._name = name
-        await self.execute("CLIENT", "SETNAME", name)
+        try:
+            await self.execute("CLIENT", "SETNAME", name)
+        except hiredis.ReplyError:
+            self._name = ""
+            raise
 
     def renew(self) -> None:
         """Has the next call open a new connection. Calls under way keep theirs."""

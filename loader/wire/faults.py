@@ -18,10 +18,10 @@ CHECK_SERVER = "Check that the server runs there, and the address in --redis"
 _TRANSIENT = {
     "LOADING": "the server is loading its data",
     "BUSY": "the server is busy running a script",
-    "TRYAGAIN": "the cluster is moving keys",
+    "TRYAGAIN": "the cluster is moving a slot, and new keys in it wait for the end of the move",
     "CLUSTERDOWN": "the cluster is down",
     "MOVED": "the cluster has moved a key",
-    "ASK": "the cluster is moving a key",
+    "ASK": "the cluster is moving a slot, and new keys in it wait for the end of the move",
 }
 _REFUSED_NOW = {
     "OOM": ("the server is at its memory limit", f"Raise maxmemory or let workers drain the queue, then {RESUME}"),

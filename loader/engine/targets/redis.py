@@ -158,9 +158,12 @@ class _RedisLoad:
             log.info("layout %s: %s", self._options.layout_name, reason)
         if self._choice is not None and self._choice.layout != self._options.layout_name:
             self._choice = None
-        check_cluster(self._options, self._servers)
+        await self._retry(self._check_cluster)
         if self._job.name != self._proposals[0].names[0]:
             await self._retry(lambda: self._servers.name(self._run.connection_name(self._job.name, 0, 0)))
+
+    async def _check_cluster(self) -> None:
+        check_cluster(self._options, self._servers)
 
     async def _go_by(self, recorded: dict[str, Any] | None) -> None:
         """Plans the load: as a new job, or by the manifest of a job that was begun."""
