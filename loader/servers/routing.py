@@ -139,6 +139,14 @@ class Servers:
         if self._slots is not None and self._slots.missing:
             raise self._slots.not_served()
 
+    def serves(self, key: bytes | str) -> bool:
+        """Whether some node serves a key now."""
+        try:
+            self.address_of(key)
+        except TransientError:
+            return False
+        return True
+
     def address_of(self, key: bytes | str) -> Address:
         """The node that serves a key.
 
