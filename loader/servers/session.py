@@ -13,6 +13,7 @@ from loader.servers.retry import Patience, retry
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
 from loader.wire.faults import from_reply
+from loader.wire.opening import open_connection
 from loader.wire.resp import command
 
 Fence = Callable[[Collection[str]], Awaitable[None]]
@@ -105,7 +106,7 @@ class Session:
 
     async def _open(self) -> Connection:
         def connect() -> Awaitable[Connection]:
-            return Connection.open(self.address, self._name, self._timeout)
+            return open_connection(self.address, self._name, self._timeout)
 
         return await (connect() if self._reached else first_contact(self.address, connect))
 

@@ -10,6 +10,7 @@ from loader.jobs.lease import Lease
 from loader.servers.routing import Servers
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
+from loader.wire.opening import open_connection
 
 
 class Connections:
@@ -34,7 +35,7 @@ class Connections:
         """A connection to the node that serves a key.
 
         Raises:
-            TransientError, SinkError: See ``Connection.open``.
+            TransientError, SinkError: See ``open_connection``.
         """
         address = self._servers.address_of(key)
         if address not in self._open:
@@ -43,7 +44,7 @@ class Connections:
                     name = self._lease.next_connection_name()
                     self.names.append(name)
                     try:
-                        self._open[address] = await Connection.open(address, name, self._timeout)
+                        self._open[address] = await open_connection(address, name, self._timeout)
                     except ConnectionFailedError as error:
                         raise self._servers.located(error, address) from error
         return self._open[address]

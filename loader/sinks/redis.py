@@ -93,6 +93,8 @@ class RedisSink:
         Raises:
             SinkError: The server has lost some of it.
         """
+        if self.servers.address.sentinels is not None:
+            await self.servers.reconnect()  # to the server that Sentinel names now
         lost = 0
         for (queue, shard), numbers in list(self._acknowledged.items()):
             state = await ledger_state(self.servers, self.ledger(queue, shard))

@@ -21,8 +21,20 @@ _LOGIN = ("db", "username", "password")
 
 
 @dataclass(frozen=True, slots=True)
+class Sentinels:
+    """The Sentinels that know the primary of a service."""
+
+    service: str
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Address:
-    """A server's address. ``url`` keeps the credentials; ``str()`` never shows them."""
+    """A server's address. ``url`` keeps the credentials; ``str()`` never shows them.
+
+    Attributes:
+        sentinels: Whom to ask for host and port, which are empty then; None if they are known.
+    """
 
     url: str = field(repr=False)
     host: str
@@ -32,13 +44,17 @@ class Address:
     username: str | None
     password: str | None = field(repr=False)
     tls: ssl.SSLContext | None
+    sentinels: Sentinels | None = None
 
     def __str__(self) -> str:
+        if self.sentinels is not None:
+            return f"{self.sentinels.service} at Sentinel {', '.join(map(str, self.sentinels.addresses))}"
         return f"unix://{self.path}" if self.path else f"{self.host}:{self.port}"
 
 
 def parse_address(url: str, option: str = "--redis") -> Address:
-    """Parses ``redis://``, ``rediss://`` and ``unix://`` as redis-py does, ``ssl_*`` parameters included.
+    """Parses ``redis://``, ``rediss://`` and ``unix://`` as redis-py does, ``ssl_*`` parameters included; for
+    ``redis+sentinel://`` and ``rediss+sentinel://`` see ``sentinel_url``.
 
     A parser passes over what it cannot place: a fragment, a parameter without a value, a second one of the same name.
     Most of these are a password that was not percent-encoded, and the rest of the URL then names another server. So
@@ -52,6 +68,14 @@ def parse_address(url: str, option: str = "--redis") -> Address:
     """
     try:
         parts = urlsplit(url)
+        if "sentinel" in parts.scheme:
+            from loader.wire import sentinel_url  # only few loads need it
+
+            if parts.scheme in sentinel_url.FOREIGN_SCHEMES:
+                raise sentinel_url.foreign_form(option)
+            if parts.scheme in sentinel_url.SCHEMES:
+                _refuse_what_would_be_lost(url, parts, option)
+                return sentinel_url.parse_sentinel_url(url, parts, option)
         place = _place(url, parts)
         options = tls_options(url) if parts.scheme == "rediss" else {}
     except ValueError as error:

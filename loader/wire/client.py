@@ -12,6 +12,7 @@ from loader.errors import LoaderError
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
 from loader.wire.faults import from_os_error
+from loader.wire.opening import open_connection
 from loader.wire.replies import parse_info
 from loader.wire.resp import array
 
@@ -77,7 +78,7 @@ class Client:
         async with self._opening:
             if self._connection is None or not self._connection.is_open:
                 self._connection = None
-                self._connection = await self._in_time(Connection.open(self._address, self._name, self._timeout))
+                self._connection = await self._in_time(open_connection(self._address, self._name, self._timeout))
             return self._connection
 
     async def _in_time(self, step: Awaitable[T]) -> T:

@@ -36,6 +36,7 @@ class Connection(asyncio.Protocol):
         self._retired = False
         self._silent_since = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
+        self._attendant: asyncio.Task[None] | None = None
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @classmethod
@@ -115,6 +116,15 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def attend(self, task: asyncio.Task[None]) -> None:
+        """Keeps a task that watches this connection, and cancels it when the connection is lost."""
+        self._attendant = task
+
+    def give_up(self, error: LoaderError) -> None:
+        """Closes the connection at once. Calls under way fail with this error."""
+        self._fail(error)
+        self.abort()
+
     def retire(self) -> None:
         """Closes the connection once no replies are due."""
         self._retired = True
@@ -152,6 +162,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watchdog is not None:
             self._watchdog.cancel()
+        if self._attendant is not None:
+            self._attendant.cancel()
         self._fail(self._reason_for(exc))
         if not self._closed.done():
             self._closed.set_result(None)

@@ -12,9 +12,9 @@ import pytest
 
 from loader import Loader
 from loader.tasks.profiles import LayoutName
+from loader.wire.slots import key_slot
 from tests.conftest import RedisServer
 from tests.faults.helpers import Load, assert_one_error, numbered, until
-from loader.wire.slots import key_slot
 from tests.integration.cluster import Cluster, Move, replica_of
 from tests.integration.cluster import cluster as cluster
 
