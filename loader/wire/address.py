@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from loader.errors import UsageError
+from loader.wire.password import PasswordSource
 from loader.wire.tls import TLS_OPTIONS, tls_context, tls_options
 
 _FORM = "Write redis://[USER:PASSWORD@]HOST:PORT/DB, or unix:///PATH?db=N"
@@ -18,6 +19,18 @@ _BOOLEANS = ("true", "false", "yes", "no", "1", "0")
 
 _SCHEMES = ("redis", "rediss", "unix")
 _LOGIN = ("db", "username", "password")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An address as the user gave it. Unlike an address, it can be sent to another process."""
+
+    url: str = field(repr=False)
+    secret: PasswordSource | None
+
+    def address(self) -> Address:
+        """Raises UsageError as ``parse_address``."""
+        return parse_address(self.url, password=self.secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +46,7 @@ class Address:
     """A server's address. ``url`` keeps the credentials; ``str()`` never shows them.
 
     Attributes:
+        secret: Where the password is from, if ``password`` is None.
         sentinels: Whom to ask for host and port, which are empty then; None if they are known.
     """
 
@@ -45,6 +59,12 @@ class Address:
     password: str | None = field(repr=False)
     tls: ssl.SSLContext | None
     sentinels: Sentinels | None = None
+    secret: PasswordSource | None = None
+
+    @property
+    def place(self) -> Place:
+        """What another process makes this address from."""
+        return Place(self.url, self.secret)
 
     def __str__(self) -> str:
         if self.sentinels is not None:
@@ -52,7 +72,7 @@ class Address:
         return f"unix://{self.path}" if self.path else f"{self.host}:{self.port}"
 
 
-def parse_address(url: str, option: str = "--redis") -> Address:
+def parse_address(url: str, option: str = "--redis", password: PasswordSource | None = None) -> Address:
     """Parses ``redis://``, ``rediss://`` and ``unix://`` as redis-py does, ``ssl_*`` parameters included; for
     ``redis+sentinel://`` and ``rediss+sentinel://`` see ``sentinel_url``.
 
@@ -62,10 +82,20 @@ def parse_address(url: str, option: str = "--redis") -> Address:
 
     Args:
         option: Where the URL was given, for errors.
+        password: Where the password is from, if the URL has none.
 
     Raises:
         UsageError: The text is not such a URL, or names TLS files that cannot be used.
     """
+    address = _parsed(url, option)
+    if password is None or (address.password is not None and not password.option):
+        return address
+    if address.password is not None:
+        raise UsageError(f"{password.option}: the URL has a password already", "Leave one of them out")
+    return replace(address, secret=password)
+
+
+def _parsed(url: str, option: str) -> Address:
     try:
         parts = urlsplit(url)
         if "sentinel" in parts.scheme:

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 import hiredis
 
-from loader.errors import LoaderError
+from loader.errors import ConnectionFailedError, LoaderError
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
-from loader.wire.faults import from_os_error
+from loader.wire.faults import from_os_error, missing_command
 from loader.wire.opening import open_connection
-from loader.wire.replies import parse_info
+from loader.wire.replies import pairs, parse_info
 from loader.wire.resp import array
 
 T = TypeVar("T")
@@ -67,7 +67,32 @@ class Client:
         except LoaderError:
             connection.abort()
             raise
+        if any(isinstance(reply, hiredis.ReplyError) and missing_command(str(reply)) for reply in replies):
+            self.renew()  # some servers close the connection after a command that they do not know
         return [_read(command[0], reply) for command, reply in zip(commands, replies, strict=True)]
+
+    async def ask_each(self, commands: Sequence[Command]) -> list[Reply]:
+        """As ``ask``, for commands that may be repeated. If the server closes the connection, it is asked one by one.
+
+        A command after which it closes the connection twice is one that it does not know: its reply is an error.
+        """
+        try:
+            return await self.ask(commands)
+        except ConnectionFailedError as error:
+            if not error.closed:
+                raise
+        return [await self._ask_alone(command) for command in commands]
+
+    async def _ask_alone(self, command: Command) -> Reply:
+        for _ in range(2):
+            try:
+                (reply,) = await self.ask([command])
+            except ConnectionFailedError as error:
+                if not error.closed:
+                    raise
+            else:
+                return reply
+        return hiredis.ReplyError(f"ERR unknown command '{command[0]!s}', the server closes the connection")
 
     async def connect(self) -> Connection:
         """Opens the connection, if none is open.
@@ -124,11 +149,7 @@ def _encoded(argument: Argument) -> bytes:
     return argument.encode() if isinstance(argument, str) else repr(argument).encode()
 
 
-def _pairs(reply: list[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(reply[::2], reply[1::2], strict=True))
-
-
-_READERS: Mapping[Argument, Callable[[Any], Reply]] = {"INFO": parse_info, "HGETALL": _pairs}
+_READERS: Mapping[Argument, Callable[[Any], Reply]] = {"INFO": parse_info, "HGETALL": pairs}
 
 
 def _read(name: Argument, reply: Reply) -> Reply:

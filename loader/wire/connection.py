@@ -8,9 +8,10 @@ from typing import Any, cast
 
 import hiredis
 
-from loader.errors import ConnectionFailedError, LoaderError, OversizedError
+from loader.errors import ConnectionFailedError, LoaderError, OversizedError, TransientError
 from loader.wire.address import Address
 from loader.wire.faults import CHECK_SERVER, from_os_error, from_reply, not_redis
+from loader.wire.password import PasswordSource, about_source
 from loader.wire.resp import command
 
 Reply = Any
@@ -69,14 +70,31 @@ class Connection(asyncio.Protocol):
 
     async def _handshake(self, name: str) -> None:
         if self._address.password is not None:
-            user = [self._address.username.encode()] if self._address.username else []
-            await self._step(b"AUTH", *user, self._address.password.encode())
+            await self._log_in(self._address.password)
+        elif (secret := self._address.secret) is not None:
+            await self._log_in_with(secret)
         if self._address.db:
             await self._step(b"SELECT", b"%d" % self._address.db)
         await self._step(b"PING")  # fails if the server is loading its data, or requires a password
         # Some proxies and ACLs refuse names. Then this connection cannot be fenced: see Lease.fence.
         if name:
             await self.call(command(b"CLIENT", b"SETNAME", name.encode()), replies=1)
+
+    async def _log_in(self, password: str) -> None:
+        user = [self._address.username.encode()] if self._address.username else []
+        await self._step(b"AUTH", *user, password.encode())
+
+    async def _log_in_with(self, secret: PasswordSource) -> None:
+        password = await secret.read()
+        try:
+            await self._log_in(password)
+        except TransientError:
+            raise
+        except LoaderError as error:
+            renewed = await secret.read(refused=password)
+            if renewed == password:
+                raise about_source(error, secret) from None
+            await self._log_in(renewed)
 
     async def _step(self, *arguments: bytes) -> None:
         (reply,) = await self.call(command(*arguments), replies=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,14 @@ def test_a_node_that_stays_down_ends_the_load_after_the_time_given(cluster: Clus
     assert_one_error(failed, "gave up after 0.5 s", "cluster-announce-ip")
 
 
+def _announces(client: Any, host: str) -> bool:
+    return str(client.execute_command("CLUSTER", "SLOTS")).count(host) >= 3
+
+
+def _has_two_ranges(client: Any) -> bool:
+    return len(client.execute_command("CLUSTER", "SLOTS")) == 2
+
+
 # --- what nodes announce ----------------------------------------------------------------------------------------------
 
 
@@ -147,7 +156,7 @@ def test_the_ip_address_is_used_where_a_node_has_no_usable_name(
     expected = settings.get("cluster-announce-hostname", "?")
     for node in cluster.nodes:
         with node.client() as client:
-            until(lambda c=client: str(c.execute_command("CLUSTER", "SLOTS")).count(expected) >= 3, "all know the name")
+            until(partial(_announces, client, expected), "all know the name")
     numbered(tmp_path / "in.jsonl", 100)
 
     with Load("in.jsonl", "-q", "q", "--redis", cluster.url, "--report", "-", cwd=tmp_path) as running:
@@ -171,7 +180,7 @@ def incomplete(cluster: Cluster) -> Cluster:
             client.execute_command("CLUSTER", "DELSLOTSRANGE", 10_924, 16_383)
     for node in cluster.nodes:
         with node.client() as client:
-            until(lambda c=client: len(c.execute_command("CLUSTER", "SLOTS")) == 2, "all know that they are missing")
+            until(partial(_has_two_ranges, client), "all know that they are missing")
     return cluster
 
 

@@ -172,5 +172,3 @@ def test_a_failover_during_an_export_is_waited_for(sentinel: Watched, tmp_path: 
     done = run("export", "-q", "q", "--redis", sentinel.url, "--format", "payload", cwd=tmp_path)
 
     assert [json.loads(line)["n"] for line in done.stdout.splitlines()] == list(range(1000))
-
-

@@ -48,7 +48,7 @@ from loader.settings import LoadOptions
 from loader.sinks.redis import RedisSink
 from loader.sources.base import Source
 from loader.sources.record_limit import RecordLimit
-from loader.wire.address import Address, parse_address
+from loader.wire.address import Address, Place
 from loader.wire.faults import translated
 
 T = TypeVar("T")
@@ -267,7 +267,7 @@ class _RedisLoad:
         assert self._memory is not None  # noqa: S101 - check() has set it
         part = Part.of(
             self._plan,
-            partial(into_redis, self._servers.address.url, self._servers.accepts_names, self._cleared.compact),
+            partial(into_redis, self._servers.address.place, self._servers.accepts_names, self._cleared.compact),
             self._lease.run,
             known.names,
             rejects_path(self._options.rejects, self._job.name),
@@ -318,14 +318,15 @@ class _RedisLoad:
 
 
 @asynccontextmanager
-async def into_redis(url: str, named: bool, compact: int, part: Part) -> AsyncIterator[Channel]:
+async def into_redis(place: Place, named: bool, compact: int, part: Part) -> AsyncIterator[Channel]:
     """The ``Destination`` of one server, with all arguments bound except the part.
 
     Args:
+        place: The server.
         named: Whether the server accepts names of connections.
         compact: See ``RedisSink``.
     """
-    servers = Servers(parse_address(url), part.options.timeout)
+    servers = Servers(place.address(), part.options.timeout)
     try:
         lease = Lease(servers, part.job, part.run, part.process)
         servers.accepts_names = named
