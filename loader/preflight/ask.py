@@ -76,7 +76,9 @@ async def ask(servers: Servers, *questions: Question[Any]) -> Answers:
         else:
             node = servers.clients()[0] if key is None else servers.client_of(key)
             by_node.setdefault(node, []).append(position)
-    parts = await asyncio.gather(*(node.ask_each([commands[at] for at in positions]) for node, positions in by_node.items()))
+    parts = await asyncio.gather(
+        *(node.ask_each([commands[at] for at in positions]) for node, positions in by_node.items())
+    )
     for positions, part in zip(by_node.values(), parts, strict=True):
         replies.update(zip(positions, part, strict=True))
     in_order = (replies[at] for at in range(len(commands)))

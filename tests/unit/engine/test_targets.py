@@ -77,7 +77,9 @@ def test_a_url_that_is_none_is_refused_before_anything_is_read(dry_run: bool) ->
         made({"redis": "http://h", "dry_run": dry_run})
 
 
-@pytest.mark.parametrize("destination", [validated, discarded, partial(into_redis, Place("redis://h:1/0", None), False)])
+@pytest.mark.parametrize(
+    "destination", [validated, discarded, partial(into_redis, Place("redis://h:1/0", None), False)]
+)
 def test_a_destination_reaches_other_processes_as_it_is(destination: Destination) -> None:
     async def sent() -> object:
         pipe = asyncio.StreamReader()
