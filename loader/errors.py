@@ -146,10 +146,13 @@ class ConnectionFailedError(TransientError):
 
     Attributes:
         closed: Whether the other side has closed an open connection.
+        announced: Whether a server that answers has told the address, such as that of a cluster's node. The server
+            there is then more likely away for a time than misspelt.
     """
 
     code = "connection_failed"
     closed = False
+    announced = False
 
 
 class RefusedNowError(TransientError):

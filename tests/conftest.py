@@ -121,6 +121,10 @@ class RedisServer:
             time.sleep(0.02)
         return server
 
+    def client(self) -> Any:
+        """See ``Server.client``."""
+        return Server(self._kind, self.port).client()
+
     def kill(self) -> None:
         """SIGKILL."""
         if self.process is not None:

@@ -47,10 +47,10 @@ async def _read(options: InspectOptions, display: Display) -> Findings | list[di
     from loader.inspection.lookups import find_job, find_queue
     from loader.inspection.survey import Findings, Walk, survey
     from loader.servers.session import Session, require_one_server
-    from loader.wire.address import parse_address
+    from loader.settings.server_address import server_address
 
     run, numbers = secrets.token_hex(6), itertools.count(1)
-    address = parse_address(options.redis)
+    address = server_address(options)
     session = Session(
         address, options.timeout, options.retry_for, lambda: f"runqy-loader:inspect:{run}:0.{next(numbers)}"
     )

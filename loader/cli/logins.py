@@ -8,7 +8,8 @@ _LOGIN = re.compile(r"(\b[a-z][a-z0-9+.-]*://)(?!\[|:PASSWORD@HOST)[^\s'\"]*@")
 """From the scheme to the last ``@``: a password may hold ``@`` and ``/`` that nobody has encoded. What our own
 lines write in this place stays: ``[USER:PASSWORD@]`` and ``:PASSWORD@HOST``."""
 
-_PASSWORD = re.compile(r"(?<=[?&]password=)[^&\s'\"]*")
+_PASSWORD = re.compile(r"([?&](?:\w+_)?password=)(?!PASSWORD\b)[^&\s'\"]*")
+"""Also ``ssl_password`` and ``sentinel_password``."""
 
 
 def without_logins(text: str) -> str:
@@ -16,10 +17,10 @@ def without_logins(text: str) -> str:
 
     A URL in the place of another value ends up in the message about that value.
     """
-    return _PASSWORD.sub("…", _LOGIN.sub(r"\1…@", text))
+    return _PASSWORD.sub(r"\1…", _LOGIN.sub(r"\1…@", text))
 
 
 def without_password(argument: str) -> str:
     """An argument of the command line with ``PASSWORD`` in the place of the password of a URL."""
     argument = re.sub(r"(?<=://)([^:@/]*):.*@", r"\1:PASSWORD@", argument, flags=re.DOTALL)
-    return re.sub(r"(?<=[?&]password=)[^&]*", "PASSWORD", argument)
+    return re.sub(r"([?&](?:\w+_)?password=)[^&]*", r"\1PASSWORD", argument)

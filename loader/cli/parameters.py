@@ -94,7 +94,7 @@ def _variables(one: Declared, prefix: str) -> list[str]:
     own = [f"{ENV_PREFIX}{prefix}{name}"]
     if prefix and one.option.env:  # a server is the same for all commands
         own.append(f"{ENV_PREFIX}{name}")
-    return [*own, *one.option.env]
+    return list(dict.fromkeys([*own, *one.option.env]))
 
 
 def _shown_default(one: Declared) -> Any:

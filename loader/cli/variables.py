@@ -34,8 +34,9 @@ def misspelt_variables() -> Iterator[str]:
 def _known() -> set[str]:
     from loader.cli.commands import COMMANDS, command
     from loader.cli.parameters import parameters
+    from loader.settings.shared import PASSWORD_VARIABLE
 
-    found = {CONFIG}
+    found = {CONFIG, PASSWORD_VARIABLE}
     for name in COMMANDS:
         declaration = command(name)
         for kind in declaration.options:

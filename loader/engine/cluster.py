@@ -8,7 +8,14 @@ from loader.settings import LoadOptions
 
 
 def check_cluster(options: LoadOptions, servers: Servers) -> None:
-    """Raises UsageError if the server is a cluster on which the tasks cannot be written exactly once."""
+    """Refuses a cluster that cannot hold the tasks.
+
+    Raises:
+        UsageError: They cannot be written there exactly once.
+        TransientError: They need all slots, and some are not served now.
+    """
+    if options.layout_name == "documented":
+        servers.require_all_slots()  # the tasks of one queue are in all of them
     if (
         servers.is_cluster
         and options.layout_name == "documented"

@@ -53,6 +53,8 @@ class ExportOptions:
         ),
     ] = "envelope"
     redis: shared.Redis = shared.DEFAULT_REDIS
+    redis_password_file: shared.RedisPasswordFile = None
+    redis_password_command: shared.RedisPasswordCommand = None
     timeout: shared.Timeout = 30.0
     retry_for: shared.RetryFor = 60.0
 

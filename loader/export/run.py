@@ -17,6 +17,7 @@ import orjson
 from loader.export.options import ExportOptions
 from loader.jobs.report import RunReport
 from loader.servers.session import Session, require_one_server
+from loader.settings.server_address import server_address
 from loader.stored.existence import require_queue
 from loader.stored.fetch import Fetcher
 from loader.stored.queue_reader import stored_queue
@@ -29,7 +30,6 @@ from loader.tasks.envelope import VERSION, StatefulEnvelope
 from loader.tasks.options import NEW, TaskOptions
 from loader.tasks.profiles import LayoutChoice, LayoutName
 from loader.tasks.reasons import Reason, ReasonCode, UnusableRecordError
-from loader.wire.address import parse_address
 
 log = logging.getLogger("runqy_loader")
 
@@ -111,7 +111,7 @@ class Exporter:
         options.check()
         self._options = options
         self._write = write
-        self._address = parse_address(options.redis)
+        self._address = server_address(options)
         self._queue = stored_queue(options.known_layout or "documented", options.full_queue)
         self._stopping = False
         self.report = ExportReport(self._queue.name, options.known_layout or "auto")

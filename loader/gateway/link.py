@@ -10,6 +10,7 @@ from loader.errors import ConnectionFailedError, LoaderError
 from loader.servers.retry import retry
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
+from loader.wire.opening import open_connection
 from loader.wire.resp import command
 
 _PAUSE_AFTER_REFUSAL = 2.0
@@ -78,7 +79,7 @@ class Link:
             return False
 
     async def _connect(self) -> Connection:
-        return await Connection.open(self._address, self._name, self._timeout)
+        return await open_connection(self._address, self._name, self._timeout)
 
     async def _keep(self, connection: Connection) -> None:
         while True:

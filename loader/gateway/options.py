@@ -74,6 +74,8 @@ class ServeOptions:
         Option(help="In layout asynq, how long a completed task and its result are kept.", group=_TASKS, unit=DURATION),
     ] = None
     redis: shared.Redis = shared.DEFAULT_REDIS
+    redis_password_file: shared.RedisPasswordFile = None
+    redis_password_command: shared.RedisPasswordCommand = None
     compact: shared.Compact = "auto"
     queues_file: Annotated[
         Path | None,

@@ -15,6 +15,7 @@ from loader.gateway.messages import TaskInfo
 from loader.layouts.task_message import MessageError, TaskMessage, decode
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
+from loader.wire.replies import pairs
 from loader.wire.resp import command
 
 FINAL = frozenset({"completed", "archived"})
@@ -91,7 +92,7 @@ class TaskReader:
 def _fields(reply: Reply) -> Fields:
     if not isinstance(reply, list):
         return {}
-    return dict(zip(reply[::2], reply[1::2], strict=True))
+    return pairs(reply)
 
 
 def _documented(task_id: bytes, fields: Fields, result: bytes | None) -> TaskInfo | None:

@@ -27,8 +27,8 @@ from loader.gateway.reader import TaskReader
 from loader.gateway.target import check_target
 from loader.gateway.waiting import TaskWaiter
 from loader.gateway.writer import Writer
+from loader.settings.server_address import server_address
 from loader.settings.shared import API_KEY_VARIABLE
-from loader.wire.address import parse_address
 
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75
@@ -54,7 +54,7 @@ async def serve(options: ServeOptions, notify: Callable[[str], None]) -> bool:
     if options.queues_file is not None:
         require("yaml", "--queues-file")
     keys = _keys(options)
-    address = parse_address(options.redis)
+    address = server_address(options)
     writing, reading = (
         Link(address, f"runqy-loader:gateway:{os.getpid()}:{use}", options.timeout) for use in ("write", "read")
     )

@@ -15,6 +15,7 @@ from loader.layouts.task_message import MessageError, decode
 from loader.servers.session import Session
 from loader.stored.queue_reader import AsynqQueue, DocumentedQueue, StoredQueue
 from loader.wire.connection import Reply
+from loader.wire.replies import pairs
 from loader.wire.resp import command
 
 _MAX_SEARCHED = 1_000_000
@@ -112,7 +113,7 @@ async def _hash(session: Session, key: bytes) -> dict[bytes, bytes]:
 
 
 def _fields(reply: Reply) -> dict[bytes, bytes]:
-    return {} if isinstance(reply, hiredis.ReplyError) else dict(zip(reply[::2], reply[1::2], strict=True))
+    return {} if isinstance(reply, hiredis.ReplyError) else pairs(reply)
 
 
 def _payload(payload: bytes) -> dict[str, Any]:

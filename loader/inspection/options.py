@@ -38,6 +38,8 @@ class InspectOptions:
     ] = None
     task: Annotated[str | None, Option(help="One task in full, by its id.", group=_WHAT, short="-t", unit="ID")] = None
     redis: shared.Redis = shared.DEFAULT_REDIS
+    redis_password_file: shared.RedisPasswordFile = None
+    redis_password_command: shared.RedisPasswordCommand = None
     timeout: shared.Timeout = 30.0
     retry_for: shared.RetryFor = 10.0
 

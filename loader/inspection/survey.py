@@ -18,6 +18,7 @@ from loader.servers.session import Session
 from loader.stored.states import count_aggregating, count_of
 from loader.tasks.profiles import LayoutName
 from loader.wire.connection import Reply
+from loader.wire.replies import pairs
 from loader.wire.resp import command
 
 # One SCAN over all keys finds every wanted kind: names that end in pending, job, batches, moving, aside or migrated.
@@ -218,7 +219,7 @@ def add_part(job: JobProgress, key: bytes, part: str, reply: Reply) -> None:
 def _pairs(reply: Reply) -> dict[bytes, bytes]:
     if isinstance(reply, hiredis.ReplyError) or not reply:
         return {}
-    return dict(zip(reply[::2], reply[1::2], strict=True))
+    return pairs(reply)
 
 
 def _json(text: bytes | None) -> dict[str, Any]:

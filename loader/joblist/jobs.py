@@ -19,10 +19,10 @@ from loader.servers.closing import close_quietly
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.servers.scan import scan
+from loader.settings.server_address import server_address
 from loader.undo.ledgers import totals_of
 from loader.undo.orphans import delete_never_pushed, hashes_with, never_pushed
 from loader.undo.selection import prefixes_of
-from loader.wire.address import parse_address
 from loader.wire.faults import translated
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class Jobs:
     def __init__(self, options: JobsOptions) -> None:
         options.check()
         self._options = options
-        self._servers = Servers(parse_address(options.redis), options.timeout)
+        self._servers = Servers(server_address(options), options.timeout)
         self._patience = Patience(options.retry_for)
         self._run = Run.new()
 

@@ -32,6 +32,8 @@ class JobsOptions:
         bool, Option(help="With forget: do it. Without this option, forget only says what it means.", group=_WHAT)
     ] = False
     redis: shared.Redis = shared.DEFAULT_REDIS
+    redis_password_file: shared.RedisPasswordFile = None
+    redis_password_command: shared.RedisPasswordCommand = None
     timeout: shared.Timeout = 30.0
     retry_for: shared.RetryFor = 10.0
 

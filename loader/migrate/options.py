@@ -14,7 +14,7 @@ from loader.queues.names import resolve_queue
 from loader.settings import LoadOptions, shared
 from loader.settings.check import check_declared
 from loader.settings.keep import KEEP_JOB
-from loader.settings.option import COUNT, Option
+from loader.settings.option import COUNT, Excludes, Needs, Option
 from loader.settings.values import convert_values
 from loader.settings.wording import renamed
 from loader.tasks.profiles import LayoutChoice, LayoutName, Profile, ProfileName, profile_of
@@ -34,6 +34,8 @@ def target_options_named() -> Iterator[None]:
         raise
 
 
+_ITS_SERVER = "It is the password of that server"
+
 _OF_TARGET = {"queue": "to-queue", "layout": "to-layout", "redis": "to-redis"}
 
 
@@ -48,6 +50,17 @@ class MigrateOptions:
     from_redis: Annotated[str, shared.REDIS.but(group=_FROM, env=("RUNQY_LOADER_REDIS", "REDIS_URL"))] = (
         shared.DEFAULT_REDIS
     )
+    from_redis_password_file: Annotated[
+        Path | None,
+        shared.REDIS_PASSWORD_FILE.but(
+            group=_FROM,
+            goes_with=(Excludes("from_redis_password_command"),),
+        ),
+    ] = None
+    from_redis_password_command: Annotated[
+        str | None,
+        shared.REDIS_PASSWORD_COMMAND.but(group=_FROM),
+    ] = None
     to_queue: Annotated[
         str | None, shared.QUEUE.but(help="Queue to write.", group=_TO, short="", default_text="the same")
     ] = None
@@ -56,6 +69,24 @@ class MigrateOptions:
     ] = None
     to_redis: Annotated[
         str | None, Option(help="Server to write to.", group=_TO, unit="URL", default_text="the same")
+    ] = None
+    to_redis_password_file: Annotated[
+        Path | None,
+        Option(
+            help="File whose first line is the password of the server to write to.",
+            group=_TO,
+            unit="FILE",
+            goes_with=(Needs("to_redis", hint=_ITS_SERVER), Excludes("to_redis_password_command")),
+        ),
+    ] = None
+    to_redis_password_command: Annotated[
+        str | None,
+        Option(
+            help="Command that prints that password.",
+            group=_TO,
+            unit="COMMAND",
+            goes_with=(Needs("to_redis", hint=_ITS_SERVER),),
+        ),
     ] = None
     profile: Annotated[
         ProfileName | None,

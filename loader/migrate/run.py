@@ -34,6 +34,7 @@ from loader.preflight.examine import check_layout
 from loader.servers.retry import retry
 from loader.servers.session import require_one_server
 from loader.settings.keep import keep_seconds
+from loader.settings.server_address import password_source
 from loader.settings.wording import renamed
 from loader.stored.existence import require_queue
 from loader.stored.queue_reader import StoredQueue, stored_queue
@@ -58,8 +59,15 @@ class Migration:
     def __init__(self, options: MigrateOptions) -> None:
         options.check()
         self._options = options
-        self._from = parse_address(options.from_redis, "--from-redis")
-        self._to = self._from if options.to_redis is None else parse_address(options.to_redis, "--to-redis")
+        self._from = parse_address(
+            options.from_redis,
+            "--from-redis",
+            password_source(options.from_redis_password_file, options.from_redis_password_command, "from-"),
+        )
+        self._to = self._from
+        if options.to_redis is not None:
+            password = password_source(options.to_redis_password_file, options.to_redis_password_command, "to-")
+            self._to = parse_address(options.to_redis, "--to-redis", password)
         self._run = Run.new()
         self._stop = asyncio.Event()
         job = options.job_name(place(self._from), place(self._to))

@@ -60,17 +60,25 @@ class Answers:
 async def ask(servers: Servers, *questions: Question[Any]) -> Answers:
     """Asks all questions in one round trip.
 
-    In a cluster, a command with a key goes to the node that serves the key. The others go to one node.
+    In a cluster, a command with a key goes to the node that serves the key. The others go to one node. If no node
+    serves the key, the reply is an error: the checks go on with what can be asked.
 
     Raises:
         LoaderError: A connection fails.
     """
     commands = [command for question in questions for command in question.commands]
     by_node: dict[Client, list[int]] = {}
-    for position, command in enumerate(commands):
-        by_node.setdefault(_node(servers, command), []).append(position)
-    parts = await asyncio.gather(*(node.ask([commands[at] for at in positions]) for node, positions in by_node.items()))
     replies: dict[int, Any] = {}
+    for position, command in enumerate(commands):
+        key = _key(command)
+        if key is not None and not servers.serves(key):
+            replies[position] = hiredis.ReplyError(f"ERR no node of the cluster serves the slot of key {key!r}")
+        else:
+            node = servers.clients()[0] if key is None else servers.client_of(key)
+            by_node.setdefault(node, []).append(position)
+    parts = await asyncio.gather(
+        *(node.ask_each([commands[at] for at in positions]) for node, positions in by_node.items())
+    )
     for positions, part in zip(by_node.values(), parts, strict=True):
         replies.update(zip(positions, part, strict=True))
     in_order = (replies[at] for at in range(len(commands)))
@@ -83,10 +91,10 @@ async def ask_node(node: Client, *questions: Question[Any]) -> Answers:
     Raises:
         LoaderError: The connection fails.
     """
-    replies = iter(await node.ask([command for question in questions for command in question.commands]))
+    replies = iter(await node.ask_each([command for question in questions for command in question.commands]))
     return Answers({question: [next(replies) for _ in question.commands] for question in questions})
 
 
-def _node(servers: Servers, command: Command) -> Client:
+def _key(command: Command) -> str | bytes | None:
     key = command[1] if command[0] not in _KEYLESS else None
-    return servers.clients()[0] if key is None or isinstance(key, int) else servers.client_of(key)
+    return None if isinstance(key, int) else key

@@ -98,7 +98,8 @@ def scratch_tasks(servers: Servers, options: LoadOptions, encoder: QueueEncoder)
     primaries = servers.primaries()
     for _ in range(_TRIES * len(primaries)):
         key = scratch_key(b"{%d}" % secrets.randbits(32), b"scratch")
-        keys.setdefault(servers.address_of(key), key)
+        if servers.serves(key):
+            keys.setdefault(servers.address_of(key), key)
         if len(keys) == len(primaries):
             break
     return [scratch_task(key) for key in keys.values()]

@@ -19,9 +19,10 @@ from loader.preflight.examine import Examination, examine
 from loader.preflight.intended import IntendedLoad
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions, settled
+from loader.settings.server_address import server_address
 from loader.sources.open_sources import open_sources
 from loader.sources.problems import Problems
-from loader.wire.address import Address, parse_address
+from loader.wire.address import Address
 from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis
 
 _JOB = "doctor"
@@ -70,8 +71,8 @@ async def diagnose(options: LoadOptions, paths: Sequence[str]) -> Diagnosis:
             raise UsageError("--to names no Redis, and there is nothing else to check", "Give --redis, or leave it out")
         case ToDiscard():
             raise UsageError("--redis discard names no server", "Give the one to check")
-        case ToRedis(url):
-            return await _diagnose(parse_address(url), options, paths)
+        case ToRedis():
+            return await _diagnose(server_address(options), options, paths)
         case ToEmbedded(directory):
             from loader.servers.embedded import embedded_server  # 20 ms, only needed here
 

@@ -291,11 +291,11 @@ def rights_findings(rights: Sequence[Right], replies: Sequence[Any], user: str, 
         findings.insert(0, Finding("commands", "error", text, hint))
     if optional:
         text = f"user {user} lacks {' '.join(optional)}, which a load can do without"
-        hint = "See docs/reference.md for their purpose"
+        hint = "See docs/servers.md for what is done without"
         findings.append(Finding("optional", "warning", text, hint))
     if names := _names(right for right in lacking if right in OPTIONAL):
         text = f"{no_command(names)[0]}, which a load can do without"
-        findings.append(Finding("optional", "warning", text, "See docs/reference.md for their purpose"))
+        findings.append(Finding("optional", "warning", text, "See docs/servers.md for what is done without"))
     return findings
 
 

@@ -19,6 +19,8 @@ from loader.wire.faults import cause_and_hint
 NODE = "the server is a node of a Redis Cluster, and does not tell which node serves which keys"
 """If ``CLUSTER SLOTS`` is refused, a cluster is not recognised as one, and every second key is refused."""
 
+_SENTINEL_HINT = "Have it name the primary: redis+sentinel://HOST:PORT/SERVICE, or give --redis the primary's address"
+
 _OLDEST = (4, 0)
 _SKEW_SECONDS = 1.0
 _INFO_REFUSED = "the server does not tell (INFO is refused)"
@@ -141,7 +143,7 @@ def version(info: Info) -> Finding:
 def role(info: Info) -> Finding:
     """Refuses a replica, even if it is writable: data written to it is lost when it synchronises."""
     if info.get("redis_mode") == "sentinel":
-        return Finding("role", "error", "this is a Sentinel, which holds no data", cause_and_hint("READONLY")[1])
+        return Finding("role", "error", "this is a Sentinel, which holds no data", _SENTINEL_HINT)
     if info.get("role") == "slave":
         primary = f"{info.get('master_host')}:{info.get('master_port')}"
         text = f"this is a read-only replica; its primary is {primary}"

@@ -13,8 +13,8 @@ from loader.results.options import WaitOptions
 from loader.results.outstanding import Waiting, WaitingIds, in_chunks
 from loader.results.polling import Waiter, WaitReport
 from loader.results.result import TaskResult
+from loader.settings.server_address import server_address
 from loader.tasks.ids import check_task_id
-from loader.wire.address import parse_address
 
 if TYPE_CHECKING:
     from loader.settings.keywords import WaitKeywords
@@ -85,7 +85,7 @@ async def _results(tasks: Iterable[Waiting], options: WaitOptions) -> AsyncGener
         for batch in in_chunks(tasks):
             waiting.add(batch)
         report = WaitReport(total=waiting.count)
-        waiter = Waiter(parse_address(options.redis), options, waiting, options.known_layout, report)
+        waiter = Waiter(server_address(options), options, waiting, options.known_layout, report)
         async with aclosing(waiter.results()) as chunks:
             async for chunk in chunks:
                 for result in chunk:

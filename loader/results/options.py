@@ -95,6 +95,8 @@ class WaitOptions:
         ),
     ] = None
     redis: shared.Redis = field(default_factory=shared.REDIS_URL)
+    redis_password_file: shared.RedisPasswordFile = None
+    redis_password_command: shared.RedisPasswordCommand = None
     reply_timeout: shared.Timeout = 30.0
     retry_for: shared.RetryFor = 60.0
 

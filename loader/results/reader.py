@@ -10,6 +10,7 @@ from typing import NamedTuple
 from loader.servers.routing import Servers
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
+from loader.wire.opening import open_connection
 
 
 class Question(NamedTuple):
@@ -67,5 +68,5 @@ class Reader:
         connection = self._connections.get(address)
         if connection is None:
             name = f"runqy-loader-wait:{next(self._numbers)}"
-            connection = self._connections[address] = await Connection.open(address, name, self._timeout)
+            connection = self._connections[address] = await open_connection(address, name, self._timeout)
         return await connection.call(b"".join(commands), replies=len(commands))

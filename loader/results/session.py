@@ -15,7 +15,7 @@ from loader.results.polling import Waiter, WaitReport
 from loader.results.wanted_ids import IdsSource, ids_of_job, ids_source, read_ids
 from loader.servers.retry import retry
 from loader.servers.routing import Servers
-from loader.wire.address import parse_address
+from loader.settings.server_address import server_address
 
 log = logging.getLogger("runqy_loader")
 
@@ -38,7 +38,7 @@ class WaitSession:
             raise UsageError("no --out given", "Name the file for the results, or - for standard output")
         self._options = options
         self._out = ResultsFile(options.out)
-        self._address = parse_address(options.redis)
+        self._address = server_address(options)
         self._waiter: Waiter | None = None
         self._stopping = False
         self._filled = False

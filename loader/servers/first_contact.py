@@ -44,7 +44,7 @@ async def first_contact(address: Address, step: Callable[[], Awaitable[T]]) -> T
 
 
 async def _mismatch(address: Address) -> UsageError | None:
-    if address.path is not None:
+    if address.path is not None or address.sentinels is not None:
         return None
     try:
         async with asyncio.timeout(_PROBE_SECONDS):

@@ -70,7 +70,7 @@ async def retry(
     Args:
         patience: Or only its seconds.
         connected: Whether the server has been reached before. If not, a failing connection is more likely a mistake of
-            the user than a fault, and is not retried.
+            the user than a fault, and is not retried, except to an address that another server has told.
         written: Whether the server has accepted a write of this work before. If not, a refusal is more likely a mistake
             of the user (such as the address of a replica) than a failover, and is not retried.
         progressed_at: The time (``time.monotonic``) of the last progress in the work that this step belongs to.
@@ -84,7 +84,7 @@ async def retry(
     pauses, began = _Pauses(progressed_at), time.monotonic()
 
     def retriable(error: BaseException) -> bool:
-        if isinstance(error, ConnectionFailedError) and not connected:
+        if isinstance(error, ConnectionFailedError) and not (connected or error.announced):
             return False
         if isinstance(error, RefusedNowError) and not written():
             return False

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import hiredis
 
-from loader.errors import ConnectionFailedError, LoaderError, TransientError, UsageError
+from loader.errors import ConnectionFailedError, LoaderError, TransientError
 from loader.servers.closing import close_quietly
 from loader.servers.first_contact import first_contact
+from loader.servers.slot_map import SlotMap, slot_map
 from loader.servers.value_limit import ValueLimit
 from loader.wire.address import Address
 from loader.wire.client import Client
 from loader.wire.faults import from_reply, translated
 from loader.wire.replies import parse_clients
-from loader.wire.slots import SLOTS, key_slot
 
 log = logging.getLogger("runqy_loader")
 
@@ -47,16 +44,14 @@ class Servers:
         self.info: Mapping[Address, Any] = {}
         self._timeout = timeout
         self._clients: dict[Address, Client] = {}
-        self._first_slots: list[int] = []  # the first slot of each range, ascending
-        self._primaries: list[Address] = []  # the primary of each range
-        self._asked = address  # the node that announced them
+        self._slots: SlotMap | None = None  # of a cluster
 
     def __str__(self) -> str:
         return str(self.address)
 
     @property
     def is_cluster(self) -> bool:
-        return bool(self._primaries)
+        return self._slots is not None
 
     async def reach(self, name: str | None = None) -> None:
         """Checks that the server answers, and whether it is in a cluster.
@@ -95,22 +90,24 @@ class Servers:
     def located(self, error: ConnectionFailedError, address: Address) -> ConnectionFailedError:
         """The error for a node that cannot be reached: for one that the user did not name, with where its address is
         from."""
-        if address == self.address or not self.is_cluster:
+        if address == self.address or self._slots is None:
             return error
-        return ConnectionFailedError(
-            f"{error.args[0]} (a cluster node, at the address that {self._asked} announces for it)",
+        located = ConnectionFailedError(
+            f"{error.args[0]} (a cluster node, at the address that {self._slots.asked} announces for it)",
             "If this machine cannot reach that address, set cluster-announce-ip and cluster-announce-port on the node, "
             "or run the loader inside the cluster's network",
         )
+        located.announced = True
+        return located
 
     async def refresh(self) -> None:
         """Reads which node serves which slots, if this is a cluster.
 
         Raises:
-            TransientError: No node answers, or some slots are not served now.
+            TransientError: No node answers, or none serves a slot.
         """
         failure: LoaderError | None = None
-        for address in dict.fromkeys([*self._primaries, self.address]):
+        for address in dict.fromkeys([*self.primaries(), self.address]):
             try:
                 await self._read_slots(address)
             except TransientError as error:
@@ -130,27 +127,35 @@ class Servers:
             # This is not a cluster ("cluster support disabled"), the server is old, or the user has no right to ask.
             log.debug("treated as a single server: %s", error.args[0])
             return
-        served = sorted((int(first), int(last), primary) for first, last, primary, *_ in ranges)
-        if sum(last - first + 1 for first, last, _ in served) < SLOTS:
-            raise TransientError(f"{address}: the cluster does not serve all slots", "Wait until it does")
-        hosts = {_decoded(node[0]) for _, _, node in served}
-        if "?" in hosts:  # Redis 7 (cluster-preferred-endpoint-type hostname): the node has no name
-            raise UsageError(
-                f"{address} is in a cluster with a node that announces no address (CLUSTER SLOTS: '?')",
-                "Set cluster-announce-hostname on that node, or cluster-preferred-endpoint-type ip on all nodes",
-            )
-        self._asked = address
-        self._first_slots = [first for first, _, _ in served]
-        self._primaries = [
-            _node_address(self.address, _decoded(node[0]) or address.host, int(node[1])) for _, _, node in served
-        ]
+        found = await slot_map(ranges, self.address, address)
+        if not found.primaries:
+            raise TransientError(f"{address}: the cluster does not serve any slot", "Wait until it does")
+        if (missing := found.missing) and (self._slots is None or self._slots.missing != missing):
+            log.warning("%s; tasks and records of jobs in these slots wait", found.not_served().args[0])
+        self._slots = found
+
+    def require_all_slots(self) -> None:
+        """Raises TransientError if some slots are not served now."""
+        if self._slots is not None and self._slots.missing:
+            raise self._slots.not_served()
+
+    def serves(self, key: bytes | str) -> bool:
+        """Whether some node serves a key now."""
+        try:
+            self.address_of(key)
+        except TransientError:
+            return False
+        return True
 
     def address_of(self, key: bytes | str) -> Address:
-        """The node that serves a key."""
-        if not self._primaries:
+        """The node that serves a key.
+
+        Raises:
+            TransientError: No node of the cluster serves it now.
+        """
+        if self._slots is None:
             return self.address
-        slot = key_slot(key if isinstance(key, bytes) else key.encode())
-        return self._primaries[bisect_right(self._first_slots, slot) - 1]
+        return self._slots.node_of(key if isinstance(key, bytes) else key.encode())
 
     def client_of(self, key: bytes | str) -> Client:
         """A client of the node that serves a key."""
@@ -162,7 +167,7 @@ class Servers:
 
     def primaries(self) -> list[Address]:
         """The address of each primary, in the order of ``clients``."""
-        return list(dict.fromkeys(self._primaries or [self.address]))
+        return list(dict.fromkeys(self._slots.primaries if self._slots is not None else [self.address]))
 
     def client_at(self, address: Address) -> Client:
         """A client of one of ``primaries``."""
@@ -175,39 +180,38 @@ class Servers:
 
         The fault that broke one connection has most likely broken these as well, and each would cost a retry.
         """
-        for client in self._clients.values():
+        for client in list(self._clients.values()):
             client.renew()
         if self.is_cluster:
             await self.refresh()
 
     async def aclose(self) -> None:
-        for client in self._clients.values():
+        for client in list(self._clients.values()):  # whoever still asks adds clients
             await close_quietly(client.aclose())
 
 
 async def list_clients(client: Client, where: str) -> list[dict[str, str]] | None:
-    """The connections of a server; None if the server refuses to list them.
+    """The connections of a server; None if the server does not tell them.
+
+    A list counts only if each line has an id and a name, and if the connection that asks is in it, where it has a name:
+    proxies and servers of other makes answer with lists of something else.
 
     Raises:
         LoaderError: The server does not answer.
     """
     with translated(where):
         try:
-            return parse_clients(await client.execute("CLIENT", "LIST"))
+            reply = await client.execute("CLIENT", "LIST")
         except hiredis.ReplyError as error:
             if isinstance(from_reply(str(error), where), TransientError):
                 raise
             log.debug("the server refuses CLIENT LIST: %s", error)
             return None
-
-
-def _decoded(value: bytes | str | None) -> str:
-    return value.decode() if isinstance(value, bytes) else value or ""
-
-
-def _node_address(address: Address, host: str, port: int) -> Address:
-    """The address of another node, with the same login."""
-    parts = urlsplit(address.url)
-    login, at, _ = parts.netloc.rpartition("@")
-    netloc = f"{login}{at}{f'[{host}]' if ':' in host else host}:{port}"
-    return replace(address, url=urlunsplit(parts._replace(netloc=netloc)), host=host, port=port, path=None)
+    found = parse_clients(reply) if isinstance(reply, bytes) else []
+    if not all({"id", "name"} <= one.keys() for one in found):
+        log.debug("the server's reply to CLIENT LIST has lines without id or name")
+        return None
+    if not found or (client.name and all(one["name"] != client.name for one in found)):
+        log.debug("the server's reply to CLIENT LIST does not list the connection that asks")
+        return None
+    return found

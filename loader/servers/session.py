@@ -13,6 +13,7 @@ from loader.servers.retry import Patience, retry
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
 from loader.wire.faults import from_reply
+from loader.wire.opening import open_connection
 from loader.wire.resp import command
 
 Fence = Callable[[Collection[str]], Awaitable[None]]
@@ -115,7 +116,7 @@ class Session:
 
     async def _open(self) -> Connection:
         def connect() -> Awaitable[Connection]:
-            return Connection.open(self.address, self._name, self._timeout)
+            return open_connection(self.address, self._name, self._timeout)
 
         return await (connect() if self._reached else first_contact(self.address, connect))
 
@@ -148,5 +149,6 @@ async def require_one_server(session: Session, what: str) -> None:
         LoaderError: The server does not answer.
     """
     (ranges,) = await session.values(command(b"CLUSTER", b"SLOTS"), 1)
-    if isinstance(ranges, list) and ranges:  # otherwise an error: no cluster, an old server, or no right to ask
+    # Otherwise an error: no cluster, an old server, or no right to ask. One node with all slots holds all keys itself.
+    if isinstance(ranges, list) and len({tuple(map(str, place[2][:2])) for place in ranges}) > 1:
         raise UsageError(f"{session.address} belongs to a Redis Cluster, which {what} does not support yet")

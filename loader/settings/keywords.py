@@ -30,6 +30,8 @@ class LoadKeywords(TypedDict, total=False):
     pending_timeout: int | str | timedelta | None
     active_timeout: int | str | timedelta | None
     redis: str
+    redis_password_file: Path | str | None
+    redis_password_command: str | None
     embedded_dir: Path | str | None
     queues_file: Path | str | None
     queue_check: Literal["none", "redis"]
@@ -77,6 +79,8 @@ class WaitKeywords(TypedDict, total=False):
     profile: Literal["runqy", "asynq"] | None
     timeout: float | str | timedelta | None
     redis: str
+    redis_password_file: Path | str | None
+    redis_password_command: str | None
     reply_timeout: float | str | timedelta
     retry_for: float | str | timedelta
 

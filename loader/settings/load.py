@@ -39,11 +39,17 @@ class LoadOptions(TaskFields):
     redis: Annotated[
         str,
         shared.REDIS.but(
-            help="Server: redis://, rediss:// or unix:// URL (also from REDIS_URL), or 'embedded' for the bundled "
-            "Valkey. 'discard' writes nothing and shows the speed of this machine.",
+            help="Server: redis://, rediss:// or unix:// URL, or redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB (also "
+            "from REDIS_URL); see docs/servers.md. 'embedded' is the bundled Valkey; 'discard' writes nothing and "
+            "shows the speed of this machine.",
             goes_with=(Excludes("to", hint=REDIS_ONLY.hint, alternative=True),),
         ),
     ] = field(default_factory=shared.REDIS_URL)
+    redis_password_file: Annotated[
+        Path | None,
+        shared.REDIS_PASSWORD_FILE.but(goes_with=(REDIS_ONLY, *shared.REDIS_PASSWORD_FILE.goes_with)),
+    ] = None
+    redis_password_command: Annotated[str | None, shared.REDIS_PASSWORD_COMMAND.but(goes_with=(REDIS_ONLY,))] = None
     embedded_dir: Annotated[
         Path | None,
         Option(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from loader.outputs.names import JSON_LINES
 from loader.settings.error_limit import problem as error_limit_problem
 from loader.settings.keep import keep_problem
-from loader.settings.option import COUNT, DURATION, LIMIT, FromVariable, Needs, Option
+from loader.settings.option import COUNT, DURATION, LIMIT, Excludes, FromVariable, Needs, Option
 from loader.tasks.profiles import LayoutChoice, ProfileName
 
 DEFAULT_REDIS = "redis://localhost:6379/0"
@@ -18,10 +19,29 @@ REDIS_URL = FromVariable("REDIS_URL", DEFAULT_REDIS)
 """The default of ``redis``, also for programs that use the Python API."""
 
 REDIS = Option(
-    help="Server: redis://, rediss:// or unix:// URL (also from REDIS_URL).",
+    help="Server: redis://, rediss:// or unix:// URL, or redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB (also from "
+    "REDIS_URL); see docs/servers.md.",
     group=SERVER,
     unit="URL",
     env=(REDIS_URL.variable,),
+)
+PASSWORD_VARIABLE = "RUNQY_LOADER_REDIS_PASSWORD"  # noqa: S105 - a name
+"""The environment variable with the server's password, if the URL has none and no option names one."""
+
+REDIS_PASSWORD_COMMAND = Option(
+    help="Command that prints the server's password on its first line. It runs in a shell, and again when the server "
+    "refuses what it gave.",
+    group=SERVER,
+    unit="COMMAND",
+    env=("RUNQY_LOADER_REDIS_PASSWORD_COMMAND",),
+)
+REDIS_PASSWORD_FILE = Option(
+    help="File whose first line is the server's password, in place of one in the URL, which process lists show (also "
+    f"from the variable {PASSWORD_VARIABLE}).",
+    group=SERVER,
+    unit="FILE",
+    env=("RUNQY_LOADER_REDIS_PASSWORD_FILE",),
+    goes_with=(Excludes("redis_password_command"),),
 )
 TIMEOUT = Option(
     help="How long a connection may stay without any reply from the server before it counts as lost.",
@@ -161,6 +181,8 @@ QUEUE = Option(
 )
 
 Redis = Annotated[str, REDIS]
+RedisPasswordFile = Annotated[Path | None, REDIS_PASSWORD_FILE]
+RedisPasswordCommand = Annotated[str | None, REDIS_PASSWORD_COMMAND]
 Timeout = Annotated[float, TIMEOUT]
 RetryFor = Annotated[float, RETRY_FOR]
 ForceLayout = Annotated[bool, FORCE_LAYOUT]

@@ -10,6 +10,7 @@ from loader.jobs.lease import Lease
 from loader.servers.routing import Servers
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
+from loader.wire.opening import open_connection
 
 
 class Connections:
@@ -34,7 +35,7 @@ class Connections:
         """A connection to the node that serves a key.
 
         Raises:
-            TransientError, SinkError: See ``Connection.open``.
+            TransientError, SinkError: See ``open_connection``.
             JobBusyError: Another run has taken the job over.
         """
         address = self._servers.address_of(key)
@@ -44,7 +45,7 @@ class Connections:
                     name = self._lease.next_connection_name()
                     self.names.append(name)
                     try:
-                        connection = await Connection.open(address, name, self._timeout)
+                        connection = await open_connection(address, name, self._timeout)
                     except ConnectionFailedError as error:
                         raise self._servers.located(error, address) from error
                     try:
@@ -84,7 +85,7 @@ class Connections:
 
     async def close(self) -> None:
         """Closes all connections after everything written has been sent."""
-        for connection in self._open.values():
+        for connection in list(self._open.values()):
             await connection.close()
 
     def abort(self) -> None:

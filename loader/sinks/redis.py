@@ -111,8 +111,10 @@ class RedisSink:
         Raises:
             SinkError: The server has lost some of it.
         """
+        if self.servers.address.sentinels is not None:
+            await self.servers.reconnect()  # to the server that Sentinel names now
         lost = 0
-        for (queue, shard), numbers in self._acknowledged.items():
+        for (queue, shard), numbers in list(self._acknowledged.items()):
             if key := self.encoder(queue).queues_key:
                 await list_queue(self.servers, key, queue)
             state = await ledger_state(self.servers, self.ledger(queue, shard))

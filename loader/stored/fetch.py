@@ -12,8 +12,8 @@ from loader.stored.queue_reader import StoredQueue
 from loader.stored.stored_task import StoredTask, UnreadableTaskError
 from loader.tasks.profiles import LayoutName
 from loader.tasks.reasons import Reason, ReasonCode
-from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
+from loader.wire.replies import pairs
 from loader.wire.resp import command
 
 CHUNK_BYTES = 4 * 1024 * 1024
@@ -80,7 +80,7 @@ class Fetcher:
                     raise from_reply(str(reply), f"{self._session.address}, key {key.decode(errors='replace')}")
                 fetched.unreadable.append((task_id, Reason(ReasonCode.WRONG_TYPE, "its key holds another type")))
                 continue
-            fields = _pairs(reply)
+            fields = pairs(reply)
             try:
                 if fields:
                     fetched.tasks.append(self._queue.read(task_id, fields))
@@ -120,10 +120,6 @@ class Fetcher:
             task = fetched.tasks[position]
             if holder == task.id and ttl > 0:
                 fetched.tasks[position] = replace(task, options=replace(task.options, unique_ttl=ttl))
-
-
-def _pairs(reply: Reply) -> dict[bytes, bytes]:
-    return dict(zip(reply[::2], reply[1::2], strict=True))
 
 
 def _refused_length(reply: hiredis.ReplyError) -> int:

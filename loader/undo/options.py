@@ -38,6 +38,8 @@ class RollbackOptions:
         ),
     ] = KEEP_JOB
     redis: shared.Redis = shared.DEFAULT_REDIS
+    redis_password_file: shared.RedisPasswordFile = None
+    redis_password_command: shared.RedisPasswordCommand = None
     timeout: shared.Timeout = 30.0
     retry_for: shared.RetryFor = 60.0
 

@@ -29,13 +29,13 @@ from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.servers.scatter import ask_each
 from loader.settings.keep import keep_seconds
+from loader.settings.server_address import server_address
 from loader.undo.ledgers import QueueTotals, total_tasks, totals_of
 from loader.undo.options import RollbackOptions, check_job
 from loader.undo.orphans import delete_never_pushed, hashes_with, never_pushed
 from loader.undo.report import RollbackReport
 from loader.undo.selection import count_ids, ids_path, prefixes_of, selections
 from loader.undo.take import QueueTaker, StoppedEarlyError
-from loader.wire.address import parse_address
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ class Rollback:
         check_job(job)
         options.check()
         self._options = options
-        self._servers = Servers(parse_address(options.redis), options.timeout)
+        self._servers = Servers(server_address(options), options.timeout)
         self._run = Run.new()
         self._stop = asyncio.Event()
         self._patience = Patience(options.retry_for)

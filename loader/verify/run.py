@@ -16,6 +16,7 @@ from loader.jobs.job_keys import queues_of
 from loader.jobs.standing import Standing, read_standing
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
+from loader.settings.server_address import server_address
 from loader.sources.open_sources import open_sources
 from loader.sources.problems import Problems
 from loader.verify.access import Access
@@ -25,7 +26,7 @@ from loader.verify.listed import Listed
 from loader.verify.look import Stored
 from loader.verify.options import VerifyOptions
 from loader.verify.report import VerifyReport
-from loader.wire.address import Address, parse_address
+from loader.wire.address import Address
 from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis
 
 _WORKERS = 4
@@ -127,8 +128,8 @@ class Verifier:
     @asynccontextmanager
     async def _address(self) -> AsyncIterator[Address]:
         match self._load.target:
-            case ToRedis(url):
-                yield parse_address(url)
+            case ToRedis():
+                yield server_address(self._load)
             case ToEmbedded(directory):
                 from loader.servers.embedded import embedded_server  # 20 ms, only needed here
 

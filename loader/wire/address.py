@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from loader.errors import UsageError
+from loader.wire.password import PasswordSource
 from loader.wire.tls import TLS_OPTIONS, tls_context, tls_options
 
 _FORM = "Write redis://[USER:PASSWORD@]HOST:PORT/DB, or unix:///PATH?db=N"
@@ -21,8 +22,33 @@ _LOGIN = ("db", "username", "password")
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """An address as the user gave it. Unlike an address, it can be sent to another process."""
+
+    url: str = field(repr=False)
+    secret: PasswordSource | None
+
+    def address(self) -> Address:
+        """Raises UsageError as ``parse_address``."""
+        return parse_address(self.url, password=self.secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentinels:
+    """The Sentinels that know the primary of a service."""
+
+    service: str
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Address:
-    """A server's address. ``url`` keeps the credentials; ``str()`` never shows them."""
+    """A server's address. ``url`` keeps the credentials; ``str()`` never shows them.
+
+    Attributes:
+        secret: Where the password is from, if ``password`` is None.
+        sentinels: Whom to ask for host and port, which are empty then; None if they are known.
+    """
 
     url: str = field(repr=False)
     host: str
@@ -32,13 +58,23 @@ class Address:
     username: str | None
     password: str | None = field(repr=False)
     tls: ssl.SSLContext | None
+    sentinels: Sentinels | None = None
+    secret: PasswordSource | None = None
+
+    @property
+    def place(self) -> Place:
+        """What another process makes this address from."""
+        return Place(self.url, self.secret)
 
     def __str__(self) -> str:
+        if self.sentinels is not None:
+            return f"{self.sentinels.service} at Sentinel {', '.join(map(str, self.sentinels.addresses))}"
         return f"unix://{self.path}" if self.path else f"{self.host}:{self.port}"
 
 
-def parse_address(url: str, option: str = "--redis") -> Address:
-    """Parses ``redis://``, ``rediss://`` and ``unix://`` as redis-py does, ``ssl_*`` parameters included.
+def parse_address(url: str, option: str = "--redis", password: PasswordSource | None = None) -> Address:
+    """Parses ``redis://``, ``rediss://`` and ``unix://`` as redis-py does, ``ssl_*`` parameters included; for
+    ``redis+sentinel://`` and ``rediss+sentinel://`` see ``sentinel_url``.
 
     A parser passes over what it cannot place: a fragment, a parameter without a value, a second one of the same name.
     Most of these are a password that was not percent-encoded, and the rest of the URL then names another server. So
@@ -46,12 +82,30 @@ def parse_address(url: str, option: str = "--redis") -> Address:
 
     Args:
         option: Where the URL was given, for errors.
+        password: Where the password is from, if the URL has none.
 
     Raises:
         UsageError: The text is not such a URL, or names TLS files that cannot be used.
     """
+    address = _parsed(url, option)
+    if password is None or (address.password is not None and not password.option):
+        return address
+    if address.password is not None:
+        raise UsageError(f"{password.option}: the URL has a password already", "Leave one of them out")
+    return replace(address, secret=password)
+
+
+def _parsed(url: str, option: str) -> Address:
     try:
         parts = urlsplit(url)
+        if "sentinel" in parts.scheme:
+            from loader.wire import sentinel_url  # only few loads need it
+
+            if parts.scheme in sentinel_url.FOREIGN_SCHEMES:
+                raise sentinel_url.foreign_form(option)
+            if parts.scheme in sentinel_url.SCHEMES:
+                _refuse_what_would_be_lost(url, parts, option)
+                return sentinel_url.parse_sentinel_url(url, parts, option)
         place = _place(url, parts)
         options = tls_options(url) if parts.scheme == "rediss" else {}
     except ValueError as error:

@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 
 import hiredis
 
-from loader.errors import LoaderError
+from loader.errors import ConnectionFailedError, LoaderError
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
-from loader.wire.faults import from_os_error
-from loader.wire.replies import parse_info
+from loader.wire.faults import from_os_error, missing_command
+from loader.wire.opening import open_connection
+from loader.wire.replies import pairs, parse_info
 from loader.wire.resp import array
 
 T = TypeVar("T")
@@ -66,7 +67,32 @@ class Client:
         except LoaderError:
             connection.abort()
             raise
+        if any(isinstance(reply, hiredis.ReplyError) and missing_command(str(reply)) for reply in replies):
+            self.renew()  # some servers close the connection after a command that they do not know
         return [_read(command[0], reply) for command, reply in zip(commands, replies, strict=True)]
+
+    async def ask_each(self, commands: Sequence[Command]) -> list[Reply]:
+        """As ``ask``, for commands that may be repeated. If the server closes the connection, it is asked one by one.
+
+        A command after which it closes the connection twice is one that it does not know: its reply is an error.
+        """
+        try:
+            return await self.ask(commands)
+        except ConnectionFailedError as error:
+            if not error.closed:
+                raise
+        return [await self._ask_alone(command) for command in commands]
+
+    async def _ask_alone(self, command: Command) -> Reply:
+        for _ in range(2):
+            try:
+                (reply,) = await self.ask([command])
+            except ConnectionFailedError as error:
+                if not error.closed:
+                    raise
+            else:
+                return reply
+        return hiredis.ReplyError(f"ERR unknown command '{command[0]!s}', the server closes the connection")
 
     async def connect(self) -> Connection:
         """Opens the connection, if none is open.
@@ -77,7 +103,7 @@ class Client:
         async with self._opening:
             if self._connection is None or not self._connection.is_open:
                 self._connection = None
-                self._connection = await self._in_time(Connection.open(self._address, self._name, self._timeout))
+                self._connection = await self._in_time(open_connection(self._address, self._name, self._timeout))
             return self._connection
 
     async def _in_time(self, step: Awaitable[T]) -> T:
@@ -87,10 +113,19 @@ class Client:
         except TimeoutError as error:
             raise from_os_error(error, str(self._address)) from error
 
+    @property
+    def name(self) -> str:
+        """The name of the connection; '' if it has none, or the server refuses names."""
+        return self._name
+
     async def set_name(self, name: str) -> None:
         """Names the connection, and those that are opened after it. Raises as ``execute``."""
         self._name = name
-        await self.execute("CLIENT", "SETNAME", name)
+        try:
+            await self.execute("CLIENT", "SETNAME", name)
+        except hiredis.ReplyError:
+            self._name = ""
+            raise
 
     def renew(self) -> None:
         """Has the next call open a new connection. Calls under way keep theirs."""
@@ -114,11 +149,7 @@ def _encoded(argument: Argument) -> bytes:
     return argument.encode() if isinstance(argument, str) else repr(argument).encode()
 
 
-def _pairs(reply: list[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(reply[::2], reply[1::2], strict=True))
-
-
-_READERS: Mapping[Argument, Callable[[Any], Reply]] = {"INFO": parse_info, "HGETALL": _pairs}
+_READERS: Mapping[Argument, Callable[[Any], Reply]] = {"INFO": parse_info, "HGETALL": pairs}
 
 
 def _read(name: Argument, reply: Reply) -> Reply:

@@ -8,9 +8,10 @@ from typing import Any, cast
 
 import hiredis
 
-from loader.errors import ConnectionFailedError, LoaderError, OversizedError
+from loader.errors import ConnectionFailedError, LoaderError, OversizedError, TransientError
 from loader.wire.address import Address
 from loader.wire.faults import CHECK_SERVER, from_os_error, from_reply, is_full, not_redis
+from loader.wire.password import PasswordSource, about_source
 from loader.wire.resp import command
 
 Reply = Any
@@ -36,6 +37,7 @@ class Connection(asyncio.Protocol):
         self._retired = False
         self._silent_since = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
+        self._attendant: asyncio.Task[None] | None = None
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @classmethod
@@ -68,14 +70,31 @@ class Connection(asyncio.Protocol):
 
     async def _handshake(self, name: str) -> None:
         if self._address.password is not None:
-            user = [self._address.username.encode()] if self._address.username else []
-            await self._step(b"AUTH", *user, self._address.password.encode())
+            await self._log_in(self._address.password)
+        elif (secret := self._address.secret) is not None:
+            await self._log_in_with(secret)
         if self._address.db:
             await self._step(b"SELECT", b"%d" % self._address.db)
         await self._step(b"PING")  # fails if the server is loading its data, or requires a password
         # Some proxies and ACLs refuse names. Then this connection cannot be fenced: see Lease.fence.
         if name:
             await self.call(command(b"CLIENT", b"SETNAME", name.encode()), replies=1)
+
+    async def _log_in(self, password: str) -> None:
+        user = [self._address.username.encode()] if self._address.username else []
+        await self._step(b"AUTH", *user, password.encode())
+
+    async def _log_in_with(self, secret: PasswordSource) -> None:
+        password = await secret.read()
+        try:
+            await self._log_in(password)
+        except TransientError:
+            raise
+        except LoaderError as error:
+            renewed = await secret.read(refused=password)
+            if renewed == password:
+                raise about_source(error, secret) from None
+            await self._log_in(renewed)
 
     async def _step(self, *arguments: bytes) -> None:
         (reply,) = await self.call(command(*arguments), replies=1)
@@ -115,6 +134,15 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def attend(self, task: asyncio.Task[None]) -> None:
+        """Keeps a task that watches this connection, and cancels it when the connection is lost."""
+        self._attendant = task
+
+    def give_up(self, error: LoaderError) -> None:
+        """Closes the connection at once. Calls under way fail with this error."""
+        self._fail(error)
+        self.abort()
+
     def retire(self) -> None:
         """Closes the connection once no replies are due."""
         self._retired = True
@@ -152,6 +180,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watchdog is not None:
             self._watchdog.cancel()
+        if self._attendant is not None:
+            self._attendant.cancel()
         self._fail(self._reason_for(exc))
         if not self._closed.done():
             self._closed.set_result(None)

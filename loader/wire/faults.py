@@ -19,10 +19,10 @@ _TRANSIENT = {
     "LOADING": "the server is loading its data",
     "BUSY": "the server is busy running a script",
     "LOST": "the server has lost what it had just acknowledged",  # from our own scripts
-    "TRYAGAIN": "the cluster is moving keys",
+    "TRYAGAIN": "the cluster is moving a slot, and new keys in it wait for the end of the move",
     "CLUSTERDOWN": "the cluster is down",
     "MOVED": "the cluster has moved a key",
-    "ASK": "the cluster is moving a key",
+    "ASK": "the cluster is moving a slot, and new keys in it wait for the end of the move",
 }
 _REFUSED_NOW = {
     "OOM": ("the server is at its memory limit", f"Raise maxmemory or let workers drain the queue, then {RESUME}"),
@@ -36,7 +36,10 @@ _REFUSED_NOW = {
 }
 """Refusals that may end without the user; see ``RefusedNowError``."""
 _FATAL = {
-    "NOAUTH": ("the server wants a password", "Put it into the URL: redis://:PASSWORD@HOST:PORT/DB"),
+    "NOAUTH": (
+        "the server wants a password",
+        "Give --redis-password-file, or put it into the URL: redis://:PASSWORD@HOST:PORT/DB",
+    ),
     "WRONGPASS": ("the server refuses this user name or password", "Check the credentials in the URL"),
     "NOPERM": ("this user may not run a command that is needed", "Have the ACL extended (see docs/reference.md)"),
     "WRONGTYPE": ("a key holds another type than a task queue needs", "Rename or delete that key"),
@@ -101,7 +104,7 @@ def from_reply(text: str, where: str) -> LoaderError:
         text = text.removeprefix("ERR ")
     if "SELECT is not allowed in cluster mode" in text:
         return SinkError(f"{where}: a Redis Cluster has only database 0", "Use /0 at the end of the URL")
-    if (command := _missing_command(text)) is not None:
+    if (command := missing_command(text)) is not None:
         what, hint = no_command(command)
         said = re.split(", with args", text, maxsplit=1)[0]  # the arguments may hold a payload
         return SinkError(f"{where}: {what}: {said}", hint)
@@ -120,7 +123,7 @@ def from_reply(text: str, where: str) -> LoaderError:
     return SinkError(f"{where}: {what} ({text})", hint)
 
 
-def _missing_command(text: str) -> str | None:
+def missing_command(text: str) -> str | None:
     """The command that the server does not have, as this error reply says; None if it says something else."""
     if re.search("unknown redis command called|unknown command called", text, re.IGNORECASE):
         return "that a script calls"

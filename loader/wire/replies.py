@@ -1,4 +1,4 @@
-"""Replies that are text: INFO and CLIENT LIST."""
+"""Replies as values: INFO, CLIENT LIST and HGETALL."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def parse_clients(reply: bytes) -> list[dict[str, str]]:
     Of the values, only paths of sockets may hold spaces. What follows a space in them is dropped.
     """
     return [dict(word.split("=", 1) for word in line.split(" ") if "=" in word) for line in _lines(reply) if line]
+
+
+def pairs(reply: list[bytes] | dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """The fields of a reply to HGETALL: a flat list, or from some servers a map of RESP3 that nobody asked for."""
+    return reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
 
 
 def _lines(reply: bytes) -> list[str]:

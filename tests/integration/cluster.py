@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,16 @@ SLOTS = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Primaries, each with an equal share of the slots."""
+    """Primaries, each with an equal share of the slots.
+
+    Attributes:
+        servers: Their processes.
+        buses: The ports at which they speak to each other.
+    """
 
     nodes: list[Server]
+    servers: Sequence[RedisServer] = ()
+    buses: Sequence[int] = ()
 
     @property
     def url(self) -> str:
@@ -86,18 +93,21 @@ def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-@pytest.fixture
-def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster of three primaries; of Valkey, with the parameter ``valkey``."""
-    kind = getattr(request, "param", "redis")
+@contextmanager
+def running_cluster(make_folder: Callable[[], Path], kind: str, *options: str) -> Iterator[Cluster]:
+    """A cluster of three primaries.
+
+    Args:
+        options: Further options of each node.
+    """
     with ExitStack() as stack:
         nodes: list[Server] = []
+        servers: list[RedisServer] = []
         buses = [free_port() for _ in range(3)]  # by itself a bus takes the port 10,000 further up, if there is one
         for bus in buses:
-            directory: Path = tmp_path_factory.mktemp("node")
-            options = ("--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "2000")
-            server = RedisServer(directory, *options, kind=kind)
+            server = RedisServer(make_folder(), *_node_options(bus), *options, kind=kind)
             stack.callback(server.kill)
+            servers.append(server)
             nodes.append(server.start())
         share = SLOTS // len(nodes) + 1
         for number, node in enumerate(nodes):
@@ -110,7 +120,49 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         while not all(_is_whole(node, len(nodes)) for node in nodes):
             assert time.monotonic() < deadline, "the cluster does not come up"
             time.sleep(0.05)
-        yield Cluster(nodes)
+        yield Cluster(nodes, tuple(servers), buses)
+
+
+def _node_options(bus: int) -> tuple[str, ...]:
+    return ("--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "2000")
+
+
+@pytest.fixture
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of three primaries; of Valkey, with the parameter ``valkey``."""
+    with running_cluster(lambda: tmp_path_factory.mktemp("node"), getattr(request, "param", "redis")) as cluster:
+        yield cluster
+
+
+@contextmanager
+def replica_of(cluster: Cluster, primary: Server, folder: Path, *options: str) -> Iterator[RedisServer]:
+    """A replica of one of the primaries, in step with it."""
+    bus = free_port()
+    own = RedisServer(folder, *_node_options(bus), "--repl-diskless-sync-delay", "0", *options, kind=primary.kind)
+    try:
+        with own.start().client() as replica, primary.client() as client:
+            replica.execute_command(
+                "CLUSTER", "MEET", "127.0.0.1", primary.port, cluster.buses[cluster.nodes.index(primary)]
+            )
+            of = _id(client)
+            _until(lambda: of in str(replica.execute_command("CLUSTER", "NODES")), "it knows its primary")
+            replica.execute_command("CLUSTER", "REPLICATE", of)
+            _until(lambda: replica.info("replication").get("master_link_status") == "up", "the replica is in step")
+            of_replica = _id(replica)
+        for node in cluster.nodes:
+            with node.client() as client:
+                while of_replica not in str(client.execute_command("CLUSTER", "NODES")):
+                    time.sleep(0.02)
+        yield own
+    finally:
+        own.kill()
+
+
+def _until(holds: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, f"not within a minute: {what}"
+        time.sleep(0.02)
 
 
 def _is_whole(node: Server, count: int) -> bool:

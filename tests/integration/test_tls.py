@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
 from tests.cli import Outcome, run
-from tests.conftest import RedisServer, Server, free_port
+from tests.conftest import RedisServer, Server, free_port, redis_binary
 from tests.integration.tool import assert_error
 
 MakeServer = Callable[..., RedisServer]
@@ -168,3 +170,57 @@ def test_tls_to_a_port_without_it(valkey: Server, files: Path, name: str) -> Non
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_tls_to_a_port_that_wants_it(tls: TlsServer, files: Path, name: str) -> None:
     assert_error(outcome(files, name, f"redis://localhost:{tls.port}/0"), 2, "answers with TLS only", "rediss://")
+
+
+def test_sentinel_and_its_primary_over_tls_with_client_certificates(
+    certificates: Certificates, files: Path, redis_server: MakeServer
+) -> None:
+    primary_port, sentinel_port = free_port(), free_port()
+    words = {
+        "--tls-cert-file": str(certificates.server_certificate),
+        "--tls-key-file": str(certificates.server_key),
+        "--tls-ca-cert-file": str(certificates.ca),
+        "--tls-auth-clients": "yes",
+    }
+    tls = [word for pair in words.items() for word in pair]
+    primary = redis_server("--tls-port", str(primary_port), *tls)
+    primary.start()
+    settings = files / "sentinel.conf"
+    lines = [
+        "port 0",
+        f"tls-port {sentinel_port}",
+        "bind 127.0.0.1",
+        "tls-replication yes",
+        "sentinel resolve-hostnames yes",
+        "sentinel announce-hostnames yes",
+        f"sentinel monitor tasks localhost {primary_port} 1",
+        *(f"{name.removeprefix('--')} {value}" for name, value in words.items()),
+    ]
+    settings.write_text("\n".join(lines) + "\n")
+    sentinel = subprocess.Popen(
+        [redis_binary("redis-server"), str(settings), "--sentinel"], cwd=files, stdout=subprocess.DEVNULL
+    )
+    files_of_client = {
+        "ssl_ca_certs": certificates.ca,
+        "ssl_certfile": certificates.client_certificate,
+        "ssl_keyfile": certificates.client_key,
+    }
+    parameters = "&".join(f"{name}={quote(str(path))}" for name, path in files_of_client.items())
+    url = f"rediss+sentinel://localhost:{sentinel_port}/tasks/0"
+    (files / "in.jsonl").write_text('{"n":1}\n')
+    try:
+        while not _listens(sentinel_port):
+            assert sentinel.poll() is None
+        done = run("load", "in.jsonl", "-q", "q", "--redis", f"{url}?{parameters}", cwd=files)
+        without = run("load", "in.jsonl", "-q", "q", "--redis", url, "--quiet", cwd=files)
+    finally:
+        sentinel.kill()
+        sentinel.wait()
+
+    assert done.status == 0, done.stderr
+    assert_error(without, 1, "no Sentinel of tasks answers", "CA")
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -158,11 +158,14 @@ class _RedisLoad:
             log.info("layout %s: %s", self._options.layout_name, reason)
         if self._choice is not None and self._choice.layout != self._options.layout_name:
             self._choice = None
-        check_cluster(self._options, self._servers)
+        await self._retry(self._check_cluster)
         if self._job.name != self._proposals[0].names[0]:
             await self._retry(
                 lambda: self._servers.name(self._run.connection_name(self._job.name, self._servers.address.db, 0, 0))
             )
+
+    async def _check_cluster(self) -> None:
+        check_cluster(self._options, self._servers)
 
     async def _go_by(self, recorded: dict[str, Any] | None) -> None:
         """Plans the load: as a new job, or by the manifest of a job that was begun."""
@@ -293,7 +296,7 @@ class _RedisLoad:
         assert self._memory is not None  # noqa: S101 - check() has set it
         part = Part.of(
             self._plan,
-            partial(into_redis, self._servers.address.url, self._servers.accepts_names, self._cleared.compact),
+            partial(into_redis, self._servers.address.place, self._servers.accepts_names, self._cleared.compact),
             self._lease.run,
             known.names,
             rejects_path(self._options.rejects, self._job.name),

@@ -17,18 +17,19 @@ from loader.layouts.compact import Dumps
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.sinks.redis import RedisSink, list_queue
-from loader.wire.address import parse_address
+from loader.wire.address import Place
 
 
 @asynccontextmanager
-async def into_redis(url: str, named: bool, compact: Dumps | None, part: Part) -> AsyncIterator[Channel]:
+async def into_redis(place: Place, named: bool, compact: Dumps | None, part: Part) -> AsyncIterator[Channel]:
     """The ``Destination`` of one server, with all arguments bound except the part.
 
     Args:
+        place: The server.
         named: Whether the server accepts names of connections.
         compact: See ``RedisSink``.
     """
-    servers = Servers(parse_address(url), part.options.timeout)
+    servers = Servers(place.address(), part.options.timeout)
     try:
         lease = Lease(servers, part.job, part.run, part.process)
         servers.accepts_names = named

@@ -8,7 +8,7 @@ from loader.engine.targets.nowhere import Nowhere, discarded, validated
 from loader.engine.targets.redis import RedisTarget
 from loader.extras import require
 from loader.settings import LoadOptions
-from loader.wire.address import parse_address
+from loader.settings.server_address import server_address
 from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis
 
 
@@ -38,8 +38,8 @@ def target_for(options: LoadOptions, preflight: Preflight) -> LoadTarget:
     match options.target:
         case ToDiscard():
             return Nowhere(options, discarded)
-        case ToRedis(url):
-            address = parse_address(url)
+        case ToRedis():
+            address = server_address(options)
             return Nowhere(options, validated) if options.dry_run else RedisTarget(options, address, preflight)
         case _ if options.dry_run:
             return Nowhere(options, validated)

@@ -22,6 +22,7 @@ from loader.errors import UsageError
 from loader.preflight.choice import choose_layout
 from loader.preflight.examine import check_before_load
 from loader.settings import DEFAULT_REDIS, LoadOptions
+from loader.wire.address import Place
 from loader.wire.target import Target, ToDiscard, ToEmbedded, ToHttp, ToRedis
 
 API = "http://localhost:3000"
@@ -77,7 +78,9 @@ def test_a_url_that_is_none_is_refused_before_anything_is_read(dry_run: bool) ->
         made({"redis": "http://h", "dry_run": dry_run})
 
 
-@pytest.mark.parametrize("destination", [validated, discarded, partial(into_redis, "redis://h:1/0", False)])
+@pytest.mark.parametrize(
+    "destination", [validated, discarded, partial(into_redis, Place("redis://h:1/0", None), False)]
+)
 def test_a_destination_reaches_other_processes_as_it_is(destination: Destination) -> None:
     async def sent() -> object:
         pipe = asyncio.StreamReader()

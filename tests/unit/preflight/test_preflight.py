@@ -29,7 +29,10 @@ def test_a_server_that_does_not_know_the_commands_is_refused(version: dict[str, 
 
 def test_a_sentinel_is_refused() -> None:
     found = server.role({"redis_mode": "sentinel"})
-    assert (found.level, found.hint) == ("error", "Give --redis the primary's address")
+    assert (found.level, found.hint) == (
+        "error",
+        "Have it name the primary: redis+sentinel://HOST:PORT/SERVICE, or give --redis the primary's address",
+    )
 
 
 @pytest.mark.parametrize(
