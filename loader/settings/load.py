@@ -39,7 +39,7 @@ class LoadOptions(TaskFields):
     redis: Annotated[
         str,
         shared.REDIS.but(
-            help="Server: redis://, rediss:// or unix:// URL, or redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB (also "
+            help="Server: redis://, rediss:// or unix:// URL, or redis+sentinel:// for one that Sentinel watches (also "
             "from REDIS_URL); see docs/servers.md. 'embedded' is the bundled Valkey; 'discard' writes nothing and "
             "shows the speed of this machine.",
             goes_with=(Excludes("to", hint=REDIS_ONLY.hint, alternative=True),),

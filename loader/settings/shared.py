@@ -19,7 +19,7 @@ REDIS_URL = FromVariable("REDIS_URL", DEFAULT_REDIS)
 """The default of ``redis``, also for programs that use the Python API."""
 
 REDIS = Option(
-    help="Server: redis://, rediss:// or unix:// URL, or redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB (also from "
+    help="Server: redis://, rediss:// or unix:// URL, or redis+sentinel:// for one that Sentinel watches (also from "
     "REDIS_URL); see docs/servers.md.",
     group=SERVER,
     unit="URL",

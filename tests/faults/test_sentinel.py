@@ -164,7 +164,7 @@ def test_a_url_that_is_not_complete_is_refused_with_its_form(tmp_path: Path, url
     _fails(tmp_path, url, words, status=2)
 
 
-def test_a_failover_during_an_export_is_waited_for(sentinel: Watched, tmp_path: Path) -> None:
+def test_an_export_after_a_failover_reads_the_new_primary(sentinel: Watched, tmp_path: Path) -> None:
     numbered(tmp_path / "in.jsonl", 1000)
     assert run("load", "in.jsonl", "-q", "q", "--redis", sentinel.url, cwd=tmp_path).status == 0
     sentinel.kill_primary()
