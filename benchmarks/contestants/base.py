@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from benchmarks.measure import Usage
 from benchmarks.payloads import Dataset
 from benchmarks.server import Target
+from loader.layouts.dump import FormName
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Work:
         workers: Connections; None for the contestant's own default.
         options: More options for the loader's command line.
         scratch: A folder only for this work, for files that the contestant needs.
+        dumps: The form of the dumps that the server takes.
     """
 
     dataset: Dataset
@@ -28,6 +30,7 @@ class Work:
     workers: int | None
     scratch: Path
     options: tuple[str, ...] = ()
+    dumps: FormName = "listpack"
 
 
 def whole_process(usage: Usage) -> float:

@@ -14,22 +14,16 @@ from benchmarks.contestants.program import REPORT, reported_seconds
 from benchmarks.contestants.redis_cli import checked, redis_cli
 from benchmarks.encode import Form, batches, encoder
 from benchmarks.outcome import Layout
-from loader.layouts.dump import FormName
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyMade:
-    """See ``Contestant``. redis-cli sends commands made ahead: one for each task, and one LPUSH for each batch.
-
-    Attributes:
-        kept: The form of the dumps, which depends on the server.
-    """
+    """See ``Contestant``. redis-cli sends commands made ahead: one for each task, and one LPUSH for each batch."""
 
     layout: str
     form: Form
     stored: Layout
     queue: str
-    kept: FormName = "listpack"
     same_work = True
     most_tasks = None
     note = ""
@@ -44,7 +38,7 @@ class ReadyMade:
 
     def prepare(self, work: Work) -> Plan:
         made_at = time.time_ns()
-        kind = encoder(self.layout, None if self.form == "hset" else self.kept)
+        kind = encoder(self.layout, None if self.form == "hset" else work.dumps)
         commands = work.scratch / "commands"
         replies = 0
         with commands.open("wb") as file:
@@ -63,7 +57,6 @@ class Encoding:
 
     layout: str
     form: Form
-    kept: FormName = "listpack"
     same_work = False
     most_tasks = None
     note = ""
@@ -77,6 +70,6 @@ class Encoding:
         return f"the loader's encoder alone, {self.form.upper()}s"
 
     def prepare(self, work: Work) -> Plan:
-        kind = "hset" if self.form == "hset" else self.kept
+        kind = "hset" if self.form == "hset" else work.dumps
         command = [sys.executable, "-m", "benchmarks.encode", str(work.dataset.path), self.layout, kind, REPORT]
         return Plan(command, seconds=reported_seconds(work.scratch))

@@ -20,7 +20,6 @@ from benchmarks.runner import Case, Runner
 from benchmarks.scenarios.base import Scenario, Varied
 from benchmarks.server import Server
 from benchmarks.units import size_text
-from loader.layouts.pays import usual_form
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,14 +59,13 @@ class Compact(Scenario):
         return cls(tasks=3_000, runs=1, most_bytes=5_000_000)
 
     def measure(self, runner: Runner, server: Server, scratch: Path) -> list[CaseResult]:
-        kept = usual_form(server.info())
         cases: list[Case] = []
         for size in self.values:
             dataset = payloads.dataset(size, min(self.tasks, self.most_bytes // size))
             for layout, stored in _LAYOUTS:
                 kinds: list[Contestant] = [LOADER, BY_HSET]
-                kinds += [ReadyMade(layout, form, stored, QUEUE, kept) for form in FORMS]
-                kinds += [Encoding(layout, form, kept) for form in FORMS]
+                kinds += [ReadyMade(layout, form, stored, QUEUE) for form in FORMS]
+                kinds += [Encoding(layout, form) for form in FORMS]
                 cases += [
                     Case(
                         f"{kind.name}/{layout}/{size}",
