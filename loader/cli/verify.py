@@ -114,13 +114,9 @@ def _summary(report: VerifyReport, options: VerifyOptions) -> list[str]:
     count("compared", report.compared)
     count("same", report.same, states)
     if report.set_aside:
-        count("set aside", report.set_aside, "their id or lock was taken when they were to be loaded")
+        count("set aside", report.set_aside, "their id or lock was taken")
     if report.gone:
-        text = (
-            "loaded, but no longer there"
-            if report.undrained
-            else "finished by a worker, expired, or lost: it cannot be told"
-        )
+        text = "loaded, but no longer there" if report.undrained else "finished, expired or lost: it cannot be told"
         count("gone", report.gone, text)
     for kind in Kind:
         if report.found[kind]:
@@ -140,15 +136,12 @@ def _summary(report: VerifyReport, options: VerifyOptions) -> list[str]:
     if report.status != "completed":
         return lines
     if not report.input_read:
-        lines.append(
-            "the input is not here, so the job's ledgers were compared: records that were never loaded are not known"
-        )
+        lines.append("the input is not here: the job's ledgers were compared")
+        lines.append("records that were never loaded are not known")
     if not report.lists_read:
-        lines.append("the pending lists were not read: whether tasks are in them is not known")
+        lines.append("the lists were not read: whether tasks are in them is not known")
     elif report.layout == "documented" and report.same and not report.undrained:
-        lines.append(
-            "hashes of this layout do not tell their state: a task that is not in the list may have been taken"
-        )
+        lines.append("hashes of this layout hold no state: tasks in no list may be with workers")
     lines.append("no difference" if not report.differences else f"{report.differences:,} differences")
     return lines
 

@@ -37,14 +37,14 @@ class Kind(StrEnum):
 
 _MEANINGS = {
     Kind.MISSING: "not loaded, and not in Redis",
-    Kind.NOT_PUSHED: "written, but not in the queue: a load was stopped between the two",
+    Kind.NOT_PUSHED: "written, but not put into the queue",
     Kind.CHANGED: "in Redis with another payload",
     Kind.WRONG_QUEUE: "in another queue",
     Kind.WRONG_TYPE: "its key holds something else",
-    Kind.UNLISTED: "stored as pending, but not in the pending list: no worker will see it",
-    Kind.WITHOUT_HASH: "in the pending list, but without its hash: workers cannot run it",
+    Kind.UNLISTED: "pending, but not in the list: no worker sees it",
+    Kind.WITHOUT_HASH: "in the list without a hash: no worker can run it",
     Kind.TWICE: "in the pending list more than once",
-    Kind.EXTRA: "in the queue with an id of this job, but not in the input",
+    Kind.EXTRA: "an id of this job that the input does not have",
     Kind.GONE: "loaded, but no longer there",
 }
 

@@ -230,7 +230,7 @@ def test_the_summary_says_what_cannot_be_known(server: Server, client: Any, tmp_
 
     assert found.status == 0
     assert "it cannot be told" in found.stderr
-    assert "do not tell their state" in found.stderr
+    assert "hold no state" in found.stderr
     assert found.stdout == ""
 
 
