@@ -40,11 +40,11 @@ PUSH = b"""\
 -- Pushes the ids of a request and sets its mark, unless the mark is set.
 -- KEYS[1]: the queue's pending list
 -- KEYS[2]: the mark
--- KEYS[3]: the hash that was written first, together with those of other requests
--- KEYS[4]: the hash that was written last
 -- ARGV[1]: the mark's value
 -- ARGV[2]: its time to live in seconds
--- ARGV[3] and on: the ids, the first to be consumed first
+-- ARGV[3]: the key of the hash that was written first, together with those of other requests
+-- ARGV[4]: the key of the hash that was written last
+-- ARGV[5] and on: the ids, the first to be consumed first
 -- Reply: '' if the ids were pushed now, else the value of the existing mark
 local earlier = redis.call('GET', KEYS[2])
 if earlier then return earlier end
@@ -54,13 +54,13 @@ if earlier then return earlier end
 redis.call('LLEN', KEYS[1])
 redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
 local ok, fault = pcall(function()
-  for i = 3, #ARGV, 5000 do redis.call('LPUSH', KEYS[1], unpack(ARGV, i, math.min(i + 4999, #ARGV))) end
+  for i = 5, #ARGV, 5000 do redis.call('LPUSH', KEYS[1], unpack(ARGV, i, math.min(i + 4999, #ARGV))) end
 end)
 if ok then return '' end
 redis.pcall('DEL', KEYS[2])
 if type(fault) == 'table' then return fault end
 return redis.error_reply('ERR ' .. tostring(fault))
-""" % lost(2)
+""" % lost(3)
 _PUSH = as_sent(PUSH)
 
 
@@ -83,8 +83,7 @@ class Mark:
     def push(self, pending_key: bytes, ids: Sequence[bytes], written: Written) -> bytes:
         """The command that pushes the ids and sets the mark, unless it is set."""
         value = b"%b %d" % (ids[0], len(ids))
-        keys = (b"4", pending_key, self.key, *written)
-        return array([b"EVAL", _PUSH, *keys, value, b"%d" % self.seconds, *ids])
+        return array([b"EVAL", _PUSH, b"2", pending_key, self.key, value, b"%d" % self.seconds, *written, *ids])
 
     def earlier(self, reply: Reply) -> list[bytes] | None:
         """The ids of the earlier request, from a reply to the push or to GET; None if the mark was not set before."""

@@ -18,13 +18,13 @@ Written = tuple[bytes, bytes]
 PUSH = b"""\
 -- Pushes the ids of requests whose hashes are written.
 -- KEYS[1]: the queue's pending list
--- KEYS[2]: the hash that was written first
--- KEYS[3]: the hash that was written last
--- ARGV: the ids, the first to be consumed first
+-- ARGV[1]: the key of the hash that was written first
+-- ARGV[2]: the key of the hash that was written last
+-- ARGV[3] and on: the ids, the first to be consumed first
 -- Reply: always 0
 %b\
 -- In slices: unpack() is limited by Lua's C stack. A pending key of another type is found before anything is pushed.
-for i = 1, #ARGV, 5000 do redis.call('LPUSH', KEYS[1], unpack(ARGV, i, math.min(i + 4999, #ARGV))) end
+for i = 3, #ARGV, 5000 do redis.call('LPUSH', KEYS[1], unpack(ARGV, i, math.min(i + 4999, #ARGV))) end
 return 0
 """ % lost(1)
 _PUSH = as_sent(PUSH)
@@ -32,7 +32,7 @@ _PUSH = as_sent(PUSH)
 
 def push(pending_key: bytes, ids: Iterable[bytes], written: Written) -> bytes:
     """The command that pushes the ids; its reply is the error LOST if the server has lost hashes."""
-    return array([b"EVAL", _PUSH, b"3", pending_key, *written, *ids])
+    return array([b"EVAL", _PUSH, b"1", pending_key, *written, *ids])
 
 
 async def can_look(link: Link) -> bool:

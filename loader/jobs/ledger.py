@@ -89,7 +89,6 @@ class QueueLedger:
         # EVAL with the whole script, not EVALSHA: it costs a kilobyte a batch, but avoids NOSCRIPT after a failover.
         commit, insert = as_sent(commit_script()), as_sent(insert_script(encoder))
         self._commit_head = bulks((b"EVAL", commit, b"%d" % len(keys), *keys))
-        self._look_head = bulks((b"EVAL", commit, b"%d" % (len(keys) + 2), *keys))
         self._insert_head = bulks((b"EVAL", insert, b"%d" % len(keys), *keys))
 
     def commit(
@@ -111,16 +110,17 @@ class QueueLedger:
         """
         # Hot path: one join. The bytes between two suffixes are constant within a source.
         between = b"\r\n$%d\r\n%b" % (ID_BYTES, id_prefix)
-        hashes = []
+        first = last = b""
         if self._looks and suffixes:
-            hashes = [bulk(self._encoder.task_key(id_prefix + suffixes[at])) for at in (0, -1)]
-        head = b"*%d\r\n%b%b%b%b%b" % (
-            2 + self._key_count + len(hashes) + 3 + len(suffixes),
-            self._look_head if hashes else self._commit_head,
-            b"".join(hashes),
+            first, last = (self._encoder.task_key(id_prefix + suffixes[at]) for at in (0, -1))
+        head = b"*%d\r\n%b%b%b%b%b%b" % (
+            2 + self._key_count + 5 + len(suffixes),
+            self._commit_head,
             bulk(b"%d" % batch),
             bulk(checksum.to_bytes(4, "big") + records),
             bulk(format_skipped(skipped) if skipped else b""),
+            bulk(first),
+            bulk(last),
         )
         return b"".join((head, between[2:], between.join(suffixes), b"\r\n")) if suffixes else head
 

@@ -56,10 +56,10 @@ _SKIPPED = b"""\
 _COMMIT_HEAD = b"""\
 -- Pushes the ids of a batch whose hashes are written, and marks the batch. Does nothing if it is marked already.
 %b
--- KEYS[6]: the hash that was written first; left out, with the next one, if the hashes are on other servers
--- KEYS[7]: the hash that was written last
 -- ARGV[3]: the skipped positions, as in the reply
--- ARGV[4] and on: the ids, the first to be consumed first
+-- ARGV[4]: the key of the hash that was written first; '', as the next one, if the hashes are on other servers
+-- ARGV[5]: the key of the hash that was written last
+-- ARGV[6] and on: the ids, the first to be consumed first
 %b
 """ % (_LEDGER, _SKIPPED)
 
@@ -78,14 +78,14 @@ if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KE
 
 LOST = b"""\
 -- A server may lose data without closing a connection: by FLUSHALL, or in a failover behind a proxy. What is lost then
--- includes the hash that was written first, or the one that was written last. A user without the right to EXISTS does
--- without this.
-if #KEYS > %(known)d then
-  local there = redis.pcall('EXISTS', KEYS[%(first)d], KEYS[%(last)d])
+-- includes the hash that was written first, or the one that was written last. A user without the right to read them
+-- does without this: as KEYS, they would keep such a user from running the script at all.
+if ARGV[%(first)d] ~= '' then
+  local there = redis.pcall('EXISTS', ARGV[%(first)d], ARGV[%(last)d])
   if there == 0 or there == 1 then return redis.error_reply('LOST hashes of tasks that are to be pushed') end
 end
 """
-"""Lua that refuses to push ids whose hashes the server has lost, given the number of the keys before these two."""
+"""Lua that refuses to push ids whose hashes the server has lost, given the numbers of the arguments with their keys."""
 
 _MARK = b"""\
   redis.call('SETRANGE', KEYS[3], ARGV[1] * 4, string.sub(ARGV[2], 1, 4))
@@ -97,8 +97,8 @@ _MARK = b"""\
 _PLACE_WRITTEN = b"""\
 local function place()
   -- As many ids at once as unpack() can certainly take, the rest one by one.
-  ids = {unpack(ARGV, 4, math.min(#ARGV, 4003))}
-  for i = 4004, #ARGV do ids[#ids + 1] = ARGV[i] end
+  ids = {unpack(ARGV, 6, math.min(#ARGV, 4005))}
+  for i = 4006, #ARGV do ids[#ids + 1] = ARGV[i] end
   return ARGV[3]
 end
 """
@@ -132,7 +132,7 @@ end
 
 def commit_script() -> bytes:
     """The script of ``QueueLedger.commit``. It is the same for every layout."""
-    return placing_script(_COMMIT_HEAD, _PLACE_WRITTEN, _MARK, known=_KNOWN + lost(5))
+    return placing_script(_COMMIT_HEAD, _PLACE_WRITTEN, _MARK, known=_KNOWN + lost(4))
 
 
 def insert_script(encoder: QueueEncoder) -> bytes:
@@ -141,9 +141,9 @@ def insert_script(encoder: QueueEncoder) -> bytes:
     return placing_script(_INSERT_HEAD, place, _MARK, known=_KNOWN, full=REFUSED_IF_FULL % b"KEYS[3]")
 
 
-def lost(keys: int) -> bytes:
-    """``LOST`` for a script in which so many keys come before those of the two hashes."""
-    return LOST % {b"known": keys, b"first": keys + 1, b"last": keys + 2}
+def lost(first: int) -> bytes:
+    """``LOST`` for a script whose argument of this number, and the one after it, are the keys of the two hashes."""
+    return LOST % {b"first": first, b"last": first + 1}
 
 
 def placing_script(head: bytes, place: bytes, mark: bytes, *, known: bytes = b"", full: bytes = b"") -> bytes:

@@ -6,19 +6,19 @@
 -- KEYS[5]: the records of each batch, 24 bytes each (loader/jobs/records.py)
 -- ARGV[1]: the number of the batch
 -- ARGV[2]: the batch's CRC-32, four bytes; then, if they are known, its records
--- KEYS[6]: the hash that was written first; left out, with the next one, if the hashes are on other servers
--- KEYS[7]: the hash that was written last
 -- ARGV[3]: the skipped positions, as in the reply
--- ARGV[4] and on: the ids, the first to be consumed first
+-- ARGV[4]: the key of the hash that was written first; '', as the next one, if the hashes are on other servers
+-- ARGV[5]: the key of the hash that was written last
+-- ARGV[6] and on: the ids, the first to be consumed first
 -- Reply: the positions skipped, now or when the batch was marked; comma-separated, each with a letter for the reason
 --        (loader/jobs/ledger.py)
 
 if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KEYS[4], ARGV[1]) or '' end
 -- A server may lose data without closing a connection: by FLUSHALL, or in a failover behind a proxy. What is lost then
--- includes the hash that was written first, or the one that was written last. A user without the right to EXISTS does
--- without this.
-if #KEYS > 5 then
-  local there = redis.pcall('EXISTS', KEYS[6], KEYS[7])
+-- includes the hash that was written first, or the one that was written last. A user without the right to read them
+-- does without this: as KEYS, they would keep such a user from running the script at all.
+if ARGV[4] ~= '' then
+  local there = redis.pcall('EXISTS', ARGV[4], ARGV[5])
   if there == 0 or there == 1 then return redis.error_reply('LOST hashes of tasks that are to be pushed') end
 end
 
@@ -29,8 +29,8 @@ local ids, undo, skipped = {}, {}, ''
 
 local function place()
   -- As many ids at once as unpack() can certainly take, the rest one by one.
-  ids = {unpack(ARGV, 4, math.min(#ARGV, 4003))}
-  for i = 4004, #ARGV do ids[#ids + 1] = ARGV[i] end
+  ids = {unpack(ARGV, 6, math.min(#ARGV, 4005))}
+  for i = 4006, #ARGV do ids[#ids + 1] = ARGV[i] end
   return ARGV[3]
 end
 

@@ -75,15 +75,16 @@ def test_commit_is_one_eval_of_the_ledgers_keys_and_the_batch(
 
     name, script, number_of_keys, *rest = arguments
     keys, values = rest[: int(number_of_keys)], rest[int(number_of_keys) :]
-    hashes = [ENCODER.task_key(own) for own in (ids(first, count)[0], ids(first, count)[-1])] if count else []
+    hashes = [ENCODER.task_key(own) for own in (ids(first, count)[0], ids(first, count)[-1])] if count else [b"", b""]
     assert name == b"EVAL" and b"LPUSH" in script
     ledger = [LEDGER.batches_key, LEDGER.checksums_key, LEDGER.skipped_key, LEDGER.records_key]
-    assert keys == [PENDING.encode(), *ledger, *hashes]
+    assert keys == [PENDING.encode(), *ledger]
     assert values[0] == str(batch).encode()
     assert int.from_bytes(values[1], "big") == crc and len(values[1]) == 4
     assert values[2] == b",".join(f"{position}{STORED[why]}".encode() for position, why in skipped.items())
     assert parse_skipped(values[2]) == skipped
-    assert values[3:] == ids(first, count)
+    assert values[3:5] == hashes
+    assert values[5:] == ids(first, count)
 
 
 @given(
