@@ -45,12 +45,13 @@ def configured_queues(path: Path) -> set[str]:
         UsageError: A file cannot be read, is not YAML, or does not define queues in this form.
     """
     files = [path]
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix in _ENDINGS)
-        if not files:
-            raise UsageError(
-                f"--queues-file {path}: no YAML file in this directory", "Name runqy's queue configuration"
-            )
+    try:
+        if path.is_dir():
+            files = sorted(file for file in path.iterdir() if file.suffix in _ENDINGS)
+    except OSError as error:  # a name that is too long, or a directory without rights
+        raise UsageError(f"--queues-file {path}: {error.strerror}", "Check the path and its permissions") from error
+    if not files:
+        raise UsageError(f"--queues-file {path}: no YAML file in this directory", "Name runqy's queue configuration")
     return {name for file in files for name in _queues_of(file)}
 
 

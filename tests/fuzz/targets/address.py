@@ -27,6 +27,8 @@ def seeds() -> Iterator[bytes]:
         b"redis://h/1?username=&password=x&db=",
         b"redis://:%s#x@h/1/2",
         b"rediss://h?ssl_ciphers=ALL&ssl_include_verify_flags=VERIFY_X509_STRICT&ssl_ca_data=x",
+        b"redis://a..b",
+        b"rediss://h?ssl_ca_data=%c3%a9&ssl_ciphers=%00",
         b"redis://h?socket_timeout=1&db=%31",
     )
 
@@ -54,6 +56,7 @@ def check(data: bytes) -> None:
     assert (address.tls is not None) == url.lower().startswith("rediss:")
     if address.path is None:
         assert (address.host, address.port) == (expected.get("host", "localhost"), expected.get("port", 6379))
+    assert address.path or address.host.encode("idna")
     for part in (address.username or "", address.password or "", address.host):
         assert part.encode() or not part
 

@@ -89,6 +89,11 @@ def test_a_file_that_is_not_there_is_told_by_name(file: Path) -> None:
         configured_queues(file)
 
 
+def test_a_name_that_is_too_long_for_a_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="File name too long"):
+        configured_queues(tmp_path / ("a" * 300))
+
+
 def test_a_directory_without_yaml_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no YAML file"):
         configured_queues(tmp_path)
