@@ -44,6 +44,8 @@ def main() -> int:
     wanted = given.targets or names()
     if unknown := set(wanted) - set(names()):
         parser.error(f"there is no target {', '.join(sorted(unknown))}; there are {', '.join(names())}")
+    if given.input is None and not given.seconds and not given.runs:
+        parser.error("give --seconds or --runs, or one --input")
     if given.input is not None:
         importlib.import_module(f"{targets.__name__}.{wanted[0]}").check(given.input.read_bytes())
         return 0

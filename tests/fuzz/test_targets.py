@@ -11,7 +11,7 @@ import pytest
 
 from tests.fuzz.__main__ import names
 
-_RUNS = 500
+_RUNS = 2000
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None, reason="atheris is not installed: it has no wheel for this Python here"
@@ -55,7 +55,19 @@ sys.exit(__main__.main())
 """
 
 
-def test_an_unknown_target_is_told() -> None:
-    done = fuzz("no_such_target")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("no_such_target", "--runs", "1"), "there is no target no_such_target"),
+        (("lines",), "give --seconds or --runs"),
+    ],
+)
+def test_what_cannot_be_run_is_told(arguments: tuple[str, ...], told: str) -> None:
+    done = fuzz(*arguments)
     assert done.returncode == 2
-    assert "there is no target no_such_target" in done.stderr
+    assert told in done.stderr
+
+
+def test_an_input_that_failed_can_be_given_again(tmp_path: Path) -> None:
+    (tmp_path / "input").write_bytes(b"\x00\x001\n2\n")
+    assert fuzz("lines", "--input", tmp_path / "input").returncode == 0

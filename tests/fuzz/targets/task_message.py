@@ -10,9 +10,10 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from loader.layouts.task_message import MessageError, TaskMessage, decode, encode, past_of
+from loader.layouts.task_message import MessageError, TaskMessage, decode, encode
 from loader.tasks.options import Past, TaskOptions
 from tests.fuzz.drawn import Pieces, packed, parameters, with_parameters
+from tests.unit.layouts.test_task_message import written_again
 from tests.unit.layouts.test_task_message_oracle import EVERY_FIELD
 from tests.unit.task_message_oracle import encode as protobuf_encode
 from tests.unit.task_message_oracle import task_message_class
@@ -64,18 +65,7 @@ def _read(content: bytes) -> None:
         assert _LONG_NUMBER.search(content), "protobuf refuses it"
         return
     _compare(message, theirs)
-    options = TaskOptions(
-        type=message.type,
-        max_retry=message.max_retry,
-        timeout=message.timeout,
-        deadline=message.deadline,
-        retention=message.retention,
-        headers=tuple(message.headers.items()),
-        group=message.group_key,
-        past=past_of(message),
-    )
-    lock = message.unique_key.encode()
-    again = encode(message.type, message.payload, message.id.encode(), message.queue, options, lock)
+    again = written_again(message)
     assert decode(again) == message
     _compare(message, task_message_class().FromString(again))
 
