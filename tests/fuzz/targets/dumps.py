@@ -33,7 +33,7 @@ def check(data: bytes) -> None:
     random, content = parameters(data)
     pieces = [*Pieces(content).blobs()] or [b""]
     fields = [*zip(pieces[0::2], pieces[1::2], strict=False)] or [(b"name", pieces[0])]
-    fields = [(b"%d%b" % (at, name[:60]), value) for at, (name, value) in enumerate(fields)]  # no name twice
+    fields = [(b"%d%b" % (1000 + at, name[:60]), value) for at, (name, value) in enumerate(fields)]  # no name twice
     for name, form in FORMS.items():
         dump = _dump(fields, form)
         disputed = name == "listpack" and any(
