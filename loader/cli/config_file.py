@@ -24,14 +24,16 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
         content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))  # Windows editors write a byte order mark
     except OSError as error:
         raise UsageError(f"--config {path}: {error.strerror}", "Check the path and its permissions") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, and that of a number with too many digits
         raise UsageError(f"--config {path}: not valid TOML: {error}", "Correct the file") from error
+    except RecursionError as error:
+        raise UsageError(f"--config {path}: it is nested too deeply", "Correct the file") from error
     for key, value in content.items():
         if not isinstance(value, dict):
             raise UsageError(f"--config {path}: {key!r} stands outside a table", "Put it under [load]")
         if key not in COMMANDS:
             raise UsageError(f"--config {path}: there is no command {key!r}", f"Tables are: {', '.join(COMMANDS)}")
-    return {command: {_name(key): value for key, value in table.items()} for command, table in content.items()}
+    return {command: _by_name(path, command, table) for command, table in content.items()}
 
 
 def check_table(path: Path, command: str, table: Mapping[str, Any], options: Iterable[Declared]) -> None:
@@ -48,5 +50,15 @@ def check_table(path: Path, command: str, table: Mapping[str, Any], options: Ite
             raise UsageError(f"--config {path}: {name.replace('_', '-')} must be {wanted}, not {value!r}")
 
 
-def _name(key: str) -> str:
-    return key.replace("-", "_")
+def _by_name(path: Path, command: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a table by the names of options, which may be written with dashes or underscores."""
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name in values:
+            shown = name.replace("_", "-")
+            raise UsageError(
+                f"--config {path}: [{command}] gives {shown!r} twice, with '-' and with '_'", "Give it once"
+            )
+        values[name] = value
+    return values

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from loader.cli.progress import LINE_SECONDS, LIVE_SECONDS, one_line, progress, with_waiting
-from loader.cli.stderr import tell
+from loader.cli.stderr import for_terminal, tell
 from loader.jobs.report import LoadReport
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Display:
         if self._quiet:
             return
         if self._console is not None:
-            self._console.print(f"runqy-loader: {text}", markup=False, highlight=False, soft_wrap=True)
+            self._console.print(f"runqy-loader: {for_terminal(text)}", markup=False, highlight=False, soft_wrap=True)
         else:
             tell(f"runqy-loader: {text}")
 

@@ -9,6 +9,7 @@ from loader.cli.commands import Command
 from loader.cli.load import format_names
 from loader.cli.output import print_json
 from loader.cli.report_options import JsonOptions
+from loader.cli.stderr import for_terminal
 from loader.settings import LoadOptions
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def doctor(paths: tuple[str, ...], options: LoadOptions, shown: JsonOptions) -> 
 
 
 def _print_lines(diagnosis: Diagnosis) -> None:
-    lines = [f"{finding.level:<8} {finding.name:<12} {finding}" for finding in diagnosis.findings]
+    lines = [f"{finding.level:<8} {finding.name:<12} {for_terminal(str(finding))}" for finding in diagnosis.findings]
     print("\n".join([*lines, _verdict(diagnosis.level)]))
 
 
@@ -51,9 +52,9 @@ def _print_table(diagnosis: Diagnosis) -> None:
     for heading in ("", "check", "finding"):
         table.add_column(heading, no_wrap=heading != "finding")
     for finding in diagnosis.findings:
-        text = Text(finding.text)
+        text = Text(for_terminal(finding.text))
         if finding.hint:
-            text.append(f"\n→ {finding.hint}", style="bold" if finding.level == "error" else "")
+            text.append(f"\n→ {for_terminal(finding.hint)}", style="bold" if finding.level == "error" else "")
         table.add_row(Text(finding.level, style=styles[finding.level]), finding.name, text)
     console = Console()
     console.print(table)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from loader.cli.commands import Command
 from loader.cli.output import print_json
 from loader.cli.report_options import JsonOptions
+from loader.cli.stderr import for_terminal
 from loader.errors import LoaderError
 from loader.inspection.options import InspectOptions
 
@@ -112,7 +113,7 @@ def _show(findings: Findings) -> None:
 def _plain(text: str) -> Any:
     from rich.text import Text
 
-    return Text(text)  # as Text, a name in brackets is not read as markup
+    return Text(for_terminal(text))  # as Text, a name in brackets is not read as markup
 
 
 def _progress(job: JobProgress) -> str:

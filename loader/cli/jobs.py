@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from loader.cli.commands import ALL, Command
 from loader.cli.output import print_json
 from loader.cli.report_options import JsonOptions
-from loader.cli.stderr import tell
+from loader.cli.stderr import for_terminal, tell
 from loader.errors import UsageError
 from loader.joblist.options import JobsOptions
 
@@ -80,7 +80,9 @@ def _show_all(found: Sequence[JobView], shown: JsonOptions) -> None:
     table.add_column("", overflow="fold")
     for one in found:
         tasks = "?" if one.tasks is None else f"{one.tasks:,}"
-        table.add_row(Text(one.job), one.kind, one.state, _when(one.begun), tasks, Text(_remark(one)))
+        table.add_row(
+            Text(for_terminal(one.job)), one.kind, one.state, _when(one.begun), tasks, Text(for_terminal(_remark(one)))
+        )
     console.print(table)
 
 
@@ -151,7 +153,7 @@ def _show_cleaned(found: Sequence[Cleaned], options: JobsOptions, shown: JsonOpt
 
 def _write(*lines: str) -> None:
     with open(1, "w", closefd=False, encoding="utf-8", errors="replace") as stdout:  # sys.stdout may be None
-        stdout.writelines(f"{line}\n" for line in lines)
+        stdout.writelines(f"{for_terminal(line)}\n" for line in lines)
 
 
 def _when(moment: float | None) -> str:

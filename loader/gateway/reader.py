@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -22,6 +23,9 @@ FINAL = frozenset({"completed", "archived"})
 """States that a task does not leave (asynq 0.26, ``TaskState``)."""
 
 Fields = dict[bytes, bytes]
+
+_NUMBER = re.compile(rb"[0-9]{1,18}")
+"""What JSON can hold as an integer of 64 bits. A field with anything else is shown as if it were not there."""
 
 
 class TaskReader:
@@ -132,7 +136,7 @@ def _plain_fields(info: TaskInfo, fields: Fields) -> None:
     if b"payload" in fields:
         _set_payload(info, fields[b"payload"])
     for name, given in (("retried", fields.get(b"retry")), ("max_retry", fields.get(b"max_retry"))):
-        if given is not None and given.isdigit():
+        if given is not None and _NUMBER.fullmatch(given):
             setattr(info, name, int(given))
     _stored_error(info, fields)
 

@@ -29,6 +29,7 @@ from loader.gateway.waiting import TaskWaiter
 from loader.gateway.writer import Writer
 from loader.settings.server_address import server_address
 from loader.settings.shared import API_KEY_VARIABLE
+from loader.wire.hosts import WRONG_NAME, can_be_a_name
 
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75
@@ -129,6 +130,8 @@ def _config(gateway: Gateway, options: ServeOptions) -> uvicorn.Config:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not can_be_a_name(host):
+        raise UsageError(f"--host: {WRONG_NAME}", "Give an address or a name of this machine")
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, where = addresses[0]

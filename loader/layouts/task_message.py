@@ -32,6 +32,8 @@ _NAMES: dict[int, str] = {
     14: "group_key",
 }
 _HEADERS = 15
+_INT32 = (5, 6)
+"""Of a longer number, protobuf keeps the lowest 32 bits (Protocol Buffers, "Updating A Message Type")."""
 _SIXTY_FOUR_BITS = (1 << 64) - 1
 
 
@@ -158,8 +160,8 @@ def decode(data: bytes) -> TaskMessage:
     unknown: list[bytes] = []
     for number, value, begin, end in _fields(data):
         if number == _HEADERS and isinstance(value, bytes):
-            entry = {key: part for key, part, *_ in _fields(value) if isinstance(part, bytes)}
-            message.headers[_utf8(entry.get(1, b""))] = _utf8(entry.get(2, b""))
+            entry = {key: _utf8(part) for key, part, *_ in _fields(value) if key in (1, 2) and isinstance(part, bytes)}
+            message.headers[entry.get(1, "")] = entry.get(2, "")
             continue
         name = _NAMES.get(number)
         if name is None or value is None:
@@ -168,6 +170,8 @@ def decode(data: bytes) -> TaskMessage:
         default: Any = getattr(message, name)
         if isinstance(default, int) != isinstance(value, int):
             raise MessageError(f"field {number} has another wire type than it should")
+        if number in _INT32 and isinstance(value, int):
+            value = (value + (1 << 31)) % (1 << 32) - (1 << 31)
         setattr(message, name, _utf8(value) if isinstance(default, str) and isinstance(value, bytes) else value)
     message.unknown = b"".join(unknown)
     return message

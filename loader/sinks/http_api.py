@@ -20,6 +20,7 @@ from loader.settings import LoadOptions
 from loader.settings.shared import API_KEY_VARIABLE
 from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.faults import RESUME
+from loader.wire.hosts import WRONG_NAME, can_be_a_name
 from loader.wire.target import ToHttp
 
 _MAX_SHOWN = 200
@@ -83,6 +84,8 @@ def base_url(given: str) -> str:
         raise UsageError("--to is not a usable URL", how) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
         raise UsageError("--to is not a usable URL", how)
+    if not can_be_a_name(parts.hostname):
+        raise UsageError(f"--to: {WRONG_NAME}", how)
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise UsageError("--to takes no user name, no query ('?…') and no fragment ('#…')", how)
     return given.rstrip("/")

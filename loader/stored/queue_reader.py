@@ -201,9 +201,10 @@ def _number_field(fields: Fields, name: bytes, default: int) -> int:
     text = fields.get(name)
     if text is None:
         return default
-    if not (text.isdigit() and int(text[:20]) < 2**53):
+    digits = text.lstrip(b"0")[:20] or b"0"  # Python refuses to convert thousands of digits
+    if not (text.isdigit() and int(digits) < 2**53):
         raise UnreadableTaskError(f"field '{name.decode()}' of its hash is no whole number")
-    return int(text)
+    return int(digits)
 
 
 def _literal(text: bytes) -> bytes:

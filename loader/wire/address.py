@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from loader.errors import UsageError
+from loader.wire.hosts import WRONG_NAME, can_be_a_name
 from loader.wire.password import PasswordSource
 from loader.wire.tls import TLS_OPTIONS, tls_context, tls_options
 
@@ -120,7 +121,7 @@ def _parsed(url: str, option: str) -> Address:
     has_tls = parts.scheme == "rediss"
     _check_parameters(parts, has_tls, option)
     if not is_unix:
-        _require_host(parts, option)
+        _require_host(parts, place.host, option)
     tls = None
     if has_tls:
         tls = tls_context(options, option)
@@ -169,6 +170,8 @@ def _refuse_what_would_be_lost(url: str, parts: SplitResult, option: str) -> Non
         raise UsageError(f"{option}: a URL ends at its '#', and what follows would be lost", _ENCODE)
     if re.search(r"[\x00-\x1f\x7f]", url) or url != url.strip():
         raise UsageError(f"{option}: the URL holds a line end, a tab, a control character or a space at an end", _FORM)
+    if "%00" in url:
+        raise UsageError(f"{option}: the URL holds a NUL byte (%00), which no name or password can hold", _FORM)
     if re.search(r"%(?![0-9a-fA-F]{2})", url):
         raise UsageError(f"{option}: a '%' in the URL is not followed by two hexadecimal digits", _PERCENT)
     if "\ufffd" in unquote(url):
@@ -177,8 +180,13 @@ def _refuse_what_would_be_lost(url: str, parts: SplitResult, option: str) -> Non
         raise UsageError(f"{option}: a unix:// URL names no host", "Write three slashes: unix:///run/redis.sock")
 
 
-def _require_host(parts: SplitResult, option: str) -> None:
-    """Refuses a URL without the host or the port, for which redis-py takes a default: often, a part was left out."""
+def _require_host(parts: SplitResult, host: str, option: str) -> None:
+    """Refuses a URL without the host or the port, for which redis-py takes a default: often, a part was left out.
+
+    Also one with a host that cannot be a name.
+    """
+    if not can_be_a_name(host):
+        raise UsageError(f"{option}: {WRONG_NAME}", _FORM)
     place = parts.netloc.rpartition("@")[2]
     if place.endswith(":"):
         raise UsageError(f"{option}: the URL has no port after the ':'", _FORM)

@@ -163,18 +163,20 @@ class Connection(asyncio.Protocol):
         # Hot path: iter() with a sentinel pulls all replies in a C loop, about 50 ns each.
         self._silent_since = asyncio.get_running_loop().time()
         self._parser.feed(data)
+        fault: Exception | None = None
         try:
             self._replies += iter(self._parser.gets, _MORE)
-        except hiredis.ProtocolError as error:
-            self._fail(not_redis(str(error), str(self._address)))
-            self.abort()
-            return
+        except (hiredis.ProtocolError, TypeError, ValueError) as error:  # TypeError: a map whose key is a list
+            fault = error  # the replies before it are good, whether or not they came with it in one piece
         while self._waiting and len(self._replies) >= self._waiting[0][0]:
             count, future = self._waiting.popleft()
             if not future.done():
                 future.set_result(self._replies[:count])
             del self._replies[:count]
-        if self._retired and not self._waiting:
+        if fault is not None:
+            self._fail(not_redis(str(fault), str(self._address)))
+            self.abort()
+        elif self._retired and not self._waiting:
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -112,7 +112,7 @@ def _require_usable(given: Mapping[str, Any], option: str) -> None:
     if "ca_data" in given:
         try:
             context.load_verify_locations(cadata=given["ca_data"])
-        except (ssl.SSLError, ValueError) as error:
+        except (ssl.SSLError, ValueError, TypeError) as error:  # TypeError: it is not ASCII
             raise UsageError(f"{option}: ssl_ca_data holds no PEM certificate") from error
     if "keyfile" in given and "certfile" not in given:
         raise UsageError(f"{option}: ssl_keyfile needs ssl_certfile", "Give the certificate that belongs to the key")

@@ -70,6 +70,7 @@ def test_a_variable_without_a_key_is_refused(valkey: Server, tmp_path: Path, val
         (("--no-auth", "--redis", "http://x"), "--redis is not a usable URL"),
         (("--no-auth", "--quiet", "--verbose"), "contradict"),
         (("--no-auth", "--host", "256.1.1.1"), "cannot listen at 256.1.1.1"),
+        (("--no-auth", "--host", "a" * 64), "--host: a part of the host's name is empty or too long"),
     ],
 )
 def test_unusable_options_are_refused_in_one_line(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:

@@ -172,3 +172,12 @@ def test_a_task_is_found_at_once_in_a_queue_that_is_new(valkey: Server, tmp_path
         assert gateway.get("/queue/nothing").status == 404  # by now it has asked for the queues that there are
         task_id = gateway.add("new", {"n": 1})
         assert info(gateway, task_id)["queue"] == "new"
+
+
+def test_numbers_that_json_cannot_hold_are_left_out(gateway: Gateway, client: Any) -> None:
+    task_id = gateway.add("inference.premium", {"n": 1})
+    for number in ("9" * 30, "9" * 5000, "-1", "many"):
+        client.hset(f"asynq:t:{task_id}", mapping={"retry": number, "max_retry": number})
+        assert {"retried", "max_retry"}.isdisjoint(info(gateway, task_id))
+    client.hset(f"asynq:t:{task_id}", mapping={"retry": "7", "max_retry": "9" * 18})
+    assert (info(gateway, task_id)["retried"], info(gateway, task_id)["max_retry"]) == (7, 10**18 - 1)

@@ -295,6 +295,21 @@ def test_tasks_taken_meanwhile_or_running_are_left_out_and_counted(valkey: Serve
     assert "task-0000003" in done.stderr
 
 
+def test_a_count_of_retries_that_is_none_is_rejected_however_many_digits_it_has(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "documented", "q.default", numbered(4))
+        for number, text in enumerate(("0" * 5000 + "5", "9" * 5000, "0" * 30 + "9" * 30)):
+            client.hset(task_key("documented", "q.default", f"task-{number:07}"), "retry", text)
+
+    done = run("export", "-q", "q", "--layout", "documented", "--redis", valkey.url, "--report", "r", cwd=tmp_path)
+
+    assert done.status == 3, done.stderr
+    exported = {task["id"]: task.get("retried") for task in map(json.loads, done.stdout.splitlines())}
+    assert exported == {"task-0000000": 5, "task-0000003": None}
+    rejects = json.loads((tmp_path / "r").read_text())["rejects"]
+    assert [reject["reason"] for reject in rejects] == ["field 'retry' of its hash is no whole number"] * 2
+
+
 def test_a_scan_finds_tasks_whose_list_is_lost_and_no_others(valkey: Server, tmp_path: Path) -> None:
     with valkey.client() as client:
         push(client, "documented", "q.default", numbered(300))

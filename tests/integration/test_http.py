@@ -638,6 +638,7 @@ def test_ids_cannot_be_asked_for_later(api: RunqyApi, tmp_path: Path) -> None:
         (("-p", "2"), "--processes and --to contradict each other"),
         (("--retention", "1h"), "--retention and --to contradict each other"),
         (("--to", "localhost:3000"), "--to is not a usable URL"),
+        (("--to", "http://a..b:3000"), "--to: a part of the host's name is empty or too long"),
         (("--to", "http://user:pass@host"), "--to takes no user name"),
         (("--http-connections", "0"), "--http-connections must be between 1 and 256"),
         (("--journal", "x", "--rejects", "x"), "--journal and --rejects name the same file x"),

@@ -175,6 +175,16 @@ def test_people_see_tables(busy: Server, tmp_path: Path) -> None:
     assert job[1:3] == ["load", "done"] and job[-3:] == ["2", "tasks", "in.jsonl"]
 
 
+def test_a_name_of_a_queue_cannot_give_the_terminal_orders(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        push(client, "asynq", "q\x1b[2J.default", numbered(1))
+
+    done = run("inspect", "--redis", valkey.url, cwd=tmp_path)
+
+    assert r"q\x1b[2J.default" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
 def test_an_empty_server_has_no_queues(valkey: Server, tmp_path: Path) -> None:
     done = run("inspect", "--redis", valkey.url, cwd=tmp_path)
     assert (done.status, done.stderr) == (0, "")

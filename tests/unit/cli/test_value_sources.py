@@ -137,6 +137,9 @@ def test_an_option_that_is_wrong_is_told_in_one_line(
         ("queue = 'q'\n", "'queue' stands outside a table"),
         ("[load\n", "not valid TOML"),
         ("[load]\nqueue = '\xe9'\n", "not valid TOML"),
+        ("[load]\nbatch-size = " + "1" * 5000, "not valid TOML"),
+        ("[load]\nqueue = " + "[" * 3000, "nested too deeply"),
+        ("[load]\nbatch-size = 1\nbatch_size = 2\n", "[load] gives 'batch-size' twice, with '-' and with '_'"),
         (None, "No such file"),
     ],
 )
@@ -232,3 +235,13 @@ def test_an_error_names_the_variable_or_the_file_that_set_the_option(
 ) -> None:
     (directory / "c.toml").write_text(f"[load]\n{config}\n")
     assert told in complaint(dry_run(directory, "-q", "q", config="c.toml", env=env))
+
+
+def test_what_a_terminal_would_obey_is_written_as_escapes_in_all_that_is_told(directory: Path) -> None:
+    (directory / "in.jsonl").write_text('{"payload": 1, "\\u001b[2J\\u0007": 2}\n' * 300)
+    done = run("load", "in.jsonl", "-q", "q", "--envelope", "--dry-run", cwd=directory)
+    assert r"unknown field `\x1b[2J\x07`" in done.stderr
+    stopped = run("load", "in.jsonl", "-q", "q", "--envelope", "--dry-run", "--max-errors", "1", cwd=directory)
+    assert r"error: in.jsonl:2: not an envelope: Object contains unknown field `\x1b[2J\x07`" in stopped.stderr
+    for text in (done.stderr, stopped.stderr):
+        assert all(char.isprintable() or char == "\n" for char in text)

@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loader.layouts.task_message import MessageError, decode, encode, past_of, varint
+from loader.layouts.task_message import MessageError, TaskMessage, decode, encode, past_of, varint
 from loader.tasks.options import TaskOptions
 from tests.unit import task_message_oracle as oracle
 
@@ -96,10 +96,8 @@ def test_fields_of_later_versions_are_kept_as_they_are(fields: dict[str, object]
     assert replace(decode(later + data), unknown=b"") == decode(data)
 
 
-@given(FIELDS)
-def test_a_message_that_is_read_and_written_again_is_the_same(fields: dict[str, object]) -> None:
-    later = b"\x80\x02\x05"
-    message = decode(oracle.encode(**fields) + later)
+def written_again(message: TaskMessage) -> bytes:
+    """The message, encoded by way of a task's options, as a task that is moved is."""
     options = TaskOptions(
         type=message.type,
         max_retry=message.max_retry,
@@ -111,8 +109,14 @@ def test_a_message_that_is_read_and_written_again_is_the_same(fields: dict[str, 
         past=past_of(message),
     )
     lock = message.unique_key.encode()
-    again = encode(message.type, message.payload, message.id.encode(), message.queue, options, lock)
-    assert decode(again) == message
+    return encode(message.type, message.payload, message.id.encode(), message.queue, options, lock)
+
+
+@given(FIELDS)
+def test_a_message_that_is_read_and_written_again_is_the_same(fields: dict[str, object]) -> None:
+    later = b"\x80\x02\x05"
+    message = decode(oracle.encode(**fields) + later)
+    assert decode(written_again(message)) == message
 
 
 @given(st.binary(max_size=60))
@@ -128,10 +132,41 @@ def test_any_bytes_are_read_or_refused_as_protobuf_does(data: bytes) -> None:
     assert (message.type, message.payload, message.id) == (theirs.type, theirs.payload, theirs.id)  # type: ignore[attr-defined]
 
 
+@given(st.sampled_from(["retry", "retried"]), st.integers(-(2**63), 2**63 - 1))
+@example("retry", 2**31)
+@example("retried", -(2**31) - 1)
+def test_a_number_beyond_its_type_is_cut_as_protobuf_cuts_it(name: str, value: int) -> None:
+    data = bytes([{"retry": 5, "retried": 6}[name] << 3]) + varint(value % 2**64)
+    message = decode(data)
+    assert {"retry": message.max_retry, "retried": message.retried}[name] == getattr(
+        oracle.task_message_class().FromString(data), name
+    )
+
+
 @pytest.mark.parametrize(
     "data",
-    [b"\x0a", b"\x0a\x05abc", b"\x40\x80", b"\x40" + b"\xff" * 11, b"\x0a\x01\xff", b"\x0b", b"\x10\x01", b"\x02\x01a"],
-    ids=["no length", "cut", "cut number", "long number", "no UTF-8", "group", "wire type", "field 0"],
+    [
+        b"\x0a",
+        b"\x0a\x05abc",
+        b"\x40\x80",
+        b"\x40" + b"\xff" * 11,
+        b"\x0a\x01\xff",
+        b"\x0b",
+        b"\x10\x01",
+        b"\x02\x01a",
+        b"\x7a\x06\x0a\x01\xff\x0a\x01b",
+    ],
+    ids=[
+        "no length",
+        "cut",
+        "cut number",
+        "long number",
+        "no UTF-8",
+        "group",
+        "wire type",
+        "field 0",
+        "no UTF-8, later replaced",
+    ],
 )
 def test_damaged_messages_are_refused(data: bytes) -> None:
     with pytest.raises(MessageError):

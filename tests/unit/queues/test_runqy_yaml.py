@@ -67,6 +67,14 @@ def test_a_directory_stands_for_all_its_yaml_files(tmp_path: Path) -> None:
         ("queues:\n  a: [\n", r"queues\.yaml:3: not valid YAML"),
         ("queues: !!python/object:os.system {}", "not valid YAML"),
         ("\0", "not valid YAML"),
+        ("queues: {!!binary x: {}}", "not valid YAML"),
+        ('queues: {"\\UFFFFFFFF": {}}', "an escape of no character"),
+        ('queues: {"\\U00110000": {}}', "an escape of no character"),
+        ("queues: " + "[" * 600, "nested too deeply"),
+        ('queues: {"\\ud800": {}}', "is no name of a queue"),
+        ('queues: {a: {sub_queues: [{name: "\\ud800"}]}}', "sub-queue of 'a' has no name"),
+        ("queues: {null: {}}", "None is no name of a queue"),
+        ("queues: {? [a, b] : {}}", "not valid YAML|is no name of a queue"),
     ],
 )
 def test_a_file_that_is_no_queue_configuration_is_told_by_name(file: Path, content: str, complaint: str) -> None:
@@ -79,6 +87,11 @@ def test_a_file_that_is_no_queue_configuration_is_told_by_name(file: Path, conte
 def test_a_file_that_is_not_there_is_told_by_name(file: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         configured_queues(file)
+
+
+def test_a_name_that_is_too_long_for_a_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="File name too long"):
+        configured_queues(tmp_path / ("a" * 300))
 
 
 def test_a_directory_without_yaml_is_told(tmp_path: Path) -> None:
@@ -108,3 +121,8 @@ def test_a_queue_that_does_not_exist_is_refused_naming_those_near_it(known: set[
 def test_names_that_yaml_takes_for_something_else_stay_text(file: Path) -> None:
     file.write_text("queues:\n  on: {}\n  1:\n    sub_queues:\n    - name: off\n    - name: 010\n  simple:\n")
     assert configured_queues(file) == {"on.default", "1.off", "1.010", "simple.default"}
+
+
+def test_a_tag_does_not_change_what_a_name_is(file: Path) -> None:
+    file.write_text("queues:\n  !!int one: {}\n  !!bool x: {sub_queues: [{name: !!float y}, {name: !!timestamp z}]}\n")
+    assert configured_queues(file) == {"one.default", "x.y", "x.z"}

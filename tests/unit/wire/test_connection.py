@@ -181,10 +181,11 @@ def test_a_reset_is_told_by_what_the_system_says() -> None:
     converse(script, use)
 
 
-def test_what_is_no_redis_is_told_as_that() -> None:
+@pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"%1\r\n*0\r\n:1\r\n"], ids=["HTTP", "a map"])
+def test_what_is_no_redis_is_told_as_that(said: bytes) -> None:
     async def script(session: Session) -> None:
         await session.next()
-        await session.say(b":1\r\nHTTP/1.1 400 Bad Request\r\n\r\n")
+        await session.say(b":1\r\n" + said)
         await session.until_closed()
 
     async def use(connection: Connection) -> None:
@@ -194,6 +195,23 @@ def test_what_is_no_redis_is_told_as_that() -> None:
         with pytest.raises(ConnectionFailedError, match="not a Redis reply"):
             await connection.call(GET, 1)
         await connection.wait_closed()
+
+    converse(script, use)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_replies_before_what_is_no_redis_count_also_if_they_come_with_it(at_once: bool) -> None:
+    async def script(session: Session) -> None:
+        await session.next()
+        await session.say(b":1\r\n" + (b"HTTP/1.1\r\n" if at_once else b""))
+        if not at_once:
+            await session.say(b"HTTP/1.1\r\n")
+        await session.until_closed()
+
+    async def use(connection: Connection) -> None:
+        first, second = await asyncio.gather(connection.call(GET, 1), connection.call(GET, 1), return_exceptions=True)
+        assert first == [1]
+        assert isinstance(second, ConnectionFailedError) and "not a Redis reply" in str(second)
 
     converse(script, use)
 
