@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from loader.cli.commands import Command
 from loader.cli.load import format_names
@@ -46,25 +47,19 @@ async def _verify(
     from loader.cli.signals import stoppable
     from loader.verify.run import Verifier
 
-    with ExitStack() as files:
-        stream = None if options.differences is None else _opened(options.differences, files)
-
-        def write(line: bytes) -> None:
-            assert stream is not None  # noqa: S101 - only called with a stream
-            try:
-                stream.write(line)
-            except OSError as error:
-                raise _cannot_write(options.differences, error) from error
-
-        verifier = Verifier(load, options, None if stream is None else write)
+    own = [path for path in (options.differences, reporting.report) if path is not None and str(path) != "-"]
+    with _Differences(options.differences) as differences:
+        verifier = Verifier(load, options, None if options.differences is None else differences.write, own)
         report = verifier.report
         try:
             async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
                 work = verifier.run_job(paths[0]) if _is_job(paths) else verifier.run(paths)
                 if await stoppable(work, verifier.stop, display) is None:
                     report.end("interrupted")
+            differences.keep()
         finally:
-            write_report(reporting.report, report.to_dict())
+            if verifier.has_begun:  # otherwise the report's file may be the input
+                write_report(reporting.report, report.to_dict())
     if not reporting.quiet:
         for line in _summary(report, options):
             tell(line)
@@ -79,19 +74,51 @@ def _is_job(paths: tuple[str, ...]) -> bool:
     return not others and word != "-" and is_job_name(word) and not Path(word).exists()
 
 
-def _opened(path: Path, files: ExitStack) -> BinaryIO:
-    from loader.outputs.gzip import open_stream
+class _Differences:
+    """The file of the differences. It is opened for the first one, when it is known that it is no input.
 
-    if str(path) == "-":
-        return sys.stdout.buffer
-    try:
-        file = files.enter_context(path.open("wb"))
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    stream = open_stream(path, file)
-    if stream is not file:
-        files.callback(stream.close)
-    return stream
+    Args:
+        path: '-' for standard output; None for no file.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._files = ExitStack()
+        self._stream: BinaryIO | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._files.close()
+
+    def write(self, line: bytes) -> None:
+        """Writes a line. Raises LoaderError if the file cannot be written."""
+        try:
+            self._opened().write(line)
+        except OSError as error:
+            raise _cannot_write(self._path, error) from error
+
+    def keep(self) -> None:
+        """Makes the file, if there is no difference to write. Raises LoaderError if it cannot be written."""
+        if self._path is not None:
+            self.write(b"")
+
+    def _opened(self) -> BinaryIO:
+        from loader.outputs.gzip import open_stream
+
+        if self._stream is None:
+            assert self._path is not None  # noqa: S101 - else nothing is written
+            if str(self._path) == "-":
+                self._stream = sys.stdout.buffer
+            else:
+                file = self._files.enter_context(self._path.open("wb"))
+                self._stream = open_stream(self._path, file)
+                if self._stream is not file:
+                    self._files.callback(self._stream.close)
+        return self._stream
 
 
 def _cannot_write(path: Path | None, error: OSError) -> LoaderError:

@@ -353,6 +353,10 @@ class Pipeline:
 
     # --- Observer -----------------------------------------------------------------------------------------------
 
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping
+
     async def skipped(self, delivery: Delivery, positions: Mapping[int, Reason]) -> None:
         rejected: list[tuple[int, Reason]] = []
         for position, why in sorted(positions.items()):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,8 +73,10 @@ class ReplicaLag:
         """Notes that a batch of so many bytes goes to the server."""
         self._sent += size
 
-    async def below(self) -> None:
-        """Returns when all replicas are within the limit. A replica that is disconnected does not count.
+    async def below(self, is_stopping: Callable[[], bool]) -> None:
+        """Returns when all replicas are within the limit, or the load is to end.
+
+        A replica that is disconnected does not count.
 
         Raises:
             LoaderError: A server does not answer, or refuses INFO.
@@ -87,6 +89,8 @@ class ReplicaLag:
             self._sent = 0
             is_waiting = False
             while (last := await self._farthest()) is not None and last.behind > self._limit:
+                if is_stopping():
+                    return
                 if not is_waiting:
                     is_waiting = True
                     log.info(
@@ -102,15 +106,9 @@ class ReplicaLag:
         found = [replica async for replica in self._all() if replica.is_online]
         return max(found, key=lambda replica: replica.behind, default=None)
 
-    async def _all(self) -> Any:
+    async def _all(self) -> AsyncIterator[Replica]:
         for client in list(self._servers.clients()):
             with translated(str(self._servers)):
                 info = await client.execute("INFO", "replication")
             for replica in replicas_of(info):
                 yield replica
-
-
-def counts(infos: Mapping[Any, Any]) -> Iterator[tuple[Any, int]]:
-    """The number of replicas that follow each server, from replies to INFO."""
-    for address, info in infos.items():
-        yield address, sum(replica.is_online for replica in replicas_of(info))

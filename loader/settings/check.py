@@ -179,6 +179,8 @@ def implied(options: Options, name: str) -> tuple[Any, str] | None:
 def check_outputs(objects: Iterable[Options], config: Path | None = None) -> None:
     """Refuses names of files to write that say something else than the file will hold, and two names of one file.
 
+    A file that an option names to be read is not to be written either.
+
     Args:
         objects: The options. Those that name one file may stand in different objects.
         config: The configuration file, which is not to be written either.
@@ -186,7 +188,9 @@ def check_outputs(objects: Iterable[Options], config: Path | None = None) -> Non
     Raises:
         UsageError: A name is wrong, or two options name the same file.
     """
+    objects = list(objects)
     seen: dict[Path, str] = {} if config is None else {Path(os.path.realpath(config)): "--config"}
+    seen |= {Path(os.path.realpath(path)): one.flag for one, path in _paths(objects) if not one.option.writes}
     for one, path in _outputs(objects):
         if not _is_plain(path):
             continue  # a pipe or a device may be named twice, and have any name
@@ -215,10 +219,15 @@ def prove_writable(objects: Iterable[Options]) -> None:
 
 def _outputs(objects: Iterable[Options]) -> Iterator[tuple[Declared, Path]]:
     """The options that name a file to write, and the path of each."""
+    return ((one, path) for one, path in _paths(objects) if one.option.writes)
+
+
+def _paths(objects: Iterable[Options]) -> Iterator[tuple[Declared, Path]]:
+    """The options that name a file, and the path of each."""
     for options in objects:
         for one in declared(type(options)):
             path = getattr(options, one.name)
-            if one.option.writes and isinstance(path, Path) and str(path) != "-":
+            if isinstance(path, Path) and str(path) != "-":
                 yield one, path
 
 

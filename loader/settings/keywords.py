@@ -92,6 +92,8 @@ class RollbackKeywords(TypedDict, total=False):
     dry_run: bool
     keep_job: str
     redis: str
+    redis_password_file: Path | str | None
+    redis_password_command: str | None
     timeout: float | str | timedelta
     retry_for: float | str | timedelta
 
@@ -101,5 +103,7 @@ class JobsKeywords(TypedDict, total=False):
 
     scan: bool
     redis: str
+    redis_password_file: Path | str | None
+    redis_password_command: str | None
     timeout: float | str | timedelta
     retry_for: float | str | timedelta

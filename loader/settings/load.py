@@ -30,6 +30,7 @@ _INPUT = "Input"
 _SPEED = "Throughput"
 
 _HTTP_ONLY = Needs("to", hint="See docs/http.md")
+_KEPT = (REDIS_ONLY, Excludes("redis", DISCARD, hint="Nothing is written there"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,7 @@ class LoadOptions(TaskFields):
             group=shared.SERVER,
             unit=COUNT,
             at_least=0,
-            goes_with=(REDIS_ONLY,),
+            goes_with=_KEPT,
         ),
     ] = 0
     wait_fsync: Annotated[
@@ -112,7 +113,7 @@ class LoadOptions(TaskFields):
             help="Count a batch as loaded only when the server has it on disk (WAITAOF; needs Redis 7.2 or newer, or "
             "Valkey, and appendonly yes).",
             group=shared.SERVER,
-            goes_with=(REDIS_ONLY,),
+            goes_with=_KEPT,
         ),
     ] = False
     max_replica_lag: Annotated[
@@ -124,7 +125,7 @@ class LoadOptions(TaskFields):
             unit=BYTES,
             at_least=1,
             default_text="no limit",
-            goes_with=(REDIS_ONLY,),
+            goes_with=_KEPT,
         ),
     ] = None
 

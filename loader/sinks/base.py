@@ -71,6 +71,11 @@ class Delivery:
 class Observer(Protocol):
     """Receives what a sink reports while it works."""
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the load is to end: its feed returns nothing more."""
+        ...
+
     async def skipped(self, delivery: Delivery, positions: Mapping[int, Reason]) -> None:
         """These tasks cannot be loaded. Called once for each task, before the delivery is acknowledged."""
         ...

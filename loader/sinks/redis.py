@@ -227,7 +227,7 @@ class _Worker:
                 await begin(delivery)
             while not self._exhausted:
                 await window.room()
-                await self._sink.lag.below()
+                await self._sink.lag.below(lambda: self._observer.is_stopping)
                 following = await self._feed()
                 if following is None:
                     self._exhausted = True

@@ -13,6 +13,7 @@ from loader.engine.known_queues import known_queues, queues_in_file
 from loader.engine.part import Channel, Part
 from loader.engine.plan import LoadPlan, Proposal
 from loader.engine.targets.find_job import find_job
+from loader.errors import SourceError
 from loader.jobs.job import Job, ledger_state
 from loader.jobs.lease import Run
 from loader.jobs.ledger import LedgerState, QueueLedger
@@ -105,6 +106,8 @@ class InputComparison:
         complete = await self._execution.run(self._part, self._plan.shards, self._counts)
         report, counts = self._report, self._counts
         report.records_read, report.invalid = counts.records_read, counts.rejected
+        if complete and not counts.records_read:
+            raise SourceError(f"no record in {', '.join(one.name for one in counts.sources[:3])}", "Check the input")
         if complete and self._share == 1:
             await self._access.compare_lists(self._plan.options.layout_name, self._listed, report)
         return complete

@@ -16,6 +16,7 @@ from loader.jobs.job_keys import queues_of
 from loader.jobs.standing import Standing, read_standing
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
+from loader.settings.option import flag_of
 from loader.settings.server_address import server_address
 from loader.sources.open_sources import open_sources
 from loader.sources.problems import Problems
@@ -42,15 +43,23 @@ class Verifier:
     Args:
         load: The options of the load. For ``run_job``, those of the server are enough.
         write: Writes each difference as a line of JSON.
+        own: Files that this run writes. They are no input.
 
     Attributes:
         report: Counts, updated as it runs.
+        has_begun: Whether the input is known to be none of ``own``.
 
     Raises:
         UsageError: Options are out of range or contradict each other, or there is no Redis to look at.
     """
 
-    def __init__(self, load: LoadOptions, options: VerifyOptions, write: Callable[[bytes], None] | None = None) -> None:
+    def __init__(
+        self,
+        load: LoadOptions,
+        options: VerifyOptions,
+        write: Callable[[bytes], None] | None = None,
+        own: Sequence[Path] = (),
+    ) -> None:
         load.check(queue_needed=False)
         options.check()
         require_extras(load)
@@ -63,6 +72,9 @@ class Verifier:
                 raise UsageError("--redis embedded has nothing without --embedded-dir", "Give the folder of the load")
         self._load = replace(load, max_errors="none", rejects=None, ids_out=None, workers=_WORKERS, processes=1)
         self._options = options
+        self._given = load
+        self._own = list(own)
+        self.has_begun = False
         self._execution = Execution()
         self._stopping = False
         self.report = VerifyReport(load.job or "", load.layout, undrained=options.undrained, write=write)
@@ -90,6 +102,11 @@ class Verifier:
             LoaderError: There is no such job, its tasks are not known without its input, or the server refuses or
                 cannot be reached.
         """
+        for option in _OF_JOB:
+            if getattr(self._given, option) not in (None, False, "auto"):
+                raise UsageError(
+                    f"{flag_of(option)}: the record of job {name} has it", "Leave it out, or name the input instead"
+                )
         async with self._reported(), self._access() as access:
             job = await access.retry(lambda: read_standing(access.servers, name))
             self.report.job = name
@@ -138,7 +155,8 @@ class Verifier:
 
     async def _by_input(self, access: Access, load: LoadOptions, paths: Sequence[str]) -> None:
         problems = Problems(skip=load.skip_bad_files)
-        sources = await open_sources(list(paths), load.format, [], problems, force_format=load.force_format)
+        sources = await open_sources(list(paths), load.format, self._own, problems, force_format=load.force_format)
+        self.has_begun = True
         comparison = InputComparison(access, load, self._options, self.report, self._execution)
         try:
             await comparison.find(sources)
@@ -151,6 +169,7 @@ class Verifier:
     async def _by_ledger(self, access: Access, load: LoadOptions, job: Standing) -> None:
         report = self.report
         report.layout, report.input_read, report.recorded = load.layout_name, False, True
+        self.has_begun = True
         if job.has_own_ids:
             raise LoaderError(
                 f"the ids of job {job.name} come from its records, and its input is not here",

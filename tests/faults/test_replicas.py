@@ -182,3 +182,44 @@ def test_a_server_without_waitaof_is_refused(
     assert done.status == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@KINDS
+def test_a_load_that_waits_for_a_replica_can_be_stopped(redis_server: Servers, tmp_path: Path, kind: str) -> None:
+    primary, replica = with_replica(redis_server, kind)
+    write(tmp_path / "in.jsonl", 20_000)
+    assert replica.process is not None
+    replica.process.send_signal(signal.SIGSTOP)
+    loading = subprocess.Popen(
+        command(
+            "load", "in.jsonl", "-q", "q", "--redis", url(primary), "--max-replica-lag", "1000000", "--no-progress"
+        ),
+        cwd=tmp_path,
+        env=environment(),
+        stderr=subprocess.PIPE,
+    )
+    assert loading.stderr is not None
+    said = b""
+    while b"waiting until it has no more than 1.0 MB left" not in said:
+        line = loading.stderr.readline()
+        assert line, said
+        said += line
+
+    loading.send_signal(signal.SIGTERM)
+    _, rest = loading.communicate(timeout=60)
+
+    assert loading.returncode == 130, rest
+    assert b"go on with" in rest
+    with replica_client(replica) as client:
+        replica.process.send_signal(signal.SIGCONT)
+        assert client.ping()
+
+
+def test_what_nothing_can_keep_is_not_waited_for(tmp_path: Path) -> None:
+    write(tmp_path / "in.jsonl", 10)
+
+    embedded = run("load", "in.jsonl", "-q", "q", "--redis", "embedded", "--wait-replicas", "1", cwd=tmp_path)
+    discarded = run("load", "in.jsonl", "-q", "q", "--redis", "discard", "--wait-replicas", "1", cwd=tmp_path)
+
+    assert (embedded.status, "0 replicas follow the server" in embedded.stderr) == (1, True), embedded.stderr
+    assert (discarded.status, "--wait-replicas" in discarded.stderr) == (2, True), discarded.stderr

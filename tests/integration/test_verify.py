@@ -332,3 +332,44 @@ def test_in_a_cluster_each_key_is_looked_for_on_its_node(cluster: Cluster, tmp_p
     found = run("verify", "j", "--redis", cluster.url, "--report", "-", cwd=tmp_path)
 
     assert (found.status, kinds(found)) == (3, {"without_hash": 1}), found.stderr
+
+
+@pytest.mark.parametrize("option", ["--differences", "--report"])
+@pytest.mark.parametrize("named", ["in.jsonl", "link.jsonl"])
+@pytest.mark.parametrize("by", ["input", "job"])
+def test_the_input_is_never_written_to(server: Server, tmp_path: Path, option: str, named: str, by: str) -> None:
+    write(tmp_path / "in.jsonl", numbered(100))
+    (tmp_path / "link.jsonl").symlink_to("in.jsonl")
+    before = (tmp_path / "in.jsonl").read_bytes()
+    load(server, tmp_path, "--job", "j")
+    what = ("in.jsonl", "-q", "q", "--job", "j") if by == "input" else ("j",)
+
+    found = run("verify", *what, "--redis", server.url, option, named, cwd=tmp_path)
+
+    assert (found.status, "is an input" in found.stderr) == (2, True), found.stderr
+    assert (tmp_path / "in.jsonl").read_bytes() == before
+
+
+def test_an_empty_input_is_an_error(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text("")
+
+    found = verify(server, tmp_path, report=False)
+
+    assert (found.status, "no record in in.jsonl" in found.stderr) == (1, True), found.stderr
+
+
+def test_what_the_record_of_a_job_says_is_not_given_again(server: Server, tmp_path: Path) -> None:
+    write(tmp_path / "in.jsonl", numbered(10))
+    load(server, tmp_path, "--job", "j")
+
+    found = run("verify", "j", "-q", "other", "--redis", server.url, cwd=tmp_path)
+
+    assert (found.status, "--queue: the record of job j has it" in found.stderr) == (2, True), found.stderr
+
+
+def test_a_comparison_without_differences_makes_an_empty_file(server: Server, tmp_path: Path) -> None:
+    write(tmp_path / "in.jsonl", numbered(10))
+    load(server, tmp_path, "--job", "j")
+
+    assert verify(server, tmp_path, "--job", "j", "--differences", "d.jsonl").status == 0
+    assert (tmp_path / "d.jsonl").read_bytes() == b""

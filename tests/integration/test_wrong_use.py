@@ -110,6 +110,9 @@ def test_a_value_of_the_right_type_is_taken(folder: Path, line: str) -> None:
         (("load", "in.jsonl", "-q", "q", "--report", "c.toml", "--config", "c.toml"), "--config and --report"),
         (("export", "-q", "q", "-o", "x", "--report", "x"), "--output and --report name the same file x"),
         (("wait", "--ids", "in.jsonl", "--out", "x", "--missing", "x"), "--out and --missing name the same file x"),
+        (("wait", "--ids", "in.jsonl", "--out", "in.jsonl"), "--ids and --out name the same file in.jsonl"),
+        (("rollback", "j", "--ids", "in.jsonl", "--report", "./in.jsonl"), "--ids and --report name the same file"),
+        (("load", "in.jsonl", "-q", "q", "--redis-password-file", "c.toml", "--report", "c.toml"), "--report name"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
