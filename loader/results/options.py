@@ -91,6 +91,7 @@ class WaitOptions:
             group=_OUT,
             unit="FILE",
             writes=JSON_LINES,
+            may_replace_input=True,
             default_text="OUT.missing.jsonl; with --out -, standard output",
         ),
     ] = None

@@ -190,13 +190,16 @@ def check_outputs(objects: Iterable[Options], config: Path | None = None) -> Non
     """
     objects = list(objects)
     seen: dict[Path, str] = {} if config is None else {Path(os.path.realpath(config)): "--config"}
-    seen |= {Path(os.path.realpath(path)): one.flag for one, path in _paths(objects) if not one.option.writes}
+    read = {Path(os.path.realpath(path)): one.flag for one, path in _paths(objects) if not one.option.writes}
     for one, path in _outputs(objects):
         if not _is_plain(path):
             continue  # a pipe or a device may be named twice, and have any name
         if (wrong := wrong_name(path, one.option.writes)) is not None:
             raise UsageError(f"{one.flag} {path}: {wrong[0]}", wrong[1])
-        other = seen.setdefault(Path(os.path.realpath(path)), one.flag)
+        real = Path(os.path.realpath(path))
+        other = seen.setdefault(real, one.flag)
+        if other == one.flag and not one.option.may_replace_input:
+            other = read.get(real, other)
         if other != one.flag:
             raise UsageError(f"{other} and {one.flag} name the same file {path}", "Give each its own")
 

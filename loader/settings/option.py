@@ -112,6 +112,7 @@ class Option:
         goes_with: Its relations to other options.
         writes: What the file holds that it names and the run writes: a constant of ``loader.outputs.names``; '' if it
             names no such file.
+        may_replace_input: Whether that may be a file that another option names to be read: it is read before.
         default_text: The default as text in the help; '' for the value itself.
     """
 
@@ -127,6 +128,7 @@ class Option:
     goes_with: tuple[Needs | Excludes, ...] = ()
     default_text: str = ""
     writes: str = ""
+    may_replace_input: bool = False
 
     def but(self, **changes: Any) -> Option:
         """The same option with some changes, for a command in which it differs."""

@@ -342,12 +342,14 @@ def test_a_job_that_is_not_there_is_named(valkey: Server, tmp_path: Path) -> Non
         (("--ids", "ids", "--job", "j", "--out", "o"), "one of them"),
         (("--ids", "ids", "--out", "o", "--timeout", "soon"), "'soon' is no duration"),
         (("--ids", "ids", "--out", "o", "--timeout", "-1"), "must not be negative"),
-        (("--ids", "ids", "--out", "ids"), "this is no result of a task"),
+        (("--ids", "ids", "--out", "ids"), "--ids and --out name the same file"),
+        (("--ids", "ids", "--out", "other"), "this is no result of a task"),
         (("--ids", "ids", "--out", "o", "--queue", "a.b.c"), "more than one dot"),
     ],
 )
 def test_wrong_usage_is_refused(valkey: Server, tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
     (tmp_path / "ids").write_text("a\nb")
+    (tmp_path / "other").write_text("a\n")
 
     done = wait(valkey, tmp_path, *arguments)
 
