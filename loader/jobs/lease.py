@@ -225,6 +225,11 @@ class Lease:
         """Whether the lease was renewed so recently that no other run can have it by now."""
         return all(abs(now - then) <= _PROOF_SECONDS for now, then in zip(_now(), self._proved_at, strict=True))
 
+    async def prove(self, is_needed: bool) -> None:
+        """Renews the lease, if it is not proved already or a new proof is needed. Raises as ``renew``."""
+        if is_needed or not self.is_proved():
+            await self.renew()
+
     def doubt(self) -> None:
         """Takes the proof back: a lost connection may mean that another run has closed it."""
         self._proved_at = _NEVER

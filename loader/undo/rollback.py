@@ -21,10 +21,9 @@ from loader.errors import JobBusyError, LoaderError, UsageError
 from loader.jobs.how import load_command
 from loader.jobs.job_keys import keys_of, queues_of
 from loader.jobs.keep import delete_ledgers, forget, keep_for, stay
-from loader.jobs.lease import Lease, Run, while_held
 from loader.jobs.manifest import VERSION
 from loader.jobs.standing import DONE, UNDOING, UNDONE, Standing, job_key, read_standing, shown_left, shown_time
-from loader.servers.closing import close_quietly
+from loader.jobs.under_lease import UnderLease
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.servers.scatter import ask_each
@@ -54,9 +53,9 @@ class Rollback:
         options.check()
         self._options = options
         self._servers = Servers(server_address(options), options.timeout)
-        self._run = Run.new()
         self._stop = asyncio.Event()
         self._patience = Patience(options.retry_for)
+        self._lease = UnderLease(self._servers, self._patience)
         self.report = RollbackReport(job, options.dry_run)
 
     def stop(self) -> None:
@@ -71,7 +70,7 @@ class Rollback:
         """
         report = self.report
         try:
-            await self._reach()
+            await retry(self._servers.reach, self._patience, connected=False)
             job = await self._found()
             if job.state == UNDONE:
                 report.left = job.undone.get("left")
@@ -96,11 +95,7 @@ class Rollback:
     # --- before the first task -------------------------------------------------------------------------------------
 
     async def _repeat(self, step: Callable[[], Awaitable[T]]) -> T:
-        return await retry(step, self._patience, between=self._servers.reconnect)
-
-    async def _reach(self) -> None:
-        name = self._run.connection_name(self.report.job, self._servers.address.db, 0, 0)
-        await retry(lambda: self._servers.reach(name), self._patience, connected=False)
+        return await self._lease.repeat(step)
 
     async def _found(self) -> Standing:
         """The job. Raises LoaderError if it is none that can be taken back."""
@@ -116,17 +111,12 @@ class Rollback:
         return job
 
     async def _under_lease(self) -> None:
-        lease = Lease(self._servers, self.report.job, self._run)
         try:
-            await self._repeat(lease.acquire)
+            await self._lease.work(self.report.job, self._take_back)
         except JobBusyError as error:
-            raise JobBusyError(
-                str(error.args[0]), "Stop that first: what it loads meanwhile would not be taken back"
-            ) from error
-        try:
-            await while_held([lease], self._take_back())
-        finally:
-            await close_quietly(lease.release())
+            if not error.taken_over:
+                error.hint = "Stop that first: what it loads meanwhile would not be taken back"
+            raise
 
     # --- the work --------------------------------------------------------------------------------------------------
 
