@@ -120,7 +120,7 @@ class Jobs:
         _refuse_half(job)
         found = Forgotten(name, _meaning(job))
         if self._options.yes and not self._options.dry_run:
-            await self._under_lease(name, lambda: self._forget(name))
+            await self._under_lease(name, "forgotten", lambda: self._forget(name))
             found.done = True
         return found
 
@@ -136,7 +136,7 @@ class Jobs:
         Raises:
             LoaderError: There is no such job; or it is not finished.
         """
-        await self._under_lease(name, lambda: self._expire(name, kept))
+        await self._under_lease(name, "given an end", lambda: self._expire(name, kept))
         return await self.show(name)
 
     async def _expire(self, name: str, kept: int | None) -> None:
@@ -181,7 +181,7 @@ class Jobs:
         if not keys:
             return Cleaned(name)
         try:
-            return await self._under_lease(name, lambda: self._clean_held(name, keys))
+            return await self._under_lease(name, "cleaned up after", lambda: self._clean_held(name, keys))
         except JobBusyError as error:
             if error.taken_over:
                 raise
@@ -215,10 +215,10 @@ class Jobs:
             )
         return job
 
-    async def _under_lease(self, name: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _under_lease(self, name: str, doing: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Does work while it holds the lease of a job."""
         await self._known(name)
-        return await self._lease.work(name, work)
+        return await self._lease.work(name, doing, work)
 
     async def _search(self) -> None:
         found: list[tuple[str, float]] = []

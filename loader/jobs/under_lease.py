@@ -34,15 +34,18 @@ class UnderLease:
         """Repeats a step while it fails with a fault that may pass; within ``work`` while the lease is held."""
         return await retry(step, self._patience, between=self._reconnect)
 
-    async def work(self, job: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def work(self, job: str, doing: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Does work while it holds the lease of a job.
+
+        Args:
+            doing: See ``Lease``.
 
         Raises:
             JobBusyError: Another process works on the job, or has taken it over.
             LoaderError: The server refuses, or cannot be reached.
         """
         control = self._servers.beside()
-        lease = Lease(control, job, Run.new())
+        lease = Lease(control, job, Run.new(), doing=doing)
         name = lease.next_connection_name()
         try:
             await retry(lambda: control.reach(name), self._patience)

@@ -112,9 +112,9 @@ class Rollback:
 
     async def _under_lease(self) -> None:
         try:
-            await self._lease.work(self.report.job, self._take_back)
+            await self._lease.work(self.report.job, "rolled back", self._take_back)
         except JobBusyError as error:
-            if not error.taken_over:
+            if error.loading:
                 error.hint = "Stop that first: what it loads meanwhile would not be taken back"
             raise
 
@@ -156,7 +156,7 @@ class Rollback:
         report.earlier = sum(one.taken_back for one in totals.values())
         prefixes, path = prefixes_of(job), ids_path(job, options.ids)
         if path is not None:
-            await self._check_ids(job, path, total_tasks(list(totals.values())))
+            await self._check_ids(job, path, totals)
         manifest = job.manifest or {}
         look_up = manifest["layout"] == "asynq" and (manifest.get("profile") or "runqy") == "runqy"
         for selection in selections(prefixes, path, manifest.get("queue")):
@@ -181,13 +181,13 @@ class Rollback:
     async def _totals(self, job: Standing, queue: str) -> QueueTotals:
         return await self._repeat(lambda: totals_of(self._servers, job, queue))
 
-    async def _check_ids(self, job: Standing, path: Path, tasks: int | None) -> None:
+    async def _check_ids(self, job: Standing, path: Path, totals: dict[str, QueueTotals]) -> None:
         """Raises LoaderError if a file of ids lacks ids: a run that was killed may not have written its last ones."""
-        known = tasks
+        known = total_tasks(list(totals.values()))
         if known is None:
             report = job.report if (job.undone.get("was") or job.state) == DONE else {}
             known = report.get("loaded", 0) + report.get("already_loaded", 0) if report else None
-        found = await asyncio.to_thread(count_ids, path)
+        found = await asyncio.to_thread(count_ids, path, (job.manifest or {}).get("queue"), totals)
         if known is None or found < known:
             lacks = "may lack ids" if known is None else f"has {found:,} ids, and {known:,} tasks of the job are in"
             raise LoaderError(
@@ -210,7 +210,8 @@ class Rollback:
         removed, tasks = sum(one.taken_back for one in after), total_tasks(after)
         left = None if tasks is None else max(tasks - removed, 0)
         for queue, one in zip(totals, after, strict=True):
-            # What was taken by steps whose replies were lost, nearly always from the pending list.
+            # What was taken by steps whose replies were lost, nearly always from the pending list; and in long queues,
+            # ids without a task of their own, such as those that are in the queue twice.
             self.report.count("pending", queue, one.taken_back - totals[queue].taken_back - self.report.queues[queue])
         return await self._note(job, UNDOING, {**job.undone, "removed": removed, "left": left, "time": time.time()})
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.cli import command, environment, run
-from tests.faults.helpers import Load, assert_each_once
+from tests.faults.helpers import Load, assert_each_once, assert_one_error, until
 from tests.faults.proxy import Verdict, from_nth
 from tests.faults.scene import Scene
 from tests.integration.test_jobs_command import as_if_killed
@@ -96,6 +96,24 @@ def test_a_rollback_that_another_has_ended_takes_nothing_of_what_was_loaded_anew
     assert other.status == 0, other.stderr
     assert (done.status, done.report["loaded"]) == (0, COUNT), done.stderr
     assert_each_once(scene.client, scene.lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "word", "doing"),
+    [(ROLLBACK, CUT, "rolled back"), (CLEAN, HASH, "cleaned up after"), (FORGET, DELETE, "forgotten")],
+)
+def test_a_second_process_is_told_what_the_first_one_does(
+    scene: Scene, words: tuple[str, ...], word: bytes, doing: str
+) -> None:
+    with stopped_at(scene, word, words) as first:
+        first.signal(signal.SIGCONT)
+        until(lambda: scene.client.exists(LEASE), "it has its lease again")
+        refused = run("rollback", "shared", "--redis", scene.server.url, "--quiet", cwd=scene.folder)
+        scene.proxy.go_on()
+        ended = first.wait()
+
+    assert_one_error(refused, f"job shared is being {doing} by process {first.pid}", "Wait for that one")
+    assert ended.status == 0, ended.stderr
 
 
 @pytest.mark.parametrize(("words", "word"), [(CLEAN, HASH), (ROLLBACK, HASH), (FORGET, b"\r\nDEL\r\n")])
