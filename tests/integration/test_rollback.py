@@ -276,6 +276,29 @@ def test_lines_that_are_no_further_tasks_of_the_job_do_not_make_up_for_missing_i
     assert db.llen("asynq:q.default:pending") == 100
 
 
+@pytest.mark.parametrize("count", [10, 6000], ids=["a short queue", "a long queue"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_id_that_is_in_the_queue_twice_is_one_task(tool: Tool, db: Redis, layout: str, count: int) -> None:
+    """A worker may have given a task back that another one had put back already. In long queues, the ids are copied."""
+    tool.write("in.jsonl", lines(count))
+    job = tool.load("in.jsonl", "-q", "q", "--layout", layout).report["job"]
+    key = pending_key(layout, QUEUE)
+    running = db.rpop(key).decode()
+    db.lpush(key, "other", db.lindex(key, 2))
+    db.rpush(key, "other", db.lindex(key, -1))
+
+    done = rollback(tool, job)
+
+    assert_fine(done)
+    assert (done.report["removed"], done.report["left"]) == (count - 1, 1)
+    assert done.report["removed_by_state"] == {"pending": count - 1}
+    assert db.lrange(key, 0, -1) == [b"other", b"other"]
+    assert {one for one in all_keys(db, "asynq:*t:*") if db.type(one) == b"hash"} >= {
+        task_key(layout, QUEUE, running).encode()
+    }
+    assert db.hget(f"runqy-loader:{{{job}}}:job", "state") == b"undone"
+
+
 def until_ended(db: Redis, job: str) -> None:
     """Waits until the time is over for which the record of a job is kept."""
     end = int(db.hget(f"runqy-loader:{{{job}}}:job", "expires")) / 1000
