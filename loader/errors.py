@@ -103,10 +103,12 @@ class JobBusyError(LoaderError):
 
     Attributes:
         taken_over: Whether the other process has taken the job over from this run, which may write nothing more.
+        loading: Whether the other process loads the job.
     """
 
     code = "job_busy"
     taken_over = False
+    loading = False
 
 
 class LayoutMismatchError(LoaderError):

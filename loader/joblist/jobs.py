@@ -13,9 +13,8 @@ from loader.joblist.view import EXPIRED, JobView, connections, refuse_running, v
 from loader.jobs.index import enter_jobs, leave_jobs, listed_jobs
 from loader.jobs.job_keys import keys_of, queues_of
 from loader.jobs.keep import forget, keep_for
-from loader.jobs.lease import Lease, Run, while_held
 from loader.jobs.standing import DONE, LOADING, UNDOING, UNDONE, Standing, read_standing
-from loader.servers.closing import close_quietly
+from loader.jobs.under_lease import UnderLease
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.servers.scan import scan
@@ -67,7 +66,7 @@ class Jobs:
         self._options = options
         self._servers = Servers(server_address(options), options.timeout)
         self._patience = Patience(options.retry_for)
-        self._run = Run.new()
+        self._lease = UnderLease(self._servers, self._patience)
 
     async def __aenter__(self) -> Self:
         await retry(self._servers.reach, self._patience, connected=False)
@@ -77,7 +76,7 @@ class Jobs:
         await self._servers.aclose()
 
     async def _repeat(self, step: Callable[[], Awaitable[T]]) -> T:
-        return await retry(step, self._patience, between=self._servers.reconnect)
+        return await self._lease.repeat(step)
 
     async def every(self) -> list[JobView]:
         """All jobs, the first begun first. Names of jobs that are gone are removed from the list.
@@ -121,7 +120,7 @@ class Jobs:
         _refuse_half(job)
         found = Forgotten(name, _meaning(job))
         if self._options.yes and not self._options.dry_run:
-            await self._under_lease(name, lambda: self._forget(name))
+            await self._under_lease(name, "forgotten", lambda: self._forget(name))
             found.done = True
         return found
 
@@ -137,7 +136,7 @@ class Jobs:
         Raises:
             LoaderError: There is no such job; or it is not finished.
         """
-        await self._under_lease(name, lambda: self._expire(name, kept))
+        await self._under_lease(name, "given an end", lambda: self._expire(name, kept))
         return await self.show(name)
 
     async def _expire(self, name: str, kept: int | None) -> None:
@@ -182,8 +181,10 @@ class Jobs:
         if not keys:
             return Cleaned(name)
         try:
-            return await self._under_lease(name, lambda: self._clean_held(name, keys))
+            return await self._under_lease(name, "cleaned up after", lambda: self._clean_held(name, keys))
         except JobBusyError as error:
+            if error.taken_over:
+                raise
             return Cleaned(name, passed_over=str(error.args[0]))
 
     async def _clean_held(self, name: str, keys: list[bytes]) -> Cleaned:
@@ -214,16 +215,10 @@ class Jobs:
             )
         return job
 
-    async def _under_lease(self, name: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _under_lease(self, name: str, doing: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Does work while it holds the lease of a job."""
         await self._known(name)
-        await self._repeat(lambda: self._servers.name(self._run.connection_name(name, self._servers.address.db, 0, 0)))
-        lease = Lease(self._servers, name, self._run)
-        await self._repeat(lease.acquire)
-        try:
-            return await while_held([lease], work())
-        finally:
-            await close_quietly(lease.release())
+        return await self._lease.work(name, doing, work)
 
     async def _search(self) -> None:
         found: list[tuple[str, float]] = []

@@ -109,7 +109,7 @@ async def view_of(servers: Servers, job: Standing, names: Mapping[str, float] | 
     state = _STATES.get(job.state, INTERRUPTED)
     if holder is not None and state != ROLLING_BACK:
         state = RUNNING
-    if holder is None and job.expires is not None and job.expires / 1000 <= time.time():
+    if holder is None and job.has_ended:
         state = EXPIRED
     queues, batches, tasks = await _progress(servers, job)
     sources = manifest.get("sources", [])

@@ -94,7 +94,7 @@ class Job:
         if manifest is None:
             return False
         if standing.state == UNDONE:
-            return True  # consumers had taken some of its tasks
+            return not standing.has_ended  # consumers had taken some of its tasks
         if report.get("status") == "completed" and not report.get("loaded", 0) + report.get("already_loaded", 0):
             return False  # every record was rejected
         if manifest.get("command") is not None or manifest["queue_field"] is not None or manifest["envelope"]:

@@ -16,7 +16,7 @@ from loader.errors import LoaderError, SinkError, TransientError
 from loader.jobs.index import leave_jobs
 from loader.jobs.job import Job
 from loader.jobs.job_keys import JobKeys, keys_of, load_keys, marks_of
-from loader.jobs.standing import DONE, Standing, job_key, queues_key
+from loader.jobs.standing import DONE, UNDONE, Standing, job_key, queues_key
 from loader.layouts.lua import as_sent
 from loader.servers.routing import Servers
 from loader.servers.scatter import ask_each
@@ -182,6 +182,8 @@ async def is_whole(servers: Servers, keys: JobKeys, job: Standing) -> bool:
         SinkError: Some have ended too early.
         LoaderError: The server refuses, or cannot be reached.
     """
+    if job.state == UNDONE and job.has_ended:
+        return False
     await ask_each(servers, [("PERSIST", job_key(job.name))])
     await ask_each(servers, [("PERSIST", key) for key in keys.all])
     if job.state != DONE or await marks_of(servers, keys) == job.marks:

@@ -121,14 +121,16 @@ class Lease:
         job: Name of the job.
         run: The holder; all its processes may use and renew the lease.
         process: Number of this process within the run.
+        doing: What the run does to the job, for messages: "rolled back", for example. '' for a load.
     """
 
-    def __init__(self, servers: Servers, job: str, run: Run, process: int = 0) -> None:
+    def __init__(self, servers: Servers, job: str, run: Run, process: int = 0, *, doing: str = "") -> None:
         self._servers = servers
         self._job = job
         self.run = run
         self._where = str(servers)
         self._process = process
+        self._doing = doing
         self._key = f"runqy-loader:{{{job}}}:lease"
         self._keys = (self._key, f"runqy-loader:{{{job}}}:job")
         self._database = servers.address.db
@@ -140,7 +142,8 @@ class Lease:
     def _holder(self) -> bytes:
         run = self.run
         named = self._servers.accepts_names
-        return orjson.dumps({"run": run.token, "host": run.host, "pid": run.pid, "named": named})
+        holder: dict[str, Any] = {"run": run.token, "host": run.host, "pid": run.pid, "named": named}
+        return orjson.dumps(holder | {"doing": self._doing} if self._doing else holder)
 
     @property
     def _client(self) -> Client:
@@ -180,10 +183,7 @@ class Lease:
                             "waiting up to %d s for the lease of %s to end", LEASE_MS // 1000, _describe(holder)
                         )
                         continue
-                    raise JobBusyError(
-                        f"job {self._job} is being loaded by {_describe(holder)}",
-                        "Wait for it or stop it; to load the same input a second time, give another --job name",
-                    )
+                    raise _busy(self._job, holder)
                 await asyncio.sleep(_POLL_SECONDS)
             for server, connection in await self._connections_of_other_runs() or ():
                 # The run of this connection lost the lease: it was stalled for long, or its host died.
@@ -224,6 +224,11 @@ class Lease:
     def is_proved(self) -> bool:
         """Whether the lease was renewed so recently that no other run can have it by now."""
         return all(abs(now - then) <= _PROOF_SECONDS for now, then in zip(_now(), self._proved_at, strict=True))
+
+    async def prove(self, is_needed: bool) -> None:
+        """Renews the lease, if it is not proved already or a new proof is needed. Raises as ``renew``."""
+        if is_needed or not self.is_proved():
+            await self.renew()
 
     def doubt(self) -> None:
         """Takes the proof back: a lost connection may mean that another run has closed it."""
@@ -322,15 +327,29 @@ def _now() -> tuple[float, float]:
 
 def _is_named(holder: bytes | str) -> bool:
     """Whether the holder's connections have names on the server, so that missing connections show that it is gone."""
+    return bool(_fields(holder).get("named", True))
+
+
+def _busy(job: str, holder: bytes | str) -> JobBusyError:
+    doing = _fields(holder).get("doing")
+    if isinstance(doing, str):
+        return JobBusyError(f"job {job} is being {doing} by {_describe(holder)}", "Wait for that one")
+    error = JobBusyError(
+        f"job {job} is being loaded by {_describe(holder)}",
+        "Wait for it or stop it; to load the same input a second time, give another --job name",
+    )
+    error.loading = True
+    return error
+
+
+def _fields(holder: bytes | str) -> dict[str, Any]:
     try:
-        return bool(orjson.loads(holder).get("named", True))
-    except (orjson.JSONDecodeError, AttributeError):
-        return True
+        found = orjson.loads(holder)
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _describe(holder: bytes | str) -> str:
-    try:
-        fields = orjson.loads(holder)
-        return f"process {fields['pid']} on {fields['host']}"
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return "another process"
+    fields = _fields(holder)
+    return f"process {fields['pid']} on {fields['host']}" if {"pid", "host"} <= fields.keys() else "another process"

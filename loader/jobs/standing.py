@@ -75,6 +75,11 @@ class Standing:
         return self.state in (DONE, UNDONE)
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the time is over for which its record was to be kept. The record itself stays a little longer."""
+        return self.expires is not None and self.expires / 1000 <= time.time()
+
+    @property
     def is_migration(self) -> bool:
         return (self.manifest or {}).get("command") is not None
 
@@ -100,7 +105,7 @@ class Standing:
                 f"job {self.name} is being rolled back: its tasks are taken out of the queue",
                 f"Finish that first: runqy-loader rollback {self.name}",
             )
-        if self.state == UNDONE and not again:
+        if self.state == UNDONE and not again and not self.has_ended:
             raise RolledBackError(
                 f"job {self.name} was rolled back on {shown_time(self.undone.get('time'))}, and "
                 f"{shown_left(self.undone.get('left'))} of its tasks had been taken by then: they would run twice",

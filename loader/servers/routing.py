@@ -14,7 +14,7 @@ from loader.servers.first_contact import first_contact
 from loader.servers.slot_map import SlotMap, slot_map
 from loader.servers.value_limit import ValueLimit
 from loader.wire.address import Address
-from loader.wire.client import Client
+from loader.wire.client import Client, Guard
 from loader.wire.faults import from_reply, translated
 from loader.wire.replies import parse_clients
 
@@ -44,6 +44,8 @@ class Servers:
         self.info: Mapping[Address, Any] = {}
         self._timeout = timeout
         self._clients: dict[Address, Client] = {}
+        self._name = ""
+        self._guard: Guard | None = None
         self._slots: SlotMap | None = None  # of a cluster
 
     def __str__(self) -> str:
@@ -172,8 +174,23 @@ class Servers:
     def client_at(self, address: Address) -> Client:
         """A client of one of ``primaries``."""
         if address not in self._clients:
-            self._clients[address] = Client(address, self._timeout)
+            self._clients[address] = Client(address, self._timeout, self._name, self._guard)
         return self._clients[address]
+
+    def guard_with(self, guard: Guard | None, name: str = "") -> None:
+        """Leaves the connections. All further ones have this name, and send only what the guard lets pass.
+
+        Args:
+            guard: None to send everything again.
+        """
+        self._name, self._guard = name, guard
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            client.renew()
+
+    def beside(self) -> Servers:
+        """The same servers over other connections, which no guard holds back."""
+        return Servers(self.address, self._timeout)
 
     async def reconnect(self) -> None:
         """Leaves the connections, and reads again which node serves which slots.

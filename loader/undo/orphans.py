@@ -8,7 +8,8 @@ cluster, the documented layout writes their hashes before; those are not found.)
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from loader.jobs.records import prefix_of
@@ -22,6 +23,9 @@ from loader.undo.scripts import DROP_LOOK_UP
 from loader.wire.faults import translated
 
 _REST = 1.0
+
+_AT_ONCE = 500
+"""Keys that are deleted by one call: before each, the holder of the lease makes sure that it still is that."""
 
 
 async def hashes_with(servers: Servers, repeat: Any, prefixes: Collection[bytes]) -> list[bytes]:
@@ -69,20 +73,27 @@ async def never_pushed(
 
 
 async def delete_never_pushed(servers: Servers, repeat: Any, found: Sequence[tuple[bytes, str]], layout: str) -> None:
-    """Deletes what ``never_pushed`` has found.
+    """Deletes what ``never_pushed`` has found, while the lease of their job is held all the time since.
 
     Raises:
         LoaderError: A server refuses, or cannot be reached.
     """
     script = as_sent(DROP_LOOK_UP)
     hashes = [key for key, _ in found if layout == "documented" or not _is_plain(key)]
-    await repeat(lambda: ask_each(servers, [("DEL", key) for key in hashes]))
+    for part in _parts(hashes):
+        await repeat(partial(ask_each, servers, [("DEL", key) for key in part]))
     look_ups: dict[str, list[bytes]] = {}
     for key, queue in found:
         if layout == "asynq" and _is_plain(key):
             look_ups.setdefault(queue, []).append(key)
     for queue, keys in look_ups.items():
-        await repeat(lambda keys=keys, queue=queue: eval_each(servers, script, keys, queue))
+        for part in _parts(keys):
+            await repeat(partial(eval_each, servers, script, part, queue))
+
+
+def _parts(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    for start in range(0, len(keys), _AT_ONCE):
+        yield keys[start : start + _AT_ONCE]
 
 
 def _is_plain(key: bytes) -> bool:

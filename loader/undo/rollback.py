@@ -21,10 +21,9 @@ from loader.errors import JobBusyError, LoaderError, UsageError
 from loader.jobs.how import load_command
 from loader.jobs.job_keys import keys_of, queues_of
 from loader.jobs.keep import delete_ledgers, forget, keep_for, stay
-from loader.jobs.lease import Lease, Run, while_held
 from loader.jobs.manifest import VERSION
 from loader.jobs.standing import DONE, UNDOING, UNDONE, Standing, job_key, read_standing, shown_left, shown_time
-from loader.servers.closing import close_quietly
+from loader.jobs.under_lease import UnderLease
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.servers.scatter import ask_each
@@ -54,9 +53,9 @@ class Rollback:
         options.check()
         self._options = options
         self._servers = Servers(server_address(options), options.timeout)
-        self._run = Run.new()
         self._stop = asyncio.Event()
         self._patience = Patience(options.retry_for)
+        self._lease = UnderLease(self._servers, self._patience)
         self.report = RollbackReport(job, options.dry_run)
 
     def stop(self) -> None:
@@ -71,7 +70,7 @@ class Rollback:
         """
         report = self.report
         try:
-            await self._reach()
+            await retry(self._servers.reach, self._patience, connected=False)
             job = await self._found()
             if job.state == UNDONE:
                 report.left = job.undone.get("left")
@@ -96,11 +95,7 @@ class Rollback:
     # --- before the first task -------------------------------------------------------------------------------------
 
     async def _repeat(self, step: Callable[[], Awaitable[T]]) -> T:
-        return await retry(step, self._patience, between=self._servers.reconnect)
-
-    async def _reach(self) -> None:
-        name = self._run.connection_name(self.report.job, self._servers.address.db, 0, 0)
-        await retry(lambda: self._servers.reach(name), self._patience, connected=False)
+        return await self._lease.repeat(step)
 
     async def _found(self) -> Standing:
         """The job. Raises LoaderError if it is none that can be taken back."""
@@ -116,17 +111,12 @@ class Rollback:
         return job
 
     async def _under_lease(self) -> None:
-        lease = Lease(self._servers, self.report.job, self._run)
         try:
-            await self._repeat(lease.acquire)
+            await self._lease.work(self.report.job, "rolled back", self._take_back)
         except JobBusyError as error:
-            raise JobBusyError(
-                str(error.args[0]), "Stop that first: what it loads meanwhile would not be taken back"
-            ) from error
-        try:
-            await while_held([lease], self._take_back())
-        finally:
-            await close_quietly(lease.release())
+            if error.loading:
+                error.hint = "Stop that first: what it loads meanwhile would not be taken back"
+            raise
 
     # --- the work --------------------------------------------------------------------------------------------------
 
@@ -166,7 +156,7 @@ class Rollback:
         report.earlier = sum(one.taken_back for one in totals.values())
         prefixes, path = prefixes_of(job), ids_path(job, options.ids)
         if path is not None:
-            await self._check_ids(job, path, total_tasks(list(totals.values())))
+            await self._check_ids(job, path, totals)
         manifest = job.manifest or {}
         look_up = manifest["layout"] == "asynq" and (manifest.get("profile") or "runqy") == "runqy"
         for selection in selections(prefixes, path, manifest.get("queue")):
@@ -191,13 +181,13 @@ class Rollback:
     async def _totals(self, job: Standing, queue: str) -> QueueTotals:
         return await self._repeat(lambda: totals_of(self._servers, job, queue))
 
-    async def _check_ids(self, job: Standing, path: Path, tasks: int | None) -> None:
+    async def _check_ids(self, job: Standing, path: Path, totals: dict[str, QueueTotals]) -> None:
         """Raises LoaderError if a file of ids lacks ids: a run that was killed may not have written its last ones."""
-        known = tasks
+        known = total_tasks(list(totals.values()))
         if known is None:
             report = job.report if (job.undone.get("was") or job.state) == DONE else {}
             known = report.get("loaded", 0) + report.get("already_loaded", 0) if report else None
-        found = await asyncio.to_thread(count_ids, path)
+        found = await asyncio.to_thread(count_ids, path, (job.manifest or {}).get("queue"), totals)
         if known is None or found < known:
             lacks = "may lack ids" if known is None else f"has {found:,} ids, and {known:,} tasks of the job are in"
             raise LoaderError(
@@ -220,7 +210,8 @@ class Rollback:
         removed, tasks = sum(one.taken_back for one in after), total_tasks(after)
         left = None if tasks is None else max(tasks - removed, 0)
         for queue, one in zip(totals, after, strict=True):
-            # What was taken by steps whose replies were lost, nearly always from the pending list.
+            # What was taken by steps whose replies were lost, nearly always from the pending list; and in long queues,
+            # ids without a task of their own, such as those that are in the queue twice.
             self.report.count("pending", queue, one.taken_back - totals[queue].taken_back - self.report.queues[queue])
         return await self._note(job, UNDOING, {**job.undone, "removed": removed, "left": left, "time": time.time()})
 

@@ -31,10 +31,16 @@ _HEAD = b"""\
 %(arguments)b
 %(forget)b
 -- Takes the rest of tasks whose ids were taken. locks: their locks, where they are known ('' if not).
+-- Returns the number of tasks: an id may be in the list twice, or no longer have a task.
 local function settle(ids, locks)
-  for i = 1, #ids do forget(ids[i], locks and locks[i] or '') end
-  if #ids > 0 then redis.call('INCRBY', KEYS[2], #ids) end
+  local tasks, seen = 0, {}
+  for i = 1, #ids do
+    if not seen[ids[i]] then tasks = tasks + forget(ids[i], locks and locks[i] or '') end
+    seen[ids[i]] = true
+  end
+  if tasks > 0 then redis.call('INCRBY', KEYS[2], tasks) end
 %(note)b\
+  return tasks
 end
 """
 
@@ -44,11 +50,12 @@ _NOTE = b"""\
 """
 
 _FORGET_NOTED = b"""\
-local function forget() end
+-- Whether there is a task is not known here.
+local function forget() return 1 end
 """
 
 _FORGET_DOCUMENTED = b"""\
-local function forget(id) redis.call('DEL', 'asynq:t:' .. id) end
+local function forget(id) return redis.call('DEL', 'asynq:t:' .. id) end
 """
 
 _FORGET_ASYNQ = b"""\
@@ -57,8 +64,9 @@ local function forget(id, lock)
   local key = %(tasks)b .. id
   if lock == '' then lock = redis.call('HGET', key, 'unique_key') or '' end
   if lock ~= '' and redis.call('GET', lock) == id then redis.call('DEL', lock) end
-  redis.call('DEL', key)
+  local there = redis.call('DEL', key)
 %(look_up)b\
+  return there
 end
 """
 
@@ -126,8 +134,7 @@ if #at > 0 then
   if right > 0 then redis.call('LTRIM', KEYS[1], 0, -right - 1) end
   if left > 0 then redis.call('LTRIM', KEYS[1], left, -1) end
 end
-settle(ids)
-return {#ids, position, anchor, redis.call('LRANGE', KEYS[1], position, position + ARGV[5] - 1)}
+return {settle(ids), position, anchor, redis.call('LRANGE', KEYS[1], position, position + ARGV[5] - 1)}
 """
 
 COPY = b"""\
@@ -188,7 +195,7 @@ SWAP = b"""\
 -- KEYS[5]: a key for the queue as it was, which is deleted
 -- ARGV[1]: the first id that was copied
 -- ARGV[2]: how many ids were copied
--- Reply: the number of tasks taken; -1 if the copy is no longer one of the queue, and nothing is done
+-- Reply: the number of ids taken; -1 if the copy is no longer one of the queue, and nothing is done
 local first, copied = ARGV[1], tonumber(ARGV[2])
 local kept, mine = redis.call('LLEN', KEYS[2]), redis.call('LLEN', KEYS[3])
 if kept + mine ~= copied or redis.call('EXISTS', KEYS[4]) == 1 then return -1 end
@@ -266,8 +273,7 @@ if #ARGV > 1 then
   end
   if #ids > 0 then redis.call('LTRIM', KEYS[1], 0, -#ids - 1) end
 end
-settle(ids)
-return {#ids, redis.call('LRANGE', KEYS[1], -ARGV[1], -1)}
+return {settle(ids), redis.call('LRANGE', KEYS[1], -ARGV[1], -1)}
 """
 
 _SET_ARGUMENTS = b"""\
@@ -286,8 +292,7 @@ for i = 2, #ARGV, 2 do
   end
 end
 if ARGV[1] ~= '' and redis.call('EXISTS', KEYS[4]) == 0 then redis.call('SREM', KEYS[5], ARGV[1]) end
-settle(ids, locks)
-return #ids
+return settle(ids, locks)
 """
 
 TRY = b"""\

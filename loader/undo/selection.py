@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from loader.jobs.ids_file import HEADER
 from loader.jobs.records import PREFIX_BYTES
 from loader.jobs.standing import Standing
 from loader.outputs.gzip import open_stored
+from loader.results.outstanding import Waiting
 from loader.results.wanted_ids import ids_source, read_ids
 from loader.tasks.ids import ID_BYTES, id_prefix
 
@@ -88,9 +90,31 @@ def ids_path(job: Standing, given: Path | None) -> Path | None:
     return path
 
 
-def count_ids(path: Path) -> int:
-    """The number of ids in a file."""
-    return sum(1 for _ in read_ids(ids_source(path), None))
+def count_ids(path: Path, queue: str | None, queues: Collection[str]) -> int:
+    """The number of different tasks of some queues in a file.
+
+    This takes 8 bytes of memory for each line.
+
+    Args:
+        queue: The queue of ids whose line names none.
+        queues: Full names.
+
+    Raises:
+        LoaderError: The file cannot be read, or a line names no queue.
+    """
+    parts = [array("q") for _ in range(256)]
+    for task in _tasks(path, queue):
+        if task.queue in queues:
+            code = hash((task.id, task.queue))  # of 64 bits: of a hundred million, two are the same once in 3,000 files
+            parts[code & 255].append(code)
+    return sum(len(set(part)) for part in parts)
+
+
+def _tasks(path: Path, queue: str | None) -> Iterator[Waiting]:
+    for task in read_ids(ids_source(path), queue):
+        if task.queue is None:
+            raise LoaderError(f"{path}: the line of {task.id} names no queue", "Write ID <tab> QUEUE, one a line")
+        yield task
 
 
 def selections(prefixes: frozenset[bytes], path: Path | None, queue: str | None) -> Iterator[Selection]:
@@ -107,10 +131,8 @@ def selections(prefixes: frozenset[bytes], path: Path | None, queue: str | None)
         return
     own: dict[str, set[bytes]] = {}
     held = 0
-    for task in read_ids(ids_source(path), queue):
-        if task.queue is None:
-            raise LoaderError(f"{path}: the line of {task.id} names no queue", "Write ID <tab> QUEUE, one a line")
-        own.setdefault(task.queue, set()).add(task.id.encode())
+    for task in _tasks(path, queue):
+        own.setdefault(task.queue or "", set()).add(task.id.encode())
         held += 1
         if held >= _AT_ONCE:
             yield Selection(prefixes, own)

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 Argument = bytes | str | int | float
 Command = Sequence[Argument]
+Guard = Callable[[bool], Awaitable[None]]
+"""Awaited before anything is sent; it fails if nothing may be. Its argument says whether the connection is new."""
 
 
 class Client:
@@ -29,12 +31,15 @@ class Client:
 
     Args:
         timeout: Seconds for connecting and for the replies of each call.
+        name: The name of the connection; '' for none.
+        guard: See ``Guard``. It is asked when the connection has its name, and then before each call.
     """
 
-    def __init__(self, address: Address, timeout: float) -> None:
+    def __init__(self, address: Address, timeout: float, name: str = "", guard: Guard | None = None) -> None:
         self._address = address
         self._timeout = timeout
-        self._name = ""
+        self._name = name
+        self._guard = guard
         self._connection: Connection | None = None
         self._opening = asyncio.Lock()
 
@@ -61,6 +66,8 @@ class Client:
         if not commands:
             return []
         connection = await self.connect()
+        if self._guard is not None:
+            await self._guard(False)
         sent = b"".join([array([_encoded(argument) for argument in command]) for command in commands])
         try:
             replies = await self._in_time(connection.call(sent, len(commands)))
@@ -103,7 +110,14 @@ class Client:
         async with self._opening:
             if self._connection is None or not self._connection.is_open:
                 self._connection = None
-                self._connection = await self._in_time(open_connection(self._address, self._name, self._timeout))
+                opened = await self._in_time(open_connection(self._address, self._name, self._timeout))
+                if self._guard is not None:
+                    try:
+                        await self._guard(True)
+                    except BaseException:
+                        opened.abort()
+                        raise
+                self._connection = opened
             return self._connection
 
     async def _in_time(self, step: Awaitable[T]) -> T:

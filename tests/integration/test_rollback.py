@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import runqy_loader
 from tests.cli import Outcome, run
 from tests.conftest import Server
+from tests.faults.helpers import until
 from tests.integration.cluster import Cluster
 from tests.integration.cluster import cluster as cluster
 from tests.integration.stored import pending_key, push, task_key
@@ -255,6 +257,80 @@ def test_an_ids_file_that_lacks_ids_is_refused_before_anything_is_taken(tool: To
 
     assert_error(refused, 1, "ids.tsv has 99 ids, and 100 tasks of the job are in", "--ids-out")
     assert db.llen("asynq:q.default:pending") == 100
+
+
+@pytest.mark.parametrize("more", ["{0}\n", "{0[0]}\tother.default\n"], ids=["a line twice", "another queue"])
+def test_lines_that_are_no_further_tasks_of_the_job_do_not_make_up_for_missing_ids(
+    tool: Tool, db: Redis, more: str
+) -> None:
+    tool.write("in.jsonl", lines(100))
+    tool.load("in.jsonl", "-q", "q", "--layout", "documented", "--id-field", "n", "--job", "j", "--ids-out", "ids.tsv")
+    path = tool.folder / "ids.tsv"
+    header, *ids = path.read_text().splitlines()
+    others = [more.format(one if more.startswith("{0}") else one.split("\t")) for one in ids[:50]]
+    path.write_text("\n".join([header, *ids[:50]]) + "\n" + "".join(others))
+
+    refused = rollback(tool, "j")
+
+    assert_error(refused, 1, "ids.tsv has 50 ids, and 100 tasks of the job are in", "--ids-out")
+    assert db.llen("asynq:q.default:pending") == 100
+
+
+@pytest.mark.parametrize("count", [10, 6000], ids=["a short queue", "a long queue"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_id_that_is_in_the_queue_twice_is_one_task(tool: Tool, db: Redis, layout: str, count: int) -> None:
+    """A worker may have given a task back that another one had put back already. In long queues, the ids are copied."""
+    tool.write("in.jsonl", lines(count))
+    job = tool.load("in.jsonl", "-q", "q", "--layout", layout).report["job"]
+    key = pending_key(layout, QUEUE)
+    running = db.rpop(key).decode()
+    db.lpush(key, "other", db.lindex(key, 2))
+    db.rpush(key, "other", db.lindex(key, -1))
+
+    done = rollback(tool, job)
+
+    assert_fine(done)
+    assert (done.report["removed"], done.report["left"]) == (count - 1, 1)
+    assert done.report["removed_by_state"] == {"pending": count - 1}
+    assert db.lrange(key, 0, -1) == [b"other", b"other"]
+    assert {one for one in all_keys(db, "asynq:*t:*") if db.type(one) == b"hash"} >= {
+        task_key(layout, QUEUE, running).encode()
+    }
+    assert db.hget(f"runqy-loader:{{{job}}}:job", "state") == b"undone"
+
+
+def until_ended(db: Redis, job: str) -> None:
+    """Waits until the time is over for which the record of a job is kept."""
+    end = int(db.hget(f"runqy-loader:{{{job}}}:job", "expires")) / 1000
+    until(lambda: time.time() > end, "it ends")
+
+
+def test_a_job_that_was_rolled_back_and_has_ended_keeps_no_load_out(tool: Tool, db: Redis) -> None:
+    tool.write("in.jsonl", lines(10))
+    load = ("in.jsonl", "-q", "q", "--layout", "documented", "--job")
+    for one in ("a", "b"):
+        assert_fine(tool.load(*load, one, "--again"))
+        db.rpop("asynq:q.default:pending")
+        assert_fine(rollback(tool, one, "--keep-job", "1s"))
+        until_ended(db, one)
+
+    same, other = tool.load(*load, "a"), tool.load(*load, "c", "--again")
+    assert_fine(same)
+    assert (same.report["loaded"], other.report["loaded"]) == (10, 10)
+    assert db.hget("runqy-loader:{a}:job", "state") == b"done"
+    assert db.ttl("runqy-loader:{a}:job") > 29 * 86400
+    assert_fine(rollback(tool, "a"))
+
+
+def test_the_source_of_a_job_that_was_rolled_back_and_has_ended_is_free_for_others(tool: Tool, db: Redis) -> None:
+    tool.write("in.jsonl", lines(10))
+    load = ("in.jsonl", "-q", "q", "--layout", "documented", "--job")
+    assert_fine(tool.load(*load, "a"))
+    db.rpop("asynq:q.default:pending")
+    assert_fine(rollback(tool, "a", "--keep-job", "1s"))
+    until_ended(db, "a")
+
+    assert_fine(tool.load(*load, "b"))
 
 
 def test_the_ids_file_of_another_job_is_refused(tool: Tool, db: Redis) -> None:

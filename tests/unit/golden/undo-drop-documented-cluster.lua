@@ -5,14 +5,21 @@
 -- KEYS[4]: a list of taken ids, each as NUMBER:ID
 -- ARGV[1]: how many of them to drop
 -- Reply: how many are left
-local function forget() end
+-- Whether there is a task is not known here.
+local function forget() return 1 end
 
 -- Takes the rest of tasks whose ids were taken. locks: their locks, where they are known ('' if not).
+-- Returns the number of tasks: an id may be in the list twice, or no longer have a task.
 local function settle(ids, locks)
-  for i = 1, #ids do forget(ids[i], locks and locks[i] or '') end
-  if #ids > 0 then redis.call('INCRBY', KEYS[2], #ids) end
+  local tasks, seen = 0, {}
+  for i = 1, #ids do
+    if not seen[ids[i]] then tasks = tasks + forget(ids[i], locks and locks[i] or '') end
+    seen[ids[i]] = true
+  end
+  if tasks > 0 then redis.call('INCRBY', KEYS[2], tasks) end
   -- In slices: unpack() is limited by Lua's C stack (LUAI_MAXCSTACK, 8000 in Lua 5.1).
   for i = 1, #ids, 5000 do redis.call('RPUSH', KEYS[3], unpack(ids, i, math.min(i + 4999, #ids))) end
+  return tasks
 end
 local ids = redis.call('LRANGE', KEYS[4], 0, ARGV[1] - 1)
 for i = 1, #ids do ids[i] = string.match(ids[i], '^[0-9]+:(.*)$') end

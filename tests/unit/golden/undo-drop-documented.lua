@@ -5,12 +5,18 @@
 -- KEYS[4]: a list of taken ids, each as NUMBER:ID
 -- ARGV[1]: how many of them to drop
 -- Reply: how many are left
-local function forget(id) redis.call('DEL', 'asynq:t:' .. id) end
+local function forget(id) return redis.call('DEL', 'asynq:t:' .. id) end
 
 -- Takes the rest of tasks whose ids were taken. locks: their locks, where they are known ('' if not).
+-- Returns the number of tasks: an id may be in the list twice, or no longer have a task.
 local function settle(ids, locks)
-  for i = 1, #ids do forget(ids[i], locks and locks[i] or '') end
-  if #ids > 0 then redis.call('INCRBY', KEYS[2], #ids) end
+  local tasks, seen = 0, {}
+  for i = 1, #ids do
+    if not seen[ids[i]] then tasks = tasks + forget(ids[i], locks and locks[i] or '') end
+    seen[ids[i]] = true
+  end
+  if tasks > 0 then redis.call('INCRBY', KEYS[2], tasks) end
+  return tasks
 end
 local ids = redis.call('LRANGE', KEYS[4], 0, ARGV[1] - 1)
 for i = 1, #ids do ids[i] = string.match(ids[i], '^[0-9]+:(.*)$') end

@@ -5,14 +5,21 @@
 -- ARGV[1]: how many elements at the right end to return
 -- ARGV[2] and on: the ids to take, if they are at the right end, one beside the other
 -- Reply: the number of tasks taken, and the elements that are at the right end then
-local function forget() end
+-- Whether there is a task is not known here.
+local function forget() return 1 end
 
 -- Takes the rest of tasks whose ids were taken. locks: their locks, where they are known ('' if not).
+-- Returns the number of tasks: an id may be in the list twice, or no longer have a task.
 local function settle(ids, locks)
-  for i = 1, #ids do forget(ids[i], locks and locks[i] or '') end
-  if #ids > 0 then redis.call('INCRBY', KEYS[2], #ids) end
+  local tasks, seen = 0, {}
+  for i = 1, #ids do
+    if not seen[ids[i]] then tasks = tasks + forget(ids[i], locks and locks[i] or '') end
+    seen[ids[i]] = true
+  end
+  if tasks > 0 then redis.call('INCRBY', KEYS[2], tasks) end
   -- In slices: unpack() is limited by Lua's C stack (LUAI_MAXCSTACK, 8000 in Lua 5.1).
   for i = 1, #ids, 5000 do redis.call('RPUSH', KEYS[3], unpack(ids, i, math.min(i + 4999, #ids))) end
+  return tasks
 end
 local wanted, ids = {}, {}
 for i = 2, #ARGV do wanted[ARGV[i]] = true end
@@ -24,5 +31,4 @@ if #ARGV > 1 then
   end
   if #ids > 0 then redis.call('LTRIM', KEYS[1], 0, -#ids - 1) end
 end
-settle(ids)
-return {#ids, redis.call('LRANGE', KEYS[1], -ARGV[1], -1)}
+return {settle(ids), redis.call('LRANGE', KEYS[1], -ARGV[1], -1)}

@@ -5,12 +5,18 @@
 -- ARGV[1]: how many elements at the right end to return
 -- ARGV[2] and on: the ids to take, if they are at the right end, one beside the other
 -- Reply: the number of tasks taken, and the elements that are at the right end then
-local function forget(id) redis.call('DEL', 'asynq:t:' .. id) end
+local function forget(id) return redis.call('DEL', 'asynq:t:' .. id) end
 
 -- Takes the rest of tasks whose ids were taken. locks: their locks, where they are known ('' if not).
+-- Returns the number of tasks: an id may be in the list twice, or no longer have a task.
 local function settle(ids, locks)
-  for i = 1, #ids do forget(ids[i], locks and locks[i] or '') end
-  if #ids > 0 then redis.call('INCRBY', KEYS[2], #ids) end
+  local tasks, seen = 0, {}
+  for i = 1, #ids do
+    if not seen[ids[i]] then tasks = tasks + forget(ids[i], locks and locks[i] or '') end
+    seen[ids[i]] = true
+  end
+  if tasks > 0 then redis.call('INCRBY', KEYS[2], tasks) end
+  return tasks
 end
 local wanted, ids = {}, {}
 for i = 2, #ARGV do wanted[ARGV[i]] = true end
@@ -22,5 +28,4 @@ if #ARGV > 1 then
   end
   if #ids > 0 then redis.call('LTRIM', KEYS[1], 0, -#ids - 1) end
 end
-settle(ids)
-return {#ids, redis.call('LRANGE', KEYS[1], -ARGV[1], -1)}
+return {settle(ids), redis.call('LRANGE', KEYS[1], -ARGV[1], -1)}

@@ -7,7 +7,7 @@
 -- KEYS[5]: a key for the queue as it was, which is deleted
 -- ARGV[1]: the first id that was copied
 -- ARGV[2]: how many ids were copied
--- Reply: the number of tasks taken; -1 if the copy is no longer one of the queue, and nothing is done
+-- Reply: the number of ids taken; -1 if the copy is no longer one of the queue, and nothing is done
 local first, copied = ARGV[1], tonumber(ARGV[2])
 local kept, mine = redis.call('LLEN', KEYS[2]), redis.call('LLEN', KEYS[3])
 if kept + mine ~= copied or redis.call('EXISTS', KEYS[4]) == 1 then return -1 end

@@ -12,15 +12,22 @@ local function forget(id, lock)
   local key = 'asynq:{inference.default}:t:' .. id
   if lock == '' then lock = redis.call('HGET', key, 'unique_key') or '' end
   if lock ~= '' and redis.call('GET', lock) == id then redis.call('DEL', lock) end
-  redis.call('DEL', key)
+  local there = redis.call('DEL', key)
+  return there
 end
 
 -- Takes the rest of tasks whose ids were taken. locks: their locks, where they are known ('' if not).
+-- Returns the number of tasks: an id may be in the list twice, or no longer have a task.
 local function settle(ids, locks)
-  for i = 1, #ids do forget(ids[i], locks and locks[i] or '') end
-  if #ids > 0 then redis.call('INCRBY', KEYS[2], #ids) end
+  local tasks, seen = 0, {}
+  for i = 1, #ids do
+    if not seen[ids[i]] then tasks = tasks + forget(ids[i], locks and locks[i] or '') end
+    seen[ids[i]] = true
+  end
+  if tasks > 0 then redis.call('INCRBY', KEYS[2], tasks) end
   -- In slices: unpack() is limited by Lua's C stack (LUAI_MAXCSTACK, 8000 in Lua 5.1).
   for i = 1, #ids, 5000 do redis.call('RPUSH', KEYS[3], unpack(ids, i, math.min(i + 4999, #ids))) end
+  return tasks
 end
 local ids, locks = {}, {}
 for i = 2, #ARGV, 2 do
@@ -30,5 +37,4 @@ for i = 2, #ARGV, 2 do
   end
 end
 if ARGV[1] ~= '' and redis.call('EXISTS', KEYS[4]) == 0 then redis.call('SREM', KEYS[5], ARGV[1]) end
-settle(ids, locks)
-return #ids
+return settle(ids, locks)

@@ -16,15 +16,22 @@ local function forget(id, lock)
   local key = 'asynq:{inference.default}:t:' .. id
   if lock == '' then lock = redis.call('HGET', key, 'unique_key') or '' end
   if lock ~= '' and redis.call('GET', lock) == id then redis.call('DEL', lock) end
-  redis.call('DEL', key)
+  local there = redis.call('DEL', key)
+  return there
 end
 
 -- Takes the rest of tasks whose ids were taken. locks: their locks, where they are known ('' if not).
+-- Returns the number of tasks: an id may be in the list twice, or no longer have a task.
 local function settle(ids, locks)
-  for i = 1, #ids do forget(ids[i], locks and locks[i] or '') end
-  if #ids > 0 then redis.call('INCRBY', KEYS[2], #ids) end
+  local tasks, seen = 0, {}
+  for i = 1, #ids do
+    if not seen[ids[i]] then tasks = tasks + forget(ids[i], locks and locks[i] or '') end
+    seen[ids[i]] = true
+  end
+  if tasks > 0 then redis.call('INCRBY', KEYS[2], tasks) end
   -- In slices: unpack() is limited by Lua's C stack (LUAI_MAXCSTACK, 8000 in Lua 5.1).
   for i = 1, #ids, 5000 do redis.call('RPUSH', KEYS[3], unpack(ids, i, math.min(i + 4999, #ids))) end
+  return tasks
 end
 local position, anchor, count = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local from = math.max(position - 1, 0)
@@ -70,5 +77,4 @@ if #at > 0 then
   if right > 0 then redis.call('LTRIM', KEYS[1], 0, -right - 1) end
   if left > 0 then redis.call('LTRIM', KEYS[1], left, -1) end
 end
-settle(ids)
-return {#ids, position, anchor, redis.call('LRANGE', KEYS[1], position, position + ARGV[5] - 1)}
+return {settle(ids), position, anchor, redis.call('LRANGE', KEYS[1], position, position + ARGV[5] - 1)}

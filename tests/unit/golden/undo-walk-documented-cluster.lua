@@ -11,14 +11,21 @@
 -- ARGV[7] and on: the ids to take among them
 -- Reply: the number of tasks taken, new values for ARGV[1] and ARGV[2], and the following elements; or -1 if element
 --        ARGV[2] is no longer near its place, and nothing is done
-local function forget() end
+-- Whether there is a task is not known here.
+local function forget() return 1 end
 
 -- Takes the rest of tasks whose ids were taken. locks: their locks, where they are known ('' if not).
+-- Returns the number of tasks: an id may be in the list twice, or no longer have a task.
 local function settle(ids, locks)
-  for i = 1, #ids do forget(ids[i], locks and locks[i] or '') end
-  if #ids > 0 then redis.call('INCRBY', KEYS[2], #ids) end
+  local tasks, seen = 0, {}
+  for i = 1, #ids do
+    if not seen[ids[i]] then tasks = tasks + forget(ids[i], locks and locks[i] or '') end
+    seen[ids[i]] = true
+  end
+  if tasks > 0 then redis.call('INCRBY', KEYS[2], tasks) end
   -- In slices: unpack() is limited by Lua's C stack (LUAI_MAXCSTACK, 8000 in Lua 5.1).
   for i = 1, #ids, 5000 do redis.call('RPUSH', KEYS[3], unpack(ids, i, math.min(i + 4999, #ids))) end
+  return tasks
 end
 local position, anchor, count = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local from = math.max(position - 1, 0)
@@ -64,5 +71,4 @@ if #at > 0 then
   if right > 0 then redis.call('LTRIM', KEYS[1], 0, -right - 1) end
   if left > 0 then redis.call('LTRIM', KEYS[1], left, -1) end
 end
-settle(ids)
-return {#ids, position, anchor, redis.call('LRANGE', KEYS[1], position, position + ARGV[5] - 1)}
+return {settle(ids), position, anchor, redis.call('LRANGE', KEYS[1], position, position + ARGV[5] - 1)}
