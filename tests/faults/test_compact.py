@@ -126,6 +126,7 @@ def test_what_a_batch_has_skipped_is_rejected_although_the_reply_that_says_so_is
     assert scene.load("--job", "j").status == 0
     ids = scene.client.lrange(PENDING, 0, -1)
     scene.client.delete(PENDING, *scene.client.keys("*runqy-loader:j:*"), b"asynq:t:" + ids[3])
+    scene.client.hset("runqy-loader:{j}:job", "state", "loading")  # a killed load has not come to its end
     scene.client.set(b"asynq:t:" + ids[3], "another's")
     scene.proxy.rule = nth_of_workers(COMMIT, 1, Verdict.EXECUTE_AND_CUT)
 

@@ -172,10 +172,10 @@ def test_nothing_else_is_left_but_the_loaders_own_keys_which_no_asynq_pattern_ma
 
     ledger = [key.decode() for key in client.keys("*runqy-loader:*")]
     pattern = (
-        r"runqy-loader:\{j\}:job|runqy-loader:\{inference\.default\}:source:[0-9a-f]{32}|"
-        r"\{asynq:inference\.default:pending\}:runqy-loader:j:0:(batches|checksums)"
+        r"runqy-loader:jobs|runqy-loader:\{j\}:job|runqy-loader:\{inference\.default\}:source:[0-9a-f]{32}|"
+        r"\{asynq:inference\.default:pending\}:runqy-loader:j:0:(batches|checksums|records)"
     )
-    assert len(ledger) == 4
+    assert len(ledger) == 6
     assert all(re.fullmatch(pattern, key) for key in ledger), ledger
     assert len(client.keys("asynq:t:*")) == len(PAYLOADS)
     assert client.keys("asynq:*:pending") == [b"asynq:inference.default:pending"]
