@@ -129,6 +129,22 @@ class Load:
         return Outcome(self.process.returncode, stdout.decode(), (self._said + stderr).decode())
 
 
+class Command(Load):
+    """Another command of the loader running in a process of its own."""
+
+    def __init__(self, *words: str | Path, cwd: Path):
+        self.process = subprocess.Popen(
+            command(*words),
+            cwd=cwd,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._said = b""
+
+
 def load(*arguments: str | Path, cwd: Path) -> Outcome:
     """A load from beginning to end."""
     with Load(*arguments, cwd=cwd) as running:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import redis
 
-from tests.cli import Outcome, command, environment, run
-from tests.faults.helpers import Consumer, Load, assert_tidy
+from tests.cli import Outcome, run
+from tests.faults.helpers import Command, Consumer, assert_tidy
 from tests.faults.proxy import Link, Proxy, Verdict, from_nth
 from tests.faults.scene import EACH_SERVER, Scene
 from tests.integration.cluster import Cluster
@@ -27,22 +27,11 @@ OTHERS = 3000
 QUEUE = "q.default"
 
 
-class Undo(Load):
+class Undo(Command):
     """``runqy-loader rollback`` running in a process of its own."""
 
     def __init__(self, job: str, url: str, folder: Path) -> None:
-        import subprocess
-
-        self.process = subprocess.Popen(
-            command("rollback", job, "--redis", url, "--report", "-", "--no-progress"),
-            cwd=folder,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        self._said = b""
+        super().__init__("rollback", job, "--redis", url, "--report", "-", "--no-progress", cwd=folder)
 
 
 def others() -> list[tuple[str, bytes]]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from tests.cli import command, environment, run
-from tests.faults.helpers import Load, assert_each_once, assert_one_error, until
+from tests.cli import run
+from tests.faults.helpers import Command, assert_each_once, assert_one_error, until
 from tests.faults.proxy import Verdict, from_nth
 from tests.faults.scene import Scene
 from tests.integration.test_jobs_command import as_if_killed
@@ -28,22 +27,6 @@ HASH, CUT, DELETE = b"$4\r\nHGET\r\n$44\r\nasynq:t:", b"LTRIM', KEYS[1]", b"\r\n
 """What it sends when it is stopped: a look at a task that may never have been pushed, a step, a deletion."""
 
 
-class Command(Load):
-    """A command of the loader running in a process of its own."""
-
-    def __init__(self, scene: Scene, words: tuple[str, ...]) -> None:
-        self.process = subprocess.Popen(
-            command(*words, "--redis", scene.proxy.url),
-            cwd=scene.folder,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        self._said = b""
-
-
 @contextmanager
 def stopped_at(scene: Scene, word: bytes, words: tuple[str, ...]) -> Iterator[Command]:
     """A command that SIGSTOP has stopped while the server's reply to this word is due, and whose lease has ended.
@@ -55,7 +38,7 @@ def stopped_at(scene: Scene, word: bytes, words: tuple[str, ...]) -> Iterator[Co
     assert first.status == 0, first.stderr
     as_if_killed(scene.client, "shared", orphans=1000)
     scene.proxy.rule = from_nth(word, 1, Verdict.WAIT)
-    with Command(scene, words) as stopped:
+    with Command(*words, "--redis", scene.proxy.url, cwd=scene.folder) as stopped:
         stopped.until(lambda: scene.proxy.waiting, "it waits at the proxy")
         stopped.signal(signal.SIGSTOP)
         scene.client.delete(LEASE)  # as it ends by itself
