@@ -50,6 +50,21 @@ def write(path: Path, count: int = 5000) -> None:
     path.write_text("".join(f'{{"n":{n},"text":"{"x" * 400}"}}\n' for n in range(count)))
 
 
+def paused_load(primary: RedisServer, folder: Path) -> subprocess.Popen[bytes]:
+    """A load of ``in.jsonl`` that waits for a replica: it is too far behind."""
+    arguments = ("load", "in.jsonl", "-q", "q", "--redis", url(primary), "--max-replica-lag", "1000000")
+    loading = subprocess.Popen(
+        command(*arguments, "--no-progress"), cwd=folder, env=environment(), stderr=subprocess.PIPE
+    )
+    assert loading.stderr is not None
+    said = b""
+    while b"waiting until it has no more than 1.0 MB left" not in said:
+        line = loading.stderr.readline()
+        assert line, said
+        said += line
+    return loading
+
+
 @KINDS
 @pytest.mark.parametrize("layout", ["documented", "asynq"])
 def test_what_counts_as_loaded_is_on_the_replica(redis_server: Servers, tmp_path: Path, kind: str, layout: str) -> None:
@@ -116,20 +131,7 @@ def test_a_load_pauses_while_a_replica_is_too_far_behind(redis_server: Servers, 
     assert replica.process is not None
     replica.process.send_signal(signal.SIGSTOP)
 
-    loading = subprocess.Popen(
-        command(
-            "load", "in.jsonl", "-q", "q", "--redis", url(primary), "--max-replica-lag", "1000000", "--no-progress"
-        ),
-        cwd=tmp_path,
-        env=environment(),
-        stderr=subprocess.PIPE,
-    )
-    assert loading.stderr is not None
-    said = b""
-    while b"waiting until it has no more than 1.0 MB left" not in said:
-        line = loading.stderr.readline()
-        assert line, said
-        said += line
+    loading = paused_load(primary, tmp_path)
     with replica_client(primary) as client:
         paused_at = client.llen("asynq:q.default:pending")
         time.sleep(1)
@@ -190,20 +192,7 @@ def test_a_load_that_waits_for_a_replica_can_be_stopped(redis_server: Servers, t
     write(tmp_path / "in.jsonl", 20_000)
     assert replica.process is not None
     replica.process.send_signal(signal.SIGSTOP)
-    loading = subprocess.Popen(
-        command(
-            "load", "in.jsonl", "-q", "q", "--redis", url(primary), "--max-replica-lag", "1000000", "--no-progress"
-        ),
-        cwd=tmp_path,
-        env=environment(),
-        stderr=subprocess.PIPE,
-    )
-    assert loading.stderr is not None
-    said = b""
-    while b"waiting until it has no more than 1.0 MB left" not in said:
-        line = loading.stderr.readline()
-        assert line, said
-        said += line
+    loading = paused_load(primary, tmp_path)
 
     loading.send_signal(signal.SIGTERM)
     _, rest = loading.communicate(timeout=60)
