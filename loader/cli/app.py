@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 import loader
+from loader.cli import INTERRUPTED
 from loader.cli.commands import COMMANDS, EXIT_STATUS, VARIABLES, Command, command
 from loader.cli.config_file import check_table, read_config
 from loader.cli.once import Once, Words
@@ -104,6 +105,8 @@ def _built(name: str, declaration: Command) -> click.Command:
             check_outputs(values, context.meta.get(CONFIG_PATH))
             prove_writable(values)
             return declaration.run(*arguments, *values)
+        except KeyboardInterrupt:
+            return INTERRUPTED  # click would print an empty line
         except UsageError as error:
             where = _origin(error, context)
             if not where:

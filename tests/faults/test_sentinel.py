@@ -44,19 +44,6 @@ def test_a_failover_during_a_load_loses_and_doubles_nothing(
     _assert_loaded(sentinel, done, lines, ("-", *arguments), tmp_path)
 
 
-def test_several_processes_follow_a_failover(sentinel: Watched, tmp_path: Path) -> None:
-    lines = numbered(tmp_path / "in.jsonl", 200_000)
-    arguments = ("in.jsonl", "-q", "q", "--redis", sentinel.url, "--report", "-", "-b", "50", "-p", "2")
-
-    with Load(*arguments, cwd=tmp_path) as running:
-        with sentinel.client_of_primary() as client:
-            running.until(lambda: client.llen(PENDING) > 100, "a part is in")
-        sentinel.fail_over()
-        done = running.wait()
-
-    _assert_loaded(sentinel, done, lines, arguments, tmp_path)
-
-
 def _fed_to_its_end(running: Load, lines: list[bytes]) -> Outcome:
     assert running.process.stdin is not None
     running.feed(b"".join(line + b"\n" for line in lines))
