@@ -186,21 +186,6 @@ def test_a_user_deleted_during_the_load_ends_it_and_a_resume_completes_it(
     scene.assert_all_in(resumed)
 
 
-def test_a_right_that_only_a_resume_needs_is_named_by_the_resume(scene: Scene, user: User) -> None:
-    scene.input(300, "-b", "50")
-    user.may_do_everything_but("hget")  # the manifest is read back
-
-    first = scene.load()
-    refused = scene.load("--quiet")
-    user.may(*EVERYTHING)
-    resumed = scene.load()
-
-    assert first.status == 0, first.stderr
-    _assert_refused(refused, "hget")
-    assert resumed.report["already_loaded"] == 300
-    scene.assert_all_in(resumed)
-
-
 # --- rights that are not ----------------------------------------------------------------------------------------------
 
 
