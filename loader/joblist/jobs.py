@@ -13,7 +13,7 @@ from loader.joblist.view import EXPIRED, JobView, connections, refuse_running, v
 from loader.jobs.index import enter_jobs, leave_jobs, listed_jobs
 from loader.jobs.job_keys import keys_of, queues_of
 from loader.jobs.keep import forget, keep_for
-from loader.jobs.standing import DONE, LOADING, UNDOING, UNDONE, Standing, read_standing
+from loader.jobs.standing import DONE, LOADING, UNDOING, UNDONE, Standing, job_in, job_key, read_standing
 from loader.jobs.under_lease import UnderLease
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
@@ -116,7 +116,7 @@ class Jobs:
         """
         job = await self._known(name)
         names = await self._repeat(lambda: connections(self._servers))
-        refuse_running(job, names, "forgotten")
+        refuse_running(self._servers, job, names, "forgotten")
         _refuse_half(job)
         found = Forgotten(name, _meaning(job))
         if self._options.yes and not self._options.dry_run:
@@ -165,7 +165,7 @@ class Jobs:
             if job.manifest is None or job.state != LOADING or job.is_migration:
                 continue
             try:
-                refuse_running(job, names, "cleaned up after")
+                refuse_running(self._servers, job, names, "cleaned up after")
                 jobs.append((job, prefixes_of(job)))
             except LoaderError as error:
                 cleaned.append(Cleaned(name, passed_over=str(error.args[0])))
@@ -224,9 +224,9 @@ class Jobs:
         found: list[tuple[str, float]] = []
         for client in self._servers.clients():
             with translated(str(self._servers)):
-                async for keys in scan(client, "runqy-loader:{*}:job", rest=1.0):
+                async for keys in scan(client, job_key("*"), rest=1.0):
                     for key in keys:
-                        name = key.decode(errors="replace").removeprefix("runqy-loader:{").removesuffix("}:job")
+                        name = job_in(key)
                         job = await read_standing(self._servers, name)
                         if job.manifest is not None:
                             found.append((name, job.created or 0.0))

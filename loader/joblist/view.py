@@ -10,6 +10,7 @@ from typing import Any
 from loader.errors import LoaderError
 from loader.jobs.how import next_step
 from loader.jobs.job_keys import keys_of, marks_of, queues_of
+from loader.jobs.lease import connections_of
 from loader.jobs.standing import DONE, UNDOING, UNDONE, Standing
 from loader.servers.routing import Servers, list_clients
 from loader.undo.ledgers import total_tasks, totals_of
@@ -67,7 +68,7 @@ class JobView:
 
 
 async def connections(servers: Servers) -> Mapping[str, float] | None:
-    """The names of the loaders' connections, each with the Unix time of its beginning; None if a server lists none.
+    """The names of connections, each with the Unix time of its beginning; None if a server lists none.
 
     Raises:
         LoaderError: A server does not answer.
@@ -78,19 +79,21 @@ async def connections(servers: Servers) -> Mapping[str, float] | None:
         if clients is None:
             return None
         for one in clients:
-            if one.get("name", "").startswith("runqy-loader:"):
+            if one["name"]:
                 found[one["name"]] = time.time() - float(one.get("age") or 0)
     return found
 
 
-def holder_of(job: Standing, names: Mapping[str, float] | None) -> tuple[dict[str, Any] | None, float | None]:
+def holder_of(
+    job: Standing, names: Mapping[str, float] | None, database: int
+) -> tuple[dict[str, Any] | None, float | None]:
     """Who works on a job, and since when. A killed process leaves its lease for a moment, but no connections."""
     holder = job.holder
     if holder is None:
         return None, None
     if names is None or not holder.get("named", True):
         return holder, None
-    prefix = f"runqy-loader:{job.name}:{holder.get('run')}:"
+    prefix = f"{connections_of(job.name, database)}{holder.get('run')}:"
     begun = [since for name, since in names.items() if name.startswith(prefix)]
     return (holder, min(begun)) if begun else (None, None)
 
@@ -105,7 +108,7 @@ async def view_of(servers: Servers, job: Standing, names: Mapping[str, float] | 
         LoaderError: A server refuses, or cannot be reached.
     """
     manifest: dict[str, Any] = job.manifest or {}
-    holder, since = holder_of(job, names)
+    holder, since = holder_of(job, names, servers.address.db)
     state = _STATES.get(job.state, INTERRUPTED)
     if holder is not None and state != ROLLING_BACK:
         state = RUNNING
@@ -135,14 +138,8 @@ async def view_of(servers: Servers, job: Standing, names: Mapping[str, float] | 
         job.rejects or report.get("rejects_file"),
         job.ids,
         [str(source.get("name")) for source in sources],
-        "" if holder is not None else _go_on(job, state),
+        "" if holder is not None or state == EXPIRED else next_step(job),
     )
-
-
-def _go_on(job: Standing, state: str) -> str:
-    from dataclasses import replace
-
-    return "" if state == EXPIRED else next_step(replace(job, holder=None))
 
 
 async def _progress(servers: Servers, job: Standing) -> tuple[list[str], int, int | None]:
@@ -167,9 +164,9 @@ async def _progress(servers: Servers, job: Standing) -> tuple[list[str], int, in
     return queues, sum(one.batches for one in totals), tasks
 
 
-def refuse_running(job: Standing, names: Mapping[str, float] | None, what: str) -> None:
+def refuse_running(servers: Servers, job: Standing, names: Mapping[str, float] | None, what: str) -> None:
     """Raises LoaderError if a process works on a job."""
-    holder, _ = holder_of(job, names)
+    holder, _ = holder_of(job, names, servers.address.db)
     if holder is not None:
         raise LoaderError(
             f"process {holder.get('pid')} on {holder.get('host')} works on job {job.name}, so it is not {what}",

@@ -32,8 +32,6 @@ def migrate_command(job: Standing) -> str:
 
 def next_step(job: Standing) -> str:
     """How to go on with a job: a command; '' if there is nothing to do."""
-    if job.holder is not None:
-        return ""
     if job.state == UNDOING:
         return shlex.join(["runqy-loader", "rollback", job.name])
     if job.state in (DONE, UNDONE) or job.manifest is None:

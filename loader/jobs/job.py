@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from loader.jobs.ledger import LedgerState, QueueLedger, batches_keys, parse_skipped
-from loader.jobs.standing import DONE, LOADING, UNDONE, Standing, packed, read_standing
+from loader.jobs.standing import DONE, LOADING, UNDONE, Standing, job_key, lease_key, packed, read_standing
 from loader.servers.routing import Servers
 from loader.wire.client import Client
 from loader.wire.faults import translated
@@ -28,7 +28,7 @@ class Job:
 
     def __init__(self, servers: Servers, name: str) -> None:
         self._servers = servers
-        self._key = f"runqy-loader:{{{name}}}:job"
+        self._key = job_key(name)
         self._where = f"{servers}, key {self._key}"
         self.name = name
         self.resumed = False
@@ -83,7 +83,7 @@ class Job:
     async def may_have_loaded(self) -> bool:
         """Whether the job is running, or may have loaded something."""
         with translated(self._where):
-            if await self._client.execute("GET", f"runqy-loader:{{{self.name}}}:lease") is not None:
+            if await self._client.execute("GET", lease_key(self.name)) is not None:
                 return True
         return await self.has_loaded()
 

@@ -30,6 +30,7 @@ import hiredis
 import orjson
 
 from loader.errors import JobBusyError, TransientError
+from loader.jobs.standing import job_key, lease_key
 from loader.layouts.lua import as_sent
 from loader.servers.routing import Servers, list_clients
 from loader.wire.client import Client
@@ -106,10 +107,10 @@ class Run:
 
     def connection_name(self, job: str, database: int, process: int, number: int) -> str:
         """The name of a connection of this run."""
-        return f"{_prefix(job, database)}{self.token}:{process}.{number}"
+        return f"{connections_of(job, database)}{self.token}:{process}.{number}"
 
 
-def _prefix(job: str, database: int) -> str:
+def connections_of(job: str, database: int) -> str:
     """The beginning of the names of all connections of a job in a database."""
     return f"runqy-loader/{database}:{job}:" if database else f"runqy-loader:{job}:"
 
@@ -131,8 +132,8 @@ class Lease:
         self._where = str(servers)
         self._process = process
         self._doing = doing
-        self._key = f"runqy-loader:{{{job}}}:lease"
-        self._keys = (self._key, f"runqy-loader:{{{job}}}:job")
+        self._key = lease_key(job)
+        self._keys = (self._key, job_key(job))
         self._database = servers.address.db
         self._numbers = count(1)
         self._can_fence = True
@@ -278,7 +279,7 @@ class Lease:
 
     async def _connections_of_other_runs(self) -> list[tuple[Client, str]] | None:
         """Servers and ids of connections; None if a server refuses to list them."""
-        prefix = _prefix(self._job, self._database)
+        prefix = connections_of(self._job, self._database)
         own = f"{prefix}{self.run.token}:"
         found: list[tuple[Client, str]] = []
         for server in self._servers.clients():

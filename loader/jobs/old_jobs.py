@@ -13,6 +13,7 @@ import hiredis
 import orjson
 
 from loader.jobs.source_index import index_keys, note_sources
+from loader.jobs.standing import job_in, job_key
 from loader.servers.routing import Servers
 from loader.servers.scan import scan
 from loader.wire.faults import translated
@@ -46,11 +47,10 @@ async def note_old_jobs(servers: Servers) -> None:
                 return
             manifests: dict[str, dict[str, Any]] = {}
             for client in clients:
-                async for keys in scan(client, "runqy-loader:{*}:job"):
+                async for keys in scan(client, job_key("*")):
                     texts = await client.execute_all([("HGET", key, "manifest") for key in keys])
                     for key, text in zip(keys, texts, strict=True):
-                        name = key.decode().removeprefix("runqy-loader:{").removesuffix("}:job")
-                        manifests[name] = orjson.loads(text or b"{}")
+                        manifests[job_in(key)] = orjson.loads(text or b"{}")
         except hiredis.ReplyError as error:  # most likely, a missing right
             log.debug("jobs begun before November 2026 are not searched for: %s", error)
             return

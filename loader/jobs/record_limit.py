@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from loader.jobs.standing import job_key
 from loader.servers.routing import Servers
 from loader.servers.value_limit import ValueLimit
 from loader.settings import LoadOptions
@@ -39,7 +40,7 @@ async def record_limit(
     Raises:
         LoaderError: The server does not answer, or refuses.
     """
-    key = f"runqy-loader:{{{job}}}:job"
+    key = job_key(job)
     with translated(f"{servers}, key {key}"):
         if resumed:
             recorded: Any = await servers.client_of(key).execute("HGET", key, "record_limit")

@@ -25,6 +25,12 @@ def job_key(name: str) -> str:
     return f"runqy-loader:{{{name}}}:job"
 
 
+def job_in(key: bytes) -> str:
+    """The name of the job whose record a key is."""
+    before, after = job_key("*").split("*")
+    return key.decode(errors="replace").removeprefix(before).removesuffix(after)
+
+
 def lease_key(name: str) -> str:
     """The key of a job's lease."""
     return f"runqy-loader:{{{name}}}:lease"

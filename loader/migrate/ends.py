@@ -14,6 +14,7 @@ from loader.errors import JobMismatchError, SinkError, UsageError
 from loader.jobs.job import Job
 from loader.jobs.keep import keep_record, standing_to_load
 from loader.jobs.lease import Lease, Run
+from loader.jobs.standing import job_key, lease_key
 from loader.migrate.options import MigrateOptions
 from loader.migrate.source import Claims
 from loader.servers.closing import close_quietly
@@ -158,7 +159,7 @@ class Ends:
 async def is_seen(name: str, run: Run, source: Session) -> bool:
     """Whether the source has the lease that a run took at the target. Then both are one server, even if their addresses
     differ."""
-    key = f"runqy-loader:{{{name}}}:lease".encode()
+    key = lease_key(name).encode()
     (holder,) = await source.call(command(b"GET", key), 1, f"key {key.decode()}")
     return holder is not None and orjson.loads(holder).get("run") == run.token
 
@@ -173,7 +174,7 @@ async def bind(ends: Ends, claims: Claims, source: str) -> None:
         JobMismatchError: The tasks were claimed for another target, or the target has lost its data.
     """
     name = ends.target.job.name
-    key = f"runqy-loader:{{{name}}}:job"
+    key = job_key(name)
     there, here = ends.target.servers.client_of(key), ends.source.servers.client_of(key)
     with translated(f"key {key}"):
         await there.execute("HSETNX", key, "token", secrets.token_hex(8))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import orjson
 
 from loader.errors import QueueNameError
+from loader.jobs.standing import DONE, job_key
 from loader.migrate.options import MigrateOptions
 from loader.servers.session import Session, require_one_server
 from loader.stored.which_layout import layout_with_tasks
@@ -101,12 +102,12 @@ async def _begun_jobs(options: MigrateOptions, names: Sequence[str], target: Add
     async with _session(options, target) as session:
         await require_one_server(session, "migrate")
         for name in names:
-            key = f"runqy-loader:{{{name}}}:job"
+            key = job_key(name)
             ask = command(b"HGET", key.encode(), b"manifest") + command(b"HGET", key.encode(), b"state")
             manifest, state = await session.call(ask, 2, f"key {key}")
             layout = orjson.loads(manifest).get("from_layout") if manifest is not None else None
             if layout in _LAYOUTS:
-                found.append(_Begun(name, layout, state == b"done"))
+                found.append(_Begun(name, layout, state == DONE.encode()))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from loader.engine.targets.base import Choice, Cleared
 from loader.errors import LayoutMismatchError, MemoryLimitError
+from loader.jobs.standing import job_key
 from loader.layouts.base import QueueEncoder
 from loader.layouts.registry import encoder_for
 from loader.preflight import replication, rights, server, usage
@@ -258,7 +259,7 @@ async def check_layout(servers: Servers, options: LoadOptions, given: str, *, le
 
 
 def _job_begun(job: str) -> Question[bool]:
-    return Question((("EXISTS", f"runqy-loader:{{{job}}}:job"),), lambda replies: bool(replies[0] == 1))
+    return Question((("EXISTS", job_key(job)),), lambda replies: bool(replies[0] == 1))
 
 
 def _allowed(load: IntendedLoad, user: str | None, encoder: QueueEncoder) -> Question[list[Finding]]:

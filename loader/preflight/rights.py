@@ -16,6 +16,7 @@ import hiredis
 
 from loader.jobs.index import JOBS_KEY
 from loader.jobs.ledger import QueueLedger
+from loader.jobs.standing import job_key, lease_key
 from loader.layouts.base import QueueEncoder
 from loader.preflight.ask import Command, Question
 from loader.preflight.checks import Finding
@@ -218,8 +219,8 @@ def keys_of(job: str, encoder: QueueEncoder) -> dict[str, bytes]:
     ledger = QueueLedger(job, encoder)
     base = encoder.task_key(b"").removesuffix(b"t:")
     return {
-        "@job": b"runqy-loader:{%b}:job" % job.encode(),
-        "@lease": b"runqy-loader:{%b}:lease" % job.encode(),
+        "@job": job_key(job).encode(),
+        "@lease": lease_key(job).encode(),
         "@source": b"runqy-loader:{x.default}:source:x",
         "@batches": ledger.batches_key,
         "@checksums": ledger.checksums_key,

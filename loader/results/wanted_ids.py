@@ -16,6 +16,7 @@ import orjson
 
 from loader.errors import LoaderError, SourceError
 from loader.jobs.ids_file import HEADER
+from loader.jobs.standing import DONE, job_key
 from loader.outputs.gzip import open_stored
 from loader.results.outstanding import Waiting
 from loader.servers.routing import Servers
@@ -72,7 +73,7 @@ async def ids_of_job(servers: Servers, job: str) -> IdsSource:
     Raises:
         LoaderError: There is no such job, or it has no ids file, or the file is not on this host.
     """
-    key = f"runqy-loader:{{{job}}}:job"
+    key = job_key(job)
     with translated(f"{servers}, key {key}"):
         manifest, path, state = await servers.client_of(key).execute("HMGET", key, "manifest", "ids", "state")
     hint = "Run its load again with --ids-out FILE: it loads nothing twice, and writes the ids of all tasks that are in"
@@ -85,7 +86,7 @@ async def ids_of_job(servers: Servers, job: str) -> IdsSource:
         raise LoaderError(
             f"the ids file of job {job}, {file}, does not exist here", f"Wait on the host that has it. {hint}"
         )
-    if state != b"done":
+    if state != DONE.encode():
         log.warning("job %s is not completely loaded: waiting for the tasks that its ids file names so far", job)
     layout = orjson.loads(manifest).get("layout")
     return IdsSource(file, loaded=True, layout=layout if layout in _LAYOUTS else None)

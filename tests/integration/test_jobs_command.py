@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +83,15 @@ def test_the_list_has_state_progress_and_end_of_each_job_without_a_search(tool: 
     assert "interrupted" in table and "see jobs show JOB" in table
 
 
-def test_a_running_job_is_shown_with_its_process_and_a_killed_one_is_not(tool: Tool, server: Server) -> None:
+@pytest.mark.parametrize("database", [0, 1])
+def test_a_running_job_is_shown_with_its_process_and_a_killed_one_is_not(
+    tool: Tool, server: Server, database: int
+) -> None:
     tool.write("in.jsonl", lines(20_000))
+    tool = replace(tool, url=tool.url.removesuffix("/0") + f"/{database}")
     with Proxy(server.port) as proxy:
         proxy.halt_after(2)
-        url = f"redis://127.0.0.1:{proxy.port}/0"
+        url = f"redis://127.0.0.1:{proxy.port}/{database}"
         with Load("in.jsonl", "-q", "q", "--job", "j", "--redis", url, "--ids-out", "ids", cwd=tool.folder) as running:
             running.until(lambda: proxy.waiting, "commits wait at the proxy")
             view = found(tool, "show", "j")
