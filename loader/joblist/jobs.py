@@ -13,12 +13,14 @@ from loader.joblist.view import EXPIRED, JobView, connections, refuse_running, v
 from loader.jobs.index import enter_jobs, leave_jobs, listed_jobs
 from loader.jobs.job_keys import keys_of, queues_of
 from loader.jobs.keep import forget, keep_for
+from loader.jobs.records import prefix_of
 from loader.jobs.standing import DONE, LOADING, UNDOING, UNDONE, Standing, job_in, job_key, read_standing
 from loader.jobs.under_lease import UnderLease
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.servers.scan import scan
 from loader.settings.server_address import server_address
+from loader.tasks.ids import ID_BYTES
 from loader.undo.ledgers import totals_of
 from loader.undo.orphans import delete_never_pushed, hashes_with, never_pushed
 from loader.undo.selection import prefixes_of
@@ -173,7 +175,7 @@ class Jobs:
             prefixes = frozenset[bytes]().union(*(own for _, own in jobs))
             keys = await hashes_with(self._servers, self._repeat, prefixes)
             for job, own in jobs:
-                mine = [key for key in keys if key[-36:-12] in own]
+                mine = [key for key in keys if prefix_of(key[-ID_BYTES:], own)]
                 cleaned.append(await self._clean(job.name, mine))
         return cleaned
 

@@ -57,6 +57,9 @@ def clock_seconds(reply: object) -> float | None:
     return float(reply[0]) if isinstance(reply, tuple | list) else None
 
 
+_LIMITS = 3 + len(replication.SETTINGS)
+"""Where the limits of a value begin among the replies to ``STATE``."""
+
 STATE: Question[ServerState] = Question(
     (
         ("INFO",),
@@ -64,7 +67,7 @@ STATE: Question[ServerState] = Question(
         ("TIME",),
         *(("CONFIG", "GET", name) for name in (*replication.SETTINGS, *SETTINGS)),
     ),
-    lambda replies: ServerState(replies[0], replies[1], replies[2], replies[5:], replies[3:5]),
+    lambda replies: ServerState(replies[0], replies[1], replies[2], replies[_LIMITS:], replies[3:_LIMITS]),
 )
 """One INFO for all sections: servers before 7.0 accept only one section, or none."""
 

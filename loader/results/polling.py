@@ -116,7 +116,7 @@ class Waiter:
         self._report = report
         self._stop = asyncio.Event()
         self._servers = Servers(address, options.reply_timeout)
-        self._reader = Reader(self._servers, options.reply_timeout)
+        self._reader = Reader(self._servers, options.reply_timeout, "runqy-loader-wait")
         self._lost = False
         self._chunk = _FIRST_CHUNK
 

@@ -25,10 +25,12 @@ class Reader:
 
     Args:
         timeout: Seconds without any reply after which a connection counts as lost.
+        name: What the names of the connections begin with.
     """
 
-    def __init__(self, servers: Servers, timeout: float) -> None:
+    def __init__(self, servers: Servers, timeout: float, name: str) -> None:
         self._servers = servers
+        self._name = name
         self._timeout = timeout
         self._connections: dict[Address, Connection] = {}
         self._numbers = count(1)
@@ -67,6 +69,6 @@ class Reader:
     async def _call(self, address: Address, commands: list[bytes]) -> list[Reply]:
         connection = self._connections.get(address)
         if connection is None:
-            name = f"runqy-loader-wait:{next(self._numbers)}"
+            name = f"{self._name}:{next(self._numbers)}"
             connection = self._connections[address] = await open_connection(address, name, self._timeout)
         return await connection.call(b"".join(commands), replies=len(commands))

@@ -46,7 +46,7 @@ class Access:
 
     def reader(self) -> Reader:
         """A reader with connections of its own. The caller drops it."""
-        return Reader(self.servers, self._timeout)
+        return Reader(self.servers, self._timeout, _NAME)
 
     async def stored(self, reader: Reader, layout: LayoutName, queue: str, ids: Sequence[bytes]) -> list[Stored | None]:
         """See ``loader.verify.look.Lookup``; repeated after transient faults."""

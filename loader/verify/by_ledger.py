@@ -116,14 +116,12 @@ class LedgerComparison:
         for task_id, one in zip(ids, found, strict=True):
             if one is None:
                 continue
-            if one.is_task and one.queue is None:
+            kind, detail = one.misplaced()
+            if kind is None:
                 report.same += 1
                 report.states[one.state] += 1
             else:
-                kind = Kind.WRONG_QUEUE if one.is_task else Kind.WRONG_TYPE
-                report.add(
-                    Difference(kind, task_id.decode(), queue, detail=f"it is in {one.queue}" if one.queue else "")
-                )
+                report.add(Difference(kind, task_id.decode(), queue, detail=detail))
         if self._is_changed(batch, held, there):
             report.same -= 1
             text = f"of the {held.records:,} tasks from this one on, at least one has another payload"

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
 
+from loader.jobs.records import prefix_of
 from loader.verify.report import Difference, Kind
 from loader.verify.states import PENDING, STORED
 
@@ -21,8 +22,6 @@ _NOTE_KNOWN = (
     "INSERT INTO listed SELECT queue, id, 1 FROM task WHERE queue = ? AND id = ? "
     "ON CONFLICT DO UPDATE SET times = times + 1"
 )
-_PREFIX_BYTES = 24
-"""The part of a generated id that all ids of a piece of a source have; see ``loader.tasks.ids``."""
 
 
 class Wanted(IntEnum):
@@ -104,9 +103,9 @@ class Listed:
         self._db.execute("DELETE FROM listed")
         for number, queue in enumerate(self._queues):
             async for ids in read_list(queue):
-                ours = [(number, task_id) for task_id in ids if task_id[:_PREFIX_BYTES] in self._prefixes]
-                others = [(number, task_id) for task_id in ids if task_id[:_PREFIX_BYTES] not in self._prefixes]
-                self._many(_NOTE, ours)
+                made = [(number, task_id) for task_id in ids if prefix_of(task_id, self._prefixes)]
+                others = [(number, task_id) for task_id in ids if not prefix_of(task_id, self._prefixes)]
+                self._many(_NOTE, made)
                 self._many(_NOTE_KNOWN, others)
 
     async def _suspicious(self, states: States) -> bool:

@@ -33,7 +33,7 @@ class Stored:
 
     Attributes:
         state: See ``loader.verify.states``.
-        fields: Its payload, if the hash has it as a field.
+        field: Its payload, if the hash has it as a field.
         message: Its message, in the asynq layout.
         queue: The queue that it is in, if that is another one than the one looked for.
         is_task: False if its key holds another type.
@@ -53,12 +53,17 @@ class Stored:
         """
         return decode(self.message).payload if self.message is not None else self.field or b""
 
-    def difference(self, task: Expected) -> tuple[Kind | None, str]:
-        """How it differs from its record, and more about that; None if it does not."""
+    def misplaced(self) -> tuple[Kind | None, str]:
+        """Whether its key holds something else, or it is in another queue, and more about that; None if neither."""
         if not self.is_task:
             return Kind.WRONG_TYPE, ""
-        if self.queue is not None:
-            return Kind.WRONG_QUEUE, f"it is in {self.queue}"
+        return (None, "") if self.queue is None else (Kind.WRONG_QUEUE, f"it is in {self.queue}")
+
+    def difference(self, task: Expected) -> tuple[Kind | None, str]:
+        """How it differs from its record, and more about that; None if it does not."""
+        kind, detail = self.misplaced()
+        if kind is not None:
+            return kind, detail
         # Hot path: most messages begin as the record says, and need no decoding.
         if self.message is not None and self.message.startswith(
             join(before_payload(task.type), task.payload, task.id, b"")
@@ -75,7 +80,7 @@ class Stored:
         Args:
             undrained: Whether no consumer has taken a task.
         """
-        if not self.is_task or self.queue is not None:
+        if self.misplaced()[0] is not None:
             return Wanted.NOT_KNOWN
         is_pending = self.state == PENDING or (self.state == STORED and undrained)
         return Wanted.LISTED if is_pending else Wanted.NOT_KNOWN
