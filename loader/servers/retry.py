@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from loader.errors import ConnectionFailedError, RefusedNowError, TransientError
 from loader.servers.outage import Outage
@@ -54,6 +54,12 @@ class Patience:
         if isinstance(error, RefusedNowError):
             return error.condition in self.conditions
         return isinstance(error, TransientError)
+
+
+class Repeat(Protocol):
+    """Repeats a step while it fails with a fault that may pass: ``retry`` with all else bound."""
+
+    async def __call__(self, step: Callable[[], Awaitable[T]]) -> T: ...
 
 
 async def retry(

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from loader.jobs.records import prefix_of
 from loader.layouts.lua import as_sent
+from loader.servers.retry import Repeat
 from loader.servers.routing import Servers
 from loader.servers.scan import scan
 from loader.servers.scatter import ask_each, eval_each
@@ -28,7 +28,7 @@ _AT_ONCE = 500
 """Keys that are deleted by one call: before each, the holder of the lease makes sure that it still is that."""
 
 
-async def hashes_with(servers: Servers, repeat: Any, prefixes: Collection[bytes]) -> list[bytes]:
+async def hashes_with(servers: Servers, repeat: Repeat, prefixes: Collection[bytes]) -> list[bytes]:
     """The keys of tasks with generated ids of these prefixes, in either layout, and their look-ups.
 
     This looks at all keys of the servers, in steps between which other clients are served.
@@ -45,12 +45,11 @@ async def hashes_with(servers: Servers, repeat: Any, prefixes: Collection[bytes]
                     found.update(key for key in keys if prefix_of(key[-ID_BYTES:], prefixes))
         return sorted(found)
 
-    keys: list[bytes] = await repeat(search)
-    return keys
+    return await repeat(search)
 
 
 async def never_pushed(
-    servers: Servers, repeat: Any, keys: Sequence[bytes], totals: Mapping[str, QueueTotals]
+    servers: Servers, repeat: Repeat, keys: Sequence[bytes], totals: Mapping[str, QueueTotals]
 ) -> list[tuple[bytes, str]]:
     """Those of these keys whose task was never pushed. The lease of their job must be held.
 
@@ -72,7 +71,9 @@ async def never_pushed(
     return found
 
 
-async def delete_never_pushed(servers: Servers, repeat: Any, found: Sequence[tuple[bytes, str]], layout: str) -> None:
+async def delete_never_pushed(
+    servers: Servers, repeat: Repeat, found: Sequence[tuple[bytes, str]], layout: str
+) -> None:
     """Deletes what ``never_pushed`` has found, while the lease of their job is held all the time since.
 
     Raises:

@@ -11,12 +11,13 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 from loader.jobs.job_keys import note_key, undone_key
 from loader.layouts.lua import as_sent
 from loader.queues.asynq_keys import base_of
+from loader.servers.retry import Repeat
 from loader.servers.routing import Servers
 from loader.servers.scatter import ask_each, eval_each
 from loader.stored.queue_reader import stored_queue
@@ -31,10 +32,6 @@ from loader.wire.connection import Reply
 from loader.wire.faults import translated
 
 log = logging.getLogger("runqy_loader")
-
-T = TypeVar("T")
-Repeat = Callable[[Callable[[], Awaitable[T]]], Awaitable[T]]
-"""Repeats a step while it fails with a fault that may pass."""
 
 _LONG = 5000
 """From this length on, a list is copied: to remove ids from its middle would take longer."""
@@ -77,7 +74,7 @@ class QueueTaker:
         layout: LayoutName,
         queue: str,
         report: RollbackReport,
-        repeat: Any,
+        repeat: Repeat,
         stopping: Callable[[], bool],
         *,
         look_up: bool,
@@ -280,7 +277,7 @@ class QueueTaker:
         self._report.count(state, self._queue, number)
 
 
-async def drop(servers: Servers, repeat: Any, layout: LayoutName, queue: str, ids: Sequence[bytes]) -> None:
+async def drop(servers: Servers, repeat: Repeat, layout: LayoutName, queue: str, ids: Sequence[bytes]) -> None:
     """Deletes the keys ``asynq:t:<id>`` of tasks: their hashes, or in layout asynq runqy's look-ups.
 
     Raises:

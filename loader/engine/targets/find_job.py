@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from loader.engine.plan import LoadPlan, Proposal
 from loader.errors import AlreadyLoadedError, JobMismatchError, LoaderError
 from loader.jobs.job import Job
 from loader.jobs.source_index import index_keys, note_sources
 from loader.jobs.standing import DONE
+from loader.servers.retry import Repeat
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.wire.faults import code_of
@@ -21,12 +22,6 @@ from loader.wire.faults import code_of
 T = TypeVar("T")
 
 log = logging.getLogger("runqy_loader")
-
-
-class Repeat(Protocol):
-    """Repeats a step while it fails with a fault that may pass; see ``loader.servers.retry``."""
-
-    async def __call__(self, step: Callable[[], Awaitable[T]]) -> T: ...
 
 
 @dataclass(frozen=True, slots=True)
