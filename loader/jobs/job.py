@@ -56,11 +56,6 @@ class Job:
         with translated(self._where):
             await self._client.execute("HSET", self._key, "manifest", orjson.dumps(manifest))
 
-    async def record_if_lost(self, manifest: dict[str, Any]) -> bool:
-        """Records a manifest again, if the server has lost it. Returns whether it has."""
-        with translated(self._where):
-            return bool(await self._client.execute("HSETNX", self._key, "manifest", orjson.dumps(manifest)))
-
     async def note_run(self, token: str) -> None:
         """Records which run works on the job, in field ``run``."""
         with translated(self._where):

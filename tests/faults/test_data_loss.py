@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from tests.cli import run
 from tests.faults.helpers import ID_KINDS, assert_one_error, assert_tidy, until
 from tests.faults.proxy import COMMIT, Link, Verdict, from_nth
 from tests.faults.scene import EACH_SERVER, Scene
@@ -116,7 +119,12 @@ def test_a_server_that_loses_a_jobs_record_during_the_load_has_it_at_the_end(sce
     (scene.folder / "copy.jsonl").write_bytes((scene.folder / "in.jsonl").read_bytes())
     scene.input_of(scene.lines, "copy.jsonl", "--job", "another")
     refused = scene.load()
+    listed = run("jobs", "--json", "--redis", scene.server.url, cwd=scene.folder)
 
     assert done.status == 0, done.stderr
     assert_one_error(refused, "copy.jsonl is in q.default already", "--again")
     scene.assert_all_in()
+    (job,) = json.loads(listed.stdout)
+    assert (job["job"], job["state"], job["tasks"]) == (done.report["job"], "finished", 1000)
+    assert job["begun"] is not None and job["rejects"] is not None
+    assert scene.client.hexists(f"runqy-loader:{{{job['job']}}}:job", "prefixes")

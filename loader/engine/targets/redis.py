@@ -267,9 +267,13 @@ class _RedisLoad:
         queue = self._options.default_queue
         if queue is not None and not job.resumed:
             await self._retry(lambda: warn_of_leftovers(self._servers, job.name, self._plan.manifest, queue))
-        rejects = str(rejects_path(self._options.rejects, job.name).absolute())
         is_first = not job.resumed or standing.is_noted
-        await self._retry(lambda: job.note_origin(self._plan.prefixes, rejects, noted=is_first))
+        await self._retry(lambda: self._note_origin(noted=is_first))
+
+    async def _note_origin(self, *, noted: bool) -> None:
+        """See ``Job.note_origin``."""
+        rejects = str(rejects_path(self._options.rejects, self._job.name).absolute())
+        await self._job.note_origin(self._plan.prefixes, rejects, noted=noted)
 
     async def _settle_record_limit(self) -> None:
         limit, job = self._servers.largest_value, self._job
@@ -324,7 +328,10 @@ class _RedisLoad:
 
     async def _keep_record(self) -> None:
         """Records the job and its sources anew, if the server has lost their records while it had no batch to lose."""
-        if await self._job.record_if_lost(self._plan.manifest):
+        if await self._job.open(self._plan.manifest) is None:
+            options = self._options
+            await self._note_origin(noted=options.queue_field is None and not options.envelope)  # these may be lost too
+            await enter_job(self._servers, self._job.name)
             keys = index_keys(self._plan.manifest)
             await note_sources(self._servers, self._job.name, keys, _counts_none, again=True)
 
