@@ -44,6 +44,22 @@ def test_a_failover_during_a_load_loses_and_doubles_nothing(
     _assert_loaded(sentinel, done, lines, ("-", *arguments), tmp_path)
 
 
+@pytest.mark.slow
+def test_several_processes_follow_a_failover(sentinel: Watched, tmp_path: Path) -> None:
+    lines = numbered(tmp_path / "in.jsonl", 300_000, width=110)  # three shards
+    arguments = ("in.jsonl", "-q", "q", "--redis", sentinel.url, "--report", "-", "-b", "4", "-p", "2", "-w", "1")
+
+    with Load(*arguments, cwd=tmp_path) as running:
+        with sentinel.client_of_primary() as client:
+            running.until(lambda: client.llen(PENDING) > 100, "a part is in")
+        sentinel.fail_over()
+        assert running.process.poll() is None, "the load has ended before the failover"
+        done = running.wait()
+
+    assert done.status != 0 or done.report["processes"] == 2
+    _assert_loaded(sentinel, done, lines, arguments, tmp_path)
+
+
 def _fed_to_its_end(running: Load, lines: list[bytes]) -> Outcome:
     assert running.process.stdin is not None
     running.feed(b"".join(line + b"\n" for line in lines))
