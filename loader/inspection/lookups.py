@@ -18,6 +18,7 @@ from loader.inspection.survey import (
 from loader.jobs.ledger import batches_keys
 from loader.queues.asynq_keys import PAUSED, WITH_TASKS
 from loader.queues.existing import QUEUES_KEY
+from loader.queues.slot_tag import slot_tag
 from loader.servers.session import Session
 from loader.stored.queue_reader import stored_queue
 from loader.stored.states import count_of
@@ -83,6 +84,6 @@ def _parts(job: JobProgress, listed: Iterable[str]) -> Iterable[tuple[bytes, str
         return
     queues = {manifest.get("queue"), *(job.report or {}).get("queues", {}), *listed} - {None}
     for queue_name in sorted(map(str, queues)):
-        tag = stored_queue(manifest["layout"], queue_name).slot_tag
+        tag = slot_tag(manifest["layout"], queue_name)
         for key in batches_keys(tag, job.job, manifest):
             yield key, "batches"

@@ -9,6 +9,7 @@ import orjson
 
 from loader.jobs.ledger import LedgerState, QueueLedger, batches_keys, parse_skipped
 from loader.jobs.standing import DONE, LOADING, UNDONE, Standing, job_key, lease_key, packed, read_standing
+from loader.queues.slot_tag import slot_tag
 from loader.servers.routing import Servers
 from loader.wire.client import Client
 from loader.wire.faults import translated
@@ -94,9 +95,7 @@ class Job:
             return False  # every record was rejected
         if manifest.get("command") is not None or manifest["queue_field"] is not None or manifest["envelope"]:
             return True  # its queues are not known here
-        from loader.stored.queue_reader import stored_queue  # 2 ms, and few loads ask this
-
-        tag = stored_queue(manifest["layout"], manifest["queue"]).slot_tag
+        tag = slot_tag(manifest["layout"], manifest["queue"])
         ledgers = batches_keys(tag, self.name, manifest)
         with translated(self._where):
             # GET is a right that a load has.

@@ -9,10 +9,10 @@ from typing import Any
 from loader.jobs.ledger import PARTS, batches_keys
 from loader.jobs.source_index import index_keys
 from loader.jobs.standing import Standing, queues_key
+from loader.queues.slot_tag import slot_tag
 from loader.servers.routing import Servers
 from loader.servers.scan import scan
 from loader.servers.scatter import ask_each
-from loader.stored.queue_reader import stored_queue
 from loader.tasks.profiles import LayoutName
 from loader.wire.faults import translated
 
@@ -49,7 +49,7 @@ def load_keys(name: str, manifest: dict[str, Any], queues: Iterable[str]) -> Job
     """
     layout: LayoutName = manifest["layout"]
     queues = list(queues)
-    batches = [key for queue in queues for key in batches_keys(stored_queue(layout, queue).slot_tag, name, manifest)]
+    batches = [key for queue in queues for key in batches_keys(slot_tag(layout, queue), name, manifest)]
     bases = [key.removesuffix(PARTS[0]) for key in batches]
     further: list[str | bytes] = [base + part for base in bases for part in PARTS[1:]]
     for queue in queues:
@@ -60,7 +60,7 @@ def load_keys(name: str, manifest: dict[str, Any], queues: Iterable[str]) -> Job
 
 def note_key(layout: LayoutName, queue: str, job: str) -> bytes:
     """The ids that a rollback has taken out of a queue, and whose keys in other slots are still to be deleted."""
-    return b"%b:runqy-loader:%b:undo" % (stored_queue(layout, queue).slot_tag, job.encode())
+    return b"%b:runqy-loader:%b:undo" % (slot_tag(layout, queue), job.encode())
 
 
 def swap_keys(base: bytes) -> tuple[bytes, bytes, bytes, bytes]:
@@ -74,12 +74,12 @@ def swap_keys(base: bytes) -> tuple[bytes, bytes, bytes, bytes]:
 
 def undone_key(layout: LayoutName, queue: str, job: str) -> bytes:
     """The number of tasks of a job that a rollback has taken out of a queue."""
-    return b"%b:runqy-loader:%b:undone" % (stored_queue(layout, queue).slot_tag, job.encode())
+    return b"%b:runqy-loader:%b:undone" % (slot_tag(layout, queue), job.encode())
 
 
 def migration_keys(name: str, manifest: dict[str, Any]) -> JobKeys:
     """The keys of a migration at its target."""
-    tag = stored_queue(manifest["to_layout"], manifest["to_queue"]).slot_tag
+    tag = slot_tag(manifest["to_layout"], manifest["to_queue"])
     return JobKeys(name, [b"%b:runqy-loader:%b:migrated" % (tag, name.encode())], [], [], "SCARD")
 
 

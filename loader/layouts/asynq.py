@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from loader.layouts.lua import FURTHER, IS_FREE, further, lua_string
 from loader.layouts.task_message import after_id, before_payload, join, varint
+from loader.queues.slot_tag import slot_tag
 from loader.tasks.ids import ID_BYTES
 from loader.tasks.options import TaskOptions
 from loader.wire.lengths import ByLength
@@ -125,7 +126,7 @@ class AsynqEncoder:
         name = queue.encode()
         self._base = b"asynq:{%b}:" % name
         self.pending_key = self._base + b"pending"
-        self.slot_tag = b"{%b}" % name
+        self.slot_tag = slot_tag("asynq", queue)
         self.needs_script = bool(options.unique_ttl or options.process_at or options.process_in)
         self.commands_a_task = 2 if reverse_lookup else 1
         self._look_up = _LOOK_UP % lua_string(name) if reverse_lookup else _NO_LOOK_UP

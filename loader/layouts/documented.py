@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from loader.layouts.lua import FURTHER, IS_FREE, further, lua_string
+from loader.queues.slot_tag import slot_tag
 from loader.tasks.ids import ID_BYTES
 from loader.tasks.options import TaskOptions
 from loader.wire.lengths import ByLength
@@ -62,9 +63,7 @@ class DocumentedEncoder:
         self.commands_a_task = 0 if cluster else 1
         name = self._name = queue.encode()
         self.pending_key = b"asynq:%b:pending" % name
-        # If a key has no braces, the whole key is hashed. So a tag that holds the key is in the key's own slot
-        # (Redis Cluster specification, "Hash tags").
-        self.slot_tag = b"{%b}" % self.pending_key
+        self.slot_tag = slot_tag("documented", queue)
         fields = (bulk(task_type.encode()), bulk(b"%d" % max_retry), bulk(name))
         self._head = b"*12\r\n$4\r\nHSET\r\n$%d\r\nasynq:t:" % (len(b"asynq:t:") + ID_BYTES)
         type_and_payload = b"\r\n$4\r\ntype\r\n%b$7\r\npayload\r\n$" % fields[0]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from loader.layouts.task_message import MessageError, decode, past_of
+from loader.queues.slot_tag import slot_tag
 from loader.stored.stored_task import StoredTask, UnreadableTaskError
 from loader.tasks.options import LIFECYCLE, OWN_FIELDS, Past, TaskOptions
 from loader.tasks.profiles import LayoutName
@@ -73,7 +74,7 @@ class DocumentedQueue:
     def __init__(self, name: str) -> None:
         self.name = name
         self.pending_key = b"asynq:%b:pending" % name.encode()
-        self.slot_tag = b"{%b}" % self.pending_key
+        self.slot_tag = slot_tag("documented", name)
 
     def task_key(self, task_id: bytes) -> bytes:
         return b"asynq:t:" + task_id
@@ -113,7 +114,7 @@ class AsynqQueue:
         self.name = name
         self._base = b"asynq:{%b}:" % name.encode()
         self.pending_key = self._base + b"pending"
-        self.slot_tag = b"{%b}" % name.encode()
+        self.slot_tag = slot_tag("asynq", name)
         self.pattern = _literal(self._base) + b"t:*"
 
     def task_key(self, task_id: bytes) -> bytes:
