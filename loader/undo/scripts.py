@@ -78,6 +78,22 @@ _LOOK_UP = b"""\
   end
 """
 
+_FIND = (
+    b"""\
+local from = math.max(position - 1, 0)
+local window = redis.call('LRANGE', KEYS[1], from, from + count + %d)
+-- Others push on the left, so elements only move to the right, unless somebody removes some on the left.
+local start = 1
+if position > 0 then
+  while window[start] and window[start] ~= anchor do start = start + 1 end
+  if not window[start] then return {-1, position, anchor, {}} end
+  start = start + 1
+  position = from + start - 1
+end
+"""
+    % SLACK
+)
+
 _WALK_ARGUMENTS = b"""\
 -- ARGV[1]: how many elements at the left end were looked at, and stay
 -- ARGV[2]: the last of these; '' for none
@@ -91,16 +107,7 @@ _WALK_ARGUMENTS = b"""\
 
 _WALK = b"""\
 local position, anchor, count = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
-local from = math.max(position - 1, 0)
-local window = redis.call('LRANGE', KEYS[1], from, from + count + %(slack)d)
--- Others push on the left, so elements only move to the right, unless somebody removes some on the left.
-local start = 1
-if position > 0 then
-  while window[start] and window[start] ~= anchor do start = start + 1 end
-  if not window[start] then return {-1, position, anchor, {}} end
-  start = start + 1
-  position = from + start - 1
-end
+%(find)b\
 local wanted = {}
 for i = 7, #ARGV do wanted[ARGV[i]] = true end
 local stop
@@ -135,7 +142,7 @@ if #at > 0 then
   if left > 0 then redis.call('LTRIM', KEYS[1], left, -1) end
 end
 return {settle(ids), position, anchor, redis.call('LRANGE', KEYS[1], position, position + ARGV[5] - 1)}
-"""
+""" % {b"find": _FIND}
 
 COPY = b"""\
 -- Copies a part of a queue: the ids that stay to one list, those of the job to another, each with its number.
@@ -153,15 +160,8 @@ COPY = b"""\
 --        or -1 if the copy is no longer one of the queue
 local position, anchor, copied, count = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 if redis.call('LLEN', KEYS[2]) + redis.call('LLEN', KEYS[3]) ~= copied then return {-1} end
-local from = math.max(position - 1, 0)
-local window = redis.call('LRANGE', KEYS[1], from, from + count + %(slack)d)
-local start, first = 1, ''
-if position > 0 then
-  while window[start] and window[start] ~= anchor do start = start + 1 end
-  if not window[start] then return {-1} end
-  start = start + 1
-  position = from + start - 1
-end
+%(find)b\
+local first = ''
 if ARGV[5] ~= '' then
   local stop = start + count - 1
   while window[stop] and window[stop] ~= ARGV[5] do stop = stop + 1 end
@@ -183,7 +183,7 @@ if ARGV[5] ~= '' then
   end
 end
 return {position, anchor, copied, redis.call('LRANGE', KEYS[1], position, position + ARGV[6] - 1), first}
-""" % {b"slack": SLACK}
+""" % {b"find": _FIND}
 
 SWAP = b"""\
 -- Puts the ids that stay in the place of the queue, if these are still its ids. Meanwhile, others may have pushed on
@@ -365,7 +365,7 @@ def taking_scripts(layout: LayoutName, queue: str, *, look_up: bool, cluster: bo
         return _HEAD % head + body
 
     return TakingScripts(
-        script(b"Takes tasks out of the middle of a queue.", _WALK_ARGUMENTS, _WALK % {b"slack": SLACK}),
+        script(b"Takes tasks out of the middle of a queue.", _WALK_ARGUMENTS, _WALK),
         script(b"Takes tasks from the end of a queue from which consumers take.", _END_ARGUMENTS, _END),
         script(b"Takes tasks that are scheduled, or wait in a group.", _SET_ARGUMENTS, _SET),
         notes,

@@ -15,13 +15,15 @@ local position, anchor, copied, count = tonumber(ARGV[1]), ARGV[2], tonumber(ARG
 if redis.call('LLEN', KEYS[2]) + redis.call('LLEN', KEYS[3]) ~= copied then return {-1} end
 local from = math.max(position - 1, 0)
 local window = redis.call('LRANGE', KEYS[1], from, from + count + 2000)
-local start, first = 1, ''
+-- Others push on the left, so elements only move to the right, unless somebody removes some on the left.
+local start = 1
 if position > 0 then
   while window[start] and window[start] ~= anchor do start = start + 1 end
-  if not window[start] then return {-1} end
+  if not window[start] then return {-1, position, anchor, {}} end
   start = start + 1
   position = from + start - 1
 end
+local first = ''
 if ARGV[5] ~= '' then
   local stop = start + count - 1
   while window[stop] and window[stop] ~= ARGV[5] do stop = stop + 1 end
