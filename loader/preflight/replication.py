@@ -18,6 +18,7 @@ from loader.servers.replicas import replicas_of
 from loader.settings import LoadOptions
 from loader.tasks.sizes import in_bytes
 from loader.wire.address import Address
+from loader.wire.replies import parse_setting
 
 SETTINGS = ("client-output-buffer-limit", "dir")
 """The settings that these checks read. Few users have the right to CONFIG GET."""
@@ -60,9 +61,9 @@ def buffer_limit(reply: Any) -> BufferLimit | None:
 
     The reply's value is a text such as ``normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60``.
     """
-    if not isinstance(reply, list) or len(reply) != 2:
+    if (setting := parse_setting(reply)) is None:
         return None
-    words = (reply[1].decode() if isinstance(reply[1], bytes) else str(reply[1])).split()
+    words = setting[1].split()
     for at, word in enumerate(words[:-3]):
         if word in ("slave", "replica"):
             return BufferLimit(*map(int, words[at + 1 : at + 4]))
@@ -125,7 +126,8 @@ def disk(info: Info, saves: Any, directory: Any, options: LoadOptions, *, is_her
         if int(info.get(field, 0)):
             text = f"the server writes {what} just now: what is loaded meanwhile takes up to twice the memory"
             return Finding(name, "warning", text, "Load when it has finished", numbers)
-    saves_itself = isinstance(saves, list) and len(saves) > 1 and bool(saves[1])
+    snapshots = parse_setting(saves)
+    saves_itself = snapshots is not None and bool(snapshots[1])
     if machine and 2 * resident > machine and (has_aof or saves_itself):
         text = (
             f"a snapshot or a rewrite of the append-only file during the load may need as much again as the "
@@ -158,10 +160,9 @@ def _no_waitaof(info: Info, *, has_aof: bool) -> str:
 
 def _free(directory: Any) -> int | None:
     """Free bytes of the disk of a folder; None if there is no such folder here."""
-    if not isinstance(directory, list) or len(directory) != 2:
+    if (setting := parse_setting(directory)) is None:
         return None
-    path = Path(directory[1].decode() if isinstance(directory[1], bytes) else str(directory[1]))
     try:
-        return shutil.disk_usage(path).free
+        return shutil.disk_usage(Path(setting[1])).free
     except OSError:  # it is in a container, or this user may not look
         return None

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from loader.wire.replies import parse_setting
+
 SETTINGS = ("proto-max-bulk-len", "client-query-buffer-limit")
 
 SMALLEST_LIMIT = 1024 * 1024
@@ -31,9 +33,9 @@ def value_limit(replies: Iterable[Any]) -> ValueLimit | None:
     """The limit, from the replies to ``CONFIG GET`` of ``SETTINGS`` of all servers; None if they are refused."""
     limits: list[ValueLimit] = []
     for reply in replies:
-        if not isinstance(reply, list) or len(reply) != 2:
-            continue  # an error: most users have no right to CONFIG GET; or an old server without this setting
-        name, value = (part.decode() if isinstance(part, bytes) else str(part) for part in reply)
+        if (setting := parse_setting(reply)) is None:
+            continue
+        name, value = setting
         if value.isdecimal() and int(value):
             margin = _BUFFER_MARGIN if name == "client-query-buffer-limit" else 0
             limits.append(ValueLimit(int(value) - margin, name))

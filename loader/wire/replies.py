@@ -1,4 +1,4 @@
-"""Replies as values: INFO, CLIENT LIST and HGETALL."""
+"""Replies as values: INFO, CLIENT LIST, HGETALL and CONFIG GET."""
 
 from __future__ import annotations
 
@@ -28,6 +28,18 @@ def parse_clients(reply: bytes) -> list[dict[str, str]]:
 def pairs(reply: list[bytes] | dict[bytes, bytes]) -> dict[bytes, bytes]:
     """The fields of a reply to HGETALL: a flat list, or from some servers a map of RESP3 that nobody asked for."""
     return reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
+
+
+def parse_setting(reply: object) -> tuple[str, str] | None:
+    """The name and the value in a reply to CONFIG GET of one setting.
+
+    None for anything else: an error, since most users have no right to CONFIG GET; or the reply of a server that has no
+    such setting.
+    """
+    if not isinstance(reply, list) or len(reply) != 2:
+        return None
+    name, value = (part.decode() if isinstance(part, bytes) else str(part) for part in reply)
+    return name, value
 
 
 def _lines(reply: bytes) -> list[str]:
