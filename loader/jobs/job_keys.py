@@ -63,6 +63,11 @@ def note_key(layout: LayoutName, queue: str, job: str) -> bytes:
     return b"%b:runqy-loader:%b:undo" % (slot_tag(layout, queue), job.encode())
 
 
+def written_key(layout: LayoutName, queue: str, job: str) -> bytes:
+    """The ids that a migration is about to place in a queue, and whose hashes in other slots may be written."""
+    return b"%b:runqy-loader:%b:written" % (slot_tag(layout, queue), job.encode())
+
+
 def swap_keys(base: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     """The keys with which a rollback changes a long queue; see ``loader.undo.swap``.
 
@@ -79,8 +84,9 @@ def undone_key(layout: LayoutName, queue: str, job: str) -> bytes:
 
 def migration_keys(name: str, manifest: dict[str, Any]) -> JobKeys:
     """The keys of a migration at its target."""
-    tag = slot_tag(manifest["to_layout"], manifest["to_queue"])
-    return JobKeys(name, [b"%b:runqy-loader:%b:migrated" % (tag, name.encode())], [], [], "SCARD")
+    queue = manifest["to_layout"], manifest["to_queue"]
+    migrated = b"%b:runqy-loader:%b:migrated" % (slot_tag(*queue), name.encode())
+    return JobKeys(name, [migrated], [written_key(*queue, name)], [], "SCARD")
 
 
 async def keys_of(servers: Servers, job: Standing) -> JobKeys:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 
 from loader.jobs.records import prefix_of
+from loader.layouts.look_up import DROP_LOOK_UP
 from loader.layouts.lua import as_sent
 from loader.servers.retry import Repeat
 from loader.servers.routing import Servers
@@ -19,7 +20,6 @@ from loader.servers.scan import scan
 from loader.servers.scatter import ask_each, eval_each
 from loader.tasks.ids import ID_BYTES
 from loader.undo.ledgers import QueueTotals
-from loader.undo.scripts import DROP_LOOK_UP
 from loader.wire.faults import translated
 
 _REST = 1.0

@@ -35,6 +35,26 @@ class Cluster:
     def url(self) -> str:
         return self.nodes[0].url
 
+    def empty(self) -> None:
+        """Deletes all keys."""
+        for node in self.nodes:
+            with node.client() as client:
+                client.flushall()
+
+    def dumps(self) -> dict[bytes, bytes]:
+        """The keys of all nodes, and what they hold. None is on two of them."""
+        found: dict[bytes, bytes] = {}
+        for node in self.nodes:
+            with node.client() as client:
+                keys = client.keys("*")
+                assert not found.keys() & set(keys)
+                found |= {key: client.dump(key) for key in keys}
+        return found
+
+    def next_to(self, node: Server) -> Server:
+        """Another node."""
+        return self.nodes[(self.nodes.index(node) + 1) % len(self.nodes)]
+
     def client(self) -> Any:
         return redis.RedisCluster(host="127.0.0.1", port=self.nodes[0].port)
 
@@ -74,11 +94,16 @@ class Move:
             new.execute_command("CLUSTER", "SETSLOT", self._slot, "IMPORTING", _id(old))
             old.execute_command("CLUSTER", "SETSLOT", self._slot, "MIGRATING", _id(new))
 
-    def end(self) -> None:
-        """Moves the keys and gives the slot to the new node."""
-        with self._source.client() as old, self._to.client() as new:
+    def move_keys(self) -> None:
+        """Moves the keys. The slot is still that of the old node."""
+        with self._source.client() as old:
             while keys := old.execute_command("CLUSTER", "GETKEYSINSLOT", self._slot, 100):
                 old.execute_command("MIGRATE", "127.0.0.1", self._to.port, "", 0, 5000, "KEYS", *keys)
+
+    def end(self) -> None:
+        """Moves the keys and gives the slot to the new node."""
+        self.move_keys()
+        with self._to.client() as new:
             target = _id(new)
         for node in (self._to, self._source, *self._cluster.nodes):
             with node.client() as client:
@@ -132,6 +157,19 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """A cluster of three primaries; of Valkey, with the parameter ``valkey``."""
     with running_cluster(lambda: tmp_path_factory.mktemp("node"), getattr(request, "param", "redis")) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="module")
+def _shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with running_cluster(lambda: tmp_path_factory.mktemp("node"), "redis") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def shared_cluster(_shared_cluster: Cluster) -> Cluster:
+    """A cluster of three primaries, empty, for the tests of a module that do not change its nodes and slots."""
+    _shared_cluster.empty()
+    return _shared_cluster
 
 
 @contextmanager
