@@ -65,7 +65,7 @@ class Cluster:
             with node.client() as client:
                 ranges = client.execute_command("CLUSTER", "SLOTS")
                 owner = next(primary for first, last, primary, *_ in ranges if first <= slot <= last)
-                if int(owner[1]) == node.port:
+                if _text(owner[2]) == _id(client):
                     return node
         raise AssertionError(f"nobody serves slot {slot}")
 
