@@ -11,10 +11,9 @@ from loader.jobs.source_index import index_keys
 from loader.jobs.standing import Standing, queues_key
 from loader.queues.slot_tag import slot_tag
 from loader.servers.routing import Servers
-from loader.servers.scan import scan
+from loader.servers.scan import once, scan_all
 from loader.servers.scatter import ask_each
 from loader.tasks.profiles import LayoutName
-from loader.wire.faults import translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +142,8 @@ async def marks_of(servers: Servers, keys: JobKeys) -> int:
 async def _searched(servers: Servers, job: str, layout: LayoutName) -> set[str]:
     """The queues of all ledgers of a job that the servers have."""
     found: set[str] = set()
-    for client in servers.clients():
-        with translated(str(servers)):
-            async for keys in scan(client, f"*:runqy-loader:{job}:*{PARTS[0].decode()}", rest=1.0):
-                for key in keys:
-                    tag = key.partition(b":runqy-loader:")[0].strip(b"{}").decode()
-                    found.add(tag.removeprefix("asynq:").removesuffix(":pending") if layout == "documented" else tag)
+    async for keys in scan_all(servers, once, f"*:runqy-loader:{job}:*{PARTS[0].decode()}", rest=1.0):
+        for key in keys:
+            tag = key.partition(b":runqy-loader:")[0].strip(b"{}").decode()
+            found.add(tag.removeprefix("asynq:").removesuffix(":pending") if layout == "documented" else tag)
     return found

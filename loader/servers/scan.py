@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import hiredis
 
@@ -16,6 +17,8 @@ from loader.servers.routing import Servers
 from loader.wire.address import Address
 from loader.wire.client import Client
 from loader.wire.faults import from_reply, translated
+
+T = TypeVar("T")
 
 STEP = 1000
 """Keys in each step: a server with millions of keys is blocked for a millisecond or two."""
@@ -66,6 +69,11 @@ class _Places:
 
     owners: list[Address | None]
     moving: frozenset[int] | None
+
+
+async def once(step: Callable[[], Awaitable[T]]) -> T:
+    """A ``Repeat`` that repeats nothing, for a search that is repeated as a whole."""
+    return await step()
 
 
 async def scan_all(

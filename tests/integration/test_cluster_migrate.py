@@ -281,3 +281,43 @@ def test_source_and_target_of_one_cluster_are_the_same_by_whichever_node(
 
     assert done.status == 2
     assert "source and target are the same" in done.stderr
+
+
+# --- rights ---------------------------------------------------------------------------------------------------------
+
+OF_A_LOAD = (
+    "~asynq:* ~{*}:runqy-loader:* ~runqy-loader:* +ping +select +cluster|slots +hsetnx +hset +hget +eval +get +set "
+    "+hincrby +hgetall +llen +lpush +exists +del +sadd +zadd +setrange +client|setname +client|list +client|kill "
+    "+persist +pexpireat +restore"
+)
+OF_A_SOURCE = "+lrange +hstrlen +ttl +rpoplpush +lrem +rpush +lpop +lindex +hlen +type +smembers +srem"
+OF_A_TARGET = "+srem +sismember +type +hexists +lrange +rpush +smembers"
+"""As docs/reference.md and docs/migrate.md have them."""
+
+
+@EACH_PAIR
+@pytest.mark.parametrize("way", ["in", "out", "within"])
+def test_a_user_with_the_documented_rights_can_move(
+    valkey: Server, shared_cluster: Cluster, tmp_path: Path, layouts: tuple[str, str], way: str
+) -> None:
+    rights = {
+        "in": f"{OF_A_TARGET} +hlen" if layouts[1] == "asynq" else OF_A_TARGET,
+        "out": OF_A_SOURCE,
+        "within": f"{OF_A_SOURCE} {OF_A_TARGET} +rename",
+    }[way]
+    for node in shared_cluster.nodes:
+        with node.client() as client:
+            words = f"reset on >secret {OF_A_LOAD} {rights}".split()
+            client.execute_command("ACL", "SETUSER", "mover", *words)
+    ours = shared_cluster.url.replace("redis://", "redis://mover:secret@")
+    source, target = {"in": (valkey.url, ours), "out": (ours, valkey.url), "within": (ours, ours)}[way]
+    pushed(valkey if way == "in" else shared_cluster, layouts[0], 50)
+    more = ("--to-queue", "r") if way == "within" else ()
+
+    done = run(
+        "migrate", "--move", "--from-redis", source, "--to-redis", target, "--from-layout", layouts[0], "--to-layout",
+        layouts[1], "--from-queue", "q", "--report", "-", "--quiet", "--force-layout", *more, cwd=tmp_path,
+    )  # fmt: skip
+
+    assert (done.status, counts(done)) == (0, {"migrated": 50}), done
+    assert tasks(valkey if way == "out" else shared_cluster, layouts[1], R if more else Q) == numbered(50)
