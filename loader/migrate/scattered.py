@@ -38,6 +38,8 @@ from loader.wire.slots import SLOTS, key_slot
 log = logging.getLogger("runqy_loader")
 
 _WRITTEN = b"w"
+_MOST_WRITES = 3
+"""How often hashes are written that a node loses as soon as it has acknowledged them."""
 
 LOOK = b"""\
 -- Notes the ids of tasks that are to be placed, and whose hashes are written next.
@@ -183,21 +185,27 @@ class Hashes:
         """
         script = as_sent(write_script(encoder))
         questions = [ask_script(script, self._keys(words[0]), *head, b"0", *words) for words in tasks]
-        replies = await self._session.values(questions)
-        for question, reply in zip(questions, replies, strict=True):
-            check_script(reply, encoder, f"{self._session.address}, key {question.key.decode(errors='replace')}")
-        found = enumerate(replies)
-        left = {at: reason_of(verdict.decode()) for at, verdict in found if verdict != _WRITTEN}
-        await self._look([questions[at].key for at in range(len(questions)) if at not in left])
+        for attempt in range(1, _MOST_WRITES + 1):
+            replies = await self._session.values(questions)
+            for question, reply in zip(questions, replies, strict=True):
+                check_script(reply, encoder, f"{self._session.address}, key {question.key.decode(errors='replace')}")
+            found = enumerate(replies)
+            left = {at: reason_of(verdict.decode()) for at, verdict in found if verdict != _WRITTEN}
+            lost = await self._lost([questions[at].key for at in range(len(questions)) if at not in left])
+            if lost is None:
+                break
+            if attempt == _MOST_WRITES:
+                raise from_reply("LOST the hash of a task that is to be pushed", f"key {lost.decode(errors='replace')}")
         return left
 
-    async def _look(self, keys: Sequence[bytes]) -> None:
-        """Checks that no node has lost its first or last key: the script that pushes cannot see the keys of others."""
+    async def _lost(self, keys: Sequence[bytes]) -> bytes | None:
+        """The first or last key of a node, if the node has lost it: the script that pushes cannot see other nodes."""
         places = self._session.servers.by_node(keys).values()
         ends = [keys[at] for positions in places for at in {positions[0], positions[-1]}]
         for key, reply in zip(ends, await self._session.values([ask(b"EXISTS", key) for key in ends]), strict=True):
             if reply == 0:  # an error: the user has no right to EXISTS, and does without this
-                raise from_reply("LOST the hash of a task that is to be pushed", f"key {key.decode(errors='replace')}")
+                return key
+        return None
 
     async def placed(self, ids: Iterable[bytes]) -> None:
         """Deletes the marks of tasks that are placed, and the note of all."""
@@ -266,7 +274,7 @@ class ScatteredTarget(Target):
             return {}
         self.in_doubt = False
         try:
-            left = await self._session.repeat(lambda: self._write(tasks))
+            left = await self._write(tasks)
             kept = [position for position in range(len(tasks)) if position not in left]
             if kept:
                 ids = [tasks[position].id for position in kept]
