@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from loader.errors import LoaderError, OversizedError
 from loader.jobs.job_keys import written_key
@@ -25,7 +25,6 @@ from loader.jobs.ledger_scripts import REFUSED_IF_FULL, placing_script
 from loader.layouts.base import QueueEncoder
 from loader.layouts.lua import as_sent
 from loader.migrate.target import MARK, Target, with_longest
-from loader.migrate.translate import Translation
 from loader.servers.question import ask, ask_script
 from loader.servers.session import Session
 from loader.sinks.replies import DumpRefusedError, check_script
@@ -145,6 +144,9 @@ def push_script() -> bytes:
     return placing_script(_PUSH_HEAD, _PUSH, MARK)
 
 
+_PUSH_IDS = as_sent(push_script())
+
+
 class Hashes:
     """The hashes of the tasks that a job is about to place.
 
@@ -248,23 +250,9 @@ def _number_in(slot: int) -> bytes:
 class ScatteredTarget(Target):
     """The queue to write to, in layout documented on a cluster. Otherwise as ``Target``."""
 
-    def __init__(
-        self,
-        session: Session,
-        encoder: QueueEncoder,
-        compact: QueueEncoder | None,
-        queue: StoredQueue,
-        job: str,
-        translation: Translation,
-        *,
-        shared_with: str = "",
-        shares_tasks: bool = False,
-    ) -> None:
-        super().__init__(
-            session, encoder, compact, queue, job, translation, shared_with=shared_with, shares_tasks=shares_tasks
-        )
-        self._hashes = Hashes(session, queue, job, self.migrated_key)
-        self._push = as_sent(push_script())
+    @cached_property
+    def _hashes(self) -> Hashes:
+        return Hashes(self._session, self._queue, self._job, self.migrated_key)
 
     async def begin(self) -> None:
         await self._hashes.settle()
@@ -279,7 +267,7 @@ class ScatteredTarget(Target):
             if kept:
                 ids = [tasks[position].id for position in kept]
                 keys = [self._encoder.pending_key, self.migrated_key]
-                placed = await self._place(ask_script(self._push, keys, *ids), [tasks[position] for position in kept])
+                placed = await self._place(ask_script(_PUSH_IDS, keys, *ids), [tasks[position] for position in kept])
                 left |= {kept[position]: why for position, why in placed.items()}
         except (LoaderError, DumpRefusedError):
             if not self.in_doubt:

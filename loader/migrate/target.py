@@ -131,7 +131,7 @@ class Target:
         self._session = session
         self._hsets = encoder
         self._translation = translation
-        self._queue = queue
+        self._queue, self._job = queue, job
         self._head = [shared_with.encode(), b"1" if shares_tasks else b"0"]
         self.migrated_key = b"%b:runqy-loader:%b:migrated" % (encoder.slot_tag, job.encode())
         self._use(encoder if compact is None else compact)

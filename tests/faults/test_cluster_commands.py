@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -17,11 +16,12 @@ import pytest
 from loader.export.options import ExportOptions
 from loader.export.run import Exporter
 from loader.tasks.profiles import LayoutName
-from tests.cli import command, environment, run
+from tests.cli import run
 from tests.conftest import RedisServer, Server
-from tests.faults.helpers import HANG, Command, assert_one_error, until
+from tests.faults.helpers import Command, assert_one_error, until
+from tests.faults.killing import run_killed_at
 from tests.faults.proxy import Link, Proxy, Verdict, from_nth
-from tests.integration.cluster import SLOTS, Cluster, Move, replica_of, running_cluster
+from tests.integration.cluster import Cluster, Move, promote, replica_of, running_cluster
 from tests.integration.cluster import cluster as cluster
 from tests.integration.stored import Consumer, numbered, payload_of, pending_key, push, stored, task_key
 
@@ -45,12 +45,6 @@ def replica(cluster: Cluster, tmp_path: Path, layout: str) -> Iterator[RedisServ
     folder.mkdir()
     with replica_of(cluster, cluster.owner(pending_key(layout, Q)), folder) as replica:
         yield replica
-
-
-def promote(replica: RedisServer) -> None:
-    with replica.client() as client:
-        client.execute_command("CLUSTER", "FAILOVER")
-        until(lambda: client.info("replication")["role"] == "master", "the replica is promoted")
 
 
 # --- export -----------------------------------------------------------------------------------------------------------
@@ -181,30 +175,13 @@ def test_a_node_that_stays_down_is_one_error(cluster: Cluster, tmp_path: Path, w
 def test_slots_that_nobody_serves_are_named(cluster: Cluster, tmp_path: Path, what: str) -> None:
     with cluster.client() as client:
         push(client, "documented", Q, numbered(100))
-    without(cluster, 10_924, SLOTS - 1)
+    cluster.give_up_last_slots()
 
     failed = run(*words_of(what, cluster.url), "--retry-for", "0.5", cwd=tmp_path)
 
     assert failed.status == 1
     assert "the cluster does not serve slots 10924-16383" in failed.stderr.splitlines()[-1], failed.stderr
     assert not (tmp_path / "o.jsonl").exists()
-
-
-def without(cluster: Cluster, first: int, last: int) -> None:
-    """Has nobody serve some slots of the last node, and the other nodes serve theirs nevertheless."""
-    for node in cluster.nodes:
-        with node.client() as client:
-            client.config_set("cluster-require-full-coverage", "no")
-    for node in cluster.nodes:
-        with node.client() as client:
-            client.execute_command("CLUSTER", "DELSLOTSRANGE", first, last)
-    for node in cluster.nodes:
-        with node.client() as client:
-            until(partial(_has_ranges, client, 2), "all know that they are missing")
-
-
-def _has_ranges(client: Any, count: int) -> bool:
-    return len(client.execute_command("CLUSTER", "SLOTS")) == count
 
 
 # --- moves between a cluster and a single server -----------------------------------------------------------------
@@ -253,29 +230,7 @@ class Scene:
 
     def killed_at(self, word: bytes, count: int, verdict: Verdict) -> bool:
         """A move that is killed when it sends this word for the n-th time. Returns whether it came to that."""
-        moving: list[subprocess.Popen[bytes]] = []
-        left = count
-
-        def rule(link: Link, chunk: bytes) -> Verdict | None:
-            nonlocal left
-            left -= word in chunk
-            if left or word not in chunk:
-                return None
-            moving[0].kill()
-            return verdict
-
-        for proxy in self.proxies:
-            proxy.rule = rule
-        with subprocess.Popen(
-            command(*self.words, "-b", "50"), cwd=self.folder, env=environment(), stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as process:  # fmt: skip
-            moving.append(process)
-            status = process.wait(HANG)
-        for proxy in self.proxies:
-            proxy.rule = None
-        assert status in (-9, 0)
-        return status == -9
+        return run_killed_at(word, count, verdict, [*self.words, "-b", "50"], self.proxies, self.folder) == -9
 
     def keys(self, end: Cluster | Server) -> set[bytes]:
         """The keys of tasks, lists, marks and notes."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,18 @@ class Cluster:
                 assert not found.keys() & set(keys)
                 found |= {key: client.dump(key) for key in keys}
         return found
+
+    def give_up_last_slots(self) -> None:
+        """Has nobody serve the slots of the last node, 10924 to 16383. The others serve theirs nevertheless."""
+        for node in self.nodes:
+            with node.client() as client:
+                client.config_set("cluster-require-full-coverage", "no")
+        for node in self.nodes:
+            with node.client() as client:
+                client.execute_command("CLUSTER", "DELSLOTSRANGE", 10_924, SLOTS - 1)
+        for node in self.nodes:
+            with node.client() as client:
+                _until(partial(_has_ranges, client, 2), "all know that they are missing")
 
     def next_to(self, node: Server) -> Server:
         """Another node."""
@@ -194,6 +207,17 @@ def replica_of(cluster: Cluster, primary: Server, folder: Path, *options: str) -
         yield own
     finally:
         own.kill()
+
+
+def promote(replica: RedisServer) -> None:
+    """Has a replica take the place of its primary, as an operator does."""
+    with replica.client() as client:
+        client.execute_command("CLUSTER", "FAILOVER")
+        _until(lambda: client.info("replication")["role"] == "master", "the replica is promoted")
+
+
+def _has_ranges(client: Any, count: int) -> bool:
+    return len(client.execute_command("CLUSTER", "SLOTS")) == count
 
 
 def _until(holds: Callable[[], object], what: str) -> None:
