@@ -165,9 +165,13 @@ class Migration:
         same = await is_seen(self.report.job, self._run, out)
         if same:
             self._refuse_same_queue()
-        for servers, layout in ((target.servers, options.target_layout), (source, options.source_layout)):
-            if layout == "documented":
-                servers.require_all_slots()  # the tasks of one queue are in all of them
+        try:
+            for servers, layout in ((target.servers, options.target_layout), (source, options.source_layout)):
+                if layout == "documented":
+                    servers.require_all_slots()  # the tasks of one queue are in all of them
+        except TransientError:
+            await target.job.forget()
+            raise
         return Ends(target, target, into, out, same)
 
     def _refuse_same_queue(self) -> None:

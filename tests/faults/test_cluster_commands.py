@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -330,6 +331,40 @@ def test_connections_cut_at_each_step_lose_and_repeat_nothing(
     assert scene.keys(scene.source) == set()
     # The ids of tasks that were sent twice stay until the next run: a late request must find them.
     assert {key.rpartition(b":")[2] for key in scene.keys(scene.target)} == {b"migrated"}
+
+
+@WAYS
+@pytest.mark.parametrize("layouts", [("documented", "documented"), ("asynq", "asynq")], ids="-".join)
+def test_a_suspended_move_that_is_taken_over_does_nothing_more(
+    scene: Scene, way: str, layouts: tuple[LayoutName, LayoutName]
+) -> None:
+    """Its push is under way when it is suspended, and arrives when the other run has come to its end."""
+    with scene.source.client() as client:
+        push(client, layouts[0], Q, numbered(500))
+    for proxy in scene.proxies:
+        proxy.rule = from_nth(PUSH, 2, Verdict.WAIT)
+
+    with Command(*scene.words, "-b", "100", cwd=scene.folder) as suspended:
+        suspended.until(lambda: any(proxy.waiting for proxy in scene.proxies), "it places its second part")
+        suspended.signal(signal.SIGSTOP)
+        for proxy in scene.proxies:
+            proxy.rule = None
+        for end in (scene.source, scene.target):
+            with end.client() as client:
+                client.delete("runqy-loader:{j}:lease")  # its time is over
+        with Consumer(scene.target, layouts[1], Q) as worker:
+            done = run(*scene.words, cwd=scene.folder)
+            for proxy in scene.proxies:
+                proxy.go_on()
+            suspended.signal(signal.SIGCONT)
+            refused = suspended.wait()
+            worker.finish()
+
+    assert (done.status, done.report["migrated"]) == (0, 400), done.stderr
+    assert refused.status == 1 and "was taken over by another process" in refused.stderr
+    assert worker.done == numbered(500) and worker.hollow == []
+    assert scene.keys(scene.source) == set()
+    assert scene.keys(scene.target) == set()
 
 
 @pytest.mark.parametrize("of", ["the queue", "some tasks"])
