@@ -47,16 +47,15 @@ async def _read(options: InspectOptions, display: Display) -> Findings | list[di
     from loader.inspection.find_task import find_task
     from loader.inspection.lookups import find_job, find_queue
     from loader.inspection.survey import Findings, Walk, survey
-    from loader.servers.session import Session, require_one_server
+    from loader.servers.session import open_session
     from loader.settings.server_address import server_address
 
     run, numbers = secrets.token_hex(6), itertools.count(1)
     address = server_address(options)
-    session = Session(
-        address, options.timeout, options.retry_for, lambda: f"runqy-loader:inspect:{run}:0.{next(numbers)}"
-    )
-    try:
-        await require_one_server(session, "inspect")
+    name = f"runqy-loader:inspect:{run}"
+    async with open_session(
+        address, options.timeout, options.retry_for, lambda: f"{name}:0.{next(numbers)}"
+    ) as session:
         if options.task is not None:
             return await find_task(session, options.task, options.queue)
         if options.job is not None:
@@ -72,8 +71,6 @@ async def _read(options: InspectOptions, display: Display) -> Findings | list[di
         walk = Walk()
         async with counting(display, lambda: f"{walk.passed:,} of {walk.total:,} keys looked at", shown=True):
             return await survey(session, walk)
-    finally:
-        await session.close()
 
 
 def _show(findings: Findings) -> None:

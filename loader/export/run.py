@@ -16,7 +16,7 @@ import orjson
 
 from loader.export.options import ExportOptions
 from loader.jobs.report import RunReport
-from loader.servers.session import Session, require_one_server
+from loader.servers.session import Session, open_session
 from loader.settings.server_address import server_address
 from loader.stored.existence import require_queue
 from loader.stored.fetch import Fetcher
@@ -129,31 +129,33 @@ class Exporter:
         """
         options, report = self._options, self.report
         run, numbers = secrets.token_hex(6), itertools.count(1)
-        session = Session(
-            self._address, options.timeout, options.retry_for, lambda: f"runqy-loader:export:{run}:0.{next(numbers)}"
-        )
+        name = f"runqy-loader:export:{run}"
         try:
-            await require_one_server(session, "export")
-            if report.layout == "auto":
-                report.layout = await self._choose_layout(session)
-            fetcher = Fetcher(session, self._queue, _MAX_FETCHED)
-            if options.by == "scan":
-                await self._by_ids(fetcher, keyed_ids(session, self._queue))
-            elif options.state == "aggregating":
-                await self._by_ids(fetcher, grouped_ids(session, self._queue))
-            else:
-                await self._by_list(session, fetcher)
-            if not (report.listed or self._stopping):
-                await require_queue(session, self._queue, name_option="--queue", layout_option="--layout")
-                report.elsewhere = await count_in_other_layout(session, self._queue)
-            report.other_states = await count_other_states(session, self._queue, but=options.state)
-            report.end("interrupted" if self._stopping else "completed")
+            async with open_session(
+                self._address, options.timeout, options.retry_for, lambda: f"{name}:0.{next(numbers)}"
+            ) as session:
+                await self._export(session)
         except Exception as error:
             report.fail(error)
             raise
-        finally:
-            await session.close()
+        report.end("interrupted" if self._stopping else "completed")
         return report
+
+    async def _export(self, session: Session) -> None:
+        options, report = self._options, self.report
+        if report.layout == "auto":
+            report.layout = await self._choose_layout(session)
+        fetcher = Fetcher(session, self._queue, _MAX_FETCHED)
+        if options.by == "scan":
+            await self._by_ids(fetcher, keyed_ids(session, self._queue))
+        elif options.state == "aggregating":
+            await self._by_ids(fetcher, grouped_ids(session, self._queue))
+        else:
+            await self._by_list(session, fetcher)
+        if not (report.listed or self._stopping):
+            await require_queue(session, self._queue, name_option="--queue", layout_option="--layout")
+            report.elsewhere = await count_in_other_layout(session, self._queue)
+        report.other_states = await count_other_states(session, self._queue, but=options.state)
 
     async def _choose_layout(self, session: Session) -> LayoutName:
         """Chooses the layout by the queue's keys."""

@@ -12,11 +12,11 @@ import orjson
 from loader.errors import LoaderError
 from loader.inspection.survey import queue_names
 from loader.layouts.task_message import MessageError, decode
+from loader.servers.question import ask
 from loader.servers.session import Session
 from loader.stored.queue_reader import AsynqQueue, DocumentedQueue, StoredQueue
 from loader.wire.connection import Reply
 from loader.wire.replies import pairs
-from loader.wire.resp import command
 
 _MAX_SEARCHED = 1_000_000
 
@@ -54,7 +54,7 @@ async def find_task(session: Session, task_id: str, queue: str | None) -> list[d
 
 async def _documented(session: Session, task_id: bytes, fields: dict[bytes, bytes], name: str) -> dict[str, Any]:
     queue = DocumentedQueue(name)
-    (result,) = await session.values(command(b"GET", b"asynq:result:" + task_id), 1)
+    (result,) = await session.values([ask(b"GET", b"asynq:result:" + task_id)])
     place = await _tasks_ahead(session, queue, task_id)
     return {
         "id": _readable(task_id),
@@ -91,24 +91,25 @@ async def _asynq(session: Session, task_id: bytes, fields: dict[bytes, bytes], q
             shown["message"]["unknown"] = base64.b64encode(message.unknown).decode()
     if state in ("scheduled", "retry"):
         key = b"asynq:{%b}:%b" % (queue.name.encode(), state.encode())
-        (score,) = await session.values(command(b"ZSCORE", key, task_id), 1)
+        (score,) = await session.values([ask(b"ZSCORE", key, task_id)])
         shown["starts"] = float(score) if isinstance(score, bytes) else None
     if state == "aggregating" and b"group" in fields:
         key = b"asynq:{%b}:g:%b" % (queue.name.encode(), fields[b"group"])
-        (score,) = await session.values(command(b"ZSCORE", key, task_id), 1)
+        (score,) = await session.values([ask(b"ZSCORE", key, task_id)])
         shown["in_group_since"] = float(score) if isinstance(score, bytes) else None
     return {**shown, **_payload(payload)}
 
 
 async def _tasks_ahead(session: Session, queue: StoredQueue, task_id: bytes) -> int | None:
     """The number of pending tasks that workers will take before it; None if it is not among the next million."""
-    commands = command(b"LPOS", queue.pending_key, task_id, b"RANK", b"-1", b"MAXLEN", b"%d" % _MAX_SEARCHED)
-    place, length = await session.values(commands + command(b"LLEN", queue.pending_key), 2)
+    key = queue.pending_key
+    find = ask(b"LPOS", key, task_id, b"RANK", b"-1", b"MAXLEN", b"%d" % _MAX_SEARCHED)
+    place, length = await session.values([find, ask(b"LLEN", key)])
     return length - 1 - place if isinstance(place, int) and isinstance(length, int) else None
 
 
 async def _hash(session: Session, key: bytes) -> dict[bytes, bytes]:
-    (reply,) = await session.values(command(b"HGETALL", key), 1)
+    (reply,) = await session.values([ask(b"HGETALL", key)])
     return _fields(reply)
 
 

@@ -19,10 +19,10 @@ from loader.jobs.ledger import batches_keys
 from loader.queues.asynq_keys import PAUSED, WITH_TASKS
 from loader.queues.existing import QUEUES_KEY
 from loader.queues.slot_tag import slot_tag
+from loader.servers.question import ask
 from loader.servers.session import Session
 from loader.stored.queue_reader import stored_queue
 from loader.stored.states import count_of
-from loader.wire.resp import command
 
 
 async def find_queue(session: Session, name: str) -> list[QueueCounts]:
@@ -36,12 +36,12 @@ async def find_queue(session: Session, name: str) -> list[QueueCounts]:
         encoded = full.encode()
         documented = b"asynq:%b:pending" % encoded
         states = [b"asynq:{%b}:%b" % (encoded, kind.encode()) for kind in (*WITH_TASKS, PAUSED)]
-        commands = [
-            command(b"TYPE", documented),
-            command(b"EXISTS", *states),
-            command(b"SISMEMBER", QUEUES_KEY.encode(), encoded),
+        questions = [
+            ask(b"TYPE", documented),
+            ask(b"EXISTS", *states),
+            ask(b"SISMEMBER", QUEUES_KEY.encode(), encoded),
         ]
-        kind, existing, listed = await session.values(b"".join(commands), len(commands))
+        kind, existing, listed = await session.values(questions)
         if kind == b"list":
             found.append(await documented_counts(session, full))
         if count_of(existing) or listed == 1:
@@ -63,7 +63,7 @@ async def find_job(session: Session, name: str) -> JobProgress | None:
         return None
     listed = await queue_names(session) if _records_name_queues(job.manifest) else []
     parts = list(_parts(job, listed))
-    replies = await session.values(b"".join(part_question(key, what) for key, what in parts), len(parts))
+    replies = await session.values([part_question(key, what) for key, what in parts])
     for (key, what), reply in zip(parts, replies, strict=True):
         add_part(job, key, what, reply)
     return job

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,6 +12,8 @@ import orjson
 from loader.jobs.standing import DONE, UNDOING, UNDONE
 from loader.queues.asynq_keys import PAUSED, SETS
 from loader.queues.existing import QUEUES_KEY
+from loader.servers.question import Question, ask
+from loader.servers.scan import scan_all
 from loader.servers.session import Session
 from loader.stored.states import count_aggregating, count_of
 from loader.tasks.profiles import LayoutName
@@ -123,7 +123,7 @@ async def survey(session: Session, walk: Walk) -> Findings:
             jobs.add(_text(match[1]))
         elif match := _PART.fullmatch(key):
             parts[key] = (_text(match[2]), _text(match[3]))
-    (members,) = await session.values(command(b"SMEMBERS", QUEUES_KEY.encode()), 1)
+    (members,) = await session.values([ask(b"SMEMBERS", QUEUES_KEY.encode())])
     if not isinstance(members, hiredis.ReplyError):
         asynq |= {_text(member) for member in members}
     findings = Findings(str(session.address))
@@ -133,7 +133,7 @@ async def survey(session: Session, walk: Walk) -> Findings:
     ]
     progress = {name: await job_record(session, name) for name in sorted(jobs)}
     for key, (name, part) in sorted(parts.items()):
-        (reply,) = await session.values(part_question(key, part), 1)
+        (reply,) = await session.values([part_question(key, part)])
         add_part(progress.setdefault(name, JobProgress(name)), key, part, reply)
     findings.jobs = list(progress.values())
     return findings
@@ -141,38 +141,35 @@ async def survey(session: Session, walk: Walk) -> Findings:
 
 async def queue_names(session: Session) -> list[str]:
     """Names of the queues in layout asynq, from the set ``asynq:queues``."""
-    (members,) = await session.call(command(b"SMEMBERS", QUEUES_KEY.encode()), 1, f"key {QUEUES_KEY}")
+    (members,) = await session.call([ask(b"SMEMBERS", QUEUES_KEY.encode())], f"key {QUEUES_KEY}")
     return sorted(_text(member) for member in members)
 
 
 async def _keys(session: Session, walk: Walk) -> set[bytes]:
-    keys, cursor = set[bytes](), b"0"
-    (walk.total,) = await session.call(command(b"DBSIZE"), 1, "DBSIZE")
-    while True:
-        began = time.monotonic()
-        commands = command(b"SCAN", cursor, b"MATCH", _PATTERN, b"COUNT", b"%d" % _SCAN_COUNT)
-        ((cursor, found),) = await session.call(commands, 1, "SCAN")
+    def looked(count: int) -> None:
+        walk.passed += count
+
+    walk.total = sum(await session.on_each(command(b"DBSIZE"), "DBSIZE"))
+    keys = set[bytes]()
+    async for found in scan_all(session.servers, session.repeat, _PATTERN, step=_SCAN_COUNT, rest=_REST, looked=looked):
         keys.update(found)
-        walk.passed += _SCAN_COUNT
-        if cursor == b"0":
-            return keys
-        await asyncio.sleep(_REST * (time.monotonic() - began))
+    return keys
 
 
 async def documented_counts(session: Session, name: str) -> QueueCounts:
-    (pending,) = await session.values(command(b"LLEN", b"asynq:%b:pending" % name.encode()), 1)
+    (pending,) = await session.values([ask(b"LLEN", b"asynq:%b:pending" % name.encode())])
     return QueueCounts(name, "documented", pending=count_of(pending))
 
 
 async def asynq_counts(session: Session, name: str) -> QueueCounts:
     base = b"asynq:{%b}:" % name.encode()
-    commands = [
-        command(b"LLEN", base + b"pending"),
-        command(b"LLEN", base + b"active"),
-        *[command(b"ZCARD", base + state.encode()) for state in SETS],
-        command(b"EXISTS", base + PAUSED.encode()),
+    questions = [
+        ask(b"LLEN", base + b"pending"),
+        ask(b"LLEN", base + b"active"),
+        *[ask(b"ZCARD", base + state.encode()) for state in SETS],
+        ask(b"EXISTS", base + PAUSED.encode()),
     ]
-    *replies, paused = await session.values(b"".join(commands), len(commands))
+    *replies, paused = await session.values(questions)
     counts = dict(zip(("pending", "active", *SETS), map(count_of, replies), strict=True))
     aggregating = await count_aggregating(session, name)
     return QueueCounts(name, "asynq", paused=paused == 1, aggregating=aggregating, **counts)
@@ -181,7 +178,7 @@ async def asynq_counts(session: Session, name: str) -> QueueCounts:
 async def job_record(session: Session, name: str) -> JobProgress:
     """A job from its record and its lease, without its ledgers. The state is ``unknown`` if there is no record."""
     base = f"runqy-loader:{{{name}}}:".encode()
-    record, holder = await session.values(command(b"HGETALL", base + b"job") + command(b"GET", base + b"lease"), 2)
+    record, holder = await session.values([ask(b"HGETALL", base + b"job"), ask(b"GET", base + b"lease")])
     fields = _pairs(record)
     job = JobProgress(name)
     job.manifest = _json(fields.get(b"manifest"))
@@ -196,10 +193,10 @@ async def job_record(session: Session, name: str) -> JobProgress:
     return job
 
 
-def part_question(key: bytes, part: str) -> bytes:
+def part_question(key: bytes, part: str) -> Question:
     """The command for the size of a part of a job's records: ``batches``, ``moving``, ``aside`` or ``migrated``."""
     name = {"batches": b"BITCOUNT", "moving": b"LLEN", "aside": b"LLEN", "migrated": b"SCARD"}[part]
-    return command(name, key)
+    return ask(name, key)
 
 
 def add_part(job: JobProgress, key: bytes, part: str, reply: Reply) -> None:

@@ -18,13 +18,12 @@ from loader.jobs.standing import DONE, LOADING, UNDOING, UNDONE, Standing, job_i
 from loader.jobs.under_lease import UnderLease
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
-from loader.servers.scan import scan
+from loader.servers.scan import once, scan_all
 from loader.settings.server_address import server_address
 from loader.tasks.ids import ID_BYTES
 from loader.undo.ledgers import totals_of
 from loader.undo.orphans import delete_never_pushed, hashes_with, never_pushed
 from loader.undo.selection import prefixes_of
-from loader.wire.faults import translated
 
 T = TypeVar("T")
 
@@ -224,14 +223,12 @@ class Jobs:
 
     async def _search(self) -> None:
         found: list[tuple[str, float]] = []
-        for client in self._servers.clients():
-            with translated(str(self._servers)):
-                async for keys in scan(client, job_key("*"), rest=1.0):
-                    for key in keys:
-                        name = job_in(key)
-                        job = await read_standing(self._servers, name)
-                        if job.manifest is not None:
-                            found.append((name, job.created or 0.0))
+        async for keys in scan_all(self._servers, once, job_key("*"), rest=1.0):
+            for key in keys:
+                name = job_in(key)
+                job = await read_standing(self._servers, name)
+                if job.manifest is not None:
+                    found.append((name, job.created or 0.0))
         await enter_jobs(self._servers, found)
 
 

@@ -11,10 +11,9 @@ from loader.jobs.source_index import index_keys
 from loader.jobs.standing import Standing, queues_key
 from loader.queues.slot_tag import slot_tag
 from loader.servers.routing import Servers
-from loader.servers.scan import scan
+from loader.servers.scan import once, scan_all
 from loader.servers.scatter import ask_each
 from loader.tasks.profiles import LayoutName
-from loader.wire.faults import translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,11 @@ def note_key(layout: LayoutName, queue: str, job: str) -> bytes:
     return b"%b:runqy-loader:%b:undo" % (slot_tag(layout, queue), job.encode())
 
 
+def written_key(layout: LayoutName, queue: str, job: str) -> bytes:
+    """The ids that a migration is about to place in a queue, and whose hashes in other slots may be written."""
+    return b"%b:runqy-loader:%b:written" % (slot_tag(layout, queue), job.encode())
+
+
 def swap_keys(base: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     """The keys with which a rollback changes a long queue; see ``loader.undo.swap``.
 
@@ -79,8 +83,9 @@ def undone_key(layout: LayoutName, queue: str, job: str) -> bytes:
 
 def migration_keys(name: str, manifest: dict[str, Any]) -> JobKeys:
     """The keys of a migration at its target."""
-    tag = slot_tag(manifest["to_layout"], manifest["to_queue"])
-    return JobKeys(name, [b"%b:runqy-loader:%b:migrated" % (tag, name.encode())], [], [], "SCARD")
+    queue = manifest["to_layout"], manifest["to_queue"]
+    migrated = b"%b:runqy-loader:%b:migrated" % (slot_tag(*queue), name.encode())
+    return JobKeys(name, [migrated], [written_key(*queue, name)], [], "SCARD")
 
 
 async def keys_of(servers: Servers, job: Standing) -> JobKeys:
@@ -137,10 +142,8 @@ async def marks_of(servers: Servers, keys: JobKeys) -> int:
 async def _searched(servers: Servers, job: str, layout: LayoutName) -> set[str]:
     """The queues of all ledgers of a job that the servers have."""
     found: set[str] = set()
-    for client in servers.clients():
-        with translated(str(servers)):
-            async for keys in scan(client, f"*:runqy-loader:{job}:*{PARTS[0].decode()}", rest=1.0):
-                for key in keys:
-                    tag = key.partition(b":runqy-loader:")[0].strip(b"{}").decode()
-                    found.add(tag.removeprefix("asynq:").removesuffix(":pending") if layout == "documented" else tag)
+    async for keys in scan_all(servers, once, f"*:runqy-loader:{job}:*{PARTS[0].decode()}", rest=1.0):
+        for key in keys:
+            tag = key.partition(b":runqy-loader:")[0].strip(b"{}").decode()
+            found.add(tag.removeprefix("asynq:").removesuffix(":pending") if layout == "documented" else tag)
     return found

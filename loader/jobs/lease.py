@@ -319,6 +319,10 @@ async def _keep(lease: Lease) -> None:
             await lease.renew()
         except TransientError as error:
             log.debug("the lease could not be renewed: %s", error)
+            try:
+                await lease.reconnect()  # the slot of the job may have moved to another node
+            except TransientError as still:
+                log.debug("the servers could not be asked again: %s", still)
 
 
 def _now() -> tuple[float, float]:

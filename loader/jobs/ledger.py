@@ -177,9 +177,10 @@ def format_skipped(skipped: Mapping[int, Reason]) -> bytes:
 def parse_skipped(text: bytes) -> dict[int, Reason]:
     """Skipped positions with their reasons, from a reply or the ledger."""
     found = (re.fullmatch(r"([0-9]+)([a-z]*)", part) for part in text.decode().split(",") if part)
-    return {int(match[1]): _reason(match[2]) for match in found if match is not None}
+    return {int(match[1]): reason_of(match[2]) for match in found if match is not None}
 
 
-def _reason(letter: str) -> Reason:
+def reason_of(letter: str) -> Reason:
+    """Why a task is not placed, from its letter in a reply."""
     known = _REASONS.get(letter)
     return known or Reason(ReasonCode.UNKNOWN, f"{ReasonCode.UNKNOWN.meaning}, as {letter!r}")

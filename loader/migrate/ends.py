@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from loader.errors import JobMismatchError, SinkError, UsageError
+from loader.errors import JobMismatchError, SinkError
 from loader.jobs.job import Job
 from loader.jobs.keep import keep_record, standing_to_load
 from loader.jobs.lease import Lease, Run
@@ -18,12 +18,12 @@ from loader.jobs.standing import job_key, lease_key
 from loader.migrate.options import MigrateOptions
 from loader.migrate.source import Claims
 from loader.servers.closing import close_quietly
+from loader.servers.question import ask
 from loader.servers.retry import retry
 from loader.servers.routing import Servers
 from loader.servers.session import Session
 from loader.wire.address import Address
 from loader.wire.faults import translated
-from loader.wire.resp import command
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,12 @@ class Held:
             raise lost_data(self.servers)
 
     @asynccontextmanager
-    async def session(
-        self, address: Address, options: MigrateOptions, *, fenced: bool, reached: bool
-    ) -> AsyncIterator[Session]:
+    async def session(self, servers: Servers, options: MigrateOptions, *, fenced: bool) -> AsyncIterator[Session]:
         """A session whose connections belong to this lease.
 
         Args:
-            address: This server, or a server that is only read.
-            fenced: Whether late writes of a lost connection would do harm. Then this server closes lost connections.
-            reached: Whether the server has been reached before.
+            servers: These servers, or others that are only read.
+            fenced: Whether late writes of a lost connection would do harm. Then these servers close lost connections.
         """
 
         async def fence(names: Collection[str]) -> None:
@@ -62,7 +59,7 @@ class Held:
 
         names = self.lease.next_connection_name
         guards = (fence, self.lease.renew) if fenced else (None, None)
-        session = Session(address, options.timeout, options.retry_for, names, *guards, reached=reached)
+        session = Session(servers, options.timeout, options.retry_for, names, *guards)
         try:
             yield session
         finally:
@@ -84,7 +81,6 @@ async def hold_job(name: str, run: Run, address: Address, options: MigrateOption
     """Records the job on a server, and holds its lease during the ``with`` block.
 
     Raises:
-        UsageError: The server is a cluster.
         JobMismatchError, JobBusyError: See ``Job.open`` and ``Lease.acquire``.
         LoaderError: The server cannot be reached, or refuses.
     """
@@ -94,8 +90,6 @@ async def hold_job(name: str, run: Run, address: Address, options: MigrateOption
         job = Job(servers, name)
         own_name = lease.next_connection_name()
         await retry(lambda: servers.reach(own_name), options.retry_for, connected=False)
-        if servers.is_cluster:
-            raise UsageError(f"{servers} belongs to a Redis Cluster, which migrate does not support yet")
         manifest = options.manifest()
         recorded = await retry(
             lambda: job.open(manifest), options.retry_for, written=lambda: False, between=servers.reconnect
@@ -150,6 +144,11 @@ class Ends:
     out: Session
     same: bool
 
+    async def reconnect(self) -> None:
+        """See ``Servers.reconnect``."""
+        for end in self.held:
+            await end.servers.reconnect()
+
     @property
     def held(self) -> list[Held]:
         """Both ends, or the one end if they are the same."""
@@ -160,7 +159,7 @@ async def is_seen(name: str, run: Run, source: Session) -> bool:
     """Whether the source has the lease that a run took at the target. Then both are one server, even if their addresses
     differ."""
     key = lease_key(name).encode()
-    (holder,) = await source.call(command(b"GET", key), 1, f"key {key.decode()}")
+    (holder,) = await source.call([ask(b"GET", key)], f"key {key.decode()}")
     return holder is not None and orjson.loads(holder).get("run") == run.token
 
 

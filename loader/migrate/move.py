@@ -71,6 +71,7 @@ class Move:
 
         This must be the first step, because held tasks may be put back from here on.
         """
+        await self._target.begin()
         placed = await self._target.remember_only(held)
         await self._claims.settle("drop", placed)
         self._target.forget(placed)
@@ -89,7 +90,7 @@ class Move:
         """Puts back the claimed tasks, except those that may be in the target."""
         try:
             # Another run may have taken over the tasks of a run that was stalled for long.
-            await retry(self._lease.renew, self._retry_for)
+            await retry(self._lease.renew, self._retry_for, between=self._lease.reconnect)
             self._report.put_back = await self._claims.put_back(self._transfer.unsettled)
             self._report.held = len(await self._claims.held())
             if not self._report.held:

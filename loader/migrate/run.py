@@ -23,6 +23,7 @@ from loader.migrate.ends import Ends, bind, hold_job, is_seen, lost_data
 from loader.migrate.move import Move
 from loader.migrate.options import MigrateOptions, target_options_named
 from loader.migrate.report import MigrateReport
+from loader.migrate.scattered import ScatteredTarget
 from loader.migrate.settle import place, settled
 from loader.migrate.source import Claims, Snapshot
 from loader.migrate.target import Target
@@ -31,8 +32,10 @@ from loader.migrate.translate import Translation
 from loader.outputs.gzip import repair_gzip
 from loader.preflight.compact import asked_dumps
 from loader.preflight.examine import check_layout
+from loader.servers.closing import close_quietly
+from loader.servers.question import ask
 from loader.servers.retry import retry
-from loader.servers.session import require_one_server
+from loader.servers.routing import Servers
 from loader.settings.keep import keep_seconds
 from loader.settings.server_address import password_source
 from loader.settings.wording import renamed
@@ -42,7 +45,6 @@ from loader.stored.snapshot import count_in_other_layout
 from loader.stored.spool import Spool
 from loader.stored.states import count_other_states
 from loader.wire.address import parse_address
-from loader.wire.resp import command
 
 log = logging.getLogger("runqy_loader")
 
@@ -156,12 +158,20 @@ class Migration:
         options = self._options
         target = await stack.enter_async_context(hold_job(self.report.job, self._run, self._to, options))
         self.report.resumed = target.job.resumed
-        into = await stack.enter_async_context(target.session(self._to, options, fenced=True, reached=True))
-        out = await stack.enter_async_context(target.session(self._from, options, fenced=options.move, reached=False))
-        await require_one_server(out, "migrate")
+        into = await stack.enter_async_context(target.session(target.servers, options, fenced=True))
+        source = Servers(self._from, options.timeout)
+        stack.push_async_callback(lambda: close_quietly(source.aclose()))
+        out = await stack.enter_async_context(target.session(source, options, fenced=options.move))
         same = await is_seen(self.report.job, self._run, out)
         if same:
             self._refuse_same_queue()
+        try:
+            for servers, layout in ((target.servers, options.target_layout), (source, options.source_layout)):
+                if layout == "documented":
+                    servers.require_all_slots()  # the tasks of one queue are in all of them
+        except TransientError:
+            await target.job.forget()
+            raise
         return Ends(target, target, into, out, same)
 
     def _refuse_same_queue(self) -> None:
@@ -207,9 +217,10 @@ class Migration:
     async def _dumps(self, ends: Ends) -> Dumps | None:
         """Which tasks are dumped, and how; None for no dumps. Raises SinkError where they must be."""
         servers, job = ends.target.servers, ends.target.job
-        encoder = encoder_for(self._options.target, self._options.target_queue)
+        encoder = encoder_for(self._options.target, self._options.target_queue, cluster=servers.is_cluster)
+        ask_dumps = partial(asked_dumps, servers, self._options.target, encoder)
         try:
-            return await retry(lambda: asked_dumps(servers, self._options.target, encoder), self._options.retry_for)
+            return await retry(ask_dumps, self._options.retry_for, between=servers.reconnect)
         except TransientError:
             raise
         except SinkError:
@@ -223,18 +234,18 @@ class Migration:
             return ends
         options = self._options
         source = await stack.enter_async_context(hold_job(self.report.job, self._run, self._from, options))
-        out = await stack.enter_async_context(source.session(self._from, options, fenced=True, reached=True))
+        out = await stack.enter_async_context(source.session(source.servers, options, fenced=True))
         return replace(ends, source=source, out=out)
 
     async def _announce(self, ends: Ends, queue: StoredQueue) -> None:
         """Adds the target's queue to the set of queues, if its layout has one, and the job to the list of jobs."""
         options = self._options
         if key := encoder_for(options.target, options.target_queue).queues_key:
-            await ends.into.call(command(b"SADD", key.encode(), options.target_queue.encode()), 1, f"key {key}")
+            await ends.into.call([ask(b"SADD", key.encode(), options.target_queue.encode())], f"key {key}")
         pending = queue.pending_key
         target = ends.target.servers
         await retry(partial(enter_job, target, self.report.job), options.retry_for, between=target.reconnect)
-        (self.report.waiting,) = await ends.out.call(command(b"LLEN", pending), 1, f"key {pending.decode()}")
+        (self.report.waiting,) = await ends.out.call([ask(b"LLEN", pending)], f"key {pending.decode()}")
 
     # --- the work --------------------------------------------------------------------------------------------------
 
@@ -243,6 +254,7 @@ class Migration:
         target = self._target(ends, dumps)
 
         async def work() -> bool:
+            await target.begin()
             before = await target.count_placed()
             complete = await self._transfer(ends, target).run(source)
             after = await target.count_placed()
@@ -257,7 +269,7 @@ class Migration:
         options = self._options
         target, claims = self._target(ends, dumps), self._claims(ends, queue)
         if not ends.same:
-            await retry(lambda: bind(ends, claims, place(self._from)), options.retry_for)
+            await retry(partial(bind, ends, claims, place(self._from)), options.retry_for, between=ends.reconnect)
         for job, count in (await claims.enter()).items():
             log.warning("job %s holds %s tasks of this queue: migrate them with --job %s", job, f"{count:,}", job)
         return Move(claims, target, self._transfer(ends, target), self.report, ends.source.lease, options.retry_for).run
@@ -280,18 +292,23 @@ class Migration:
         look_up = not (same and (documented or not options.move))
         # As for envelopes: tasks may have fields that are not the layout's own.
         of_tasks = replace(options.target, envelope=True)
-        encoder = encoder_for(of_tasks, options.target_queue, look_up=look_up)
+        queue, cluster = options.target_queue, ends.target.servers.is_cluster
+        encoder = encoder_for(of_tasks, queue, cluster=cluster, look_up=look_up)
         compact = None
         if dumps is not None:
-            compact = encoder_for(of_tasks, options.target_queue, compact=dumps, look_up=look_up)
-        shared = same and options.target_layout == "documented"
-        return Target(
+            compact = encoder_for(of_tasks, queue, cluster=cluster, compact=dumps, look_up=look_up)
+        shared = options.source_queue if same and options.target_layout == "documented" else ""
+        kind = Target
+        if cluster and options.target_layout == "documented":
+            kind = ScatteredTarget
+        return kind(
             ends.into,
             encoder,
             compact,
+            stored_queue(options.target_layout, queue),
             self.report.job,
             Translation(options),
-            shared_with=options.source_queue if shared else "",
+            shared_with=shared,
             shares_tasks=documented,
         )
 
@@ -305,6 +322,7 @@ class Migration:
             options.batch_size,
             keeps_hashes=same and options.target_layout == "documented",
             look_up=options.target_queue if looks_up else "",
+            cluster=ends.source.servers.is_cluster,
         )
 
     # --- after the last task ---------------------------------------------------------------------------------------
@@ -315,6 +333,6 @@ class Migration:
         for end in ends.held:
             await retry(end.confirm, self._options.retry_for, between=end.servers.reconnect)
         for end in ends.held:
-            await retry(partial(end.job.finish, report), self._options.retry_for)
-            kept = keep_seconds(self._options.keep_job)
-            await retry(partial(keep_finished, end.servers, end.job, kept), self._options.retry_for)
+            again, kept = end.servers.reconnect, keep_seconds(self._options.keep_job)
+            await retry(partial(end.job.finish, report), self._options.retry_for, between=again)
+            await retry(partial(keep_finished, end.servers, end.job, kept), self._options.retry_for, between=again)

@@ -13,11 +13,11 @@ import orjson
 from loader.errors import QueueNameError
 from loader.jobs.standing import DONE, job_key
 from loader.migrate.options import MigrateOptions
-from loader.servers.session import Session, require_one_server
+from loader.servers.question import ask
+from loader.servers.session import Session, open_session
 from loader.stored.which_layout import layout_with_tasks
 from loader.tasks.profiles import LayoutChoice, LayoutName
 from loader.wire.address import Address
-from loader.wire.resp import command
 
 _LAYOUTS: tuple[LayoutName, ...] = ("documented", "asynq")
 
@@ -62,7 +62,6 @@ async def settled(options: MigrateOptions, source: Address, target: Address) -> 
 
     Raises:
         LayoutMismatchError: The source has tasks in both layouts.
-        UsageError: A server belongs to a cluster.
         LoaderError: A server cannot be reached, or refuses.
     """
     given = None if options.from_layout == "auto" else options.from_layout
@@ -100,11 +99,10 @@ async def _begun_jobs(options: MigrateOptions, names: Sequence[str], target: Add
     """The jobs of these names that were begun."""
     found: list[_Begun] = []
     async with _session(options, target) as session:
-        await require_one_server(session, "migrate")
         for name in names:
             key = job_key(name)
-            ask = command(b"HGET", key.encode(), b"manifest") + command(b"HGET", key.encode(), b"state")
-            manifest, state = await session.call(ask, 2, f"key {key}")
+            questions = [ask(b"HGET", key.encode(), field) for field in (b"manifest", b"state")]
+            manifest, state = await session.call(questions, f"key {key}")
             layout = orjson.loads(manifest).get("from_layout") if manifest is not None else None
             if layout in _LAYOUTS:
                 found.append(_Begun(name, layout, state == DONE.encode()))
@@ -118,7 +116,6 @@ async def _by_keys(options: MigrateOptions, source: Address) -> tuple[LayoutName
         ((layout, name),) = queues.items()
         return layout, f"{name} is a name of this layout only"
     async with _session(options, source) as session:
-        await require_one_server(session, "migrate")
         found = await layout_with_tasks(session, queues, "--from-layout")
     return found or ("documented", "no key shows the layout of the queue")
 
@@ -134,10 +131,8 @@ def _queue(options: MigrateOptions, layout: LayoutName) -> str | None:
 @asynccontextmanager
 async def _session(options: MigrateOptions, address: Address) -> AsyncIterator[Session]:
     token, numbers = secrets.token_hex(6), itertools.count(1)
-    session = Session(
-        address, options.timeout, options.retry_for, lambda: f"runqy-loader:migrate:{token}:0.{next(numbers)}"
-    )
-    try:
+    name = f"runqy-loader:migrate:{token}"
+    async with open_session(
+        address, options.timeout, options.retry_for, lambda: f"{name}:0.{next(numbers)}"
+    ) as session:
         yield session
-    finally:
-        await session.close()

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Literal, Protocol
 
+from loader.layouts.look_up import DROP_LOOK_UP, TASK_TO_LOOK_UP
 from loader.layouts.lua import as_sent, lua_string
+from loader.migrate.target import on_look_ups
+from loader.servers.question import ask, ask_script
 from loader.servers.session import Session
 from loader.stored.fetch import Fetched, Fetcher
 from loader.stored.queue_reader import StoredQueue
 from loader.stored.snapshot import pending_ids
 from loader.stored.spool import Spool
-from loader.wire.resp import array, command
 
 _STEP = 1000
 
@@ -145,6 +147,7 @@ class Claims:
     Args:
         keeps_hashes: Whether the target writes the task into the source's own hash.
         look_up: Queue for runqy's look-up, which replaces the hash; empty for no look-up.
+        cluster: Whether the source is a cluster, where the keys ``asynq:t:<id>`` are in other slots.
     """
 
     def __init__(
@@ -156,6 +159,7 @@ class Claims:
         *,
         keeps_hashes: bool = False,
         look_up: str = "",
+        cluster: bool = False,
     ) -> None:
         tag = b"%b:runqy-loader:" % queue.slot_tag
         base = b"%b%b:" % (tag, job.encode())
@@ -165,38 +169,54 @@ class Claims:
         self._session = session
         self._pending_key = queue.pending_key
         self._fetcher = Fetcher(session, queue, max_tasks)
-        self._settle_script = as_sent(settle_script(queue, keeps_hashes=keeps_hashes, look_up=look_up))
+        self._layout, self._queue_name = queue.layout, queue.name.encode()
+        self._keeps_hashes, self._look_up, self._on_other_slots = keeps_hashes, look_up, cluster
+        script = settle_script(queue, keeps_hashes=keeps_hashes, look_up=look_up, cluster=cluster)
+        self._settle_script = as_sent(script)
         self._where = f"keys {queue.pending_key.decode()} and {base.decode()}*"
 
     async def enter(self) -> dict[str, int]:
         """Adds the job to the jobs that move this queue's tasks. Returns how many tasks the others hold, by job."""
-        commands = command(b"SADD", self.moves_key, self._job) + command(b"SMEMBERS", self.moves_key)
-        _, jobs = await self._session.call(commands, 2, self._where)
+        questions = [ask(b"SADD", self.moves_key, self._job), ask(b"SMEMBERS", self.moves_key)]
+        _, jobs = await self._session.call(questions, self._where)
         others = sorted(job for job in jobs if job != self._job)
         keys = [self._tag + job + end for job in others for end in (b":moving", b":aside")]
-        lengths = await self._session.call(b"".join(command(b"LLEN", key) for key in keys), len(keys)) if keys else []
+        lengths = await self._session.call([ask(b"LLEN", key) for key in keys])
         counts = (int(moving) + int(aside) for moving, aside in zip(lengths[::2], lengths[1::2], strict=True))
         return {job.decode(): count for job, count in zip(others, counts, strict=True) if count}
 
     async def leave(self) -> None:
         """Removes the job from that set: it holds no tasks any more."""
-        await self._session.call(command(b"SREM", self.moves_key, self._job), 1, self._where)
+        await self._session.call([ask(b"SREM", self.moves_key, self._job)], self._where)
 
     async def held(self) -> list[bytes]:
         """The ids that are claimed and not settled, the next to be consumed first."""
-        (ids,) = await self._session.call(command(b"LRANGE", self.holding_key, b"0", b"-1"), 1, self._where)
+        (ids,) = await self._session.call([ask(b"LRANGE", self.holding_key, b"0", b"-1")], self._where)
         return list(reversed(ids))
 
     async def take(self, in_flight: int) -> Fetched:
-        keys = (b"2", self._pending_key, self.holding_key)
-        numbers = (b"%d" % self._fetcher.max_tasks, b"%d" % in_flight)
-        (ids,) = await self._session.call(command(b"EVAL", as_sent(CLAIM), *keys, *numbers), 1, self._where)
+        keys = (self._pending_key, self.holding_key)
+        claim = ask_script(as_sent(CLAIM), keys, b"%d" % self._fetcher.max_tasks, b"%d" % in_flight)
+        (ids,) = await self._session.call([claim], self._where)
         return await self._fetcher.fetch(list(reversed(ids)))
 
     async def settle(self, verb: Verb, ids: Sequence[bytes]) -> None:
-        if ids:
-            head = (b"EVAL", self._settle_script, b"2", self.holding_key, self.aside_key, verb.encode())
-            await self._session.call(array((*head, *ids)), 1, self._where)
+        if not ids:
+            return
+        if verb == "drop" and self._on_other_slots:
+            # First: as long as they are held, a killed run is repeated from here on.
+            await self._drop_on_other_slots(ids)
+        keys = (self.holding_key, self.aside_key)
+        await self._session.call([ask_script(self._settle_script, keys, verb.encode(), *ids)], self._where)
+
+    async def _drop_on_other_slots(self, ids: Sequence[bytes]) -> None:
+        """Deletes the keys ``asynq:t:<id>``: the tasks, or in layout asynq runqy's look-ups."""
+        if self._layout == "asynq":
+            await on_look_ups(self._session, DROP_LOOK_UP, ids, self._queue_name)
+        elif self._look_up:
+            await on_look_ups(self._session, TASK_TO_LOOK_UP, ids, self._look_up.encode())
+        elif not self._keeps_hashes:
+            await self._session.call([ask(b"DEL", b"asynq:t:" + task_id) for task_id in ids], "hashes of tasks")
 
     async def put_back(self, keep: int) -> int:
         """Puts claimed tasks back into the pending list, in their order. Returns their number.
@@ -210,24 +230,26 @@ class Claims:
     async def _put_back(self, key: bytes, keep: int) -> int:
         total = 0
         while True:
-            keys, numbers = (b"2", key, self._pending_key), (b"%d" % keep, b"%d" % _STEP)
-            (moved,) = await self._session.call(command(b"EVAL", as_sent(PUT_BACK), *keys, *numbers), 1, self._where)
+            step = ask_script(as_sent(PUT_BACK), (key, self._pending_key), b"%d" % keep, b"%d" % _STEP)
+            (moved,) = await self._session.call([step], self._where)
             total += int(moved)
             if moved < _STEP:
                 return total
 
 
-def settle_script(queue: StoredQueue, *, keeps_hashes: bool, look_up: str) -> bytes:
+def settle_script(queue: StoredQueue, *, keeps_hashes: bool, look_up: str, cluster: bool = False) -> bytes:
     """The script of ``Claims.settle``; see ``Claims`` for the arguments."""
-    return _SETTLE % _drop(queue, keeps_hashes, look_up)
+    return _SETTLE % _drop(queue, keeps_hashes, look_up, cluster)
 
 
-def _drop(queue: StoredQueue, keeps_hashes: bool, look_up: str) -> bytes:
+def _drop(queue: StoredQueue, keeps_hashes: bool, look_up: str, cluster: bool) -> bytes:
     if queue.layout == "asynq":
         drop = _DROP_ASYNQ % lua_string(queue.task_key(b""))
+        if cluster:
+            return drop
         # With a documented target on the same server, that key is the task itself: it has more fields than the queue.
         return drop + _DROP_LOOK_UP % lua_string(queue.name.encode())
-    if keeps_hashes:
+    if keeps_hashes or cluster:
         return b""
     drop = b"  redis.call('DEL', 'asynq:t:' .. id)\n"
     if look_up:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import hiredis
 
@@ -12,15 +12,19 @@ from loader.errors import OversizedError
 from loader.jobs.ledger import parse_skipped
 from loader.jobs.ledger_scripts import REFUSED_IF_FULL, placing_script
 from loader.layouts.base import QueueEncoder
+from loader.layouts.look_up import DROP_LOOK_UP, SET_LOOK_UP
 from loader.layouts.lua import as_sent
 from loader.migrate.translate import Translation
+from loader.servers.question import Question, ask, ask_script
 from loader.servers.session import Session
 from loader.servers.value_limit import SETTINGS, ValueLimit, value_limit
 from loader.sinks.replies import DumpRefusedError, check_script
+from loader.stored.queue_reader import StoredQueue
 from loader.stored.stored_task import StoredTask
 from loader.tasks.reasons import Reason, ReasonCode
+from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
-from loader.wire.resp import array, bulks, command
+from loader.wire.resp import bulks, command
 
 log = logging.getLogger("runqy_loader")
 
@@ -69,11 +73,13 @@ local function place()
   return table.concat(taken, ',')
 end
 """
-_MARK = b"""\
+MARK = b"""\
   if #placed > 0 then
     undo[#undo + 1] = {'SREM', KEYS[2], unpack(placed)}
     redis.call('SADD', KEYS[2], unpack(placed))
   end"""
+"""Lua for ``placing_script``: it notes the ids in ``placed`` in the set KEYS[2]."""
+
 TRIM = b"""\
 -- Removes all ids from a set except the given ones.
 -- KEYS[1]: the set
@@ -92,7 +98,7 @@ return #kept
 def place_script(encoder: QueueEncoder) -> bytes:
     """The script of ``Target.insert``."""
     write = {b"write": encoder.insert_script, b"width": encoder.insert_width}
-    return placing_script(_HEAD, _PLACE % write, _MARK, full=REFUSED_IF_FULL % b"KEYS[2] .. ':room'")
+    return placing_script(_HEAD, _PLACE % write, MARK, full=REFUSED_IF_FULL % b"KEYS[2] .. ':room'")
 
 
 class Target:
@@ -101,6 +107,7 @@ class Target:
     Args:
         encoder: Writes tasks by HSET.
         compact: Writes them as dumps; None if the server does not take dumps.
+        queue: This queue.
         shared_with: The source's queue, if source and target are one server and may share keys; otherwise empty.
         shares_tasks: Whether the shared key is the task itself in both queues.
 
@@ -114,6 +121,7 @@ class Target:
         session: Session,
         encoder: QueueEncoder,
         compact: QueueEncoder | None,
+        queue: StoredQueue,
         job: str,
         translation: Translation,
         *,
@@ -123,6 +131,7 @@ class Target:
         self._session = session
         self._hsets = encoder
         self._translation = translation
+        self._queue, self._job = queue, job
         self._head = [shared_with.encode(), b"1" if shares_tasks else b"0"]
         self.migrated_key = b"%b:runqy-loader:%b:migrated" % (encoder.slot_tag, job.encode())
         self._use(encoder if compact is None else compact)
@@ -135,6 +144,9 @@ class Target:
         self._encoder = encoder
         script = as_sent(place_script(encoder))
         self._eval = bulks((b"EVAL", script, b"2", encoder.pending_key, self.migrated_key))
+
+    async def begin(self) -> None:
+        """Settles what a killed run has left half written."""
 
     async def insert(self, tasks: Sequence[StoredTask]) -> dict[int, Reason]:
         """Writes and pushes tasks, the first to be consumed first, except those that this job has placed before.
@@ -160,7 +172,8 @@ class Target:
         """The positions of tasks that the server does not accept, as far as it tells its limits."""
         if not self._limit_is_read:
             commands = [command(b"CONFIG", b"GET", name.encode()) for name in SETTINGS]
-            self._limit = value_limit(await self._session.values(b"".join(commands), len(commands)))
+            replies = await self._session.values_on_each(commands)
+            self._limit = value_limit(reply for of_one in replies for reply in of_one)
             self._limit_is_read = True
         if self._limit is None:
             return {}
@@ -172,19 +185,35 @@ class Target:
     async def _insert(self, tasks: Sequence[StoredTask]) -> dict[int, Reason]:
         if not tasks:
             return {}
-        where = f"keys {self._encoder.pending_key.decode()} and {self.migrated_key.decode()}"
+        if not self._encoder.on_other_slots:
+            return await self._place(self._placing(tasks), tasks)
+        left, new = await self._write_look_ups(tasks)
+        kept = [position for position in range(len(tasks)) if position not in left]
+        if kept:
+            written = [tasks[position] for position in kept]
+            placed = await self._place(self._placing(written), written)
+            left |= {kept[position]: why for position, why in placed.items()}
+        refused = [tasks[at].id for at, why in left.items() if why.code is not ReasonCode.ALREADY_MIGRATED]
+        await self._drop_look_ups(new.intersection(refused))
+        return left
+
+    def _placing(self, tasks: Sequence[StoredTask]) -> Question:
+        """The script that writes and pushes tasks."""
         arguments = self._arguments(tasks)
-        commands = bulks(arguments, b"*%d\r\n%b" % (5 + len(arguments), self._eval))
-        forgotten = array((b"SREM", self.migrated_key, *self._forget)) if self._forget else b""
+        return Question(self._encoder.pending_key, bulks(arguments, b"*%d\r\n%b" % (5 + len(arguments), self._eval)))
+
+    async def _place(self, placing: Question, tasks: Sequence[StoredTask]) -> dict[int, Reason]:
+        """Sends the script that pushes tasks. Returns the positions of those that are not placed."""
+        where = f"keys {self._encoder.pending_key.decode()} and {self.migrated_key.decode()}"
         losses = self._session.losses
         self.in_doubt = True
-        replies = await self._session.values(forgotten + commands, 2 if forgotten else 1)
+        replies = await self._session.values([*self._forgetting(), placing])
         # If the tasks were sent more than once, the first request may have placed them, whatever the last reply says.
         self.in_doubt = self.repeated = self._session.losses > losses
         try:
             check_script(replies[-1], self._encoder, f"{self._session.address}, {where}")
         except OversizedError as error:
-            raise _with_longest(error, tasks) from None
+            raise with_longest(error, tasks) from None
         self.in_doubt = True  # these are placed, whatever becomes of the ids to forget
         if isinstance(replies[0], hiredis.ReplyError):
             raise from_reply(str(replies[0]), f"{self._session.address}, key {self.migrated_key.decode()}")
@@ -196,10 +225,42 @@ class Target:
             skipped = {position: why for position, why in skipped.items() if why.code is not already}
         return skipped
 
+    async def _write_look_ups(self, tasks: Sequence[StoredTask]) -> tuple[dict[int, Reason], set[bytes]]:
+        """Writes runqy's look-ups, which are in other slots of a cluster.
+
+        Returns:
+            The positions of tasks that cannot be placed, and the ids of tasks that had no look-up before.
+        """
+        ids = [task.id for task in tasks]
+        known = await self._session.call([ask(b"SISMEMBER", self.migrated_key, one) for one in ids])
+        left = {at: Reason.of(ReasonCode.ALREADY_MIGRATED) for at, is_in in enumerate(known) if is_in}
+        others = [at for at in range(len(ids)) if at not in left]
+        new = set[bytes]()
+        for at, reply in zip(others, await self._on_look_ups(SET_LOOK_UP, [ids[at] for at in others]), strict=True):
+            if isinstance(reply, hiredis.ReplyError):
+                left[at] = Reason.of(ReasonCode.WRONG_TYPE)
+            elif reply == 1:
+                new.add(ids[at])
+        return left, new
+
+    async def _drop_look_ups(self, ids: Collection[bytes]) -> None:
+        await self._on_look_ups(DROP_LOOK_UP, list(ids))
+
+    async def _on_look_ups(self, script: bytes, ids: Sequence[bytes]) -> list[Reply]:
+        """Runs a script for each look-up. A reply may be the error WRONGTYPE."""
+        return await on_look_ups(self._session, script, ids, self._queue.name.encode())
+
+    def _forgetting(self) -> list[Question]:
+        """What removes the ids that ``forget`` got."""
+        return [ask(b"SREM", self.migrated_key, *self._forget)] if self._forget else []
+
     def _arguments(self, tasks: Sequence[StoredTask]) -> list[bytes]:
+        return [*self._head, b"%d" % time.time_ns(), *self._task_arguments(tasks)]
+
+    def _task_arguments(self, tasks: Sequence[StoredTask]) -> list[bytes]:
         ids, payloads = [task.id for task in tasks], [task.payload for task in tasks]
         options = [self._translation.options_of(task) for task in tasks]
-        return [*self._head, b"%d" % time.time_ns(), *self._encoder.insert_arguments(ids, payloads, options)]
+        return self._encoder.insert_arguments(ids, payloads, options)
 
     def lost(self, task: StoredTask) -> list[str]:
         """See ``Translation.lost``."""
@@ -207,7 +268,7 @@ class Target:
 
     async def count_placed(self) -> int | None:
         """The number of ids that are noted as placed, which only grows in a copy. None if the server does not tell."""
-        (count,) = await self._session.values(command(b"SCARD", self.migrated_key), 1)
+        (count,) = await self._session.values([ask(b"SCARD", self.migrated_key)])
         return count if isinstance(count, int) else None
 
     def forget(self, ids: Sequence[bytes]) -> None:
@@ -217,7 +278,7 @@ class Target:
     async def settle(self) -> None:
         """Removes the ids that ``forget`` got and that no insert has removed yet."""
         if self._forget:
-            await self._session.call(array((b"SREM", self.migrated_key, *self._forget)), 1)
+            await self._session.call(self._forgetting())
             self._forget.clear()
 
     async def remember_only(self, ids: Sequence[bytes]) -> list[bytes]:
@@ -226,17 +287,32 @@ class Target:
         For a move, only tasks that it holds may be noted as placed: another task may come back under its old id.
         """
         if ids:
-            replies = await self._session.call(
-                b"".join(command(b"SISMEMBER", self.migrated_key, task_id) for task_id in ids), len(ids)
-            )
+            replies = await self._session.call([ask(b"SISMEMBER", self.migrated_key, task_id) for task_id in ids])
             placed = [task_id for task_id, is_in in zip(ids, replies, strict=True) if is_in]
         else:
             placed = []
-        await self._session.call(command(b"EVAL", as_sent(TRIM), b"1", self.migrated_key, *placed), 1)
+        await self._session.call([ask_script(as_sent(TRIM), [self.migrated_key], *placed)])
         return placed
 
 
-def _with_longest(error: OversizedError, tasks: Sequence[StoredTask]) -> OversizedError:
+async def on_look_ups(session: Session, script: bytes, ids: Sequence[bytes], queue: bytes) -> list[Reply]:
+    """Runs a script for the look-up of each task, in its own slot of a cluster. A reply may be the error WRONGTYPE.
+
+    Args:
+        queue: The script's argument.
+
+    Raises:
+        LoaderError: A server refuses otherwise, or cannot be reached.
+    """
+    keys = [b"asynq:t:" + task_id for task_id in ids]
+    replies = await session.values([ask_script(as_sent(script), [key], queue) for key in keys])
+    for key, reply in zip(keys, replies, strict=True):
+        if isinstance(reply, hiredis.ReplyError) and "WRONGTYPE" not in str(reply):
+            raise from_reply(str(reply), f"{session.address}, key {key.decode(errors='replace')}")
+    return replies
+
+
+def with_longest(error: OversizedError, tasks: Sequence[StoredTask]) -> OversizedError:
     longest = max(tasks, key=lambda task: len(task.payload))
     size = f"{longest.id.decode(errors='backslashreplace')} ({len(longest.payload):,} bytes)"
     hint = f"Raise {' and '.join(SETTINGS)} on the target's server, or take this task out of the queue"

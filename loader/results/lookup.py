@@ -13,8 +13,9 @@ import hiredis
 
 from loader.layouts.task_message import MessageError, decode
 from loader.results.outstanding import GONE, Waiting
-from loader.results.reader import Question, Reader
+from loader.results.reader import Reader
 from loader.results.result import TaskResult, text
+from loader.servers.question import Question
 from loader.tasks.profiles import LayoutName
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply

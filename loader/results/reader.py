@@ -5,19 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from itertools import count
-from typing import NamedTuple
 
+from loader.servers.question import Question
 from loader.servers.routing import Servers
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
 from loader.wire.opening import open_connection
-
-
-class Question(NamedTuple):
-    """A command and its key."""
-
-    key: bytes
-    command: bytes
 
 
 class Reader:
@@ -47,12 +40,7 @@ class Reader:
         Raises:
             LoaderError: A connection cannot be opened, or was lost.
         """
-        by_node: dict[Address, list[int]] = {}
-        if self._servers.is_cluster:
-            for position, question in enumerate(questions):
-                by_node.setdefault(self._servers.address_of(question.key), []).append(position)
-        elif questions:
-            by_node[self._servers.address] = list(range(len(questions)))
+        by_node = self._servers.by_node([question.key for question in questions])
         replies: list[Reply] = [None] * len(questions)
         calls = [
             self._call(address, [questions[position].command for position in positions])

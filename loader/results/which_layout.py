@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from loader.errors import UsageError
 from loader.results.outstanding import Waiting
-from loader.results.reader import Question, Reader
+from loader.results.reader import Reader
+from loader.servers.question import Question
 from loader.tasks.profiles import LayoutName
 from loader.wire.resp import command
 

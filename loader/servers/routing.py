@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import hiredis
@@ -32,6 +32,7 @@ class Servers:
         accepts_names: Whether the servers accept the names that connections are given.
         holds_job: Whether the job's record is known to be there. Before that, a refusal of writes (by a replica, for
             example) is more likely a mistake of the user than a failover.
+        is_reached: Whether the servers have been reached.
         largest_value: The longest value that all servers accept; None if it is not known.
         info: The reply to INFO of each primary before the load, or the error in its place.
     """
@@ -40,6 +41,7 @@ class Servers:
         self.address = address
         self.accepts_names = True
         self.holds_job = False
+        self.is_reached = False
         self.largest_value: ValueLimit | None = None
         self.info: Mapping[Address, Any] = {}
         self._timeout = timeout
@@ -115,6 +117,7 @@ class Servers:
             except TransientError as error:
                 failure = error
             else:
+                self.is_reached = True
                 return
         if failure is not None:
             raise failure
@@ -141,6 +144,10 @@ class Servers:
         if self._slots is not None and self._slots.missing:
             raise self._slots.not_served()
 
+    def owners(self) -> list[Address | None]:
+        """The primary of each slot of a cluster; of no cluster, the only server."""
+        return [self.address] if self._slots is None else self._slots.owners()
+
     def serves(self, key: bytes | str) -> bool:
         """Whether some node serves a key now."""
         try:
@@ -158,6 +165,19 @@ class Servers:
         if self._slots is None:
             return self.address
         return self._slots.node_of(key if isinstance(key, bytes) else key.encode())
+
+    def by_node(self, keys: Sequence[bytes]) -> dict[Address, list[int]]:
+        """The positions of keys, by the node that serves them.
+
+        Raises:
+            TransientError: No node of the cluster serves one of them now.
+        """
+        if self._slots is None:
+            return {self.address: list(range(len(keys)))} if keys else {}
+        found: dict[Address, list[int]] = {}
+        for position, key in enumerate(keys):
+            found.setdefault(self._slots.node_of(key), []).append(position)
+        return found
 
     def client_of(self, key: bytes | str) -> Client:
         """A client of the node that serves a key."""

@@ -1,34 +1,42 @@
-"""A connection for steps that may be repeated. It is opened at first use, and again after it was lost."""
+"""Connections for steps that may be repeated. They are opened at first use, and again after they were lost."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import hiredis
 
-from loader.errors import LoaderError, RefusedNowError, UsageError
-from loader.servers.first_contact import first_contact
+from loader.errors import ConnectionFailedError, LoaderError, RefusedNowError
+from loader.servers.closing import close_quietly
+from loader.servers.question import Question
 from loader.servers.retry import Patience, retry
+from loader.servers.routing import Servers
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
 from loader.wire.faults import from_reply
 from loader.wire.opening import open_connection
-from loader.wire.resp import command
+
+T = TypeVar("T")
 
 Fence = Callable[[Collection[str]], Awaitable[None]]
-"""Ensures that the server executes nothing more of what connections with these names have sent."""
+"""Ensures that the servers execute nothing more of what connections with these names have sent."""
 
 
 class Session:
-    """Calls to one server, each repeated after transient faults. Calls may overlap.
+    """Calls to a server, or to the nodes of a cluster, each repeated after transient faults. Calls may overlap.
+
+    After a fault in a cluster, it is read again which node serves which slots. Of a call to several nodes, all is
+    repeated, also what some of them have done already.
 
     Args:
-        timeout: Seconds without any reply after which the connection counts as lost.
+        servers: Reached at the first call, if they are not yet. A connection that fails then is more likely a mistake
+            of the user than a fault, and is not retried.
+        timeout: Seconds without any reply after which a connection counts as lost.
         retry_for: Seconds for which a call is repeated.
         next_name: Returns a name that no connection has or had.
-        reached: Whether the server is known to be reachable. If not, a connection that fails at first is more likely a
-            mistake of the user than a fault, and is not retried.
         fence: Awaited after a connection was lost, before anything is sent again; None if late writes do no harm.
         admit: Awaited when a connection is open and has its name, before anything is sent; None for nothing.
 
@@ -38,117 +46,186 @@ class Session:
 
     def __init__(
         self,
-        address: Address,
+        servers: Servers,
         timeout: float,
         retry_for: float,
         next_name: Callable[[], str],
         fence: Fence | None = None,
         admit: Callable[[], Awaitable[None]] | None = None,
-        *,
-        reached: bool = False,
     ) -> None:
-        self.address = address
+        self.servers = servers
         self.losses = 0
         self._timeout = timeout
         self._patience = Patience(retry_for)
         self._next_name = next_name
         self._fence = fence
         self._admit = admit
-        self._connection: Connection | None = None
+        self._open: dict[Address, tuple[Connection, str]] = {}  # with their names
         self._opening = asyncio.Lock()
         self._lost: set[str] = set()
-        self._name = ""
-        self._reached = reached
 
-    async def call(self, commands: bytes, replies: int, where: str = "") -> list[Reply]:
-        """Sends commands and returns their replies. Repeats this after a lost connection, or if the server was busy.
+    @property
+    def address(self) -> Address:
+        """The server that the user named."""
+        return self.servers.address
+
+    async def call(self, questions: Sequence[Question], where: str = "") -> list[Reply]:
+        """The replies, in the order of the questions. This is repeated after a lost connection, or if a server was
+        busy.
 
         Args:
             where: What the commands are about, such as a key; for error messages.
 
         Raises:
-            SinkError: The server refuses one of the commands, or the fault lasted.
+            SinkError: A server refuses one of the commands, or the fault lasted.
         """
-        result = await self.values(commands, replies)
-        for reply in result:
-            if isinstance(reply, hiredis.ReplyError):
-                raise from_reply(str(reply), f"{self.address}, {where}" if where else str(self.address))
+        where = f"{self.address}, {where}" if where else str(self.address)
+        return [_checked(reply, where) for reply in await self.values(questions)]
+
+    async def values(self, questions: Sequence[Question]) -> list[Reply]:
+        """Like ``call``, but error replies that a repetition would not change are returned as values."""
+
+        async def once() -> list[Reply]:
+            await self._reached()
+            replies: list[Reply] = [None] * len(questions)
+            places = self.servers.by_node([question.key for question in questions])
+            sent = [
+                (address, b"".join([questions[at].command for at in positions]), len(positions))
+                for address, positions in places.items()
+            ]
+            for positions, found in zip(places.values(), await self._all(sent), strict=True):
+                for at, reply in zip(positions, found, strict=True):
+                    replies[at] = reply
+            return replies
+
+        return await self.repeat(once)
+
+    async def on_each(self, command: bytes, where: str) -> list[Reply]:
+        """The reply of each primary to a command without a key. Otherwise as ``call``."""
+        replies = await self.values_on_each([command])
+        return [_checked(reply, f"{self.address}, {where}") for (reply,) in replies]
+
+    async def values_on_each(self, commands: Sequence[bytes]) -> list[list[Reply]]:
+        """The replies of each primary to commands without keys. Otherwise as ``values``."""
+
+        async def once() -> list[list[Reply]]:
+            await self._reached()
+            sent, count = b"".join(commands), len(commands)
+            return await self._all([(address, sent, count) for address in self.servers.primaries()])
+
+        return await self.repeat(once)
+
+    async def repeat(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Repeats a step after transient faults, as calls are repeated."""
+        return await retry(step, self._patience, connected=self.servers.is_reached, between=self._find_again)
+
+    async def reach(self) -> None:
+        """Reaches the servers, as the first call would.
+
+        Raises:
+            LoaderError: The server cannot be reached, or refuses.
+        """
+        await self.repeat(self._reached)
+
+    async def _reached(self) -> None:
+        async with self._opening:
+            if not self.servers.is_reached:
+                await self.servers.reach(self._next_name())
+
+    async def _find_again(self) -> None:
+        if self.servers.is_cluster:
+            await self.servers.reconnect()
+
+    async def _all(self, calls: Sequence[tuple[Address, bytes, int]]) -> list[list[Reply]]:
+        """Sends commands to several servers at once.
+
+        Args:
+            calls: For each server: the commands, and the number of their replies.
+        """
+        if len(calls) == 1:
+            return [await self._once(*calls[0])]
+        answers = await asyncio.gather(*(self._once(*call) for call in calls), return_exceptions=True)
+        result: list[list[Reply]] = []
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            result.append(answer)
         return result
 
-    async def values(self, commands: bytes, replies: int) -> list[Reply]:
-        """Like ``call``, but error replies that a repetition would not change are returned as values."""
-        return await retry(lambda: self._once(commands, replies), self._patience, connected=self._reached)
-
-    async def _once(self, commands: bytes, replies: int) -> list[Reply]:
-        connection = await self._connected()
+    async def _once(self, address: Address, commands: bytes, count: int) -> list[Reply]:
+        connection = await self._connected(address)
         try:
-            result = await connection.call(commands, replies)
+            result = await connection.call(commands, count)
         except LoaderError:
-            self._drop(connection)
+            self._drop(address, connection)
             raise
         for reply in result:
             if isinstance(reply, hiredis.ReplyError):
-                error = from_reply(str(reply), str(self.address))
+                error = from_reply(str(reply), str(address))
                 if isinstance(error, RefusedNowError):
                     # After a failover, the same address may lead to another server. The replies are known, and final.
-                    self._drop(connection, replied=not self._patience.covers(error))
+                    self._drop(address, connection, replied=not self._patience.covers(error))
                 if self._patience.covers(error):
                     raise error
         return result
 
-    async def _connected(self) -> Connection:
+    async def _connected(self, address: Address) -> Connection:
         async with self._opening:
-            if self._connection is None:
+            if address not in self._open:
                 if self._lost and self._fence is not None:
                     await self._fence(self._lost)
                 self._lost.clear()
-                self._name = self._next_name()
-                connection = await self._open()
-                self._reached = True
+                name = self._next_name()
+                try:
+                    connection = await open_connection(address, name, self._timeout)
+                except ConnectionFailedError as error:
+                    raise self.servers.located(error, address) from error
                 if self._admit is not None:
                     try:
                         await self._admit()
                     except BaseException:
                         connection.abort()
                         raise
-                self._connection = connection
-            return self._connection
+                self._open[address] = connection, name
+            return self._open[address][0]
 
-    async def _open(self) -> Connection:
-        def connect() -> Awaitable[Connection]:
-            return open_connection(self.address, self._name, self._timeout)
-
-        return await (connect() if self._reached else first_contact(self.address, connect))
-
-    def _drop(self, connection: Connection, *, replied: bool = False) -> None:
-        if connection is self._connection:  # otherwise another call has dropped it already
-            self._connection = None
-            self._lost.add(self._name)
+    def _drop(self, address: Address, connection: Connection, *, replied: bool = False) -> None:
+        current, name = self._open.get(address, (None, ""))
+        if connection is current:  # otherwise another call has dropped it already
+            del self._open[address]
+            self._lost.add(name)
             self.losses += not replied
             connection.abort()
 
     async def close(self) -> None:
-        """Closes the connection, if one is open."""
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            try:
-                async with asyncio.timeout(1):
-                    await connection.close()
-            except (TimeoutError, LoaderError):
-                connection.abort()
+        """Closes the connections that are open."""
+        connections = [connection for connection, _ in self._open.values()]
+        self._open.clear()
+        for connection in connections:
+            await close_quietly(connection.close())
+            connection.abort()
 
 
-async def require_one_server(session: Session, what: str) -> None:
-    """Checks that the server holds all keys itself.
+def _checked(reply: Reply, where: str) -> Reply:
+    if isinstance(reply, hiredis.ReplyError):
+        raise from_reply(str(reply), where)
+    return reply
 
-    Args:
-        what: The operation that a cluster does not support, for the error.
+
+@asynccontextmanager
+async def open_session(
+    address: Address, timeout: float, retry_for: float, next_name: Callable[[], str]
+) -> AsyncIterator[Session]:
+    """A session with a server that this process only reads, for the time of a ``with`` block.
 
     Raises:
-        UsageError: The server belongs to a Redis Cluster.
-        LoaderError: The server does not answer.
+        LoaderError: The server cannot be reached, or refuses.
     """
-    (ranges,) = await session.values(command(b"CLUSTER", b"SLOTS"), 1)
-    # Otherwise an error: no cluster, an old server, or no right to ask. One node with all slots holds all keys itself.
-    if isinstance(ranges, list) and len({tuple(map(str, place[2][:2])) for place in ranges}) > 1:
-        raise UsageError(f"{session.address} belongs to a Redis Cluster, which {what} does not support yet")
+    servers = Servers(address, timeout)
+    session = Session(servers, timeout, retry_for, next_name)
+    try:
+        await session.reach()
+        yield session
+    finally:
+        await session.close()
+        await servers.aclose()

@@ -43,6 +43,13 @@ class SlotMap:
             raise self.not_served(f"key {key.decode(errors='replace')}, slot {slot}: ")
         return self.primaries[at]
 
+    def owners(self) -> list[Address | None]:
+        """The primary of each slot; None for a slot that no node serves."""
+        found: list[Address | None] = [None] * SLOTS
+        for (first, last), address in zip(self.ranges, self.primaries, strict=True):
+            found[first : last + 1] = [address] * (last + 1 - first)
+        return found
+
     @property
     def missing(self) -> list[tuple[int, int]]:
         """The ranges of slots that no node serves."""
@@ -62,7 +69,7 @@ class SlotMap:
         more = f" and {len(missing) - _SHOWN} more ranges" if len(missing) > _SHOWN else ""
         return TransientError(
             f"{self.asked}: {what}the cluster does not serve slots {shown}{more}",
-            "Give these slots to a node (redis-cli --cluster fix), or load a queue whose slot is served, with "
+            "Give these slots to a node (redis-cli --cluster fix), or name a queue whose slot is served, with "
             "--layout asynq",
         )
 

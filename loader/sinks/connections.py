@@ -64,9 +64,7 @@ class Connections:
         Args:
             commands: Pairs of a key and the command on it.
         """
-        by_node: dict[Address, list[int]] = {}
-        for position, (key, _) in enumerate(commands):
-            by_node.setdefault(self._servers.address_of(key), []).append(position)
+        by_node = self._servers.by_node([key for key, _ in commands])
         calls = []
         for positions in by_node.values():
             connection = await self.to(commands[positions[0]][0])

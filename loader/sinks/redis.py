@@ -309,6 +309,7 @@ class _Worker:
             return outcome.refused
         commands = encoder.rewrite_commands([ids[at] for at in existing], [payloads[at] for at in existing])
         rewritten = outcome_of(await connections.scatter(commands), encoder, lambda at: place(existing[at]), 1)
+        delivery.compact += rewritten.dumped
         return outcome.refused | {existing[at]: why for at, why in rewritten.refused.items()}
 
     async def _look(self, connections: Connections, keys: Sequence[bytes]) -> None:

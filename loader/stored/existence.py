@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from loader.errors import UnknownQueueError
+from loader.errors import LoaderError, TransientError, UnknownQueueError
 from loader.queues.asynq_keys import PAUSED, PROCESSED, WITH_TASKS
 from loader.queues.existing import QUEUES_KEY
 from loader.queues.names import DEFAULT_SUB_QUEUE
+from loader.servers.question import ask
+from loader.servers.scan import scan_all
 from loader.servers.session import Session
 from loader.stored.queue_reader import StoredQueue
 from loader.stored.snapshot import count_in_other_layout
-from loader.wire.resp import command
 
 _ASYNQ_KINDS = (*WITH_TASKS, PAUSED, PROCESSED)
 _SCANNED = 500
 """Keys that the server looks at in one step: less than a millisecond."""
+
+log = logging.getLogger("runqy_loader")
 
 _PENDING = re.compile(r"asynq:(?:\{(?P<asynq>[^{}]+)\}|(?P<documented>[^{}:]+)):pending")
 
@@ -39,7 +43,7 @@ async def require_queue(session: Session, queue: StoredQueue, *, name_option: st
     keys = [queue.pending_key, queue.slot_tag + b":runqy-loader:moves"]
     if queue.layout == "asynq":
         keys += [b"asynq:{%b}:%b" % (queue.name.encode(), kind.encode()) for kind in _ASYNQ_KINDS if kind != "pending"]
-    existing, listed = await session.values(command(b"EXISTS", *keys) + command(b"SMEMBERS", QUEUES_KEY.encode()), 2)
+    existing, listed = await session.values([ask(b"EXISTS", *keys), ask(b"SMEMBERS", QUEUES_KEY.encode())])
     if existing or not isinstance(listed, list):  # an error reply, too: then nothing can be told
         return
     elsewhere = await _elsewhere(session, queue, layout_option)
@@ -57,20 +61,19 @@ async def require_queue(session: Session, queue: StoredQueue, *, name_option: st
 async def _queues_by_keys(session: Session, queue: StoredQueue) -> set[str] | None:
     """The queues of either layout that have pending tasks; None if the queue exists, or nothing can be told."""
     names: set[str] = set()
-    cursor = b"0"
-    while True:
-        scan = command(b"SCAN", cursor, b"MATCH", b"*asynq:*:pending*", b"COUNT", b"%d" % _SCANNED)
-        (reply,) = await session.values(scan, 1)
-        if not isinstance(reply, list):
-            return None
-        cursor, keys = reply
-        for key in keys:
-            if key.startswith(queue.slot_tag + b":"):  # a ledger
-                return None
-            if found := _PENDING.fullmatch(key.decode(errors="replace")):
-                names.add(found["asynq"] or found["documented"])
-        if cursor == b"0":
-            return names
+    try:
+        async for keys in scan_all(session.servers, session.repeat, b"*asynq:*:pending*", step=_SCANNED):
+            for key in keys:
+                if key.startswith(queue.slot_tag + b":"):  # a ledger
+                    return None
+                if found := _PENDING.fullmatch(key.decode(errors="replace")):
+                    names.add(found["asynq"] or found["documented"])
+    except TransientError:
+        raise
+    except LoaderError as error:
+        log.debug("queues are not searched for: %s", error)
+        return None
+    return names
 
 
 async def _elsewhere(session: Session, queue: StoredQueue, option: str) -> str:

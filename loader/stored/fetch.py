@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import hiredis
 
+from loader.servers.question import ask
 from loader.servers.session import Session
 from loader.stored.queue_reader import StoredQueue
 from loader.stored.stored_task import StoredTask, UnreadableTaskError
@@ -14,7 +15,6 @@ from loader.tasks.profiles import LayoutName
 from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.faults import from_reply
 from loader.wire.replies import pairs
-from loader.wire.resp import command
 
 CHUNK_BYTES = 4 * 1024 * 1024
 _LARGE_FIELDS: dict[LayoutName, tuple[bytes, ...]] = {
@@ -73,7 +73,7 @@ class Fetcher:
             return fetched
         ids = ids[: await self._how_many_fit(ids)]
         keys = [self._queue.task_key(task_id) for task_id in ids]
-        replies = await self._session.values(b"".join(command(b"HGETALL", key) for key in keys), len(keys))
+        replies = await self._session.values([ask(b"HGETALL", key) for key in keys])
         for task_id, key, reply in zip(ids, keys, replies, strict=True):
             if isinstance(reply, hiredis.ReplyError):
                 if not str(reply).startswith("WRONGTYPE"):
@@ -99,7 +99,7 @@ class Fetcher:
         """
         large = _LARGE_FIELDS[self._queue.layout]
         fields = [(self._queue.task_key(task_id), name) for task_id in ids for name in large]
-        replies = await self._session.values(b"".join(command(b"HSTRLEN", *field) for field in fields), len(fields))
+        replies = await self._session.values([ask(b"HSTRLEN", *field) for field in fields])
         lengths = [_refused_length(reply) if isinstance(reply, hiredis.ReplyError) else int(reply) for reply in replies]
         width, total = len(large), 0
         for count in range(len(ids)):
@@ -114,8 +114,8 @@ class Fetcher:
         if not locked:
             return
         keys = [fetched.tasks[position].lock.encode() for position in locked]
-        commands = b"".join(command(b"GET", key) + command(b"TTL", key) for key in keys)
-        replies = await self._session.call(commands, 2 * len(keys), "uniqueness locks")
+        questions = [ask(name, key) for key in keys for name in (b"GET", b"TTL")]
+        replies = await self._session.call(questions, "uniqueness locks")
         for position, holder, ttl in zip(locked, replies[::2], replies[1::2], strict=True):
             task = fetched.tasks[position]
             if holder == task.id and ttl > 0:

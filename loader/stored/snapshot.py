@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from loader.layouts.lua import as_sent
+from loader.servers.question import ask, ask_script
+from loader.servers.scan import scan_all
 from loader.servers.session import Session
 from loader.stored.queue_reader import StoredQueue, stored_queue
-from loader.wire.resp import command
 
 CHUNK = 2000
 """Ids read at a time: about 80 KB, and less than a millisecond of the server's time."""
@@ -45,7 +46,7 @@ async def pending_ids(session: Session, queue: StoredQueue) -> AsyncIterator[lis
     position, read = 0, list[bytes]()  # the index of the first unread id, and the last ids read
     while True:
         start, stop = max(position - 1, 0), position + CHUNK
-        (ids,) = await session.call(command(b"LRANGE", key, b"%d" % start, b"%d" % (stop - 1)), 1, where)
+        (ids,) = await session.call([ask(b"LRANGE", key, b"%d" % start, b"%d" % (stop - 1))], where)
         more = len(ids) == stop - start
         if read:
             if read[-1] in ids:
@@ -53,8 +54,8 @@ async def pending_ids(session: Session, queue: StoredQueue) -> AsyncIterator[lis
                 position, ids = start + overlap, ids[overlap:]
             else:
                 landmarks = read[:: -max(1, len(read) // _LANDMARKS)]
-                find = command(b"EVAL", as_sent(BEHIND), b"1", key, b"%d" % CHUNK, *landmarks)
-                ((position, ids),) = await session.call(find, 1, where)
+                find = ask_script(as_sent(BEHIND), [key], b"%d" % CHUNK, *landmarks)
+                ((position, ids),) = await session.call([find], where)
                 more = len(ids) == CHUNK
                 known = set(read)
                 unread = [task_id for task_id in ids if task_id not in known]
@@ -68,13 +69,11 @@ async def pending_ids(session: Session, queue: StoredQueue) -> AsyncIterator[lis
 
 async def keyed_ids(session: Session, queue: StoredQueue) -> AsyncIterator[list[bytes]]:
     """The ids of all task keys that may be the queue's, whether or not a list holds them. Ids may be repeated."""
-    cursor = b"0"
-    while True:
-        commands = command(b"SCAN", cursor, b"MATCH", queue.pattern, b"COUNT", b"%d" % CHUNK)
-        ((cursor, keys),) = await session.call(commands, 1, "SCAN")
+    await session.reach()
+    # In layout documented, the keys are in all slots of a cluster.
+    of = queue.pending_key if queue.layout == "asynq" else None
+    async for keys in scan_all(session.servers, session.repeat, queue.pattern, of=of, step=CHUNK):
         yield [queue.id_of(key) for key in keys]
-        if cursor == b"0":
-            return
 
 
 async def grouped_ids(session: Session, queue: StoredQueue) -> AsyncIterator[list[bytes]]:
@@ -83,12 +82,12 @@ async def grouped_ids(session: Session, queue: StoredQueue) -> AsyncIterator[lis
     Every task that waits during the whole time of the reading is returned.
     """
     base = queue.pending_key.removesuffix(b"pending")
-    (groups,) = await session.call(command(b"SMEMBERS", base + b"groups"), 1, f"key {base.decode()}groups")
+    (groups,) = await session.call([ask(b"SMEMBERS", base + b"groups")], f"key {base.decode()}groups")
     for group in sorted(groups):
         key, cursor = base + b"g:" + group, b"0"
         while True:
-            commands = command(b"ZSCAN", key, cursor, b"COUNT", b"%d" % CHUNK)
-            ((cursor, pairs),) = await session.call(commands, 1, f"key {key.decode(errors='replace')}")
+            question = ask(b"ZSCAN", key, cursor, b"COUNT", b"%d" % CHUNK)
+            ((cursor, pairs),) = await session.call([question], f"key {key.decode(errors='replace')}")
             if pairs:
                 yield pairs[::2]
             if cursor == b"0":
@@ -101,5 +100,5 @@ async def count_in_other_layout(session: Session, queue: StoredQueue) -> int:
     For a hint to the user when this layout has none.
     """
     other = stored_queue("asynq" if queue.layout == "documented" else "documented", queue.name)
-    (length,) = await session.values(command(b"LLEN", other.pending_key), 1)
+    (length,) = await session.values([ask(b"LLEN", other.pending_key)])
     return length if isinstance(length, int) else 0

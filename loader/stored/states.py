@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from loader.queues.asynq_keys import SETS
+from loader.servers.question import ask
 from loader.servers.session import Session
 from loader.stored.queue_reader import StoredQueue
 from loader.wire.connection import Reply
-from loader.wire.resp import command
 
 _GROUPS_A_STEP = 1000
 
@@ -18,12 +18,12 @@ async def count_aggregating(session: Session, queue: str) -> int:
         SinkError: The server cannot be reached.
     """
     base = b"asynq:{%b}:" % queue.encode()
-    (names,) = await session.values(command(b"SMEMBERS", base + b"groups"), 1)
+    (names,) = await session.values([ask(b"SMEMBERS", base + b"groups")])
     groups = names if isinstance(names, list) else []
     total = 0
     for start in range(0, len(groups), _GROUPS_A_STEP):
         step = groups[start : start + _GROUPS_A_STEP]
-        replies = await session.values(b"".join(command(b"ZCARD", base + b"g:" + name) for name in step), len(step))
+        replies = await session.values([ask(b"ZCARD", base + b"g:" + name) for name in step])
         total += sum(map(count_of, replies))
     return total
 
@@ -37,8 +37,8 @@ async def count_other_states(session: Session, queue: StoredQueue, *, but: str =
     if queue.layout == "documented":
         return {}
     base = b"asynq:{%b}:" % queue.name.encode()
-    commands = [command(b"LLEN", queue.pending_key), *(command(b"ZCARD", base + state.encode()) for state in SETS)]
-    replies = await session.values(b"".join(commands), len(commands))
+    questions = [ask(b"LLEN", queue.pending_key), *(ask(b"ZCARD", base + state.encode()) for state in SETS)]
+    replies = await session.values(questions)
     counts = dict(zip(("pending", *SETS), map(count_of, replies), strict=True))
     # Last, as the closing lines of an export say how to export these.
     counts["aggregating"] = await count_aggregating(session, queue.name)

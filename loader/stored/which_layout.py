@@ -8,10 +8,10 @@ import hiredis
 
 from loader.errors import LayoutMismatchError
 from loader.queues.asynq_keys import PROCESSED, WITH_TASKS
+from loader.servers.question import ask
 from loader.servers.session import Session
 from loader.stored.queue_reader import stored_queue
 from loader.tasks.profiles import LayoutName
-from loader.wire.resp import command
 
 _OTHER_KINDS = [kind.encode() for kind in (*WITH_TASKS, PROCESSED) if kind != "pending"]
 """asynq's keys of a queue beside the pending list."""
@@ -34,14 +34,14 @@ async def layout_with_tasks(
     """
     documented, asynq = stored_queue("documented", names["documented"]), stored_queue("asynq", names["asynq"])
     base = asynq.pending_key.removesuffix(b"pending")
-    commands = [
-        command(b"LLEN", documented.pending_key),
-        command(b"LLEN", asynq.pending_key),
-        command(b"EXISTS", *(base + kind for kind in _OTHER_KINDS)),
-        command(b"EXISTS", documented.pending_key.removesuffix(b"pending") + b"active"),
-        command(b"SISMEMBER", b"asynq:queues", asynq.name.encode()),
+    questions = [
+        ask(b"LLEN", documented.pending_key),
+        ask(b"LLEN", asynq.pending_key),
+        ask(b"EXISTS", *(base + kind for kind in _OTHER_KINDS)),
+        ask(b"EXISTS", documented.pending_key.removesuffix(b"pending") + b"active"),
+        ask(b"SISMEMBER", b"asynq:queues", asynq.name.encode()),
     ]
-    replies = await session.values(b"".join(commands), len(commands))
+    replies = await session.values(questions)
     if any(isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOPERM") for reply in replies):
         raise LayoutMismatchError(
             f"{session.address}: the layout cannot be chosen: the user may not read the queue's keys in both layouts",

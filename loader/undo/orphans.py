@@ -12,15 +12,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 
 from loader.jobs.records import prefix_of
+from loader.layouts.look_up import DROP_LOOK_UP
 from loader.layouts.lua import as_sent
 from loader.servers.retry import Repeat
 from loader.servers.routing import Servers
-from loader.servers.scan import scan
+from loader.servers.scan import once, scan_all
 from loader.servers.scatter import ask_each, eval_each
 from loader.tasks.ids import ID_BYTES
 from loader.undo.ledgers import QueueTotals
-from loader.undo.scripts import DROP_LOOK_UP
-from loader.wire.faults import translated
 
 _REST = 1.0
 
@@ -39,10 +38,8 @@ async def hashes_with(servers: Servers, repeat: Repeat, prefixes: Collection[byt
 
     async def search() -> list[bytes]:
         found = set[bytes]()
-        for client in servers.clients():
-            with translated(str(servers)):
-                async for keys in scan(client, "asynq:*t:*", rest=_REST):
-                    found.update(key for key in keys if prefix_of(key[-ID_BYTES:], prefixes))
+        async for keys in scan_all(servers, once, "asynq:*t:*", rest=_REST):
+            found.update(key for key in keys if prefix_of(key[-ID_BYTES:], prefixes))
         return sorted(found)
 
     return await repeat(search)

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from loader.jobs.job_keys import note_key, undone_key
+from loader.layouts.look_up import DROP_LOOK_UP
 from loader.layouts.lua import as_sent
 from loader.queues.asynq_keys import base_of
 from loader.servers.retry import Repeat
@@ -24,7 +25,7 @@ from loader.stored.queue_reader import stored_queue
 from loader.stored.stored_task import UnreadableTaskError
 from loader.tasks.profiles import LayoutName
 from loader.undo.report import RollbackReport
-from loader.undo.scripts import DROP_LOOK_UP, TRY, taking_scripts
+from loader.undo.scripts import TRY, taking_scripts
 from loader.undo.selection import Selection
 from loader.undo.swap import Swap
 from loader.wire.client import Argument

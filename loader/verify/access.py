@@ -73,10 +73,7 @@ class Access:
 
     async def _pending(self, layout: LayoutName, queue: str) -> AsyncIterator[list[bytes]]:
         stored, servers, names = stored_queue(layout, queue), self.servers, count(1)
-        address = servers.address_of(stored.pending_key) if servers.is_cluster else servers.address
-        session = Session(
-            address, self._timeout, self._seconds, lambda: f"{_NAME}:list.{next(names)}", reached=True
-        )  # fmt: skip
+        session = Session(servers, self._timeout, self._seconds, lambda: f"{_NAME}:list.{next(names)}")
         try:
             async for ids in pending_ids(session, stored):
                 yield ids

@@ -9,7 +9,8 @@ from typing import NamedTuple, Protocol
 import hiredis
 
 from loader.layouts.task_message import MessageError, before_payload, decode, join
-from loader.results.reader import Question, Reader
+from loader.results.reader import Reader
+from loader.servers.question import Question
 from loader.tasks.profiles import LayoutName
 from loader.verify.listed import Wanted
 from loader.verify.report import Kind

@@ -128,6 +128,11 @@ class Client:
             raise from_os_error(error, str(self._address)) from error
 
     @property
+    def connection(self) -> Connection | None:
+        """The connection over which the last call went; None if there is none any more."""
+        return self._connection
+
+    @property
     def name(self) -> str:
         """The name of the connection; '' if it has none, or the server refuses names."""
         return self._name

@@ -16,7 +16,7 @@ from loader.tasks.profiles import LayoutName
 from loader.wire.slots import key_slot
 from tests.conftest import RedisServer
 from tests.faults.helpers import Load, assert_one_error, numbered, until
-from tests.integration.cluster import Cluster, Move, replica_of
+from tests.integration.cluster import Cluster, Move, promote, replica_of
 from tests.integration.cluster import cluster as cluster
 
 QUEUE = "queue0.default"
@@ -55,12 +55,6 @@ def loaded_through(cluster: Cluster, layout: LayoutName, disturb: Callable[[], A
     return asyncio.run(load_all())
 
 
-def _promote(replica: RedisServer) -> None:
-    with replica.client() as client:
-        client.execute_command("CLUSTER", "FAILOVER")
-        until(lambda: client.info("replication")["role"] == "master", "the replica is promoted")
-
-
 def _numbers(cluster: Cluster, layout: str) -> list[int]:
     with cluster.client() as client:
         base = "asynq:t:" if layout == "documented" else f"asynq:{{{QUEUE}}}:t:"
@@ -77,7 +71,7 @@ def _numbers(cluster: Cluster, layout: str) -> list[int]:
 def test_a_replica_that_is_promoted_during_a_load_takes_over(
     cluster: Cluster, replica: RedisServer, layout: LayoutName
 ) -> None:
-    assert loaded_through(cluster, layout, lambda: _promote(replica)) == 20_000
+    assert loaded_through(cluster, layout, lambda: promote(replica)) == 20_000
     assert _numbers(cluster, layout) == list(range(20_000))
 
 
@@ -131,10 +125,6 @@ def _announces(client: Any, host: str) -> bool:
     return str(client.execute_command("CLUSTER", "SLOTS")).count(host) >= 3
 
 
-def _has_two_ranges(client: Any) -> bool:
-    return len(client.execute_command("CLUSTER", "SLOTS")) == 2
-
-
 # --- what nodes announce ----------------------------------------------------------------------------------------------
 
 
@@ -172,15 +162,7 @@ def test_the_ip_address_is_used_where_a_node_has_no_usable_name(
 @pytest.fixture
 def incomplete(cluster: Cluster) -> Cluster:
     """The last node's slots are served by nobody, and the others serve theirs nevertheless."""
-    for node in cluster.nodes:
-        with node.client() as client:
-            client.config_set("cluster-require-full-coverage", "no")
-    for node in cluster.nodes:
-        with node.client() as client:
-            client.execute_command("CLUSTER", "DELSLOTSRANGE", 10_924, 16_383)
-    for node in cluster.nodes:
-        with node.client() as client:
-            until(partial(_has_two_ranges, client), "all know that they are missing")
+    cluster.give_up_last_slots()
     return cluster
 
 

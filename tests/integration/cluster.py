@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,38 @@ class Cluster:
     def url(self) -> str:
         return self.nodes[0].url
 
+    def empty(self) -> None:
+        """Deletes all keys."""
+        for node in self.nodes:
+            with node.client() as client:
+                client.flushall()
+
+    def dumps(self) -> dict[bytes, bytes]:
+        """The keys of all nodes, and what they hold. None is on two of them."""
+        found: dict[bytes, bytes] = {}
+        for node in self.nodes:
+            with node.client() as client:
+                keys = client.keys("*")
+                assert not found.keys() & set(keys)
+                found |= {key: client.dump(key) for key in keys}
+        return found
+
+    def give_up_last_slots(self) -> None:
+        """Has nobody serve the slots of the last node, 10924 to 16383. The others serve theirs nevertheless."""
+        for node in self.nodes:
+            with node.client() as client:
+                client.config_set("cluster-require-full-coverage", "no")
+        for node in self.nodes:
+            with node.client() as client:
+                client.execute_command("CLUSTER", "DELSLOTSRANGE", 10_924, SLOTS - 1)
+        for node in self.nodes:
+            with node.client() as client:
+                _until(partial(_has_ranges, client, 2), "all know that they are missing")
+
+    def next_to(self, node: Server) -> Server:
+        """Another node."""
+        return self.nodes[(self.nodes.index(node) + 1) % len(self.nodes)]
+
     def client(self) -> Any:
         return redis.RedisCluster(host="127.0.0.1", port=self.nodes[0].port)
 
@@ -45,7 +78,7 @@ class Cluster:
             with node.client() as client:
                 ranges = client.execute_command("CLUSTER", "SLOTS")
                 owner = next(primary for first, last, primary, *_ in ranges if first <= slot <= last)
-                if int(owner[1]) == node.port:
+                if _text(owner[2]) == _id(client):
                     return node
         raise AssertionError(f"nobody serves slot {slot}")
 
@@ -74,11 +107,16 @@ class Move:
             new.execute_command("CLUSTER", "SETSLOT", self._slot, "IMPORTING", _id(old))
             old.execute_command("CLUSTER", "SETSLOT", self._slot, "MIGRATING", _id(new))
 
-    def end(self) -> None:
-        """Moves the keys and gives the slot to the new node."""
-        with self._source.client() as old, self._to.client() as new:
+    def move_keys(self) -> None:
+        """Moves the keys. The slot is still that of the old node."""
+        with self._source.client() as old:
             while keys := old.execute_command("CLUSTER", "GETKEYSINSLOT", self._slot, 100):
                 old.execute_command("MIGRATE", "127.0.0.1", self._to.port, "", 0, 5000, "KEYS", *keys)
+
+    def end(self) -> None:
+        """Moves the keys and gives the slot to the new node."""
+        self.move_keys()
+        with self._to.client() as new:
             target = _id(new)
         for node in (self._to, self._source, *self._cluster.nodes):
             with node.client() as client:
@@ -134,6 +172,19 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield cluster
 
 
+@pytest.fixture(scope="module")
+def _shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with running_cluster(lambda: tmp_path_factory.mktemp("node"), "redis") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def shared_cluster(_shared_cluster: Cluster) -> Cluster:
+    """A cluster of three primaries, empty, for the tests of a module that do not change its nodes and slots."""
+    _shared_cluster.empty()
+    return _shared_cluster
+
+
 @contextmanager
 def replica_of(cluster: Cluster, primary: Server, folder: Path, *options: str) -> Iterator[RedisServer]:
     """A replica of one of the primaries, in step with it."""
@@ -156,6 +207,17 @@ def replica_of(cluster: Cluster, primary: Server, folder: Path, *options: str) -
         yield own
     finally:
         own.kill()
+
+
+def promote(replica: RedisServer) -> None:
+    """Has a replica take the place of its primary, as an operator does."""
+    with replica.client() as client:
+        client.execute_command("CLUSTER", "FAILOVER")
+        _until(lambda: client.info("replication")["role"] == "master", "the replica is promoted")
+
+
+def _has_ranges(client: Any, count: int) -> bool:
+    return len(client.execute_command("CLUSTER", "SLOTS")) == count
 
 
 def _until(holds: Callable[[], object], what: str) -> None:

@@ -13,6 +13,7 @@ import redis
 from loader.layouts.task_message import decode, encode
 from loader.tasks.options import TaskOptions
 from tests.conftest import Server
+from tests.integration.cluster import Cluster
 
 HANG = 60.0
 
@@ -69,10 +70,10 @@ class Consumer:
         hollow: Ids whose hash was not there.
     """
 
-    def __init__(self, server: Server, layout: str, queue: str, *, pause: float = 0.0) -> None:
+    def __init__(self, server: Server | Cluster, layout: str, queue: str, *, pause: float = 0.0) -> None:
         self.done: list[tuple[str, bytes]] = []
         self.hollow: list[str] = []
-        self._client = redis.Redis(port=server.port)
+        self._client = server.client()
         self._layout, self._queue, self._pause = layout, queue, pause
         self._ending = False
         self._failure: BaseException | None = None

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import loader
-from loader.servers.session import Session
+from loader.servers.session import open_session
 from loader.stored.fetch import Fetcher
 from loader.stored.queue_reader import stored_queue
 from loader.stored.snapshot import CHUNK, pending_ids
@@ -482,12 +482,11 @@ def snapshot(server: Server, between: Any) -> list[str]:
 
     async def read() -> list[str]:
         names = itertools.count()
-        session = Session(parse_address(server.url), 10, 0, lambda: f"test:{next(names)}")
         found: list[str] = []
-        async for ids in pending_ids(session, stored_queue("documented", "q.default")):
-            found += [task_id.decode() for task_id in ids]
-            between(found)
-        await session.close()
+        async with open_session(parse_address(server.url), 10, 0, lambda: f"test:{next(names)}") as session:
+            async for ids in pending_ids(session, stored_queue("documented", "q.default")):
+                found += [task_id.decode() for task_id in ids]
+                between(found)
         return found
 
     return asyncio.run(read())
@@ -587,12 +586,10 @@ def test_a_chunk_is_as_large_as_its_tasks_allow_whatever_came_before(valkey: Ser
 
     async def read() -> list[list[str]]:
         names = itertools.count()
-        session = Session(parse_address(valkey.url), 10, 0, lambda: f"test:{next(names)}")
         queue = stored_queue("asynq" if layout == "asynq" else "documented", "q.default")
         ids = [task_id.encode() for task_id, _ in tasks]
-        found = [[task.id.decode() for task in part.tasks] async for part in Fetcher(session, queue, 250).each(ids)]
-        await session.close()
-        return found
+        async with open_session(parse_address(valkey.url), 10, 0, lambda: f"test:{next(names)}") as session:
+            return [[task.id.decode() for task in part.tasks] async for part in Fetcher(session, queue, 250).each(ids)]
 
     parts = asyncio.run(read())
 

@@ -25,7 +25,9 @@ from loader.layouts.base import QueueEncoder
 from loader.layouts.compact_asynq import CompactAsynq
 from loader.layouts.compact_documented import REWRITE, CompactDocumented
 from loader.layouts.documented import DocumentedEncoder
+from loader.layouts.look_up import DROP_LOOK_UP, SET_LOOK_UP, TASK_TO_LOOK_UP
 from loader.layouts.lua import as_sent
+from loader.migrate.scattered import LOOK, TAKE_BACK, push_script, write_script
 from loader.migrate.source import CLAIM, PUT_BACK, settle_script
 from loader.migrate.target import TRIM, place_script
 from loader.preflight.estimate import ENTRY, tasks_script
@@ -33,7 +35,7 @@ from loader.preflight.rights import NEEDED, OPTIONAL
 from loader.stored.queue_reader import stored_queue
 from loader.stored.snapshot import BEHIND
 from loader.tasks.options import TaskOptions
-from loader.undo.scripts import COPY, DROP_LOOK_UP, SWAP, TRY, TakingScripts, taking_scripts
+from loader.undo.scripts import COPY, SWAP, TRY, TakingScripts, taking_scripts
 from tests.conftest import Server
 
 QUEUE = "inference.default"
@@ -83,10 +85,24 @@ SCRIPTS: dict[str, bytes] = {
     "gateway-push": push.PUSH,
     "snapshot-behind": BEHIND,
     **{f"migrate-place-{name}": place_script(encoder) for name, encoder in ENCODERS.items()},
+    **{
+        f"migrate-write-{name}": write_script(encoder)
+        for name, encoder in ENCODERS.items()
+        if name.startswith("documented")
+    },
+    "migrate-look": LOOK,
+    "migrate-push": push_script(),
+    "migrate-take-back": TAKE_BACK,
     "migrate-trim": TRIM,
     "migrate-claim": CLAIM,
     "migrate-put-back": PUT_BACK,
     "migrate-settle-asynq": settle_script(stored_queue("asynq", QUEUE), keeps_hashes=False, look_up=""),
+    "migrate-settle-asynq-cluster": settle_script(
+        stored_queue("asynq", QUEUE), keeps_hashes=False, look_up="", cluster=True
+    ),
+    "migrate-settle-documented-cluster": settle_script(
+        stored_queue("documented", QUEUE), keeps_hashes=False, look_up="", cluster=True
+    ),
     "migrate-settle-documented": settle_script(stored_queue("documented", QUEUE), keeps_hashes=False, look_up=""),
     "migrate-settle-documented-look-up": settle_script(
         stored_queue("documented", QUEUE), keeps_hashes=False, look_up=QUEUE
@@ -99,7 +115,9 @@ SCRIPTS: dict[str, bytes] = {
     **{f"undo-walk-{name}": scripts.walk for name, scripts in UNDO.items()},
     **{f"undo-end-{name}": scripts.end for name, scripts in UNDO.items()},
     **{f"undo-waiting-{name}": scripts.waiting for name, scripts in UNDO.items() if name.startswith("asynq")},
-    "undo-look-up": DROP_LOOK_UP,
+    "look-up-drop": DROP_LOOK_UP,
+    "look-up-set": SET_LOOK_UP,
+    "look-up-of-task": TASK_TO_LOOK_UP,
     "undo-try": TRY,
     "undo-copy": COPY,
     "undo-swap": SWAP,

@@ -1,4 +1,4 @@
--- Deletes the look-up of a task that was taken back.
+-- Deletes the look-up of a task that has left its queue.
 -- KEYS[1]: the look-up; in the documented layout, this is the key of a task
 -- ARGV[1]: the queue
 -- Reply: 1 if it is deleted
