@@ -14,7 +14,7 @@ from loader.servers.question import Question
 from loader.tasks.profiles import LayoutName
 from loader.verify.listed import Wanted
 from loader.verify.report import Kind
-from loader.verify.states import PENDING, STORED
+from loader.verify.states import ACTIVE, PENDING, STORED
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
 from loader.wire.resp import command
@@ -163,9 +163,24 @@ class AsynqLookup:
         return found
 
     async def states(self, reader: Reader, queue: str, ids: Sequence[bytes]) -> list[str | None]:
+        # A worker that does this without a script moves the id first, and writes the state after that. So the list is
+        # read before the hashes: of a task that is in neither list by then, the hash tells the state.
+        active = b"asynq:{%b}:active" % queue.encode()
         keys = [_asynq_key(queue, task_id) for task_id in ids]
-        replies = await reader.ask([_hmget(key, b"state", b"msg", b"payload") for key in keys])
-        return [self._state(_fields(reply, "asynq:{*}:t:*")) for reply in replies]
+        running, *replies = await reader.ask(
+            [
+                Question(active, command(b"LRANGE", active, b"0", b"-1")),
+                *(_hmget(key, b"state", b"msg", b"payload") for key in keys),
+            ]
+        )
+        if isinstance(running, hiredis.ReplyError):
+            raise from_reply(str(running), f"key {active.decode()}")
+        taken = set(running)
+        states = [self._state(_fields(reply, "asynq:{*}:t:*")) for reply in replies]
+        return [
+            ACTIVE if state == PENDING and task_id in taken else state
+            for task_id, state in zip(ids, states, strict=True)
+        ]
 
     def _state(self, fields: list[bytes | None] | None) -> str | None:
         if fields is None or not any(value is not None for value in fields):

@@ -172,6 +172,20 @@ def test_beside_workers_no_task_is_called_damaged(server: Server, client: Any, t
     assert verify(server, tmp_path, "--undrained").status == 3
 
 
+def test_a_task_that_a_worker_has_just_taken_is_no_difference(server: Server, client: Any, tmp_path: Path) -> None:
+    """A worker may move the id first, and write the state after that."""
+    write(tmp_path / "in.jsonl", numbered(100))
+    load(server, tmp_path, "--layout", "asynq")
+    taken = client.rpoplpush(pending_key("asynq", "q.default"), "asynq:{q.default}:active")
+
+    assert verify(server, tmp_path).status == 0
+    client.delete("asynq:{q.default}:active")
+    found = verify(server, tmp_path)
+
+    assert (found.status, kinds(found)) == (3, {"unlisted": 1})
+    assert found.report["examples"][0]["id"] == taken.decode()
+
+
 def test_a_task_that_no_list_holds_is_a_difference_if_no_worker_has_taken_any(
     server: Server, client: Any, tmp_path: Path
 ) -> None:
