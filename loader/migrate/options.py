@@ -243,6 +243,10 @@ class MigrateOptions:
 
     def _check_target_of_jobs(self) -> None:
         """``check`` for jobs of another system, whose names are the types of their tasks."""
+        from loader.foreign.registry import system_of  # most migrations need none
+        from loader.foreign.system import Where
+
+        system_of(self.from_system or "", Where(self.from_queue))
         if self.to_layout is None:
             try:
                 replace(self, to_layout="documented").check()
