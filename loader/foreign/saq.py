@@ -42,7 +42,7 @@ class Saq:
         self._keys = where.key(f"{where.prefix if where.prefix is not None else 'saq'}:job:{where.queue}:")
 
     def keys(self) -> Sequence[bytes]:
-        return [self._base + kind for kind in (b"queued", b"incomplete", b"active")]
+        return [self._base + b"incomplete"]  # it has every job that is not done
 
     async def jobs(self, frozen: Frozen) -> Jobs:
         later = await frozen.sorted_set(self._base + b"incomplete")

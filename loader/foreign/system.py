@@ -8,7 +8,9 @@ from typing import ClassVar, Protocol
 
 from loader.foreign.job import Jobs
 from loader.foreign.listed import Frozen
+from loader.servers.question import ask
 from loader.servers.session import Session
+from loader.stored.states import count_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,9 @@ class Where:
     def key(self, text: str) -> bytes:
         """A key, which may hold any text of a user."""
         return text.encode(errors="surrogateescape")
+
+
+_SIZES = {"list": b"LLEN", "zset": b"ZCARD", "stream": b"XLEN"}
 
 
 class System(Protocol):
@@ -62,3 +67,16 @@ class System(Protocol):
     async def workers(self, session: Session) -> str:
         """A sign of workers of this queue that run now, such as ``3 workers in rq:workers:mail``; '' for none."""
         ...
+
+
+async def count_waiting(session: Session, system: System) -> int:
+    """About how many jobs wait in a queue: a stream also counts those that are done.
+
+    Raises:
+        SinkError: The server cannot be reached.
+    """
+    keys = system.keys()
+    kinds = await session.values([ask(b"TYPE", key) for key in keys])
+    names = [kind.decode() if isinstance(kind, bytes) else str(kind) for kind in kinds]
+    sizes = [ask(_SIZES[name], key) for key, name in zip(keys, names, strict=True) if name in _SIZES]
+    return sum(map(count_of, await session.values(sizes))) if sizes else 0

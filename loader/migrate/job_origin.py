@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from loader.errors import UnknownQueueError
 from loader.foreign.registry import system_of
-from loader.foreign.system import Where
+from loader.foreign.system import Where, count_waiting
 from loader.migrate.foreign_source import ForeignSnapshot, JobReader, JobTranslation
 from loader.migrate.options import MigrateOptions
 from loader.migrate.source import TaskSource
@@ -18,11 +18,8 @@ from loader.preflight.schedule import forwarded_queues
 from loader.preflight.usage import Usage
 from loader.servers.question import ask
 from loader.servers.session import Session
-from loader.stored.states import count_of
 
 log = logging.getLogger("runqy_loader")
-
-_SIZES = {"list": b"LLEN", "zset": b"ZCARD", "stream": b"XLEN"}
 
 
 class JobOrigin:
@@ -52,14 +49,7 @@ class JobOrigin:
             )
 
     async def waiting(self, session: Session) -> int:
-        keys = self._system.keys()
-        types = await session.call([ask(b"TYPE", key) for key in keys])
-        sizes = [
-            ask(_SIZES[kind], key)
-            for key, reply in zip(keys, types, strict=True)
-            if (kind := reply.decode() if isinstance(reply, bytes) else str(reply)) in _SIZES
-        ]
-        return sum(map(count_of, await session.call(sizes))) if sizes else 0
+        return await count_waiting(session, self._system)
 
     async def staying(self, session: Session) -> dict[str, int]:
         return await self._system.staying(session)

@@ -229,11 +229,21 @@ def contents(client: Any) -> dict[bytes, bytes]:
     return {key: client.dump(key) for key in keys}
 
 
+def inspected(server: Server, folder: Path) -> list[dict[str, Any]]:
+    found = run("inspect", "--redis", server.url, "--json", cwd=folder)
+    assert found.status == 0, found.stderr
+    others: list[dict[str, Any]] = json.loads(found.stdout)["other_systems"]
+    return others
+
+
 def test_jobs_become_tasks(server: Server, system: System, enqueue: Enqueue, tmp_path: Path) -> None:
     ids = enqueue(system.name, server.url, "mail")
     now = time.time()
     with server.client() as client:
         before = contents(client)
+        if not system.name.startswith("taskiq"):  # whose key has no other sign than its default name
+            (found,) = [one for one in inspected(server, tmp_path) if one["queue"] == "mail"]
+            assert (found["system"], found["waiting"] >= len(system.tasks)) == (system.name, True)
         outcome = migrate(server, system, tmp_path, "--to-layout", "asynq", "--force-schedule")
         assert outcome.status == (3 if system.refused else 0), outcome.stderr
         report = outcome.report
