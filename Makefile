@@ -170,6 +170,8 @@ lock: $(STAMP) ## renew the lock files from pyproject.toml
 	$(LOCK) --all-extras --group dev -o requirements.lock
 	$(LOCK) --all-extras --group matrix --constraint requirements.lock -o requirements-matrix.lock
 	$(LOCK) --extra embedded --group demo --constraint requirements.lock -o requirements-demo.lock
+	cd tests/interop/peers/jobs && $(abspath $(BIN))/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+		--python-version 3.11 --custom-compile-command "make lock" requirements.in --override override.txt -o requirements.lock
 
 clean: ## remove the environments and what runs left behind
 	rm -rf .venv .venv-* demo benchmarks/out benchmarks/peers/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

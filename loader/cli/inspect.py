@@ -94,6 +94,18 @@ def _show(findings: Findings) -> None:
         console.print(table)
     else:
         console.print(f"no queues on {findings.server}", markup=False)
+    if findings.other_systems:
+        console.print()
+        others = Table(box=None, pad_edge=False)
+        others.add_column("queue of another system", overflow="fold")
+        others.add_column("system", no_wrap=True)
+        others.add_column("waiting", justify="right", no_wrap=True)
+        others.add_column("", overflow="fold")
+        for one in findings.other_systems:
+            waiting = "" if one.waiting is None else f"{one.waiting:,}"
+            how = "pickles: cannot be read" if one.waiting is None else f"migrate --from-system {one.system}"
+            others.add_row(_plain(one.queue), one.system, waiting, how)
+        console.print(others)
     if findings.jobs:
         console.print()
         jobs = Table(box=None, pad_edge=False)

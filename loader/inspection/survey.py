@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import hiredis
 import orjson
 
+from loader.foreign.recognized import OtherQueue, other_queues, queue_of
 from loader.jobs.standing import DONE, UNDOING, UNDONE
 from loader.queues.asynq_keys import PAUSED, SETS
 from loader.queues.existing import QUEUES_KEY
@@ -21,9 +23,10 @@ from loader.wire.connection import Reply
 from loader.wire.replies import pairs
 from loader.wire.resp import command
 
-# One SCAN over all keys finds every wanted kind: names that end in pending, job, batches, moving, aside or migrated.
-# The server compares the names, so it returns few keys, unless ids look like these names.
-_PATTERN = b"*:[pjbma][eoais][nbtvig]*"
+# One SCAN over all keys finds every wanted kind: names that end in pending, job, batches, moving, aside or migrated,
+# and those that queues of other systems have, such as meta, msgs, incomplete and binding. The server compares the
+# names, so it returns few keys, unless ids look like these names.
+_PATTERN = b"*[:.][pjbmari][eoaisn][nbtvigdc]*"
 _SCAN_COUNT = 500
 """Keys in each step. A server with millions of keys is then blocked for a millisecond, not for ten to thirty."""
 
@@ -90,6 +93,7 @@ class Findings:
     server: str
     queues: list[QueueCounts] = field(default_factory=list)
     jobs: list[JobProgress] = field(default_factory=list)
+    other_systems: list[OtherQueue] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -114,7 +118,8 @@ async def survey(session: Session, walk: Walk) -> Findings:
     """
     documented, asynq, jobs = set[str](), set[str](), set[str]()
     parts: dict[bytes, tuple[str, str]] = {}
-    for key in await _keys(session, walk):
+    others = set[tuple[str, bytes]]()
+    async for key in _keys(session, walk):
         if match := _DOCUMENTED.fullmatch(key):
             documented.add(_text(match[1]))
         elif match := _ASYNQ.fullmatch(key):
@@ -123,6 +128,8 @@ async def survey(session: Session, walk: Walk) -> Findings:
             jobs.add(_text(match[1]))
         elif match := _PART.fullmatch(key):
             parts[key] = (_text(match[2]), _text(match[3]))
+        elif found := queue_of(key):
+            others.add(found)
     (members,) = await session.values([ask(b"SMEMBERS", QUEUES_KEY.encode())])
     if not isinstance(members, hiredis.ReplyError):
         asynq |= {_text(member) for member in members}
@@ -136,6 +143,7 @@ async def survey(session: Session, walk: Walk) -> Findings:
         (reply,) = await session.values([part_question(key, part)])
         add_part(progress.setdefault(name, JobProgress(name)), key, part, reply)
     findings.jobs = list(progress.values())
+    findings.other_systems = await other_queues(session, others)
     return findings
 
 
@@ -145,15 +153,16 @@ async def queue_names(session: Session) -> list[str]:
     return sorted(_text(member) for member in members)
 
 
-async def _keys(session: Session, walk: Walk) -> set[bytes]:
+async def _keys(session: Session, walk: Walk) -> AsyncIterator[bytes]:
+    """Keys that may be of a wanted kind. A key may come twice."""
+
     def looked(count: int) -> None:
         walk.passed += count
 
     walk.total = sum(await session.on_each(command(b"DBSIZE"), "DBSIZE"))
-    keys = set[bytes]()
-    async for found in scan_all(session.servers, session.repeat, _PATTERN, step=_SCAN_COUNT, rest=_REST, looked=looked):
-        keys.update(found)
-    return keys
+    async for keys in scan_all(session.servers, session.repeat, _PATTERN, step=_SCAN_COUNT, rest=_REST, looked=looked):
+        for key in keys:
+            yield key
 
 
 async def documented_counts(session: Session, name: str) -> QueueCounts:

@@ -19,6 +19,9 @@ from loader.settings.values import convert_values
 from loader.settings.wording import renamed
 from loader.tasks.profiles import LayoutChoice, LayoutName, Profile, ProfileName, profile_of
 
+SystemName = Literal["arq", "bee-queue", "bullmq", "celery", "dramatiq", "huey", "rq", "saq", "sidekiq", "taskiq"]
+"""Systems by the names that ``loader.foreign.registry`` knows."""
+
 _FROM = "Source"
 _TO = "Target"
 _HOW = "How"
@@ -46,6 +49,47 @@ class MigrateOptions:
     from_queue: Annotated[
         str, shared.QUEUE.but(help="Queue to read; NAME alone means NAME.default, as in runqy.", group=_FROM, short="")
     ]
+    from_system: Annotated[
+        SystemName | None,
+        Option(
+            help="Read the jobs that wait in a queue of another system, which is only read; see docs/other-systems.md. "
+            "Huey and arq are refused, because their jobs are pickles.",
+            group=_FROM,
+            goes_with=(
+                Excludes("from_layout", hint="--from-layout is for runqy's and asynq's queues"),
+                Excludes("move", hint="Jobs of another system are only read. Empty the queue with that system's tools"),
+            ),
+            default_text="runqy or asynq",
+        ),
+    ] = None
+    from_prefix: Annotated[
+        str | None,
+        Option(
+            help="What the keys of that system begin with.",
+            group=_FROM,
+            goes_with=(Needs("from_system"),),
+            default_text="the system's own default",
+        ),
+    ] = None
+    unacked: Annotated[
+        bool,
+        Option(
+            help="Also read jobs that workers have taken and not confirmed (Celery, taskiq's streams). They may be "
+            "running now.",
+            group=_FROM,
+            goes_with=(Needs("from_system"),),
+        ),
+    ] = False
+    payload: Annotated[
+        Literal["args", "envelope"],
+        Option(
+            help="What becomes the payload of a job of another system: the arguments of its function, or all that the "
+            "system keeps of it, as one JSON object.",
+            group=_TO,
+            goes_with=(Needs("from_system"),),
+        ),
+    ] = "args"
+    force_schedule: Annotated[bool, shared.FORCE_SCHEDULE.but(group=_TO, goes_with=(Needs("from_system"),))] = False
     from_layout: Annotated[LayoutChoice, shared.LAYOUT_TO_READ] = "auto"
     from_redis: Annotated[str, shared.REDIS.but(group=_FROM, env=("RUNQY_LOADER_REDIS", "REDIS_URL"))] = (
         shared.DEFAULT_REDIS
@@ -176,6 +220,9 @@ class MigrateOptions:
         If the source's keys must tell its layout, the options must be valid for one of the layouts.
         """
         check_declared(self)
+        if self.from_system is not None:
+            self._check_target_of_jobs()
+            return
         if self.from_layout == "auto":
             try:
                 replace(self, from_layout="documented").check()
@@ -194,6 +241,28 @@ class MigrateOptions:
         with target_options_named():
             self.target.check()
 
+    def _check_target_of_jobs(self) -> None:
+        """``check`` for jobs of another system, whose names are the types of their tasks."""
+        from loader.foreign.registry import system_of  # most migrations need none
+        from loader.foreign.system import Where
+
+        system_of(self.from_system or "", Where(self.from_queue))
+        if self.to_layout is None:
+            try:
+                replace(self, to_layout="documented").check()
+            except UsageError:
+                replace(self, to_layout="asynq").check()
+            return
+        if self.profile == "asynq" and self.to_layout != "asynq":
+            raise UsageError("--profile asynq needs --to-layout asynq", "asynq's workers read no other layout")
+        try:
+            resolve_queue(self.to_queue or self.from_queue, sub_queues=self.target_profile.sub_queues)
+        except QueueNameError as error:
+            name = "--from-queue" if self.to_queue is None else "--to-queue"
+            raise QueueNameError(f"{name}: {error.args[0]}", f"{error.hint}; --to-queue names the target") from None
+        with target_options_named():
+            self.target.check()
+
     @property
     def source_layout(self) -> LayoutName:
         """The layout to read.
@@ -207,6 +276,7 @@ class MigrateOptions:
 
     @property
     def target_layout(self) -> LayoutName:
+        """The layout to write. Raises RuntimeError if it is not chosen yet."""
         return self.to_layout or self.source_layout
 
     @property
@@ -215,15 +285,17 @@ class MigrateOptions:
 
     @property
     def source_queue(self) -> str:
-        """Full name of the queue to read."""
+        """Full name of the queue to read. A queue of another system has the name that was given."""
+        if self.from_system is not None:
+            return self.from_queue
         return resolve_queue(self.from_queue, sub_queues=profile_of(self.source_layout, self.profile).sub_queues)
 
     @property
     def target_queue(self) -> str:
         """Full name of the queue to write."""
-        if self.to_queue is None:
+        if self.to_queue is None and self.from_system is None:
             return self.source_queue
-        return resolve_queue(self.to_queue, sub_queues=self.target_profile.sub_queues)
+        return resolve_queue(self.to_queue or self.from_queue, sub_queues=self.target_profile.sub_queues)
 
     @property
     def target(self) -> LoadOptions:
@@ -236,6 +308,7 @@ class MigrateOptions:
             # A source in this layout has its own types.
             type=self.type or ("task" if self.target_profile.needs_type else None),
             force_layout=self.force_layout,
+            force_schedule=self.force_schedule,
             compact=self.compact,
             timeout=self.timeout,
             retry_for=self.retry_for,
@@ -254,7 +327,14 @@ class MigrateOptions:
             "type": self.type,
             "tasks": {},
             "sources": [],
+            **self._of_system(),
         }
+
+    def _of_system(self) -> dict[str, Any]:
+        """What the manifest has of another system."""
+        if self.from_system is None:
+            return {}
+        return {name: getattr(self, name) for name in ("from_system", "from_prefix", "payload")}
 
     def job_name(self, source: str, target: str) -> str:
         """The given name, or a name derived from the source, the target and the manifest.
@@ -265,7 +345,7 @@ class MigrateOptions:
         """
         if self.job is not None:
             return self.job
-        manifest = self.manifest() if self.from_layout != "auto" else self._as_given()
+        manifest = self.manifest() if self.from_layout != "auto" else self._as_given() | self._of_system()
         parts = repr((source, target, sorted(manifest.items())))
         return f"migrate-{hashlib.blake2b(parts.encode(), digest_size=6).hexdigest()}"
 

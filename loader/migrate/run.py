@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -22,16 +22,17 @@ from loader.layouts.registry import encoder_for
 from loader.migrate.ends import Ends, bind, hold_job, is_seen, lost_data
 from loader.migrate.move import Move
 from loader.migrate.options import MigrateOptions, target_options_named
+from loader.migrate.origin import Origin, StoredOrigin
 from loader.migrate.report import MigrateReport
 from loader.migrate.scattered import ScatteredTarget
-from loader.migrate.settle import place, settled
-from loader.migrate.source import Claims, Snapshot
+from loader.migrate.settle import place, settled, with_layout
+from loader.migrate.source import Claims
 from loader.migrate.target import Target
 from loader.migrate.transfer import Transfer
-from loader.migrate.translate import Translation
 from loader.outputs.gzip import repair_gzip
 from loader.preflight.compact import asked_dumps
 from loader.preflight.examine import check_layout
+from loader.preflight.usage import Usage
 from loader.servers.closing import close_quietly
 from loader.servers.question import ask
 from loader.servers.retry import retry
@@ -39,11 +40,7 @@ from loader.servers.routing import Servers
 from loader.settings.keep import keep_seconds
 from loader.settings.server_address import password_source
 from loader.settings.wording import renamed
-from loader.stored.existence import require_queue
 from loader.stored.queue_reader import StoredQueue, stored_queue
-from loader.stored.snapshot import count_in_other_layout
-from loader.stored.spool import Spool
-from loader.stored.states import count_other_states
 from loader.wire.address import parse_address
 
 log = logging.getLogger("runqy_loader")
@@ -111,28 +108,40 @@ class Migration:
 
     async def _migrate(self, stack: AsyncExitStack) -> bool:
         await self._settle()
-        report, queue = self.report, stored_queue(self._options.source_layout, self._options.source_queue)
+        report = self.report
         ends = await self._both_reached(stack)
-        await self._refuse_unseen_layout(ends)
-        await self._refuse_unknown_source(ends, queue)
+        usage = await self._refuse_unseen_layout(ends)
+        origin = self._origin(usage)
+        await self._refuse_unknown_source(ends, origin)
         dumps = await self._dumps(ends)
-        if self._options.move:
+        if isinstance(origin, StoredOrigin) and self._options.move:
             ends = await self._source_held(stack, ends)
-            work = await self._move(ends, queue, dumps)
+            work = await self._move(ends, origin, dumps)
         else:
-            work = self._copy(stack, ends, queue, dumps)
-        await self._announce(ends, queue)
+            work = await self._copy(stack, ends, origin, dumps)
+        await self._announce(ends, origin)
         complete = await while_held([end.lease for end in ends.held], work())
-        report.other_states = await count_other_states(ends.out, queue)
+        report.other_states = await origin.staying(ends.out)
         if complete:
             await self._finish(ends)
         if not (report.waiting or report.migrated or report.already):
-            report.elsewhere = await count_in_other_layout(ends.out, queue)
+            report.elsewhere = await origin.elsewhere(ends.out)
         return complete
+
+    def _origin(self, usage: Usage) -> Origin:
+        if self._options.from_system is None:
+            return StoredOrigin(self._options)
+        from loader.migrate.job_origin import JobOrigin  # most migrations need no other system
+
+        return JobOrigin(self._options, usage)
 
     async def _settle(self) -> None:
         """Chooses the layout of the source by its keys, and the job to go on with."""
         try:
+            if self._options.from_system is not None:
+                self._options = await with_layout(self._options, self.report.job, self._to)
+                self._describe_ends()
+                return
             found = await settled(self._options, self._from, self._to)
             self._options, self.report.job = found.options, found.job
             self._options.check()
@@ -146,7 +155,8 @@ class Migration:
     def _describe_ends(self) -> None:
         """Names both ends in the report. Raises UsageError if they are the same."""
         options = self._options
-        self.report.source = f"{options.source_queue} ({options.source_layout}) on {place(self._from)}"
+        kind = options.from_system or options.source_layout
+        self.report.source = f"{options.source_queue} ({kind}) on {place(self._from)}"
         self.report.target = f"{options.target_queue} ({options.target_layout}) on {place(self._to)}"
         if place(self._from) == place(self._to):
             self._refuse_same_queue()
@@ -165,8 +175,11 @@ class Migration:
         same = await is_seen(self.report.job, self._run, out)
         if same:
             self._refuse_same_queue()
+        layouts = [(target.servers, options.target_layout)]
+        if options.from_system is None:
+            layouts.append((source, options.source_layout))
         try:
-            for servers, layout in ((target.servers, options.target_layout), (source, options.source_layout)):
+            for servers, layout in layouts:
                 if layout == "documented":
                     servers.require_all_slots()  # the tasks of one queue are in all of them
         except TransientError:
@@ -177,7 +190,7 @@ class Migration:
     def _refuse_same_queue(self) -> None:
         """Raises UsageError if source and target, on one server, are the same queue or would share task keys."""
         options = self._options
-        if options.from_layout != options.target_layout:
+        if options.from_system is not None or options.from_layout != options.target_layout:
             return
         if options.source_queue == options.target_queue:
             raise UsageError(
@@ -189,26 +202,28 @@ class Migration:
                 "Use --move, or export the queue and load it with other ids",
             )
 
-    async def _refuse_unseen_layout(self, ends: Ends) -> None:
-        """Raises LayoutMismatchError if no consumer would see the tasks in the target's layout."""
+    async def _refuse_unseen_layout(self, ends: Ends) -> Usage:
+        """The use of the target. Raises LayoutMismatchError if no consumer would see tasks in the target's layout."""
         options, servers, job = self._options, ends.target.servers, ends.target.job
-        leaving = options.source_layout if ends.same and options.source_queue == options.target_queue else None
+        leaving = None
+        if options.from_system is None and ends.same and options.source_queue == options.target_queue:
+            leaving = options.source_layout
         check = partial(check_layout, servers, options.target, options.to_queue or options.from_queue, leaving=leaving)
         try:
             with target_options_named():
-                await retry(check, options.retry_for, between=servers.reconnect)
+                return await retry(check, options.retry_for, between=servers.reconnect)
         except (LayoutMismatchError, UnknownQueueError):
             self.report.refused = not job.resumed
             await job.forget()
             raise
 
-    async def _refuse_unknown_source(self, ends: Ends, queue: StoredQueue) -> None:
+    async def _refuse_unknown_source(self, ends: Ends, origin: Origin) -> None:
         """Raises UnknownQueueError if there is no such queue. A job that has begun may have emptied it."""
         job = ends.target.job
         if job.resumed:
             return
         try:
-            await require_queue(ends.out, queue, name_option="--from-queue", layout_option="--from-layout")
+            await origin.require(ends.out)
         except UnknownQueueError:
             self.report.refused = True
             await job.forget()
@@ -237,21 +252,20 @@ class Migration:
         out = await stack.enter_async_context(source.session(source.servers, options, fenced=True))
         return replace(ends, source=source, out=out)
 
-    async def _announce(self, ends: Ends, queue: StoredQueue) -> None:
+    async def _announce(self, ends: Ends, origin: Origin) -> None:
         """Adds the target's queue to the set of queues, if its layout has one, and the job to the list of jobs."""
         options = self._options
         if key := encoder_for(options.target, options.target_queue).queues_key:
             await ends.into.call([ask(b"SADD", key.encode(), options.target_queue.encode())], f"key {key}")
-        pending = queue.pending_key
         target = ends.target.servers
         await retry(partial(enter_job, target, self.report.job), options.retry_for, between=target.reconnect)
-        (self.report.waiting,) = await ends.out.call([ask(b"LLEN", pending)], f"key {pending.decode()}")
+        self.report.waiting = await origin.waiting(ends.out)
 
     # --- the work --------------------------------------------------------------------------------------------------
 
-    def _copy(self, stack: AsyncExitStack, ends: Ends, queue: StoredQueue, dumps: Dumps | None) -> Work:
-        source = Snapshot(ends.out, queue, stack.enter_context(Spool()), self._options.batch_size)
-        target = self._target(ends, dumps)
+    async def _copy(self, stack: AsyncExitStack, ends: Ends, origin: Origin, dumps: Dumps | None) -> Work:
+        source = await origin.snapshot(ends.out, stack.enter_context(ExitStack()))
+        target = self._target(ends, origin, dumps)
 
         async def work() -> bool:
             await target.begin()
@@ -264,10 +278,10 @@ class Migration:
 
         return work
 
-    async def _move(self, ends: Ends, queue: StoredQueue, dumps: Dumps | None) -> Work:
+    async def _move(self, ends: Ends, origin: StoredOrigin, dumps: Dumps | None) -> Work:
         """Binds the claimed tasks to this target, and registers the job with those that move tasks of this queue."""
         options = self._options
-        target, claims = self._target(ends, dumps), self._claims(ends, queue)
+        target, claims = self._target(ends, origin, dumps), self._claims(ends, origin.queue)
         if not ends.same:
             await retry(partial(bind, ends, claims, place(self._from)), options.retry_for, between=ends.reconnect)
         for job, count in (await claims.enter()).items():
@@ -285,8 +299,9 @@ class Migration:
         proof = Proof(renew, lambda: all(end.lease.is_proved() for end in ends.held))
         return Transfer(self._options, self.report, target, rejects, proof, self._stop)
 
-    def _target(self, ends: Ends, dumps: Dumps | None) -> Target:
-        options, same = self._options, ends.same
+    def _target(self, ends: Ends, origin: Origin, dumps: Dumps | None) -> Target:
+        options = self._options
+        same = ends.same and options.from_system is None  # jobs of other systems have other keys
         documented = options.from_layout == "documented"
         # runqy's look-up key is the key of the source's task, or of a task that stays. For a move, Claims writes it.
         look_up = not (same and (documented or not options.move))
@@ -307,7 +322,7 @@ class Migration:
             compact,
             stored_queue(options.target_layout, queue),
             self.report.job,
-            Translation(options),
+            origin.translation(),
             shared_with=shared,
             shares_tasks=documented,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -12,12 +13,17 @@ import orjson
 
 from loader.errors import QueueNameError
 from loader.jobs.standing import DONE, job_key
-from loader.migrate.options import MigrateOptions
+from loader.migrate.options import MigrateOptions, target_options_named
+from loader.preflight.choice import choose_layout
 from loader.servers.question import ask
+from loader.servers.retry import retry
+from loader.servers.routing import Servers
 from loader.servers.session import Session, open_session
 from loader.stored.which_layout import layout_with_tasks
 from loader.tasks.profiles import LayoutChoice, LayoutName
 from loader.wire.address import Address
+
+log = logging.getLogger("runqy_loader")
 
 _LAYOUTS: tuple[LayoutName, ...] = ("documented", "asynq")
 
@@ -42,7 +48,7 @@ class _Begun:
     """A job that was begun.
 
     Attributes:
-        layout: The layout of its source.
+        layout: The layout of the end that was asked for.
         done: Whether a run of it has come to its end.
     """
 
@@ -79,6 +85,32 @@ async def settled(options: MigrateOptions, source: Address, target: Address) -> 
     return Settled(replace(options, from_layout=layout), name, reason)
 
 
+async def with_layout(options: MigrateOptions, job: str, target: Address) -> MigrateOptions:
+    """Options for jobs of another system, with the layout to write: the one that was given, that the job was begun
+    with, or that the target's signs of use choose.
+
+    Raises:
+        LayoutMismatchError: The signs of use contradict each other.
+        LoaderError: The server cannot be reached, or refuses.
+    """
+    if options.to_layout is not None:
+        return options
+    begun = await _begun_jobs(options, [job], target, "to_layout")
+    if begun:
+        return replace(options, to_layout=begun[0].layout)
+    servers = Servers(target, options.timeout)
+    try:
+        name = f"runqy-loader:migrate:{secrets.token_hex(6)}:0.1"
+        await retry(lambda: servers.reach(name), options.retry_for, connected=False)
+        unsettled = replace(replace(options, to_layout="documented").target, layout="auto", profile=options.profile)
+        with target_options_named():
+            choice = await choose_layout(servers, unsettled)
+    finally:
+        await servers.aclose()
+    log.info("layout %s of the target: %s", choice.layout, choice.reason)
+    return replace(options, to_layout=choice.layout)
+
+
 def place(address: Address) -> str:
     """A server and database, without credentials."""
     return f"{address}/{address.db}"
@@ -95,15 +127,17 @@ def _names(options: MigrateOptions, source: Address, target: Address) -> list[st
     return names
 
 
-async def _begun_jobs(options: MigrateOptions, names: Sequence[str], target: Address) -> list[_Begun]:
-    """The jobs of these names that were begun."""
+async def _begun_jobs(
+    options: MigrateOptions, names: Sequence[str], target: Address, end: str = "from_layout"
+) -> list[_Begun]:
+    """The jobs of these names that were begun, with the layout of one end."""
     found: list[_Begun] = []
     async with _session(options, target) as session:
         for name in names:
             key = job_key(name)
             questions = [ask(b"HGET", key.encode(), field) for field in (b"manifest", b"state")]
             manifest, state = await session.call(questions, f"key {key}")
-            layout = orjson.loads(manifest).get("from_layout") if manifest is not None else None
+            layout = orjson.loads(manifest).get(end) if manifest is not None else None
             if layout in _LAYOUTS:
                 found.append(_Begun(name, layout, state == DONE.encode()))
     return found

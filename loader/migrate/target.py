@@ -14,7 +14,7 @@ from loader.jobs.ledger_scripts import REFUSED_IF_FULL, placing_script
 from loader.layouts.base import QueueEncoder
 from loader.layouts.look_up import DROP_LOOK_UP, SET_LOOK_UP
 from loader.layouts.lua import as_sent
-from loader.migrate.translate import Translation
+from loader.migrate.translate import Translates
 from loader.servers.question import Question, ask, ask_script
 from loader.servers.session import Session
 from loader.servers.value_limit import SETTINGS, ValueLimit, value_limit
@@ -123,7 +123,7 @@ class Target:
         compact: QueueEncoder | None,
         queue: StoredQueue,
         job: str,
-        translation: Translation,
+        translation: Translates,
         *,
         shared_with: str = "",
         shares_tasks: bool = False,
@@ -263,7 +263,7 @@ class Target:
         return self._encoder.insert_arguments(ids, payloads, options)
 
     def lost(self, task: StoredTask) -> list[str]:
-        """See ``Translation.lost``."""
+        """See ``Translates.lost``."""
         return self._translation.lost(task)
 
     async def count_placed(self) -> int | None:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from loader.migrate.options import MigrateOptions
 from loader.stored.stored_task import StoredTask
 from loader.tasks.options import NEW, OWN_FIELDS, Past, TaskOptions
 
 
-class Translation:
+class Translates(Protocol):
     """Finds the target's options for tasks of the source."""
+
+    def options_of(self, task: StoredTask) -> TaskOptions:
+        """The options for the target's encoder."""
+        ...
+
+    def lost(self, task: StoredTask) -> list[str]:
+        """What the task has and the target cannot hold."""
+        ...
+
+
+class Translation:
+    """Translates tasks of either layout; see ``Translates``."""
 
     def __init__(self, options: MigrateOptions) -> None:
         self._options = options

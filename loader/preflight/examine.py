@@ -221,8 +221,12 @@ def _refuse_what_cannot_fit(where: str, options: LoadOptions, needed: Finding, *
     )
 
 
-async def check_layout(servers: Servers, options: LoadOptions, given: str, *, leaving: LayoutName | None) -> None:
+async def check_layout(
+    servers: Servers, options: LoadOptions, given: str, *, leaving: LayoutName | None
+) -> usage.Usage:
     """Refuses to migrate to a layout that no consumer of the queue reads. Logs a warning if some consumers do not.
+
+    Returns the use of the queue.
 
     Args:
         options: The options of a load into the queue.
@@ -256,6 +260,7 @@ async def check_layout(servers: Servers, options: LoadOptions, given: str, *, le
         raise LayoutMismatchError(f"{where}: {finding.text}", finding.hint)
     if finding.level == "warning":
         log.warning("%s: %s", where, finding)
+    return used
 
 
 def _job_begun(job: str) -> Question[bool]:

@@ -76,6 +76,11 @@ async def once(step: Callable[[], Awaitable[T]]) -> T:
     return await step()
 
 
+def literal(text: bytes) -> bytes:
+    """A glob-style pattern that matches only this text."""
+    return b"".join(b"\\" + bytes([byte]) if byte in b"*?[]\\^-" else bytes([byte]) for byte in text)
+
+
 async def scan_all(
     servers: Servers,
     repeat: Repeat,

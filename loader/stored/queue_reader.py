@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from loader.layouts.task_message import MessageError, decode, past_of
 from loader.queues.slot_tag import slot_tag
+from loader.servers.scan import literal
 from loader.stored.stored_task import StoredTask, UnreadableTaskError
 from loader.tasks.options import LIFECYCLE, OWN_FIELDS, Past, TaskOptions
 from loader.tasks.profiles import LayoutName
@@ -115,7 +116,7 @@ class AsynqQueue:
         self._base = b"asynq:{%b}:" % name.encode()
         self.pending_key = self._base + b"pending"
         self.slot_tag = slot_tag("asynq", name)
-        self.pattern = _literal(self._base) + b"t:*"
+        self.pattern = literal(self._base) + b"t:*"
 
     def task_key(self, task_id: bytes) -> bytes:
         return self._base + b"t:" + task_id
@@ -206,8 +207,3 @@ def _number_field(fields: Fields, name: bytes, default: int) -> int:
     if not (text.isdigit() and int(digits) < 2**53):
         raise UnreadableTaskError(f"field '{name.decode()}' of its hash is no whole number")
     return int(digits)
-
-
-def _literal(text: bytes) -> bytes:
-    """A glob-style pattern for SCAN that matches only this text."""
-    return b"".join(b"\\" + bytes([byte]) if byte in b"*?[]\\^-" else bytes([byte]) for byte in text)

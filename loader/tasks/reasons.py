@@ -41,6 +41,7 @@ class ReasonCode(StrEnum):
     ALREADY_MIGRATED = "already_migrated", "this job has put it into the target before"
     REFUSED_BY_SERVER = "refused_by_server", "refused by the server"
     UNREADABLE_TASK = "unreadable_task", "its hash is no task's"
+    UNREADABLE_JOB = "unreadable_job", "a job of another system that cannot be read"
     ID_NOT_UTF8 = "id_not_utf8", "its id is not UTF-8, so JSON cannot hold it"
     NOT_ONE_LINE = "not_one_line", "its payload is not one line"
     UNKNOWN = "unknown", "a later version of the loader has noted why"

@@ -1,0 +1,112 @@
+"""``migrate --from-system`` without a library: what is refused, and what is chosen."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli import Outcome, run
+from tests.conftest import Server
+
+
+def migrate(server: Server, folder: Path, system: str, *more: str) -> Outcome:
+    return run(
+        "migrate", "--from-system", system, "--from-queue", "mail", "--from-redis", server.url, *more, cwd=folder
+    )
+
+
+def sidekiq(client: Any, first: int, last: int, **more: Any) -> None:
+    """Pushes jobs as Sidekiq's client does."""
+    jobs = [
+        json.dumps({"class": "Send", "args": [number], "jid": f"{number:024}", "queue": "mail"} | more)
+        for number in range(first, last)
+    ]
+    client.lpush("queue:mail", *jobs)
+
+
+def test_a_queue_that_is_not_there(valkey: Server, tmp_path: Path) -> None:
+    outcome = migrate(valkey, tmp_path, "bullmq")
+    assert outcome.status == 1
+    assert "--from-queue: BullMQ has no queue mail on" in outcome.stderr
+    assert "bull:mail:wait" in outcome.stderr
+    with valkey.client() as client:
+        assert client.keys() == []
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        (["huey"], "Huey stores its jobs as pickles"),
+        (["arq"], "arq stores its jobs as pickles"),
+        (["celery", "--move"], "--move"),
+        (["celery", "--from-layout", "asynq"], "--from-layout"),
+        (["celery", "--profile", "asynq", "--to-layout", "documented"], "--profile asynq needs --to-layout asynq"),
+        (["celery", "--to-queue", "a.b.c"], "--to-queue: queue name 'a.b.c' has more than one dot"),
+    ],
+)
+def test_options_that_do_not_go(valkey: Server, tmp_path: Path, more: list[str], text: str) -> None:
+    outcome = migrate(valkey, tmp_path, *more)
+    assert outcome.status == 2, outcome.stderr
+    assert text in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    with valkey.client() as client:
+        assert client.keys() == []
+
+
+def test_options_of_other_systems_need_one(valkey: Server, tmp_path: Path) -> None:
+    for option in (["--payload", "envelope"], ["--unacked"], ["--from-prefix", "x"], ["--force-schedule"]):
+        outcome = run("migrate", "--from-queue", "mail", "--from-redis", valkey.url, *option, cwd=tmp_path)
+        assert outcome.status == 2
+        assert "--from-system" in outcome.stderr
+
+
+def test_a_key_of_another_type(server: Server, client: Any, tmp_path: Path) -> None:
+    client.set("queue:mail", "text")
+    outcome = migrate(server, tmp_path, "sidekiq")
+    assert outcome.status == 1
+    assert "key queue:mail" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+def test_the_layout_of_the_target_is_chosen_once(server: Server, client: Any, tmp_path: Path) -> None:
+    sidekiq(client, 0, 3)
+    client.lpush("asynq:{mail.default}:active", "x")  # the target is used in the asynq layout
+    first = migrate(server, tmp_path, "sidekiq")
+    assert first.status == 0, first.stderr
+    assert client.llen("asynq:{mail.default}:pending") == 3
+    client.delete("asynq:{mail.default}:active")
+    sidekiq(client, 3, 5)
+    second = migrate(server, tmp_path, "sidekiq", "--report", "-")
+    assert (second.status, second.report["migrated"], second.report["already"]) == (0, 2, 3)
+    assert client.lrange("asynq:{mail.default}:pending", 0, -1) == [b"%024d" % number for number in reversed(range(5))]
+
+
+def test_what_nobody_would_run_is_rejected(server: Server, client: Any, tmp_path: Path) -> None:
+    now = time.time()
+    client.zadd("schedule", {json.dumps({"class": "S", "args": [], "jid": "j1", "queue": "mail"}): now + 900})
+    client.zadd("schedule", {json.dumps({"class": "S", "args": [], "jid": "j2", "queue": "mail"}): now - 900})
+    asynq = ["--to-layout", "asynq", "--report", "-"]
+    outcome = migrate(server, tmp_path, "sidekiq", *asynq)
+    assert (outcome.status, outcome.report["migrated"], outcome.report["rejected"]) == (3, 1, 1)
+    (path,) = tmp_path.glob("*.rejects.jsonl")
+    (line,) = path.read_text().splitlines()
+    reject = json.loads(line)
+    assert reject["id"] == "j1"
+    assert "no asynq server serves queue mail.default" in reject["reason"]
+    forced = migrate(server, tmp_path, "sidekiq", *asynq, "--force-schedule")
+    assert (forced.status, forced.report["migrated"], forced.report["already"]) == (0, 1, 1)
+    assert client.zcard("asynq:{mail.default}:scheduled") == 1
+
+
+def test_many_jobs_in_their_order(server: Server, client: Any, tmp_path: Path) -> None:
+    for start in range(0, 20_000, 1000):
+        sidekiq(client, start, start + 1000)
+    outcome = migrate(server, tmp_path, "sidekiq", "--to-layout", "documented", "--report", "-")
+    assert outcome.status == 0, outcome.stderr
+    ids = client.lrange("asynq:mail.default:pending", 0, -1)
+    assert ids == [b"%024d" % number for number in reversed(range(20_000))]
+    assert client.hget(f"asynq:t:{ids[0].decode()}", "payload") == b"[19999]"
