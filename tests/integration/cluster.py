@@ -106,7 +106,7 @@ def running_cluster(make_folder: Callable[[], Path], kind: str, *options: str) -
         buses = [free_port() for _ in range(3)]  # by itself a bus takes the port 10,000 further up, if there is one
         for bus in buses:
             server = RedisServer(make_folder(), *_node_options(bus), *options, kind=kind)
-            stack.callback(server.kill)
+            stack.callback(server.stop)
             servers.append(server)
             nodes.append(server.start())
         share = SLOTS // len(nodes) + 1
@@ -155,7 +155,7 @@ def replica_of(cluster: Cluster, primary: Server, folder: Path, *options: str) -
                     time.sleep(0.02)
         yield own
     finally:
-        own.kill()
+        own.stop()
 
 
 def _until(holds: Callable[[], object], what: str) -> None:
