@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,13 +94,17 @@ class RedisServer:
         directory: Its data directory.
         options: Command line options, such as ``--maxmemory 10mb``.
         kind: ``valkey`` runs the embedded Valkey's program, which takes the same options; ``redis-6.2`` an old Redis.
+        env: Variables that are added to its environment.
     """
 
-    def __init__(self, directory: Path, *options: str, kind: str = "redis") -> None:
+    def __init__(
+        self, directory: Path, *options: str, kind: str = "redis", env: Mapping[str, str] | None = None
+    ) -> None:
         self._binary = _binary(kind)
         self._kind = kind
         self._directory = directory
         self._options = options
+        self._env = {**os.environ, **(env or {})}
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -108,7 +112,7 @@ class RedisServer:
         command = [self._binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory)]
         if "--save" not in self._options:
             command += ["--save", ""]
-        self.process = subprocess.Popen([*command, *self._options], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([*command, *self._options], stdout=subprocess.DEVNULL, env=self._env)
         server = Server(self._kind, self.port)
         deadline = time.monotonic() + 30
         while wait:
@@ -153,10 +157,10 @@ def redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
     """Makes redis-server processes (not started yet); all are killed at the end of the test."""
     made: list[RedisServer] = []
 
-    def make(*options: str, kind: str = "redis") -> RedisServer:
+    def make(*options: str, kind: str = "redis", env: Mapping[str, str] | None = None) -> RedisServer:
         directory = tmp_path / f"redis-{len(made)}"
         directory.mkdir()
-        made.append(RedisServer(directory, *options, kind=kind))
+        made.append(RedisServer(directory, *options, kind=kind, env=env))
         return made[-1]
 
     yield make

@@ -30,7 +30,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if made:
+    if +made:
         terminalreporter.write_line(f"faults: {summary(made)}")
     if config.getoption("all_faults") and (few := lacking(made)):
         terminalreporter.write_line(f"too few faults: {', '.join(few)}", red=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -41,8 +41,8 @@ def own_scene(redis_server: Callable[..., RedisServer], tmp_path: Path) -> Itera
     """
     made: list[Scene] = []
 
-    def make(*options: str, kind: str = "redis") -> tuple[Scene, RedisServer]:
-        own = redis_server(*options, kind=kind)
+    def make(*options: str, kind: str = "redis", env: Mapping[str, str] | None = None) -> tuple[Scene, RedisServer]:
+        own = redis_server(*options, kind=kind, env=env)
         made.append(Scene(tmp_path, own.start()))
         return made[-1], own
 

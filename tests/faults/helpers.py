@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -48,15 +48,23 @@ class Load:
 
     Args:
         weak: Whether file permissions hold for it although the tests run as root.
+        env: Variables that are added to its environment.
     """
 
     killed = Fault.LOADER_KILL
 
-    def __init__(self, *arguments: str | Path, cwd: Path, stdin: int = subprocess.DEVNULL, weak: bool = False):
+    def __init__(
+        self,
+        *arguments: str | Path,
+        cwd: Path,
+        stdin: int = subprocess.DEVNULL,
+        weak: bool = False,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.process = subprocess.Popen(
             command("load", *arguments),
             cwd=cwd,
-            env=environment(),
+            env=environment(**(env or {})),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
