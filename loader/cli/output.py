@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,4 +64,7 @@ def write_report(path: Path | None, report: dict[str, Any], *, unless_changed: F
     except BrokenPipeError:
         raise
     except OSError as error:
+        if path.is_file():
+            with suppress(OSError):  # a part of a report is none
+                os.truncate(path, 0)
         raise LoaderError(f"--report {path} cannot be written: {error.strerror}", "Everything else is done") from error

@@ -8,16 +8,19 @@ from loader.servers.routing import Servers
 
 
 def clock_seconds(reply: object) -> float | None:
-    """The server's Unix time in whole seconds; None if TIME is refused.
+    """The server's Unix time in seconds; None if TIME is refused.
 
     Args:
         reply: The reply to TIME, or the error in its place.
     """
-    return float(reply[0]) if isinstance(reply, tuple | list) else None
+    if not isinstance(reply, tuple | list):
+        return None
+    seconds, microseconds = reply
+    return int(seconds) + int(microseconds) / 1_000_000
 
 
 async def server_time(servers: Servers, key: str) -> float:
-    """The Unix time in whole seconds of the server of a key. Without the right to TIME, this machine's.
+    """The Unix time in seconds of the server of a key. Without the right to TIME, this machine's.
 
     Raises:
         LoaderError: The server cannot be reached.
