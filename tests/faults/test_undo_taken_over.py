@@ -13,7 +13,7 @@ from tests.cli import run
 from tests.faults.helpers import Command, assert_each_once, assert_one_error, until
 from tests.faults.proxy import Verdict, from_nth
 from tests.faults.scene import Scene
-from tests.integration.test_jobs_command import as_if_killed
+from tests.integration.stored import as_if_killed
 
 LEASE = "runqy-loader:{shared}:lease"
 JOB = "runqy-loader:{shared}:job"
