@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import py_compile
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import loader
 from tests.cli import Outcome, command, environment, run
 from tests.faults.disks import PAGE, Disk, small_disk
 from tests.faults.helpers import (
@@ -167,6 +170,23 @@ def test_the_folder_of_the_embedded_server(tmp_path: Path, disk: Disk) -> None:
     assert failed.status == 1 and len(failed.stderr.splitlines()) == 1, failed.stderr
     assert done.status == 0, done.stderr
     assert done.report["loaded"] + done.report["already_loaded"] == COUNT
+
+
+def test_a_module_that_python_compiled_on_a_full_disk_is_told(tmp_path: Path) -> None:
+    """CPython keeps what was written of it, so each later start meets it."""
+    shutil.copytree(Path(loader.__file__).parent, tmp_path / "loader", ignore=shutil.ignore_patterns("__pycache__"))
+    module = tmp_path / "loader/sources/explain.py"  # imported for the first bad record
+    compiled = Path(py_compile.compile(str(module), doraise=True) or "")
+    compiled.write_bytes(compiled.read_bytes()[:2000])
+    (tmp_path / "in.jsonl").write_text("bad\n")
+    arguments = ("load", "in.jsonl", "-q", "q", "--redis", "discard", "--quiet")
+
+    failed = run(*arguments, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+    compiled.unlink()
+    done = run(*arguments, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+
+    assert_only_error(failed, "a file of Python's ends too early: marshal data too short", "__pycache__")
+    assert done.status == 3, done.stderr
 
 
 # --- the server's own disk --------------------------------------------------------------------------------------------
