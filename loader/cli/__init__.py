@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import signal
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING
 from loader.cli.logins import without_logins
 from loader.cli.stderr import tell
 from loader.errors import LoaderError
+from loader.outputs.room import NO_ROOM
 
 if TYPE_CHECKING:
     import click
 
 INTERRUPTED = 130
 USAGE = 2
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -78,7 +77,7 @@ def _run(tokens: list[str]) -> int:
         return 1  # the reader of the output has gone, so nobody would see a message
     except OSError as error:
         # The code that writes a named file reports its errors itself. What remains is standard output.
-        if error.filename is not None or error.errno not in _NO_SPACE:
+        if error.filename is not None or error.errno not in NO_ROOM:
             return _unexpected(tokens, error)
         message = f"the output cannot be written: {error.strerror}. Make room, or send it elsewhere."
         return _fail(tokens, error, message, 1)

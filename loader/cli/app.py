@@ -18,7 +18,7 @@ from loader.cli.config_file import check_table, read_config
 from loader.cli.once import Once, Words
 from loader.cli.stderr import tell
 from loader.cli.variables import CONFIG, CONFIG_PATH, ENV_PREFIX, FROM_VARIABLE, misspelt_variables
-from loader.errors import UsageError
+from loader.errors import LoaderError, UsageError
 
 PROGRAM = "runqy-loader"
 _EXAMPLES = ("batch_size", "format", "timeout")
@@ -107,6 +107,11 @@ def _built(name: str, declaration: Command) -> click.Command:
             return declaration.run(*arguments, *values)
         except KeyboardInterrupt:
             return INTERRUPTED  # click would print an empty line
+        except EOFError as error:  # click would end as after Ctrl-C, without a word
+            raise LoaderError(
+                f"a file of Python's ends too early: {error}",
+                "If the disk was full, a compiled module was cut short: delete the __pycache__ folders of runqy-loader",
+            ) from error
         except UsageError as error:
             where = _origin(error, context)
             if not where:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, BinaryIO, Self
+from typing import TYPE_CHECKING, Annotated
 
 from loader.cli.commands import Command
 from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
-from loader.errors import LoaderError, UsageError
+from loader.errors import UsageError
 from loader.export.options import ExportOptions
-from loader.outputs.gzip import open_stream
 from loader.outputs.names import RECORDS
+from loader.outputs.whole import WholeFile
 from loader.settings.option import Option
 from loader.settings.values import convert_values
 
@@ -63,15 +62,10 @@ async def _export(options: ExportOptions, output: Path, reporting: ReportOptions
     from loader.cli.signals import stoppable
     from loader.export.run import Exporter
 
-    with _Output(output) as out:
+    with WholeFile(output, "--output") as out:
 
         async def write(piece: bytes) -> None:
-            try:
-                await asyncio.to_thread(out.stream.write, piece)
-            except BrokenPipeError:
-                raise
-            except OSError as error:
-                raise _cannot_write(output, error) from error
+            await asyncio.to_thread(out.write, piece)
 
         exporter = Exporter(options, write)
         report = exporter.report
@@ -86,62 +80,6 @@ async def _export(options: ExportOptions, output: Path, reporting: ReportOptions
     if not reporting.quiet:
         _summary(report, output)
     return report.exit_status
-
-
-class _Output:
-    """The file to write. It gets its final name only when it is complete, so a partial export cannot look complete.
-
-    Attributes:
-        file: The open file.
-        stream: Where the lines are to be written: the file, or a compressor in front of it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._part: Path | None = None
-        try:
-            if str(path) == "-":
-                self.file: BinaryIO = open(1, "wb", closefd=False)  # noqa: SIM115 - closed by __exit__
-            elif path.exists() and not path.is_file():  # a pipe or a device
-                self.file = path.open("wb")
-            else:
-                self._part = path.with_name(f"{path.name}.part")
-                self.file = self._part.open("wb")
-        except OSError as error:
-            raise _cannot_write(path, error) from error
-        self.stream = open_stream(path, self.file)
-
-    def keep(self) -> None:
-        """Completes the file, and gives it its final name."""
-        try:
-            if self.stream is not self.file:
-                self.stream.close()
-            self.file.flush()
-            if self._part is not None:
-                self._part.replace(self._path)
-                self._part = None
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise _cannot_write(self._path, error) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            self.file.close()
-        except OSError:
-            if error is None:
-                raise
-        if self._part is not None:
-            self._part.unlink(missing_ok=True)
-
-
-def _cannot_write(path: Path, error: OSError) -> LoaderError:
-    return LoaderError(f"--output {path} cannot be written: {error.strerror}", "Name a writable file")
 
 
 def _line(report: ExportReport) -> str:

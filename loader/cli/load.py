@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from loader.cli import INTERRUPTED
 from loader.cli.commands import Command
 from loader.cli.logins import without_password
-from loader.cli.output import write_report
+from loader.cli.output import FileMark, write_report
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
 from loader.errors import JobBusyError, LoaderError
@@ -48,7 +47,7 @@ async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions
 
     loader = Loader(options)
     failure: LoaderError | None = None
-    began = time.time()
+    before = FileMark.of(reporting.report)
 
     async def work() -> None:
         async with loader, display.showing(loader):
@@ -65,7 +64,7 @@ async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions
         return INTERRUPTED
     try:
         taken_over = isinstance(failure, JobBusyError) and failure.taken_over
-        write_report(reporting.report, report.to_dict(), unless_since=began if taken_over else None)
+        write_report(reporting.report, report.to_dict(), unless_changed=before if taken_over else None)
     except LoaderError as error:
         if failure is not None:  # the failure of the load matters more
             display.say(str(error))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from loader.cli.commands import Command
-from loader.cli.output import write_report
+from loader.cli.output import FileMark, write_report
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
 from loader.errors import JobBusyError, TooManyRejectsError
@@ -36,7 +35,7 @@ async def _migrate(options: MigrateOptions, reporting: ReportOptions, display: D
 
     migration = Migration(options)
     report = migration.report
-    began, taken_over = time.time(), False
+    before, taken_over = FileMark.of(reporting.report), False
     try:
         async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
             await stoppable(migration.run(), migration.stop, display)
@@ -44,7 +43,7 @@ async def _migrate(options: MigrateOptions, reporting: ReportOptions, display: D
         taken_over = error.taken_over
         raise
     finally:
-        write_report(reporting.report, report.to_dict(), unless_since=began if taken_over else None)
+        write_report(reporting.report, report.to_dict(), unless_changed=before if taken_over else None)
         if not reporting.quiet and report.status != "running" and not report.refused and _is_begun(report):
             _summary(report)
     return report.exit_status

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +24,32 @@ def _encoded(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def write_report(path: Path | None, report: dict[str, Any], *, unless_since: float | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class FileMark:
+    """What shows that a file has been written meanwhile. No clock is asked: clocks jump.
+
+    Attributes:
+        state: Of the file that is there: its number, size, and time of its last change as the file system says it.
+    """
+
+    state: tuple[int, int, int] | None
+
+    @classmethod
+    def of(cls, path: Path | None) -> FileMark:
+        """The mark of a file, which need not exist."""
+        try:
+            found = None if path is None else path.stat()
+        except OSError:
+            found = None
+        return cls(None if found is None else (found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+def write_report(path: Path | None, report: dict[str, Any], *, unless_changed: FileMark | None = None) -> None:
     """Writes the JSON report, if the user wants one.
 
     Args:
-        unless_since: A Unix time. A file that was written since then is left alone: it has the report of the run that
-            has taken the job over from this one.
+        unless_changed: An earlier mark of the file. A file that was written since then is left alone: it has the
+            report of the run that has taken the job over from this one.
 
     Raises:
         LoaderError: The file cannot be written.
@@ -36,9 +59,12 @@ def write_report(path: Path | None, report: dict[str, Any], *, unless_since: flo
     try:
         if str(path) == "-":
             print_json(report)
-        elif unless_since is None or not path.is_file() or path.stat().st_mtime < unless_since:
+        elif unless_changed is None or not path.is_file() or FileMark.of(path) == unless_changed:
             path.write_bytes(as_stored(path, _encoded(report)))
     except BrokenPipeError:
         raise
     except OSError as error:
+        if path.is_file():
+            with suppress(OSError):  # a part of a report is none
+                os.truncate(path, 0)
         raise LoaderError(f"--report {path} cannot be written: {error.strerror}", "Everything else is done") from error

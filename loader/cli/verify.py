@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, Self
 
 from loader.cli.commands import Command
 from loader.cli.load import format_names
 from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
-from loader.errors import LoaderError, UsageError
+from loader.errors import UsageError
+from loader.outputs.whole import WholeFile
 from loader.settings import LoadOptions
 from loader.verify.options import VerifyOptions
 
@@ -84,7 +84,7 @@ class _Differences:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._files = ExitStack()
-        self._stream: BinaryIO | None = None
+        self._file: WholeFile | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -96,33 +96,18 @@ class _Differences:
 
     def write(self, line: bytes) -> None:
         """Writes a line. Raises LoaderError if the file cannot be written."""
-        try:
-            self._opened().write(line)
-        except OSError as error:
-            raise _cannot_write(self._path, error) from error
+        self._opened().write(line)
 
     def keep(self) -> None:
-        """Makes the file, if there is no difference to write. Raises LoaderError if it cannot be written."""
+        """Completes the file, also if there is no difference. Raises LoaderError if it cannot be written."""
         if self._path is not None:
-            self.write(b"")
+            self._opened().keep()
 
-    def _opened(self) -> BinaryIO:
-        from loader.outputs.gzip import open_stream
-
-        if self._stream is None:
+    def _opened(self) -> WholeFile:
+        if self._file is None:
             assert self._path is not None  # noqa: S101 - else nothing is written
-            if str(self._path) == "-":
-                self._stream = sys.stdout.buffer
-            else:
-                file = self._files.enter_context(self._path.open("wb"))
-                self._stream = open_stream(self._path, file)
-                if self._stream is not file:
-                    self._files.callback(self._stream.close)
-        return self._stream
-
-
-def _cannot_write(path: Path | None, error: OSError) -> LoaderError:
-    return LoaderError(f"--differences {path} cannot be written: {error.strerror}", "Name a writable file")
+            self._file = self._files.enter_context(WholeFile(self._path, "--differences"))
+        return self._file
 
 
 def _line(report: VerifyReport) -> str:

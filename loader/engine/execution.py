@@ -79,7 +79,7 @@ class Execution:
         Raises:
             LoaderError: See ``Pipeline.run`` and ``ProcessPool.run``.
         """
-        await asyncio.to_thread(begin_file, part.rejects)
+        await asyncio.to_thread(begin_file, part.rejects, resumed=report.resumed)
         report.processes = _process_count(part, shards)
         if report.processes == 1:
             self._running = here = PartialLoad(part, report)

@@ -2,8 +2,11 @@
 
 A run may be suspended at any point, and another run may take its job over meanwhile. When it wakes up, it must not
 append any more. So it locks the file for each write (``flock``), and within the lock it looks whether it was suspended
-since the server last told that the job is its own. A run that takes over waits for the lock once. If it does not get
-it, the other run is suspended within a write: then it goes on with a copy of the file, and the late write gets lost.
+since the server last told that the job is its own. That counts for a moment, in which another run can take over if this
+one's connections are lost. So a run that resumes a job goes on with a copy of the file, and late writes to the old one
+get lost. A run opens the file before it asks the server whether the job is its own: what it has open is no later copy.
+
+Where no copy can be made, a run that takes over waits for the lock once, and goes on with the file.
 """
 
 from __future__ import annotations
@@ -48,15 +51,20 @@ class FencedFile:
             JobBusyError: Another run has taken the job over. Nothing is written.
             LoaderError: It cannot be known whether another run has taken over. Nothing is written.
         """
+        if self._descriptor is None:
+            await asyncio.to_thread(self._open)
+            await self._proof.renew()
         for _ in range(_RENEWALS):
             if await asyncio.to_thread(self._append, data, self._proof.holds):
                 return
             await self._proof.renew()
         await asyncio.to_thread(self._append, data, lambda: True)
 
+    def _open(self) -> None:
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+
     def _append(self, data: bytes, holds: Callable[[], bool]) -> bool:
-        if self._descriptor is None:
-            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        assert self._descriptor is not None  # noqa: S101 - append() has opened it
         with _locked(self._descriptor):
             if not holds():
                 return False
@@ -72,13 +80,14 @@ class FencedFile:
             self._descriptor = None
 
 
-def begin_file(path: Path | None) -> None:
+def begin_file(path: Path | None, *, resumed: bool = False) -> None:
     """Prepares a file for a run that has the job's lease, before its first process appends to the file.
 
     Waits for another run's last write, and repairs the last line; see ``repair_lines``.
 
     Args:
         path: The file; it need not exist.
+        resumed: Whether an earlier run of the job may still write to it.
     """
     if path is None or not path.is_file():
         return
@@ -86,20 +95,22 @@ def begin_file(path: Path | None) -> None:
         descriptor = os.open(path, os.O_RDWR)
         try:
             with _locked(descriptor) as is_locked:
-                if is_locked:
-                    repair_lines(path)
+                if resumed or not is_locked:
+                    _replace_by_copy(path)
+                repair_lines(path)
         finally:
             os.close(descriptor)
-        if not is_locked:
-            _replace_by_copy(path)
-            repair_lines(path)
 
 
 def _replace_by_copy(path: Path) -> None:
     target = Path(os.path.realpath(path))
     copy = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.copy(target, copy)
-    copy.replace(target)
+    try:
+        shutil.copy(target, copy)
+        copy.replace(target)
+    except OSError:  # no room, or no right to make a file here
+        with suppress(OSError):
+            copy.unlink()
 
 
 @contextmanager

@@ -8,7 +8,6 @@ before its name is used again. Otherwise a new job of the same name would pass o
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from loader.jobs.job import Job
 from loader.jobs.job_keys import JobKeys, keys_of, load_keys, marks_of
 from loader.jobs.standing import DONE, UNDONE, Standing, job_key, queues_key
 from loader.layouts.lua import as_sent
+from loader.servers.clock import server_time
 from loader.servers.routing import Servers
 from loader.servers.scatter import ask_each
 from loader.wire.faults import translated
@@ -70,7 +70,7 @@ async def keep_for(servers: Servers, keys: JobKeys, kept: int | None, *, quiet: 
         if kept is None:
             await stay(servers, keys)
         else:
-            await _end_at(servers, keys, int((time.time() + kept) * 1000))
+            await _end_at(servers, keys, int((await server_time(servers, job_key(keys.job)) + kept) * 1000))
     except TransientError:
         raise
     except LoaderError as error:
@@ -189,7 +189,7 @@ async def is_whole(servers: Servers, keys: JobKeys, job: Standing) -> bool:
     if job.state != DONE or await marks_of(servers, keys) == job.marks:
         await stay(servers, keys)
         return True
-    if time.time() * 1000 < (job.expires or 0):
+    if not job.has_ended:
         raise SinkError(
             f"the ledger of job {job.name} is not whole: a part of it was deleted, or ended too early",
             f"To load its whole input again, give the job up: runqy-loader jobs forget {job.name}",

@@ -13,6 +13,7 @@ from loader.jobs.fenced_file import FencedFile
 from loader.jobs.proof import Proof
 from loader.outputs.gzip import as_stored, open_stored
 from loader.outputs.names import REJECTS_ENDING
+from loader.outputs.room import way_out
 from loader.sources.validate import Reject
 
 
@@ -46,13 +47,17 @@ class RejectsFile:
         Raises:
             LoaderError: The file cannot be written, or another run has taken over.
         """
-        if self.path is None or self._file is None or not rejects:
-            return
+        if self._file is not None and rejects:
+            await self.append([reject.to_json() for reject in rejects])
+
+    async def append(self, lines: Sequence[bytes]) -> None:
+        """As ``add``, for rejects as lines of JSON."""
+        assert self.path is not None  # noqa: S101 - else none are kept
+        assert self._file is not None  # noqa: S101
         self.used = True
         try:
             if self._known is None:
                 self._known = _identities(self.path) if self.path.is_file() else set()
-            lines = [reject.to_json() for reject in rejects]
             if self._known:
                 lines = [line for line in lines if _identity(orjson.loads(line)) not in self._known]
             if lines:
@@ -60,7 +65,7 @@ class RejectsFile:
         except OSError as error:
             raise LoaderError(
                 f"the rejects file {self.path} cannot be written: {error.strerror}",
-                "Name a writable file with --rejects",
+                way_out(error, "--rejects"),
             ) from error
 
     def close(self) -> None:
@@ -69,7 +74,7 @@ class RejectsFile:
 
 
 def _identity(reject: dict[str, object]) -> int:
-    return hash(tuple(reject.get(name) for name in ("source", "line", "byte_offset", "reason", "record")))
+    return hash(tuple(reject.get(name) for name in ("id", "source", "line", "byte_offset", "reason", "record")))
 
 
 def _identities(path: Path) -> set[int]:

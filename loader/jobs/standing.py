@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import hiredis
 import orjson
 
 from loader.errors import RolledBackError
 from loader.jobs.records import digits_of, prefix_from
+from loader.servers.clock import clock_seconds
 from loader.servers.routing import Servers
 from loader.wire.faults import translated
 
@@ -58,6 +60,7 @@ class Standing:
         undone: What a rollback has noted.
         rejects: Path of its rejects file.
         is_noted: Whether each of its queues is noted, where records name them.
+        read_at: When this was read: the server's Unix time, in seconds.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Standing:
     undone: dict[str, Any] = field(default_factory=dict)
     rejects: str | None = None
     is_noted: bool = False
+    read_at: float = 0.0
 
     @property
     def is_over(self) -> bool:
@@ -83,7 +87,7 @@ class Standing:
     @property
     def has_ended(self) -> bool:
         """Whether the time is over for which its record was to be kept. The record itself stays a little longer."""
-        return self.expires is not None and self.expires / 1000 <= time.time()
+        return self.expires is not None and self.expires / 1000 <= self.read_at
 
     @property
     def is_migration(self) -> bool:
@@ -138,11 +142,15 @@ async def read_standing(servers: Servers, name: str) -> Standing:
     """
     key = job_key(name)
     with translated(f"{servers}, key {key}"):
-        fields, holder = await servers.client_of(key).execute_all([("HGETALL", key), ("GET", lease_key(name))])
-    return standing_of(name, fields, holder)
+        commands = (("HGETALL", key), ("GET", lease_key(name)), ("TIME",))
+        fields, holder, clock = await servers.client_of(key).ask(commands)
+        for reply in (fields, holder):
+            if isinstance(reply, hiredis.ReplyError):
+                raise reply
+    return standing_of(name, fields, holder, clock_seconds(clock) or time.time())
 
 
-def standing_of(name: str, fields: Mapping[bytes, bytes], holder: bytes | None) -> Standing:
+def standing_of(name: str, fields: Mapping[bytes, bytes], holder: bytes | None, read_at: float) -> Standing:
     """A job from the fields of its record, and its lease."""
     manifest, prefixes, expires = fields.get(b"manifest"), fields.get(b"prefixes"), fields.get(b"expires")
     return Standing(
@@ -160,6 +168,7 @@ def standing_of(name: str, fields: Mapping[bytes, bytes], holder: bytes | None) 
         orjson.loads(fields.get(b"undone") or b"{}"),
         _path(fields.get(b"rejects")),
         fields.get(b"noted") == b"1",
+        read_at,
     )
 
 

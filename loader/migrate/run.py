@@ -290,7 +290,7 @@ class Migration:
 
     def _transfer(self, ends: Ends, target: Target) -> Transfer:
         rejects = rejects_path(self._options.rejects, self.report.job)
-        begin_file(rejects)
+        begin_file(rejects, resumed=self.report.resumed)
 
         async def renew() -> None:
             for end in ends.held:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import orjson
 
-from loader.errors import LoaderError, TooManyRejectsError
-from loader.jobs.fenced_file import FencedFile
+from loader.errors import TooManyRejectsError
 from loader.jobs.proof import Proof
+from loader.jobs.rejects import RejectsFile
 from loader.migrate.options import MigrateOptions
 from loader.migrate.report import MigrateReport
 from loader.migrate.source import TaskSource
 from loader.migrate.target import Target
-from loader.outputs.gzip import as_stored
 from loader.settings.error_limit import error_limit
 from loader.stored.fetch import Fetched
 from loader.tasks.reasons import Reason, ReasonCode
@@ -46,7 +45,7 @@ class Transfer:
         self._report = report
         self._target = target
         self._rejects = rejects
-        self._rejects_file = FencedFile(rejects, proof)
+        self._rejects_file = RejectsFile(rejects, proof)
         self._stop = stop
         self.unsettled = 0
 
@@ -131,10 +130,4 @@ class Transfer:
             )
             for task_id, why in rejected
         ]
-        try:
-            await self._rejects_file.append(as_stored(self._rejects, b"".join(lines)))
-        except OSError as error:
-            raise LoaderError(
-                f"the rejects file {self._rejects} cannot be written: {error.strerror}",
-                "Name a writable file with --rejects",
-            ) from error
+        await self._rejects_file.append(lines)

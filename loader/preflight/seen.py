@@ -14,6 +14,7 @@ from loader.preflight.consumers import REGISTERED, Registered
 from loader.preflight.refusal import refusal
 from loader.preflight.server import ServerState
 from loader.preflight.usage import QueueSigns, Usage
+from loader.servers.clock import clock_seconds
 from loader.servers.routing import Servers
 
 
@@ -100,7 +101,7 @@ class Look:
         Raises:
             TransientError: An answer is an error that may pass.
         """
-        alive = self._use.second(self._first, server.clock_seconds(self.states[0].time) or self._asked[1])
+        alive = self._use.second(self._first, clock_seconds(self.states[0].time) or self._asked[1])
         names = self._first[usage.LISTED]
         listed = usage.signs_of(names if self._open_ended else [])
         answers = await ask(self._servers, alive, listed, *more)

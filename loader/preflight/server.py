@@ -10,6 +10,7 @@ from typing import Any
 from loader.preflight import replication
 from loader.preflight.ask import Question
 from loader.preflight.checks import Finding, worst_of_each
+from loader.servers.clock import clock_seconds
 from loader.servers.memory import memory_of
 from loader.servers.value_limit import SETTINGS, ValueLimit, value_limit
 from loader.settings import LoadOptions
@@ -46,15 +47,6 @@ class ServerState:
     time: Any
     limits: Sequence[Any] = ()
     settings: Sequence[Any] = (None, None)
-
-
-def clock_seconds(reply: object) -> float | None:
-    """The server's Unix time in whole seconds; None if TIME is refused.
-
-    Args:
-        reply: The reply to TIME, or the error in its place.
-    """
-    return float(reply[0]) if isinstance(reply, tuple | list) else None
 
 
 _LIMITS = 3 + len(replication.SETTINGS)

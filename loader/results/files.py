@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import aiofiles
@@ -13,6 +14,7 @@ from aiofiles.threadpool.binary import AsyncFileIO
 from loader.errors import LoaderError, UsageError
 from loader.outputs.gzip import as_stored, cut_incomplete_member, open_stored
 from loader.outputs.names import is_gzip
+from loader.outputs.room import way_out
 from loader.results.result import TaskResult
 
 _STDOUT = 1
@@ -127,6 +129,8 @@ class MissingFile:
                 part_file.unlink()
                 self._path.unlink(missing_ok=True)
         except OSError as error:
+            with suppress(OSError):
+                part_file.unlink()
             raise LoaderError(
-                f"--missing {self._path} cannot be written: {error.strerror}", "Name a writable file with --missing"
+                f"--missing {self._path} cannot be written: {error.strerror}", way_out(error, "--missing")
             ) from error

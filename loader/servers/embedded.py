@@ -40,8 +40,7 @@ class EmbeddedServer:
 
     def start(self) -> str:
         """Starts the server, or finds the running one, and returns its URL."""
-        directory = self._directory or Path(tempfile.mkdtemp(prefix="runqy-loader-"))
-        self._directory = directory = directory.absolute()
+        self._directory = directory = (self._directory or _temporary()).absolute()
         path = directory / _SOCKET
         if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
             raise UsageError(f"--embedded-dir {directory}: the path is too long for a Unix socket", "Use a shorter one")
@@ -113,3 +112,13 @@ def _accepts_connections(path: Path) -> bool:
         except OSError:
             return False
     return True
+
+
+def _temporary() -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="runqy-loader-"))
+    except OSError as error:
+        raise UsageError(
+            f"the embedded server has no folder for its data: {error.strerror}",
+            "Make room for temporary files, or name a folder with --embedded-dir",
+        ) from error

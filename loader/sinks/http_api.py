@@ -225,19 +225,28 @@ def raise_for_status(status: int, headers: Mapping[str, str], body: bytes, queue
 
 
 def _with_retry_after(error: TransientError, headers: Mapping[str, str]) -> TransientError:
-    error.retry_after = retry_after(headers.get("Retry-After", ""))
+    error.retry_after = retry_after(headers.get("Retry-After", ""), headers.get("Date", ""))
     return error
 
 
-def retry_after(value: str) -> float:
-    """The seconds in a ``Retry-After`` header (RFC 9110, 10.2.3: a number of seconds, or a date); 0 for none."""
+def retry_after(value: str, date: str = "") -> float:
+    """The seconds in a ``Retry-After`` header (RFC 9110, 10.2.3: a number of seconds, or a date); 0 for none.
+
+    Args:
+        date: The header ``Date`` of the same answer. By it a date is read: this machine's clock may be wrong.
+    """
     value = value.strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])
+    until, now = _unix_time(value), _unix_time(date)
+    return 0.0 if until is None else max(0.0, until - (time.time() if now is None else now))
+
+
+def _unix_time(date: str) -> float | None:
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+        return email.utils.parsedate_to_datetime(date).timestamp()
     except ValueError:
-        return 0.0
+        return None
 
 
 def unreachable(error: Exception, where: str) -> ConnectionFailedError:

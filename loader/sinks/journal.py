@@ -34,6 +34,8 @@ _APPLICATION = 0x52514A4C
 """SQLite's application_id, which distinguishes a journal from other databases."""
 _VERSION = 1
 """SQLite's user_version: the version of these tables."""
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+"""Basic codes of SQLite: a write of the log that finds no room, and one that finds it half way."""
 _SYNC_SECONDS = 1.0
 
 # EXCLUSIVE: a second process is refused, and SQLite needs no shared memory, which network file systems lack. A note
@@ -99,6 +101,7 @@ class Journal:
         self._keep_ids = keep_ids
         self._db: sqlite3.Connection
         self.untold: list[InDoubt] = []
+        self._has_job = False
         self._open: set[BatchKey] = set()
         self._doubtful: frozenset[BatchKey] = frozenset()
         self._synced_at = time.monotonic()
@@ -113,6 +116,7 @@ class Journal:
                 resumed = self._look()
                 self._db.executescript(_LOG)  # this ends the transaction of _LOCK
                 if resumed:
+                    self._has_job = True
                     self._check()
                 else:
                     self._begin()
@@ -126,6 +130,7 @@ class Journal:
                 self._db.close()
                 raise
         self._doubtful = frozenset(self._open)
+        self._has_job = True
         return self
 
     def __exit__(
@@ -284,9 +289,14 @@ class Journal:
                 ) from None
             if code == sqlite3.SQLITE_NOTADB:
                 raise self._foreign() from None
-            raise LoaderError(
-                f"the journal {self.path} cannot be written: {error}", "Name a writable file with --journal"
-            ) from error
+            raise LoaderError(f"the journal {self.path} cannot be written: {error}", self._way_out(code)) from error
+
+    def _way_out(self, code: int) -> str:
+        if not self._has_job:
+            return "Name a writable file with --journal"
+        # Without what it says is in, another file would have all of it sent a second time.
+        where = "Make room there" if code & 0xFF in _NO_ROOM else "Have it writable"
+        return f"{where}, then run the same command again, with the same --journal"
 
     def _foreign(self) -> UsageError:
         with self.path.open("rb") as file:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -22,7 +24,8 @@ class Spool:
     """
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+        with _room():
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._offsets: list[int] = []
         self._end = 0
         self.count = 0
@@ -33,7 +36,8 @@ class Spool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._file.close()
+        with suppress(OSError):  # nobody reads what is still to be written
+            self._file.close()
 
     def add(self, ids: Sequence[bytes]) -> int:
         """Appends a block and returns its number.
@@ -42,24 +46,20 @@ class Spool:
             LoaderError: There is no room for temporary files.
         """
         block = msgspec.msgpack.encode(ids)
-        try:
+        with _room():
             self._file.write(block)
-        except OSError as error:
-            raise LoaderError(
-                f"ids cannot be set aside in {tempfile.gettempdir()}: {error.strerror}",
-                "Make room there, or name another folder in the environment variable TMPDIR",
-            ) from error
         self._offsets.append(self._end)
         self._end += len(block)
         self.count += len(ids)
         return len(self._offsets) - 1
 
     def block(self, number: int) -> list[bytes]:
-        """The ids of a block."""
+        """The ids of a block. Raises LoaderError as ``add``: the last blocks are written now."""
         start = self._offsets[number]
         stop = self._offsets[number + 1] if number + 1 < len(self._offsets) else self._end
-        self._file.seek(start)
-        return msgspec.msgpack.decode(self._file.read(stop - start), type=list[bytes])
+        with _room():
+            self._file.seek(start)
+            return msgspec.msgpack.decode(self._file.read(stop - start), type=list[bytes])
 
     def backwards(self) -> Iterator[list[bytes]]:
         """Blocks from the last id to the first."""
@@ -67,6 +67,19 @@ class Spool:
             ids = self.block(number)
             ids.reverse()
             yield ids
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Raises a LoaderError in place of an error of the temporary file."""
+    try:
+        yield
+    except OSError as error:
+        where = tempfile.tempdir or os.environ.get("TMPDIR") or "the folder for temporary files"
+        raise LoaderError(
+            f"ids cannot be set aside in {where}: {error.strerror}",
+            "Make room there, or name another folder in the environment variable TMPDIR",
+        ) from error
 
 
 class DistinctSpool:

@@ -76,7 +76,7 @@ class Rollback:
                 report.left = job.undone.get("left")
                 log.info("job %s was rolled back on %s", job.name, shown_time(job.undone.get("time")))
             elif report.dry_run:
-                await self._take_all(job)
+                report.orphans = len(await self._orphans(job, await self._take_all(job)))
             else:
                 await self._under_lease()
             report.end("completed")
@@ -195,12 +195,15 @@ class Rollback:
                 f"Have the file written anew: {load_command(job)} --ids-out {path}",
             )
 
-    async def _delete_orphans(self, job: Standing, totals: dict[str, QueueTotals]) -> None:
-        """Deletes the hashes of batches that were never pushed, if the job was not finished."""
-        if job.undone.get("was") == DONE:
-            return
+    async def _orphans(self, job: Standing, totals: dict[str, QueueTotals]) -> list[tuple[bytes, str]]:
+        """The hashes of batches that were never pushed. A job that was finished has none."""
+        if job.undone.get("was", job.state) == DONE:
+            return []
         keys = await hashes_with(self._servers, self._repeat, prefixes_of(job))
-        found = await never_pushed(self._servers, self._repeat, keys, totals)
+        return await never_pushed(self._servers, self._repeat, keys, totals)
+
+    async def _delete_orphans(self, job: Standing, totals: dict[str, QueueTotals]) -> None:
+        found = await self._orphans(job, totals)
         await delete_never_pushed(self._servers, self._repeat, found, (job.manifest or {})["layout"])
         self.report.orphans = len(found)
 

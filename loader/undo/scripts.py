@@ -328,6 +328,7 @@ class TakingScripts:
         waiting: Takes ids out of the scheduled ones, or out of a group.
         notes: Whether ids are noted, because their tasks have keys in other slots.
         drop: Deletes the rest of tasks whose ids ``SWAP`` has taken.
+        counts_tasks: Whether ids without a task are not counted. In a cluster, that cannot be told of documented ones.
     """
 
     walk: bytes
@@ -335,6 +336,7 @@ class TakingScripts:
     waiting: bytes
     notes: bool
     drop: bytes
+    counts_tasks: bool
 
 
 def taking_scripts(layout: LayoutName, queue: str, *, look_up: bool, cluster: bool) -> TakingScripts:
@@ -361,4 +363,5 @@ def taking_scripts(layout: LayoutName, queue: str, *, look_up: bool, cluster: bo
         script(b"Takes tasks that are scheduled, or wait in a group.", _SET_ARGUMENTS, _SET),
         notes,
         script(b"Deletes the rest of tasks whose ids were taken.", _DROP_ARGUMENTS, _DROP),
+        layout == "asynq" or not cluster,
     )

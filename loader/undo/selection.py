@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,12 +102,30 @@ def count_ids(path: Path, queue: str | None, queues: Collection[str]) -> int:
     Raises:
         LoaderError: The file cannot be read, or a line names no queue.
     """
-    parts = [array("q") for _ in range(256)]
+    found = Distinct()
     for task in _tasks(path, queue):
         if task.queue in queues:
-            code = hash((task.id, task.queue))  # of 64 bits: of a hundred million, two are the same once in 3,000 files
-            parts[code & 255].append(code)
-    return sum(len(set(part)) for part in parts)
+            found.add((task.id, task.queue))
+    return found.count()
+
+
+class Distinct:
+    """Counts different values, in 8 bytes of memory for each."""
+
+    def __init__(self) -> None:
+        self._parts = [array("q") for _ in range(256)]
+
+    def add(self, value: Hashable) -> None:
+        code = hash(value)  # of 64 bits: of a hundred million, two are the same once in 3,000 times
+        self._parts[code & 255].append(code)
+
+    def count(self) -> int:
+        """How many different values there are."""
+        return sum(len(set(part)) for part in self._parts)
+
+    def repeated(self) -> int:
+        """How many values have been added once more."""
+        return sum(map(len, self._parts)) - self.count()
 
 
 def _tasks(path: Path, queue: str | None) -> Iterator[Waiting]:

@@ -26,7 +26,7 @@ from loader.stored.stored_task import UnreadableTaskError
 from loader.tasks.profiles import LayoutName
 from loader.undo.report import RollbackReport
 from loader.undo.scripts import TRY, taking_scripts
-from loader.undo.selection import Selection
+from loader.undo.selection import Distinct, Selection
 from loader.undo.swap import Swap
 from loader.wire.client import Argument
 from loader.wire.connection import Reply
@@ -93,6 +93,7 @@ class QueueTaker:
         self._swap = Swap(self._note, self._stored.pending_key, self._paced, self._drop_taken, self._delete)
         self._marker = b"runqy-loader:taken-back:" + secrets.token_hex(16).encode()
         self._most = _FEWEST
+        self._would_be = Distinct()
 
     async def take(self, selection: Selection, expected: int | None) -> None:
         """Takes all tasks of a selection that no consumer has taken, or only counts them.
@@ -120,6 +121,8 @@ class QueueTaker:
             if length >= _LONG and (expected is None or expected >= length * _FEW) and await self._exchange(selection):
                 return
         await self._walk(selection)
+        # An id that is there more than once is one task. The further places are in the pending list, as it comes last.
+        self._count("pending", -self._would_be.repeated())
 
     async def _exchange(self, selection: Selection) -> bool:
         """Takes ids from everywhere in a long list. Returns whether others have let it be done."""
@@ -164,7 +167,7 @@ class QueueTaker:
             else:
                 self._count("pending", taken)
                 if self._report.dry_run:
-                    self._count("pending", len(selection.of(self._queue, following)))
+                    await self._would_take("pending", selection.of(self._queue, following))
                 self._report.looked_at += len(following)
                 if not following:
                     return
@@ -188,7 +191,7 @@ class QueueTaker:
             mine = selection.of(self._queue, ids)
             self._report.looked_at += len(ids)
             if self._report.dry_run:
-                self._count(state, len(mine))
+                await self._would_take(state, mine)
             elif mine:
                 locks = await self._locks(mine) if group else [b""] * len(mine)
                 pairs = [word for pair in zip(mine, locks, strict=True) for word in pair]
@@ -273,6 +276,16 @@ class QueueTaker:
                 return await self._servers.client_of(key).execute(*command)
 
         return await self._repeat(once)
+
+    async def _would_take(self, state: str, ids: Sequence[bytes]) -> None:
+        """Counts what a rollback would take: as the scripts do, tasks and not ids, where they can tell."""
+        if self._scripts.counts_tasks:
+            keys = [self._stored.task_key(one) for one in ids]
+            there = await self._repeat(lambda: ask_each(self._servers, [("EXISTS", key) for key in keys]))
+            ids = [one for one, is_there in zip(ids, there, strict=True) if is_there]
+        for one in ids:
+            self._would_be.add(one)
+        self._count(state, len(ids))
 
     def _count(self, state: str, number: int) -> None:
         self._report.count(state, self._queue, number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -35,11 +35,14 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
 
 @pytest.fixture
 def own_scene(redis_server: Callable[..., RedisServer], tmp_path: Path) -> Iterator[OwnScene]:
-    """Makes scenes on a redis-server of the test's own, with these options, that it may kill and start again."""
+    """Makes scenes on a redis-server of the test's own, with these options, that it may kill and start again.
+
+    See ``RedisServer`` for its kind.
+    """
     made: list[Scene] = []
 
-    def make(*options: str) -> tuple[Scene, RedisServer]:
-        own = redis_server(*options)
+    def make(*options: str, kind: str = "redis", env: Mapping[str, str] | None = None) -> tuple[Scene, RedisServer]:
+        own = redis_server(*options, kind=kind, env=env)
         made.append(Scene(tmp_path, own.start()))
         return made[-1], own
 

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ import pytest
 import redis
 
 from tests.cli import COMPACT, Outcome, command, environment
+from tests.fault_counts import Fault, count
 
 HANG = 120.0
 """Seconds after which a test gives up waiting: an upper bound against hanging, not a measure."""
@@ -42,15 +43,28 @@ def _give_up_reading_everything() -> None:
 class Load:
     """``runqy-loader load`` running in a process of its own, in its own process group.
 
+    Attributes:
+        killed: What is counted if it ends by SIGKILL.
+
     Args:
         weak: Whether file permissions hold for it although the tests run as root.
+        env: Variables that are added to its environment.
     """
 
-    def __init__(self, *arguments: str | Path, cwd: Path, stdin: int = subprocess.DEVNULL, weak: bool = False):
+    killed = Fault.LOADER_KILL
+
+    def __init__(
+        self,
+        *arguments: str | Path,
+        cwd: Path,
+        stdin: int = subprocess.DEVNULL,
+        weak: bool = False,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.process = subprocess.Popen(
             command("load", *arguments),
             cwd=cwd,
-            env=environment(),
+            env=environment(**(env or {})),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -83,9 +97,13 @@ class Load:
         self.process.stdin.write(data)
         self.process.stdin.flush()
 
+    def strike(self) -> None:
+        """SIGKILL, without waiting for its end."""
+        self.process.kill()
+
     def kill(self) -> None:
         """SIGKILL."""
-        self.process.kill()
+        self.strike()
         assert self.wait().status == -9
 
     def signal(self, number: int) -> None:
@@ -126,11 +144,17 @@ class Load:
 
     def wait(self, seconds: float = HANG) -> Outcome:
         stdout, stderr = self.process.communicate(timeout=seconds)
-        return Outcome(self.process.returncode, stdout.decode(), (self._said + stderr).decode())
+        outcome = Outcome(self.process.returncode, stdout.decode(), (self._said + stderr).decode())
+        count(self.killed, outcome.status == -9)
+        count(Fault.REFUSED, " is being loaded by process " in outcome.stderr)
+        count(Fault.OVERTAKEN, " was taken over by another process" in outcome.stderr)
+        return outcome
 
 
 class Command(Load):
     """Another command of the loader running in a process of its own."""
+
+    killed = Fault.OTHER_KILL
 
     def __init__(self, *words: str | Path, cwd: Path):
         self.process = subprocess.Popen(

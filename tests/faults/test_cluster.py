@@ -15,6 +15,7 @@ from loader import Loader
 from loader.tasks.profiles import LayoutName
 from loader.wire.slots import key_slot
 from tests.conftest import RedisServer
+from tests.fault_counts import Fault, count
 from tests.faults.helpers import Load, assert_one_error, numbered, until
 from tests.integration.cluster import Cluster, Move, promote, replica_of
 from tests.integration.cluster import cluster as cluster
@@ -88,6 +89,7 @@ def test_a_primary_that_dies_during_a_load_is_replaced_by_its_replica(
             until(lambda: client.wait(1, 1000) == 1, "the replica has everything")
             dead.kill()
             until(lambda: follower.info("replication")["role"] == "master", "the replica is promoted")
+        count(Fault.CLUSTER_FAILOVER)
 
     survivors = [node for node in cluster.nodes if node.port != owner.port]
     left = Cluster([*survivors], cluster.servers, cluster.buses)

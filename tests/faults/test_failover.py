@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli import Outcome
 from tests.conftest import RedisServer, Server, free_port
+from tests.fault_counts import Fault, count
 from tests.faults.helpers import (
     ID_KINDS,
     Load,
@@ -51,6 +52,7 @@ def _promote(scene: Scene, replica: Any) -> None:
     until(lambda: scene.client.wait(1, 1000) == 1, "the replica has everything")
     replica.replicaof("NO", "ONE")
     scene.client.replicaof("127.0.0.1", replica.connection_pool.connection_kwargs["port"])
+    count(Fault.PROXY_FAILOVER)
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])

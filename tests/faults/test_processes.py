@@ -64,7 +64,7 @@ def _halted(scene: Scene, commits: int, *more: str) -> Iterator[tuple[Load, list
 def test_sigkill_of_the_parent_ends_its_processes_and_a_resume_completes_the_load(scene: Scene, big: Path) -> None:
     for processes, commits in ((2, 0), (3, 20), (2, 30)):
         with _halted(scene, commits, "-p", str(processes)) as (running, children):
-            running.process.kill()
+            running.strike()
             until(lambda children=children: _gone(children), "the other processes end as well")  # type: ignore[misc]
             scene.proxy.go_on()
             assert running.wait().status == -9

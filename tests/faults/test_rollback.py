@@ -80,7 +80,7 @@ def kill_at(proxy: Proxy, undo: Undo, number: int, verdict: Verdict) -> None:
         nonlocal left
         left -= 1
         if left == 0:
-            undo.process.kill()
+            undo.strike()
             return verdict
         return None
 
@@ -288,7 +288,7 @@ def _killed_after(undo: Undo, client: Any, layout: str, share: int) -> bool:
         pass
     if not undo.running:
         return True
-    undo.process.kill()
+    undo.strike()
     return undo.wait().status != -9
 
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import itertools
 import json
 import subprocess
+import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from loader import Loader
 from tests.cli import Outcome, run
 from tests.conftest import RedisServer, Server, free_port
-from tests.faults.helpers import ID_KINDS, Load, assert_each_once, assert_one_error, numbered
+from tests.faults.helpers import ID_KINDS, Load, assert_each_once, assert_one_error, numbered, until
 from tests.faults.scene import PENDING
 from tests.faults.sentinels import Watched, watched
+from tests.gateway.helpers import KEY_ENV, QUEUES, Gateway
+from tests.integration.stored import payload_of, stored
 
 MakeServer = Callable[..., RedisServer]
 
@@ -175,3 +183,75 @@ def test_an_export_after_a_failover_reads_the_new_primary(sentinel: Watched, tmp
     done = run("export", "-q", "q", "--redis", sentinel.url, "--format", "payload", cwd=tmp_path)
 
     assert [json.loads(line)["n"] for line in done.stdout.splitlines()] == list(range(1000))
+
+
+# --- a gateway --------------------------------------------------------------------------------------------------------
+
+
+class Clients:
+    """Clients of a gateway, each of which repeats a request until it is accepted, always with the request's own key.
+
+    Attributes:
+        accepted: Keys of accepted requests.
+        repeated: How many requests were sent once more.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.accepted: list[str] = []
+        self.repeated = 0
+        self._gateway = gateway
+        self._ending = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(4)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()
+
+    def send(self, key: str) -> bool:
+        """Enqueues two tasks. Whether this was accepted."""
+        content = {"queue": "simple", "jobs": [{"data": f"{key} a"}, {"data": f"{key} b"}]}
+        try:
+            return self._gateway.post("/queue/add-batch", content, headers={"Idempotency-Key": key}).status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def _run(self, number: int) -> None:
+        for count in itertools.count():
+            if self._ending.is_set():
+                return
+            key = f"{number}-{count}"
+            while not self.send(key):
+                self.repeated += 1
+                time.sleep(0.02)
+            self.accepted.append(key)
+
+
+@pytest.mark.parametrize("layout", ["documented", "asynq"])
+@pytest.mark.parametrize("fault", ["fail_over", "kill_primary"])
+def test_a_gateway_follows_a_failover_and_requests_with_keys_are_in_once(
+    sentinel: Watched, tmp_path: Path, fault: str, layout: str
+) -> None:
+    (tmp_path / "queues.yaml").write_text(QUEUES)
+    arguments = ("--redis", sentinel.url, "--api-key-env", KEY_ENV, "--queues-file", "queues.yaml", "--layout", layout)
+
+    with Gateway(*arguments, "--timeout", "2", cwd=tmp_path) as gateway, Clients(gateway) as clients:
+        until(lambda: len(clients.accepted) > 100, "some requests are accepted")
+        with sentinel.client_of_primary() as client:  # as FAILOVER of Redis does: nothing is answered and then lost
+            client.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
+            getattr(sentinel, fault)()
+        before = len(clients.accepted)
+        until(lambda: len(clients.accepted) > before + 100, "requests are accepted again")
+        again = [key for key in clients.accepted[:200] if not clients.send(key)]
+
+    assert again == []
+    assert clients.repeated > 0
+    expected = Counter(f'"{key} {part}"'.encode() for key in clients.accepted for part in "ab")
+    with sentinel.client_of_replica() as client:
+        tasks = stored(client, layout, "simple.default")
+    assert Counter(payload_of(fields) for _, fields in tasks) == expected

@@ -259,7 +259,7 @@ def test_sigkill_with_an_embedded_directory_then_resume(embedded: Path, tmp_path
         with piped.beside() as running:
             running.until(lambda goal=goal: _pending(embedded) > goal, f"{goal} tasks are in")  # type: ignore[misc]
             if victim == "the loader":
-                running.process.kill()
+                running.strike()
             else:
                 running.signal_group(signal.SIGKILL)
             # communicate() would wait for the server as well, were it to hold the loader's own stderr

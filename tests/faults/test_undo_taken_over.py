@@ -13,7 +13,7 @@ from tests.cli import run
 from tests.faults.helpers import Command, assert_each_once, assert_one_error, until
 from tests.faults.proxy import Verdict, from_nth
 from tests.faults.scene import Scene
-from tests.integration.test_jobs_command import as_if_killed
+from tests.integration.stored import as_if_killed
 
 LEASE = "runqy-loader:{shared}:lease"
 JOB = "runqy-loader:{shared}:job"
@@ -23,6 +23,8 @@ TAKEN_OVER = "job shared was taken over by another process"
 CLEAN = ("jobs", "clean", "--retry-for", "120s")
 ROLLBACK = ("rollback", "shared", "--quiet", "--retry-for", "120s")
 FORGET = ("jobs", "forget", "shared", "--yes", "--retry-for", "120s")
+EXPIRE = ("jobs", "expire", "shared", "1s", "--retry-for", "120s")
+ENDS, EXPIRES = b"\r\nexpires\r\n", b"PEXPIREAT"
 HASH, CUT, DELETE = b"$4\r\nHGET\r\n$44\r\nasynq:t:", b"LTRIM', KEYS[1]", b"\r\nDEL\r\n"
 """What it sends when it is stopped: a look at a task that may never have been pushed, a step, a deletion."""
 
@@ -31,12 +33,13 @@ HASH, CUT, DELETE = b"$4\r\nHGET\r\n$44\r\nasynq:t:", b"LTRIM', KEYS[1]", b"\r\n
 def stopped_at(scene: Scene, word: bytes, words: tuple[str, ...]) -> Iterator[Command]:
     """A command that SIGSTOP has stopped while the server's reply to this word is due, and whose lease has ended.
 
-    A load was killed before it: its last batch was written, and never pushed.
+    A load was killed before it, if the command is for such ones: its last batch was written, and never pushed.
     """
     scene.input(COUNT, "--layout", "documented", "--job", "shared", "-w", "1", "-b", "1000")
     first = scene.load(direct=True)
     assert first.status == 0, first.stderr
-    as_if_killed(scene.client, "shared", orphans=1000)
+    if words is not EXPIRE:
+        as_if_killed(scene.client, "shared", orphans=1000)
     scene.proxy.rule = from_nth(word, 1, Verdict.WAIT)
     with Command(*words, "--redis", scene.proxy.url, cwd=scene.folder) as stopped:
         stopped.until(lambda: scene.proxy.waiting, "it waits at the proxy")
@@ -69,6 +72,19 @@ def test_a_change_to_a_job_that_was_loaded_to_its_end_meanwhile_deletes_nothing(
     assert scene.client.hget(JOB, "state") == b"done"
 
 
+@pytest.mark.parametrize("word", [ENDS, EXPIRES], ids=["notes it", "does it"])
+def test_an_end_for_a_job_that_was_run_again_meanwhile_is_not_set(scene: Scene, word: bytes) -> None:
+    with stopped_at(scene, word, EXPIRE) as stopped:
+        again = scene.load("--keep-job", "1h", direct=True)
+        woken(scene, stopped)
+    keys = [key for key in scene.client.scan_iter(count=1000) if b"runqy-loader" in key and scene.client.ttl(key) > 0]
+
+    assert (again.status, again.report["already_loaded"]) == (0, COUNT), again.stderr
+    assert len(keys) > 3
+    assert all(scene.client.ttl(key) > 3000 for key in keys)
+    scene.assert_all_in(scene.load(direct=True))
+
+
 @pytest.mark.parametrize("word", [CUT, HASH], ids=["takes tasks", "looks for hashes"])
 def test_a_rollback_that_another_has_ended_takes_nothing_of_what_was_loaded_anew(scene: Scene, word: bytes) -> None:
     with stopped_at(scene, word, ROLLBACK) as stopped:
@@ -83,7 +99,12 @@ def test_a_rollback_that_another_has_ended_takes_nothing_of_what_was_loaded_anew
 
 @pytest.mark.parametrize(
     ("words", "word", "doing"),
-    [(ROLLBACK, CUT, "rolled back"), (CLEAN, HASH, "cleaned up after"), (FORGET, DELETE, "forgotten")],
+    [
+        (ROLLBACK, CUT, "rolled back"),
+        (CLEAN, HASH, "cleaned up after"),
+        (FORGET, DELETE, "forgotten"),
+        (EXPIRE, ENDS, "given an end"),
+    ],
 )
 def test_a_second_process_is_told_what_the_first_one_does(
     scene: Scene, words: tuple[str, ...], word: bytes, doing: str

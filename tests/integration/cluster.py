@@ -15,6 +15,7 @@ import redis
 from redis.crc import key_slot
 
 from tests.conftest import RedisServer, Server, free_port
+from tests.fault_counts import Fault, count
 
 SLOTS = 16_384
 
@@ -144,7 +145,7 @@ def running_cluster(make_folder: Callable[[], Path], kind: str, *options: str) -
         buses = [free_port() for _ in range(3)]  # by itself a bus takes the port 10,000 further up, if there is one
         for bus in buses:
             server = RedisServer(make_folder(), *_node_options(bus), *options, kind=kind)
-            stack.callback(server.kill)
+            stack.callback(server.stop)
             servers.append(server)
             nodes.append(server.start())
         share = SLOTS // len(nodes) + 1
@@ -206,7 +207,7 @@ def replica_of(cluster: Cluster, primary: Server, folder: Path, *options: str) -
                     time.sleep(0.02)
         yield own
     finally:
-        own.kill()
+        own.stop()
 
 
 def promote(replica: RedisServer) -> None:
@@ -214,6 +215,7 @@ def promote(replica: RedisServer) -> None:
     with replica.client() as client:
         client.execute_command("CLUSTER", "FAILOVER")
         _until(lambda: client.info("replication")["role"] == "master", "the replica is promoted")
+    count(Fault.CLUSTER_FAILOVER)
 
 
 def _has_ranges(client: Any, count: int) -> bool:

@@ -62,6 +62,16 @@ def payload_of(fields: dict[bytes, bytes]) -> bytes:
     return decode(fields[b"msg"]).payload if b"msg" in fields else fields[b"payload"]
 
 
+def as_if_killed(db: Any, job: str, *, orphans: int, layout: str = "documented") -> None:
+    """As if the load of a job into queue q had been killed when its last batch was written, and not pushed."""
+    db.ltrim(pending_key(layout, "q.default"), orphans, -1)
+    (bitmap,) = [key for key in db.keys("*:batches") if job.encode() in key]
+    db.setbit(bitmap, db.bitcount(bitmap) - 1, 0)
+    db.hset(f"runqy-loader:{{{job}}}:job", mapping={"state": "loading", "expires": 0})
+    for key in db.keys("*runqy-loader:*"):
+        db.persist(key)
+
+
 class Consumer:
     """A worker of one queue: takes a task as its layout's workers do, notes it, and deletes it.
 

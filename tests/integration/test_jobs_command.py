@@ -16,7 +16,7 @@ from tests.faults.helpers import Load
 from tests.faults.proxy import Proxy
 from tests.integration.cluster import Cluster
 from tests.integration.cluster import cluster as cluster
-from tests.integration.stored import pending_key, push
+from tests.integration.stored import as_if_killed, pending_key, push
 from tests.integration.test_rollback import all_keys, as_of_an_earlier_version, lines, own_keys
 from tests.integration.tool import Redis, Tool, assert_error, assert_fine
 
@@ -45,16 +45,6 @@ def load(tool: Tool, *more: str | Path, count: int = 3000) -> Outcome:
     done = tool.load("in.jsonl", "-q", "q", "--layout", "documented", *more)
     assert_fine(done)
     return done
-
-
-def as_if_killed(db: Redis, job: str, *, orphans: int) -> None:
-    """As if the last batch had been written, and not pushed."""
-    db.ltrim(pending_key("documented", "q.default"), orphans, -1)
-    (bitmap,) = [key for key in db.keys("*:batches") if job.encode() in key]
-    db.setbit(bitmap, db.bitcount(bitmap) - 1, 0)
-    db.hset(f"runqy-loader:{{{job}}}:job", mapping={"state": "loading", "expires": 0})
-    for key in db.keys("*runqy-loader:*"):
-        db.persist(key)
 
 
 def test_the_list_has_state_progress_and_end_of_each_job_without_a_search(tool: Tool, db: Redis) -> None:

@@ -101,6 +101,41 @@ def test_a_file_that_nobody_writes_stays_the_same_file(tmp_path: Path) -> None:
     assert path.read_bytes() == b"a\n"
 
 
+@pytest.mark.parametrize("opened", ["before", "after"])
+def test_a_run_that_believes_that_the_job_is_its_own_does_not_reach_the_file_of_one_that_has_resumed_it(
+    tmp_path: Path, opened: str
+) -> None:
+    """Its last proof still counts: the other run took over in the moment after it."""
+    path = tmp_path / "file"
+    is_taken_over = False
+
+    async def renew() -> None:
+        if is_taken_over:
+            raise JobBusyError("taken over")
+
+    async def run() -> None:
+        nonlocal is_taken_over
+        stale = FencedFile(path, Proof(renew))
+        if opened == "before":
+            await stale.append(b"a\n")
+        else:
+            path.write_bytes(b"a\n")
+        is_taken_over = True
+        begin_file(path, resumed=True)
+        try:
+            await stale.append(b"late\n")
+        except JobBusyError:
+            assert opened == "after"
+        finally:
+            stale.close()
+
+    asyncio.run(run())
+    append(path, Proof(), b"b\n")
+
+    assert path.read_bytes() == b"a\nb\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize("name", ["/dev/full", "missing", "."])
 def test_what_is_no_file_is_left_alone(tmp_path: Path, name: str) -> None:
     begin_file(tmp_path / name)

@@ -114,6 +114,7 @@ def test_a_success_raises_nothing() -> None:
 def test_retry_after_is_seconds_or_a_date_and_anything_else_is_none() -> None:
     assert retry_after("120") == 120
     assert 0 < retry_after(formatdate(time.time() + 3600, usegmt=True)) <= 3600
+    assert retry_after(formatdate(90_060, usegmt=True), formatdate(90_000, usegmt=True)) == 60  # by the server's clock
     assert [retry_after(value) for value in ("", "-1", "soon", formatdate(0, usegmt=True), "²")] == [0.0] * 5
 
 
