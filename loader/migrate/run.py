@@ -33,6 +33,7 @@ from loader.preflight.compact import asked_dumps
 from loader.preflight.examine import check_layout
 from loader.servers.retry import retry
 from loader.servers.session import require_one_server
+from loader.servers.value_limit import ask_value_limit
 from loader.settings.keep import keep_seconds
 from loader.settings.server_address import password_source
 from loader.settings.wording import renamed
@@ -118,7 +119,7 @@ class Migration:
             ends = await self._source_held(stack, ends)
             work = await self._move(ends, queue, dumps)
         else:
-            work = self._copy(stack, ends, queue, dumps)
+            work = await self._copy(stack, ends, queue, dumps)
         await self._announce(ends, queue)
         complete = await while_held([end.lease for end in ends.held], work())
         report.other_states = await count_other_states(ends.out, queue)
@@ -238,9 +239,9 @@ class Migration:
 
     # --- the work --------------------------------------------------------------------------------------------------
 
-    def _copy(self, stack: AsyncExitStack, ends: Ends, queue: StoredQueue, dumps: Dumps | None) -> Work:
+    async def _copy(self, stack: AsyncExitStack, ends: Ends, queue: StoredQueue, dumps: Dumps | None) -> Work:
         source = Snapshot(ends.out, queue, stack.enter_context(Spool()), self._options.batch_size)
-        target = self._target(ends, dumps)
+        target = await self._target(ends, dumps)
 
         async def work() -> bool:
             before = await target.count_placed()
@@ -255,7 +256,7 @@ class Migration:
     async def _move(self, ends: Ends, queue: StoredQueue, dumps: Dumps | None) -> Work:
         """Binds the claimed tasks to this target, and registers the job with those that move tasks of this queue."""
         options = self._options
-        target, claims = self._target(ends, dumps), self._claims(ends, queue)
+        target, claims = await self._target(ends, dumps), self._claims(ends, queue)
         if not ends.same:
             await retry(lambda: bind(ends, claims, place(self._from)), options.retry_for)
         for job, count in (await claims.enter()).items():
@@ -273,7 +274,7 @@ class Migration:
         proof = Proof(renew, lambda: all(end.lease.is_proved() for end in ends.held))
         return Transfer(self._options, self.report, target, rejects, proof, self._stop)
 
-    def _target(self, ends: Ends, dumps: Dumps | None) -> Target:
+    async def _target(self, ends: Ends, dumps: Dumps | None) -> Target:
         options, same = self._options, ends.same
         documented = options.from_layout == "documented"
         # runqy's look-up key is the key of the source's task, or of a task that stays. For a move, Claims writes it.
@@ -285,12 +286,16 @@ class Migration:
         if dumps is not None:
             compact = encoder_for(of_tasks, options.target_queue, compact=dumps, look_up=look_up)
         shared = same and options.target_layout == "documented"
+        servers = ends.target.servers
+        ask = partial(ask_value_limit, servers.client_at(servers.address))
+        limit = await retry(ask, options.retry_for, between=servers.reconnect)
         return Target(
             ends.into,
             encoder,
             compact,
             self.report.job,
             Translation(options),
+            limit,
             shared_with=options.source_queue if shared else "",
             shares_tasks=documented,
         )

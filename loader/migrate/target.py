@@ -15,7 +15,7 @@ from loader.layouts.base import QueueEncoder
 from loader.layouts.lua import as_sent
 from loader.migrate.translate import Translation
 from loader.servers.session import Session
-from loader.servers.value_limit import SETTINGS, ValueLimit, value_limit
+from loader.servers.value_limit import SETTINGS, ValueLimit
 from loader.sinks.replies import DumpRefusedError, check_script
 from loader.stored.stored_task import StoredTask
 from loader.tasks.reasons import Reason, ReasonCode
@@ -101,6 +101,7 @@ class Target:
     Args:
         encoder: Writes tasks by HSET.
         compact: Writes them as dumps; None if the server does not take dumps.
+        limit: The longest value that the server accepts; None if it is not known.
         shared_with: The source's queue, if source and target are one server and may share keys; otherwise empty.
         shares_tasks: Whether the shared key is the task itself in both queues.
 
@@ -116,6 +117,7 @@ class Target:
         compact: QueueEncoder | None,
         job: str,
         translation: Translation,
+        limit: ValueLimit | None,
         *,
         shared_with: str = "",
         shares_tasks: bool = False,
@@ -127,8 +129,7 @@ class Target:
         self.migrated_key = b"%b:runqy-loader:%b:migrated" % (encoder.slot_tag, job.encode())
         self._use(encoder if compact is None else compact)
         self._forget: list[bytes] = []
-        self._limit: ValueLimit | None = None
-        self._limit_is_read = False
+        self._limit = limit
         self.in_doubt = self.repeated = False
 
     def _use(self, encoder: QueueEncoder) -> None:
@@ -145,7 +146,7 @@ class Target:
         Raises:
             SinkError: The server refuses, or cannot be reached any more.
         """
-        too_long = await self._too_long(tasks)
+        too_long = self._too_long(tasks)
         kept = [position for position in range(len(tasks)) if position not in too_long]
         short = [tasks[position] for position in kept]
         try:
@@ -156,12 +157,8 @@ class Target:
             log.warning("%s", refusal)
         return too_long | {kept[position]: why for position, why in placed.items()}
 
-    async def _too_long(self, tasks: Sequence[StoredTask]) -> dict[int, Reason]:
+    def _too_long(self, tasks: Sequence[StoredTask]) -> dict[int, Reason]:
         """The positions of tasks that the server does not accept, as far as it tells its limits."""
-        if not self._limit_is_read:
-            commands = [command(b"CONFIG", b"GET", name.encode()) for name in SETTINGS]
-            self._limit = value_limit(await self._session.values(b"".join(commands), len(commands)))
-            self._limit_is_read = True
         if self._limit is None:
             return {}
         limit, longest = self._limit, self._limit.size - _AROUND

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from loader.wire.client import Client
 from loader.wire.replies import parse_setting
 
 SETTINGS = ("proto-max-bulk-len", "client-query-buffer-limit")
@@ -40,3 +41,12 @@ def value_limit(replies: Iterable[Any]) -> ValueLimit | None:
             margin = _BUFFER_MARGIN if name == "client-query-buffer-limit" else 0
             limits.append(ValueLimit(int(value) - margin, name))
     return min(limits, key=lambda limit: limit.size, default=None)
+
+
+async def ask_value_limit(client: Client) -> ValueLimit | None:
+    """The limit of one server, asked in a way that it may refuse.
+
+    Raises:
+        LoaderError: The server does not answer.
+    """
+    return value_limit(await client.ask_each([("CONFIG", "GET", name) for name in SETTINGS]))

@@ -101,6 +101,12 @@ def test_a_database_number_in_a_cluster_is_told_with_the_one_to_use(
     assert "a Redis Cluster has only database 0. Use /0 at the end of the URL" in line
 
 
+def test_a_cluster_of_one_node_is_a_cluster(node: Server) -> None:
+    done = run("doctor", "-q", "q", "--redis", node.url, cwd=Path())
+
+    assert "cluster      a cluster of 1 primaries" in done.stdout
+
+
 def test_an_address_that_cannot_be_reached_is_named_with_the_node_that_announces_it(
     node: Server, tmp_path: Path
 ) -> None:
