@@ -153,14 +153,12 @@ class Servers:
         Some single servers answer CLUSTER SLOTS with themselves, for clients that expect a cluster (miniredis 2.40).
         The address that they announce may be one that only they know.
         """
-        try:
-            with translated(str(address)):
+        with translated(str(address)):
+            try:
                 await self.client_at(address).execute("EXISTS", *_KEYS_OF_TWO_SLOTS)
-        except TransientError:
-            raise
-        except LoaderError as error:  # CROSSSLOT, or the user has no right to ask
-            log.debug("treated as a cluster of one node: %s", error.args[0])
-            return False
+            except hiredis.ReplyError as error:  # CROSSSLOT or CLUSTERDOWN, or the user has no right to ask
+                log.debug("treated as a cluster of one node: %s", error)
+                return False
         log.debug("%s announces itself as a cluster, and is none", address)
         return True
 
