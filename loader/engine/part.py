@@ -77,6 +77,7 @@ class Part:
         records: The longest record; None for the limit of ``options``.
         forwarded: See ``loader.engine.targets.base.Cleared``.
         first_version: See ``Pipeline``.
+        id_seed: See ``loader.jobs.manifest.id_seed``.
     """
 
     options: LoadOptions
@@ -91,6 +92,7 @@ class Part:
     records: RecordLimit | None = None
     forwarded: frozenset[str] | None = None
     first_version: bool = False
+    id_seed: str = ""
 
     @classmethod
     def of(
@@ -117,6 +119,7 @@ class Part:
             records=records,
             forwarded=forwarded,
             first_version=plan.first_version,
+            id_seed=plan.id_seed,
         )
 
 
@@ -158,7 +161,7 @@ class PartialLoad:
 
     async def _run(self, shards: AsyncIterable[Shard], channel: Channel) -> bool:
         part = self._part
-        assigner = Assigner(part.options, part.job, part.origins, part.known_queues, part.forwarded)
+        assigner = Assigner(part.options, part.id_seed, part.origins, part.known_queues, part.forwarded)
         rejects = RejectsFile(part.rejects, channel.proof)
         ids = None
         if part.options.ids_out is not None:

@@ -25,8 +25,9 @@ from loader.sources.base import SourceIdentity
 from loader.sources.batch import BATCH_BYTES
 from loader.wire.target import ToHttp
 
-VERSION = 2
-"""Version 1 counted empty files as sources, and its names of jobs were made from all options (``version_1.py``)."""
+VERSION = 3
+"""Version 2 had no ``ids``: a job made the ids of an earlier one of the same name again, after its record had ended.
+Version 1 counted empty files as sources, and its names of jobs were made from all options (``version_1.py``)."""
 
 _WHERE = ("to", "layout", "profile", "queue", "queue_field", "id_field", "envelope")
 """Where tasks go, and how they get their ids."""
@@ -42,6 +43,7 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
     target = options.target
     manifest = {
         "version": VERSION,
+        "ids": fresh_ids(),
         "to": target.url.rstrip("/") if isinstance(target, ToHttp) else None,
         "layout": options.layout_name,
         "profile": options.profile or ("runqy" if options.layout_name == "asynq" else None),
@@ -63,6 +65,17 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
     }
     found: dict[str, Any] = orjson.loads(orjson.dumps(manifest))  # tuples become lists, as in a recorded manifest
     return found
+
+
+def fresh_ids() -> str:
+    """What tells the ids of a new job from those of an earlier one of the same name, whose record has ended."""
+    return secrets.token_hex(8)
+
+
+def id_seed(job: str, manifest: Mapping[str, Any]) -> str:
+    """What generated ids are made from, beside the source and the record's number; see ``id_prefix``."""
+    ids = manifest.get("ids")
+    return job if ids is None else f"{job}\0{ids}"
 
 
 def derived_name(options: LoadOptions, sources: Sequence[SourceIdentity], manifest: Mapping[str, Any]) -> str:

@@ -37,6 +37,7 @@ from loader.servers.closing import close_quietly
 from loader.servers.question import ask
 from loader.servers.retry import retry
 from loader.servers.routing import Servers
+from loader.servers.value_limit import ask_value_limit
 from loader.settings.keep import keep_seconds
 from loader.settings.server_address import password_source
 from loader.settings.wording import renamed
@@ -265,7 +266,7 @@ class Migration:
 
     async def _copy(self, stack: AsyncExitStack, ends: Ends, origin: Origin, dumps: Dumps | None) -> Work:
         source = await origin.snapshot(ends.out, stack.enter_context(ExitStack()))
-        target = self._target(ends, origin, dumps)
+        target = await self._target(ends, origin, dumps)
 
         async def work() -> bool:
             await target.begin()
@@ -281,7 +282,7 @@ class Migration:
     async def _move(self, ends: Ends, origin: StoredOrigin, dumps: Dumps | None) -> Work:
         """Binds the claimed tasks to this target, and registers the job with those that move tasks of this queue."""
         options = self._options
-        target, claims = self._target(ends, origin, dumps), self._claims(ends, origin.queue)
+        target, claims = await self._target(ends, origin, dumps), self._claims(ends, origin.queue)
         if not ends.same:
             await retry(partial(bind, ends, claims, place(self._from)), options.retry_for, between=ends.reconnect)
         for job, count in (await claims.enter()).items():
@@ -299,7 +300,7 @@ class Migration:
         proof = Proof(renew, lambda: all(end.lease.is_proved() for end in ends.held))
         return Transfer(self._options, self.report, target, rejects, proof, self._stop)
 
-    def _target(self, ends: Ends, origin: Origin, dumps: Dumps | None) -> Target:
+    async def _target(self, ends: Ends, origin: Origin, dumps: Dumps | None) -> Target:
         options = self._options
         same = ends.same and options.from_system is None  # jobs of other systems have other keys
         documented = options.from_layout == "documented"
@@ -316,6 +317,8 @@ class Migration:
         kind = Target
         if cluster and options.target_layout == "documented":
             kind = ScatteredTarget
+        servers = ends.target.servers
+        limit = await retry(lambda: ask_value_limit(servers.clients()), options.retry_for, between=servers.reconnect)
         return kind(
             ends.into,
             encoder,
@@ -323,6 +326,7 @@ class Migration:
             stored_queue(options.target_layout, queue),
             self.report.job,
             origin.translation(),
+            limit,
             shared_with=shared,
             shares_tasks=documented,
         )

@@ -17,14 +17,14 @@ from loader.layouts.lua import as_sent
 from loader.migrate.translate import Translates
 from loader.servers.question import Question, ask, ask_script
 from loader.servers.session import Session
-from loader.servers.value_limit import SETTINGS, ValueLimit, value_limit
+from loader.servers.value_limit import SETTINGS, ValueLimit
 from loader.sinks.replies import DumpRefusedError, check_script
 from loader.stored.queue_reader import StoredQueue
 from loader.stored.stored_task import StoredTask
 from loader.tasks.reasons import Reason, ReasonCode
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
-from loader.wire.resp import bulks, command
+from loader.wire.resp import bulks
 
 log = logging.getLogger("runqy_loader")
 
@@ -108,6 +108,7 @@ class Target:
         encoder: Writes tasks by HSET.
         compact: Writes them as dumps; None if the server does not take dumps.
         queue: This queue.
+        limit: The longest value that the servers accept; None if it is not known.
         shared_with: The source's queue, if source and target are one server and may share keys; otherwise empty.
         shares_tasks: Whether the shared key is the task itself in both queues.
 
@@ -124,6 +125,7 @@ class Target:
         queue: StoredQueue,
         job: str,
         translation: Translates,
+        limit: ValueLimit | None,
         *,
         shared_with: str = "",
         shares_tasks: bool = False,
@@ -136,8 +138,7 @@ class Target:
         self.migrated_key = b"%b:runqy-loader:%b:migrated" % (encoder.slot_tag, job.encode())
         self._use(encoder if compact is None else compact)
         self._forget: list[bytes] = []
-        self._limit: ValueLimit | None = None
-        self._limit_is_read = False
+        self._limit = limit
         self.in_doubt = self.repeated = False
 
     def _use(self, encoder: QueueEncoder) -> None:
@@ -157,7 +158,7 @@ class Target:
         Raises:
             SinkError: The server refuses, or cannot be reached any more.
         """
-        too_long = await self._too_long(tasks)
+        too_long = self._too_long(tasks)
         kept = [position for position in range(len(tasks)) if position not in too_long]
         short = [tasks[position] for position in kept]
         try:
@@ -168,13 +169,8 @@ class Target:
             log.warning("%s", refusal)
         return too_long | {kept[position]: why for position, why in placed.items()}
 
-    async def _too_long(self, tasks: Sequence[StoredTask]) -> dict[int, Reason]:
+    def _too_long(self, tasks: Sequence[StoredTask]) -> dict[int, Reason]:
         """The positions of tasks that the server does not accept, as far as it tells its limits."""
-        if not self._limit_is_read:
-            commands = [command(b"CONFIG", b"GET", name.encode()) for name in SETTINGS]
-            replies = await self._session.values_on_each(commands)
-            self._limit = value_limit(reply for of_one in replies for reply in of_one)
-            self._limit_is_read = True
         if self._limit is None:
             return {}
         limit, longest = self._limit, self._limit.size - _AROUND

@@ -129,7 +129,7 @@ async def examine(servers: Servers, load: IntendedLoad, choice: Choice | None = 
 
 def _server_findings(servers: Servers, load: IntendedLoad, states: Sequence[ServerState]) -> list[Finding]:
     temporary = load.options.target == ToEmbedded(None)
-    findings = server.states_findings(states, temporary=temporary, is_cluster=servers.is_cluster)
+    findings = server.states_findings(states, temporary=temporary, primaries=servers.cluster_size)
     risks = server.risk_findings(states, load.options, is_here=replication.is_here(servers.address))
     # The data of an embedded server goes with it: only what cannot be done counts there.
     return [*findings, *(risk for risk in risks if not temporary or risk.level == "error")]

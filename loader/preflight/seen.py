@@ -89,7 +89,7 @@ class Look:
         Raises:
             TransientError: An answer is an error that may pass.
         """
-        findings = server.states_findings(self.states, temporary=True, is_cluster=self._servers.is_cluster)
+        findings = server.states_findings(self.states, temporary=True, primaries=self._servers.cluster_size)
         for finding in findings:
             if finding.level == "error":
                 raise refusal(finding, str(self._servers))

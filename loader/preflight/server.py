@@ -66,13 +66,13 @@ STATE: Question[ServerState] = Question(
 CLOCK: Question[float | None] = Question((("TIME",),), lambda replies: clock_seconds(replies[0]))
 
 
-def states_findings(states: Sequence[ServerState], *, temporary: bool, is_cluster: bool) -> list[Finding]:
+def states_findings(states: Sequence[ServerState], *, temporary: bool, primaries: int | None) -> list[Finding]:
     """The worst finding of each check over all nodes.
 
     Args:
         states: The state of the single server, or of each primary of a cluster.
+        primaries: See ``Servers.cluster_size``.
     """
-    primaries = len(states) if is_cluster else 0
     return worst_of_each(
         server_findings(state.info, state.saves, temporary=temporary, primaries=primaries) for state in states
     )
@@ -99,7 +99,7 @@ def clock_findings(before: float, after: float, states: Sequence[ServerState]) -
     return worst_of_each([clock(before, after, state.time)] for state in states)
 
 
-def server_findings(info: object, saves: object, *, temporary: bool, primaries: int = 0) -> list[Finding]:
+def server_findings(info: object, saves: object, *, temporary: bool, primaries: int | None = 0) -> list[Finding]:
     """The findings from INFO and ``CONFIG GET save``.
 
     Args:
@@ -149,15 +149,15 @@ def role(info: Info) -> Finding:
     return Finding("role", "ok", f"primary with {count} replica{'' if count == 1 else 's'}")
 
 
-def cluster(info: Info, primaries: int = 0) -> Finding:
+def cluster(info: Info, primaries: int | None = 0) -> Finding:
     """Refuses a cluster that was not recognised as one.
 
     Args:
-        primaries: The number of primaries in the cluster; 0 if no cluster was found.
+        primaries: See ``Servers.cluster_size``.
     """
     if primaries:
         return Finding("cluster", "ok", f"a cluster of {primaries} primaries; each check shows the worst of them")
-    if int(info.get("cluster_enabled", 0)):
+    if primaries is not None and int(info.get("cluster_enabled", 0)):
         return Finding("cluster", "error", NODE, "Give the user the right to cluster|slots")
     return Finding("cluster", "ok", "not a cluster")
 

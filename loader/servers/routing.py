@@ -20,6 +20,8 @@ from loader.wire.replies import parse_clients
 
 log = logging.getLogger("runqy_loader")
 
+_KEYS_OF_TWO_SLOTS = ("runqy-loader:{a}", "runqy-loader:{b}")
+
 
 class Servers:
     """The server that the user named and, if it belongs to a cluster, the other primaries.
@@ -49,6 +51,7 @@ class Servers:
         self._name = ""
         self._guard: Guard | None = None
         self._slots: SlotMap | None = None  # of a cluster
+        self._only_says_cluster = False
 
     def __str__(self) -> str:
         return str(self.address)
@@ -56,6 +59,11 @@ class Servers:
     @property
     def is_cluster(self) -> bool:
         return self._slots is not None
+
+    @property
+    def cluster_size(self) -> int | None:
+        """The number of primaries of a cluster. 0 for a single server; None for one that says that it is a cluster."""
+        return len(self.primaries()) if self.is_cluster else None if self._only_says_cluster else 0
 
     async def reach(self, name: str | None = None) -> None:
         """Checks that the server answers, and whether it is in a cluster.
@@ -135,9 +143,27 @@ class Servers:
         found = await slot_map(ranges, self.address, address)
         if not found.primaries:
             raise TransientError(f"{address}: the cluster does not serve any slot", "Wait until it does")
+        if self._slots is None and found.is_one_node and await self._takes_all_keys_at_once(address):
+            self._only_says_cluster = True
+            return
         if (missing := found.missing) and (self._slots is None or self._slots.missing != missing):
             log.warning("%s; tasks and records of jobs in these slots wait", found.not_served().args[0])
         self._slots = found
+
+    async def _takes_all_keys_at_once(self, address: Address) -> bool:
+        """Whether a server takes keys of several slots in one command. No node of a Redis Cluster does.
+
+        Some single servers answer CLUSTER SLOTS with themselves, for clients that expect a cluster (miniredis 2.40).
+        The address that they announce may be one that only they know.
+        """
+        with translated(str(address)):
+            try:
+                await self.client_at(address).execute("EXISTS", *_KEYS_OF_TWO_SLOTS)
+            except hiredis.ReplyError as error:  # CROSSSLOT or CLUSTERDOWN, or the user has no right to ask
+                log.debug("treated as a cluster of one node: %s", error)
+                return False
+        log.debug("%s announces itself as a cluster, and is none", address)
+        return True
 
     def require_all_slots(self) -> None:
         """Raises TransientError if some slots are not served now."""

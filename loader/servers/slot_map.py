@@ -58,6 +58,11 @@ class SlotMap:
         gaps = zip([0, *(last + 1 for last in lasts)], [*(first - 1 for first in firsts), SLOTS - 1], strict=True)
         return [(first, last) for first, last in gaps if first <= last]
 
+    @property
+    def is_one_node(self) -> bool:
+        """Whether one node serves all slots."""
+        return len(set(self.primaries)) == 1 and not self.missing
+
     def not_served(self, what: str = "") -> TransientError:
         """The error for work that needs slots that no node serves.
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from loader.wire.client import Client
 from loader.wire.replies import parse_setting
 
 SETTINGS = ("proto-max-bulk-len", "client-query-buffer-limit")
@@ -40,3 +41,13 @@ def value_limit(replies: Iterable[Any]) -> ValueLimit | None:
             margin = _BUFFER_MARGIN if name == "client-query-buffer-limit" else 0
             limits.append(ValueLimit(int(value) - margin, name))
     return min(limits, key=lambda limit: limit.size, default=None)
+
+
+async def ask_value_limit(clients: Iterable[Client]) -> ValueLimit | None:
+    """The limit of some servers, asked in a way that they may refuse.
+
+    Raises:
+        LoaderError: A server does not answer.
+    """
+    questions = [("CONFIG", "GET", name) for name in SETTINGS]
+    return value_limit([reply for client in clients for reply in await client.ask_each(questions)])

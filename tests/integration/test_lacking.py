@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli import Outcome, run
 from tests.conftest import RedisServer, Server, free_port
+from tests.faults.helpers import until
 
 MakeServer = Callable[..., RedisServer]
 
@@ -99,6 +100,15 @@ def test_a_database_number_in_a_cluster_is_told_with_the_one_to_use(
     line = only_error(load(f"redis://127.0.0.1:{node.port}/{database}", tmp_path))
 
     assert "a Redis Cluster has only database 0. Use /0 at the end of the URL" in line
+
+
+def test_a_cluster_of_one_node_is_a_cluster(node: Server) -> None:
+    with node.client() as client:
+        until(lambda: client.cluster("info")["cluster_state"] == "ok", "the cluster is up")
+
+    done = run("doctor", "-q", "q", "--redis", node.url, cwd=Path())
+
+    assert "cluster      a cluster of 1 primaries" in done.stdout
 
 
 def test_an_address_that_cannot_be_reached_is_named_with_the_node_that_announces_it(

