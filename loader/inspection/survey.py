@@ -148,6 +148,7 @@ async def queue_names(session: Session) -> list[str]:
 async def _keys(session: Session, walk: Walk) -> set[bytes]:
     def looked(count: int) -> None:
         walk.passed += count
+        walk.total = max(walk.total, walk.passed)  # a cluster may be searched more than once
 
     walk.total = sum(await session.on_each(command(b"DBSIZE"), "DBSIZE"))
     keys = set[bytes]()
