@@ -158,6 +158,7 @@ async def _keys(session: Session, walk: Walk) -> AsyncIterator[bytes]:
 
     def looked(count: int) -> None:
         walk.passed += count
+        walk.total = max(walk.total, walk.passed)  # a cluster may be searched more than once
 
     walk.total = sum(await session.on_each(command(b"DBSIZE"), "DBSIZE"))
     async for keys in scan_all(session.servers, session.repeat, _PATTERN, step=_SCAN_COUNT, rest=_REST, looked=looked):

@@ -17,7 +17,6 @@ from tests.cli import run
 from tests.conftest import Server
 from tests.integration.cluster import Cluster
 from tests.integration.cluster import cluster as cluster
-from tests.integration.tool import assert_error
 from tests.unit.task_message_oracle import decode
 
 QUEUES = [f"queue{number}" for number in range(8)]
@@ -171,18 +170,3 @@ def test_hashes_that_another_node_loses_before_their_ids_are_pushed_are_written_
     assert asyncio.run(load_all()) == 500
     assert any("the server has lost what it had just acknowledged" in record.getMessage() for record in caplog.records)
     assert sorted(numbers(cluster, "documented")["queue0"]) == list(range(500))
-
-
-@pytest.mark.parametrize("end", ["source", "target"])
-@pytest.mark.parametrize("layout", [(), ("--from-layout", "asynq")], ids=["auto", "given"])
-def test_migrate_refuses_a_cluster_at_either_end(
-    cluster: Cluster, valkey: Server, tmp_path: Path, end: str, layout: tuple[str, ...]
-) -> None:
-    urls = (cluster.url, valkey.url) if end == "source" else (valkey.url, cluster.url)
-
-    done = run(
-        *("migrate", "--from-redis", urls[0], "--to-redis", urls[1], "--from-queue", "q", *layout, "--quiet"),
-        cwd=tmp_path,
-    )
-
-    assert_error(done, 2, "belongs to a Redis Cluster, which migrate does not support yet")

@@ -273,6 +273,21 @@ def test_compact_tasks_are_written_to_a_cluster(valkey: Server, shared_cluster: 
         assert {client.object("encoding", f"asynq:t:t{n}") for n in range(20)} == {b"listpack"}
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_keys_of_a_cluster_tell_the_layout_of_a_source(
+    valkey: Server, shared_cluster: Cluster, tmp_path: Path, layout: str
+) -> None:
+    pushed(shared_cluster, layout, 5)
+
+    done = run(
+        "migrate", "--move", "--from-redis", shared_cluster.url, "--to-redis", valkey.url, "--from-queue", "q",
+        "--report", "-", "--quiet", cwd=tmp_path,
+    )  # fmt: skip
+
+    assert (done.status, counts(done)) == (0, {"migrated": 5}), done
+    assert tasks(valkey, layout, Q) == numbered(5)
+
+
 def test_source_and_target_of_one_cluster_are_the_same_by_whichever_node(
     shared_cluster: Cluster, tmp_path: Path
 ) -> None:
