@@ -92,9 +92,18 @@ def _skipped_lines(report: LoadReport) -> list[str]:
     if report.dry_run:
         return lines
     lines.append("when a skipped file is repaired, load it alone: the other files are loaded")
-    if any(file.lines for file in files):
-        lines.append("of one damaged after N lines, load only the rest: gzip -cd FILE | tail -n +$((N+1))")
+    if cut := next((file for file in files if file.lines), None):
+        unpack = _unpacking(cut.name)
+        lines.append(f"of one damaged after N lines, load only the rest: {unpack} FILE | tail -n +$((N+1))")
     return lines
+
+
+def _unpacking(name: str) -> str:
+    """The command that decompresses a file of this name to standard output."""
+    from loader.sources.codecs.registry import CODECS  # needed for a damaged file only
+
+    named = (codec for codec in CODECS.values() if name.lower().endswith(codec.endings))
+    return next(named, CODECS["gzip"]).command
 
 
 def _skipped(file: SkippedFile) -> str:

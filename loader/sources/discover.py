@@ -206,7 +206,7 @@ class _Expansion:
     def _hint_for_none(self) -> str:
         if self._forced is not None:
             return "Name the files themselves: with --format, a file that is named is input whatever its ending"
-        return f"Files need one of these endings: {', '.join(self._endings.known)}; or name them, with --format"
+        return f"Files need one of these endings: {self._endings.known}; or name them, with --format"
 
     def _walk(self, passed_over: PassedOver) -> Walk:
         return Walk(self._endings, passed_over, self._unlistable)

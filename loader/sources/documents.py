@@ -43,6 +43,11 @@ class Documents:
     def position(self) -> int:
         return self._position
 
+    @property
+    def expansion(self) -> int | None:
+        most = [file.expansion for file in self._files]
+        return None if None in most else max(filter(None, most))
+
     def cuts(self, size: int) -> list[int]:
         """The numbers of documents at which the source may be cut."""
         found: list[int] = []

@@ -20,13 +20,18 @@ class InputFile:
         name: For people; it need not be a path.
         path: None for standard input.
         format: Name of its format.
-        codec: The compression from its name or from ``--format``. Its first bytes may show another.
+        codec: The compression from its name or from ``--format``, until its first bytes have been looked at.
     """
 
     name: str
     path: Path | None
     format: str
     codec: Codec | None
+
+    @property
+    def expansion(self) -> int | None:
+        """See ``Source.expansion``."""
+        return 1 if self.codec is None else self.codec.expansion
 
 
 @dataclass(frozen=True, slots=True)

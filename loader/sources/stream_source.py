@@ -33,6 +33,10 @@ class StreamSource:
     def position(self) -> int:
         return self._position
 
+    @property
+    def expansion(self) -> int | None:
+        return self._file.expansion
+
     def cuts(self, size: int) -> list[int]:
         return []
 

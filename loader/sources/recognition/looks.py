@@ -59,8 +59,10 @@ class Look:
             return self.command.format(file=_quoted(path), raw=path)
         if not self.filter:
             return ""
-        before = f"PROGRAM | {codec.name} -dc" if codec is not None else "PROGRAM"
-        return f"{before if path is None or codec is None else f'{codec.name} -dc {_quoted(path)}'} | {self.filter}"
+        if codec is None:
+            return f"PROGRAM | {self.filter}"
+        unpacked = f"PROGRAM | {codec.command}" if path is None else f"{codec.command} {_quoted(path)}"
+        return f"{unpacked} | {self.filter}"
 
 
 def _of_pipe(form: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from loader.sources.codecs.skippable import SKIPPABLE
 from loader.sources.recognition.looks import UTF_16, UTF_32, Look, packed
 
 
@@ -35,19 +36,18 @@ def _told(title: str, advice: str = "convert it to JSON lines first") -> Look:
     return Look(title, (), advice)
 
 
-_SKIPPABLE = tuple(bytes((number, 0x2A, 0x4D, 0x18)) for number in range(0x50, 0x60))
-"""A zstd or lz4 stream may begin with a frame that is skipped; pzstd writes one."""
-
 MAGICS: tuple[Magic, ...] = (
     # Encodings. UTF-32 comes first, because its mark begins like that of UTF-16.
     Magic(0, (b"\xff\xfe\0\0", b"\0\0\xfe\xff"), UTF_32),
     Magic(0, (b"\xff\xfe", b"\xfe\xff"), UTF_16),
-    # Compressions. gzip is only seen here within another compression; the loader reads it by itself.
+    # Compressions. Those that the loader reads by itself are only seen here within another one.
     Magic(0, (b"\x1f\x8b",), _packed("gzip", "gzip -dc")),
     Magic(0, (b"\xfd7zXZ\0",), _packed("xz", "xz -dc")),
     Magic(0, (b"BZh",), _packed("bzip2", "bzip2 -dc")),
-    Magic(0, (b"\x28\xb5\x2f\xfd", *_SKIPPABLE), _packed("zstd", "zstd -dc")),
-    Magic(0, (b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18"), _packed("lz4", "lz4 -dc")),
+    Magic(0, (b"\x28\xb5\x2f\xfd", *SKIPPABLE), _packed("zstd", "zstd -dc")),
+    Magic(
+        0, (b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18"), _packed("lz4", "lz4 -dc")
+    ),  # the second one is the legacy format
     Magic(0, (b"LZIP",), _packed("lzip", "lzip -dc")),
     Magic(0, (b"\x89LZO\0",), _packed("lzop", "lzop -dc")),
     Magic(0, (b"\x5d\0\0",), _packed("lzma", "xz --format=lzma -dc")),
