@@ -1,9 +1,10 @@
 #!/bin/sh
-# CPython: lzma.decompress stops in silence at the padding that the xz format allows between streams.
+# CPython 3.11.7: lzma stops in silence at the padding that the xz format allows between streams.
 #
-# Guess: it reads what xz(1) and lzma.open read, or raises an error. Its documentation promises several streams.
-# Seen: after four zeros (xz-file-format, 2.2 "Stream Padding") the second stream is missing, and so it is after any
-# other bytes; bz2.decompress does the same. lzma.open reads both streams.
+# Guess: lzma.decompress and lzma.open read what xz(1) reads, or raise an error. Their documentation promises several
+# streams.
+# Seen: after four zeros (xz-file-format, 2.2 "Stream Padding") the second stream is missing, and so is what follows any
+# other bytes; bz2.decompress does the same.
 set -eu
 
 python3 - <<'PYTHON'
@@ -21,7 +22,7 @@ seen = [
     bz2.decompress(bz2.compress(b"one\n") + padding + bz2.compress(b"two\n")),
 ]
 print(sys.version.split()[0], *seen, sep="\n")
-if seen != [b"one\n", b"one\ntwo\n", b"one\n", b"one\n"]:
+if seen != [b"one\n"] * 4:
     print("The behaviour has changed.")
     sys.exit(1)
 PYTHON
