@@ -57,9 +57,7 @@ class Endings:
         return found if found is not None and found[0].rotates else None
 
     def is_plausible(self, name: str) -> bool:
-        """Whether a file of a directory is input of a format that ``--format`` gives."""
-        if self.kind(name) is not None:
-            return True
+        """Whether a file of a directory, whose ending is not known, is input of a format that ``--format`` gives."""
         stem, _ = self._without_codec(name.lower())
         return _ROTATION.sub("", stem).endswith(_PLAUSIBLE) or _PART.fullmatch(stem) is not None
 

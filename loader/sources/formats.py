@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loader.errors import UsageError
+from loader.sources.archives.tar import TAR_ARCHIVE
+from loader.sources.archives.zip import ZIP_ARCHIVE
 from loader.sources.codecs.codec import Codec
 from loader.sources.codecs.registry import CODECS
 from loader.sources.documents import DOCUMENTS
@@ -15,7 +17,9 @@ from loader.sources.format import Format
 from loader.sources.lines_source import JSON_LINES
 from loader.sources.values_source import JSON_ARRAY, JSON_CONCAT
 
-FORMATS: dict[str, Format] = {form.name: form for form in (JSON_LINES, DOCUMENTS, JSON_ARRAY, JSON_CONCAT)}
+FORMATS: dict[str, Format] = {
+    form.name: form for form in (JSON_LINES, DOCUMENTS, JSON_ARRAY, JSON_CONCAT, TAR_ARCHIVE, ZIP_ARCHIVE)
+}
 
 STDIN_FORMAT = JSON_LINES.name
 """The format of standard input without ``--format``."""

@@ -87,6 +87,7 @@ JSON_LINES = Format(
     _of_files,
     _of_stdin,
     rotates=True,
+    batcher=_batcher,
     takes=frozenset({LINES, ONE_LINE, LINE_OF_VALUES, FIRST_ARRAY}),
     takes_if_given=frozenset({LINE_OF_OBJECTS, LONG_ARRAY}),
 )

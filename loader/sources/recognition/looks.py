@@ -108,6 +108,18 @@ XML = Look("XML", (), "convert it to JSON lines first")
 YAML = _filter("YAML", "yq -o=json -I=0 .")
 
 
+# Archives. Members that are JSON under other names need the command.
+TAR = Look(
+    "a tar archive",
+    (("tar", "its members are input"),),
+    "",
+    "tar -xOf {file}",
+    "tar -xOf -",
+    keeps_text=True,
+)
+ZIP = Look("a zip archive", (("zip", "its members are input"),), "", "unzip -p {file}", keeps_text=True)
+
+
 # Other encodings of text.
 def _encoded(encoding: str) -> Look:
     return packed(f"text in {encoding}", f"iconv -f {encoding} -t UTF-8")

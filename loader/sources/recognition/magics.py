@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from loader.sources.codecs.skippable import SKIPPABLE
-from loader.sources.recognition.looks import UTF_16, UTF_32, Look, packed
+from loader.sources.recognition.looks import TAR, UTF_16, UTF_32, ZIP, Look, packed
 
 
 class Magic(NamedTuple):
@@ -24,8 +24,8 @@ def _packed(name: str, command: str) -> Look:
     return packed(f"{name}-compressed data", command)
 
 
-def _archive(title: str, command: str, filter_: str = "") -> Look:
-    return Look(title, (), "", command, filter_, keeps_text=True)
+def _archive(title: str, command: str) -> Look:
+    return Look(title, (), "", command, keeps_text=True)
 
 
 def _of_file(title: str, command: str) -> Look:
@@ -54,8 +54,8 @@ MAGICS: tuple[Magic, ...] = (
     Magic(0, (b"\x1f\x9d",), _packed(".Z", "gzip -dc")),
     Magic(0, (b"\xff\x06\0\0sNaPpY",), _packed("snappy", "snzip -dc")),
     # Archives.
-    Magic(257, (b"ustar",), _archive("a tar archive", "tar -xOf {file}", "tar -xOf -")),
-    Magic(0, (b"PK\3\4", b"PK\5\6", b"PK\7\x08"), _archive("a zip archive", "unzip -p {file}")),
+    Magic(257, (b"ustar",), TAR),
+    Magic(0, (b"PK\3\4", b"PK\5\6", b"PK\7\x08"), ZIP),
     Magic(0, (b"7z\xbc\xaf\x27\x1c",), _archive("a 7z archive", "7z x -so {file}")),
     Magic(0, (b"Rar!\x1a\x07",), _archive("a RAR archive", "unrar p -inul {file}")),
     # Data.

@@ -7,6 +7,8 @@ import pytest
 
 from loader.cli.app import app
 from loader.errors import UsageError
+from loader.sources.archives.tar import TAR_ARCHIVE
+from loader.sources.archives.zip import ZIP_ARCHIVE
 from loader.sources.codecs.bzip2 import BZIP2
 from loader.sources.codecs.gzip import GZIP
 from loader.sources.codecs.lz4 import LZ4
@@ -40,13 +42,15 @@ def test_a_format_and_a_compression_make_a_name_and_endings() -> None:
     codecs = {"": None, ".gz": GZIP, ".zst": ZSTD, ".xz": XZ, ".bz2": BZIP2, ".lz4": LZ4, ".sz": SNAPPY}
     assert by_name() == {
         f"{form.name}{added}": (form, codec)
-        for form in (JSON_LINES, DOCUMENTS, JSON_ARRAY, JSON_CONCAT)
+        for form in (JSON_LINES, DOCUMENTS, JSON_ARRAY, JSON_CONCAT, TAR_ARCHIVE)
         for added, codec in codecs.items()
-    }
+    } | {"zip": (ZIP_ARCHIVE, None)}
     endings = ("", *(".gz", ".zst", ".zstd", ".xz", ".bz2", ".lz4", ".sz", ".snappy"))
     assert list(by_ending()) == [
         *(f".{name}{added}" for added in endings for name in ("jsonl", "ndjson", "jsonlines")),
         *(f".json{added}" for added in endings),
+        *(f".{name}{added}" for added in endings for name in ("tar", "tgz", "tbz2", "txz", "tzst")),
+        ".zip",
     ]
 
 
@@ -54,5 +58,6 @@ def test_a_format_and_a_compression_make_a_name_and_endings() -> None:
 def test_a_name_that_is_none_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         kind_named(name)
-    known = "'jsonl', 'json', 'json-array', 'json-concat', or one of them with .gz, .zst, .xz, .bz2, .lz4 or .sz added"
-    assert str(caught.value) == f"--format must be one of {known}, not {name!r}"
+    known = "'jsonl', 'json', 'json-array', 'json-concat', 'tar', 'zip', or one of them with "
+    added = ".gz, .zst, .xz, .bz2, .lz4 or .sz added"
+    assert str(caught.value) == f"--format must be one of {known}{added}, not {name!r}"
