@@ -217,7 +217,7 @@ def test_links_in_archives_are_passed_over(folder: Path, caplog: pytest.LogCaptu
 def test_an_archive_under_another_name_is_told_and_read_with_its_format(folder: Path) -> None:
     for name, make in (("tar", tar), ("zip", zipped)):
         (folder / "backup.jsonl").write_bytes(make([("a.jsonl", b"1\n")]))
-        with pytest.raises(SourceFormatError, match=f"looks like a {name} archive.*give --format {name}"):
+        with pytest.raises(SourceFormatError, match=f"looks like a {name} archive.*Give --format {name}"):
             opened("backup.jsonl")
         assert [[record for record, _ in batch] for batch in drained(opened("backup.jsonl", name))] == [[b"1"]]
 
