@@ -27,6 +27,7 @@ class ArchiveSource:
         self._file = file
         self._stored = StoredFile(file.name, file.path)
         self._position = 0
+        self._told: list[bool] = []  # shared with copies, which read it for an estimate
 
     def _contents(self, members: MemberBatches) -> AsyncGenerator[Iterable[Member | bytes], None]:
         """The members, each followed by the pieces of its content, if it is input. Counts ``_position``."""
@@ -65,5 +66,6 @@ class ArchiveSource:
                         yield batch
         for batch in members.finish():
             yield batch
-        if members.passed_over:
+        if members.passed_over and not self._told:
+            self._told.append(True)
             log.info("%s", members.passed_over.line)

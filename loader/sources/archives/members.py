@@ -5,12 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from loader.errors import SourceError
+from loader.errors import SourceFormatError
 from loader.outputs.names import REJECTS_ENDING
 from loader.sources.archives.member import Member
 from loader.sources.base import one_line
 from loader.sources.batch import BatchLimit, RawBatch
-from loader.sources.codecs.codec import Codec
+from loader.sources.codecs.codec import Codec, DamagedError
 from loader.sources.codecs.content import Content
 from loader.sources.endings import Endings, label
 from loader.sources.format import Format, InputFile
@@ -18,6 +18,10 @@ from loader.sources.formats import Kind
 from loader.sources.passed_over import PassedOver
 from loader.sources.recognition.head import Head
 from loader.sources.recognition.peek import judge
+
+
+class UnfitMemberError(SourceFormatError, DamagedError):
+    """A member does not look like its name says. The archive is skipped like a damaged one, if that is wanted."""
 
 
 class MemberPlaces:
@@ -118,14 +122,15 @@ class MemberBatches:
         """Ends the archive.
 
         Raises:
-            SourceError: See ``begin``; or the archive has no input.
+            SourceError: See ``begin``.
+            DamagedError: The archive has no input.
         """
         yield from self._end_member()
         yield from self._flush()
         if not self._any:
             has = f" (passed over: {self._passed_over.summary})" if self._passed_over else ""
             what = f"{self._archive}: no payload file in this archive{has}"
-            raise SourceError(what, f"Its members need one of these endings: {self._endings.known}")
+            raise DamagedError(what, f"Its members need one of these endings: {self._endings.known}")
 
     @property
     def passed_over(self) -> PassedOver:
@@ -192,7 +197,7 @@ class _Member:
 
     def _look(self, head: Head) -> Iterator[RawBatch]:
         if (problem := judge(self._file, head, given=False)) is not None:
-            raise problem.kind(f"{self.name} {problem.what}", "Take it out of the archive, and load it by itself")
+            raise UnfitMemberError(f"{self.name} {problem.what}", "Take it out of the archive, and load it by itself")
         self._head = None
         for piece in self._held:
             yield from self._read(piece)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _PIECE = 1024 * 1024
 _ENCRYPTED = 0x1
+_UNIX = 3
 _MANY = 256
 """Members and pieces to read in a thread at once, at most."""
 
@@ -96,7 +97,7 @@ def _some(parts: Iterator[Member | bytes]) -> list[Member | bytes]:
 def _what(info: ZipInfo) -> str:
     if info.is_dir():
         return "folder"
-    kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the archive was not made by Unix
+    kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == _UNIX else 0
     if kind == stat.S_IFLNK:
         return "link"
     return "file" if kind in (0, stat.S_IFREG) else "special file"

@@ -20,6 +20,7 @@ from loader.errors import SourceError, SourceFormatError
 from loader.sources.base import Place, Source
 from loader.sources.codecs.codec import DamagedError
 from loader.sources.open_sources import open_sources
+from loader.sources.recognition.looks import TAR, ZIP
 from tests.unit.sources.archives.test_tar_reader import tar
 from tests.unit.sources.codecs.made import MADE, run
 
@@ -241,3 +242,9 @@ def test_with_a_format_the_archives_of_a_directory_are_passed_over(folder: Path)
         assert names(None, argument) == ["d/a.jsonl", "d/b.zip"]
         assert names("jsonl", argument) == ["d/a.jsonl"]
         assert names("zip", argument) == ["d/b.zip"]
+
+
+def test_an_archive_in_a_pipe_is_told_with_what_reads_it() -> None:
+    assert TAR.hint("jsonl", None, None) == "run: PROGRAM | tar -xOf - | runqy-loader load - …"
+    assert ZIP.hint("jsonl", None, None) == "save it as a file, and load that"
+    assert TAR.hint("jsonl", "a b", MADE["zstd"].codec).endswith("zstd -dc 'a b' | tar -xOf - | runqy-loader load - …")
