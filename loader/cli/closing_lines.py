@@ -92,9 +92,18 @@ def _skipped_lines(report: LoadReport) -> list[str]:
     if report.dry_run:
         return lines
     lines.append("when a skipped file is repaired, load it alone: the other files are loaded")
-    if any(file.lines for file in files):
-        lines.append("of one damaged after N lines, load only the rest: gzip -cd FILE | tail -n +$((N+1))")
+    if unpack := next(filter(None, (_unpacking(file.name) for file in files if file.lines)), None):
+        lines.append(f"of one damaged after N lines, load only the rest: {unpack} FILE | tail -n +$((N+1))")
     return lines
+
+
+def _unpacking(name: str) -> str | None:
+    """The command that decompresses a file of this name to standard output; None for an archive."""
+    from loader.sources.codecs.gzip import GZIP  # needed for a damaged file only
+    from loader.sources.endings import Endings
+
+    form, codec = Endings().kind(name.rpartition("/")[2]) or (None, None)
+    return None if form is not None and form.holds_files else (codec or GZIP).command
 
 
 def _skipped(file: SkippedFile) -> str:

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 
 def load(paths: tuple[str, ...], options: LoadOptions, reporting: ReportOptions) -> int:
-    """Loads payload files into a queue: JSON lines (.jsonl, .ndjson) or one JSON document a file (.json), also gzipped.
+    """Loads payload files into a queue: JSON lines (.jsonl, .ndjson) or one JSON document a file (.json).
 
-    The elements of an array need --format json-array. An input that looks like something else is refused.
+    They may be compressed with gzip, zstd, xz, bzip2, lz4 or snappy. The elements of an array need --format json-array.
+    An input that looks like something else is refused.
 
     Run again, the same command loads nothing twice. A load that was stopped or killed goes on where it stopped.
     """

@@ -11,9 +11,6 @@ _MOST_PER_BYTE = 512
 """The memory of a task for each byte of its line. The shortest line is a digit and a newline, and becomes a task of 240
 to 680 bytes, by layout (measured on Redis 7); the lock of a unique task comes on top."""
 
-_MOST_COMPRESSION = 1032
-"""Bytes that a byte of gzip may stand for (zlib's documentation: "the limiting factor is about 1032:1")."""
-
 
 def surely_fits(sources: Sequence[Source], options: LoadOptions, room: int) -> bool:
     """Whether the tasks of these sources take less than ``room`` bytes, whatever is in them."""
@@ -22,7 +19,7 @@ def surely_fits(sources: Sequence[Source], options: LoadOptions, room: int) -> b
     most = 0
     for source in sources:
         size = source.identity.size
-        if size is None:
+        if size is None or source.expansion is None:
             return False
-        most += size * per_byte * (_MOST_COMPRESSION if "." in source.identity.format else 1)
+        most += size * per_byte * source.expansion
     return most < room

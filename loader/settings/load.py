@@ -177,8 +177,9 @@ class LoadOptions(TaskFields):
         str | None,
         Option(
             help="Format of all inputs: jsonl (JSON lines), json (each file is one task), json-array (each element of "
-            "the array is a task) or json-concat (each value is a task, on one line or several), with .gz after it if "
-            "they are gzipped.",
+            "the array is a task), json-concat (each value is a task, on one line or several), tar or zip (their "
+            "members are read as their names say), with .gz, .zst, .xz, .bz2, .lz4 or .sz after it if they are "
+            "compressed.",
             group=_INPUT,
             short="-f",
             unit="FORMAT",

@@ -65,6 +65,11 @@ class Source(Protocol):
         """Bytes read so far, as stored."""
         ...
 
+    @property
+    def expansion(self) -> int | None:
+        """Bytes of content that a stored byte may stand for at most; None if this is not known."""
+        ...
+
     def cuts(self, size: int) -> list[int]:
         """Where the source may be cut: record boundaries about ``size`` bytes apart. Empty if it cannot be cut."""
         ...

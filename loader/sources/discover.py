@@ -206,7 +206,7 @@ class _Expansion:
     def _hint_for_none(self) -> str:
         if self._forced is not None:
             return "Name the files themselves: with --format, a file that is named is input whatever its ending"
-        return f"Files need one of these endings: {', '.join(self._endings.known)}; or name them, with --format"
+        return f"Files need one of these endings: {self._endings.known}; or name them, with --format"
 
     def _walk(self, passed_over: PassedOver) -> Walk:
         return Walk(self._endings, passed_over, self._unlistable)
@@ -222,7 +222,7 @@ class _Expansion:
                 continue
             kind = self._endings.kind(entry.name)
             if self._forced is not None:
-                kind = self._forced if kind is not None or self._endings.is_plausible(entry.name) else None
+                kind = self._forced if self._may_be_forced(entry.name) else None
             yield from self._found(entry, kind, passed_over)
 
     def _found(self, entry: Entry, kind: Kind | None, passed_over: PassedOver) -> Iterator[InputFile]:
@@ -239,6 +239,13 @@ class _Expansion:
             yield _input_file(entry.path, Path(entry.path), kind)
         elif entry.path != self._seen[entry.real][1]:
             passed_over.add(REACHED_TWICE, entry.real)
+
+    def _may_be_forced(self, name: str) -> bool:
+        """Whether a file that is not named itself is input of the format of ``--format``."""
+        kind = self._endings.kind(name)
+        if kind is None:
+            return self._endings.is_plausible(name)
+        return self._forced is not None and kind[0].holds_files == self._forced[0].holds_files
 
     # --- a glob -------------------------------------------------------------------------------------------------
 
@@ -275,10 +282,10 @@ class _Expansion:
         """The kind of a file that matches. A pattern such as ``part-*`` chooses files; ``*`` is the whole folder."""
         name, last = os.path.basename(path), os.path.basename(argument)
         kind = self._endings.kind(name)
-        if self._forced is None or kind is not None:
-            return None if kind is None else self._forced or kind
-        if not last.strip("*"):
-            return self._forced if self._endings.is_plausible(name) else None
+        if self._forced is None:
+            return kind
+        if kind is not None or not last.strip("*"):
+            return self._forced if self._may_be_forced(name) else None
         _, dot, ending = last.rpartition(".")
         names_ending = bool(dot) and not glob.has_magic(ending)
         return self._forced if names_ending or not is_stray(name) else None

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 
 from loader.sources.base import Place, SourceIdentity
 from loader.sources.batch import BATCH_BYTES, SHOWN_OF_OVERSIZED, BatchLimit, RawBatch
@@ -42,6 +42,11 @@ class Documents:
     @property
     def position(self) -> int:
         return self._position
+
+    @property
+    def expansion(self) -> int | None:
+        most = [file.expansion for file in self._files]
+        return None if None in most else max(filter(None, most))
 
     def cuts(self, size: int) -> list[int]:
         """The numbers of documents at which the source may be cut."""
@@ -107,31 +112,61 @@ class Documents:
 def _read(file: InputFile, state: FileState, limit: int) -> tuple[bytes, int] | DamagedError:
     """The document (only its beginning, if it is over the limit) and its length in bytes, or what is wrong with it."""
     assert file.path is not None  # noqa: S101 - for the type checker
-    parts: list[bytes] = []
-    length = 0
+    document = _Document(limit)
     try:
         with file.path.open("rb", buffering=0) as stream:
             state.check(file.name, os.fstat(stream.fileno()))
             content = Content(file.name, file.codec)
             while chunk := stream.read(_PIECE):
                 for piece in content.feed(chunk):
-                    if length <= limit + len(BOM):
-                        parts.append(piece)
-                    length += len(piece)
+                    document.add(piece)
             for piece in content.finish():
-                parts.append(piece)
-                length += len(piece)
+                document.add(piece)
             state.check(file.name, os.fstat(stream.fileno()))
     except OSError as error:
         raise unreadable(file.name, error) from error
     except DamagedError as error:
         return error
-    document = b"".join(parts)
-    if document.startswith(BOM):
-        document, length = document[len(BOM) :], length - len(BOM)
-    if length > limit:
-        return document[: min(SHOWN_OF_OVERSIZED, limit)], length
-    return document, length
+    return document.result()
+
+
+class _Document:
+    """Collects one document, of which it keeps no more than the limit, a piece, and a byte order mark."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._length = 0
+
+    def add(self, piece: bytes) -> None:
+        if self._length <= self._limit + len(BOM):
+            self._parts.append(piece)
+        self._length += len(piece)
+
+    def result(self) -> tuple[bytes, int]:
+        """The document (only its beginning, if it is over the limit) and its length in bytes."""
+        document, length = b"".join(self._parts), self._length
+        if document.startswith(BOM):
+            document, length = document[len(BOM) :], length - len(BOM)
+        if length > self._limit:
+            return document[: min(SHOWN_OF_OVERSIZED, self._limit)], length
+        return document, length
+
+
+class DocumentBatcher:
+    """The only record of a document in an archive; see ``StreamBatcher``."""
+
+    def __init__(self, name: str, batch_size: int, max_record_bytes: int, start: int = 0) -> None:
+        self._limit = max_record_bytes
+        self._document = _Document(max_record_bytes)
+
+    def feed(self, chunk: bytes) -> Iterator[RawBatch]:
+        self._document.add(chunk)
+        return iter(())
+
+    def finish(self) -> Iterator[RawBatch]:
+        document, length = self._document.result()
+        yield RawBatch(0, 0, [document], {0: length} if length > self._limit else {})
 
 
 DOCUMENTS = Format(
@@ -141,6 +176,7 @@ DOCUMENTS = Format(
     open_files=Documents,
     instead_of_stdin="Give --format json-concat, which reads one document or several",
     takes_runs=True,
+    batcher=DocumentBatcher,
     takes=frozenset({ONE_LINE, DOCUMENT}),
     takes_if_given=frozenset({LINE_OF_VALUES, LINE_OF_OBJECTS, ARRAY, LONG_ARRAY}),
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from loader.sources.base import one_line
 from loader.sources.codecs.registry import CODECS
-from loader.sources.formats import Kind, by_ending
+from loader.sources.formats import Kind, by_ending, plain_endings
 
 _ROTATION = re.compile(r"[.-]\d+(?:[-_.:t]\d+)*z?$")
 """What a rotation adds to a name: ``.1``, ``-20261128``, ``.2026-11-28``, ``-20261128-17``, ``.2026-11-28_17-00-00``.
@@ -40,9 +40,9 @@ class Endings:
         self._codecs = tuple(ending for codec in CODECS.values() for ending in codec.endings)
 
     @property
-    def known(self) -> list[str]:
-        """The known endings of file names."""
-        return list(self._kinds)
+    def known(self) -> str:
+        """The known endings of file names, for people."""
+        return f"{', '.join(plain_endings())} (each also with {', '.join(self._codecs)} after it)"
 
     def kind(self, name: str) -> Kind | None:
         """The format and compression that a name says, also that of a rotated file; None if it says none."""
@@ -57,9 +57,7 @@ class Endings:
         return found if found is not None and found[0].rotates else None
 
     def is_plausible(self, name: str) -> bool:
-        """Whether a file of a directory is input of a format that ``--format`` gives."""
-        if self.kind(name) is not None:
-            return True
+        """Whether a file of a directory, whose ending is not known, is input of a format that ``--format`` gives."""
         stem, _ = self._without_codec(name.lower())
         return _ROTATION.sub("", stem).endswith(_PLAUSIBLE) or _PART.fullmatch(stem) is not None
 

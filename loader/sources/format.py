@@ -9,6 +9,7 @@ from pathlib import Path
 from loader.sources.base import Source
 from loader.sources.codecs.codec import Codec
 from loader.sources.recognition.looks import Look
+from loader.sources.record_batcher import MakeBatcher
 from loader.sources.transports.transport import Transport
 
 
@@ -20,13 +21,18 @@ class InputFile:
         name: For people; it need not be a path.
         path: None for standard input.
         format: Name of its format.
-        codec: The compression from its name or from ``--format``. Its first bytes may show another.
+        codec: The compression from its name or from ``--format``, until its first bytes have been looked at.
     """
 
     name: str
     path: Path | None
     format: str
     codec: Codec | None
+
+    @property
+    def expansion(self) -> int | None:
+        """See ``Source.expansion``."""
+        return 1 if self.codec is None else self.codec.expansion
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ class Format:
         takes: What the content of a file may look like whose name gives the format; None if any content is taken.
         takes_if_given: What the content may also look like if ``--format`` gives the format.
         compressible: Whether a file may be compressed as a whole. False for a format with its own compression.
+        batcher: Makes what cuts a stream of the format into records, for members of archives; None if it cannot be one.
+        holds_files: Whether it is an archive.
         rotates: Whether ``NAME.ENDING.1`` and the like are more records of the same log, not an older version of a
             file.
     """
@@ -75,3 +83,5 @@ class Format:
     takes_if_given: frozenset[Look] = frozenset()
     compressible: bool = True
     rotates: bool = False
+    batcher: MakeBatcher | None = None
+    holds_files: bool = False

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loader.errors import UsageError
+from loader.sources.archives.tar import TAR_ARCHIVE
+from loader.sources.archives.zip import ZIP_ARCHIVE
 from loader.sources.codecs.codec import Codec
 from loader.sources.codecs.registry import CODECS
 from loader.sources.documents import DOCUMENTS
@@ -15,7 +17,9 @@ from loader.sources.format import Format
 from loader.sources.lines_source import JSON_LINES
 from loader.sources.values_source import JSON_ARRAY, JSON_CONCAT
 
-FORMATS: dict[str, Format] = {form.name: form for form in (JSON_LINES, DOCUMENTS, JSON_ARRAY, JSON_CONCAT)}
+FORMATS: dict[str, Format] = {
+    form.name: form for form in (JSON_LINES, DOCUMENTS, JSON_ARRAY, JSON_CONCAT, TAR_ARCHIVE, ZIP_ARCHIVE)
+}
 
 STDIN_FORMAT = JSON_LINES.name
 """The format of standard input without ``--format``."""
@@ -37,6 +41,11 @@ def by_name() -> dict[str, Kind]:
     return {form.name + (codec.endings[0] if codec is not None else ""): (form, codec) for form, codec in _kinds()}
 
 
+def plain_endings() -> list[str]:
+    """The endings of file names, without those of compressions."""
+    return [ending for form in FORMATS.values() for ending in form.endings]
+
+
 def by_ending() -> dict[str, Kind]:
     """The known endings of file names, in the order in which they are listed."""
     return {
@@ -55,12 +64,17 @@ def kind_named(name: str) -> Kind:
     """
     known = by_name()
     if name not in known:
-        raise UsageError(f"--format must be one of {', '.join(map(repr, known))}, not {name!r}")
+        named = ", ".join(map(repr, FORMATS))
+        raise UsageError(f"--format must be one of {named}, or one of them with {_added()} added, not {name!r}")
     return known[name]
 
 
 def format_hint() -> str:
     """The hint for a file whose name has no known ending, as one sentence."""
     names = " or ".join(f"--format {name}" for name in FORMATS)
-    added = " or ".join(codec.endings[0] for codec in CODECS.values())
-    return f"Give {names} (with {added} added if it is compressed)"
+    return f"Give {names} (with {_added()} added if it is compressed)"
+
+
+def _added() -> str:
+    *others, last = (codec.endings[0] for codec in CODECS.values())
+    return f"{', '.join(others)} or {last}" if others else last

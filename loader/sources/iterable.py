@@ -36,6 +36,10 @@ class IterablePayloads:
     def position(self) -> int:
         return self._position
 
+    @property
+    def expansion(self) -> int | None:
+        return 1
+
     def cuts(self, size: int) -> list[int]:
         return []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from loader.sources.codecs.registry import detect, most_magic
+from loader.sources.codecs.registry import DETECTABLE, detect
 from loader.sources.fingerprint import unreadable
 from loader.sources.format import FileSource, Format, InputFile
 from loader.sources.lines import LineBatcher
@@ -34,7 +34,7 @@ class LinesFile(StreamSource):
             return found
         try:
             with self._stored.path.open("rb") as file:
-                if detect(file.read(most_magic())) is not None:
+                if detect(file.read(DETECTABLE), ended=True) is not None:
                     return found
                 for target in range(size, self._stored.size, size):
                     if found and found[-1] >= target:
@@ -87,6 +87,7 @@ JSON_LINES = Format(
     _of_files,
     _of_stdin,
     rotates=True,
+    batcher=_batcher,
     takes=frozenset({LINES, ONE_LINE, LINE_OF_VALUES, FIRST_ARRAY}),
     takes_if_given=frozenset({LINE_OF_OBJECTS, LONG_ARRAY}),
 )

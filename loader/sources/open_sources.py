@@ -8,11 +8,13 @@ A new format, such as CSV:
    format needs its own source (see ``loader.sources.base.Source``), which passes the bytes of a file through
    ``Content``, and uses ``BatchLimit`` to end batches, as ``loader.sources.documents`` does.
    ``takes`` says what its files look like (see ``loader.sources.recognition.looks``); without it, no file is looked at.
+   ``batcher`` lets members of archives have the format.
 2. One line in ``FORMATS`` of ``loader.sources.formats``.
 
-A new compression, such as zstd:
+A new compression, such as Brotli:
 
-1. A new module in ``loader.sources.codecs``, with a ``Decompressor`` and a ``Codec``.
+1. A new module in ``loader.sources.codecs``, with a ``Decompressor`` and a ``Codec``. ``loader.sources.codecs.streams``
+   has what libraries with the interface of ``bz2`` need.
 2. One line in ``CODECS`` of ``loader.sources.codecs.registry``.
 
 Then files, directories, globs, standard input, the command line and the Python API accept it, and messages list it. The

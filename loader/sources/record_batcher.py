@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from loader.sources.batch import SHOWN_OF_OVERSIZED, BatchLimit, RawBatch
@@ -26,6 +26,10 @@ class StreamBatcher(Protocol):
             SourceError: The content ends too early. The records before are yielded first.
         """
         ...
+
+
+MakeBatcher = Callable[[str, int, int, int], StreamBatcher]
+"""Makes the batcher of a piece from the source's name, the batch size, the largest size of a record, and the start."""
 
 
 class RecordBatcher:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from loader.sources.base import Place, SourceIdentity
 from loader.sources.batch import RawBatch
 from loader.sources.codecs.content import Content
 from loader.sources.format import InputFile
-from loader.sources.record_batcher import StreamBatcher
+from loader.sources.record_batcher import MakeBatcher
 from loader.sources.transports.transport import Transport
-
-MakeBatcher = Callable[[str, int, int, int], StreamBatcher]
-"""Makes the batcher of a piece from the source's name, the batch size, the largest size of a record, and the start."""
 
 
 class StreamSource:
@@ -32,6 +29,10 @@ class StreamSource:
     @property
     def position(self) -> int:
         return self._position
+
+    @property
+    def expansion(self) -> int | None:
+        return self._file.expansion
 
     def cuts(self, size: int) -> list[int]:
         return []

@@ -19,7 +19,8 @@ from loader.sources.recognition.looks import (
     SEQUENCE,
     VALUES,
 )
-from loader.sources.stream_source import MakeBatcher, StreamSource
+from loader.sources.record_batcher import MakeBatcher
+from loader.sources.stream_source import StreamSource
 from loader.sources.transports.file import StoredFile
 from loader.sources.transports.transport import Transport
 
@@ -62,6 +63,7 @@ JSON_ARRAY = Format(
     partial(_of_files, _elements),
     partial(_of_stdin, _elements),
     takes=_ARRAYS,
+    batcher=_elements,
 )
 JSON_CONCAT = Format(
     "json-concat",
@@ -70,4 +72,5 @@ JSON_CONCAT = Format(
     partial(_of_files, _succession),
     partial(_of_stdin, _succession),
     takes=_ARRAYS | {LINES, ONE_LINE, DOCUMENT, VALUES, SEQUENCE, CR_LINES},
+    batcher=_succession,
 )

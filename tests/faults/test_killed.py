@@ -7,7 +7,9 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 import redis
@@ -23,6 +25,8 @@ from tests.faults.helpers import (
     write_lines,
 )
 from tests.faults.scene import EACH_SERVER, Scene
+from tests.unit.sources.archives.test_tar_reader import tar
+from tests.unit.sources.codecs.made import MADE, SKIPPED
 
 
 class Undisturbed:
@@ -82,6 +86,43 @@ def test_several_files_with_bad_records(scene: Scene, undisturbed: Undisturbed) 
     undisturbed.load(bad)
 
     done = Assassin(scene, 1).run("--rejects", "rejects.jsonl")
+
+    _assert_as_undisturbed(scene, undisturbed, done, bad, in_all=len(good))
+    scene.assert_all_in(done, rejected=len(bad))
+
+
+@EACH_SERVER
+def test_compressed_files_and_archives(scene: Scene, undisturbed: Undisturbed) -> None:
+    numbers = iter(range(10_000))
+
+    def records(count: int) -> list[bytes]:
+        return [payload(n) if n % 97 else b'{"n": %d,' % n for n in islice(numbers, count)]
+
+    def packed(lines: list[bytes]) -> bytes:
+        """A frame of zstd, and others before it and after it, as pzstd writes them."""
+        half = len(lines) // 2
+        compress = MADE["zstd"].compress
+        return SKIPPED + compress(b"\n".join(lines[:half]) + b"\n") + compress(b"") + compress(b"\n".join(lines[half:]))
+
+    sources = {"a.jsonl.zst": records(900)}
+    members = {f"{n:03}.json": records(1) for n in range(300)} | {"x.jsonl": records(600), "y.jsonl.zst": records(200)}
+    files = [(name, packed(lines) if name.endswith("zst") else b"\n".join(lines)) for name, lines in members.items()]
+    others = {"l.jsonl": records(500), "m.jsonl": records(50)}
+    (scene.folder / "a.jsonl.zst").write_bytes(packed(sources["a.jsonl.zst"]))
+    (scene.folder / "b.tar.zst").write_bytes(MADE["zstd"].compress(tar(files)))
+    with ZipFile(scene.folder / "c.zip", "w", ZIP_DEFLATED) as archive:
+        for name, lines in others.items():
+            archive.writestr(name, b"\n".join(lines))
+    sources |= {f"b.tar.zst:{name}": lines for name, lines in members.items()}
+    sources |= {f"c.zip:{name}": lines for name, lines in others.items()}
+    bad = sorted(
+        (name, n) for name, lines in sources.items() for n, line in enumerate(lines, 1) if b'"text"' not in line
+    )
+    good = [line for lines in sources.values() for line in lines if b'"text"' in line]
+    scene.input_of(good, "a.jsonl.zst", "b.tar.zst", "c.zip", "-b", "10", "--job", "kill")
+    undisturbed.load(bad)
+
+    done = Assassin(scene, 4).run("--rejects", "rejects.jsonl")
 
     _assert_as_undisturbed(scene, undisturbed, done, bad, in_all=len(good))
     scene.assert_all_in(done, rejected=len(bad))

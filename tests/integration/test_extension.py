@@ -43,6 +43,10 @@ class _Strings:
     def position(self) -> int:
         return self._position
 
+    @property
+    def expansion(self) -> int | None:
+        return self._file.expansion
+
     def cuts(self, size: int) -> list[int]:
         return []
 

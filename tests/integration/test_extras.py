@@ -103,7 +103,8 @@ def test_a_load_needs_none_of_the_extras(server: Server, folder: Path) -> None:
 def test_the_extras_install_what_is_looked_for() -> None:
     declared = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]
     for name, packages in EXTRAS.items():
-        found = {re.split(r"[><=;\[ ]", requirement)[0] for requirement in declared[name]}
+        needed = (one for one in declared[name] if sys.version_info < (3, 14) or "python_version < '3.14'" not in one)
+        found = {re.split(r"[><=;\[ ]", requirement)[0] for requirement in needed}
         assert found == set(packages.values())
     assert declared["gateway"] == ["runqy-loader[serve]"]  # its former name
     (all_of_them,) = declared["all"]

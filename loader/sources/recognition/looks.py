@@ -40,10 +40,11 @@ class Look:
         command = self._command(path, codec)
         option = f"--format {_of_pipe(form)} " if self.keeps_text and form != "jsonl" else ""
         run = f"{command} | runqy-loader load - {option}…" if command else ""
-        if not self.formats:
+        given = ((name if path is not None else _of_pipe(name), does) for name, does in self.formats)
+        named = {name: does for name, does in given if name}
+        if not named:
             advice = self.advice or ("" if run else "Save its content as a file, and convert that to JSON lines")
             return "; ".join(part for part in (advice, run and f"run: {run}") if part)
-        named = {name if path is not None else _of_pipe(name): does for name, does in self.formats}
         options = " or ".join(f"--format {name}{does and f' ({does})'}" for name, does in named.items())
         return f"give {options}" + (f", or run: {run}" if run else "")
 
@@ -59,13 +60,15 @@ class Look:
             return self.command.format(file=_quoted(path), raw=path)
         if not self.filter:
             return ""
-        before = f"PROGRAM | {codec.name} -dc" if codec is not None else "PROGRAM"
-        return f"{before if path is None or codec is None else f'{codec.name} -dc {_quoted(path)}'} | {self.filter}"
+        if codec is None:
+            return f"PROGRAM | {self.filter}"
+        unpacked = f"PROGRAM | {codec.command}" if path is None else f"{codec.command} {_quoted(path)}"
+        return f"{unpacked} | {self.filter}"
 
 
 def _of_pipe(form: str) -> str:
-    """The format that reads from a pipe what this one reads from a file."""
-    return "json-concat" if form == "json" else form
+    """The format that reads from a pipe what this one reads from a file; empty if there is none."""
+    return {"json": "json-concat", "tar": "", "zip": ""}.get(form, form)
 
 
 def _quoted(path: str) -> str:
@@ -104,6 +107,24 @@ TSV = _filter("TSV", "mlr --itsv --ojsonl cat")
 HTML = Look("an HTML page", (), "it may be an error page of the server that it came from")
 XML = Look("XML", (), "convert it to JSON lines first")
 YAML = _filter("YAML", "yq -o=json -I=0 .")
+
+
+# Archives. Members that are JSON under other names need the command.
+TAR = Look(
+    "a tar archive",
+    (("tar", "its members are input"),),
+    "",
+    "tar -xOf {file}",
+    "tar -xOf -",
+    keeps_text=True,
+)
+ZIP = Look(
+    "a zip archive",
+    (("zip", "its members are input"),),
+    "save it as a file, and load that",
+    "unzip -p {file}",
+    keeps_text=True,
+)
 
 
 # Other encodings of text.

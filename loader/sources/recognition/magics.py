@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from loader.sources.recognition.looks import UTF_16, UTF_32, Look, packed
+from loader.sources.codecs.skippable import SKIPPABLE
+from loader.sources.recognition.looks import TAR, UTF_16, UTF_32, ZIP, Look, packed
 
 
 class Magic(NamedTuple):
@@ -23,8 +24,8 @@ def _packed(name: str, command: str) -> Look:
     return packed(f"{name}-compressed data", command)
 
 
-def _archive(title: str, command: str, filter_: str = "") -> Look:
-    return Look(title, (), "", command, filter_, keeps_text=True)
+def _archive(title: str, command: str) -> Look:
+    return Look(title, (), "", command, keeps_text=True)
 
 
 def _of_file(title: str, command: str) -> Look:
@@ -35,27 +36,26 @@ def _told(title: str, advice: str = "convert it to JSON lines first") -> Look:
     return Look(title, (), advice)
 
 
-_SKIPPABLE = tuple(bytes((number, 0x2A, 0x4D, 0x18)) for number in range(0x50, 0x60))
-"""A zstd or lz4 stream may begin with a frame that is skipped; pzstd writes one."""
-
 MAGICS: tuple[Magic, ...] = (
     # Encodings. UTF-32 comes first, because its mark begins like that of UTF-16.
     Magic(0, (b"\xff\xfe\0\0", b"\0\0\xfe\xff"), UTF_32),
     Magic(0, (b"\xff\xfe", b"\xfe\xff"), UTF_16),
-    # Compressions. gzip is only seen here within another compression; the loader reads it by itself.
+    # Compressions. Those that the loader reads by itself are only seen here within another one.
     Magic(0, (b"\x1f\x8b",), _packed("gzip", "gzip -dc")),
     Magic(0, (b"\xfd7zXZ\0",), _packed("xz", "xz -dc")),
     Magic(0, (b"BZh",), _packed("bzip2", "bzip2 -dc")),
-    Magic(0, (b"\x28\xb5\x2f\xfd", *_SKIPPABLE), _packed("zstd", "zstd -dc")),
-    Magic(0, (b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18"), _packed("lz4", "lz4 -dc")),
+    Magic(0, (b"\x28\xb5\x2f\xfd", *SKIPPABLE), _packed("zstd", "zstd -dc")),
+    Magic(
+        0, (b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18"), _packed("lz4", "lz4 -dc")
+    ),  # the second one is the legacy format
     Magic(0, (b"LZIP",), _packed("lzip", "lzip -dc")),
     Magic(0, (b"\x89LZO\0",), _packed("lzop", "lzop -dc")),
     Magic(0, (b"\x5d\0\0",), _packed("lzma", "xz --format=lzma -dc")),
     Magic(0, (b"\x1f\x9d",), _packed(".Z", "gzip -dc")),
     Magic(0, (b"\xff\x06\0\0sNaPpY",), _packed("snappy", "snzip -dc")),
     # Archives.
-    Magic(257, (b"ustar",), _archive("a tar archive", "tar -xOf {file}", "tar -xOf -")),
-    Magic(0, (b"PK\3\4", b"PK\5\6", b"PK\7\x08"), _archive("a zip archive", "unzip -p {file}")),
+    Magic(257, (b"ustar",), TAR),
+    Magic(0, (b"PK\3\4", b"PK\5\6", b"PK\7\x08"), ZIP),
     Magic(0, (b"7z\xbc\xaf\x27\x1c",), _archive("a 7z archive", "7z x -so {file}")),
     Magic(0, (b"Rar!\x1a\x07",), _archive("a RAR archive", "unrar p -inul {file}")),
     # Data.

@@ -6,6 +6,7 @@ import asyncio
 import os
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from loader.errors import SourceError, SourceFormatError, UsageError
@@ -34,9 +35,9 @@ def without_bad_files(files: Sequence[InputFile], problems: Problems, *, given: 
     """
     good: list[InputFile] = []
     for file in files:
-        found = None if file.path is None else _look_at_file(file, file.path, given=given, force=force)
-        if found is None:
-            good.append(file)
+        found = file if file.path is None else _look_at_file(file, file.path, given=given, force=force)
+        if isinstance(found, InputFile):
+            good.append(found)
         else:
             problems.add(found)
     return good
@@ -70,12 +71,14 @@ async def check_stdin(file: InputFile, stdin: StandardInput, *, given: bool, for
         raise SourceFormatError(f"standard input {found.what}", found.hint)
 
 
-def _look_at_file(file: InputFile, path: Path, *, given: bool, force: bool) -> Problem | None:
+def _look_at_file(file: InputFile, path: Path, *, given: bool, force: bool) -> InputFile | Problem:
+    """The file with the compression that it has, or its problem."""
     try:
         head = _head_of(file, path)
     except SourceError as error:
         return Problem.of(file.name, error)
-    return None if force else judge(file, head, given=given)
+    found = None if force else judge(file, head, given=given)
+    return found or replace(file, codec=head.codec)
 
 
 def unnamed(file: InputFile, path: Path) -> Problem:
@@ -130,6 +133,7 @@ def _head_of(file: InputFile, path: Path) -> Head:
     Raises:
         SourceError: The file is not a regular file, or cannot be opened, read or decompressed. A short compressed file
             is decompressed to its end. An empty file is none of a compression.
+        UsageError: A package is not installed that its compression needs.
     """
     try:
         # Often called for thousands of small files, so these are system calls. A FIFO is not waited for.

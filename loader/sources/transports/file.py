@@ -31,6 +31,10 @@ class StoredFile:
         """The size in bytes, as stored."""
         return self._state.size
 
+    def check(self, now: os.stat_result) -> None:
+        """Raises SourceChangedError if the file has been written to since."""
+        self._state.check(self._name, now)
+
     def identity(self, form: str) -> SourceIdentity:
         return SourceIdentity(self._name, form, self._state.size, self._state.digest)
 
@@ -39,7 +43,7 @@ class StoredFile:
         try:
             async with aiofiles.open(self.path, "rb", buffering=0, opener=_without_waiting) as file:
                 descriptor = file.fileno()
-                self._state.check(self._name, os.fstat(descriptor))
+                self.check(os.fstat(descriptor))
                 await file.seek(start)
                 ahead = asyncio.ensure_future(file.read(min(CHUNK, stop - start)))
                 try:
@@ -47,9 +51,9 @@ class StoredFile:
                         # aiofiles' thread reads the next chunk while this chunk is split and sent.
                         start += len(chunk)
                         ahead = asyncio.ensure_future(file.read(min(CHUNK, stop - start)))
-                        self._state.check(self._name, os.fstat(descriptor))
+                        self.check(os.fstat(descriptor))
                         yield chunk
-                    self._state.check(self._name, os.fstat(descriptor))
+                    self.check(os.fstat(descriptor))
                 finally:
                     # The thread must have finished reading before the file is closed.
                     await asyncio.wait([ahead])

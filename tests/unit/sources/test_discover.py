@@ -80,7 +80,7 @@ def test_the_name_tells_the_format(tree: Path, name: str, record_format: str, gz
 @pytest.mark.parametrize(
     "name",
     [
-        *("a.txt", "a.gz", "jsonl", "a.jsonl.bz2", "a.json.bak"),
+        *("a.txt", "a.gz", "jsonl", "a.jsonl.br", "a.json.bak"),
         *("a.json.1", "a.json.gz.1"),  # an older version of a document, not more records
         *("a.jsonl.1.bak", "a.jsonl.", "a.jsonl.x1", "a.1", "jsonl.1", "1"),
     ],
@@ -291,10 +291,10 @@ def _log(caplog: pytest.LogCaptureFixture) -> None:
 def test_what_is_passed_over_is_told_in_one_line_by_ending(
     tree: Path, caplog: pytest.LogCaptureFixture, argument: str
 ) -> None:
-    make("d/a.jsonl", "d/b.jsonl.zst", "d/c.ZST", "d/README.md", "d/x.json.1", "d/_SUCCESS", "d/y.tar.1")
+    make("d/a.jsonl", "d/b.jsonl.br", "d/c.ZST", "d/README.md", "d/x.json.1", "d/_SUCCESS", "d/y.tar.1")
     assert names(discover([argument], None)) == ["d/a.jsonl"]
     assert told(caplog) == [
-        f"passed over in {quoted(argument)}: 6 files (1 .ZST, 1 .json.1, 1 .md, 1 .tar.1, 1 .zst, 1 without an ending)"
+        f"passed over in {quoted(argument)}: 6 files (1 .ZST, 1 .br, 1 .json.1, 1 .md, 1 .tar.1, 1 without an ending)"
     ]
 
 
@@ -337,11 +337,20 @@ def test_an_ending_that_is_no_ending_does_not_fill_the_line(tree: Path, caplog: 
 
 STRAYS = [
     *("README.md", "_SUCCESS", "a.jsonl.crc", "a.jsonl.tmp", "SHA256SUMS", "a.md5", "LICENSE", "x.parquet", "a.csv"),
-    *("a.jsonl.zst", "_committed_123", "a.jsonl~", "notes.pdf"),
+    *("a.jsonl.br", "_committed_123", "a.jsonl~", "notes.pdf"),
 ]
 PLAUSIBLE = [
     *("a.jsonl", "a.jsonl.1", "a.jsonlines", "a.json", "a.ndjson.gz", "a.txt", "a.log.2.gz", "a.txt.gz", "a.dat"),
-    *("part-00000", "part-r-00001", "part-00002.gz", "part-00003-5d7b-c000", "000000_0", "export-000000000000"),
+    *(
+        "part-00000",
+        "part-r-00001",
+        "part-00002.gz",
+        "a.jsonl.zst",
+        "part-00004.snappy",
+        "part-00003-5d7b-c000",
+        "000000_0",
+        "export-000000000000",
+    ),
 ]
 
 

