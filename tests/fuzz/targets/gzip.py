@@ -21,7 +21,7 @@ def seeds() -> Iterator[bytes]:
 
 def check(data: bytes) -> None:
     random, content = parameters(data)
-    stream = content if not random.randrange(4) else _members(content, random)
+    stream = whole = content if not random.randrange(4) else _members(content, random)
     if stream and not random.randrange(3):  # damage
         at = random.randrange(len(stream))
         stream = stream[:at] + random.choice([b"", bytes([random.randrange(256)])]) + stream[at + random.randrange(2) :]
@@ -33,7 +33,8 @@ def check(data: bytes) -> None:
     if got is None:
         assert not valid, "zlib reads it"
     else:
-        assert got == by_format, "other content than its format says"
+        # ISA-L takes some incomplete codes that zlib refuses. Then the checksum says that the content is what it was.
+        assert got == by_format or (by_format is None and got == _reference(whole)[0]), "not what its format says"
 
 
 def _members(data: bytes, random: Random) -> bytes:
