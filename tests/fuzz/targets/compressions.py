@@ -74,8 +74,8 @@ def check(data: bytes) -> None:
     damaged = _damaged(whole, random)
     got = _outcome(name, [damaged])
     assert _outcome(name, chunks(damaged, random)) == got
-    # What is cut off may be whole streams. A damaged byte may be of a skippable frame or of padding, and of snappy it may
-    # make a piece one that is skipped.
+    # What is cut off may be whole streams. A damaged byte may be of a skippable frame or of padding, and of snappy it
+    # may make a piece one that is skipped.
     assert got is None or expected is None or expected.startswith(got) or got in _parts(blobs)
 
 
