@@ -35,7 +35,7 @@ GOALS: Mapping[Fault, int] = {
     Fault.CUT: 60,
     Fault.SENTINEL_FAILOVER: 5,
     Fault.CLUSTER_FAILOVER: 5,
-    Fault.REFUSED: 10,
+    Fault.REFUSED: 5,
     Fault.OVERTAKEN: 20,
     Fault.CLOCK_JUMP: 20,
     Fault.FULL_DISK: 20,

@@ -34,7 +34,8 @@ def logger() -> Iterator[None]:
     """A display takes over the loader's logger; other tests get it back as it was."""
     before = log.level, log.propagate, log.handlers[:]
     yield
-    log.level, log.propagate, log.handlers[:] = before
+    level, log.propagate, log.handlers[:] = before
+    log.setLevel(level)  # an assignment would leave what a logger remembers of its level: other tests saw no warning
 
 
 @pytest.fixture
