@@ -222,7 +222,7 @@ class _Expansion:
                 continue
             kind = self._endings.kind(entry.name)
             if self._forced is not None:
-                kind = self._forced if kind is not None or self._endings.is_plausible(entry.name) else None
+                kind = self._forced if self._endings.is_plausible(entry.name, self._forced[0]) else None
             yield from self._found(entry, kind, passed_over)
 
     def _found(self, entry: Entry, kind: Kind | None, passed_over: PassedOver) -> Iterator[InputFile]:
@@ -275,10 +275,11 @@ class _Expansion:
         """The kind of a file that matches. A pattern such as ``part-*`` chooses files; ``*`` is the whole folder."""
         name, last = os.path.basename(path), os.path.basename(argument)
         kind = self._endings.kind(name)
-        if self._forced is None or kind is not None:
-            return None if kind is None else self._forced or kind
-        if not last.strip("*"):
-            return self._forced if self._endings.is_plausible(name) else None
+        if self._forced is None:
+            return kind
+        is_plausible = self._endings.is_plausible(name, self._forced[0])
+        if (kind is not None and is_plausible) or not last.strip("*"):
+            return self._forced if is_plausible else None
         _, dot, ending = last.rpartition(".")
         names_ending = bool(dot) and not glob.has_magic(ending)
         return self._forced if names_ending or not is_stray(name) else None

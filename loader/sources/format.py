@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from loader.settings.tables import DEFAULT_TABLES, TableOptions
 from loader.sources.base import Source
 from loader.sources.codecs.codec import Codec
 from loader.sources.recognition.looks import Look
@@ -21,12 +22,14 @@ class InputFile:
         path: None for standard input.
         format: Name of its format.
         codec: The compression from its name or from ``--format``. Its first bytes may show another.
+        tables: How its rows become records, if it is a table.
     """
 
     name: str
     path: Path | None
     format: str
     codec: Codec | None
+    tables: TableOptions = DEFAULT_TABLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,9 @@ class Format:
         takes: What the content of a file may look like whose name gives the format; None if any content is taken.
         takes_if_given: What the content may also look like if ``--format`` gives the format.
         compressible: Whether a file may be compressed as a whole. False for a format with its own compression.
+        family: ``--format`` tells formats of one family apart, whatever the names say. A file whose ending is that of
+            another family is no input of a directory with ``--format``.
+        table_options: For a table: the fields of ``TableOptions`` that it has a use for.
         rotates: Whether ``NAME.ENDING.1`` and the like are more records of the same log, not an older version of a
             file.
     """
@@ -75,3 +81,5 @@ class Format:
     takes_if_given: frozenset[Look] = frozenset()
     compressible: bool = True
     rotates: bool = False
+    family: str = "json"
+    table_options: frozenset[str] = frozenset()

@@ -5,17 +5,21 @@ Any format can be combined with any compression: ``.jsonl`` and ``.gz`` give ``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from loader.errors import UsageError
+from loader.settings.option import flag_of
+from loader.settings.tables import TableOptions
 from loader.sources.codecs.codec import Codec
 from loader.sources.codecs.registry import CODECS
 from loader.sources.documents import DOCUMENTS
 from loader.sources.format import Format
 from loader.sources.lines_source import JSON_LINES
+from loader.sources.tables.csv_source import CSV, TSV
 from loader.sources.values_source import JSON_ARRAY, JSON_CONCAT
 
-FORMATS: dict[str, Format] = {form.name: form for form in (JSON_LINES, DOCUMENTS, JSON_ARRAY, JSON_CONCAT)}
+FORMATS: dict[str, Format] = {form.name: form for form in (JSON_LINES, DOCUMENTS, JSON_ARRAY, JSON_CONCAT, CSV, TSV)}
 
 STDIN_FORMAT = JSON_LINES.name
 """The format of standard input without ``--format``."""
@@ -57,6 +61,25 @@ def kind_named(name: str) -> Kind:
     if name not in known:
         raise UsageError(f"--format must be one of {', '.join(map(repr, known))}, not {name!r}")
     return known[name]
+
+
+def table_options(tables: TableOptions, formats: Iterable[str]) -> dict[str, Any]:
+    """The options of tables that change payloads of these formats, as a job's manifest has them.
+
+    Args:
+        formats: Names of formats; others are ignored.
+    """
+    known = [FORMATS[form].table_options for form in formats if form in FORMATS]
+    return {name: value for name, value in tables.recorded().items() if any(name in options for options in known)}
+
+
+def require_use(tables: TableOptions, formats: Iterable[str]) -> None:
+    """Raises UsageError for an option of tables that none of these formats has a use for."""
+    for name in tables.recorded().keys() - table_options(tables, formats).keys():
+        titles = [form.title for form in FORMATS.values() if name in form.table_options]
+        raise UsageError(
+            f"{flag_of(name)} is for {', '.join(titles)}, and no input is", "Leave it out, or give --format"
+        )
 
 
 def format_hint() -> str:

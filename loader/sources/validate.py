@@ -118,11 +118,11 @@ def validate(
     # Hot path: one C-level loop passes all lines to a parser (parsing them as one joined document was measured and is
     # not faster). Only a batch with an invalid or blank line is checked record by record.
     stripped = [record.strip(JSON_SPACE) for record in raw.records]
-    for index in raw.unwritable:
+    for index in filter(raw.is_unwritable, raw.refused):
         stripped[index] = b""  # a resume must get the same checksum
     size = sum(map(len, stripped))
     checksum = _checksum(stripped, size)
-    if not raw.oversized and not raw.unwritable:
+    if not raw.oversized and not raw.refused:
         # If this does not return, _one_by_one() finds the invalid records and the reasons.
         if parsed:
             with suppress(orjson.JSONDecodeError):
@@ -158,8 +158,8 @@ def _one_by_one(batch: Batch, stripped: list[bytes], limit: str, *, any_json: bo
             text = f"the record is {length} bytes long, over {limit}; only its first {shown} bytes are shown here"
             batch.rejected.append((index, Reason(ReasonCode.TOO_LARGE, text)))
             continue
-        if (why := batch.raw.unwritable.get(index)) is not None:
-            batch.rejected.append((index, Reason(ReasonCode.UNWRITABLE, why)))
+        if (why := batch.raw.refused.get(index)) is not None:
+            batch.rejected.append((index, why))
             continue
         if not record:
             if batch.raw.places is not None:  # an element is missing between two commas

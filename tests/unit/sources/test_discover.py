@@ -116,7 +116,7 @@ def test_a_directory_is_taken_recursively_and_sorted(tree: Path) -> None:
 
 
 def test_other_files_in_a_directory_are_passed_over(tree: Path) -> None:
-    make("d/a.jsonl", "d/README.md", "d/a.jsonl.md5", "d/data.csv")
+    make("d/a.jsonl", "d/README.md", "d/a.jsonl.md5", "d/data.xlsx")
     assert names(discover(["d"], None)) == ["d/a.jsonl"]
 
 
@@ -321,8 +321,8 @@ def test_a_directory_without_anything_else_is_not_told(tree: Path, caplog: pytes
 
 @pytest.mark.parametrize("argument", ["d", "d/*"])
 def test_a_directory_without_a_payload_says_what_it_has(tree: Path, argument: str) -> None:
-    make("d/part-00000", "d/part-00001", "d/a.csv")
-    with pytest.raises(SourceError, match=r"passed over: 3 files \(2 without an ending, 1 \.csv\)") as caught:
+    make("d/part-00000", "d/part-00001", "d/a.xls")
+    with pytest.raises(SourceError, match=r"passed over: 3 files \(2 without an ending, 1 \.xls\)") as caught:
         discover([argument], None)
     assert "--format" in caught.value.hint
 

@@ -11,6 +11,7 @@ from loader.sources.codecs.gzip import GZIP
 from loader.sources.documents import DOCUMENTS
 from loader.sources.formats import by_ending, by_name, kind_named
 from loader.sources.lines_source import JSON_LINES
+from loader.sources.tables.csv_source import CSV, TSV
 from loader.sources.values_source import JSON_ARRAY, JSON_CONCAT
 
 
@@ -41,17 +42,23 @@ def test_a_format_and_a_compression_make_a_name_and_endings() -> None:
         "json-array.gz": (JSON_ARRAY, GZIP),
         "json-concat": (JSON_CONCAT, None),
         "json-concat.gz": (JSON_CONCAT, GZIP),
+        "csv": (CSV, None),
+        "csv.gz": (CSV, GZIP),
+        "tsv": (TSV, None),
+        "tsv.gz": (TSV, GZIP),
     }
     assert list(by_ending()) == [
         *(".jsonl", ".ndjson", ".jsonlines"),
         *(".jsonl.gz", ".ndjson.gz", ".jsonlines.gz"),
         *(".json", ".json.gz"),
+        *(".csv", ".csv.gz"),
+        *(".tsv", ".tab", ".tsv.gz", ".tab.gz"),
     ]
 
 
-@pytest.mark.parametrize("name", ["", "JSONL", "jsonl.bz2", ".gz", "csv"])
+@pytest.mark.parametrize("name", ["", "JSONL", "jsonl.bz2", ".gz", "xml"])
 def test_a_name_that_is_none_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         kind_named(name)
-    known = "'jsonl', 'jsonl.gz', 'json', 'json.gz', 'json-array', 'json-array.gz', 'json-concat', 'json-concat.gz'"
+    known = ", ".join(map(repr, by_name()))
     assert str(caught.value) == f"--format must be one of {known}, not {name!r}"

@@ -108,6 +108,6 @@ def test_messages_list_it(folder: Path) -> None:
     ):
         discover(["a.txt"], None)
     with pytest.raises(
-        UsageError, match=r"one of 'jsonl', 'jsonl\.gz', 'jsonl\.toy', 'json', 'json\.gz', 'json\.toy', .*, not 'csv'"
+        UsageError, match=r"one of 'jsonl', 'jsonl\.gz', 'jsonl\.toy', 'json', 'json\.gz', 'json\.toy', .*, not 'xml'"
     ):
-        discover(["a.txt"], "csv")
+        discover(["a.txt"], "xml")
