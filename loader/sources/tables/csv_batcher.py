@@ -88,7 +88,6 @@ class CsvBatcher(RunBatcher[_Rows]):
         self._offset = 0  # of the held bytes
         self._line = 1
         self._special = [mark.encode() for mark in (options.quote, options.escape) if mark]
-        self._refused: dict[int, Reason] = {}  # by number of the record
         self._unended = False
 
     def feed(self, chunk: bytes) -> Iterator[RawBatch]:
@@ -311,14 +310,6 @@ class CsvBatcher(RunBatcher[_Rows]):
         self._runs.append(_Rows(self._next, len(records), self._line, self._offset, data, starts))
         self._records += records
         self._pass(data)
-
-    def _raw_batch(self, records: list[bytes], lengths: list[int], oversized: dict[int, int]) -> RawBatch:
-        batch = super()._raw_batch(records, lengths, oversized)
-        if self._refused:
-            first, end = batch.first_record, batch.first_record + len(records)
-            batch.refused = {number - first: why for number, why in self._refused.items() if number < end}
-            self._refused = {number: why for number, why in self._refused.items() if number >= end}
-        return batch
 
     def _ragged(self, row: Sequence[str]) -> Reason:
         fields = "1 field" if len(row) == 1 else f"{len(row)} fields"

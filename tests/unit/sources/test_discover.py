@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from loader.errors import LoaderError, SourceError, UsageError
+from loader.sources.base import Place
 from loader.sources.codecs.gzip import GZIP
 from loader.sources.discover import discover
 from loader.sources.format import FileSource, InputFile
@@ -265,7 +266,7 @@ def test_a_rejects_file_that_a_shell_has_named_is_passed_over_whichever_version_
 
 def test_what_a_load_has_rejected_is_known_by_its_lines(tree: Path) -> None:
     make("a.jsonl")
-    reject = Reject("a.jsonl", 1, 0, Reason.of(ReasonCode.INVALID_JSON), b"\xff")
+    reject = Reject(Place("a.jsonl", 1, 0), Reason.of(ReasonCode.INVALID_JSON), b"\xff")
     Path("a.rejects.jsonl").write_bytes(reject.to_json())
 
     assert names(discover(["a.jsonl", "a.rejects.jsonl"], None)) == ["a.jsonl"]
@@ -390,7 +391,7 @@ def test_directory_glob_and_list_find_the_same_files(tree: Path) -> None:
     make(
         "d/b.jsonl", "d/a.json", "d/s/c.jsonl.gz", "d/s/t/e.jsonl.1", "d/.hidden.jsonl", "d/.git/x.json", "d/s/.y.json"
     )
-    reject = Reject("a.jsonl", 1, 0, Reason.of(ReasonCode.INVALID_JSON), b"x")
+    reject = Reject(Place("a.jsonl", 1, 0), Reason.of(ReasonCode.INVALID_JSON), b"x")
     Path("d/old.rejects.jsonl").write_bytes(reject.to_json())
     Path("d/link").symlink_to("s")
     Path("d/link.jsonl").symlink_to("b.jsonl")

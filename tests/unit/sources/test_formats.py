@@ -11,7 +11,9 @@ from loader.sources.codecs.gzip import GZIP
 from loader.sources.documents import DOCUMENTS
 from loader.sources.formats import by_ending, by_name, kind_named
 from loader.sources.lines_source import JSON_LINES
+from loader.sources.tables.arrow import ARROW, FEATHER
 from loader.sources.tables.csv_source import CSV, TSV
+from loader.sources.tables.parquet import PARQUET
 from loader.sources.values_source import JSON_ARRAY, JSON_CONCAT
 
 
@@ -46,6 +48,9 @@ def test_a_format_and_a_compression_make_a_name_and_endings() -> None:
         "csv.gz": (CSV, GZIP),
         "tsv": (TSV, None),
         "tsv.gz": (TSV, GZIP),
+        "parquet": (PARQUET, None),
+        "arrow": (ARROW, None),
+        "feather": (FEATHER, None),
     }
     assert list(by_ending()) == [
         *(".jsonl", ".ndjson", ".jsonlines"),
@@ -53,6 +58,8 @@ def test_a_format_and_a_compression_make_a_name_and_endings() -> None:
         *(".json", ".json.gz"),
         *(".csv", ".csv.gz"),
         *(".tsv", ".tab", ".tsv.gz", ".tab.gz"),
+        *(".parquet", ".pq"),
+        *(".arrow", ".arrows", ".ipc", ".feather"),
     ]
 
 
