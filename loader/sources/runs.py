@@ -45,10 +45,15 @@ class _Runs:
 
 
 class RunBatcher(RecordBatcher, Generic[AnyRun]):
-    """A ``RecordBatcher`` whose records have the places of their runs."""
+    """A ``RecordBatcher`` whose records have the places of their runs.
 
-    def __init__(self, batch_size: int, max_record_bytes: int) -> None:
+    Args:
+        start: The start of the piece of the source.
+    """
+
+    def __init__(self, batch_size: int, max_record_bytes: int, start: int = 0) -> None:
         super().__init__(batch_size, max_record_bytes)
+        self._start = start
         self._runs: list[AnyRun] = []
         self._refused: dict[int, Reason] = {}  # by number of the record
 
@@ -61,7 +66,7 @@ class RunBatcher(RecordBatcher, Generic[AnyRun]):
         first, end = self._record, self._record + len(records)
         runs = [run for run in self._runs if run.first < end]
         self._runs = [run for run in self._runs if run.first + run.count > end]
-        batch = RawBatch(first, 0, records, oversized, places=_Runs(runs))
+        batch = RawBatch(first, 0, records, oversized, start=self._start, places=_Runs(runs))
         if self._refused:
             batch.refused = {number - first: why for number, why in self._refused.items() if number < end}
             self._refused = {number: why for number, why in self._refused.items() if number >= end}

@@ -125,7 +125,7 @@ class TableSource:
     async def batches(
         self, batch_size: int, max_record_bytes: int, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[RawBatch, None]:
-        batcher = RowBatcher(batch_size, max_record_bytes)
+        batcher = RowBatcher(batch_size, max_record_bytes, start)
         pieces = self._pieces(start, end)
         # A thread reads the next piece while this one is sent: never more than one ahead.
         ahead = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))

@@ -47,7 +47,7 @@ def integers(values: list[Any], *kinds: Any) -> list[Any]:
 
 
 def extension(storage: Any) -> Any:
-    class Other(pa.ExtensionType):  # type: ignore[misc]
+    class Other(pa.ExtensionType):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__(storage.type, "test.other")
 

@@ -86,6 +86,7 @@ def test_parquet_may_be_cut_between_row_groups_and_its_places_stay(tmp_path: Pat
         for start, end in zip([0, *cuts], [*cuts, None], strict=True):
             async for batch in source.batches(30, 1 << 20, start, end):
                 found.extend(batch.records)
+                assert batch.start == start  # ids are made of it
                 place = await source.place(batch, 0)
                 assert place.part == f"row group {(place.line - 1) // 100 + 1}, row {(place.line - 1) % 100 + 1}"
                 assert batch.records[0] == expected(1000)[place.line - 1]
