@@ -14,6 +14,7 @@ from benchmarks.scenarios.roads import Roads
 from benchmarks.scenarios.rollback import Rollback
 from benchmarks.scenarios.servers import Servers
 from benchmarks.scenarios.startup import StartUp
+from benchmarks.scenarios.tables import Tables
 from benchmarks.scenarios.throughput import Throughput
 from benchmarks.scenarios.whole import Whole
 from benchmarks.scenarios.workers import Workers
@@ -33,4 +34,5 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     StartUp,
     Memory,
     Arrays,
+    Tables,
 )

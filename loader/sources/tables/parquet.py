@@ -65,7 +65,10 @@ def _open(file: InputFile, path: str) -> OpenTable:
 
 
 def _of_files(source: FileSource) -> TableSource:
-    return TableSource(source.files[0], _open, "row group", "parquet")
+    found = TableSource(source.files[0], _open, "row group", "parquet")
+    import pyarrow.parquet  # noqa: F401 - a tenth of a second, which belongs to the start, too
+
+    return found
 
 
 PARQUET = Format(

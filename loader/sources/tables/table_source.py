@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import closing
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from loader.errors import SourceError
 from loader.extras import ExtraName, require
@@ -20,9 +20,6 @@ from loader.sources.format import InputFile
 from loader.sources.tables.row_batcher import RowBatcher
 from loader.sources.tables.rows import Rows
 from loader.sources.transports.file import StoredFile
-
-if TYPE_CHECKING:
-    from loader.sources.tables.arrow_text import ArrowText
 
 MOST_ROWS = 8192
 """Rows to make records of at once."""
@@ -80,6 +77,12 @@ class TableSource:
     ) -> None:
         assert file.path is not None  # noqa: S101 - for the type checker
         require(extra, file.name)
+        # These import pyarrow, which other formats do without: a third of a second, which belongs to the start.
+        from loader.sources.tables.arrow_text import ArrowText
+        from loader.sources.tables.columns import checked_names, warn_of_doubles
+
+        self._text = ArrowText(file.tables)
+        self._checked_names, self._warn_of_doubles = checked_names, warn_of_doubles
         self._file = file
         self._path = str(file.path)
         self._stored = StoredFile(file.name, file.path)
@@ -142,13 +145,8 @@ class TableSource:
             await asyncio.to_thread(pieces.close)
 
     def _pieces(self, start: int, end: int | None) -> Generator[Rows, None, None]:
-        # These import pyarrow, which other formats do without.
-        from loader.sources.tables.arrow_text import ArrowText
-        from loader.sources.tables.columns import checked_names, warn_of_doubles
-
         with closing(self._open()) as table:
-            text = ArrowText(self._file.tables)
-            names = checked_names(self._file.name, table.schema, self._file.tables)
+            names = self._checked_names(self._file.name, table.schema, self._file.tables)
             self._rows = [part.rows for part in table.parts]
             row = sum(self._rows[:start])
             number = start
@@ -160,9 +158,9 @@ class TableSource:
                         self._rows = [one.rows for one in table.parts]
                     if not self._is_looked_at:
                         self._is_looked_at = True
-                        warn_of_doubles(self._file.name, names, batch.columns)
+                        self._warn_of_doubles(self._file.name, names, batch.columns)
                     for at in range(0, batch.num_rows, MOST_ROWS):
-                        rows = self._records(text, names, batch.slice(at, MOST_ROWS), row)
+                        rows = self._records(names, batch.slice(at, MOST_ROWS), row)
                         row += len(rows.records)
                         yield rows
                 if not is_there:
@@ -185,10 +183,10 @@ class TableSource:
                 return
             yield batch
 
-    def _records(self, text: ArrowText, names: Sequence[str], batch: Any, row: int) -> Rows:
+    def _records(self, names: Sequence[str], batch: Any, row: int) -> Rows:
         from loader.sources.tables.arrow_text import FAULT, fault
 
-        records = text.rows(names, batch.columns, batch.num_rows)
+        records = self._text.rows(names, batch.columns, batch.num_rows)
         refused = {}
         mark = FAULT.encode()
         if any(mark in record for record in records):
