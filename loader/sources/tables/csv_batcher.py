@@ -216,22 +216,36 @@ class CsvBatcher(RunBatcher[_Rows]):
     # --- rows ---------------------------------------------------------------------------------------------------
 
     def _split(self, data: bytes) -> int:
-        """Reads rows without quotes and escapes, all as wide as the header. Returns 0 if there are others."""
+        """Reads rows without quotes, or with quotes around every field, and with no other use of them.
+
+        Returns 0 if there are other rows, or some that are not as wide as the header.
+        """
         assert self._members is not None  # noqa: S101 - for the type checker
         template = self._members.template
-        if template is None or len(data) > self._longest or any(mark in data for mark in self._special):
+        if template is None or len(data) > self._longest:
             return 0
         # Hot path, 0.4 us a row of 110 bytes. The template raises TypeError unless it gets a field for each column.
         text = data.replace(b"\r\n", b"\n") if b"\r" in data else data
         text = text.removesuffix(b"\n")
-        if not text or text.startswith(b"\n") or text.endswith(b"\n") or b"\n\n" in text:
+        delimiter, end, quotes = self._delimiter.encode(), b"\n", 0
+        if any(mark in data for mark in self._special):
+            # If quotes stand at both sides of each line feed, the quotes are those at both ends of each field, and
+            # there are none within: they would be counted.
+            rows = text.count(b"\n") + 1
+            quotes = 2 * self._width * rows
+            if self._special != [b'"'] or text.count(b'"') != quotes or text[:1] + text[-1:] != b'""':
+                return 0
+            text, delimiter, end = text[1:-1], b'"%b"' % delimiter, b'"\n"'
+            quotes -= 2
+            if text.count(end) != rows - 1:
+                return 0
+        elif not text or text.startswith(b"\n") or text.endswith(b"\n") or b"\n\n" in text:
             return 0
-        if len(text.translate(None, UNSAFE)) != len(text) - text.count(b"\n"):
+        if len(text.translate(None, UNSAFE)) != len(text) - text.count(b"\n") - quotes:
             return 0
-        delimiter = self._delimiter.encode()
         fill = template.__mod__
         try:
-            records = [fill(tuple(line.split(delimiter))) for line in text.split(b"\n")]
+            records = [fill(tuple(row.split(delimiter))) for row in text.split(end)]
         except TypeError:
             return 0
         self._add(data, records, None)

@@ -184,9 +184,17 @@ class TableSource:
             yield batch
 
     def _records(self, names: Sequence[str], batch: Any, row: int) -> Rows:
+        import pyarrow as pa
+
         from loader.sources.tables.arrow_text import FAULT, fault
 
-        records = self._text.rows(names, batch.columns, batch.num_rows)
+        try:
+            records = self._text.rows(names, batch.columns, batch.num_rows)
+        except (pa.ArrowException, TypeError) as error:  # a type or a time zone that pyarrow does not know
+            raise SourceError(
+                f"{self._file.name}: its values cannot be written as JSON: {_first_line(error)}",
+                "If a time zone is missing, install tzdata; otherwise have the column written as another type",
+            ) from error
         refused = {}
         mark = FAULT.encode()
         if any(mark in record for record in records):
@@ -205,11 +213,16 @@ class TableSource:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> SourceError:
-        what = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return DamagedError(f"{self._file.name} cannot be read: {what}", "It is damaged or cut off: get it again")
+        return DamagedError(
+            f"{self._file.name} cannot be read: {_first_line(error)}", "It is damaged or cut off: get it again"
+        )
 
     def _require_unchanged(self) -> None:
         try:
             self._stored.check(os.stat(self._path))  # noqa: PTH116 - the path is text
         except OSError as error:
             raise unreadable(self._file.name, error) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -110,6 +110,29 @@ def test_the_two_ways_to_read_rows_give_the_same(content_in_chunks: tuple[bytes,
     assert [(batch.records, batch.refused) for batch in found] == [(batch.records, batch.refused) for batch in slow]
 
 
+QUOTED = st.lists(st.sampled_from(['"a"', '"', '""', ",", '","', "\n", '"\n"', "b"]), max_size=12).map(
+    lambda parts: ('"c0","c1"\n' + "".join(parts)).encode()
+)
+
+
+@given(chunkings(QUOTED))
+def test_quotes_around_all_fields_are_no_other_rows(content_in_chunks: tuple[bytes, list[bytes]]) -> None:
+    test_the_two_ways_to_read_rows_give_the_same.hypothesis.inner_test(content_in_chunks)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "rows", [b'""3"\n"\n', b'"\n"\n', b'"a""\n"b"\n', b'"a","b"\n', b'"",""\n', b'"a"\n"",\n', b'"\n"\n""\n']
+)
+def test_quotes_that_only_look_as_if_they_were_around_fields(rows: bytes) -> None:
+    for header in (b'"c"\n', b'"c","d"\n'):
+        test_the_two_ways_to_read_rows_give_the_same.hypothesis.inner_test((header + rows, [header, rows]))  # type: ignore[attr-defined]
+
+
+def test_rows_with_quotes_around_all_fields_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CsvBatcher, "_parse", lambda *_, **__: pytest.fail("the long way"))
+    assert read('"a","b"\r\n"1","2,3"\r\n"","4"\r\n') == [b'{"a":"1","b":"2,3"}', b'{"a":"","b":"4"}']
+
+
 @given(st.lists(WIDE_FIELDS, min_size=1, max_size=4))
 def test_an_object_is_what_orjson_writes(row: list[str]) -> None:
     row = [field.encode(errors="replace").decode() for field in row]

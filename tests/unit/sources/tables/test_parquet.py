@@ -151,6 +151,18 @@ def test_values_that_json_does_not_have_are_refused(tmp_path: Path) -> None:
     assert {index: why.code for index, why in batch.refused.items()} == {1: "bad_value"}
 
 
+def test_a_zone_that_is_not_known_is_told(tmp_path: Path) -> None:
+    _feather(pa.table({"t": pa.array([0], pa.timestamp("s", "Mars/Phobos"))}), tmp_path / "in.feather")
+    with pytest.raises(SourceError, match=r"in\.feather: its values cannot be written as JSON: .*Mars/Phobos"):
+        drain(opened(tmp_path / "in.feather"))
+
+
+def test_text_that_is_not_utf_8_is_left_for_the_validation(tmp_path: Path) -> None:
+    text = pa.array([b"a\xff\n", b"b"]).cast(pa.string(), safe=False)
+    pq.write_table(pa.table({"x": text}), tmp_path / "in.parquet")
+    assert records(drain(opened(tmp_path / "in.parquet"))) == [b'{"x":"a\xff\\n"}', b'{"x":"b"}']
+
+
 def test_columns_may_have_other_names(tmp_path: Path) -> None:
     twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
     for path, write_to in ((tmp_path / "in.parquet", pq.write_table), (tmp_path / "in.feather", _feather)):
