@@ -327,6 +327,33 @@ def test_a_header_alone_is_no_record(content: bytes) -> None:
     assert batches_of([content]) == []
 
 
+POSTGRESQL = rb"""id,text,j,ts,n
+1,"a""b,c","{""a"": ""x\""y""}",2026-11-28 11:00:00+00,1.10
+2,,,,
+3,"line
+feed \ back",[],infinity,NaN
+"""
+"""What COPY … TO STDOUT CSV HEADER of PostgreSQL 15.18 writes."""
+
+EXCEL = BOM + 'Größe;Preis\r\n"6"" Rohr";1,50\r\n;\r\n'.encode()
+"""As Excel writes "CSV UTF-8" where commas are decimal."""
+
+
+def test_what_postgresql_writes_is_read() -> None:
+    assert read(POSTGRESQL, csv_null="", csv_types=(("id", "int"), ("j", "json"))) == [
+        rb'{"id":1,"text":"a\"b,c","j":{"a": "x\"y"},"ts":"2026-11-28 11:00:00+00","n":"1.10"}',
+        b'{"id":2,"text":null,"j":null,"ts":null,"n":null}',
+        rb'{"id":3,"text":"line\nfeed \\ back","j":[],"ts":"infinity","n":"NaN"}',
+    ]
+
+
+def test_what_excel_writes_is_read() -> None:
+    assert [orjson.loads(record) for record in read(EXCEL)] == [
+        {"Größe": '6" Rohr', "Preis": "1,50"},
+        {"Größe": "", "Preis": ""},
+    ]
+
+
 # --- values that are no text ---------------------------------------------------------------------------------------
 
 
