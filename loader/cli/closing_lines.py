@@ -101,9 +101,10 @@ def _unpacking(name: str) -> str | None:
     """The command that decompresses a file of this name to standard output; None for an archive."""
     from loader.sources.codecs.gzip import GZIP  # needed for a damaged file only
     from loader.sources.endings import Endings
+    from loader.sources.format import ARCHIVE
 
     form, codec = Endings().kind(name.rpartition("/")[2]) or (None, None)
-    return None if form is not None and form.holds_files else (codec or GZIP).command
+    return None if form is not None and form.family == ARCHIVE else (codec or GZIP).command
 
 
 def _skipped(file: SkippedFile) -> str:

@@ -300,10 +300,10 @@ class Pipeline:
         batch = delivery.batch
         known = {delivery.checksum, batch.checksum} if self._first_version else {delivery.checksum}
         if state.checksum(batch.number) not in known:
-            name, line, offset = await source.place(batch.raw, 0)
+            place = await source.place(batch.raw, 0)
             count = len(batch.raw.records)
             raise SourceChangedError(
-                f"{name}:{line} (byte {offset}): the {count} records from here on are not the ones that job "
+                f"{place.exact}: the {count} records from here on are not the ones that job "
                 f"{self._report.job} has loaded",
                 "Resume with the same input, and with options that accept the same records (load rejected ones from "
                 "the rejects file); or give another --job name to load this as a new job",
@@ -313,7 +313,7 @@ class Pipeline:
         """The rejects of a batch, with their places: all of the batch, or these."""
         source = self._sources[batch.source_index]
         indexes = sorted(batch.rejected, key=itemgetter(0)) if rejected is None else rejected
-        return [Reject(*await source.place(batch.raw, index), why, batch.raw.records[index]) for index, why in indexes]
+        return [Reject(await source.place(batch.raw, index), why, batch.raw.records[index]) for index, why in indexes]
 
     async def _reject(self, batch: Batch, rejected: Sequence[tuple[int, Reason]] | None = None) -> None:
         rejects = await self._located(batch, rejected)
@@ -381,8 +381,7 @@ class Pipeline:
 
     async def place(self, delivery: Delivery, position: int) -> str:
         source = self._sources[delivery.batch.source_index]
-        place = await source.place(delivery.batch.raw, delivery.records[position])
-        return f"{place.name}:{place.line}"
+        return (await source.place(delivery.batch.raw, delivery.records[position])).text
 
     def loaded(self, delivery: Delivery) -> None:
         if (doubt := self._doubts.pop(delivery, None)) is not None:
@@ -398,9 +397,9 @@ class Pipeline:
 
 
 async def _no_line_end(source: Source, raw: RawBatch) -> SourceError:
-    name, line, _ = await source.place(raw, len(raw.records) - 1)
+    place = await source.place(raw, len(raw.records) - 1)
     return SourceError(
-        f"{name}:{line}: the last record has no line end, so the input may be incomplete",
+        f"{place.text}: the last record has no line end, so the input may be incomplete",
         "Get the complete input, or leave out --require-final-newline",
     )
 

@@ -6,6 +6,8 @@ import shlex
 from typing import Any
 
 from loader.jobs.standing import DONE, UNDOING, UNDONE, Standing
+from loader.settings.table_fields import table_flags
+from loader.settings.tables import TableOptions
 
 
 def load_command(job: Standing) -> str:
@@ -17,6 +19,7 @@ def load_command(job: Standing) -> str:
             words += [f"--{name.replace('_', '-')}", str(manifest[name])]
     words += ["--envelope"] if manifest.get("envelope") else []
     words += ["--accept-any-json"] if manifest.get("accept_any_json") else []
+    words += table_flags(TableOptions.of_record(manifest.get("tables", {})))
     return shlex.join([*words, "--job", job.name])
 
 

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import re
 import secrets
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,8 +22,11 @@ import orjson
 
 from loader.errors import JobMismatchError
 from loader.settings import LoadOptions
+from loader.settings.table_fields import table_flags
+from loader.settings.tables import TableOptions
 from loader.sources.base import SourceIdentity
 from loader.sources.batch import BATCH_BYTES
+from loader.sources.formats import table_options
 from loader.wire.target import ToHttp
 
 VERSION = 3
@@ -41,6 +45,7 @@ log = logging.getLogger("runqy_loader")
 def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_bytes: int) -> dict[str, Any]:
     """The manifest of a new job, as JSON types."""
     target = options.target
+    tables = table_options(options.tables, [source.format for source in sources])
     manifest = {
         "version": VERSION,
         "ids": fresh_ids(),
@@ -52,6 +57,7 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
         "id_field": options.id_field,
         "envelope": options.envelope,
         "accept_any_json": options.accept_any_json,
+        **({"tables": tables} if tables else {}),
         "tasks": options.task_options.recorded(),
         "batch_size": options.records_a_batch,
         "batch_bytes": BATCH_BYTES,
@@ -86,6 +92,8 @@ def derived_name(options: LoadOptions, sources: Sequence[SourceIdentity], manife
     if not all(source.repeatable for source in sources):
         return f"{_plain(sources[0].name) or 'stdin'}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     parts = [[manifest[key] for key in _WHERE], sorted(map(_content, manifest["sources"]))]
+    if "tables" in manifest:
+        parts.append(manifest["tables"])
     digest = hashlib.blake2b(orjson.dumps(parts), digest_size=5).hexdigest()
     return f"{_plain(options.default_queue or '') or 'load'}-{digest}"
 
@@ -152,6 +160,12 @@ def refuse_other(job: str, recorded: Mapping[str, Any], now: Mapping[str, Any]) 
         raise JobMismatchError(
             f"job {job} was begun with{'' if recorded.get('accept_any_json') else 'out'} --accept-any-json",
             "Resume it so; load records that it has rejected from its rejects file, as a job of their own",
+        )
+    if (before := recorded.get("tables", {})) != now.get("tables", {}):
+        flags = shlex.join(table_flags(TableOptions.of_record(before)))
+        raise JobMismatchError(
+            f"job {job} was begun with {flags or 'other options of tables'}, which makes other payloads",
+            "Resume it so, or give another --job name to load this as a new job",
         )
     difference = _other_place(recorded, now) or _other_content(recorded, now)
     if difference:

@@ -179,7 +179,9 @@ async def _estimate(servers: Servers, options: LoadOptions, paths: Sequence[str]
     try:
         own = [options.rejects] if options.rejects is not None else []
         problems = Problems(skip=options.skip_bad_files)
-        sources = await open_sources(list(paths), options.format, own, problems, force_format=options.force_format)
+        sources = await open_sources(
+            list(paths), options.format, own, problems, force_format=options.force_format, tables=options.tables
+        )
         return await estimate_finding(
             servers, options, sources, found.info, compact=found.cleared.compact, other_way=True
         )

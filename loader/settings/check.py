@@ -73,7 +73,7 @@ def _check_value(one: Declared, value: Any) -> None:
     if not _is_of_kind(one, value):
         raise UsageError(f"{one.flag} must be {_wanted(one)}, not {value!r}")
     problem = _out_of_range(one, value)
-    if problem is None and isinstance(value, str) and not value:
+    if problem is None and isinstance(value, str) and not value and not one.option.may_be_empty:
         problem = "must not be empty"
     if problem is None and isinstance(value, str) and not _is_utf_8(value):
         problem = "must be UTF-8"

@@ -29,6 +29,15 @@ class LoadKeywords(TypedDict, total=False):
     ttl_archived: int | str | timedelta | None
     pending_timeout: int | str | timedelta | None
     active_timeout: int | str | timedelta | None
+    columns: str | None
+    no_header: bool
+    delimiter: str | None
+    quote: str
+    escape: str | None
+    csv_null: str | None
+    csv_types: str | None
+    nan: Literal["null", "string", "reject"]
+    nulls: Literal["keep", "omit"]
     redis: str
     redis_password_file: Path | str | None
     redis_password_command: str | None

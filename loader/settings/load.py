@@ -12,9 +12,10 @@ from loader.settings import shared
 from loader.settings.check import check_declared, check_outputs
 from loader.settings.error_limit import ErrorLimit, error_limit
 from loader.settings.keep import KEEP_JOB
-from loader.settings.load_tasks import REDIS_ONLY, TaskFields
+from loader.settings.load_tasks import REDIS_ONLY
 from loader.settings.memory import MemoryThreshold, threshold_problem
 from loader.settings.option import BYTES, COUNT, Excludes, Needs, Option
+from loader.settings.table_fields import TableFields
 from loader.settings.values import convert_values
 from loader.tasks.profiles import LayoutName
 
@@ -34,7 +35,7 @@ _KEPT = (REDIS_ONLY, Excludes("redis", DISCARD, hint="Nothing is written there")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoadOptions(TaskFields):
+class LoadOptions(TableFields):
     """Options of a load. Field names are the long options of the command line with underscores."""
 
     redis: Annotated[
@@ -177,9 +178,9 @@ class LoadOptions(TaskFields):
         str | None,
         Option(
             help="Format of all inputs: jsonl (JSON lines), json (each file is one task), json-array (each element of "
-            "the array is a task), json-concat (each value is a task, on one line or several), tar or zip (their "
-            "members are read as their names say), with .gz, .zst, .xz, .bz2, .lz4 or .sz after it if they are "
-            "compressed.",
+            "the array is a task), json-concat (each value is a task, on one line or several), csv or tsv (each row is "
+            "a task), tar or zip (their members are read as their names say), with .gz, .zst, .xz, .bz2, .lz4 or .sz "
+            "after it if they are compressed; parquet, arrow or feather.",
             group=_INPUT,
             short="-f",
             unit="FORMAT",
@@ -322,6 +323,7 @@ class LoadOptions(TaskFields):
         if self.defaults.needs_type and self.type is None and not self.envelope:
             raise UsageError("--profile asynq needs --type", "It is the pattern for which the worker has a handler")
         self.task_options  # noqa: B018 - raises UsageError if it is not valid
+        self.tables  # noqa: B018 - the same
         if self.queue is not None:
             resolve_queue(self.queue, sub_queues=self.defaults.sub_queues)
         elif queue_needed and self.queue_field is None and not self.envelope:

@@ -114,6 +114,7 @@ class Option:
             names no such file.
         may_replace_input: Whether that may be a file that another option names to be read: it is read before.
         default_text: The default as text in the help; '' for the value itself.
+        may_be_empty: Whether an empty text is a value.
     """
 
     help: str
@@ -129,6 +130,7 @@ class Option:
     default_text: str = ""
     writes: str = ""
     may_replace_input: bool = False
+    may_be_empty: bool = False
 
     def but(self, **changes: Any) -> Option:
         """The same option with some changes, for a command in which it differs."""

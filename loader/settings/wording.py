@@ -12,7 +12,7 @@ _OPTION = re.compile(rf"(?<![\w-])(?:-[a-z] )?--([a-z]+(?:-[a-z]+)*)(?![\w-])(?:
 _PLACEHOLDER = re.compile(r"[A-Z][A-Z_]+|[0-9.]*[0-9]|'.*'", re.DOTALL)
 _VALUES: dict[str, Sequence[str]] = {
     "redis": ("embedded", "discard"),
-    "format": ("jsonl", "json", "json-array", "json-concat", "tar", "zip"),
+    "format": ("jsonl", "json", "json-array", "json-concat", "csv", "tsv", "parquet", "arrow", "feather", "tar", "zip"),
 }
 """Values that options without choices may have."""
 

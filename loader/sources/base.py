@@ -47,11 +47,28 @@ def one_line(name: str) -> str:
 
 
 class Place(NamedTuple):
-    """The place of a record: its file, line (from 1) and byte offset in the decompressed source."""
+    """The place of a record.
+
+    Attributes:
+        line: The line, from 1. Of a file that has no lines, the row, from 1.
+        byte_offset: The offset in the decompressed source; None if the file has no lines.
+        part: Where it is, for people, if the file has no lines: ``row group 3, row 17``.
+    """
 
     name: str
     line: int
-    byte_offset: int
+    byte_offset: int | None
+    part: str = ""
+
+    @property
+    def text(self) -> str:
+        """The place for people."""
+        return f"{self.name}: {self.part}" if self.part else f"{self.name}:{self.line}"
+
+    @property
+    def exact(self) -> str:
+        """The same with the byte offset, if there is one."""
+        return self.text if self.byte_offset is None else f"{self.text} (byte {self.byte_offset})"
 
 
 class Source(Protocol):

@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import Protocol
 
 from loader.sources.codecs.codec import DamagedError
+from loader.tasks.reasons import Reason, ReasonCode
 
 BATCH_BYTES = 1024 * 1024
 """A batch ends when its records reach this many bytes (or ``batch_size`` records), so memory stays flat. Part of each
@@ -64,8 +65,9 @@ class RawBatch:
         byte_offset: Offset of the first record in the (decompressed) source; 0 if there are ``places``.
         records: The records as they are in the source, without their newline.
         oversized: The full length in bytes of each record over the limit, by index. ``records`` has only its beginning.
-        unwritable: The reason for each payload of a program that cannot be written as JSON, by index. ``records`` has
-            its ``repr`` for the rejects file, which may differ from run to run.
+        refused: Why the source makes no JSON of a record, by index. ``records`` has what the rejects file shows: of a
+            table, the row as it is; of a payload of a program (``UNWRITABLE``), its ``repr``, which may differ from run
+            to run.
         names: One name for each record, if each record is a file of its own.
         start: Start of its piece in the source: a byte offset, or the number of a document.
         damaged: The errors of files among those of ``names`` that are damaged, and so have no record.
@@ -77,7 +79,7 @@ class RawBatch:
     byte_offset: int
     records: list[bytes]
     oversized: dict[int, int] = field(default_factory=dict)
-    unwritable: dict[int, str] = field(default_factory=dict)
+    refused: dict[int, Reason] = field(default_factory=dict)
     names: Sequence[str] | None = None
     start: int = 0
     damaged: list[tuple[str, DamagedError]] = field(default_factory=list)
@@ -90,14 +92,18 @@ class RawBatch:
         """The length in bytes of all records."""
         return sum(map(self._length, range(len(self.records))))
 
+    def is_unwritable(self, index: int) -> bool:
+        """Whether this is a payload of a program that cannot be written as JSON."""
+        return index in self.refused and self.refused[index].code is ReasonCode.UNWRITABLE
+
     def split(self, at: int) -> tuple[RawBatch, RawBatch]:
         """The records before an index, and those from it on."""
-        oversized, unwritable, names = self.oversized, self.unwritable, self.names
+        oversized, refused, names = self.oversized, self.refused, self.names
         first = replace(
             self,
             records=self.records[:at],
             oversized={index: length for index, length in oversized.items() if index < at},
-            unwritable={index: why for index, why in unwritable.items() if index < at},
+            refused={index: why for index, why in refused.items() if index < at},
             names=None if names is None else names[:at],
             unended=False,
         )
@@ -107,7 +113,7 @@ class RawBatch:
             byte_offset=0 if self.places is not None else self.locate(at)[1],
             records=self.records[at:],
             oversized={index - at: length for index, length in oversized.items() if index >= at},
-            unwritable={index - at: why for index, why in unwritable.items() if index >= at},
+            refused={index - at: why for index, why in refused.items() if index >= at},
             names=None if names is None else names[at:],
         )
         return first, rest
@@ -124,6 +130,6 @@ class RawBatch:
         return self.first_record + index + 1, self._offsets[index]
 
     def _length(self, index: int) -> int:
-        if index in self.unwritable:
+        if self.is_unwritable(index):
             return 0  # it has no bytes in the source
         return self.oversized.get(index, len(self.records[index]))

@@ -222,7 +222,7 @@ class _Expansion:
                 continue
             kind = self._endings.kind(entry.name)
             if self._forced is not None:
-                kind = self._forced if self._may_be_forced(entry.name) else None
+                kind = self._forced if self._endings.is_plausible(entry.name, self._forced[0]) else None
             yield from self._found(entry, kind, passed_over)
 
     def _found(self, entry: Entry, kind: Kind | None, passed_over: PassedOver) -> Iterator[InputFile]:
@@ -239,13 +239,6 @@ class _Expansion:
             yield _input_file(entry.path, Path(entry.path), kind)
         elif entry.path != self._seen[entry.real][1]:
             passed_over.add(REACHED_TWICE, entry.real)
-
-    def _may_be_forced(self, name: str) -> bool:
-        """Whether a file that is not named itself is input of the format of ``--format``."""
-        kind = self._endings.kind(name)
-        if kind is None:
-            return self._endings.is_plausible(name)
-        return self._forced is not None and kind[0].holds_files == self._forced[0].holds_files
 
     # --- a glob -------------------------------------------------------------------------------------------------
 
@@ -284,8 +277,9 @@ class _Expansion:
         kind = self._endings.kind(name)
         if self._forced is None:
             return kind
-        if kind is not None or not last.strip("*"):
-            return self._forced if self._may_be_forced(name) else None
+        is_plausible = self._endings.is_plausible(name, self._forced[0])
+        if (kind is not None and is_plausible) or not last.strip("*"):
+            return self._forced if is_plausible else None
         _, dot, ending = last.rpartition(".")
         names_ending = bool(dot) and not glob.has_magic(ending)
         return self._forced if names_ending or not is_stray(name) else None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from loader.sources.base import one_line
 from loader.sources.codecs.registry import CODECS
+from loader.sources.format import Format
 from loader.sources.formats import Kind, by_ending, plain_endings
 
 _ROTATION = re.compile(r"[.-]\d+(?:[-_.:t]\d+)*z?$")
@@ -56,8 +57,10 @@ class Endings:
         found = self._kinds.get(f".{base.rpartition('.')[2]}{codec}") if "." in base else None
         return found if found is not None and found[0].rotates else None
 
-    def is_plausible(self, name: str) -> bool:
-        """Whether a file of a directory, whose ending is not known, is input of a format that ``--format`` gives."""
+    def is_plausible(self, name: str, form: Format) -> bool:
+        """Whether a file of a directory is input of a format that ``--format`` gives."""
+        if (kind := self.kind(name)) is not None:
+            return kind[0].family == form.family
         stem, _ = self._without_codec(name.lower())
         return _ROTATION.sub("", stem).endswith(_PLAUSIBLE) or _PART.fullmatch(stem) is not None
 

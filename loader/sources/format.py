@@ -6,11 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from loader.settings.tables import DEFAULT_TABLES, TableOptions
 from loader.sources.base import Source
 from loader.sources.codecs.codec import Codec
 from loader.sources.recognition.looks import Look
 from loader.sources.record_batcher import MakeBatcher
 from loader.sources.transports.transport import Transport
+
+ARCHIVE = "archive"
+"""The family of formats whose files hold files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +26,14 @@ class InputFile:
         path: None for standard input.
         format: Name of its format.
         codec: The compression from its name or from ``--format``, until its first bytes have been looked at.
+        tables: How its rows become records, if it is a table.
     """
 
     name: str
     path: Path | None
     format: str
     codec: Codec | None
+    tables: TableOptions = DEFAULT_TABLES
 
     @property
     def expansion(self) -> int | None:
@@ -67,7 +73,9 @@ class Format:
         takes_if_given: What the content may also look like if ``--format`` gives the format.
         compressible: Whether a file may be compressed as a whole. False for a format with its own compression.
         batcher: Makes what cuts a stream of the format into records, for members of archives; None if it cannot be one.
-        holds_files: Whether it is an archive.
+        family: ``--format`` tells formats of one family apart, whatever the names say. A file whose ending is that of
+            another family is no input of a directory with ``--format``.
+        table_options: For a table: the fields of ``TableOptions`` that it has a use for.
         rotates: Whether ``NAME.ENDING.1`` and the like are more records of the same log, not an older version of a
             file.
     """
@@ -84,4 +92,5 @@ class Format:
     compressible: bool = True
     rotates: bool = False
     batcher: MakeBatcher | None = None
-    holds_files: bool = False
+    family: str = "json"
+    table_options: frozenset[str] = frozenset()

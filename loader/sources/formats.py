@@ -5,9 +5,12 @@ Any format can be combined with any compression: ``.jsonl`` and ``.gz`` give ``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from loader.errors import UsageError
+from loader.settings.option import flag_of
+from loader.settings.tables import TableOptions
 from loader.sources.archives.tar import TAR_ARCHIVE
 from loader.sources.archives.zip import ZIP_ARCHIVE
 from loader.sources.codecs.codec import Codec
@@ -15,11 +18,14 @@ from loader.sources.codecs.registry import CODECS
 from loader.sources.documents import DOCUMENTS
 from loader.sources.format import Format
 from loader.sources.lines_source import JSON_LINES
+from loader.sources.tables.arrow import ARROW, FEATHER
+from loader.sources.tables.csv_source import CSV, TSV
+from loader.sources.tables.parquet import PARQUET
 from loader.sources.values_source import JSON_ARRAY, JSON_CONCAT
 
-FORMATS: dict[str, Format] = {
-    form.name: form for form in (JSON_LINES, DOCUMENTS, JSON_ARRAY, JSON_CONCAT, TAR_ARCHIVE, ZIP_ARCHIVE)
-}
+_ALL = (JSON_LINES, DOCUMENTS, JSON_ARRAY, JSON_CONCAT, CSV, TSV, PARQUET, ARROW, FEATHER, TAR_ARCHIVE, ZIP_ARCHIVE)
+
+FORMATS: dict[str, Format] = {form.name: form for form in _ALL}
 
 STDIN_FORMAT = JSON_LINES.name
 """The format of standard input without ``--format``."""
@@ -65,8 +71,29 @@ def kind_named(name: str) -> Kind:
     known = by_name()
     if name not in known:
         named = ", ".join(map(repr, FORMATS))
-        raise UsageError(f"--format must be one of {named}, or one of them with {_added()} added, not {name!r}")
+        own = ", ".join(repr(form.name) for form in FORMATS.values() if not form.compressible)
+        added = f"one of them but {own} with {_added()} added"
+        raise UsageError(f"--format must be one of {named}, or {added}, not {name!r}")
     return known[name]
+
+
+def table_options(tables: TableOptions, formats: Iterable[str]) -> dict[str, Any]:
+    """The options of tables that change payloads of these formats, as a job's manifest has them.
+
+    Args:
+        formats: Names of formats; others are ignored.
+    """
+    known = [FORMATS[form].table_options for form in formats if form in FORMATS]
+    return {name: value for name, value in tables.recorded().items() if any(name in options for options in known)}
+
+
+def require_use(tables: TableOptions, formats: Iterable[str]) -> None:
+    """Raises UsageError for an option of tables that none of these formats has a use for."""
+    for name in tables.recorded().keys() - table_options(tables, formats).keys():
+        titles = [form.title for form in FORMATS.values() if name in form.table_options]
+        raise UsageError(
+            f"{flag_of(name)} is for {', '.join(titles)}, and no input is", "Leave it out, or give --format"
+        )
 
 
 def format_hint() -> str:

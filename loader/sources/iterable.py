@@ -11,6 +11,7 @@ import orjson
 
 from loader.sources.base import Place, SourceIdentity
 from loader.sources.batch import SHOWN_OF_OVERSIZED, BatchLimit, RawBatch
+from loader.tasks.reasons import Reason, ReasonCode
 
 Payload = bytes | bytearray | memoryview | dict[str, Any] | list[Any] | str | int | float | bool | None
 """Bytes are JSON text and are stored unchanged. orjson writes any other payload as JSON."""
@@ -59,7 +60,8 @@ class IterablePayloads:
                 text = _text(payload)
                 length = len(text)
             except TypeError as error:  # orjson.JSONEncodeError is a TypeError
-                batch.unwritable[count] = f"the payload cannot be written as JSON: {error}"
+                why = f"{ReasonCode.UNWRITABLE.meaning}: {error}"
+                batch.refused[count] = Reason(ReasonCode.UNWRITABLE, why)
                 text = _REPR.repr(payload).encode(errors="backslashreplace")[:SHOWN_OF_OVERSIZED]
                 length = 0
             if length > max_record_bytes:

@@ -1,6 +1,6 @@
 """Opens sources. This page also describes how to add a format or a compression.
 
-A new format, such as CSV:
+A new format:
 
 1. A new module here, with a ``Format``: its name, its endings, and the functions that open it. If its records follow
    each other in a stream of bytes, these give ``StreamSource`` a ``RecordBatcher``, which cuts the bytes into records;
@@ -26,13 +26,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike, fspath
 
 from loader.errors import SourceError
+from loader.settings.tables import DEFAULT_TABLES, TableOptions
 from loader.sources.base import Source
 from loader.sources.discover import discover, grouped
 from loader.sources.format import FileSource, InputFile
-from loader.sources.formats import FORMATS
+from loader.sources.formats import FORMATS, require_use
 from loader.sources.iterable import IterablePayloads, Payload
 from loader.sources.problems import Problems
 from loader.sources.readable import without_unfit
@@ -50,6 +52,7 @@ async def open_sources(
     problems: Problems | None = None,
     *,
     force_format: bool = False,
+    tables: TableOptions = DEFAULT_TABLES,
 ) -> list[Source]:
     """Opens the input: a path, several paths, or an iterable of payloads.
 
@@ -61,6 +64,7 @@ async def open_sources(
         forced: The format of all inputs; None to infer each from its name.
         problems: Collects the files that cannot be loaded. If it skips them, it has them afterwards.
         force_format: Whether to take any content.
+        tables: How the rows of tables become records.
 
     Raises:
         UsageError, SourceError: See ``discover`` and ``Problems.settle``.
@@ -72,10 +76,11 @@ async def open_sources(
     if isinstance(given, list | tuple) and all(isinstance(item, str | PathLike) for item in given):
         problems = Problems() if problems is None else problems
         found = discover([fspath(item) for item in given], forced, passing_over, problems)
-        files = [file for source in found for file in source.files]
+        files = [replace(file, tables=tables) for source in found for file in source.files]
         looks = {"given": forced is not None, "force": force_format}
         files = await asyncio.to_thread(without_bad_files, files, problems, **looks)
         problems.settle(len(files))
+        require_use(tables, [file.format for file in files])
         stdin = await _standard_input(files, given=forced is not None, force=force_format)
         return await _open_all(files, stdin, problems)
     if isinstance(given, bytes | bytearray | memoryview | Mapping) or not isinstance(given, Iterable | AsyncIterable):

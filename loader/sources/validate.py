@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from isal import isal_zlib
 
-from loader.sources.base import printable
+from loader.sources.base import Place, printable
 from loader.sources.batch import SHOWN_OF_OVERSIZED, RawBatch
 from loader.sources.json_text import JSON_SPACE
 from loader.sources.verdict import all_json
@@ -25,23 +25,16 @@ _LONG_RECORD = 2048
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One rejected record: its place, the reason, and the record itself.
+    """One rejected record: its place, the reason, and the record itself."""
 
-    Attributes:
-        line: The line, from 1.
-        byte_offset: The offset in the (decompressed) source.
-    """
-
-    source: str
-    line: int
-    byte_offset: int
+    at: Place
     why: Reason
     record: bytes
 
     @property
     def place(self) -> str:
         """Its source and line."""
-        return f"{self.source}:{self.line}"
+        return self.at.text
 
     @property
     def described(self) -> str:
@@ -51,9 +44,10 @@ class Reject:
     def to_json(self) -> bytes:
         """The line for the rejects file. A record that is not UTF-8 is base64, and has the field ``encoding``."""
         line: dict[str, Any] = {
-            "source": printable(self.source),
-            "line": self.line,
-            "byte_offset": self.byte_offset,
+            "source": printable(self.at.name),
+            "line": self.at.line,
+            "byte_offset": self.at.byte_offset,
+            **({"place": self.at.part} if self.at.part else {}),
             "code": self.why.code,
             "reason": self.why.text,
         }
@@ -118,11 +112,11 @@ def validate(
     # Hot path: one C-level loop passes all lines to a parser (parsing them as one joined document was measured and is
     # not faster). Only a batch with an invalid or blank line is checked record by record.
     stripped = [record.strip(JSON_SPACE) for record in raw.records]
-    for index in raw.unwritable:
+    for index in filter(raw.is_unwritable, raw.refused):
         stripped[index] = b""  # a resume must get the same checksum
     size = sum(map(len, stripped))
     checksum = _checksum(stripped, size)
-    if not raw.oversized and not raw.unwritable:
+    if not raw.oversized and not raw.refused:
         # If this does not return, _one_by_one() finds the invalid records and the reasons.
         if parsed:
             with suppress(orjson.JSONDecodeError):
@@ -158,8 +152,8 @@ def _one_by_one(batch: Batch, stripped: list[bytes], limit: str, *, any_json: bo
             text = f"the record is {length} bytes long, over {limit}; only its first {shown} bytes are shown here"
             batch.rejected.append((index, Reason(ReasonCode.TOO_LARGE, text)))
             continue
-        if (why := batch.raw.unwritable.get(index)) is not None:
-            batch.rejected.append((index, Reason(ReasonCode.UNWRITABLE, why)))
+        if (why := batch.raw.refused.get(index)) is not None:
+            batch.rejected.append((index, why))
             continue
         if not record:
             if batch.raw.places is not None:  # an element is missing between two commas

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from loader.errors import SourceError
 from loader.sources.batch import RawBatch
 from loader.sources.lines import BOM
-from loader.sources.record_batcher import RecordBatcher
+from loader.sources.runs import RunBatcher
 from loader.sources.values import Grammar, Value
 
 _STRETCH = 128 * 1024
@@ -33,8 +32,11 @@ class _Run:
     values: list[tuple[bytes, bytes]]
     _places: list[tuple[int, int]] | None = field(default=None, init=False, repr=False, compare=False)
 
+    @property
+    def count(self) -> int:
+        return len(self.values)
+
     def place(self, number: int) -> tuple[int, int]:
-        """Line and offset of the record with this number."""
         if self._places is None:  # computed once: a run may have many bad records
             self._places = list(self._each_place())
         return self._places[number - self.first]
@@ -47,18 +49,7 @@ class _Run:
             line, offset = line + value.count(b"\n"), offset + len(value)
 
 
-@dataclass(slots=True)
-class _Runs:
-    """The ``Places`` of a batch: the runs that have its records, in their order."""
-
-    runs: list[_Run]
-
-    def of(self, number: int) -> tuple[int, int]:
-        index = bisect_right(self.runs, number, key=lambda run: run.first) - 1
-        return self.runs[index].place(number)
-
-
-class ValueBatcher(RecordBatcher):
+class ValueBatcher(RunBatcher[_Run]):
     """Makes batches of the values in a stream.
 
     Args:
@@ -69,7 +60,6 @@ class ValueBatcher(RecordBatcher):
         super().__init__(batch_size, max_record_bytes)
         self._grammar = grammar
         self._name = name
-        self._runs: list[_Run] = []
         self._value: Value | None = None  # a value that is read piece by piece
         self._begin = (1, 0)  # its line and offset
         self._between = self._at_start  # reads on between values
@@ -199,7 +189,7 @@ class ValueBatcher(RecordBatcher):
         if not found:
             return pos
         line, offset = self._place(pos)
-        self._runs.append(_Run(self._record + len(self._records), offset, line, found))
+        self._runs.append(_Run(self._next, offset, line, found))
         self._records += [value for _, value in found]
         return pos + sum([len(before) + len(value) for before, value in found])
 
@@ -232,9 +222,3 @@ class ValueBatcher(RecordBatcher):
         self._line += self._data.count(b"\n", self._counted, pos)
         self._counted = pos
         return self._line, self._offset + pos
-
-    def _raw_batch(self, records: list[bytes], lengths: list[int], oversized: dict[int, int]) -> RawBatch:
-        first, end = self._record, self._record + len(records)
-        runs = [run for run in self._runs if run.first < end]
-        self._runs = [run for run in self._runs if run.first + len(run.values) > end]
-        return RawBatch(first, 0, records, oversized, places=_Runs(runs))

@@ -31,6 +31,8 @@ class ReasonCode(StrEnum):
     TOO_LARGE = "too_large", "over the limit of --max-record-bytes, or of the server"
     EMPTY_FILE = "empty_file", "the file is empty"
     UNWRITABLE = "unwritable", "the payload cannot be written as JSON"
+    BAD_ROW = "bad_row", "the row does not fit its table"
+    BAD_VALUE = "bad_value", "a value has no JSON of its column's type"
     BAD_ID = "bad_id", "no usable task id"
     BAD_QUEUE = "bad_queue", "names no usable queue"
     UNKNOWN_QUEUE = "unknown_queue", "its queue does not exist"

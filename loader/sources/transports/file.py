@@ -31,12 +31,12 @@ class StoredFile:
         """The size in bytes, as stored."""
         return self._state.size
 
+    def identity(self, form: str) -> SourceIdentity:
+        return SourceIdentity(self._name, form, self._state.size, self._state.digest)
+
     def check(self, now: os.stat_result) -> None:
         """Raises SourceChangedError if the file has been written to since."""
         self._state.check(self._name, now)
-
-    def identity(self, form: str) -> SourceIdentity:
-        return SourceIdentity(self._name, form, self._state.size, self._state.digest)
 
     async def chunks(self, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         stop = self._state.size if end is None else end

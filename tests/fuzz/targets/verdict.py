@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from loader.sources import verdict
+from loader.sources.base import Place
 from loader.sources.batch import RawBatch
 from loader.sources.json_text import JSON_SPACE
 from loader.sources.validate import Reject, validate
@@ -60,7 +61,7 @@ def check(data: bytes) -> None:
         for index, why in batch.rejected:
             assert known[index] == _UNKNOWN or (known[index] != _NOT_JSON) == _JUDGED[why.code], (stripped[index], why)
             assert why.text.isprintable()
-            line = json.loads(Reject("in", *batch.raw.locate(index), why, records[index]).to_json())
+            line = json.loads(Reject(Place("in", *batch.raw.locate(index)), why, records[index]).to_json())
             assert "encoding" in line or line["record"].encode() == records[index]
     assert all(why.code == ReasonCode.INVALID_JSON for _, why in lenient.rejected)
     for index in set(range(len(records)) if lenient.kept is None else lenient.kept) - {

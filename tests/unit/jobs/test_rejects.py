@@ -14,6 +14,7 @@ from loader.errors import JobBusyError, LoaderError
 from loader.jobs.proof import Proof
 from loader.jobs.rejects import RejectsFile
 from loader.outputs.lines import repair_lines
+from loader.sources.base import Place
 from loader.sources.validate import Reject
 from loader.tasks.reasons import Reason, ReasonCode
 
@@ -21,7 +22,7 @@ INVALID = Reason.of(ReasonCode.INVALID_JSON)
 
 
 def reject(line: int, record: bytes = b"bad") -> Reject:
-    return Reject("in.jsonl", line, 10 * line, INVALID, record)
+    return Reject(Place("in.jsonl", line, 10 * line), INVALID, record)
 
 
 def write(path: Path, *batches: Sequence[Reject]) -> RejectsFile:
@@ -84,14 +85,14 @@ def test_a_resume_that_meets_known_rejects_only_still_names_the_file(path: Path)
 
 def test_equal_records_on_other_lines_or_of_other_files_are_kept_apart(path: Path) -> None:
     write(path, [reject(1), reject(2)])
-    elsewhere = Reject("other.jsonl", 1, 10, INVALID, b"bad")
+    elsewhere = Reject(Place("other.jsonl", 1, 10), INVALID, b"bad")
     write(path, [reject(1), reject(2), elsewhere])
     assert [json.loads(line)["source"] for line in path.read_text().splitlines()] == ["in.jsonl"] * 2 + ["other.jsonl"]
 
 
 def test_another_reason_for_the_same_record_is_another_reject(path: Path) -> None:
     write(path, [reject(1)])
-    write(path, [Reject("in.jsonl", 1, 10, Reason.of(ReasonCode.ID_TAKEN), b"bad")])
+    write(path, [Reject(Place("in.jsonl", 1, 10), Reason.of(ReasonCode.ID_TAKEN), b"bad")])
     assert lines(path) == [1, 1]
 
 
@@ -158,7 +159,7 @@ def test_no_path_keeps_no_rejects() -> None:
 
 def as_the_first_version_wrote(reject: Reject) -> bytes:
     """A line without its code."""
-    fields = {"source": reject.source, "line": reject.line, "byte_offset": reject.byte_offset}
+    fields = {"source": reject.at.name, "line": reject.at.line, "byte_offset": reject.at.byte_offset}
     try:
         content = {"record": reject.record.decode()}
     except UnicodeDecodeError:
@@ -176,5 +177,5 @@ def test_what_an_earlier_version_has_written_is_not_written_again(path: Path) ->
 
 
 def test_each_line_holds_the_code_of_its_reason(path: Path) -> None:
-    write(path, [Reject("in.jsonl", 1, 0, Reason.of(code), b"bad") for code in ReasonCode])
+    write(path, [Reject(Place("in.jsonl", 1, 0), Reason.of(code), b"bad") for code in ReasonCode])
     assert [json.loads(line)["code"] for line in path.read_text().splitlines()] == [code.value for code in ReasonCode]

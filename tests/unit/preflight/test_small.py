@@ -20,11 +20,13 @@ LINES = b"1\n" * 20_000
     ("name", "stored", "fits"),
     [
         ("a.jsonl", LINES, True),
-        ("a.jsonl.gz", gzip.compress(LINES), False),
-        ("under-its-name.jsonl", gzip.compress(LINES), False),
-        ("a.json.gz", gzip.compress(b"1"), True),
+        ("a.jsonl.gz", gzip.compress(LINES, mtime=0), False),
+        ("under-its-name.jsonl", gzip.compress(LINES, mtime=0), False),
+        ("a.json.gz", gzip.compress(b"1", mtime=0), True),
+        ("a.csv", b"n\n1\n", False),
         ("a.json.bz2", bz2.compress(b"1"), False),
     ],
+    ids=["lines", "gzip", "gzip under another name", "little gzip", "bzip2", "CSV"],
 )
 def test_a_compressed_input_counts_for_what_may_be_in_it(tmp_path: Path, name: str, stored: bytes, fits: bool) -> None:
     (tmp_path / name).write_bytes(stored)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from loader.errors import LoaderError, SourceError, UsageError
+from loader.sources.base import Place
 from loader.sources.codecs.gzip import GZIP
 from loader.sources.discover import discover
 from loader.sources.format import FileSource, InputFile
@@ -116,7 +117,7 @@ def test_a_directory_is_taken_recursively_and_sorted(tree: Path) -> None:
 
 
 def test_other_files_in_a_directory_are_passed_over(tree: Path) -> None:
-    make("d/a.jsonl", "d/README.md", "d/a.jsonl.md5", "d/data.csv")
+    make("d/a.jsonl", "d/README.md", "d/a.jsonl.md5", "d/data.xlsx")
     assert names(discover(["d"], None)) == ["d/a.jsonl"]
 
 
@@ -265,7 +266,7 @@ def test_a_rejects_file_that_a_shell_has_named_is_passed_over_whichever_version_
 
 def test_what_a_load_has_rejected_is_known_by_its_lines(tree: Path) -> None:
     make("a.jsonl")
-    reject = Reject("a.jsonl", 1, 0, Reason.of(ReasonCode.INVALID_JSON), b"\xff")
+    reject = Reject(Place("a.jsonl", 1, 0), Reason.of(ReasonCode.INVALID_JSON), b"\xff")
     Path("a.rejects.jsonl").write_bytes(reject.to_json())
 
     assert names(discover(["a.jsonl", "a.rejects.jsonl"], None)) == ["a.jsonl"]
@@ -321,8 +322,8 @@ def test_a_directory_without_anything_else_is_not_told(tree: Path, caplog: pytes
 
 @pytest.mark.parametrize("argument", ["d", "d/*"])
 def test_a_directory_without_a_payload_says_what_it_has(tree: Path, argument: str) -> None:
-    make("d/part-00000", "d/part-00001", "d/a.csv")
-    with pytest.raises(SourceError, match=r"passed over: 3 files \(2 without an ending, 1 \.csv\)") as caught:
+    make("d/part-00000", "d/part-00001", "d/a.xls")
+    with pytest.raises(SourceError, match=r"passed over: 3 files \(2 without an ending, 1 \.xls\)") as caught:
         discover([argument], None)
     assert "--format" in caught.value.hint
 
@@ -399,7 +400,7 @@ def test_directory_glob_and_list_find_the_same_files(tree: Path) -> None:
     make(
         "d/b.jsonl", "d/a.json", "d/s/c.jsonl.gz", "d/s/t/e.jsonl.1", "d/.hidden.jsonl", "d/.git/x.json", "d/s/.y.json"
     )
-    reject = Reject("a.jsonl", 1, 0, Reason.of(ReasonCode.INVALID_JSON), b"x")
+    reject = Reject(Place("a.jsonl", 1, 0), Reason.of(ReasonCode.INVALID_JSON), b"x")
     Path("d/old.rejects.jsonl").write_bytes(reject.to_json())
     Path("d/link").symlink_to("s")
     Path("d/link.jsonl").symlink_to("b.jsonl")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from loader.errors import SourceChangedError, SourceError
+from loader.sources.base import Place
 from loader.sources.batch import BATCH_BYTES, SHOWN_OF_OVERSIZED
 from loader.sources.discover import discover
 from loader.sources.documents import Documents
@@ -47,8 +48,8 @@ def test_a_batch_ends_with_the_document_that_reaches_the_byte_limit(tmp_path: Pa
 def test_a_record_is_named_after_its_file_and_begins_at_its_first_byte(tmp_path: Path) -> None:
     source = documents(tmp_path, a=b"1", b=b"2", c=b"3")
     first, second = drain(source, batch_size=2)
-    assert asyncio.run(source.place(first, 1)) == (str(tmp_path / "b.json"), 1, 0)
-    assert asyncio.run(source.place(second, 0)) == (str(tmp_path / "c.json"), 1, 0)
+    assert asyncio.run(source.place(first, 1)) == Place(str(tmp_path / "b.json"), 1, 0)
+    assert asyncio.run(source.place(second, 0)) == Place(str(tmp_path / "c.json"), 1, 0)
     assert second.locate(0) == (1, 0)
 
 

@@ -18,6 +18,9 @@ from loader.sources.codecs.zstd import ZSTD
 from loader.sources.documents import DOCUMENTS
 from loader.sources.formats import by_ending, by_name, kind_named
 from loader.sources.lines_source import JSON_LINES
+from loader.sources.tables.arrow import ARROW, FEATHER
+from loader.sources.tables.csv_source import CSV, TSV
+from loader.sources.tables.parquet import PARQUET
 from loader.sources.values_source import JSON_ARRAY, JSON_CONCAT
 
 
@@ -42,22 +45,26 @@ def test_a_format_and_a_compression_make_a_name_and_endings() -> None:
     codecs = {"": None, ".gz": GZIP, ".zst": ZSTD, ".xz": XZ, ".bz2": BZIP2, ".lz4": LZ4, ".sz": SNAPPY}
     assert by_name() == {
         f"{form.name}{added}": (form, codec)
-        for form in (JSON_LINES, DOCUMENTS, JSON_ARRAY, JSON_CONCAT, TAR_ARCHIVE)
+        for form in (JSON_LINES, DOCUMENTS, JSON_ARRAY, JSON_CONCAT, CSV, TSV, TAR_ARCHIVE)
         for added, codec in codecs.items()
-    } | {"zip": (ZIP_ARCHIVE, None)}
+    } | {one.name: (one, None) for one in (PARQUET, ARROW, FEATHER, ZIP_ARCHIVE)}
     endings = ("", *(".gz", ".zst", ".zstd", ".xz", ".bz2", ".lz4", ".sz", ".snappy"))
     assert list(by_ending()) == [
         *(f".{name}{added}" for added in endings for name in ("jsonl", "ndjson", "jsonlines")),
         *(f".json{added}" for added in endings),
+        *(f".csv{added}" for added in endings),
+        *(f".{name}{added}" for added in endings for name in ("tsv", "tab")),
+        *(".parquet", ".pq"),
+        *(".arrow", ".arrows", ".ipc", ".feather"),
         *(f".{name}{added}" for added in endings for name in ("tar", "tgz", "tbz2", "txz", "tzst")),
         ".zip",
     ]
 
 
-@pytest.mark.parametrize("name", ["", "JSONL", "jsonl.br", ".gz", "csv"])
+@pytest.mark.parametrize("name", ["", "JSONL", "jsonl.br", ".gz", "xml", "parquet.gz"])
 def test_a_name_that_is_none_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         kind_named(name)
-    known = "'jsonl', 'json', 'json-array', 'json-concat', 'tar', 'zip', or one of them with "
-    added = ".gz, .zst, .xz, .bz2, .lz4 or .sz added"
-    assert str(caught.value) == f"--format must be one of {known}{added}, not {name!r}"
+    known = "'jsonl', 'json', 'json-array', 'json-concat', 'csv', 'tsv', 'parquet', 'arrow', 'feather', 'tar', 'zip'"
+    more = "one of them but 'parquet', 'arrow', 'feather', 'zip' with .gz, .zst, .xz, .bz2, .lz4 or .sz added"
+    assert str(caught.value) == f"--format must be one of {known}, or {more}, not {name!r}"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from loader.errors import SourceChangedError, SourceError
+from loader.sources.base import Place
 from loader.sources.batch import RawBatch
 from loader.sources.discover import discover
 from loader.sources.lines_source import LinesFile
@@ -137,7 +138,7 @@ def test_reading_may_be_given_up_at_any_time(path: Path, store: Callable[[bytes]
 def test_a_record_is_placed_by_file_line_and_byte(path: Path) -> None:
     source = lines_file(path, b"1\n\n22\n3\n")
     (batch,) = drain(source)
-    assert asyncio.run(source.place(batch, 3)) == (str(path), 4, 6)
+    assert asyncio.run(source.place(batch, 3)) == Place(str(path), 4, 6)
 
 
 def test_a_gzipped_file_cannot_be_cut(tmp_path: Path) -> None:

@@ -77,7 +77,8 @@ def test_pieces_give_the_records_of_the_whole_file_and_their_places_in_it(
         assert all(0 < cut < len(content) for cut in source.cuts(size))
         assert found == records(drain(source, max_record_bytes=1000))
 
-    for record, (_, line, offset) in zip(found, places, strict=True):
+    for record, (_, line, offset, _) in zip(found, places, strict=True):
+        assert offset is not None
         assert content[offset:].startswith(record)
         assert line == content[:offset].count(b"\n") + 1
         assert content[:offset] in (b"", BOM) or content[:offset].endswith(b"\n")

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loader.sources.base import Place
 from loader.sources.batch import RawBatch
 from loader.sources.json_text import JSON_SPACE
 from loader.sources.validate import Batch, Reject, validate
@@ -131,7 +132,7 @@ def test_a_reject_is_one_json_line_from_which_the_record_can_be_had_back(
 ) -> None:
     line, offset = line % 2**53, offset % 2**53
 
-    written = Reject(source, line, offset, why, record).to_json()
+    written = Reject(Place(source, line, offset), why, record).to_json()
 
     assert written.endswith(b"\n") and written.count(b"\n") == 1
     read = orjson.loads(written)
@@ -143,11 +144,11 @@ def test_a_reject_is_one_json_line_from_which_the_record_can_be_had_back(
 
 @pytest.mark.parametrize(("record", "encoded"), [("{雪".encode(), False), (b"\xff\xfe", True)])
 def test_only_a_record_that_is_not_utf_8_is_encoded(record: bytes, encoded: bool) -> None:
-    assert ("encoding" in orjson.loads(Reject("a", 1, 0, BAD, record).to_json())) is encoded
+    assert ("encoding" in orjson.loads(Reject(Place("a", 1, 0), BAD, record).to_json())) is encoded
 
 
 def test_a_reject_of_a_file_whose_name_is_not_utf_8_can_be_written() -> None:
-    read = orjson.loads(Reject(os.fsdecode(b"caf\xe9.jsonl"), 1, 0, BAD, b"x").to_json())
+    read = orjson.loads(Reject(Place(os.fsdecode(b"caf\xe9.jsonl"), 1, 0), BAD, b"x").to_json())
     assert "caf" in read["source"]
 
 

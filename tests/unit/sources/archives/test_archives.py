@@ -102,7 +102,7 @@ def test_members_are_read_in_their_order(folder: Path, name: str, caplog: pytest
     records = [record for batch in batches for record, _ in batch]
     assert [json.loads(record)["n"] for record in records] == list(range(2505))
     assert [len(batch) for batch in batches] == [1000, 1000, 505]
-    last = [tuple(place) for _, place in batches[-1][-6:]]
+    last = [(place.name, place.line, place.byte_offset) for _, place in batches[-1][-6:]]
     assert last == [
         (f"{name}:lines.jsonl", 2500, len(FILES[0][1]) - len(b'{"n": 2499}\n')),
         (f"{name}:d/packed.jsonl.gz", 1, 0),

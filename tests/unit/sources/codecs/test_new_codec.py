@@ -111,5 +111,5 @@ def test_messages_list_it(folder: Path) -> None:
         match=r"Give --format jsonl or --format json or .* \(with \.gz, .* or \.toy added if it is compressed\)",
     ):
         discover(["a.txt"], None)
-    with pytest.raises(UsageError, match=r"one of 'jsonl', 'json', .* with \.gz, .* or \.toy added, not 'csv'"):
-        discover(["a.txt"], "csv")
+    with pytest.raises(UsageError, match=r"one of 'jsonl', 'json', .* with \.gz, .* or \.toy added, not 'xml'"):
+        discover(["a.txt"], "xml")

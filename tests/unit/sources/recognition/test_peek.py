@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loader.errors import SourceError, SourceFormatError, UsageError
+from loader.errors import LoaderError, SourceError, SourceFormatError, UsageError
 from loader.sources.base import Source
 from loader.sources.open_sources import open_sources
 from loader.sources.problems import Problems
@@ -82,11 +82,6 @@ def test_bad_files_of_one_kind_have_the_hint_of_that_kind(folder: Path) -> None:
             "lzma-compressed data, not one JSON document. "
             "Run: xz --format=lzma -dc {name} | runqy-loader load - --format json-concat …",
         ),
-        (
-            "a.csv",
-            b"id,name\n1,a\n2,b\n",
-            "CSV, not JSON lines. Run: mlr --icsv --ojsonl cat {name} | runqy-loader load - …",
-        ),
     ],
 )
 def test_a_file_whose_name_says_nothing_is_told_by_its_content(
@@ -96,6 +91,15 @@ def test_a_file_whose_name_says_nothing_is_told_by_its_content(
     with pytest.raises(SourceFormatError) as caught:
         opened(name)
     assert str(caught.value) == f"{name}: looks like {told.format(name=name)}"
+
+
+@pytest.mark.parametrize(("content", "form"), [(b"id,name\n1,a\n2,b\n", "csv"), (b"id\tname\n1\ta\n2\tb\n", "tsv")])
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl"])
+def test_a_table_whose_name_does_not_say_so_needs_a_format(folder: Path, content: bytes, form: str, name: str) -> None:
+    (folder / name).write_bytes(content)
+    with pytest.raises(LoaderError, match=rf"looks like {form.upper()}.*\. Give --format {form}"):
+        opened(name)
+    assert read(name, forced=form) == [b'{"id":"1","name":"a"}', b'{"id":"2","name":"b"}']
 
 
 @pytest.mark.parametrize("content", [LINES, DOCUMENT, ARRAY, b"", b"what is this"])

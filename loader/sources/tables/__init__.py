@@ -1,0 +1,1 @@
+"""Tables: CSV, Parquet, Arrow. Each row becomes a JSON object."""
