@@ -33,12 +33,12 @@ GOALS: Mapping[Fault, int] = {
     Fault.LOADER_KILL: 200,
     Fault.SERVER_KILL_ALWAYS: 50,
     Fault.CUT: 60,
-    Fault.SENTINEL_FAILOVER: 5,
+    Fault.SENTINEL_FAILOVER: 20,
     Fault.CLUSTER_FAILOVER: 5,
-    Fault.REFUSED: 5,
-    Fault.OVERTAKEN: 20,
-    Fault.CLOCK_JUMP: 20,
-    Fault.FULL_DISK: 20,
+    Fault.REFUSED: 6,
+    Fault.OVERTAKEN: 25,
+    Fault.CLOCK_JUMP: 50,
+    Fault.FULL_DISK: 40,
 }
 """How many faults a run of all fault tests must make at least."""
 

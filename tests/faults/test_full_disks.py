@@ -208,7 +208,9 @@ def test_the_append_only_file_of_the_server(disk: Disk, own_scene: OwnScene, fsy
 
     assert failed.status == 1, failed.stderr
     assert len(failed.stderr.splitlines()) == 1, failed.stderr
-    assert failed.report["loaded"] <= left < COUNT
+    assert left < COUNT
+    if fsync == "always":
+        assert failed.report["loaded"] <= left  # otherwise, the last second may be lost, and is loaded again
     scene.assert_all_in(done)
 
 
