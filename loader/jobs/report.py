@@ -249,6 +249,22 @@ class LoadReport(RunReport):
         return sum(source.queue_fallbacks for source in self.sources)
 
     @property
+    def filtered(self) -> int:
+        return sum(source.filtered for source in self.sources)
+
+    @property
+    def not_sampled(self) -> int:
+        return sum(source.not_sampled for source in self.sources)
+
+    @property
+    def duplicates(self) -> int:
+        return sum(source.duplicates for source in self.sources)
+
+    @property
+    def outside(self) -> int:
+        return sum(source.outside for source in self.sources)
+
+    @property
     def left_out(self) -> int:
         return sum(source.left_out for source in self.sources)
 

