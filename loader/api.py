@@ -56,6 +56,8 @@ class Loader:
         self.options.check()
         self.options = settled_shape(self.options)
         self.report: LoadReport | None = None
+        if self.options.preview is not None and self.options.layout == "auto" and not self.options.implied_layout:
+            log.info("no server was asked for the layout: with --layout asynq, generated ids and options differ")
         if not asks_server(self.options):
             self.options = settled(self.options, self.options.layout_without_server)
         self._target = target_for(self.options, Preflight(choose_layout, check_before_load))

@@ -13,6 +13,7 @@ from benchmarks.scenarios.processes import Processes
 from benchmarks.scenarios.roads import Roads
 from benchmarks.scenarios.rollback import Rollback
 from benchmarks.scenarios.servers import Servers
+from benchmarks.scenarios.shaping import Shaping
 from benchmarks.scenarios.startup import StartUp
 from benchmarks.scenarios.throughput import Throughput
 from benchmarks.scenarios.whole import Whole
@@ -33,4 +34,5 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     StartUp,
     Memory,
     Arrays,
+    Shaping,
 )

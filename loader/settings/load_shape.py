@@ -81,7 +81,7 @@ class ShapeFields(TaskFields):
     dedup: Annotated[
         str | None,
         Option(
-            help="Of the records of the input with the same key, load only the first one. About 110 bytes of memory a "
+            help="Of the records of the input with the same key, load only the first one. About 100 bytes of memory a "
             "key; one process.",
             group=_SHAPING,
             unit=EXPRESSION,
