@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 import orjson
 
+from loader.sources.json_text import to_keep
+
 _LONGEST_INT = 4000
 """Digits. Python refuses to convert integers of 4,300 digits and more (``sys.set_int_max_str_digits``)."""
 
@@ -74,7 +76,7 @@ def write(value: Any, *, sort: bool = False) -> bytes:
         RecursionError: It nests over 254 levels deep.
     """
     try:
-        return orjson.dumps(value, _text_of, _SORTED if sort else _AS_IT_IS)
+        return to_keep(orjson.dumps(value, _text_of, _SORTED if sort else _AS_IT_IS))
     except TypeError:  # integers of more than 64 bits, deep nesting, lone surrogates
         return _written(value, sort).encode()
 
