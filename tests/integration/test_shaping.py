@@ -127,7 +127,7 @@ def test_dedup_offset_and_limit_go_over_all_sources_and_their_batches(tool: Tool
 
     assert [json.loads(payload)["n"] for payload in payloads(db, "q.default")] == list(range(5, 55))
     assert done.report["processes"] == 1
-    assert left_out(done) == {"outside": 6}  # five before, and the last one of the batch in which the limit is reached
+    assert left_out(done) == {"outside": 7}  # five before, and the last two of the batch in which the limit is reached
     assert (again.report["loaded"], again.report["already_loaded"]) == (0, 50)
 
 
