@@ -120,9 +120,9 @@ def test_dedup_offset_and_limit_go_over_all_sources_and_their_batches(tool: Tool
     for name, first in (("a", 0), ("b", 50), ("c", 100)):
         tool.write(f"{name}.jsonl", b"".join(b'{"n":%d,"k":%d}\n' % (n, n % 60) for n in range(first, first + 50)))
     sources = ("a.jsonl", "b.jsonl", "c.jsonl")
-    shape = ("--dedup", "k", "--offset", "5", "--limit", "50", "-b", "7", "-w", "1", "-q", "q")
+    shape = ("--dedup", "k", "--offset", "5", "--limit", "50", "-w", "1", "-q", "q")
 
-    done = tool.load(*sources, *shape, "--processes", "3")
+    done = tool.load(*sources, *shape, "-b", "7", "--processes", "3")
     again = tool.load(*sources, *shape, "-b", "20")
 
     assert [json.loads(payload)["n"] for payload in payloads(db, "q.default")] == list(range(5, 55))
