@@ -254,6 +254,8 @@ class Pipeline:
             if strict:
                 raise await _no_line_end(source, last)
             rest = Batch(shard, number, index, last, [], [], None, last.size, 0, rejected=[(0, CUT_OFF)])
+            if self._shape is not None:
+                self._shape.apply(rest, self._report.sources[index])
             await self._admit(rest, source, self._report.sources[index], ends=ends)
 
     async def _admit(self, batch: Batch, source: Source, tally: SourceReport, *, ends: bool) -> None:

@@ -262,6 +262,14 @@ def test_a_pipe_is_read_to_the_limit(tool: Tool, db: Redis) -> None:
     assert sorted(json.loads(payload)["n"] for payload in payloads(db, "q.default")) == list(range(7, 17))
 
 
+@pytest.mark.parametrize(("limit", "rejected", "outside"), [(3, 0, 1), (4, 1, 0)])
+def test_a_last_line_that_is_cut_off_is_within_the_window_or_not(
+    tool: Tool, limit: int, rejected: int, outside: int
+) -> None:
+    done = tool.load("-", "-q", "q", "--limit", str(limit), stdin=b'{"n":1}\n{"n":2}\n{"n":3}\n{"n":')
+    assert (done.report["loaded"], done.report["rejected"], done.report["outside"]) == (3, rejected, outside)
+
+
 def test_what_is_left_out_is_told(tool: Tool, input_file: str) -> None:
     done = run(
         "load", input_file, "-q", "q", "--where", "customer.plan == 'gold'", "--redis", tool.url, cwd=tool.folder
