@@ -22,6 +22,7 @@ from loader.preflight.choice import choose_layout
 from loader.preflight.examine import check_before_load
 from loader.settings import LoadOptions, settled
 from loader.settings.check import prove_writable
+from loader.shaping.settle import settled_shape
 from loader.sources.base import Source, SourceIdentity
 from loader.sources.open_sources import Input, open_sources
 from loader.sources.problems import Problems
@@ -53,7 +54,10 @@ class Loader:
             raise TypeError("give a LoadOptions or its fields, not both")
         self.options = options or LoadOptions(**cast(dict[str, Any], fields))
         self.options.check()
+        self.options = settled_shape(self.options)
         self.report: LoadReport | None = None
+        if self.options.preview is not None and self.options.layout == "auto" and not self.options.implied_layout:
+            log.info("no server was asked for the layout: with --layout asynq, generated ids and options differ")
         if not asks_server(self.options):
             self.options = settled(self.options, self.options.layout_without_server)
         self._target = target_for(self.options, Preflight(choose_layout, check_before_load))
@@ -144,21 +148,24 @@ async def load(given: Input, **fields: Unpack[LoadKeywords]) -> LoadReport:
 
 
 def _report(options: LoadOptions, sources: Sequence[SourceIdentity]) -> LoadReport:
-    falls_back = options.queue_field is not None and options.queue is not None
+    named_by = repr(options.queue_field) if options.queue_from is None else f"--queue-from {options.queue_from}"
+    falls_back = (options.queue_field or options.queue_from) is not None and options.queue is not None
     return LoadReport(
         job=options.job or "",
         layout="http" if isinstance(options.target, ToHttp) else options.layout,
         sources=[SourceReport(source.name, source.format, source.size) for source in sources],
-        dry_run=options.dry_run,
+        dry_run=options.dry_run or options.preview is not None,
         discarded=isinstance(options.target, ToDiscard),
-        fallback=f"{options.queue_field!r}: into {options.default_queue}" if falls_back else "",
+        fallback=f"{named_by}: into {options.default_queue}" if falls_back else "",
     )
 
 
 def _warn_of_rejects(options: LoadOptions) -> None:
     """Warns if the rejects file that no option names cannot be written: the first bad record will end the load."""
     path = rejects_path(None, options.job or "JOB")
-    if options.rejects is None and not options.dry_run and (error := why_unwritable(path)) is not None:
+    if options.rejects is not None or options.dry_run or options.preview is not None:
+        return
+    if (error := why_unwritable(path)) is not None:
         log.warning(
             "%s cannot be written here (%s): name a file with --rejects, or the first bad record ends the load",
             path,

@@ -9,7 +9,7 @@ from typing import Literal
 
 from loader.errors import UsageError
 
-ExtraName = Literal["arrow", "embedded", "http", "lz4", "parquet", "serve", "snappy", "yaml", "zstd"]
+ExtraName = Literal["arrow", "embedded", "http", "lz4", "parquet", "serve", "shape", "snappy", "yaml", "zstd"]
 
 EXTRAS: Mapping[ExtraName, Mapping[str, str]] = {
     "arrow": {"pyarrow": "pyarrow"},
@@ -18,6 +18,7 @@ EXTRAS: Mapping[ExtraName, Mapping[str, str]] = {
     "lz4": {"lz4.frame": "lz4"},
     "parquet": {"pyarrow": "pyarrow"},
     "serve": {"httptools": "httptools", "prometheus_client": "prometheus-client", "uvicorn": "uvicorn"},
+    "shape": {"jmespath": "jmespath"},
     "snappy": {"cramjam": "cramjam"},
     "yaml": {"yaml": "pyyaml"},
     # From Python 3.14 on, this is in the standard library.

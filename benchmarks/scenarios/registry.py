@@ -14,6 +14,7 @@ from benchmarks.scenarios.processes import Processes
 from benchmarks.scenarios.roads import Roads
 from benchmarks.scenarios.rollback import Rollback
 from benchmarks.scenarios.servers import Servers
+from benchmarks.scenarios.shaping import Shaping
 from benchmarks.scenarios.startup import StartUp
 from benchmarks.scenarios.tables import Tables
 from benchmarks.scenarios.throughput import Throughput
@@ -37,4 +38,5 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     Arrays,
     Compression,
     Tables,
+    Shaping,
 )

@@ -57,6 +57,7 @@ def closing_lines(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
         lines.append(f"  {'already loaded':<15}{report.already_loaded:>13,}")
     if report.queue_fallbacks:
         lines.append(f"  {'without field':<15}{report.queue_fallbacks:>13,}  {report.fallback}")
+    lines += _left_out_lines(report)
     where = ""
     if report.rejects_file:
         where = f"  see {report.rejects_file}"
@@ -72,6 +73,20 @@ def closing_lines(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
         f"{report.bytes_read / 1e6:,.1f} MB from {count} source{'' if count == 1 else 's'}"
     )
     return [*lines, *_skipped_lines(report), *_doubt_lines(report), *_how_to_go_on(report, resume, kept=kept)]
+
+
+def _left_out_lines(report: LoadReport) -> list[str]:
+    counts = report.counts
+    named = (
+        ("filtered", counts.filtered, "--where is not true for them"),
+        ("not sampled", counts.not_sampled, "--sample leaves them out"),
+        ("duplicates", counts.duplicates, "--dedup: a record before them has the same key"),
+        ("outside", counts.outside, "before --offset or after --limit"),
+    )
+    lines = [f"  {name:<15}{count:>13,}  {why}" for name, count, why in named if count]
+    if lines and counts.left_out == counts.records_read:
+        lines.append("  no record is left: check the options above with --preview 1")
+    return lines
 
 
 def _is_nothing_sent(report: LoadReport) -> bool:

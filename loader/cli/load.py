@@ -13,7 +13,7 @@ from loader.cli.logins import without_password
 from loader.cli.output import FileMark, write_report
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
-from loader.errors import JobBusyError, LoaderError
+from loader.errors import JobBusyError, LoaderError, UsageError
 from loader.settings import LoadOptions
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions
     from loader.cli.signals import stoppable
     from loader.wire.target import ToEmbedded
 
+    if options.preview is not None and str(reporting.report) == "-":
+        raise UsageError("--preview and --report cannot both be standard output", "Name a file for the report")
     loader = Loader(options)
     failure: LoaderError | None = None
     before = FileMark.of(reporting.report)
@@ -70,6 +72,8 @@ async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions
         if failure is not None:  # the failure of the load matters more
             display.say(str(error))
         failure = failure or error
+    for task in report.preview:
+        sys.stdout.buffer.write(task.to_line())
     if not reporting.quiet:
         kept = options.target != ToEmbedded(directory=None)
         for line in closing_lines(report, _resume_command(report), kept=kept):

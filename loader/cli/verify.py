@@ -138,7 +138,7 @@ def _summary(report: VerifyReport, options: VerifyOptions) -> list[str]:
     if report.invalid:
         count("invalid", report.invalid, "records that no load takes")
     if report.not_sampled:
-        count("not sampled", report.not_sampled, f"--sample {options.sample}")
+        count("not sampled", report.not_sampled, f"--compare {options.compare}")
     lines += [
         f"    {one.kind.value.replace('_', ' ')}: {one.place or one.id}"
         + (f", id {one.id}" if one.place else "")

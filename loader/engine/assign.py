@@ -19,6 +19,7 @@ from loader.tasks.options import TaskOptions
 from loader.tasks.reasons import ReasonCode, UnusableRecordError
 
 if TYPE_CHECKING:
+    from loader.shaping.expression import Expression
     from loader.tasks.envelope import EnvelopeReader
 
 # Hot path: Python 3.11 needs 170 ns to look up an enum member, and each record would need one or two look-ups.
@@ -56,6 +57,8 @@ class Assigner:
         self._fallbacks = 0
         self._without_field = 0
         self._has_field = False  # whether one of the records judged so far has it
+        self._id_from = _expression("--id-from", options.id_from)
+        self._queue_from = _expression("--queue-from", options.queue_from)
         self._envelopes: EnvelopeReader | None = None
         if options.envelope:
             from loader.tasks.envelope import EnvelopeReader  # msgspec: 8 ms that only this option needs
@@ -71,10 +74,16 @@ class Assigner:
     @property
     def needs_values(self) -> bool:
         """Whether batches must keep their parsed records."""
-        return self._options.id_field is not None or self._options.queue_field is not None
+        options = self._options
+        return (options.id_field or options.id_from or options.queue_field or options.queue_from) is not None
+
+    @property
+    def counts_fallbacks(self) -> bool:
+        """Whether records may name no queue and go to ``--queue``."""
+        return self._options.queue_field is not None or self._queue_from is not None
 
     def take_fallbacks(self) -> int:
-        """The number of records without ``--queue-field`` that went to ``--queue``, since the last call."""
+        """The number of records that name no queue and went to ``--queue``, since the last call."""
         taken, self._fallbacks = self._fallbacks, 0
         return taken
 
@@ -124,22 +133,19 @@ class Assigner:
         return [Delivery(batch, self._default_queue, prefix, ids, payloads, batch.kept or range(total))]
 
     def _by_record(self, batch: Batch, prefix: bytes, values: list[Any]) -> list[Delivery]:
-        id_field = self._options.id_field
-        if self._options.queue_field is None and (own_ids := _ids_at_once(values, id_field)):
+        id_field, has_own_ids = self._options.id_field, self._options.own_ids is not None
+        names_queues = self._options.records_name_queues
+        if id_field is not None and not names_queues and (own_ids := _ids_at_once(values, id_field)):
             assert self._default_queue is not None  # noqa: S101 - checked by LoadOptions
             records = batch.kept or range(len(values))
             return [Delivery(batch, self._default_queue, b"", own_ids, batch.payloads, records)]
-        suffixes = id_suffixes(batch.raw.first_record, len(batch.raw.records)) if id_field is None else None
+        suffixes = id_suffixes(batch.raw.first_record, len(batch.raw.records)) if not has_own_ids else None
         groups: dict[str, tuple[list[bytes], list[bytes], list[int]]] = defaultdict(lambda: ([], [], []))
         for position, (payload, value) in enumerate(zip(batch.payloads, values, strict=True)):
             index = position if batch.kept is None else batch.kept[position]
             try:
                 queue = self._queue_of(value)
-                task_id = (
-                    suffixes[index]
-                    if suffixes is not None
-                    else check_task_id(_field(value, id_field, _BAD_ID)).encode()
-                )
+                task_id = suffixes[index] if suffixes is not None else check_task_id(self._own_id(value)).encode()
             except UnusableRecordError as error:
                 batch.rejected.append((index, error.reason))
                 continue
@@ -147,7 +153,7 @@ class Assigner:
             ids.append(task_id)
             payloads.append(payload)
             records.append(index)
-        kept_prefix = prefix if id_field is None else b""
+        kept_prefix = b"" if has_own_ids else prefix
         return [Delivery(batch, queue, kept_prefix, *columns) for queue, columns in groups.items()]
 
     def _by_envelope(self, batch: Batch, prefix: bytes, envelopes: EnvelopeReader) -> list[Delivery]:
@@ -201,6 +207,8 @@ class Assigner:
 
     def _queue_of(self, value: Any) -> str:
         """The full name of the record's queue. Raises UnusableRecordError if the record names no usable queue."""
+        if self._queue_from is not None:
+            return self._named_by(self._queue_from, value)
         field = self._options.queue_field
         if field is None or (self._default_queue is not None and not has_field(value, field)):
             assert self._default_queue is not None  # noqa: S101 - checked by LoadOptions
@@ -210,6 +218,20 @@ class Assigner:
         if not isinstance(name, str):
             raise _bad_queue(f"field {field!r} is not text, so it names no queue")
         return self._resolved(name)
+
+    def _named_by(self, expression: Expression, value: Any) -> str:
+        name = expression.of(value)
+        if name is None or name is False:
+            self._fallbacks += self._default_queue is not None
+            return self._fallback()
+        if not isinstance(name, str):
+            raise expression.unusable("does not give text, so it names no queue")
+        return self._resolved(name)
+
+    def _own_id(self, value: Any) -> Any:
+        if self._id_from is not None:
+            return self._id_from.of(value)
+        return _field(value, self._options.id_field, _BAD_ID)
 
     def _resolved(self, name: str) -> str:
         if name not in self._names:
@@ -223,7 +245,15 @@ class Assigner:
         return self._names[name]
 
 
-def _ids_at_once(values: list[Any], name: str | None) -> list[bytes] | None:
+def _expression(option: str, text: str | None) -> Expression | None:
+    if text is None:
+        return None
+    from loader.shaping.expression import Expression  # jmespath: an extra that only these options need
+
+    return Expression(option, text)
+
+
+def _ids_at_once(values: list[Any], name: str) -> list[bytes] | None:
     """The ids of all records; None if some may be unusable, so that each record must be checked by itself."""
     try:
         return check_task_ids([value[name] for value in values])

@@ -16,12 +16,7 @@ def check_cluster(options: LoadOptions, servers: Servers) -> None:
     """
     if options.layout_name == "documented":
         servers.require_all_slots()  # the tasks of one queue are in all of them
-    if (
-        servers.is_cluster
-        and options.layout_name == "documented"
-        and (options.id_field is not None or options.envelope)
-    ):
-        given = "--envelope" if options.envelope else "--id-field"
+    if servers.is_cluster and options.layout_name == "documented" and (given := options.own_ids) is not None:
         raise UsageError(
             f"{servers} is a Redis Cluster, where the documented layout scatters a queue's keys: {given}, which must "
             "look and write in one step, cannot be used",

@@ -95,6 +95,10 @@ class Execution:
 
 
 def _process_count(part: Part, shards: Sequence[Shard]) -> int:
+    if part.options.counts_in_order:
+        if part.options.processes not in ("auto", 1):
+            log.info("--dedup, --offset and --limit need all records in their order: one process loads them")
+        return 1
     wanted, repeatable = part.options.processes, all(source.identity.repeatable for source in part.sources)
     if wanted == "auto":
         shared = repeatable and Path(sys.executable or "").stem.startswith("python")  # else a program embeds Python

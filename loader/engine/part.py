@@ -18,6 +18,7 @@ from loader.jobs.proof import Proof
 from loader.jobs.rejects import RejectsFile
 from loader.jobs.report import LoadReport
 from loader.settings import LoadOptions
+from loader.shaping.settle import shape_of
 from loader.sinks.base import Delivery, Worker
 from loader.sources.base import Source
 from loader.sources.record_limit import RecordLimit
@@ -162,6 +163,8 @@ class PartialLoad:
     async def _run(self, shards: AsyncIterable[Shard], channel: Channel) -> bool:
         part = self._part
         assigner = Assigner(part.options, part.id_seed, part.origins, part.known_queues, part.forwarded)
+        records = part.records or RecordLimit.of_option(part.options.max_record_bytes)
+        shape = shape_of(part.options, records, keep_values=assigner.needs_values)
         rejects = RejectsFile(part.rejects, channel.proof)
         ids = None
         if part.options.ids_out is not None:
@@ -178,9 +181,10 @@ class PartialLoad:
             channel.state_of,
             ids,
             channel.ends,
+            shape,
             part.process,
             self._judged,
-            part.records,
+            records,
             first_version=part.first_version,
             passed_over=channel.passed_over,
         )

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from loader.engine.assign import Assigner
 from loader.engine.ends import CUT_OFF, Ends, ends_in_a_record, is_cut_off, is_last
@@ -28,6 +29,9 @@ from loader.sources.shards import Shard
 from loader.sources.validate import Batch, Reject, validate
 from loader.tasks.reasons import Reason
 
+if TYPE_CHECKING:
+    from loader.shaping.shape import Shape
+
 log = logging.getLogger("runqy_loader")
 
 StateOf = Callable[[str, int], Awaitable[LedgerState]]
@@ -43,6 +47,7 @@ class Pipeline:
         shards: The parts of the sources to load, in this order.
         ids: The file for the ids of tasks that are in; None to keep no ids.
         ends: Where input that cannot be read again has ended before.
+        shape: Chooses records and makes their payloads; None if no option wants that.
         process: Number of the process, from 1; 0 if the load has only one. A share of bad records is judged by the
             parent of several processes, except that the first one judges the first records.
         judged: Called once, when the first records are judged and good enough.
@@ -63,6 +68,7 @@ class Pipeline:
         state_of: StateOf,
         ids: IdsFile | None = None,
         ends: Ends | None = None,
+        shape: Shape | None = None,
         process: int = 0,
         judged: Callable[[], None] = lambda: None,
         records: RecordLimit | None = None,
@@ -80,6 +86,7 @@ class Pipeline:
         self._state_of = state_of
         self._ids = ids
         self._ends = ends or Ends()
+        self._shape = shape
         self._first_version = first_version
         self._passed_over = passed_over
         self._records = records or RecordLimit.of_option(options.max_record_bytes)
@@ -114,7 +121,7 @@ class Pipeline:
     def complete(self) -> bool:
         """Whether every record has been read and processed."""
         report = self._report
-        dealt_with = report.loaded + report.already_loaded + report.rejected + report.valid
+        dealt_with = report.loaded + report.already_loaded + report.rejected + report.valid + report.left_out
         return self._all_read and report.records_read == dealt_with
 
     async def run(self) -> None:
@@ -191,6 +198,10 @@ class Pipeline:
                                 ends_here = ends and part is parts[-1]
                                 await self._read_batch(part, shard.number, number, piece.source, ends=ends_here)
                                 number += 1
+                                if self._shape is not None and self._shape.is_over:
+                                    tally.bytes_read = source.position
+                                    self._all_read = True
+                                    return
                             tally.bytes_read = source.position
                             lines = raw.first_record + len(raw.records)
                     except DamagedError as damage:
@@ -230,25 +241,30 @@ class Pipeline:
         if ends:
             await self._ends.note(index, raw.first_record + len(raw.records))
         if raw.records:
-            parsed, any_json = self._assigner.needs_values, self._options.accept_any_json
+            parsed = self._assigner.needs_values and self._shape is None  # a shape reads them itself
+            any_json = self._options.accept_any_json
             limit = self._records.name
             batch = validate(raw, number, index, parsed=parsed, shard=shard, any_json=any_json, limit=limit)
             if cut_off and last is None:
                 batch.rejected[-1] = (len(raw.records) - 1, CUT_OFF)
+            if self._shape is not None:
+                self._shape.apply(batch, self._report.sources[index])
             await self._admit(batch, source, self._report.sources[index], ends=ends)
         if last is not None:
             if strict:
                 raise await _no_line_end(source, last)
             rest = Batch(shard, number, index, last, [], [], None, last.size, 0, rejected=[(0, CUT_OFF)])
+            if self._shape is not None:
+                self._shape.apply(rest, self._report.sources[index])
             await self._admit(rest, source, self._report.sources[index], ends=ends)
 
     async def _admit(self, batch: Batch, source: Source, tally: SourceReport, *, ends: bool) -> None:
         deliveries = self._assigner.assign(batch)
         tally.records_read += len(batch.raw.records) - batch.blank
-        if self._options.queue_field is not None:
+        if self._assigner.counts_fallbacks:
             fallbacks = self._assigner.take_fallbacks()
             tally.queue_fallbacks += fallbacks
-            if not source.identity.repeatable:
+            if not source.identity.repeatable and self._options.queue_field is not None:
                 self._assigner.judge_queue_field(batch, fallbacks, is_last=ends)
         admission = Admission(batch, source, tally, deliveries)
         if self._first is None:

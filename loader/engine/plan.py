@@ -86,7 +86,7 @@ class Proposal:
             names = [options.job]
         else:
             names = [derived_name(options, identities, manifest)]
-            if all(identity.repeatable for identity in identities):
+            if all(identity.repeatable for identity in identities) and not options.shape:
                 names.append(version_1.derived_name(options, identities, size))
         return cls(options, sources, manifest, names, needed)
 

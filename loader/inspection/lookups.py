@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from loader.inspection.survey import (
     JobProgress,
@@ -16,6 +15,7 @@ from loader.inspection.survey import (
     queue_names,
 )
 from loader.jobs.ledger import batches_keys
+from loader.jobs.manifest import records_name_queues
 from loader.queues.asynq_keys import PAUSED, WITH_TASKS
 from loader.queues.existing import QUEUES_KEY
 from loader.queues.slot_tag import slot_tag
@@ -61,16 +61,12 @@ async def find_job(session: Session, name: str) -> JobProgress | None:
     job = await job_record(session, name)
     if job.state == "unknown" and not job.manifest:
         return None
-    listed = await queue_names(session) if _records_name_queues(job.manifest) else []
+    listed = await queue_names(session) if records_name_queues(job.manifest) else []
     parts = list(_parts(job, listed))
     replies = await session.values([part_question(key, what) for key, what in parts])
     for (key, what), reply in zip(parts, replies, strict=True):
         add_part(job, key, what, reply)
     return job
-
-
-def _records_name_queues(manifest: dict[str, Any]) -> bool:
-    return bool(manifest.get("queue_field") or manifest.get("envelope"))
 
 
 def _parts(job: JobProgress, listed: Iterable[str]) -> Iterable[tuple[bytes, str]]:

@@ -22,6 +22,10 @@ class SourceCounts:
         already_loaded: Records that were loaded before.
         rejected: Records set aside.
         queue_fallbacks: Records without ``--queue-field``, which went to ``--queue``.
+        filtered: Records that ``--where`` left out.
+        not_sampled: Records that ``--sample`` left out.
+        duplicates: Records that ``--dedup`` left out.
+        outside: Records that ``--offset`` and ``--limit`` left out.
     """
 
     bytes_read: int = 0
@@ -30,6 +34,15 @@ class SourceCounts:
     already_loaded: int = 0
     rejected: int = 0
     queue_fallbacks: int = 0
+    filtered: int = 0
+    not_sampled: int = 0
+    duplicates: int = 0
+    outside: int = 0
+
+    @property
+    def left_out(self) -> int:
+        """Records that the options of shaping left out. They are no rejects."""
+        return self.filtered + self.not_sampled + self.duplicates + self.outside
 
     @property
     def counts(self) -> SourceCounts:

@@ -6,6 +6,7 @@ import shlex
 from typing import Any
 
 from loader.jobs.standing import DONE, UNDOING, UNDONE, Standing
+from loader.settings.option import flag_of
 from loader.settings.table_fields import table_flags
 from loader.settings.tables import TableOptions
 
@@ -16,7 +17,10 @@ def load_command(job: Standing) -> str:
     words = ["runqy-loader", "load", *_inputs(manifest)]
     for name in ("queue", "queue_field", "id_field", "layout", "profile"):
         if manifest.get(name) is not None and not (name == "profile" and manifest.get("layout") != "asynq"):
-            words += [f"--{name.replace('_', '-')}", str(manifest[name])]
+            words += [flag_of(name), str(manifest[name])]
+    for name, value in manifest.get("shape", {}).items():
+        for one in value if isinstance(value, list) else [value]:
+            words += [flag_of(name), str(one)]
     words += ["--envelope"] if manifest.get("envelope") else []
     words += ["--accept-any-json"] if manifest.get("accept_any_json") else []
     words += table_flags(TableOptions.of_record(manifest.get("tables", {})))
@@ -29,7 +33,7 @@ def migrate_command(job: Standing) -> str:
     words = ["runqy-loader", "migrate"]
     for name in ("from_queue", "from_layout", "to_queue", "to_layout"):
         if manifest.get(name) is not None:
-            words += [f"--{name.replace('_', '-')}", str(manifest[name])]
+            words += [flag_of(name), str(manifest[name])]
     return shlex.join([*words, *(["--move"] if manifest.get("move") else []), "--job", job.name])
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from loader.jobs.ledger import LedgerState, QueueLedger, batches_keys, parse_skipped
+from loader.jobs.manifest import records_name_queues
 from loader.jobs.standing import DONE, LOADING, UNDONE, Standing, job_key, lease_key, packed, read_standing
 from loader.queues.slot_tag import slot_tag
 from loader.servers.routing import Servers
@@ -93,7 +94,7 @@ class Job:
             return not standing.has_ended  # consumers had taken some of its tasks
         if report.get("status") == "completed" and not report.get("loaded", 0) + report.get("already_loaded", 0):
             return False  # every record was rejected
-        if manifest.get("command") is not None or manifest["queue_field"] is not None or manifest["envelope"]:
+        if manifest.get("command") is not None or records_name_queues(manifest):
             return True  # its queues are not known here
         tag = slot_tag(manifest["layout"], manifest["queue"])
         ledgers = batches_keys(tag, self.name, manifest)

@@ -22,6 +22,7 @@ import orjson
 
 from loader.errors import JobMismatchError
 from loader.settings import LoadOptions
+from loader.settings.option import flag_of
 from loader.settings.table_fields import table_flags
 from loader.settings.tables import TableOptions
 from loader.sources.base import SourceIdentity
@@ -30,8 +31,9 @@ from loader.sources.formats import table_options
 from loader.wire.target import ToHttp
 
 VERSION = 3
-"""Version 2 had no ``ids``: a job made the ids of an earlier one of the same name again, after its record had ended.
-Version 1 counted empty files as sources, and its names of jobs were made from all options (``version_1.py``)."""
+"""Version 2 had neither ``ids`` nor ``shape``: a job made the ids of an earlier one of the same name again, after its
+record had ended. Version 1 counted empty files as sources, and its names of jobs were made from all options
+(``version_1.py``)."""
 
 _WHERE = ("to", "layout", "profile", "queue", "queue_field", "id_field", "envelope")
 """Where tasks go, and how they get their ids."""
@@ -46,6 +48,7 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
     """The manifest of a new job, as JSON types."""
     target = options.target
     tables = table_options(options.tables, [source.format for source in sources])
+    shape = options.shape
     manifest = {
         "version": VERSION,
         "ids": fresh_ids(),
@@ -68,6 +71,7 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
             for source in sources
             if not source.is_empty
         ],
+        **({"shape": shape} if shape else {}),
     }
     found: dict[str, Any] = orjson.loads(orjson.dumps(manifest))  # tuples become lists, as in a recorded manifest
     return found
@@ -92,10 +96,21 @@ def derived_name(options: LoadOptions, sources: Sequence[SourceIdentity], manife
     if not all(source.repeatable for source in sources):
         return f"{_plain(sources[0].name) or 'stdin'}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     parts = [[manifest[key] for key in _WHERE], sorted(map(_content, manifest["sources"]))]
-    if "tables" in manifest:
-        parts.append(manifest["tables"])
+    parts += [manifest[name] for name in ("tables", "shape") if name in manifest]
     digest = hashlib.blake2b(orjson.dumps(parts), digest_size=5).hexdigest()
     return f"{_plain(options.default_queue or '') or 'load'}-{digest}"
+
+
+def has_own_ids(manifest: Mapping[str, Any]) -> bool:
+    """Whether the ids of a job's tasks may come from the records."""
+    shape = manifest.get("shape", {})
+    return manifest.get("id_field") is not None or bool(manifest.get("envelope")) or "id_from" in shape
+
+
+def records_name_queues(manifest: Mapping[str, Any]) -> bool:
+    """Whether the records of a job may name their queues."""
+    shape = manifest.get("shape", {})
+    return manifest.get("queue_field") is not None or bool(manifest.get("envelope")) or "queue_from" in shape
 
 
 def _plain(name: str) -> str:
@@ -179,13 +194,17 @@ def _other_place(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     before = {**dict.fromkeys(_WHERE), **recorded}
     if before["layout"] == "asynq":
         before["profile"] = before["profile"] or "runqy"  # version 1 recorded the option as it was given
-    for key in _WHERE:
-        if before[key] != now[key]:
-            return f"--{key.replace('_', '-')} {_shown(before[key])}, not {_shown(now[key])}"
+    shapes = before.get("shape", {}), now.get("shape", {})
+    for options, others, keys in ((before, now, _WHERE), (*shapes, sorted({*shapes[0], *shapes[1]}))):
+        for key in keys:
+            if options.get(key) != others.get(key):
+                return f"{flag_of(key)} {_shown(options.get(key))}, not {_shown(others.get(key))}"
     return ""
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return "none" if value is None else str(value)
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import orjson
+
 from loader.errors import LoaderError
 from loader.jobs.counts import SourceCounts
 from loader.jobs.reject_kinds import RejectKinds
@@ -147,11 +149,35 @@ class InDoubt:
         return f"{self.first_source}:{self.first_line} to {self.last_source}:{self.last_line}"
 
 
+@dataclass(frozen=True, slots=True)
+class PreviewedTask:
+    """A task that a load would make.
+
+    Attributes:
+        payload: The payload, byte for byte.
+        options: The task's options that are not zero or empty.
+    """
+
+    id: str
+    queue: str
+    payload: bytes
+    options: dict[str, Any]
+
+    def to_line(self) -> bytes:
+        """One line of JSON. Line ends between the tokens of the payload become blanks."""
+        payload = orjson.Fragment(self.payload.translate(_LINE_ENDS))
+        task = {"id": self.id, "queue": self.queue, "payload": payload, "options": self.options}
+        return orjson.dumps(task, option=orjson.OPT_APPEND_NEWLINE)
+
+
+_LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
+
+
 @dataclass(slots=True)
 class LoadReport(RunReport):
     """Counts of a load, updated as it runs.
 
-    For a completed load, ``records_read == loaded + already_loaded + rejected``.
+    For a completed load, ``records_read == loaded + already_loaded + rejected + left_out``.
 
     Attributes:
         job: Name of the job, by which it is resumed.
@@ -171,6 +197,7 @@ class LoadReport(RunReport):
         fallback: The field that ``queue_fallbacks`` counts, and the queue, for people; '' without ``--queue-field`` and
             ``--queue``.
         valid: With ``dry_run``: the number of records that would be loaded.
+        preview: With ``--preview``: the first tasks.
     """
 
     job: str
@@ -185,6 +212,7 @@ class LoadReport(RunReport):
     compact: int = 0
     server_bytes_a_task: float | None = None
     valid: int = 0
+    preview: list[PreviewedTask] = field(default_factory=list)
     fallback: str = ""
     rejects_file: str | None = None
     last_reject: str = ""
@@ -219,6 +247,26 @@ class LoadReport(RunReport):
     @property
     def queue_fallbacks(self) -> int:
         return sum(source.queue_fallbacks for source in self.sources)
+
+    @property
+    def filtered(self) -> int:
+        return sum(source.filtered for source in self.sources)
+
+    @property
+    def not_sampled(self) -> int:
+        return sum(source.not_sampled for source in self.sources)
+
+    @property
+    def duplicates(self) -> int:
+        return sum(source.duplicates for source in self.sources)
+
+    @property
+    def outside(self) -> int:
+        return sum(source.outside for source in self.sources)
+
+    @property
+    def left_out(self) -> int:
+        return sum(source.left_out for source in self.sources)
 
     @property
     def bytes_read(self) -> int:

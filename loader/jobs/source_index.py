@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from loader.jobs.manifest import records_name_queues
 from loader.layouts.lua import as_sent
 from loader.servers.routing import Servers
 from loader.wire.faults import translated
@@ -58,8 +59,7 @@ _KEYS_AT_ONCE = 1000
 
 def index_keys(manifest: Mapping[str, Any]) -> list[str]:
     """The key of each source of a job. Input that cannot be read again has none."""
-    named_by_records = manifest["queue_field"] is not None or manifest["envelope"]
-    queue = "*" if named_by_records else manifest["queue"]
+    queue = "*" if records_name_queues(manifest) else manifest["queue"]
     digests = dict.fromkeys(source["digest"] for source in manifest["sources"] if source["digest"])
     return [f"runqy-loader:{{{queue}}}:source:{digest}" for digest in digests]
 

@@ -11,6 +11,7 @@ import hiredis
 import orjson
 
 from loader.errors import RolledBackError
+from loader.jobs.manifest import has_own_ids, records_name_queues
 from loader.jobs.records import digits_of, prefix_from
 from loader.servers.clock import clock_seconds
 from loader.servers.routing import Servers
@@ -96,13 +97,11 @@ class Standing:
     @property
     def has_own_ids(self) -> bool:
         """Whether ids may come from the records."""
-        manifest = self.manifest or {}
-        return manifest.get("id_field") is not None or bool(manifest.get("envelope"))
+        return has_own_ids(self.manifest or {})
 
     @property
     def records_name_queues(self) -> bool:
-        manifest = self.manifest or {}
-        return manifest.get("queue_field") is not None or bool(manifest.get("envelope"))
+        return records_name_queues(self.manifest or {})
 
     def refuse_rolled_back(self, *, again: bool = False) -> None:
         """Raises RolledBackError if the job cannot be loaded as it is.

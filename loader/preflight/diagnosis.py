@@ -20,6 +20,7 @@ from loader.preflight.intended import IntendedLoad
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions, settled
 from loader.settings.server_address import server_address
+from loader.shaping.settle import settled_shape
 from loader.sources.open_sources import open_sources
 from loader.sources.problems import Problems
 from loader.wire.address import Address
@@ -66,6 +67,7 @@ async def diagnose(options: LoadOptions, paths: Sequence[str]) -> Diagnosis:
     """
     options.check(queue_needed=False)
     require_extras(options)
+    options = settled_shape(options)
     match options.target:
         case ToHttp():
             raise UsageError("--to names no Redis, and there is nothing else to check", "Give --redis, or leave it out")
@@ -174,7 +176,7 @@ async def _known_queues(
 async def _estimate(servers: Servers, options: LoadOptions, paths: Sequence[str], found: Examination) -> Finding:
     if "-" in paths:
         return Finding("estimate", "unknown", "standard input cannot be read ahead")
-    if options.default_queue is None and options.queue_field is None and not options.envelope:
+    if options.default_queue is None and not options.records_name_queues:
         options = replace(options, queue="default")  # the real name changes only a few bytes of each task
     try:
         own = [options.rejects] if options.rejects is not None else []

@@ -27,7 +27,7 @@ class IntendedLoad:
         """Full names of the queues that the load may write to, as far as they are known."""
         options = self.options
         own = [options.default_queue] if options.default_queue is not None else []
-        if options.queue_field is not None or options.envelope:
+        if options.records_name_queues:
             own += sorted(set(self.known_queues or ()) - set(own))
         return own[: usage.MOST_QUEUES]
 
@@ -35,4 +35,4 @@ class IntendedLoad:
     def open_ended(self) -> bool:
         """Whether records may name queues that are not known."""
         options = self.options
-        return not self.queues or (self.known_queues is None and (options.queue_field is not None or options.envelope))
+        return not self.queues or (self.known_queues is None and options.records_name_queues)

@@ -57,7 +57,7 @@ def _grouped(options: LoadOptions) -> bool:
 
 def _inserted(options: LoadOptions) -> bool:
     """Whether a script writes the tasks, and checks first whether each id is free."""
-    return options.id_field is not None or options.envelope or _locked(options) or _scheduled(options)
+    return options.own_ids is not None or _locked(options) or _scheduled(options)
 
 
 def _inserted_reverse(options: LoadOptions) -> bool:

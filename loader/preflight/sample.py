@@ -8,15 +8,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import aclosing
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from loader.engine.assign import Assigner
+from loader.jobs.counts import SourceCounts
 from loader.settings import LoadOptions
+from loader.shaping.settle import shape_of
 from loader.sinks.base import Delivery
 from loader.sources.base import Source
 from loader.sources.batch import RawBatch
 from loader.sources.codecs.codec import DamagedError
+from loader.sources.record_limit import RecordLimit
 from loader.sources.validate import validate
+
+if TYPE_CHECKING:
+    from loader.shaping.shape import Shape
 
 _POINTS = 16
 _FEWEST = 4
@@ -68,6 +75,8 @@ async def sample(sources: Sequence[Source], options: LoadOptions, job: str) -> l
     if not all(source.identity.repeatable for source in sources) or None in sizes:
         return None
     assigner = Assigner(options, job, [(0, source.identity.digest) for source in sources], None)
+    each = replace(options, offset=0, limit=None, dedup=None)  # what can be told of a record alone
+    shape = shape_of(each, RecordLimit.of_option(options.max_record_bytes), keep_values=assigner.needs_values)
     total = max(1, sum(size or 0 for size in sizes))
     stretches: list[Stretch] = []
     for form in dict.fromkeys(source.identity.format for source in sources):
@@ -76,10 +85,18 @@ async def sample(sources: Sequence[Source], options: LoadOptions, job: str) -> l
         for place, points, stands_for in _spread(share, max(_FEWEST, round(_POINTS * sum(share) / total))):
             index = group[place]
             reader = _Reader(
-                copy(sources[index]), index, options, assigner
+                copy(sources[index]), index, options, assigner, shape
             )  # a copy, because reading moves the position
             stretches += await reader.stretches(points, stands_for)
-    return stretches
+    return _within(stretches, options)
+
+
+def _within(stretches: list[Stretch], options: LoadOptions) -> list[Stretch]:
+    """The same sample, for the tasks that ``--offset`` and ``--limit`` leave."""
+    total = sum(stretch.tasks for stretch in stretches)
+    left = max(0.0, total - options.offset)
+    left = left if options.limit is None else min(left, options.limit)
+    return stretches if left == total else [replace(one, tasks=one.tasks * left / total) for one in stretches]
 
 
 def _spread(sizes: Sequence[int], points: int) -> list[tuple[int, int, int]]:
@@ -100,11 +117,14 @@ def _spread(sizes: Sequence[int], points: int) -> list[tuple[int, int, int]]:
 
 
 class _Reader:
-    def __init__(self, source: Source, index: int, options: LoadOptions, assigner: Assigner) -> None:
+    def __init__(
+        self, source: Source, index: int, options: LoadOptions, assigner: Assigner, shape: Shape | None
+    ) -> None:
         self._source = source
         self._index = index
         self._options = options
         self._assigner = assigner
+        self._shape = shape
 
     async def stretches(self, points: int, stands_for: int) -> list[Stretch]:
         """Samples of the source at about this many points. Together, they represent ``stands_for`` bytes."""
@@ -169,8 +189,11 @@ class _Reader:
         return Stretch(deliveries, total * tasks / max(1, sampled), counted, from_beginning=not exact)
 
     def _deliveries(self, raw: RawBatch) -> list[Delivery]:
-        parsed = self._assigner.needs_values
-        return self._assigner.assign(validate(raw, 0, self._index, parsed=parsed))
+        parsed = self._assigner.needs_values and self._shape is None
+        batch = validate(raw, 0, self._index, parsed=parsed)
+        if self._shape is not None:
+            self._shape.apply(batch, SourceCounts())
+        return self._assigner.assign(batch)
 
 
 def _length(raw: RawBatch) -> int:

@@ -13,6 +13,8 @@ class LoadKeywords(TypedDict, total=False):
     queue: str | None
     queue_field: str | None
     id_field: str | None
+    queue_from: str | None
+    id_from: str | None
     on_conflict: Literal["fail", "skip"]
     layout: Literal["auto", "documented", "asynq"]
     profile: Literal["runqy", "asynq"] | None
@@ -38,6 +40,16 @@ class LoadKeywords(TypedDict, total=False):
     csv_types: str | None
     nan: Literal["null", "string", "reject"]
     nulls: Literal["keep", "omit"]
+    where: str | None
+    select: str | None
+    payload_template: Path | str | None
+    set: tuple[str, ...]
+    sample: str | None
+    sample_seed: int
+    dedup: str | None
+    offset: int
+    limit: int | None
+    preview: int | None
     redis: str
     redis_password_file: Path | str | None
     redis_password_command: str | None

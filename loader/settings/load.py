@@ -12,10 +12,10 @@ from loader.settings import shared
 from loader.settings.check import check_declared, check_outputs
 from loader.settings.error_limit import ErrorLimit, error_limit
 from loader.settings.keep import KEEP_JOB
+from loader.settings.load_shape import ShapeFields
 from loader.settings.load_tasks import REDIS_ONLY
 from loader.settings.memory import MemoryThreshold, threshold_problem
-from loader.settings.option import BYTES, COUNT, Excludes, Needs, Option
-from loader.settings.table_fields import TableFields
+from loader.settings.option import BYTES, COUNT, Excludes, Needs, Option, flag_of
 from loader.settings.values import convert_values
 from loader.tasks.profiles import LayoutName
 
@@ -35,7 +35,7 @@ _KEPT = (REDIS_ONLY, Excludes("redis", DISCARD, hint="Nothing is written there")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoadOptions(TableFields):
+class LoadOptions(ShapeFields):
     """Options of a load. Field names are the long options of the command line with underscores."""
 
     redis: Annotated[
@@ -326,8 +326,18 @@ class LoadOptions(TableFields):
         self.tables  # noqa: B018 - the same
         if self.queue is not None:
             resolve_queue(self.queue, sub_queues=self.defaults.sub_queues)
-        elif queue_needed and self.queue_field is None and not self.envelope:
+        elif queue_needed and not self.records_name_queues:
             raise UsageError("no queue given", "Give --queue NAME, or --queue-field FIELD to take it from each record")
+
+    @property
+    def own_ids(self) -> str | None:
+        """The option by which ids come from the records, as a flag; None if they are generated."""
+        return next((flag_of(name) for name in ("envelope", "id_field", "id_from") if getattr(self, name)), None)
+
+    @property
+    def records_name_queues(self) -> bool:
+        """Whether records may name their queues."""
+        return self.queue_field is not None or self.queue_from is not None or self.envelope
 
     @property
     def target(self) -> "Target":

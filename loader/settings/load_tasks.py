@@ -8,7 +8,7 @@ from loader.errors import UsageError
 from loader.queues.names import resolve_queue
 from loader.settings import shared
 from loader.settings.check import implied, in_seconds
-from loader.settings.option import DURATION, TIME, Excludes, Needs, Option, flag_of
+from loader.settings.option import DURATION, EXPRESSION, TIME, Excludes, Needs, Option, flag_of
 from loader.tasks.options import LIFECYCLE, TaskOptions
 from loader.tasks.profiles import LayoutChoice, LayoutName, Profile, ProfileName, profile_of
 from loader.tasks.times import instant
@@ -25,9 +25,9 @@ def _asynq(text: str, *, unit: str = DURATION, goes_with: tuple[Needs | Excludes
     return Option(help=text, group=_ASYNQ, unit=unit, goes_with=goes_with)
 
 
-def _field(text: str, envelope_has: str, *more: Excludes) -> Option:
+def _field(text: str, envelope_has: str, *more: Excludes, unit: str = "FIELD") -> Option:
     own = Excludes("envelope", hint=f"An envelope has a field '{envelope_has}' of its own")
-    return Option(help=text, group=_TASKS, unit="FIELD", goes_with=(*more, own))
+    return Option(help=text, group=_TASKS, unit=unit, goes_with=(*more, own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,26 @@ class TaskFields:
             "record number.",
             "id",
             REDIS_ONLY,
+        ),
+    ] = None
+    queue_from: Annotated[
+        str | None,
+        _field(
+            "Take each task's queue from this expression (JMESPath: docs/shaping.md); --queue is for records for which "
+            "it is null or false.",
+            "queue",
+            Excludes("queue_field"),
+            unit=EXPRESSION,
+        ),
+    ] = None
+    id_from: Annotated[
+        str | None,
+        _field(
+            "Take each task's id from this expression (JMESPath), such as \"join('-', [customer.id, kind])\".",
+            "id",
+            REDIS_ONLY,
+            Excludes("id_field"),
+            unit=EXPRESSION,
         ),
     ] = None
     on_conflict: Annotated[

@@ -22,6 +22,9 @@ DURATION = "DURATION"
 TIME = "TIME"
 """Unit of an option that takes RFC 3339 or Unix seconds."""
 
+EXPRESSION = "EXPR"
+"""Unit of an option that takes a JMESPath expression."""
+
 BYTES = "BYTES"
 COUNT = "COUNT"
 LIMIT = "COUNT|SHARE|none"

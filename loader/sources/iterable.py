@@ -11,6 +11,7 @@ import orjson
 
 from loader.sources.base import Place, SourceIdentity
 from loader.sources.batch import SHOWN_OF_OVERSIZED, BatchLimit, RawBatch
+from loader.sources.json_text import to_keep
 from loader.tasks.reasons import Reason, ReasonCode
 
 Payload = bytes | bytearray | memoryview | dict[str, Any] | list[Any] | str | int | float | bool | None
@@ -87,7 +88,7 @@ def _text(payload: Payload) -> bytes:
         return payload
     if isinstance(payload, bytearray | memoryview):
         return bytes(payload)
-    return orjson.dumps(payload)
+    return to_keep(orjson.dumps(payload))
 
 
 async def _async(payloads: Iterable[Payload] | AsyncIterable[Payload]) -> AsyncIterator[Payload]:

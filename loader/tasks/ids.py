@@ -67,7 +67,7 @@ def _json_type(value: object) -> str:
         list: "an array",
         dict: "an object",
     }
-    return names.get(type(value), "null")
+    return next((name for kind, name in names.items() if isinstance(value, kind)), "null")
 
 
 # --- generated ids -------------------------------------------------------------------------------------------------

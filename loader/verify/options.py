@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,31 +10,24 @@ from zlib import crc32
 from loader.outputs.names import JSON_LINES
 from loader.settings.check import check_declared
 from loader.settings.option import Option
+from loader.settings.share import share_of, share_problem
 from loader.settings.values import convert_values
 
 _GROUP = "Comparison"
-_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%", re.ASCII)
-
-
-def _share_problem(text: str) -> str | None:
-    found = _PERCENT.fullmatch(text)
-    if found is None or not 0 < float(found[1]) <= 100:
-        return "must be a share such as 1%, above 0% and at most 100%"
-    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyOptions:
     """Options of a comparison. Field names are the long options of the command line with underscores."""
 
-    sample: Annotated[
+    compare: Annotated[
         str | None,
         Option(
             help="Compare only this share of the batches, such as 1%; the same ones each time. The pending lists are "
             "not read then.",
             group=_GROUP,
             unit="SHARE",
-            rule=_share_problem,
+            rule=share_problem,
             default_text="all",
         ),
     ] = None
@@ -66,8 +58,7 @@ class VerifyOptions:
     @property
     def share(self) -> float:
         """The share of the batches to compare, above 0 and at most 1."""
-        found = None if self.sample is None else _PERCENT.fullmatch(self.sample)
-        return 1.0 if found is None else float(found[1]) / 100
+        return share_of(self.compare)
 
 
 def is_chosen(shard: int, batch: int, share: float) -> bool:

@@ -20,6 +20,7 @@ from loader.settings.option import flag_of
 from loader.settings.server_address import server_address
 from loader.settings.table_fields import table_flags, table_texts
 from loader.settings.tables import TableOptions
+from loader.shaping.settle import settled_shape
 from loader.sources.open_sources import open_sources
 from loader.sources.problems import Problems
 from loader.verify.access import Access
@@ -72,7 +73,15 @@ class Verifier:
                 raise UsageError("--redis discard keeps nothing to look at", "Give the server of the load")
             case ToEmbedded(None):
                 raise UsageError("--redis embedded has nothing without --embedded-dir", "Give the folder of the load")
-        self._load = replace(load, max_errors="none", rejects=None, ids_out=None, workers=_WORKERS, processes=1)
+        self._load = replace(
+            settled_shape(load),
+            max_errors="none",
+            rejects=None,
+            ids_out=None,
+            preview=None,
+            workers=_WORKERS,
+            processes=1,
+        )
         self._options = options
         self._given = load
         self._own = list(own)
@@ -111,6 +120,10 @@ class Verifier:
                 raise UsageError(
                     f"{flag_of(option)}: the record of job {name} has it", "Leave it out, or name the input instead"
                 )
+        if shaped := next(iter(self._load.shape), None):
+            raise UsageError(
+                f"{flag_of(shaped)}: the record of job {name} has it", "Leave it out, or name the input instead"
+            )
         async with self._reported(), self._access() as access:
             job = await access.retry(lambda: read_standing(access.servers, name))
             self.report.job = name
@@ -122,7 +135,9 @@ class Verifier:
                 raise UsageError(f"job {name} is a migration", "verify compares what load has loaded")
             given: dict[str, Any] = {one: job.manifest.get(one) for one in _OF_JOB if job.manifest.get(one) is not None}
             given |= table_texts(TableOptions.of_record(job.manifest.get("tables", {})))
-            load = replace(self._load, job=name, type=job.manifest["tasks"].get("type"), **given)
+            shape = job.manifest.get("shape", {})
+            given |= {name: tuple(value) if isinstance(value, list) else value for name, value in shape.items()}
+            load = settled_shape(replace(self._load, job=name, type=job.manifest["tasks"].get("type"), **given))
             if (paths := _files(job.manifest)) is not None:
                 await self._by_input(access, load, paths)
             else:
@@ -194,7 +209,7 @@ class Verifier:
                 if not await comparison.compare(queue, lambda: self._stopping):
                     report.end("interrupted")
                     return
-            if self._options.sample is None:
+            if self._options.compare is None:
                 await access.compare_lists(load.layout_name, listed, report)
         finally:
             reader.drop()

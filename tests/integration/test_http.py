@@ -73,6 +73,20 @@ def assert_error(outcome: Outcome, status: int, *words: str) -> None:
 # --- what is sent --------------------------------------------------------------------------------------------------
 
 
+def test_records_are_shaped_and_a_resume_leaves_out_the_same_ones(api: RunqyApi, tmp_path: Path) -> None:
+    numbered(tmp_path, 300)
+    api.queues.add("low.default")
+    shape = ("--where", "n >= `100`", "--set", "m='x'", "--limit", "150", "--queue-from", "n < `200` && 'low'")
+
+    first, again = (load(api, tmp_path, *shape) for _ in range(2))
+
+    assert data(api, "low.default") == [{"n": n, "m": "x"} for n in range(100, 200)]
+    assert data(api) == [{"n": n, "m": "x"} for n in range(200, 250)]
+    assert counts(first) == (300, 150, 0, 0)
+    assert counts(again) == (300, 0, 150, 0)
+    assert (first.report["filtered"], first.report["outside"]) == (100, 50)
+
+
 def test_records_are_sent_byte_for_byte_a_hundred_a_request_over_kept_connections(
     api: RunqyApi, tmp_path: Path
 ) -> None:

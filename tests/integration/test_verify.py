@@ -215,7 +215,7 @@ def test_a_sample_has_the_same_batches_each_time_and_reads_no_list(server: Serve
     load(server, tmp_path, "--layout", "asynq")
     client.delete(pending_key("asynq", "q.default"))
 
-    one, other = (verify(server, tmp_path, "--sample", "20%") for _ in range(2))
+    one, other = (verify(server, tmp_path, "--compare", "20%") for _ in range(2))
 
     assert one.status == other.status == 0
     assert one.report["compared"] == other.report["compared"]
@@ -261,8 +261,8 @@ def test_the_summary_says_what_cannot_be_known(server: Server, client: Any, tmp_
         (("verify", "-q", "q"), "nothing to compare"),
         (("verify", "in.jsonl", "-q", "q", "--to", "http://127.0.0.1:9"), "--to"),
         (("verify", "in.jsonl", "-q", "q", "--redis", "discard"), "discard"),
-        (("verify", "in.jsonl", "-q", "q", "--sample", "0%"), "--sample"),
-        (("verify", "in.jsonl", "-q", "q", "--sample", "many"), "--sample"),
+        (("verify", "in.jsonl", "-q", "q", "--compare", "0%"), "--compare"),
+        (("verify", "in.jsonl", "-q", "q", "--compare", "many"), "--compare"),
         (("verify", "in.jsonl", "-q", "q", "--report", "-", "--differences", "-"), "standard output"),
     ],
 )

@@ -332,7 +332,7 @@ class _RedisLoad:
         """Records the job and its sources anew, if the server has lost their records while it had no batch to lose."""
         if await self._job.open(self._plan.manifest) is None:
             options = self._options
-            await self._note_origin(noted=options.queue_field is None and not options.envelope)  # these may be lost too
+            await self._note_origin(noted=not options.records_name_queues)  # these may be lost too
             await enter_job(self._servers, self._job.name)
             keys = index_keys(self._plan.manifest)
             await note_sources(self._servers, self._job.name, keys, _counts_none, again=True)

@@ -63,7 +63,7 @@ def _state_of(servers: Servers, sink: RedisSink) -> StateOf:
     # The ledger of a new job is read as well: the server may have lost the job's record, with other data, during a run.
     listed: set[str] = set()
     noted: set[str] = set()
-    names_queues = sink.options.queue_field is not None or sink.options.envelope
+    names_queues = sink.options.records_name_queues
 
     async def state_of(queue: str, shard: int) -> LedgerState:
         ledger = sink.ledger(queue, shard)

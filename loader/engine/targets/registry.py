@@ -5,6 +5,7 @@ from __future__ import annotations
 from loader.engine.targets.base import LoadTarget, Preflight
 from loader.engine.targets.embedded import EmbeddedTarget
 from loader.engine.targets.nowhere import Nowhere, discarded, validated
+from loader.engine.targets.preview import Preview
 from loader.engine.targets.redis import RedisTarget
 from loader.extras import require
 from loader.settings import LoadOptions
@@ -25,7 +26,7 @@ def require_extras(options: LoadOptions) -> None:
 
 def asks_server(options: LoadOptions) -> bool:
     """Whether a load with these options looks at a Redis server before it begins."""
-    return not options.dry_run and isinstance(options.target, ToRedis | ToEmbedded)
+    return not options.dry_run and options.preview is None and isinstance(options.target, ToRedis | ToEmbedded)
 
 
 def target_for(options: LoadOptions, preflight: Preflight) -> LoadTarget:
@@ -36,6 +37,8 @@ def target_for(options: LoadOptions, preflight: Preflight) -> LoadTarget:
     """
     require_extras(options)
     match options.target:
+        case _ if options.preview is not None:
+            return Preview(options)
         case ToDiscard():
             return Nowhere(options, discarded)
         case ToRedis():

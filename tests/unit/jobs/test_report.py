@@ -82,6 +82,10 @@ def test_the_json_report_has_every_field_that_users_count_on() -> None:
         "already_loaded": 3,
         "rejected": 2,
         "queue_fallbacks": 0,
+        "filtered": 0,
+        "not_sampled": 0,
+        "duplicates": 0,
+        "outside": 0,
     }
 
 

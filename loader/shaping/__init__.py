@@ -1,0 +1,1 @@
+"""Chooses records, and makes payloads of them by expressions of JMESPath. Most loads import only ``settle``."""
