@@ -14,7 +14,6 @@ from benchmarks.payloads import Content, Tally
 _BOOKKEEPING = b"runqy-loader:"
 """A text in the names of all keys of the loader itself."""
 
-_NUMBER_DIGITS = 12
 _MASK = 2**64 - 1
 
 
@@ -54,8 +53,7 @@ def check_load(nodes: Nodes, expected: Content, outcome: Outcome, window: Window
         listed: Whether the list of queues must exist, if the layout has one.
 
     Returns:
-        A digest of the ids, to compare runs within this process. Of generated ids it is that of the records' numbers:
-        the rest is another one for each job.
+        A digest of the set of ids, to compare runs within this process.
 
     Raises:
         WrongResultError: Something is missing, doubled or different.
@@ -97,8 +95,7 @@ def check_load(nodes: Nodes, expected: Content, outcome: Outcome, window: Window
         raise WrongResultError(f"{len(unexpected)} keys are stored that should not be, such as {min(unexpected)!r}")
     _check_expiry(nodes, own)
     check_content(tally.content, expected)
-    parts = seen if outcome.id_field is not None else [task_id[-_NUMBER_DIGITS:] for task_id in seen]
-    return sum(map(hash, parts)) & _MASK
+    return sum(map(hash, seen)) & _MASK
 
 
 def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:

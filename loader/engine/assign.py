@@ -31,8 +31,8 @@ class Assigner:
     """Turns validated batches into deliveries.
 
     Args:
-        seed: See ``loader.jobs.manifest.id_seed``.
-        origins: Number and digest of each source. The ids are made from these and the seed.
+        job: Name of the job.
+        origins: Number and digest of each source. The ids are made from these and the job's name.
         known_queues: Full names of the queues that exist; None if this is not checked.
         forwarded: Full names of the queues in which tasks with a start time run; None if this is not checked.
     """
@@ -40,7 +40,7 @@ class Assigner:
     def __init__(
         self,
         options: LoadOptions,
-        seed: str,
+        job: str,
         origins: Sequence[tuple[int, str]],
         known_queues: Collection[str] | None,
         forwarded: Collection[str] | None = None,
@@ -49,7 +49,7 @@ class Assigner:
         self._known_queues = known_queues
         self._forwarded = forwarded
         self._default_queue = options.default_queue
-        self._seed = seed
+        self._job = job
         self._origins = origins
         self._prefix: tuple[tuple[int, int], bytes] = ((-1, -1), b"")
         self._names: dict[str, str] = {}
@@ -111,7 +111,7 @@ class Assigner:
         """One delivery for each queue. Records without a usable id or queue are added to ``batch.rejected``."""
         piece = (batch.source_index, batch.raw.start)
         if self._prefix[0] != piece:  # batches come piece by piece, so the last prefix nearly always applies
-            self._prefix = (piece, id_prefix(self._seed, *self._origins[piece[0]], piece[1]))
+            self._prefix = (piece, id_prefix(self._job, *self._origins[piece[0]], piece[1]))
         prefix = batch.id_prefix = self._prefix[1]
         if self._envelopes is not None:
             return self._by_envelope(batch, prefix, self._envelopes)

@@ -78,7 +78,6 @@ class Part:
         records: The longest record; None for the limit of ``options``.
         forwarded: See ``loader.engine.targets.base.Cleared``.
         first_version: See ``Pipeline``.
-        id_seed: See ``loader.jobs.manifest.id_seed``.
     """
 
     options: LoadOptions
@@ -93,7 +92,6 @@ class Part:
     records: RecordLimit | None = None
     forwarded: frozenset[str] | None = None
     first_version: bool = False
-    id_seed: str = ""
 
     @classmethod
     def of(
@@ -120,7 +118,6 @@ class Part:
             records=records,
             forwarded=forwarded,
             first_version=plan.first_version,
-            id_seed=plan.id_seed,
         )
 
 
@@ -162,7 +159,7 @@ class PartialLoad:
 
     async def _run(self, shards: AsyncIterable[Shard], channel: Channel) -> bool:
         part = self._part
-        assigner = Assigner(part.options, part.id_seed, part.origins, part.known_queues, part.forwarded)
+        assigner = Assigner(part.options, part.job, part.origins, part.known_queues, part.forwarded)
         records = part.records or RecordLimit.of_option(part.options.max_record_bytes)
         shape = shape_of(part.options, records, keep_values=assigner.needs_values)
         rejects = RejectsFile(part.rejects, channel.proof)

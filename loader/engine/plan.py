@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from loader.errors import JobMismatchError
 from loader.jobs import version_1
-from loader.jobs.manifest import adopted, derived_name, id_seed, manifest_of, order_of
+from loader.jobs.manifest import adopted, derived_name, manifest_of, order_of
 from loader.jobs.report import SourceReport
 from loader.settings import LoadOptions, settled
 from loader.sources.base import Source
@@ -27,8 +27,7 @@ class LoadPlan:
         options: The options; of a resumed job, with the figures that the job began with.
         job: Name of the job.
         manifest: See ``loader.jobs.manifest.manifest_of``.
-        origins: For each source, its number among those that count, and its digest. Ids are made from both, and from
-            ``id_seed``.
+        origins: For each source, its number among those that count, and its digest. Ids are made from both.
         order: For each source, its index in the input: a resumed job has its sources in the order of its first run.
     """
 
@@ -45,15 +44,10 @@ class LoadPlan:
         return [reports[index] for index in self.order]
 
     @property
-    def id_seed(self) -> str:
-        """See ``loader.jobs.manifest.id_seed``."""
-        return id_seed(self.job, self.manifest)
-
-    @property
     def prefixes(self) -> list[bytes]:
         """The prefixes of the ids that are generated: one for each piece of a source."""
         pieces = [piece for shard in self.shards for piece in shard.pieces]
-        return [id_prefix(self.id_seed, *self.origins[piece.source], piece.start) for piece in pieces]
+        return [id_prefix(self.job, *self.origins[piece.source], piece.start) for piece in pieces]
 
     @property
     def first_version(self) -> bool:

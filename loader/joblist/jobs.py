@@ -245,6 +245,8 @@ def _meaning(job: Standing) -> list[str]:
     if job.is_migration:
         return [*lines, "if the same migration is run again, it copies or moves tasks again that it has placed before"]
     lines.append("if its input is loaded again, all of it is loaded, and tasks that are in are loaded a second time")
+    if not job.has_own_ids:
+        lines.append("under the same name, they get the same ids: let consumers finish with the first ones before")
     if job.state == LOADING:
         lines.append("it is not finished: its load cannot go on where it stopped")
     return lines

@@ -31,9 +31,9 @@ from loader.sources.formats import table_options
 from loader.wire.target import ToHttp
 
 VERSION = 3
-"""Version 2 had neither ``ids`` nor ``shape``: a job made the ids of an earlier one of the same name again, after its
-record had ended. Version 1 counted empty files as sources, and its names of jobs were made from all options
-(``version_1.py``)."""
+"""Version 1 counted empty files as sources, and its names of jobs were made from all options (``version_1.py``).
+
+Version 3 has ``shape``; loaders that do not know it would load other tasks. Jobs without it are of version 2."""
 
 _WHERE = ("to", "layout", "profile", "queue", "queue_field", "id_field", "envelope")
 """Where tasks go, and how they get their ids."""
@@ -50,8 +50,7 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
     tables = table_options(options.tables, [source.format for source in sources])
     shape = options.shape
     manifest = {
-        "version": VERSION,
-        "ids": fresh_ids(),
+        "version": VERSION if shape else 2,
         "to": target.url.rstrip("/") if isinstance(target, ToHttp) else None,
         "layout": options.layout_name,
         "profile": options.profile or ("runqy" if options.layout_name == "asynq" else None),
@@ -75,17 +74,6 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
     }
     found: dict[str, Any] = orjson.loads(orjson.dumps(manifest))  # tuples become lists, as in a recorded manifest
     return found
-
-
-def fresh_ids() -> str:
-    """What tells the ids of a new job from those of an earlier one of the same name, whose record has ended."""
-    return secrets.token_hex(8)
-
-
-def id_seed(job: str, manifest: Mapping[str, Any]) -> str:
-    """What generated ids are made from, beside the source and the record's number; see ``id_prefix``."""
-    ids = manifest.get("ids")
-    return job if ids is None else f"{job}\0{ids}"
 
 
 def derived_name(options: LoadOptions, sources: Sequence[SourceIdentity], manifest: Mapping[str, Any]) -> str:

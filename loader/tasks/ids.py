@@ -72,8 +72,8 @@ def _json_type(value: object) -> str:
 
 # --- generated ids -------------------------------------------------------------------------------------------------
 # A generated id is a UUID of version 8 (RFC 9562, section 5.8: custom): 74 bits of a hash of the job and the piece of
-# the source, then the record's number within that piece in the last 48 bits. So the id is the same in every run of the
-# job and needs no hash per record. The first 24 of its 36 characters are constant for a piece.
+# the source, then the record's number within that piece in the last 48 bits. So the id is the same in every run and
+# needs no hash per record. The first 24 of its 36 characters are constant for a piece.
 
 ID_BYTES = 36
 _SUFFIX_BLOCK = 4096
@@ -84,7 +84,6 @@ def id_prefix(job: str, source: int, digest: str, start: int = 0) -> bytes:
     """The first 24 characters of all ids of a piece of a source, the last dash included.
 
     Args:
-        job: See ``loader.jobs.manifest.id_seed``.
         source: Number of the source.
         digest: Digest of the source's content.
         start: Where in the source the piece begins.

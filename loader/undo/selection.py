@@ -10,7 +10,6 @@ from pathlib import Path
 from loader.errors import LoaderError, UsageError
 from loader.jobs.how import load_command
 from loader.jobs.ids_file import HEADER
-from loader.jobs.manifest import id_seed
 from loader.jobs.records import PREFIX_BYTES
 from loader.jobs.standing import Standing
 from loader.outputs.gzip import open_stored
@@ -62,8 +61,7 @@ def prefixes_of(job: Standing) -> frozenset[bytes]:
                 f"Run its load again: it records that, and loads nothing that is in: {load_command(job)}",
             )
     digests = [source["digest"] for source in manifest["sources"]]
-    seed = id_seed(job.name, manifest)
-    return frozenset(id_prefix(seed, number, digest) for number, digest in enumerate(digests))
+    return frozenset(id_prefix(job.name, number, digest) for number, digest in enumerate(digests))
 
 
 def ids_path(job: Standing, given: Path | None) -> Path | None:

@@ -13,7 +13,7 @@ from loader.engine.known_queues import known_queues, queues_in_file
 from loader.engine.part import Channel, Part
 from loader.engine.plan import LoadPlan, Proposal
 from loader.engine.targets.find_job import find_job
-from loader.errors import SourceError, UsageError
+from loader.errors import SourceError
 from loader.jobs.job import Job, ledger_state
 from loader.jobs.lease import Run
 from loader.jobs.ledger import LedgerState, QueueLedger
@@ -90,15 +90,11 @@ class InputComparison:
         if len(proposals) > 1:
             choice = await retry(lambda: choose_layout(servers, self._load))
             proposal = next(one for one in proposals if one.options.layout == choice.layout)
-        without = f"{servers} has no record of job {proposal.names[0]}"
-        if not (proposal.options.id_field or proposal.options.envelope):
-            raise UsageError(
-                f"{without}, which would tell the ids of its tasks: it was not loaded there, or its record has ended",
-                "runqy-loader jobs lists the jobs there",
-            )
-        log.warning("%s: what was loaded and taken cannot be told from what was never loaded", without)
-        if proposal.options.envelope:
-            log.warning("records without an id of their own are shown as missing")
+        log.warning(
+            "%s has no record of job %s: what was loaded and taken cannot be told from what was never loaded",
+            servers,
+            proposal.names[0],
+        )
         return await proposal.planned(proposal.names[0])
 
     async def compare(self) -> bool:

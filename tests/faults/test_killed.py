@@ -14,7 +14,6 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pytest
 import redis
 
-from loader.tasks.ids import ID_BYTES, id_prefix
 from tests.cli import Outcome
 from tests.faults.assassin import Assassin
 from tests.faults.helpers import (
@@ -51,24 +50,8 @@ def undisturbed(scene: Scene) -> Iterator[Undisturbed]:
     reference.client.close()
 
 
-PREFIX = id_prefix("job", 0, "digest")
-"""As long as the beginning of each generated id."""
-
-Tasks = dict[str, dict[bytes, bytes]]
-"""Hashes, by id."""
-
-
-def _as_sets(found: dict[str, list[tuple[str, dict[bytes, bytes]]]]) -> dict[str, list[Tasks]]:
-    """The tasks of each queue. Of ids that were generated, each job has its own beginnings: tasks whose ids begin alike
-    are one set, in which the rest of the id tells them."""
-    sets: dict[str, list[Tasks]] = {}
-    for queue, column in found.items():
-        pieces: dict[str, Tasks] = {}
-        for task_id, fields in column:
-            beginning = task_id[: len(PREFIX)] if len(task_id) == ID_BYTES else ""
-            pieces.setdefault(beginning, {})[task_id.removeprefix(beginning)] = fields
-        sets[queue] = sorted(pieces.values(), key=repr)
-    return sets
+def _as_sets(found: dict[str, list[tuple[str, dict[bytes, bytes]]]]) -> dict[str, dict[str, dict[bytes, bytes]]]:
+    return {queue: dict(column) for queue, column in found.items()}
 
 
 def _assert_as_undisturbed(

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loader.tasks.ids import id_prefix, id_suffixes
 from tests.cli import Outcome, run
 from tests.conftest import Server
 from tests.faults.helpers import Load
@@ -116,52 +114,6 @@ def test_a_forgotten_job_leaves_its_tasks_and_no_key_and_is_loaded_anew(tool: To
     assert db.llen("asynq:q.default:pending") == 3000
     assert_error(jobs(tool, "show", "j"), 1, "there is no job j on")
     assert load(tool, "--job", "j").report["loaded"] == 3000
-
-
-def _forgotten(tool: Tool, db: Redis) -> None:
-    assert jobs(tool, "forget", "j", "--yes").status == 0
-
-
-def _ended(tool: Tool, db: Redis) -> None:
-    """As the record ends an hour after the ledgers: it is there."""
-    db.hset("runqy-loader:{j}:job", "expires", int(time.time() * 1000) - 1)
-    db.delete(*db.keys("*:batches"))
-
-
-def _deleted(tool: Tool, db: Redis) -> None:
-    db.delete(*own_keys(db))
-
-
-@pytest.mark.parametrize("end", [_forgotten, _ended, _deleted])
-def test_a_job_that_begins_anew_touches_no_task_of_the_first_one(
-    tool: Tool, db: Redis, end: Callable[[Tool, Redis], None]
-) -> None:
-    load(tool, "--job", "j")
-    taken = f"asynq:t:{db.rpop('asynq:q.default:pending').decode()}"
-    db.hset(taken, "attempt", "2")
-    end(tool, db)
-
-    again = load(tool, "--job", "j")
-    once_more = load(tool, "--job", "j")
-
-    assert (again.report["loaded"], once_more.report["already_loaded"]) == (3000, 3000)
-    ids = db.lrange("asynq:q.default:pending", 0, -1)
-    assert len(ids) == len(set(ids)) == 5999
-    assert db.hget(taken, "attempt") == b"2"
-
-
-def test_a_job_of_an_earlier_version_goes_on_with_the_ids_that_it_began_with(tool: Tool, db: Redis) -> None:
-    load(tool, "--job", "j")
-    manifest = json.loads(db.hget("runqy-loader:{j}:job", "manifest"))
-    del manifest["ids"]
-    db.flushall()
-    db.hset("runqy-loader:{j}:job", mapping={"manifest": json.dumps({**manifest, "version": 2}), "state": "loading"})
-
-    load(tool, "--job", "j")
-
-    digest = manifest["sources"][0]["digest"]
-    first = id_prefix("j", 0, digest) + id_suffixes(0, 1)[0]
-    assert first in db.lrange("asynq:q.default:pending", 0, -1)
 
 
 def test_a_job_that_is_being_rolled_back_is_not_forgotten(tool: Tool, db: Redis) -> None:

@@ -15,7 +15,6 @@ from tests.conftest import Server
 from tests.integration.cluster import Cluster
 from tests.integration.cluster import cluster as cluster
 from tests.integration.stored import Consumer, pending_key, task_key
-from tests.integration.tool import assert_error
 
 LAYOUTS = ["documented", "asynq"]
 COUNT = 2500
@@ -225,16 +224,10 @@ def test_a_sample_has_the_same_batches_each_time_and_reads_no_list(server: Serve
     assert "not known" in one.stderr
 
 
-def test_generated_ids_are_not_known_without_a_record_of_the_job(server: Server, tmp_path: Path) -> None:
+def test_without_a_record_of_the_job_all_is_missing_and_it_says_why(server: Server, tmp_path: Path) -> None:
     write(tmp_path / "in.jsonl", numbered(10))
 
-    assert_error(verify(server, tmp_path, report=False), 2, "no record of job", "it was not loaded there")
-
-
-def test_with_ids_from_the_records_all_is_missing_without_a_record_of_the_job(server: Server, tmp_path: Path) -> None:
-    write(tmp_path / "in.jsonl", [{"n": n} for n in range(10)])
-
-    found = verify(server, tmp_path, "--id-field", "n")
+    found = verify(server, tmp_path)
 
     assert (found.status, kinds(found)) == (3, {"missing": 10})
     assert "no record of job" in found.stderr

@@ -35,7 +35,6 @@ from loader.jobs.index import enter_job, leave_jobs
 from loader.jobs.job import Job
 from loader.jobs.keep import keep_finished, keep_record, standing_to_load, warn_of_leftovers
 from loader.jobs.lease import Lease, Run, while_held
-from loader.jobs.manifest import fresh_ids
 from loader.jobs.old_jobs import note_old_jobs
 from loader.jobs.record_limit import largest_overhead, record_limit
 from loader.jobs.rejects import rejects_path
@@ -262,7 +261,6 @@ class _RedisLoad:
         job = self._job
         standing = await self._retry(lambda: standing_to_load(self._servers, job))
         if standing.manifest is None:  # it has ended, or was rolled back or forgotten in this moment
-            self._plan = replace(self._plan, manifest={**self._plan.manifest, "ids": fresh_ids()})
             await self._retry(lambda: job.open(self._plan.manifest))
             job.resumed = False
         await self._retry(lambda: keep_record(self._servers, job.name))
