@@ -80,16 +80,6 @@ class MigrateOptions:
             goes_with=(Needs("from_system"),),
         ),
     ] = False
-    payload: Annotated[
-        Literal["args", "envelope"],
-        Option(
-            help="What becomes the payload of a job of another system: the arguments of its function, or all that the "
-            "system keeps of it, as one JSON object.",
-            group=_TO,
-            goes_with=(Needs("from_system"),),
-        ),
-    ] = "args"
-    force_schedule: Annotated[bool, shared.FORCE_SCHEDULE.but(group=_TO, goes_with=(Needs("from_system"),))] = False
     from_layout: Annotated[LayoutChoice, shared.LAYOUT_TO_READ] = "auto"
     from_redis: Annotated[str, shared.REDIS.but(group=_FROM, env=("RUNQY_LOADER_REDIS", "REDIS_URL"))] = (
         shared.DEFAULT_REDIS
@@ -109,7 +99,12 @@ class MigrateOptions:
         str | None, shared.QUEUE.but(help="Queue to write.", group=_TO, short="", default_text="the same")
     ] = None
     to_layout: Annotated[
-        LayoutName | None, Option(help="Redis keys to write.", group=_TO, default_text="the same layout")
+        LayoutName | None,
+        Option(
+            help="Redis keys to write.",
+            group=_TO,
+            default_text="the same layout; for jobs of another system, by the use of the target",
+        ),
     ] = None
     to_redis: Annotated[
         str | None, Option(help="Server to write to.", group=_TO, unit="URL", default_text="the same")
@@ -132,6 +127,16 @@ class MigrateOptions:
             goes_with=(Needs("to_redis", hint=_ITS_SERVER),),
         ),
     ] = None
+    payload: Annotated[
+        Literal["args", "envelope"],
+        Option(
+            help="What becomes the payload of a job of another system: the arguments of its function, or all that the "
+            "system keeps of it, as one JSON object.",
+            group=_TO,
+            goes_with=(Needs("from_system"),),
+        ),
+    ] = "args"
+    force_schedule: Annotated[bool, shared.FORCE_SCHEDULE.but(group=_TO, goes_with=(Needs("from_system"),))] = False
     profile: Annotated[
         ProfileName | None,
         Option(
