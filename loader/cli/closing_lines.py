@@ -113,17 +113,18 @@ def _skipped_lines(report: LoadReport) -> list[str]:
 
 
 def _unpacking(name: str) -> str | None:
-    """The command that decompresses a file of this name to standard output; None for an archive."""
+    """The command that decompresses a file of this name to standard output; None if its lines are no records."""
     from loader.sources.codecs.gzip import GZIP  # needed for a damaged file only
     from loader.sources.endings import Endings
-    from loader.sources.format import ARCHIVE
+    from loader.sources.lines_source import JSON_LINES
 
-    form, codec = Endings().kind(name.rpartition("/")[2]) or (None, None)
-    return None if form is not None and form.family == ARCHIVE else (codec or GZIP).command
+    form, codec = Endings().kind(name.rpartition("/")[2]) or (JSON_LINES, None)
+    return (codec or GZIP).command if form is JSON_LINES else None
 
 
 def _skipped(file: SkippedFile) -> str:
-    return f"{file.name}: {file.reason}{f' (after {file.lines:,} lines)' if file.lines else ''}"
+    what = "lines" if _unpacking(file.name) else "records"
+    return f"{file.name}: {file.reason}{f' (after {file.lines:,} {what})' if file.lines else ''}"
 
 
 def _how_to_go_on(report: LoadReport, resume: str, *, kept: bool) -> list[str]:

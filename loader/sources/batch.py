@@ -55,6 +55,10 @@ class Places(Protocol):
         """Line (1-based) and byte offset of the record with this number in its piece of the source."""
         ...
 
+    def member(self, number: int) -> RawBatch | None:
+        """The batch of the file within the source that has this record; None if the source is no archive."""
+        ...
+
 
 @dataclass(slots=True)
 class RawBatch:
@@ -117,6 +121,11 @@ class RawBatch:
             names=None if names is None else names[at:],
         )
         return first, rest
+
+    def of_member(self, index: int) -> RawBatch:
+        """The batch of the file that has this record: of an archive, another one."""
+        member = None if self.places is None else self.places.member(self.first_record + index)
+        return self if member is None else member
 
     def locate(self, index: int) -> tuple[int, int]:
         """Line (1-based, counted from the piece's start) and byte offset of the record at ``index``."""

@@ -157,6 +157,7 @@ class DocumentBatcher:
     """The only record of a document in an archive; see ``StreamBatcher``."""
 
     def __init__(self, name: str, batch_size: int, max_record_bytes: int, start: int = 0) -> None:
+        self._name = name
         self._limit = max_record_bytes
         self._document = _Document(max_record_bytes)
 
@@ -166,7 +167,7 @@ class DocumentBatcher:
 
     def finish(self) -> Iterator[RawBatch]:
         document, length = self._document.result()
-        yield RawBatch(0, 0, [document], {0: length} if length > self._limit else {})
+        yield RawBatch(0, 0, [document], {0: length} if length > self._limit else {}, names=[self._name])
 
 
 DOCUMENTS = Format(

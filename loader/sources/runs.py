@@ -43,6 +43,9 @@ class _Runs:
         index = bisect_right(self.runs, number, key=lambda run: run.first) - 1
         return self.runs[index].place(number)
 
+    def member(self, number: int) -> None:
+        return None  # the source is one file
+
 
 class RunBatcher(RecordBatcher, Generic[AnyRun]):
     """A ``RecordBatcher`` whose records have the places of their runs.

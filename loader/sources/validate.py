@@ -156,9 +156,10 @@ def _one_by_one(batch: Batch, stripped: list[bytes], limit: str, *, any_json: bo
             batch.rejected.append((index, why))
             continue
         if not record:
-            if batch.raw.places is not None:  # an element is missing between two commas
+            raw = batch.raw.of_member(index)
+            if raw.places is not None:  # an element is missing between two commas
                 batch.rejected.append((index, Reason(ReasonCode.INVALID_JSON, "not valid JSON: there is no value")))
-            elif not is_document:
+            elif raw.names is None:
                 batch.blank += 1
             elif batch.raw.records[index]:
                 batch.rejected.append((index, Reason(ReasonCode.EMPTY_FILE, "the file holds nothing but white space")))

@@ -135,6 +135,24 @@ def test_the_rest_of_a_mended_file_is_loaded_as_the_closing_lines_say(tool: Tool
     assert numbers(db) == [*range(1100), *range(2000, 2100)]
 
 
+def test_the_rest_of_mended_csv_is_loaded_by_its_records(tool: Tool, db: Redis) -> None:
+    rows = b"n,x\n" + b"".join(b'%d,"%s\n"\n' % (n, random.Random(n).randbytes(30).hex().encode()) for n in range(2000))
+    packed = gzip.compress(rows)
+    tool.write("t.csv.gz", packed[: len(packed) * 7 // 10])
+    done = load(tool, "t.csv.gz", "-b", "100", "--skip-bad-files", "--report", "r.json")
+    report = json.loads((tool.folder / "r.json").read_bytes())
+    (skipped,) = report["skipped_files"]
+    assert (done.status, report["loaded"]) == (3, skipped["lines"])
+    assert f"(after {skipped['lines']:,} records)" in done.stderr
+    assert "tail -n" not in done.stderr
+
+    tool.write("t.csv.gz", packed)
+    rest = tool.load("t.csv.gz", "-q", "q", "--offset", str(skipped["lines"]), "--job", "rest")
+
+    assert rest.status == 0, rest.stderr
+    assert sorted(json.loads(one)["n"] for one in payloads(db, "q.default")) == sorted(map(str, range(2000)))
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_damaged_documents_are_left_out_of_their_batch(tool: Tool, db: Redis, processes: int) -> None:
     for number in range(30):

@@ -23,6 +23,8 @@ from tests.integration.tool import (
     rejects,
     run_with_stdin,
 )
+from tests.unit.sources.archives.test_archives import zipped
+from tests.unit.sources.archives.test_tar_reader import tar
 
 
 @pytest.mark.parametrize("name", ["in.jsonl", "in.ndjson", "IN.JSONL", "in.jsonl.gz", "in.ndjson.gz"])
@@ -60,6 +62,21 @@ def test_byte_order_mark_crlf_blank_lines_and_a_missing_last_newline_are_tolerat
     assert_fine(done)
     assert counts(done) == (3, 3, 0, 0)
     assert payloads(db, "q.default") == [b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize("name", ["in.tar", "in.zip"])
+def test_in_archives_too_blank_lines_are_none_and_empty_files_are_told(tool: Tool, db: Redis, name: str) -> None:
+    pack = tar if name == "in.tar" else zipped
+    tool.write(
+        name,
+        pack([("a.jsonl", b"1\r\n\r\n  2 \n\n\t\n3\n\n"), ("e.json", b""), ("s.json", b" \n"), ("z.jsonl", b"\n4")]),
+    )
+
+    done = tool.load(name, "-q", "q", "-w", "1")
+
+    assert payloads(db, "q.default") == [b"1", b"2", b"3", b"4"]
+    assert done.report["rejected_by_code"] == {"empty_file": 2}
+    assert {one["source"] for one in rejects(tool, done)} == {f"{name}:e.json", f"{name}:s.json"}
 
 
 def test_a_directory_is_read_with_all_below_it_in_the_order_of_names(tool: Tool, db: Redis) -> None:

@@ -13,11 +13,13 @@ from loader.sources.batch import BatchLimit, RawBatch
 from loader.sources.codecs.codec import Codec, DamagedError
 from loader.sources.codecs.content import Content
 from loader.sources.endings import Endings, label
-from loader.sources.format import Format, InputFile
-from loader.sources.formats import Kind
+from loader.sources.format import ARCHIVE, Format, InputFile
+from loader.sources.formats import FORMATS, Kind
 from loader.sources.passed_over import PassedOver
 from loader.sources.recognition.head import Head
 from loader.sources.recognition.peek import judge
+
+_ALONE = "Take it out of the archive, and load it by itself"
 
 
 class UnfitMemberError(SourceFormatError, DamagedError):
@@ -47,6 +49,9 @@ class MemberPlaces:
     def of(self, number: int) -> tuple[int, int]:
         _, raw, index = self._at(number)
         return raw.locate(index)
+
+    def member(self, number: int) -> RawBatch:
+        return self._at(number)[1]
 
 
 class MemberBatches:
@@ -100,7 +105,12 @@ class MemberBatches:
         if name.endswith(REJECTS_ENDING):
             return "rejects"
         kind = self._endings.kind(name)
-        return label(name) if kind is None or kind[0].batcher is None else kind
+        if kind is None or kind[0].family == ARCHIVE:
+            return label(name)
+        if kind[0].batcher is None:
+            full = f"{self._archive}:{one_line(member.path)}"
+            raise UnfitMemberError(f"{full} is {kind[0].title}, which is not read in an archive", _ALONE)
+        return kind
 
     def feed(self, piece: bytes) -> Iterator[RawBatch]:
         """Adds the next bytes of the member.
@@ -130,7 +140,7 @@ class MemberBatches:
         if not self._any:
             has = f" (passed over: {self._passed_over.summary})" if self._passed_over else ""
             what = f"{self._archive}: no payload file in this archive{has}"
-            raise DamagedError(what, f"Its members need one of these endings: {self._endings.known}")
+            raise DamagedError(what, f"Its members need one of these endings: {_readable()}")
 
     @property
     def passed_over(self) -> PassedOver:
@@ -166,6 +176,12 @@ class MemberBatches:
         yield RawBatch(first, 0, records, oversized, places=places, unended=last.unended)
 
 
+def _readable() -> str:
+    """The endings of members that are read."""
+    forms = (form for form in FORMATS.values() if form.batcher is not None)
+    return f"{', '.join(ending for form in forms for ending in form.endings)}, also compressed"
+
+
 class _Member:
     """One member that is input. Its beginning is compared with what its name says."""
 
@@ -197,7 +213,7 @@ class _Member:
 
     def _look(self, head: Head) -> Iterator[RawBatch]:
         if (problem := judge(self._file, head, given=False)) is not None:
-            raise UnfitMemberError(f"{self.name} {problem.what}", "Take it out of the archive, and load it by itself")
+            raise UnfitMemberError(f"{self.name} {problem.what}", _ALONE)
         self._head = None
         for piece in self._held:
             yield from self._read(piece)

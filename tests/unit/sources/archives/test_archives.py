@@ -170,6 +170,16 @@ def test_a_member_that_is_not_what_its_name_says_is_an_error_after_those_before_
 
 
 @both
+@pytest.mark.parametrize("member", ["b.csv", "d/b.csv.gz", "b.parquet"])
+def test_a_table_is_not_left_out_unseen(folder: Path, name: str, member: str) -> None:
+    (folder / name).write_bytes(ARCHIVES[name]([("a.jsonl", b"1\n"), (member, b"id\n1\n")]))
+    with pytest.raises(
+        SourceFormatError, match=rf"^{name}:{member} is .*, which is not read in an archive.*Take it out"
+    ):
+        drained(opened(name))
+
+
+@both
 def test_a_damaged_member_is_told_by_its_name(folder: Path, name: str) -> None:
     damaged = bytearray(gzip.compress(b"1\n" * 100))
     damaged[-5] ^= 1
