@@ -138,7 +138,8 @@ async def survey(session: Session, walk: Walk) -> Findings:
         *[await documented_counts(session, name) for name in sorted(documented)],
         *[await asynq_counts(session, name) for name in sorted(asynq)],
     ]
-    progress = {name: await job_record(session, name) for name in sorted(jobs)}
+    records = [await job_record(session, name) for name in sorted(jobs)]
+    progress = {job.job: job for job in records if job.state != "unknown"}
     for key, (name, part) in sorted(parts.items()):
         (reply,) = await session.values([part_question(key, part)])
         add_part(progress.setdefault(name, JobProgress(name)), key, part, reply)
@@ -198,7 +199,7 @@ async def job_record(session: Session, name: str) -> JobProgress:
     if isinstance(holder, bytes):
         process = _json(holder)
         job.state, job.holder = "running", f"process {process.get('pid')} on {process.get('host')}"
-    elif fields:
+    elif fields.keys() - {b"runs"}:  # a job that was rolled back leaves its runs for a day
         job.state = _STATES.get(fields.get(b"state", b""), "stopped")
     return job
 

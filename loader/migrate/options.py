@@ -252,6 +252,8 @@ class MigrateOptions:
         from loader.foreign.system import Where
 
         system_of(self.from_system or "", Where(self.from_queue))
+        if self.unacked and self.from_system not in ("celery", "taskiq"):
+            raise UsageError(f"--unacked is for celery and taskiq, not {self.from_system}", "Leave it out")
         if self.to_layout is None:
             try:
                 replace(self, to_layout="documented").check()

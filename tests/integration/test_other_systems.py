@@ -43,6 +43,7 @@ def test_a_queue_that_is_not_there(valkey: Server, tmp_path: Path) -> None:
         (["huey"], "Huey stores its jobs as pickles"),
         (["arq"], "arq stores its jobs as pickles"),
         (["celery", "--move"], "--move"),
+        (["bullmq", "--unacked"], "--unacked is for celery and taskiq"),
         (["celery", "--from-layout", "asynq"], "--from-layout"),
         (["celery", "--profile", "asynq", "--to-layout", "documented"], "--profile asynq needs --to-layout asynq"),
         (["celery", "--to-queue", "a.b.c"], "--to-queue: queue name 'a.b.c' has more than one dot"),

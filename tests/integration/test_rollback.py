@@ -142,6 +142,16 @@ def test_what_consumers_have_taken_is_left_and_the_same_input_then_needs_again(
     assert db.llen(pending_key(layout, QUEUE)) == 3000
 
 
+def test_inspect_shows_no_job_where_one_was_rolled_back(tool: Tool, db: Redis) -> None:
+    tool.write("in.jsonl", lines(10))
+    assert_fine(tool.load("in.jsonl", "-q", "q", "--job", "j"))
+    assert rollback(tool, "j").status == 0
+
+    shown = run("inspect", "--redis", tool.url, "--json", cwd=tool.folder)
+
+    assert json.loads(shown.stdout)["jobs"] == []
+
+
 def test_a_dry_run_counts_and_changes_nothing(tool: Tool, db: Redis) -> None:
     push(db, "documented", QUEUE, others(2000))
     tool.write("in.jsonl", lines(3000))
