@@ -100,9 +100,6 @@ SCRIPTS: dict[str, bytes] = {
     "migrate-settle-asynq-cluster": settle_script(
         stored_queue("asynq", QUEUE), keeps_hashes=False, look_up="", cluster=True
     ),
-    "migrate-settle-documented-cluster": settle_script(
-        stored_queue("documented", QUEUE), keeps_hashes=False, look_up="", cluster=True
-    ),
     "migrate-settle-documented": settle_script(stored_queue("documented", QUEUE), keeps_hashes=False, look_up=""),
     "migrate-settle-documented-look-up": settle_script(
         stored_queue("documented", QUEUE), keeps_hashes=False, look_up=QUEUE
@@ -123,6 +120,10 @@ SCRIPTS: dict[str, bytes] = {
     "undo-swap": SWAP,
     **{f"undo-drop-{name}": scripts.drop for name, scripts in UNDO.items()},
 }
+
+
+def test_no_script_has_two_names() -> None:
+    assert len(set(SCRIPTS.values())) == len(SCRIPTS)
 
 
 def golden(name: str) -> bytes:

@@ -122,21 +122,21 @@ def test_a_silent_server_is_told_with_the_networks_reason() -> None:
 
 def test_renewed_it_opens_another_connection_and_a_call_under_way_ends_on_its_own() -> None:
     met: list[Session] = []
-    may_answer = asyncio.Event()
+    asked, may_answer = asyncio.Event(), asyncio.Event()
 
     async def script(session: Session) -> None:
         await greeted(session)
         met.append(session)
         while (command := await session.next()) is not None:
             if command == [b"GET", b"slow"]:
+                asked.set()
                 await may_answer.wait()
             await session.say(b"$%d\r\n%b\r\n" % (len(command[1]), command[1]))
 
     async def run() -> None:
         async with peer(script) as address, client_of(address) as ours:
             slow = asyncio.ensure_future(ours.execute("GET", "slow"))
-            while not met:
-                await asyncio.sleep(0.001)
+            await asked.wait()
             ours.renew()
             assert await ours.execute("GET", "quick") == b"quick"
             assert len(met) == 2
