@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, ClassVar
 
 import msgspec
 
 from loader.foreign.hashes import members_of
 from loader.foreign.job import ForeignJob, Found, Jobs, UnreadableJobError
-from loader.foreign.listed import Frozen
+from loader.foreign.listed import Blocks, Frozen, Scored
 from loader.foreign.system import Where
 from loader.servers.question import ask
 from loader.servers.session import Session
@@ -35,10 +35,9 @@ class BeeQueue:
     """See ``System``."""
 
     title: ClassVar[str] = "bee-queue"
-    payload: ClassVar[str] = "the job's data"
 
     def __init__(self, where: Where) -> None:
-        self._base = where.key(f"{where.prefix if where.prefix is not None else 'bq'}:{where.queue}:")
+        self._base = where.key(f"{where.prefix_or('bq')}:{where.queue}:")
 
     def keys(self) -> Sequence[bytes]:
         return [self._base + kind for kind in (b"jobs", b"waiting", b"delayed", b"id")]
@@ -50,8 +49,8 @@ class BeeQueue:
     async def _each(
         self,
         session: Session,
-        ready: Callable[[], Iterator[list[bytes]]],
-        delayed: Callable[[], Iterator[list[tuple[bytes, float]]]],
+        ready: Blocks,
+        delayed: Scored,
     ) -> AsyncIterator[Found]:
         for ids in ready():
             async for found in members_of(session, self._base + b"jobs", [(job, 0.0) for job in ids], read):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, ClassVar
 
 import msgspec
 
 from loader.foreign.hashes import Member, fields_of
 from loader.foreign.job import ForeignJob, Found, Jobs, UnreadableJobError, json_object, json_text
-from loader.foreign.listed import Frozen
+from loader.foreign.listed import Blocks, Frozen, Scored
 from loader.foreign.system import Where
 from loader.servers.question import ask
 from loader.servers.session import Session
@@ -29,10 +29,9 @@ class BullMq:
     """See ``System``."""
 
     title: ClassVar[str] = "BullMQ"
-    payload: ClassVar[str] = "the job's data"
 
     def __init__(self, where: Where) -> None:
-        self._base = where.key(f"{where.prefix if where.prefix is not None else 'bull'}:{where.queue}:")
+        self._base = where.key(f"{where.prefix_or('bull')}:{where.queue}:")
 
     def keys(self) -> Sequence[bytes]:
         return [self._base + kind for kind in (b"meta", b"wait", b"paused", b"prioritized", b"delayed")]
@@ -47,9 +46,9 @@ class BullMq:
     async def _each(
         self,
         session: Session,
-        lists: Sequence[Callable[[], Iterator[list[bytes]]]],
-        prioritized: Callable[[], Iterator[list[tuple[bytes, float]]]],
-        delayed: Callable[[], Iterator[list[tuple[bytes, float]]]],
+        lists: Sequence[Blocks],
+        prioritized: Scored,
+        delayed: Scored,
     ) -> AsyncIterator[Found]:
         for members in self._members(lists, prioritized, delayed):
             async for found in fields_of(session, members, _FIELDS, read):
@@ -57,9 +56,9 @@ class BullMq:
 
     def _members(
         self,
-        lists: Sequence[Callable[[], Iterator[list[bytes]]]],
-        prioritized: Callable[[], Iterator[list[tuple[bytes, float]]]],
-        delayed: Callable[[], Iterator[list[tuple[bytes, float]]]],
+        lists: Sequence[Blocks],
+        prioritized: Scored,
+        delayed: Scored,
     ) -> Iterator[list[Member]]:
         for each in lists:
             for ids in each():

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import msgspec
 
 from loader.foreign.compressed import bunzipped, inflated
-from loader.foreign.job import ForeignJob, Found, Jobs, UnreadableJobError, called_with
-from loader.foreign.listed import Frozen
+from loader.foreign.job import ForeignJob, Found, Jobs, UnreadableJobError, beginning, called_with, found_in
+from loader.foreign.listed import Blocks, Frozen
 from loader.foreign.system import Where
 from loader.servers.question import ask
 from loader.servers.session import Session
@@ -52,16 +52,14 @@ class _Element(msgspec.Struct, rename="kebab"):
 
 
 _decode = msgspec.json.Decoder(_Element).decode
-_decode_body = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_parts = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_after = msgspec.json.Decoder(dict[str, Any]).decode
-_decode_held = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Celery:
     """See ``System``. The prefix is kombu's ``global_keyprefix``."""
 
     title: ClassVar[str] = "Celery"
-    payload: ClassVar[str] = '{"args": [...], "kwargs": {...}}'
 
     def __init__(self, where: Where) -> None:
         self._where = where
@@ -74,13 +72,12 @@ class Celery:
         return [*self._lists, bound, *([self._unacked] if self._where.unacked else [])]
 
     async def jobs(self, frozen: Frozen) -> Jobs:
-        held = [pairs async for pairs in frozen.hash(self._unacked)] if self._where.unacked else []
-        lists = [await frozen.listed(key, "head") for key in self._lists]
-        return self._each(held, lists)
+        held = await frozen.values(self._unacked) if self._where.unacked else None
+        return self._each(held, [await frozen.listed(key, "head") for key in self._lists])
 
-    async def _each(self, held: list[list[tuple[bytes, bytes]]], lists: Iterable[Any]) -> AsyncIterator[Found]:
-        for pairs in held:
-            yield _found(element for _, value in pairs for element in _of_queue(value, self._where.queue))
+    async def _each(self, held: Blocks | None, lists: Iterable[Blocks]) -> AsyncIterator[Found]:
+        for values in held() if held is not None else ():
+            yield _found(element for value in values for element in _of_queue(value, self._where.queue))
         for each in lists:
             for elements in each():
                 yield _found(elements)
@@ -102,19 +99,13 @@ class Celery:
 
 
 def _found(elements: Iterable[bytes]) -> Found:
-    found = Found()
-    for element in elements:
-        try:
-            found.jobs.append(read(element))
-        except UnreadableJobError as error:
-            found.refuse(_name(element), error)
-    return found
+    return found_in(elements, read, _name)
 
 
 def _of_queue(held: bytes, queue: str) -> Iterator[bytes]:
     """The element of a value of ``unacked``, if it belongs to this queue: a list of element, exchange and key."""
     try:
-        element, _, key = _decode_held(held)
+        element, _, key = _decode_parts(held)
         if msgspec.json.decode(key) == queue:
             yield bytes(element)
     except (ValueError, msgspec.DecodeError):
@@ -167,7 +158,7 @@ def _body(stored: _Element) -> tuple[bytes, bytes, dict[str, Any]]:
     try:
         if stored.properties.body_encoding == "base64":
             body = base64.b64decode(body, validate=True)
-        args, kwargs, after = _decode_body(body if packing is None else _DECOMPRESS[packing](body))
+        args, kwargs, after = _decode_parts(body if packing is None else _DECOMPRESS[packing](body))
         return bytes(args), bytes(kwargs), _decode_after(after)
     except UnreadableJobError:
         raise
@@ -187,7 +178,8 @@ def _time(text: str | None) -> float:
 
 
 def _name(element: bytes) -> bytes:
+    """Its id, or how it begins."""
     try:
-        return (_decode(element).headers.id or "").encode() or element[:60]
+        return (_decode(element).headers.id or "").encode() or beginning(element)
     except (msgspec.DecodeError, RecursionError):
-        return element[:60]
+        return beginning(element)

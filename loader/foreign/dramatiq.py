@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import msgspec
 
 from loader.foreign.hashes import members_of
-from loader.foreign.job import ForeignJob, Found, Jobs, UnreadableJobError, called_with
-from loader.foreign.listed import Frozen
+from loader.foreign.job import ForeignJob, Found, Jobs, UnreadableJobError, called_with, found_in
+from loader.foreign.listed import Blocks, Frozen
 from loader.foreign.system import Where
 from loader.servers.question import ask
 from loader.servers.scan import literal, scan_all
@@ -46,12 +47,12 @@ class Dramatiq:
     """See ``System``."""
 
     title: ClassVar[str] = "Dramatiq"
-    payload: ClassVar[str] = '{"args": [...], "kwargs": {...}}'
 
     def __init__(self, where: Where) -> None:
-        self._prefix, self._queue = where.prefix if where.prefix is not None else "dramatiq", where.queue
-        self._lists = [where.key(f"{self._prefix}:{where.queue}{end}") for end in ("", ".DQ")]
-        self._acks = where.key(f"{self._prefix}:__acks__.")
+        prefix = where.prefix_or("dramatiq")
+        self._queue = where.key(where.queue)
+        self._lists = [where.key(f"{prefix}:{where.queue}{end}") for end in ("", ".DQ")]
+        self._acks = where.key(f"{prefix}:__acks__.")
 
     def keys(self) -> Sequence[bytes]:
         return [*self._lists, *(key + b".msgs" for key in self._lists)]
@@ -59,45 +60,42 @@ class Dramatiq:
     async def jobs(self, frozen: Frozen) -> Jobs:
         return self._each(frozen, list(reversed([await frozen.listed(key, "tail") for key in reversed(self._lists)])))
 
-    async def _each(self, frozen: Frozen, lists: Sequence[Callable[[], Iterator[list[bytes]]]]) -> AsyncIterator[Found]:
+    async def _each(self, frozen: Frozen, lists: Sequence[Blocks]) -> AsyncIterator[Found]:
+        session, taken = frozen.session, set[bytes]()
         for key, each in zip(self._lists, lists, strict=True):
-            listed = set[bytes]()
+            count = 0
             for ids in each():
-                listed.update(ids)
-                async for found in members_of(frozen.session, key + b".msgs", [(one, 0.0) for one in ids], read):
+                count += len(ids)
+                async for found in members_of(session, key + b".msgs", [(one, 0.0) for one in ids], read):
                     yield found
             # A worker keeps what it has fetched, and what is not due, in its memory: the ids leave the list.
-            taken = await self._taken(frozen.session, key)
+            (messages,) = await session.call([ask(b"HLEN", key + b".msgs")])
+            if messages <= count:
+                continue
+            known = {one for ids in each() for one in ids} | (taken := taken or await self._taken(session))
             async for pairs in frozen.hash(key + b".msgs"):
-                yield _found((name, text) for name, text in pairs if name not in listed and name not in taken)
+                yield found_in([pair for pair in pairs if pair[0] not in known], _read_pair, itemgetter(0))
 
-    async def _taken(self, session: Session, key: bytes) -> set[bytes]:
-        """Ids of messages that workers have taken, and not confirmed."""
+    async def _taken(self, session: Session) -> set[bytes]:
+        """Ids of messages of this queue that workers have taken, and not confirmed."""
         taken = set[bytes]()
-        queue = key.removeprefix(self._prefix.encode() + b":")
-        pattern = literal(self._acks) + b"*" + literal(b"." + queue)
-        async for keys in scan_all(session.servers, session.repeat, pattern, rest=_REST):
-            for members in await session.call([ask(b"SMEMBERS", one) for one in keys]) if keys else []:
+        ends = tuple(b".%b%b" % (self._queue, end) for end in (b"", b".DQ"))
+        async for keys in scan_all(session.servers, session.repeat, literal(self._acks) + b"*", rest=_REST):
+            own = [ask(b"SMEMBERS", key) for key in keys if key.endswith(ends)]
+            for members in await session.call(own) if own else []:
                 taken.update(members)
         return taken
 
     async def staying(self, session: Session) -> dict[str, int]:
-        taken = [await self._taken(session, key) for key in self._lists]
-        return {"taken and not confirmed": count} if (count := sum(map(len, taken))) else {}
+        return {"taken and not confirmed": count} if (count := len(await self._taken(session))) else {}
 
     async def workers(self, session: Session) -> str:
-        count = sum([len(await self._taken(session, key)) for key in self._lists])
+        count = len(await self._taken(session))
         return f"{count} messages in {self._acks.decode(errors='replace')}*" if count else ""
 
 
-def _found(pairs: Iterator[tuple[bytes, bytes]]) -> Found:
-    found = Found()
-    for name, text in pairs:
-        try:
-            found.jobs.append(read(name, text, 0.0))
-        except UnreadableJobError as error:
-            found.refuse(name, error)
-    return found
+def _read_pair(pair: tuple[bytes, bytes]) -> ForeignJob:
+    return read(*pair, 0.0)
 
 
 def read(name: bytes, text: bytes, start: float) -> ForeignJob:

@@ -47,10 +47,7 @@ async def texts_of(
         read: Makes a job of its id, the text, and its start time.
     """
 
-    def of(job: bytes, reply: object, start: float) -> ForeignJob | None:
-        return read(job, reply, start) if isinstance(reply, bytes) else None
-
-    async for found in _each(session, members, lambda key: ask(b"GET", key), of):
+    async for found in _each(session, members, lambda key: ask(b"GET", key), _of_text(read)):
         yield found
 
 
@@ -62,12 +59,14 @@ async def members_of(
 ) -> AsyncIterator[Found]:
     """Jobs that are a field of one hash each; otherwise as ``texts_of``."""
 
-    def of(job: bytes, reply: object, start: float) -> ForeignJob | None:
-        return read(job, reply, start) if isinstance(reply, bytes) else None
-
     places = [(job, job, start) for job, start in members]
-    async for found in _each(session, places, lambda job: ask(b"HGET", key, job), of):
+    async for found in _each(session, places, lambda job: ask(b"HGET", key, job), _of_text(read)):
         yield found
+
+
+def _of_text(read: Callable[[bytes, bytes, float], ForeignJob]) -> Callable[[bytes, object, float], ForeignJob | None]:
+    """Reads a reply that is a text; None for a job that is gone."""
+    return lambda job, reply, start: read(job, reply, start) if isinstance(reply, bytes) else None
 
 
 async def _each(
@@ -80,12 +79,10 @@ async def _each(
     stepped = Stepped()
     for keys in stepped.each(list(places)):
         replies = await session.values([*map(question, keys)])
-        found, sizes = Found(), list[bytes]()
+        found, size = Found(), 0
         for key, reply in zip(keys, replies, strict=True):
             job, start = places[key]
-            sizes.append(
-                b"".join(filter(None, reply)) if isinstance(reply, list) else reply if isinstance(reply, bytes) else b""
-            )
+            size += _size(reply)
             if isinstance(reply, hiredis.ReplyError):
                 if not str(reply).startswith("WRONGTYPE"):
                     raise from_reply(str(reply), f"{session.address}, key {key.decode(errors='replace')}")
@@ -100,5 +97,12 @@ async def _each(
                 found.missing.append(job)
             else:
                 found.jobs.append(made)
-        stepped.was(sizes)
+        stepped.was(len(keys), size)
         yield found
+
+
+def _size(reply: object) -> int:
+    """The length of a text, or of all in a list; 0 for anything else."""
+    if isinstance(reply, list):
+        return sum(map(_size, reply))
+    return len(reply) if isinstance(reply, bytes) else 0

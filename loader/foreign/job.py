@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 
 from loader.tasks.reasons import Reason, ReasonCode
+
+T = TypeVar("T")
+
+_SHOWN = 60
+"""Bytes of an element that are shown in the place of an id."""
 
 
 class UnreadableJobError(ValueError):
@@ -59,6 +65,27 @@ class Found:
     def refuse(self, name: bytes, error: Exception) -> None:
         """Adds a job that cannot become a task."""
         self.refused.append((name, Reason(ReasonCode.UNREADABLE_JOB, str(error))))
+
+
+def found_in(elements: Iterable[T], read: Callable[[T], ForeignJob], name: Callable[[T], bytes]) -> Found:
+    """What elements are as jobs.
+
+    Args:
+        read: Makes a job of an element, or raises UnreadableJobError.
+        name: What tells an element for people. It is only asked for those that cannot be read.
+    """
+    found = Found()
+    for element in elements:
+        try:
+            found.jobs.append(read(element))
+        except UnreadableJobError as error:
+            found.refuse(name(element), error)
+    return found
+
+
+def beginning(element: bytes) -> bytes:
+    """How an element begins, where it has no other name."""
+    return element[:_SHOWN]
 
 
 Jobs = AsyncIterator[Found]

@@ -10,17 +10,28 @@ from contextlib import ExitStack
 from typing import Literal
 
 from loader.errors import SinkError
-from loader.servers.question import ask
+from loader.servers.question import Question, ask
 from loader.servers.session import Session
 from loader.stored.spool import Spool
 
 MOST = 1000
 """Elements read at a time, if they are small."""
 
+_FIRST = 64
+"""Elements read at first, when it is not known how large they are."""
+
 _PIECE = 2 * 1024 * 1024
 _TRIES = 5
 
 Side = Literal["head", "tail"]
+Blocks = Callable[[], Iterator[list[bytes]]]
+"""Hands out what was frozen, block by block."""
+
+Scored = Callable[[], Iterator[list[tuple[bytes, float]]]]
+"""The same of a sorted set: members and scores."""
+
+Row = tuple[bytes, ...]
+"""An element of a list, or a member and its score."""
 
 
 class Frozen:
@@ -34,7 +45,7 @@ class Frozen:
         self.session = session
         self._stack = stack
 
-    async def listed(self, key: bytes, pushed_at: Side) -> Callable[[], Iterator[list[bytes]]]:
+    async def listed(self, key: bytes, pushed_at: Side) -> Blocks:
         """Freezes a list of distinct elements. Returns a function that hands them out, the next to be taken first.
 
         Workers take at the other side. Every element that is in the list during the whole reading is found once.
@@ -45,63 +56,27 @@ class Frozen:
         Raises:
             SinkError: The key holds another type; or elements are taken out of the middle all the time.
         """
-        for _ in range(_TRIES):
-            spool = self._stack.enter_context(Spool())
-            if await self._read_list(key, pushed_at, spool):
-                return spool.backwards
-        raise SinkError(
-            f"{self.session.address}: key {key.decode(errors='backslashreplace')} changes too quickly to be read",
-            "Stop the workers of this queue for the time of the migration",
-        )
 
-    async def _read_list(self, key: bytes, pushed_at: Side, spool: Spool) -> bool:
-        """Reads a list from the side at which it grows. Returns whether nothing was taken out of its middle.
-
-        What is pushed meanwhile moves what is behind it. So each piece begins with the last element of the piece
-        before, and that element shows how far the list has moved.
-        """
-        position, last, size, read = 0, b"", 64, list[bytes]()
-        where = f"key {key.decode(errors='backslashreplace')}"
-        while True:
-            start = max(position - 1, 0)
-            first, end = (start, start + size) if pushed_at == "head" else (-start - size - 1, -start - 1)
-            (elements,) = await self.session.call([ask(b"LRANGE", key, b"%d" % first, b"%d" % end)], where)
-            more = len(elements) > size
+        def question(first: int, last: int) -> Question:
             if pushed_at == "tail":
-                elements.reverse()
-            if last:
-                if last not in elements:
-                    # Either it was taken, and all that was behind it before, or something else moved the list.
-                    return not more and set(elements) <= set(read)
-                behind = elements.index(last) + 1
-                position, elements = start + behind, elements[behind:]
-            if elements:
-                spool.add(elements)
-                position, last, read = position + len(elements), elements[-1], elements
-                size = _step(elements)
-            if not more:
-                return True
+                first, last = -last - 1, -first - 1
+            return ask(b"LRANGE", key, b"%d" % first, b"%d" % last)
 
-    async def sorted_set(self, key: bytes) -> Callable[[], Iterator[list[tuple[bytes, float]]]]:
+        def rows(reply: list[bytes]) -> list[Row]:
+            return [(one,) for one in (reply if pushed_at == "head" else reversed(reply))]
+
+        return (await self._read(key, question, rows)).backwards
+
+    async def sorted_set(self, key: bytes) -> Scored:
         """Freezes a sorted set. Returns a function that hands out members and scores, the lowest score first.
 
-        Workers take from the low end, so it is read from the high end, where nothing moves.
+        Workers take from the low end, so it is read from the high end. Otherwise as ``listed``.
         """
-        spool, position, where = self._stack.enter_context(Spool()), 0, f"key {key.decode(errors='backslashreplace')}"
-        last, size = b"", 64
-        while True:
-            start = max(position - 1, 0)
-            question = ask(b"ZREVRANGE", key, b"%d" % start, b"%d" % (start + size), b"WITHSCORES")
-            (reply,) = await self.session.call([question], where)
-            more = len(reply) > 2 * size
-            if last in reply[::2]:
-                behind = reply[::2].index(last) + 1
-                position, reply = start + behind, reply[2 * behind :]
-            if reply:
-                spool.add(reply)
-                position, last, size = position + len(reply) // 2, reply[-2], _step(reply[::2])
-            if not more:
-                break
+
+        def question(first: int, last: int) -> Question:
+            return ask(b"ZREVRANGE", key, b"%d" % first, b"%d" % last, b"WITHSCORES")
+
+        spool = await self._read(key, question, lambda reply: list(zip(reply[::2], reply[1::2], strict=True)))
 
         def each() -> Iterator[list[tuple[bytes, float]]]:
             for block in spool.backwards():  # now each pair is turned round as well
@@ -109,13 +84,70 @@ class Frozen:
 
         return each
 
+    async def _read(
+        self, key: bytes, question: Callable[[int, int], Question], rows: Callable[[list[bytes]], list[Row]]
+    ) -> Spool:
+        """The rows of a key, from the side at which it grows.
+
+        Args:
+            question: Asks for the rows from one number to another.
+            rows: Makes rows of the reply. The first part of each tells it from all others.
+        """
+        where = _named(key)
+        for _ in range(_TRIES):
+            spool = self._stack.enter_context(Spool())
+            if await self._read_once(question, rows, where, spool):
+                return spool
+        raise SinkError(
+            f"{self.session.address}: {where} changes too quickly to be read",
+            "Stop the workers of this queue for the time of the migration",
+        )
+
+    async def _read_once(
+        self,
+        question: Callable[[int, int], Question],
+        rows: Callable[[list[bytes]], list[Row]],
+        where: str,
+        spool: Spool,
+    ) -> bool:
+        """Returns whether nothing was taken out of the middle.
+
+        What is pushed meanwhile moves what is behind it. So each piece begins with the last row of the piece before,
+        and that row shows how far all have moved.
+        """
+        position, size, read = 0, _FIRST, list[bytes]()
+        while True:
+            start = max(position - 1, 0)
+            (reply,) = await self.session.call([question(start, start + size)], where)
+            found = rows(reply)
+            more = len(found) > size
+            if read:
+                names = [row[0] for row in found]
+                if read[-1] not in names:
+                    # Either it was taken, and all that was behind it before, or something else has moved the rows.
+                    return not more and set(names) <= set(read)
+                behind = names.index(read[-1]) + 1
+                position, found = start + behind, found[behind:]
+            if found:
+                spool.add([part for row in found for part in row])
+                position, read = position + len(found), [row[0] for row in found]
+                size = _step(len(read), sum(map(len, read)))
+            if not more:
+                return True
+
+    async def values(self, key: bytes) -> Blocks:
+        """Freezes the values of a hash. Returns a function that hands them out, in no order; some may come twice."""
+        spool = self._stack.enter_context(Spool())
+        async for pairs in self.hash(key):
+            spool.add([value for _, value in pairs])
+        return spool.backwards
+
     async def hash(self, key: bytes) -> AsyncIterator[list[tuple[bytes, bytes]]]:
         """Fields and values of a hash, in no order. A field that is there all the time is found at least once."""
         cursor = b"0"
         while True:
             question = ask(b"HSCAN", key, cursor, b"COUNT", b"100")
-            where = f"key {key.decode(errors='backslashreplace')}"
-            ((cursor, pairs),) = await self.session.call([question], where)
+            ((cursor, pairs),) = await self.session.call([question], _named(key))
             if pairs:
                 yield list(zip(pairs[::2], pairs[1::2], strict=True))
             if cursor == b"0":
@@ -126,7 +158,7 @@ class Stepped:
     """Cuts keys into steps, so that what is read for a step is a few MiB."""
 
     def __init__(self) -> None:
-        self._size = 64
+        self._size = _FIRST
 
     def each(self, keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         """The steps. Call ``was`` with what was read for a step before the next."""
@@ -136,12 +168,16 @@ class Stepped:
             position += len(step)
             yield step
 
-    def was(self, values: Sequence[bytes]) -> None:
-        """Says what was read for the last step."""
-        if values:
-            self._size = _step(values)
+    def was(self, count: int, size: int) -> None:
+        """Says how many keys the last step had, and how many bytes were read for them."""
+        self._size = _step(count, size)
 
 
-def _step(elements: Sequence[bytes]) -> int:
-    """How many elements like these are a piece."""
-    return max(1, min(MOST, _PIECE * len(elements) // (sum(map(len, elements)) + 1)))
+def _named(key: bytes) -> str:
+    """A key, for messages."""
+    return f"key {key.decode(errors='backslashreplace')}"
+
+
+def _step(count: int, size: int) -> int:
+    """How many are a piece, if so many have so many bytes."""
+    return max(1, min(MOST, _PIECE * count // (size + 1)))

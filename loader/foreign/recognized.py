@@ -6,10 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import hiredis
-
 from loader.foreign.registry import SYSTEMS
-from loader.foreign.system import Where, count_waiting
+from loader.foreign.system import Where, count_waiting, types_of
 from loader.servers.question import ask
 from loader.servers.session import Session
 
@@ -68,27 +66,21 @@ async def other_queues(session: Session, found: Iterable[tuple[str, bytes]]) -> 
 async def _listed(session: Session) -> list[tuple[str, bytes]]:
     """Queues whose system lists them in a set, or that have a key of a fixed name."""
     listing = list(_LISTING.items())
-    questions = [ask(b"SMEMBERS", key) for _, (key, _) in listing]
-    *members, kind = await session.values([*questions, ask(b"TYPE", _TASKIQ)])
+    members = await session.values([ask(b"SMEMBERS", key) for _, (key, _) in listing])
     listed = [
         (system, name.removeprefix(before))
         for (system, (_, before)), names in zip(listing, members, strict=True)
         for name in (names if isinstance(names, list) else [])  # otherwise an error: another type, or no right
     ]
     # Others may have a set of the name 'queues' too: what it lists must have the key that Sidekiq gives it.
-    kinds = await session.values([ask(b"TYPE", _LISTING[system][1] + name) for system, name in listed])
-    there = [one for one, found in zip(listed, kinds, strict=True) if _text(found) == "list"]
-    return [*there, *([("taskiq", _TASKIQ)] if _text(kind) in ("list", "stream") else [])]
+    *kinds, kind = await types_of(session, [*(_LISTING[system][1] + name for system, name in listed), _TASKIQ])
+    there = [one for one, found in zip(listed, kinds, strict=True) if found == "list"]
+    return [*there, *([("taskiq", _TASKIQ)] if kind in ("list", "stream") else [])]
 
 
 async def _counted(session: Session, system: str, queue: bytes) -> OtherQueue:
     name = queue.decode(errors="backslashreplace")
     if system not in SYSTEMS:
         return OtherQueue(system, name, None)
-    return OtherQueue(system, name, await count_waiting(session, SYSTEMS[system](Where(name))))
-
-
-def _text(reply: object) -> str:
-    if isinstance(reply, hiredis.ReplyError):
-        return ""
-    return reply.decode() if isinstance(reply, bytes) else str(reply)
+    where = Where(queue.decode(errors="surrogateescape"))
+    return OtherQueue(system, name, await count_waiting(session, SYSTEMS[system](where)))

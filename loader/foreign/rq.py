@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from loader.foreign.compressed import inflated
 from loader.foreign.hashes import fields_of
 from loader.foreign.job import ForeignJob, Found, Jobs, UnreadableJobError, called_with, json_object, json_text
-from loader.foreign.listed import Frozen
+from loader.foreign.listed import Blocks, Frozen, Scored
 from loader.foreign.system import Where
 from loader.servers.question import ask
 from loader.servers.session import Session
@@ -29,10 +29,9 @@ class Rq:
     """See ``System``."""
 
     title: ClassVar[str] = "RQ"
-    payload: ClassVar[str] = '{"args": [...], "kwargs": {...}}'
 
     def __init__(self, where: Where) -> None:
-        self._prefix = where.prefix if where.prefix is not None else "rq"
+        self._prefix = where.prefix_or("rq")
         self._where = where
         self._list, self._later = self._key("queue"), self._key("scheduled")
 
@@ -50,8 +49,8 @@ class Rq:
     async def _each(
         self,
         session: Session,
-        ready: Callable[[], Iterator[list[bytes]]],
-        later: Callable[[], Iterator[list[tuple[bytes, float]]]],
+        ready: Blocks,
+        later: Scored,
     ) -> AsyncIterator[Found]:
         base = self._where.key(f"{self._prefix}:job:")
         for ids in ready():

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
 import msgspec
 
 from loader.foreign.hashes import texts_of
 from loader.foreign.job import ForeignJob, Found, Jobs, UnreadableJobError
-from loader.foreign.listed import Frozen
+from loader.foreign.listed import Blocks, Frozen, Scored
 from loader.foreign.system import Where
 from loader.servers.question import ask
 from loader.servers.session import Session
@@ -35,11 +35,10 @@ class Saq:
     """See ``System``."""
 
     title: ClassVar[str] = "saq"
-    payload: ClassVar[str] = "the object of arguments"
 
     def __init__(self, where: Where) -> None:
-        self._base = where.key(f"{where.prefix if where.prefix is not None else 'saq'}:{where.queue}:")
-        self._keys = where.key(f"{where.prefix if where.prefix is not None else 'saq'}:job:{where.queue}:")
+        self._base = where.key(f"{where.prefix_or('saq')}:{where.queue}:")
+        self._keys = where.key(f"{where.prefix_or('saq')}:job:{where.queue}:")
 
     def keys(self) -> Sequence[bytes]:
         return [self._base + b"incomplete"]  # it has every job that is not done
@@ -51,8 +50,8 @@ class Saq:
     async def _each(
         self,
         session: Session,
-        ready: Callable[[], Iterator[list[bytes]]],
-        later: Callable[[], Iterator[list[tuple[bytes, float]]]],
+        ready: Blocks,
+        later: Scored,
     ) -> AsyncIterator[Found]:
         for keys in ready():
             members = [(key, key.removeprefix(self._keys), 0.0) for key in keys]

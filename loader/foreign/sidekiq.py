@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import ClassVar
 
 import msgspec
 
 from loader.foreign.job import ForeignJob, Found, Jobs, UnreadableJobError
-from loader.foreign.listed import Frozen
+from loader.foreign.listed import Blocks, Frozen, Scored
 from loader.foreign.system import Where
 from loader.servers.question import ask
 from loader.servers.session import Session
@@ -37,7 +37,6 @@ class Sidekiq:
     """See ``System``. The prefix is that of redis-namespace, which old programs use."""
 
     title: ClassVar[str] = "Sidekiq"
-    payload: ClassVar[str] = "the array of arguments"
 
     def __init__(self, where: Where) -> None:
         self._queue, prefix = where.queue, f"{where.prefix}:" if where.prefix else ""
@@ -54,8 +53,8 @@ class Sidekiq:
 
     async def _each(
         self,
-        ready: Callable[[], Iterator[list[bytes]]],
-        later: Iterable[Callable[[], Iterator[list[tuple[bytes, float]]]]],
+        ready: Blocks,
+        later: Iterable[Scored],
     ) -> AsyncIterator[Found]:
         for elements in ready():
             yield self._found((element, 0.0) for element in elements)

@@ -28,8 +28,12 @@ class Where:
     unacked: bool = False
 
     def key(self, text: str) -> bytes:
-        """A key, which may hold any text of a user."""
+        """A key. The queue's name may hold bytes that are not UTF-8, as surrogates."""
         return text.encode(errors="surrogateescape")
+
+    def prefix_or(self, default: str) -> str:
+        """What keys begin with, for a system with this default."""
+        return default if self.prefix is None else self.prefix
 
 
 _SIZES = {"list": b"LLEN", "zset": b"ZCARD", "stream": b"XLEN"}
@@ -40,11 +44,9 @@ class System(Protocol):
 
     Attributes:
         title: The system's name, for people.
-        payload: What ``--payload args`` makes of a job, for people.
     """
 
     title: ClassVar[str]
-    payload: ClassVar[str]
 
     def __init__(self, where: Where) -> None: ...
 
@@ -69,6 +71,12 @@ class System(Protocol):
         ...
 
 
+async def types_of(session: Session, keys: Sequence[bytes]) -> list[str]:
+    """The types of keys, such as ``list``; ``none`` for a key that is not there, '' for one that may not be read."""
+    replies = await session.values([ask(b"TYPE", key) for key in keys])
+    return [reply.decode() if isinstance(reply, bytes) else "" for reply in replies]
+
+
 async def count_waiting(session: Session, system: System) -> int:
     """About how many jobs wait in a queue: a stream also counts those that are done.
 
@@ -76,7 +84,6 @@ async def count_waiting(session: Session, system: System) -> int:
         SinkError: The server cannot be reached.
     """
     keys = system.keys()
-    kinds = await session.values([ask(b"TYPE", key) for key in keys])
-    names = [kind.decode() if isinstance(kind, bytes) else str(kind) for kind in kinds]
-    sizes = [ask(_SIZES[name], key) for key, name in zip(keys, names, strict=True) if name in _SIZES]
+    kinds = await types_of(session, keys)
+    sizes = [ask(_SIZES[kind], key) for key, kind in zip(keys, kinds, strict=True) if kind in _SIZES]
     return sum(map(count_of, await session.values(sizes))) if sizes else 0

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, ClassVar
 
 import msgspec
 
 from loader.errors import SinkError
-from loader.foreign.job import ForeignJob, Found, Jobs, UnreadableJobError, called_with
-from loader.foreign.listed import MOST, Frozen
-from loader.foreign.system import Where
+from loader.foreign.job import ForeignJob, Found, Jobs, UnreadableJobError, beginning, called_with, found_in
+from loader.foreign.listed import MOST, Blocks, Frozen
+from loader.foreign.system import Where, types_of
 from loader.servers.question import Question, ask
 from loader.servers.session import Session
 from loader.wire.replies import pairs
@@ -35,7 +35,6 @@ class Taskiq:
     """See ``System``. The queue's name is the key itself: ``taskiq``, unless the broker was given another one."""
 
     title: ClassVar[str] = "taskiq"
-    payload: ClassVar[str] = '{"args": [...], "kwargs": {...}}'
 
     def __init__(self, where: Where) -> None:
         self._key = where.key(f"{where.prefix or ''}{where.queue}")
@@ -45,14 +44,13 @@ class Taskiq:
         return [self._key]
 
     async def jobs(self, frozen: Frozen) -> Jobs:
-        (kind,) = await frozen.session.call([ask(b"TYPE", self._key)])
-        if kind in (b"stream", "stream"):
+        if await self._is_stream(frozen.session):
             return self._of_stream(frozen.session)
         return self._of_list(await frozen.listed(self._key, "head"))
 
-    async def _of_list(self, ready: Callable[[], Iterator[list[bytes]]]) -> AsyncIterator[Found]:
+    async def _of_list(self, ready: Blocks) -> AsyncIterator[Found]:
         for elements in ready():
-            yield _found(elements)
+            yield found_in(elements, read, beginning)
 
     async def _of_stream(self, session: Session) -> AsyncIterator[Found]:
         """What no worker has been given yet: acknowledged entries stay in a stream. With ``unacked``, also the rest."""
@@ -77,7 +75,7 @@ class Taskiq:
             if not entries:
                 return
             last = entries[-1][0]
-            yield _found(pairs(fields).get(b"data", b"") for _, fields in entries)
+            yield _found(fields for _, fields in entries)
 
     async def _pending(self, session: Session, group: bytes) -> AsyncIterator[Found]:
         start = b"-"
@@ -88,38 +86,33 @@ class Taskiq:
                 return
             ids = [entry[0] for entry in listed]
             replies = await session.call([ask(b"XRANGE", self._key, one, one) for one in ids])
-            yield _found(pairs(reply[0][1]).get(b"data", b"") for reply in replies if reply)
+            yield _found(reply[0][1] for reply in replies if reply)
             start = b"(" + ids[-1]
 
     async def _groups(self, session: Session) -> list[dict[bytes, Any]]:
         (reply,) = await session.call([Question(self._key, command(b"XINFO", b"GROUPS", self._key))])
         return [pairs(group) for group in reply]
 
+    async def _is_stream(self, session: Session) -> bool:
+        return await types_of(session, [self._key]) == ["stream"]
+
+    async def _sum(self, session: Session, name: bytes) -> int:
+        """The sum of a number of each group; 0 for a list."""
+        groups = await self._groups(session) if await self._is_stream(session) else []
+        return sum(int(group[name]) for group in groups)
+
     async def staying(self, session: Session) -> dict[str, int]:
-        if self._unacked:
-            return {}
-        count = 0
-        (kind,) = await session.call([ask(b"TYPE", self._key)])
-        if kind in (b"stream", "stream"):
-            count = sum(int(group[b"pending"]) for group in await self._groups(session))
+        count = 0 if self._unacked else await self._sum(session, b"pending")
         return {"taken and not confirmed (--unacked reads them)": count} if count else {}
 
     async def workers(self, session: Session) -> str:
-        (kind,) = await session.call([ask(b"TYPE", self._key)])
-        if kind not in (b"stream", "stream"):
-            return ""
-        count = sum(int(group[b"consumers"]) for group in await self._groups(session))
+        count = await self._sum(session, b"consumers")
         return f"{count} consumers of the stream's groups" if count else ""
 
 
-def _found(elements: Iterable[bytes]) -> Found:
-    found = Found()
-    for element in elements:
-        try:
-            found.jobs.append(read(element))
-        except UnreadableJobError as error:
-            found.refuse(element[:60], error)
-    return found
+def _found(entries: Iterable[Any]) -> Found:
+    """The jobs in entries of the stream, each as it is in a reply: fields and values."""
+    return found_in((pairs(entry).get(b"data", b"") for entry in entries), read, beginning)
 
 
 def read(element: bytes) -> ForeignJob:

@@ -23,6 +23,8 @@ from loader.tasks.ids import check_task_id
 from loader.tasks.options import Past, TaskOptions
 from loader.tasks.reasons import ReasonCode, UnusableRecordError
 
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+
 
 @dataclass(frozen=True, slots=True)
 class TaskOfJob(StoredTask):
@@ -36,7 +38,7 @@ class TaskOfJob(StoredTask):
 
 
 class JobTranslation:
-    """Gives what ``JobReader`` has made of a job; see ``Translation``."""
+    """Gives what ``JobReader`` has made of a job; see ``Translates``."""
 
     def options_of(self, task: StoredTask) -> TaskOptions:
         """The options for the target's encoder."""
@@ -81,6 +83,8 @@ class JobReader:
         if job.max_retry is not None:
             members.append(("max_retry", b"%d" % job.max_retry))
         if job.start_at > now:
+            if job.start_at >= _LATEST:
+                raise _unusable("its start time is after the year 9999")
             if not self._asynq:
                 raise _unusable(
                     f"it must not run before {_shown(job.start_at)}, and the documented layout has no start times: "
@@ -98,8 +102,6 @@ class JobReader:
             elif value:
                 lost.append(name)
         payload = job.document if self._options.payload == "envelope" else job.arguments
-        if not self._asynq:
-            members = [member for member in members if member[0] not in ("timeout", "deadline")]
         record = json_object([*members, ("payload", payload)])
         envelope, options = self._envelopes.read(record)
         if job.retried:

@@ -352,11 +352,16 @@ class MigrateOptions:
         """
         if self.job is not None:
             return self.job
-        manifest = self.manifest() if self.from_layout != "auto" else self._as_given() | self._of_system()
+        manifest = self.manifest() if self.from_layout != "auto" else self._as_given()
         parts = repr((source, target, sorted(manifest.items())))
         return f"migrate-{hashlib.blake2b(parts.encode(), digest_size=6).hexdigest()}"
 
     def _as_given(self) -> dict[str, Any]:
-        """What names a job before its layout is chosen. A resume has the same name, whatever the keys tell by then."""
-        names = ("move", "from_layout", "from_queue", "to_layout", "to_queue", "profile", "type")
-        return {name: getattr(self, name) or "" for name in names}
+        """What names a job before its layout is chosen. A resume has the same name, whatever the keys tell by then.
+
+        For jobs of another system, the layout to write is chosen too. So it names nothing: a run that gives the layout
+        goes on with the job of a run that has left it open, and is refused if it gives the other one.
+        """
+        names = ["move", "from_layout", "from_queue", "to_queue", "profile", "type"]
+        names += ["to_layout"] if self.from_system is None else []
+        return {name: getattr(self, name) or "" for name in names} | self._of_system()

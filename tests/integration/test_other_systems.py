@@ -85,6 +85,12 @@ def test_the_layout_of_the_target_is_chosen_once(server: Server, client: Any, tm
     assert (second.status, second.report["migrated"], second.report["already"]) == (0, 2, 3)
     assert client.lrange("asynq:{mail.default}:pending", 0, -1) == [b"%024d" % number for number in reversed(range(5))]
 
+    given = migrate(server, tmp_path, "sidekiq", "--to-layout", "asynq", "--report", "-")
+    other = migrate(server, tmp_path, "sidekiq", "--to-layout", "documented")
+    assert (given.status, given.report["already"]) == (0, 5)
+    assert other.status == 1
+    assert "was begun with --to-layout asynq, not documented" in other.stderr
+
 
 def test_what_nobody_would_run_is_rejected(server: Server, client: Any, tmp_path: Path) -> None:
     now = time.time()
@@ -101,6 +107,16 @@ def test_what_nobody_would_run_is_rejected(server: Server, client: Any, tmp_path
     forced = migrate(server, tmp_path, "sidekiq", *asynq, "--force-schedule")
     assert (forced.status, forced.report["migrated"], forced.report["already"]) == (0, 1, 1)
     assert client.zcard("asynq:{mail.default}:scheduled") == 1
+
+
+@pytest.mark.parametrize("layout", ["documented", "asynq"])
+def test_a_start_time_that_no_calendar_has_is_a_reject(valkey: Server, tmp_path: Path, layout: str) -> None:
+    with valkey.client() as client:
+        client.zadd("schedule", {json.dumps({"class": "S", "args": [], "jid": "j1", "queue": "mail"}): 1e300})
+        client.zadd("schedule", {json.dumps({"class": "S", "args": [], "jid": "j2", "queue": "mail"}): "+inf"})
+    outcome = migrate(valkey, tmp_path, "sidekiq", "--to-layout", layout, "--force-schedule", "--report", "-")
+    assert (outcome.status, outcome.report["rejected_by_code"]) == (3, {"bad_envelope": 2})
+    assert {one["reason"] for one in outcome.report["rejected_examples"]} == {"its start time is after the year 9999"}
 
 
 def test_many_jobs_in_their_order(server: Server, client: Any, tmp_path: Path) -> None:

@@ -144,6 +144,22 @@ def test_a_sorted_set_that_becomes_due_while_it_is_read(server: Server, client: 
     assert len(found) == len(set(found))
 
 
+def test_what_is_taken_out_of_a_sorted_set_hides_nothing(server: Server, client: Any) -> None:
+    client.zadd(KEY, {f"m{number}": number for number in range(1000)})
+
+    def between(commands: bytes) -> None:
+        """Takes out what was read already, once: what follows moves to where it was."""
+        if client.zcard(KEY) == 1000:
+            client.zrem(KEY, *(f"m{number}" for number in range(950, 1000)))
+
+    async def read() -> list[tuple[bytes, float]]:
+        async with frozen(server, between) as reader:
+            each = await reader.sorted_set(KEY.encode())
+            return list(chain.from_iterable(each()))
+
+    assert {member for member, _ in asyncio.run(read())} >= set(client.zrange(KEY, 0, -1))
+
+
 def test_another_type_is_an_error_that_names_the_key(server: Server, client: Any) -> None:
     client.set(KEY, "text")
 
