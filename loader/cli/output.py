@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from loader.errors import LoaderError
-from loader.outputs.gzip import as_stored
+from loader.outputs.whole import WholeFile
 
 
 def print_json(value: Any) -> None:
@@ -56,15 +54,21 @@ def write_report(path: Path | None, report: dict[str, Any], *, unless_changed: F
     """
     if path is None:
         return
-    try:
-        if str(path) == "-":
+    if str(path) == "-":
+        try:
             print_json(report)
-        elif unless_changed is None or not path.is_file() or FileMark.of(path) == unless_changed:
-            path.write_bytes(as_stored(path, _encoded(report)))
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        if path.is_file():
-            with suppress(OSError):  # a part of a report is none
-                os.truncate(path, 0)
-        raise LoaderError(f"--report {path} cannot be written: {error.strerror}", "Everything else is done") from error
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _unwritten(f"--report {path} cannot be written: {error.strerror}") from error
+    elif unless_changed is None or not path.is_file() or FileMark.of(path) == unless_changed:
+        try:
+            with WholeFile(path, "--report") as file:
+                file.write(_encoded(report))
+                file.keep()
+        except LoaderError as error:
+            raise _unwritten(str(error.args[0])) from error
+
+
+def _unwritten(what: str) -> LoaderError:
+    return LoaderError(what, "Everything else is done")

@@ -11,7 +11,7 @@ import hiredis
 import orjson
 
 from loader.foreign.recognized import OtherQueue, other_queues, queue_of
-from loader.jobs.standing import DONE, UNDOING, UNDONE
+from loader.jobs.standing import DONE, UNDOING, UNDONE, job_key, lease_key
 from loader.queues.asynq_keys import PAUSED, SETS
 from loader.queues.existing import QUEUES_KEY
 from loader.servers.question import Question, ask
@@ -188,8 +188,8 @@ async def asynq_counts(session: Session, name: str) -> QueueCounts:
 
 async def job_record(session: Session, name: str) -> JobProgress:
     """A job from its record and its lease, without its ledgers. The state is ``unknown`` if there is no record."""
-    base = f"runqy-loader:{{{name}}}:".encode()
-    record, holder = await session.values([ask(b"HGETALL", base + b"job"), ask(b"GET", base + b"lease")])
+    key, lease = job_key(name).encode(), lease_key(name).encode()
+    record, holder = await session.values([ask(b"HGETALL", key), ask(b"GET", lease)])
     fields = _pairs(record)
     job = JobProgress(name)
     job.manifest = _json(fields.get(b"manifest"))

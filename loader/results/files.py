@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import aiofiles
@@ -14,7 +12,7 @@ from aiofiles.threadpool.binary import AsyncFileIO
 from loader.errors import LoaderError, UsageError
 from loader.outputs.gzip import as_stored, cut_incomplete_member, open_stored
 from loader.outputs.names import is_gzip
-from loader.outputs.room import way_out
+from loader.outputs.whole import WholeFile
 from loader.results.result import TaskResult
 
 _STDOUT = 1
@@ -116,21 +114,13 @@ class MissingFile:
 
     def replace(self, results: Iterator[Sequence[TaskResult]]) -> None:
         """Writes the file anew. Raises LoaderError if it cannot be written."""
-        part_file = self._path.with_name(self._path.name + ".part")
-        try:
-            written = 0
-            with part_file.open("wb") as file:
-                for chunk in results:
-                    lines = b"".join(result.to_json() for result in chunk)
-                    written += file.write(as_stored(self._path, lines))
-            if written:
-                os.replace(part_file, self._path)  # noqa: PTH105 - one atomic step, even if the file exists
-            else:
-                part_file.unlink()
-                self._path.unlink(missing_ok=True)
-        except OSError as error:
-            with suppress(OSError):
-                part_file.unlink()
-            raise LoaderError(
-                f"--missing {self._path} cannot be written: {error.strerror}", way_out(error, "--missing")
-            ) from error
+        written = 0
+        with WholeFile(self._path, "--missing") as file:
+            for chunk in results:
+                lines = b"".join(result.to_json() for result in chunk)
+                file.write(lines)
+                written += len(lines)
+            if written or (self._path.exists() and not self._path.is_file()):  # a pipe or a device stays
+                file.keep()
+                return
+        self._path.unlink(missing_ok=True)

@@ -15,11 +15,11 @@ from loader.layouts.task_message import MessageError, decode
 from loader.results.outstanding import GONE, Waiting
 from loader.results.reader import Reader
 from loader.results.result import TaskResult, text
-from loader.servers.question import Question
+from loader.servers.question import Question, ask
 from loader.tasks.profiles import LayoutName
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
-from loader.wire.resp import bulks, command
+from loader.wire.resp import bulks
 
 _FAILED_STATES = (b"archived", b"failed")
 _STATE_UNKNOWN = "stored"
@@ -106,7 +106,7 @@ class AsynqLookup:
         if not asked:
             return list(tasks)
         keys = [b"asynq:t:" + task.id.encode() for task in asked]
-        replies = await reader.ask([Question(key, command(b"HGET", key, b"queue")) for key in keys])
+        replies = await reader.ask([ask(b"HGET", key, b"queue") for key in keys])
         queue_names = {
             task.id: text(queue)
             for task, reply in zip(asked, replies, strict=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-_CACHE_KIB = 64 * 1024
+from loader.outputs.private_database import PrivateDatabase
+
 _CHUNK = 20_000
 GONE = "gone"
 """State of a task that existed and was not found in the last sweep."""
@@ -32,14 +32,11 @@ class Waiting(NamedTuple):
 
 
 class WaitingIds:
-    """A set of ids. SQLite keeps it in its cache (64 MiB), and the rest in an unnamed temporary file."""
+    """A set of ids, in a private database."""
 
     def __init__(self) -> None:
-        # Several threads use it, but never two at the same time.
-        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KIB}"):
-            self._db.execute(f"PRAGMA {pragma}")
-        self._db.execute(
+        self._db = PrivateDatabase()
+        self._db.run(
             "CREATE TABLE waiting (id TEXT PRIMARY KEY, queue INTEGER, known INTEGER, state TEXT) WITHOUT ROWID"
         )
         self._queues: list[str] = []
@@ -71,7 +68,7 @@ class WaitingIds:
             gone: Whether to return only tasks in state ``GONE``.
         """
         where = f"AND state = '{GONE}'" if gone else ""
-        rows = self._db.execute(
+        rows = self._db.rows(
             f"SELECT id, queue, known, state FROM waiting WHERE id > ? {where} ORDER BY id LIMIT ?",  # noqa: S608 - no text from outside
             (after, most),
         )
@@ -81,12 +78,7 @@ class WaitingIds:
         ]
 
     def _many(self, statement: str, rows: Sequence[tuple[str | int | None, ...]], counts: int = 0) -> None:
-        if not rows:
-            return
-        self._db.execute("BEGIN")
-        changed = self._db.executemany(statement, rows).rowcount
-        self._db.execute("COMMIT")
-        self.count += counts * changed
+        self.count += counts * self._db.many(statement, rows)
 
     def _number(self, queue: str | None) -> int | None:
         if queue is None:

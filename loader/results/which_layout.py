@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from loader.errors import UsageError
 from loader.results.outstanding import Waiting
 from loader.results.reader import Reader
-from loader.servers.question import Question
+from loader.servers.question import Question, ask
 from loader.tasks.profiles import LayoutName
-from loader.wire.resp import command
 
 SAMPLE = 200
 """The maximum number of tasks to look at."""
@@ -26,12 +25,12 @@ async def layout_of_tasks(reader: Reader, tasks: Sequence[Waiting]) -> LayoutNam
     for task in tasks:
         key, result = b"asynq:t:" + task.id.encode(), b"asynq:result:" + task.id.encode()
         asked += [
-            Question(key, command(b"HMGET", key, b"type", b"payload", b"queue")),
-            Question(result, command(b"EXISTS", result)),
+            ask(b"HMGET", key, b"type", b"payload", b"queue"),
+            ask(b"EXISTS", result),
         ]
         if task.queue is not None:
             own = b"asynq:{%b}:t:%b" % (task.queue.encode(), task.id.encode())
-            asked.append(Question(own, command(b"EXISTS", own)))
+            asked.append(ask(b"EXISTS", own))
     replies = iter(await reader.ask(asked))
     found: set[LayoutName] = set()
     for task in tasks:

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import hiredis
@@ -17,6 +18,7 @@ from loader.servers.routing import Servers
 from loader.wire.address import Address
 from loader.wire.client import Client
 from loader.wire.faults import from_reply, translated
+from loader.wire.slots import key_slot
 
 T = TypeVar("T")
 
@@ -30,8 +32,13 @@ _MOVING = re.compile(r"\[(\d+)-[<>]-")
 """A slot on its way in or out, in a line of CLUSTER NODES."""
 
 
+async def once(step: Callable[[], Awaitable[T]]) -> T:
+    """A ``Repeat`` that repeats nothing, for a search that is repeated as a whole."""
+    return await step()
+
+
 async def scan(
-    client: Client, pattern: str | bytes, *, step: int = STEP, rest: float = 0.0
+    client: Client, pattern: str | bytes, *, step: int = STEP, rest: float = 0.0, repeat: Repeat = once
 ) -> AsyncIterator[list[bytes]]:
     """The keys of one server that match a pattern, step by step. A key may come twice.
 
@@ -39,6 +46,7 @@ async def scan(
         step: Keys that the server looks at in each step.
         rest: The pause between two steps, relative to the time of a step: with 1, other clients have half of the
             server's time.
+        repeat: Repeats a step after transient faults, such as a server that is busy.
 
     Raises:
         hiredis.ReplyError: The server refuses.
@@ -48,7 +56,7 @@ async def scan(
     connection, cursor = await client.connect(), b"0"
     while True:
         began = time.monotonic()
-        cursor, keys = await client.execute("SCAN", cursor, "MATCH", pattern, "COUNT", step)
+        cursor, keys = await repeat(partial(client.execute, "SCAN", cursor, "MATCH", pattern, "COUNT", step))
         if client.connection is not connection:
             raise ConnectionFailedError("the connection was lost during a search through the keys")
         yield keys
@@ -63,17 +71,12 @@ class _Places:
     """Where the slots are.
 
     Attributes:
-        owners: See ``Servers.owners``.
+        owners: See ``Servers.owners``. Where only one slot counts, its owner alone, as if it were slot 0.
         moving: The slots that are on their way between two nodes; None if a node does not tell.
     """
 
     owners: list[Address | None]
     moving: frozenset[int] | None
-
-
-async def once(step: Callable[[], Awaitable[T]]) -> T:
-    """A ``Repeat`` that repeats nothing, for a search that is repeated as a whole."""
-    return await step()
 
 
 def literal(text: bytes) -> bytes:
@@ -106,7 +109,7 @@ async def scan_all(
         TransientError: Some slots are not served, or a fault lasted, or the same slots move again and again.
         LoaderError: A server refuses.
     """
-    passes: list[_Places] = [await repeat(lambda: _places(servers, of))]
+    passes = [await repeat(lambda: _places(servers, of))] if servers.is_cluster else list[_Places]()
     while len(passes) <= _MOST_PASSES:
         addresses = [servers.address_of(of)] if of is not None else servers.primaries()
         for address in addresses:
@@ -130,9 +133,10 @@ async def _scan_node(
     """The keys of one node. After a lost connection, it begins again, unless the node is no primary any more."""
     for _ in range(_MOST_STARTS):
         client = servers.client_at(address)
+        patient = partial(_repeated, repeat, str(address))
         try:
             with translated(str(address)):
-                async for keys in scan(client, pattern, step=step, rest=rest):
+                async for keys in scan(client, pattern, step=step, rest=rest, repeat=patient):
                     yield keys
         except TransientError as error:
             failure = servers.located(error, address) if isinstance(error, ConnectionFailedError) else error
@@ -142,6 +146,22 @@ async def _scan_node(
         if address not in servers.primaries():
             return  # the slots have other owners now, so there will be another pass
     raise failure
+
+
+async def _repeated(repeat: Repeat, where: str, step: Callable[[], Awaitable[T]]) -> T:
+    """Repeats a step, unless its connection is lost: then the search begins again."""
+
+    async def attempt() -> T | ConnectionFailedError:
+        try:
+            with translated(where):
+                return await step()
+        except ConnectionFailedError as error:
+            return error
+
+    result = await repeat(attempt)
+    if isinstance(result, ConnectionFailedError):
+        raise result
+    return result
 
 
 class _Again:
@@ -166,13 +186,12 @@ async def _places(servers: Servers, of: bytes | None) -> _Places:
     Raises:
         TransientError: Some of the slots that are needed are not served.
     """
-    if not servers.is_cluster:
-        return _Places(servers.owners(), frozenset())
     await servers.refresh()
-    if of is None:
-        servers.require_all_slots()
-    else:
-        servers.address_of(of)
+    if of is not None:  # only its slot counts
+        address = servers.address_of(of)
+        found = await _moving_at(servers.client_at(address), address)
+        return _Places([address], None if found is None else frozenset({0} if key_slot(of) in found else ()))
+    servers.require_all_slots()
     moving: set[int] | None = set()
     for address in servers.primaries():
         found = await _moving_at(servers.client_at(address), address)

@@ -102,18 +102,12 @@ class Session:
 
     async def on_each(self, command: bytes, where: str) -> list[Reply]:
         """The reply of each primary to a command without a key. Otherwise as ``call``."""
-        replies = await self.values_on_each([command])
-        return [_checked(reply, f"{self.address}, {where}") for (reply,) in replies]
-
-    async def values_on_each(self, commands: Sequence[bytes]) -> list[list[Reply]]:
-        """The replies of each primary to commands without keys. Otherwise as ``values``."""
 
         async def once() -> list[list[Reply]]:
             await self._reached()
-            sent, count = b"".join(commands), len(commands)
-            return await self._all([(address, sent, count) for address in self.servers.primaries()])
+            return await self._all([(address, command, 1) for address in self.servers.primaries()])
 
-        return await self.repeat(once)
+        return [_checked(reply, f"{self.address}, {where}") for (reply,) in await self.repeat(once)]
 
     async def repeat(self, step: Callable[[], Awaitable[T]]) -> T:
         """Repeats a step after transient faults, as calls are repeated."""
@@ -172,9 +166,11 @@ class Session:
     async def _connected(self, address: Address) -> Connection:
         async with self._opening:
             if address not in self._open:
-                if self._lost and self._fence is not None:
-                    await self._fence(self._lost)
-                self._lost.clear()
+                while self._lost:  # others may be lost while these are fenced
+                    lost = frozenset(self._lost)
+                    if self._fence is not None:
+                        await self._fence(lost)
+                    self._lost -= lost
                 name = self._next_name()
                 try:
                     connection = await open_connection(address, name, self._timeout)

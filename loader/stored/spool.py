@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
-from loader.errors import LoaderError
+from loader.outputs.set_aside import set_aside
 
 _PARTS = 256
 _PART_IDS = 512
@@ -24,7 +23,7 @@ class Spool:
     """
 
     def __init__(self) -> None:
-        with _room():
+        with set_aside():
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._offsets: list[int] = []
         self._end = 0
@@ -46,7 +45,7 @@ class Spool:
             LoaderError: There is no room for temporary files.
         """
         block = msgspec.msgpack.encode(ids)
-        with _room():
+        with set_aside():
             self._file.write(block)
         self._offsets.append(self._end)
         self._end += len(block)
@@ -57,7 +56,7 @@ class Spool:
         """The ids of a block. Raises LoaderError as ``add``: the last blocks are written now."""
         start = self._offsets[number]
         stop = self._offsets[number + 1] if number + 1 < len(self._offsets) else self._end
-        with _room():
+        with set_aside():
             self._file.seek(start)
             return msgspec.msgpack.decode(self._file.read(stop - start), type=list[bytes])
 
@@ -67,19 +66,6 @@ class Spool:
             ids = self.block(number)
             ids.reverse()
             yield ids
-
-
-@contextmanager
-def _room() -> Iterator[None]:
-    """Raises a LoaderError in place of an error of the temporary file."""
-    try:
-        yield
-    except OSError as error:
-        where = tempfile.tempdir or os.environ.get("TMPDIR") or "the folder for temporary files"
-        raise LoaderError(
-            f"ids cannot be set aside in {where}: {error.strerror}",
-            "Make room there, or name another folder in the environment variable TMPDIR",
-        ) from error
 
 
 class DistinctSpool:

@@ -48,7 +48,7 @@ async def hashes_with(servers: Servers, repeat: Repeat, prefixes: Collection[byt
 async def never_pushed(
     servers: Servers, repeat: Repeat, keys: Sequence[bytes], totals: Mapping[str, QueueTotals]
 ) -> list[tuple[bytes, str]]:
-    """Those of these keys whose task was never pushed. The lease of their job must be held.
+    """Those of these keys whose task was never pushed. No load of their job may run.
 
     Args:
         keys: From ``hashes_with``, for the prefixes of one job.

@@ -76,7 +76,9 @@ class Rollback:
                 report.left = job.undone.get("left")
                 log.info("job %s was rolled back on %s", job.name, shown_time(job.undone.get("time")))
             elif report.dry_run:
-                report.orphans = len(await self._orphans(job, await self._take_all(job)))
+                totals = await self._take_all(job)
+                if job.holder is None:  # what a running load has not pushed yet is no orphan
+                    report.orphans = len(await self._orphans(job, totals))
             else:
                 await self._under_lease()
             report.end("completed")

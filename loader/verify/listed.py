@@ -7,16 +7,14 @@ taken in between: its state tells, and it is looked at twice.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
 
 from loader.jobs.records import prefix_of
+from loader.outputs.private_database import PrivateDatabase
 from loader.verify.report import Difference, Kind
 from loader.verify.states import PENDING, STORED
 
-_CACHE_KIB = 64 * 1024
-_CHUNK = 1000
 _NOTE = "INSERT INTO listed VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1"
 _NOTE_KNOWN = (
     "INSERT INTO listed SELECT queue, id, 1 FROM task WHERE queue = ? AND id = ? "
@@ -43,13 +41,11 @@ class Listed:
     """The tasks of the input, kept in a private temporary database, so that any number of them needs little memory."""
 
     def __init__(self) -> None:
-        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KIB}"):
-            self._db.execute(f"PRAGMA {pragma}")
+        self._db = PrivateDatabase()
         columns = "queue INTEGER, id BLOB, {}, PRIMARY KEY (queue, id)"
-        self._db.execute(f"CREATE TABLE task ({columns.format('wanted INTEGER')}) WITHOUT ROWID")
-        self._db.execute(f"CREATE TABLE listed ({columns.format('times INTEGER')}) WITHOUT ROWID")
-        self._db.execute("CREATE TABLE twice (queue INTEGER, id BLOB)")
+        self._db.run(f"CREATE TABLE task ({columns.format('wanted INTEGER')}) WITHOUT ROWID")
+        self._db.run(f"CREATE TABLE listed ({columns.format('times INTEGER')}) WITHOUT ROWID")
+        self._db.run("CREATE TABLE twice (queue INTEGER, id BLOB)")
         self._queues: list[str] = []
         self._prefixes: set[bytes] = set()
 
@@ -68,18 +64,18 @@ class Listed:
             self._queues.append(queue)
         number = self._queues.index(queue)
         rows = [(number, task_id, int(wanted)) for task_id, wanted in tasks]
-        self._many("INSERT OR IGNORE INTO task VALUES (?, ?, ?)", rows)
+        self._db.many("INSERT OR IGNORE INTO task VALUES (?, ?, ?)", rows)
 
     async def differences(self, read_list: ReadList, states: States) -> AsyncIterator[Difference]:
         """Reads the lists. Yields what differs, kind by kind."""
         await self._read(read_list)
         # What is proven needs no second look: neither a pending task that is listed, nor one without hash that is not.
-        self._db.execute(
+        self._db.run(
             "UPDATE task SET wanted = 0 WHERE (queue, id, wanted) IN ("
             " SELECT task.queue, task.id, wanted FROM task LEFT JOIN listed USING (queue, id)"
             " WHERE (wanted = 1 AND times IS NOT NULL) OR (wanted = 2 AND times IS NULL))"
         )
-        self._db.execute("INSERT INTO twice SELECT queue, id FROM listed WHERE times > 1")
+        self._db.run("INSERT INTO twice SELECT queue, id FROM listed WHERE times > 1")
         for queue, task_id in self._rows(
             "SELECT listed.queue, listed.id FROM listed LEFT JOIN task USING (queue, id) WHERE task.id IS NULL"
         ):
@@ -100,40 +96,35 @@ class Listed:
 
     async def _read(self, read_list: ReadList) -> None:
         """Reads the lists of all queues. Keeps the ids of the input, and others with the prefix of generated ones."""
-        self._db.execute("DELETE FROM listed")
+        self._db.run("DELETE FROM listed")
         for number, queue in enumerate(self._queues):
             async for ids in read_list(queue):
-                made = [(number, task_id) for task_id in ids if prefix_of(task_id, self._prefixes)]
-                others = [(number, task_id) for task_id in ids if not prefix_of(task_id, self._prefixes)]
-                self._many(_NOTE, made)
-                self._many(_NOTE_KNOWN, others)
+                made: list[tuple[int, bytes]] = []
+                others: list[tuple[int, bytes]] = []
+                for task_id in ids:
+                    (made if prefix_of(task_id, self._prefixes) else others).append((number, task_id))
+                self._db.many(_NOTE, made)
+                self._db.many(_NOTE_KNOWN, others)
 
     async def _suspicious(self, states: States) -> bool:
         """Looks once more at the hashes of tasks that seem to differ. Returns whether any still does."""
         cleared: list[tuple[int, bytes]] = []
         left = 0
         for number, queue in enumerate(self._queues):
-            suspects = self._db.execute("SELECT id, wanted FROM task WHERE queue = ? AND wanted > 0", (number,))
-            while chunk := suspects.fetchmany(_CHUNK):
+            for chunk in self._db.chunks("SELECT id, wanted FROM task WHERE queue = ? AND wanted > 0", (number,)):
                 found = await states(queue, [task_id for task_id, _ in chunk])
                 for (task_id, wanted), state in zip(chunk, found, strict=True):
                     if state in (PENDING, STORED) if wanted == Wanted.LISTED else state is None:
                         left += 1
                     else:
                         cleared.append((number, task_id))
-        self._many("UPDATE task SET wanted = 0 WHERE queue = ? AND id = ?", cleared)
-        ((twice,),) = self._db.execute("SELECT EXISTS (SELECT 1 FROM twice)")
+        self._db.many("UPDATE task SET wanted = 0 WHERE queue = ? AND id = ?", cleared)
+        ((twice,),) = self._db.rows("SELECT EXISTS (SELECT 1 FROM twice)")
         return bool(left or twice)
 
     def _rows(self, query: str) -> Iterator[tuple[str, bytes]]:
-        for number, task_id in self._db.execute(query):
+        for number, task_id in self._db.rows(query):
             yield self._queues[number], task_id
-
-    def _many(self, statement: str, rows: Sequence[tuple[int, bytes] | tuple[int, bytes, int]]) -> None:
-        if rows:
-            self._db.execute("BEGIN")
-            self._db.executemany(statement, rows)
-            self._db.execute("COMMIT")
 
 
 def _difference(kind: Kind, queue: str, task_id: bytes) -> Difference:

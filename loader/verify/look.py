@@ -10,14 +10,13 @@ import hiredis
 
 from loader.layouts.task_message import MessageError, before_payload, decode, join
 from loader.results.reader import Reader
-from loader.servers.question import Question
+from loader.servers.question import Question, ask
 from loader.tasks.profiles import LayoutName
 from loader.verify.listed import Wanted
 from loader.verify.report import Kind
 from loader.verify.states import ACTIVE, PENDING, STORED
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
-from loader.wire.resp import command
 
 
 class Expected(NamedTuple):
@@ -169,7 +168,7 @@ class AsynqLookup:
         keys = [_asynq_key(queue, task_id) for task_id in ids]
         running, *replies = await reader.ask(
             [
-                Question(active, command(b"LRANGE", active, b"0", b"-1")),
+                ask(b"LRANGE", active, b"0", b"-1"),
                 *(_hmget(key, b"state", b"msg", b"payload") for key in keys),
             ]
         )
@@ -213,7 +212,7 @@ def _asynq_key(queue: str, task_id: bytes) -> bytes:
 
 
 def _hmget(key: bytes, *fields: bytes) -> Question:
-    return Question(key, command(b"HMGET", key, *fields))
+    return ask(b"HMGET", key, *fields)
 
 
 def _fields(reply: Reply, where: str) -> list[bytes | None] | None:

@@ -113,16 +113,14 @@ class Verifier:
             LoaderError: There is no such job, its tasks are not known without its input, or the server refuses or
                 cannot be reached.
         """
-        if flags := table_flags(self._given.tables):
-            raise UsageError(f"{flags[0]}: the record of job {name} has it", "Leave it out, or name the input instead")
-        for option in _OF_JOB:
-            if getattr(self._given, option) not in (None, False, "auto"):
-                raise UsageError(
-                    f"{flag_of(option)}: the record of job {name} has it", "Leave it out, or name the input instead"
-                )
-        if shaped := next(iter(self._load.shape), None):
+        given_too = [
+            *table_flags(self._given.tables),
+            *(flag_of(one) for one in _OF_JOB if getattr(self._given, one) not in (None, False, "auto")),
+            *map(flag_of, self._load.shape),
+        ]
+        if given_too:
             raise UsageError(
-                f"{flag_of(shaped)}: the record of job {name} has it", "Leave it out, or name the input instead"
+                f"{given_too[0]}: the record of job {name} has it", "Leave it out, or name the input instead"
             )
         async with self._reported(), self._access() as access:
             job = await access.retry(lambda: read_standing(access.servers, name))

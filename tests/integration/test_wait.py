@@ -239,6 +239,17 @@ def test_an_id_that_is_named_twice_is_waited_for_once(valkey: Server, tmp_path: 
     assert (done.status, done.stdout) == (0, '{"id":"a","status":"completed","result":1}\n')
 
 
+def test_a_link_that_missing_names_stays_one(valkey: Server, tmp_path: Path) -> None:
+    (tmp_path / "ids").write_text("a\n")
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+
+    wait(valkey, tmp_path, "--ids", "ids", "--out", "out", "--timeout", "0", "--missing", "link")
+
+    assert (tmp_path / "link").is_symlink()
+    assert json.loads((tmp_path / "real").read_text())["id"] == "a"
+
+
 def test_on_standard_output_the_missing_follow(valkey: Server, tmp_path: Path) -> None:
     done = wait(valkey, tmp_path, "--ids", "-", "--out", "-", "--timeout", "0", stdin=b"a\n")
 
