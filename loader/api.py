@@ -104,7 +104,8 @@ class Loader:
         self.report = None
         options = self.options
         prove_writable([options])
-        repair_gzip(options.rejects, "--rejects")
+        if options.preview is None:
+            repair_gzip(options.rejects, "--rejects")
         written = (options.rejects, options.ids_out, options.journal)
         own = [*passing_over, *(path for path in written if path is not None)]
         problems = Problems(skip=options.skip_bad_files)
@@ -154,7 +155,7 @@ def _report(options: LoadOptions, sources: Sequence[SourceIdentity]) -> LoadRepo
         job=options.job or "",
         layout="http" if isinstance(options.target, ToHttp) else options.layout,
         sources=[SourceReport(source.name, source.format, source.size) for source in sources],
-        dry_run=options.dry_run or options.preview is not None,
+        dry_run=options.writes_nothing,
         discarded=isinstance(options.target, ToDiscard),
         fallback=f"{named_by}: into {options.default_queue}" if falls_back else "",
     )
@@ -163,7 +164,7 @@ def _report(options: LoadOptions, sources: Sequence[SourceIdentity]) -> LoadRepo
 def _warn_of_rejects(options: LoadOptions) -> None:
     """Warns if the rejects file that no option names cannot be written: the first bad record will end the load."""
     path = rejects_path(None, options.job or "JOB")
-    if options.rejects is not None or options.dry_run or options.preview is not None:
+    if options.rejects is not None or options.writes_nothing:
         return
     if (error := why_unwritable(path)) is not None:
         log.warning(

@@ -63,7 +63,7 @@ def closing_lines(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
         where = f"  see {report.rejects_file}"
     elif report.error_code == RejectStormError.code:
         where = "  (no rejects file was written)"
-    elif report.rejected:
+    elif report.rejected and report.preview is None:
         where = "  (--rejects FILE keeps them)"
     lines.append(f"  {'rejected':<15}{report.rejected:>13,}{where}")
     lines += rejected_lines(report)

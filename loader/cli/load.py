@@ -72,7 +72,7 @@ async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions
         if failure is not None:  # the failure of the load matters more
             display.say(str(error))
         failure = failure or error
-    for task in report.preview:
+    for task in report.preview or ():
         sys.stdout.buffer.write(task.to_line())
     if not reporting.quiet:
         kept = options.target != ToEmbedded(directory=None)

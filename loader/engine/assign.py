@@ -12,6 +12,7 @@ from loader.errors import QueueNameError
 from loader.queues.names import resolve_queue
 from loader.settings import LoadOptions
 from loader.settings.error_limit import FIRST_RECORDS
+from loader.shaping.settle import expression_of
 from loader.sinks.base import Delivery
 from loader.sources.validate import Batch
 from loader.tasks.ids import check_task_id, check_task_ids, id_prefix, id_suffixes
@@ -57,8 +58,8 @@ class Assigner:
         self._fallbacks = 0
         self._without_field = 0
         self._has_field = False  # whether one of the records judged so far has it
-        self._id_from = _expression("--id-from", options.id_from)
-        self._queue_from = _expression("--queue-from", options.queue_from)
+        self._id_from = expression_of("--id-from", options.id_from)
+        self._queue_from = expression_of("--queue-from", options.queue_from)
         self._envelopes: EnvelopeReader | None = None
         if options.envelope:
             from loader.tasks.envelope import EnvelopeReader  # msgspec: 8 ms that only this option needs
@@ -243,14 +244,6 @@ class Assigner:
                 raise UnusableRecordError(ReasonCode.UNKNOWN_QUEUE, f"queue {queue!r} does not exist")
             self._names[name] = queue
         return self._names[name]
-
-
-def _expression(option: str, text: str | None) -> Expression | None:
-    if text is None:
-        return None
-    from loader.shaping.expression import Expression  # jmespath: an extra that only these options need
-
-    return Expression(option, text)
 
 
 def _ids_at_once(values: list[Any], name: str) -> list[bytes] | None:

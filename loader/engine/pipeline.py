@@ -247,18 +247,16 @@ class Pipeline:
             batch = validate(raw, number, index, parsed=parsed, shard=shard, any_json=any_json, limit=limit)
             if cut_off and last is None:
                 batch.rejected[-1] = (len(raw.records) - 1, CUT_OFF)
-            if self._shape is not None:
-                self._shape.apply(batch, self._report.sources[index])
             await self._admit(batch, source, self._report.sources[index], ends=ends)
         if last is not None:
             if strict:
                 raise await _no_line_end(source, last)
             rest = Batch(shard, number, index, last, [], [], None, last.size, 0, rejected=[(0, CUT_OFF)])
-            if self._shape is not None:
-                self._shape.apply(rest, self._report.sources[index])
             await self._admit(rest, source, self._report.sources[index], ends=ends)
 
     async def _admit(self, batch: Batch, source: Source, tally: SourceReport, *, ends: bool) -> None:
+        if self._shape is not None:
+            self._shape.apply(batch, tally)
         deliveries = self._assigner.assign(batch)
         tally.records_read += len(batch.raw.records) - batch.blank
         if self._assigner.counts_fallbacks:

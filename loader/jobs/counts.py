@@ -21,7 +21,7 @@ class SourceCounts:
         loaded: Tasks that this run pushed.
         already_loaded: Records that were loaded before.
         rejected: Records set aside.
-        queue_fallbacks: Records without ``--queue-field``, which went to ``--queue``.
+        queue_fallbacks: Records that went to ``--queue``, as ``--queue-field`` or ``--queue-from`` gives no queue.
         filtered: Records that ``--where`` left out.
         not_sampled: Records that ``--sample`` left out.
         duplicates: Records that ``--dedup`` left out.

@@ -46,12 +46,18 @@ class Job:
 
     async def open(self, manifest: dict[str, Any]) -> dict[str, Any] | None:
         """Records a new job. If there is such a job already, returns the recorded manifest and changes nothing."""
-        with translated(self._where):
-            if await self._client.execute("HSETNX", self._key, "manifest", orjson.dumps(manifest)):
-                await self._client.execute("HSET", self._key, "state", LOADING, "created", time.time())
-                return None
+        if await self.begin(manifest):
+            return None
         self.resumed = True
         return await self.recorded()
+
+    async def begin(self, manifest: dict[str, Any]) -> bool:
+        """Records a new job, and returns whether it did: nothing is changed if there is such a job already."""
+        with translated(self._where):
+            if not await self._client.execute("HSETNX", self._key, "manifest", orjson.dumps(manifest)):
+                return False
+            await self._client.execute("HSET", self._key, "state", LOADING, "created", time.time())
+            return True
 
     async def record(self, manifest: dict[str, Any]) -> None:
         """Replaces the recorded manifest."""

@@ -194,10 +194,10 @@ class LoadReport(RunReport):
         unsettled: Over HTTP: the number of batches still in doubt at the end. A resume sends them again.
         journal: Over HTTP: the journal that a resume needs.
         discarded: Whether tasks were counted as loaded but not written (``--redis discard``).
-        fallback: The field that ``queue_fallbacks`` counts, and the queue, for people; '' without ``--queue-field`` and
-            ``--queue``.
+        fallback: What ``queue_fallbacks`` counts, and their queue, for people; '' unless ``--queue-field`` or
+            ``--queue-from`` is given beside ``--queue``.
         valid: With ``dry_run``: the number of records that would be loaded.
-        preview: With ``--preview``: the first tasks.
+        preview: With ``--preview``: the first tasks; otherwise None.
     """
 
     job: str
@@ -212,7 +212,7 @@ class LoadReport(RunReport):
     compact: int = 0
     server_bytes_a_task: float | None = None
     valid: int = 0
-    preview: list[PreviewedTask] = field(default_factory=list)
+    preview: list[PreviewedTask] | None = None
     fallback: str = ""
     rejects_file: str | None = None
     last_reject: str = ""

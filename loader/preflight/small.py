@@ -14,6 +14,8 @@ to 680 bytes, by layout (measured on Redis 7); the lock of a unique task comes o
 
 def surely_fits(sources: Sequence[Source], options: LoadOptions, room: int) -> bool:
     """Whether the tasks of these sources take less than ``room`` bytes, whatever is in them."""
+    if options.select is not None or options.set:
+        return False  # a payload may be any number of times as long as its record
     own = len(options.type or "") + sum(map(len, options.header))  # in characters; each task has them, some twice
     per_byte = _MOST_PER_BYTE + 4 * own
     most = 0

@@ -327,7 +327,10 @@ class LoadOptions(ShapeFields):
         if self.queue is not None:
             resolve_queue(self.queue, sub_queues=self.defaults.sub_queues)
         elif queue_needed and not self.records_name_queues:
-            raise UsageError("no queue given", "Give --queue NAME, or --queue-field FIELD to take it from each record")
+            raise UsageError(
+                "no queue given",
+                "Give --queue NAME, or --queue-field FIELD to take it from each record (or --queue-from)",
+            )
 
     @property
     def own_ids(self) -> str | None:
@@ -350,6 +353,11 @@ class LoadOptions(ShapeFields):
         if self.redis == EMBEDDED:
             return ToEmbedded(self.embedded_dir)
         return ToDiscard() if self.redis == DISCARD else ToRedis(self.redis)
+
+    @property
+    def writes_nothing(self) -> bool:
+        """Whether no task is written or sent anywhere: a dry run, or a preview."""
+        return self.dry_run or self.preview is not None
 
     @property
     def error_limit(self) -> ErrorLimit:

@@ -126,7 +126,7 @@ class ShapeFields(TableFields):
     def shape(self) -> Mapping[str, Any]:
         """The options that change which tasks are made, those that are given: a part of the job's identity."""
         if self.payload_template is not None:
-            raise RuntimeError("the template is not read yet: see loader.shaping.shape.settled_shape")
+            raise RuntimeError("the template is not read yet: see loader.shaping.settle")
         values = {name: getattr(self, name) for name in _IDENTITY}
         if self.sample is None:
             values["sample_seed"] = None  # it changes nothing

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from loader.settings.share import percent_of
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryThreshold:
@@ -25,10 +27,10 @@ class MemoryThreshold:
         Raises:
             ValueError: The text is neither.
         """
-        if (found := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?%", text, re.ASCII)) is not None:
-            if not 0 < float(found[1]) <= 100:
+        if (percent := percent_of(text)) is not None:
+            if not 0 < percent <= 100:
                 raise ValueError("must be above 0% and at most 100%")
-            return cls(share=float(found[1]) / 100)
+            return cls(share=percent / 100)
         if re.fullmatch("[0-9]+", text, re.ASCII) is None or not int(text):
             raise ValueError("must be a share of maxmemory such as 90%, or a number of bytes")
         return cls(size=int(text))

@@ -101,6 +101,8 @@ class Expression:
             raise _unusable(option, text, error) from None
         except RecursionError:
             raise UsageError(f"{option}: the expression nests too deeply") from None
+        except ValueError:  # from int()
+            raise UsageError(f"{option} {_shown(text)}: an index has thousands of digits") from None
         self.quoted = _compared_name(text)
 
     def of(self, value: Any) -> Any:
@@ -129,7 +131,10 @@ class Expression:
     def _check(self, node: Any) -> None:
         """Finds what the parser lets pass: functions that do not exist, and literals that are no numbers of JSON."""
         table = _Functions.FUNCTION_TABLE
-        for one in _nodes(node):
+        taken: set[int] = set()  # the references that are arguments of functions that take them
+        for one in _nodes(node):  # a function comes before its arguments
+            if one["type"] == "expref" and id(one) not in taken:
+                raise ArithmeticError("&EXPR stands only in functions that take it, such as sort_by()")
             if one["type"] == "literal" and isinstance(one["value"], float) and not math.isfinite(one["value"]):
                 raise OverflowError(f"the number {write(one['value']).decode()} is beyond a double")
             if one["type"] == "slice" and one["children"][2:] == [0]:
@@ -145,6 +150,7 @@ class Expression:
                 least = "at least " if more else ""
                 arguments = "argument" if len(takes) == 1 else "arguments"
                 raise ArithmeticError(f"{name}() takes {least}{len(takes)} {arguments}, not {given}")
+            taken |= {id(child) for child, it in zip(one["children"], takes, strict=False) if "expref" in it["types"]}
 
 
 def type_name(value: Any) -> str:

@@ -14,6 +14,7 @@ from loader.settings import LoadOptions
 from loader.settings.option import flag_of
 
 if TYPE_CHECKING:
+    from loader.shaping.expression import Expression
     from loader.shaping.shape import Shape
     from loader.sources.record_limit import RecordLimit
 
@@ -51,6 +52,15 @@ def shape_of(options: LoadOptions, limit: RecordLimit, *, keep_values: bool) -> 
     from loader.shaping.shape import Shape  # jmespath: an extra that only these options need
 
     return Shape(options, limit, keep_values=keep_values)
+
+
+def expression_of(option: str, text: str | None) -> Expression | None:
+    """The expression of an option; None if it is not given."""
+    if text is None:
+        return None
+    from loader.shaping.expression import Expression  # jmespath: an extra that only these options need
+
+    return Expression(option, text)
 
 
 def expressions(options: LoadOptions) -> Iterator[tuple[str, str]]:

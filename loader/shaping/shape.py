@@ -14,6 +14,7 @@ from loader.settings import LoadOptions
 from loader.settings.share import share_of
 from loader.shaping.expression import Expression, type_name
 from loader.shaping.number_text import read, write
+from loader.shaping.settle import expression_of
 from loader.shaping.splice import with_member
 from loader.sources.record_limit import RecordLimit
 from loader.sources.validate import Batch
@@ -52,14 +53,11 @@ class Shape:
     """
 
     def __init__(self, options: LoadOptions, limit: RecordLimit, *, keep_values: bool) -> None:
-        def expression(option: str, text: str | None) -> Expression | None:
-            return None if text is None else Expression(option, text)
-
         self._keep_values = keep_values
         self._longest = limit
-        self._where = expression("--where", options.where)
-        self._dedup = expression("--dedup", options.dedup)
-        self._select = expression("--select", options.select)
+        self._where = expression_of("--where", options.where)
+        self._dedup = expression_of("--dedup", options.dedup)
+        self._select = expression_of("--select", options.select)
         self._members = [
             (name, Expression(f"--set {name}", text)) for name, _, text in (one.partition("=") for one in options.set)
         ]
@@ -173,7 +171,10 @@ class Shape:
             names = set(value)
             for name, expression in self._members:
                 member = _written(expression.of(value))
-                record = with_member(record, name, member, is_there=name in names)
+                try:
+                    record = with_member(record, name, member, is_there=name in names)
+                except RecursionError:
+                    raise expression.unusable("the record nests too deeply") from None
                 names.add(name)
         else:
             return record

@@ -63,6 +63,25 @@ def test_it_is_enough_that_one_of_the_first_records_has_the_field(tool: Tool) ->
     assert (done.status, done.report["queue_fallbacks"]) == (0, 510), done.stderr
 
 
+def test_the_records_that_are_loaded_are_judged_not_those_that_are_left_out(tool: Tool, db: Redis) -> None:
+    tool.write("a.jsonl", b'{"n":1,"model":"big"}\n' * 2000 + b'{"n":2}\n' * 2000)
+    arguments = ("load", "a.jsonl", *LOAD, "--redis", tool.url)
+
+    without = run(*arguments, "--where", "n == `2`", cwd=tool.folder)
+    assert_error(without, 2, "--queue-field 'model': none of the first 1,000 records has this field")
+    assert db.dbsize() == 0
+
+    tool.write("a.jsonl", WITHOUT * 2000 + b'{"n":3,"model":"big"}\n')
+    assert run(*arguments, "--where", "n == `3`", cwd=tool.folder).status == 0
+    assert (db.llen("asynq:rest.default:pending"), db.llen("asynq:big.default:pending")) == (0, 1)
+
+
+def test_only_the_first_bytes_are_searched_for_records_that_a_filter_keeps(tool: Tool) -> None:
+    tool.write("a.jsonl", b'{"n":1}\n' + b'{"n":0,"x":"%b"}\n' % (b"x" * 20_000) * 900 + b'{"n":1}\n')
+    done = tool.load("a.jsonl", *LOAD, "--where", "n == `1`")
+    assert (done.status, done.report["loaded"], done.report["queue_fallbacks"]) == (0, 2, 2), done.stderr
+
+
 @pytest.mark.parametrize("count", [3, 2500])
 def test_a_pipe_is_judged_before_its_first_task_too(tool: Tool, db: Redis, count: int) -> None:
     done = piped(tool, [WITHOUT * count], "-", *LOAD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from typing import Any
 
@@ -224,6 +225,19 @@ def test_a_preview_shows_the_tasks_of_the_load_and_writes_nothing(tool: Tool, db
         payload = db.hget(f"asynq:t:{task['id']}", "payload")
         assert json.loads(payload) == task["payload"]
         assert task["id"].encode() in db.lrange(f"asynq:{task['queue']}:pending", 0, -1)
+
+
+def test_a_preview_leaves_the_rejects_file_of_the_load_alone(tool: Tool, input_file: str) -> None:
+    cut_off = gzip.compress(b"{not JSON\n", mtime=0)[:-8]
+    tool.write("bad.gz", cut_off)
+    arguments = (input_file, "-q", "q", "--preview", "9", "--rejects", "bad.gz", "--redis", NOWHERE)
+
+    shown = run("load", *arguments, cwd=tool.folder)
+
+    assert shown.status == 3, shown.stderr
+    assert (tool.folder / "bad.gz").read_bytes() == cut_off
+    assert "in.jsonl:3" in shown.stderr
+    assert "--rejects FILE keeps them" not in shown.stderr  # a preview keeps none
 
 
 def test_a_preview_of_envelopes_and_of_documents_on_several_lines(tool: Tool) -> None:

@@ -23,9 +23,10 @@ class Preview(LoadTarget):
 
     def __init__(self, options: LoadOptions) -> None:
         self._wanted = options.preview or 0
-        small = min(options.records_a_batch, self._wanted)
+        # With a filter, the first tasks may be far on in the input: small batches would take long.
+        size = options.records_a_batch if options.shape else min(options.records_a_batch, self._wanted)
         self._options = replace(
-            options, max_errors="none", batch_size=small, workers=1, processes=1, queue_depth=1, rejects=None
+            options, max_errors="none", batch_size=size, workers=1, processes=1, queue_depth=1, rejects=None
         )
 
     async def run(self, sources: Sequence[Source], report: LoadReport, execution: Execution) -> None:
@@ -51,8 +52,8 @@ class Preview(LoadTarget):
             yield Channel(keep)
 
         await execution.run(Part.of(plan, nowhere, Run.new(), known.names, None), plan.shards, report)
-        report.preview = [task for batch in batches for task in _tasks(batch, options)][:wanted]
-        report.valid = len(report.preview)
+        tasks = report.preview = [task for batch in batches for task in _tasks(batch, options)][:wanted]
+        report.valid = len(tasks)
         report.end("completed")
 
 

@@ -261,7 +261,7 @@ class _RedisLoad:
         job = self._job
         standing = await self._retry(lambda: standing_to_load(self._servers, job))
         if standing.manifest is None:  # it has ended, or was rolled back or forgotten in this moment
-            await self._retry(lambda: job.open(self._plan.manifest))
+            await self._retry(lambda: job.begin(self._plan.manifest))
             job.resumed = False
         await self._retry(lambda: keep_record(self._servers, job.name))
         queue = self._options.default_queue
@@ -328,7 +328,7 @@ class _RedisLoad:
 
     async def _keep_record(self) -> None:
         """Records the job and its sources anew, if the server has lost their records while it had no batch to lose."""
-        if await self._job.open(self._plan.manifest) is None:
+        if await self._job.begin(self._plan.manifest):
             options = self._options
             await self._note_origin(noted=not options.records_name_queues)  # these may be lost too
             await enter_job(self._servers, self._job.name)

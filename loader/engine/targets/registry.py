@@ -26,7 +26,7 @@ def require_extras(options: LoadOptions) -> None:
 
 def asks_server(options: LoadOptions) -> bool:
     """Whether a load with these options looks at a Redis server before it begins."""
-    return not options.dry_run and options.preview is None and isinstance(options.target, ToRedis | ToEmbedded)
+    return not options.writes_nothing and isinstance(options.target, ToRedis | ToEmbedded)
 
 
 def target_for(options: LoadOptions, preflight: Preflight) -> LoadTarget:

@@ -6,6 +6,7 @@ import asyncio
 import bz2
 import gzip
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,3 +33,10 @@ def test_a_compressed_input_counts_for_what_may_be_in_it(tmp_path: Path, name: s
     (tmp_path / name).write_bytes(stored)
     sources = asyncio.run(open_sources(str(tmp_path / name), None))
     assert surely_fits(sources, LoadOptions(queue="q"), room=30 << 20) is fits
+
+
+@pytest.mark.parametrize("shape", [{"select": "[@, @]"}, {"set": ("a=@",)}])
+def test_a_payload_that_an_option_makes_may_be_longer_than_its_record(tmp_path: Path, shape: dict[str, Any]) -> None:
+    (tmp_path / "a.jsonl").write_bytes(LINES)
+    sources = asyncio.run(open_sources(str(tmp_path / "a.jsonl"), None))
+    assert not surely_fits(sources, LoadOptions(queue="q", **shape), room=30 << 20)

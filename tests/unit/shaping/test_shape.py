@@ -90,6 +90,15 @@ def test_set_sees_the_record_as_it_is_in_the_input() -> None:
     assert reasons(batches) == [(1, "the record is an array: --set needs an object")]
 
 
+def test_set_in_a_record_that_nests_deeply_makes_a_payload_or_a_reject() -> None:
+    found = []
+    for depth in range(900, 1020):  # how deep a text may be depends on what reads it, and on the version of Python
+        batches, _ = shaped([b'{"x":%b%b}' % (b"[" * depth, b"]" * depth)], set=("x=`1`",))
+        found.append((payloads(batches), reasons(batches)))
+    assert found[0] == ([b'{"x":1}'], [])
+    assert all(made or "nests too deeply" in why[0][1] for made, why in found)
+
+
 def test_a_payload_over_the_limit_is_a_reject() -> None:
     record = b'{"a":"%b"}' % (b"x" * 600)
     batches, _ = shaped([record], select="[a, a]")
