@@ -94,6 +94,8 @@ class RawBatch:
     @property
     def size(self) -> int:
         """The length in bytes of all records."""
+        if not self.oversized and not self.refused:  # hot path of archives
+            return sum(map(len, self.records))
         return sum(map(self._length, range(len(self.records))))
 
     def is_unwritable(self, index: int) -> bool:

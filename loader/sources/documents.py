@@ -12,6 +12,7 @@ from loader.sources.base import Place, SourceIdentity
 from loader.sources.batch import BATCH_BYTES, SHOWN_OF_OVERSIZED, BatchLimit, RawBatch
 from loader.sources.codecs.codec import DamagedError
 from loader.sources.codecs.content import Content
+from loader.sources.cuts import cuts_between
 from loader.sources.fingerprint import FileState, fingerprint, unreadable
 from loader.sources.format import FileSource, Format, InputFile
 from loader.sources.lines import BOM
@@ -50,14 +51,7 @@ class Documents:
 
     def cuts(self, size: int) -> list[int]:
         """The numbers of documents at which the source may be cut."""
-        found: list[int] = []
-        total = 0
-        for number, state in enumerate(self._states):
-            if total >= size:
-                found.append(number)
-                total = 0
-            total += state.size
-        return found
+        return cuts_between((state.size for state in self._states), size)
 
     async def place(self, raw: RawBatch, index: int) -> Place:
         return Place(self._name if raw.names is None else raw.names[index], *raw.locate(index))

@@ -89,10 +89,12 @@ def table_options(tables: TableOptions, formats: Iterable[str]) -> dict[str, Any
 
 def require_use(tables: TableOptions, formats: Iterable[str]) -> None:
     """Raises UsageError for an option of tables that none of these formats has a use for."""
-    for name in tables.recorded().keys() - table_options(tables, formats).keys():
+    used = table_options(tables, formats)
+    for name in [name for name in tables.recorded() if name not in used]:
         titles = [form.title for form in FORMATS.values() if name in form.table_options]
         raise UsageError(
-            f"{flag_of(name)} is for {', '.join(titles)}, and no input is", "Leave it out, or give --format"
+            f"{flag_of(name)} is for {', '.join(titles)}, and no input is one of these",
+            "Leave it out, or give --format",
         )
 
 

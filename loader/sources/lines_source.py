@@ -18,8 +18,7 @@ class LinesFile(StreamSource):
     """Lines of a file. It can be cut if it is not compressed. Create it in a thread; see ``StoredFile``."""
 
     def __init__(self, file: InputFile) -> None:
-        assert file.path is not None  # noqa: S101 - for the type checker
-        self._stored = StoredFile(file.name, file.path)
+        self._stored = StoredFile.of(file)
         super().__init__(file, self._stored, _batcher)
         self._counted = (0, 0)  # a byte offset, and the number of lines that end before it
 

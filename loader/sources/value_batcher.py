@@ -212,7 +212,7 @@ class ValueBatcher(RunBatcher[_Run]):
         if value.length > self._max_record_bytes:
             self._long[number] = value.length
         line, offset = self._begin
-        self._runs.append(_Run(self._record + number, offset, line, [(b"", b"")]))
+        self._runs.append(_Run(self._next, offset, line, [(b"", b"")]))
         self._records.append(value.text())
         self._value = None
         self._between = self._after_element if self._grammar.is_array else self._in_succession

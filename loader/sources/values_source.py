@@ -47,8 +47,7 @@ def _succession(name: str, batch_size: int, max_record_bytes: int, start: int) -
 
 def _of_files(make_batcher: MakeBatcher, source: FileSource) -> StreamSource:
     (file,) = source.files
-    assert file.path is not None  # noqa: S101 - for the type checker
-    return StreamSource(file, StoredFile(file.name, file.path), make_batcher)
+    return StreamSource(file, StoredFile.of(file), make_batcher)
 
 
 def _of_stdin(make_batcher: MakeBatcher, file: InputFile, stdin: Transport) -> StreamSource:

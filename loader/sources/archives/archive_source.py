@@ -8,10 +8,9 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from loader.sources.archives.member import Member
-from loader.sources.base import Place, SourceIdentity
+from loader.sources.base import Place
 from loader.sources.batch import RawBatch
-from loader.sources.format import InputFile
-from loader.sources.transports.file import StoredFile
+from loader.sources.stored_source import StoredSource
 
 if TYPE_CHECKING:
     from loader.sources.archives.members import MemberBatches, MemberPlaces
@@ -19,31 +18,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("runqy_loader")
 
 
-class ArchiveSource:
-    """Reads an archive in the order of its members, as one piece. Create it in a thread; see ``StoredFile``."""
-
-    def __init__(self, file: InputFile) -> None:
-        assert file.path is not None  # noqa: S101 - archives are not read from standard input
-        self._file = file
-        self._stored = StoredFile(file.name, file.path)
-        self._position = 0
-        self._told: list[bool] = []  # shared with copies, which read it for an estimate
+class ArchiveSource(StoredSource):
+    """Reads an archive in the order of its members, as one piece."""
 
     def _contents(self, members: MemberBatches) -> AsyncGenerator[Iterable[Member | bytes], None]:
         """The members, each followed by the pieces of its content, if it is input. Counts ``_position``."""
         raise NotImplementedError
-
-    @property
-    def identity(self) -> SourceIdentity:
-        return self._stored.identity(self._file.format)
-
-    @property
-    def position(self) -> int:
-        return self._position
-
-    @property
-    def expansion(self) -> int | None:
-        return self._file.expansion
 
     def cuts(self, size: int) -> list[int]:
         return []

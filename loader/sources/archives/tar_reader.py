@@ -20,6 +20,11 @@ _META = b"xgLK"
 _LINKS = b"12"
 _FOLDER = b"5"
 _GNU_SPARSE = b"S"
+_SPARSE_GOES_ON, _MAP_GOES_ON = 482, 504
+"""Where the header of a sparse file, and a block after it, say that another block of its map follows."""
+_OCTAL = b"01234567"
+_MOST_DIGITS = 20
+"""Digits of a number that is told in full: 64 bits."""
 
 
 class TarReader:
@@ -36,6 +41,7 @@ class TarReader:
         self._held = b""
         self._left = 0  # bytes of the member's content that are still to come
         self._skip = 0  # bytes to leave out
+        self._is_extended = False  # whether a block with more of a sparse file's map follows
         self._is_content = False
         self._meta = b""  # the type of the header that is being read
         self._meta_left = 0
@@ -55,7 +61,14 @@ class TarReader:
             data, self._held = self._held + data, b""
         at = 0
         while at < len(data):
-            if self._left or self._meta_left:
+            if self._is_extended:
+                block = data[at : at + _BLOCK]
+                if len(block) < _BLOCK:
+                    self._held = block
+                    return
+                self._is_extended = block[_MAP_GOES_ON] != 0
+                at += _BLOCK
+            elif self._left or self._meta_left:
                 at, piece = self._body(data, at)
                 if piece:
                     yield piece
@@ -80,7 +93,7 @@ class TarReader:
         Raises:
             DamagedError: It ends too early. An archive ends with two blocks of zeros; one is enough here.
         """
-        if self._held or self._left or self._skip or self._meta or not self._zero_blocks:
+        if self._held or self._left or self._skip or self._meta or self._is_extended or not self._zero_blocks:
             raise DamagedError(
                 f"{self._name} ends in the middle of its tar archive", "It is truncated: get a complete copy"
             )
@@ -112,25 +125,29 @@ class TarReader:
             return None
         fields = self._global | self._local
         self._local = {}
-        if "size" in fields and not fields["size"].isdigit():
-            raise self._damaged("is a damaged tar archive (the size of a member)")
-        size = int(fields.get("size", size))
+        if "size" in fields:
+            size = self._decimal(fields["size"], "the size of a member")
         path = fields.get("path") or _path(block)
         what = _what(kind, fields)
         # Links and devices have no content, whatever their size is.
         self._left = 0 if what in ("link", "special file") else size
         self._skip = -self._left % _BLOCK
         self._is_content = what == "file"
+        self._is_extended = kind == _GNU_SPARSE and block[_SPARSE_GOES_ON] != 0
         return Member(path.decode(errors="surrogateescape"), what)
 
     def _number(self, field: bytes) -> int:
         if field[0] & 0x80:  # GNU: base 256
             return int.from_bytes(field, "big") & ((1 << 95) - 1)
         text = field.strip(b"\0 ")
-        try:
-            return int(text, 8) if text else 0
-        except ValueError as error:
-            raise self._damaged("is a damaged tar archive (the size of a member)") from error
+        if text.strip(_OCTAL):  # int() takes signs and underscores as well
+            raise self._damaged("is a damaged tar archive (the size of a member)")
+        return int(text or b"0", 8)
+
+    def _decimal(self, text: bytes, what: str) -> int:
+        if not text.isdigit() or len(text) > _MOST_DIGITS:
+            raise self._damaged(f"is a damaged tar archive ({what})")
+        return int(text)
 
     def _end_meta(self) -> None:
         kind, text = self._meta, b"".join(self._parts)
@@ -144,12 +161,13 @@ class TarReader:
         """The fields of a pax header: each a line ``LENGTH NAME=VALUE`` whose length includes itself."""
         found: dict[str, bytes] = {}
         while text:
-            length, space, _ = text.partition(b" ")
-            if not space or not length.isdigit() or not len(length) < int(length[:20]) <= len(text):
+            digits, _, _ = text.partition(b" ")
+            length = self._decimal(digits, "an extended header")
+            if not len(digits) < length <= len(text):
                 raise self._damaged("is a damaged tar archive (an extended header)")
-            name, _, value = text[len(length) + 1 : int(length) - 1].partition(b"=")
+            name, _, value = text[len(digits) + 1 : length - 1].partition(b"=")
             found[name.decode(errors="replace")] = value
-            text = text[int(length) :]
+            text = text[length:]
         return found
 
     def _damaged(self, what: str) -> DamagedError:
@@ -163,7 +181,7 @@ def _is_sound(block: bytes) -> bool:
     Some old programs summed signed bytes.
     """
     text = block[_CHECKSUM].strip(b"\0 ")
-    if not text or text.strip(b"01234567"):
+    if not text or text.strip(_OCTAL):
         return False
     rest = block[: _CHECKSUM.start] + b" " * 8 + block[_CHECKSUM.stop :]
     unsigned = sum(rest)

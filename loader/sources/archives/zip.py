@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import stat
 import zlib
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
+from contextlib import aclosing, closing
 from typing import TYPE_CHECKING
 
+from loader.errors import SourceError
 from loader.sources.archives.archive_source import ArchiveSource
 from loader.sources.archives.member import Member
 from loader.sources.base import one_line
 from loader.sources.codecs.codec import DamagedError
-from loader.sources.codecs.gzip import GZIP
 from loader.sources.fingerprint import unreadable
 from loader.sources.format import ARCHIVE, FileSource, Format
+from loader.sources.read_ahead import read_ahead
 from loader.sources.recognition.looks import ZIP
 
 if TYPE_CHECKING:
@@ -28,27 +29,17 @@ _ENCRYPTED = 0x1
 _UNIX = 3
 _MANY = 256
 """Members and pieces to read in a thread at once, at most."""
+_DAMAGED = (zlib.error, EOFError, IndexError, NotImplementedError, UnicodeDecodeError)
+"""What zipfile raises for damaged bytes, beside ``BadZipFile``: a name that is no UTF-8, flags it does not know."""
 
 
 class ZipSource(ArchiveSource):
     """The members of a zip archive, in the order of its central directory."""
 
-    @property
-    def expansion(self) -> int | None:
-        return GZIP.expansion  # deflate
-
     async def _contents(self, members: MemberBatches) -> AsyncGenerator[Iterable[Member | bytes], None]:
-        parts = self._parts(members)
-        ahead = asyncio.ensure_future(asyncio.to_thread(_some, parts))
-        try:
-            while some := await asyncio.shield(ahead):
-                # A thread reads on while these parts are split and sent.
-                ahead = asyncio.ensure_future(asyncio.to_thread(_some, parts))
+        async with aclosing(read_ahead(_together(self._parts(members)))) as contents:
+            async for some in contents:
                 yield some
-        finally:
-            await asyncio.wait([ahead])
-            ahead.exception()
-            await asyncio.to_thread(parts.close)
 
     def _parts(self, members: MemberBatches) -> Generator[Member | bytes, None, None]:
         from zipfile import BadZipFile, ZipFile  # imported here: few loads need it
@@ -59,7 +50,7 @@ class ZipSource(ArchiveSource):
                 self._stored.check(os.fstat(file.fileno()))
                 try:
                     archive = ZipFile(file)
-                except BadZipFile as error:
+                except (BadZipFile, *_DAMAGED) as error:
                     raise DamagedError(
                         f"{name} is not a whole zip archive ({error})", "It may be truncated: get a complete copy"
                     ) from error
@@ -70,7 +61,7 @@ class ZipSource(ArchiveSource):
                         if members.is_input(member):
                             try:
                                 yield from _content(archive, info, f"{name}:{one_line(info.filename)}")
-                            except (BadZipFile, zlib.error, EOFError) as error:
+                            except (BadZipFile, *_DAMAGED) as error:
                                 raise DamagedError(
                                     f"{name}:{one_line(info.filename)} is damaged ({error})",
                                     "Get the archive again; all complete batches before the damage are loaded",
@@ -82,16 +73,24 @@ class ZipSource(ArchiveSource):
             raise unreadable(name, error) from error
 
 
-def _some(parts: Iterator[Member | bytes]) -> list[Member | bytes]:
-    """The next parts: some of them, or about a MiB."""
+def _together(parts: Generator[Member | bytes, None, None]) -> Generator[list[Member | bytes], None, None]:
+    """The parts, several at a time: about a MiB. Those before an error come before it."""
     found: list[Member | bytes] = []
     size = 0
-    for part in parts:
-        found.append(part)
-        size += 0 if isinstance(part, Member) else len(part)
-        if len(found) >= _MANY or size >= _PIECE:
-            break
-    return found
+    with closing(parts):
+        try:
+            for part in parts:
+                found.append(part)
+                size += 0 if isinstance(part, Member) else len(part)
+                if len(found) >= _MANY or size >= _PIECE:
+                    yield found
+                    found, size = [], 0
+        except SourceError:
+            if found:
+                yield found
+            raise
+    if found:
+        yield found
 
 
 def _what(info: ZipInfo) -> str:

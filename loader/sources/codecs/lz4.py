@@ -10,14 +10,14 @@ from loader.sources.codecs.skippable import SKIPPABLE
 from loader.sources.codecs.streams import Streams
 
 _MAGIC = b"\x04\x22\x4d\x18"
-_LEGACY = b"\x02\x21\x4c\x18"
+LEGACY = b"\x02\x21\x4c\x18"
 _FLAGS_AT = 4
 _HAS_DICTIONARY = 0x01
 
 
 class _Lz4Decompressor(Streams):
     codec = "lz4"
-    magics = (_MAGIC, _LEGACY, *SKIPPABLE)
+    magics = (_MAGIC, LEGACY, *SKIPPABLE)
     head = _FLAGS_AT + 1
     errors = (RuntimeError, ValueError)
 
@@ -29,7 +29,7 @@ class _Lz4Decompressor(Streams):
         self._new = LZ4FrameDecompressor
 
     def _open(self, head: bytes) -> Any:
-        if head.startswith(_LEGACY):
+        if head.startswith(LEGACY):
             raise DamagedError(
                 f"{self._name} has a legacy LZ4 frame, which does not show whether its end is missing",
                 "Run: lz4 -dc FILE | runqy-loader load - …",

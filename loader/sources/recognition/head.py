@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from loader.errors import SourceError
-from loader.sources.codecs.codec import Codec
+from loader.sources.codecs.codec import Codec, DamagedError
 from loader.sources.codecs.content import Content
 from loader.sources.recognition.recognize import has_line, is_enough
 
@@ -61,7 +60,7 @@ class Head:
         self.ended = True
         if self._is_empty and self.codec is not None:
             what = f"{self._name} is empty, which no {self.codec.name} file is"
-            raise SourceError(what, "Get it again, or leave it out")
+            raise DamagedError(what, "Get it again, or leave it out")
         self._add(self._stored.finish())
 
     def _add(self, pieces: Iterable[bytes]) -> None:

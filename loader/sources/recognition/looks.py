@@ -38,15 +38,22 @@ class Look:
             codec: The compression that the loader has removed already.
         """
         command = self._command(path, codec)
-        option = f"--format {_of_pipe(form)} " if self.keeps_text and form != "jsonl" else ""
+        piped = _of_pipe(form) if self.keeps_text and form != "jsonl" else ""
+        option = f"--format {piped} " if piped else ""
         run = f"{command} | runqy-loader load - {option}…" if command else ""
-        given = ((name if path is not None else _of_pipe(name), does) for name, does in self.formats)
+        readable = ((name, does) for name, does in self.formats if codec is None or name not in NOT_COMPRESSED)
+        given = ((name if path is not None else _of_pipe(name), does) for name, does in readable)
         named = {name: does for name, does in given if name}
         if not named:
-            advice = self.advice or ("" if run else "Save its content as a file, and convert that to JSON lines")
+            advice = self.advice or ("" if run else self._without_format(codec))
             return "; ".join(part for part in (advice, run and f"run: {run}") if part)
         options = " or ".join(f"--format {name}{does and f' ({does})'}" for name, does in named.items())
         return f"give {options}" + (f", or run: {run}" if run else "")
+
+    def _without_format(self, codec: Codec | None) -> str:
+        if not self.formats:
+            return "Save its content as a file, and convert that to JSON lines"
+        return "save it as a file, and load that" if codec is None else "decompress it, and load that"
 
     @property
     def brief(self) -> str:
@@ -66,9 +73,16 @@ class Look:
         return f"{unpacked} | {self.filter}"
 
 
+NOT_COMPRESSED = frozenset({"parquet", "arrow", "feather", "zip"})
+"""Names of formats that are not read within a compression."""
+
+NOT_PIPED = {"json": "json-concat", "parquet": "", "arrow": "", "feather": "", "tar": "", "zip": ""}
+"""Names of formats that are not read from a pipe, and of those that read the same from one; empty if there is none."""
+
+
 def _of_pipe(form: str) -> str:
     """The format that reads from a pipe what this one reads from a file; empty if there is none."""
-    return {"json": "json-concat", "tar": "", "zip": ""}.get(form, form)
+    return NOT_PIPED.get(form, form)
 
 
 def _quoted(path: str) -> str:
@@ -123,7 +137,7 @@ TAR = Look(
 ZIP = Look(
     "a zip archive",
     (("zip", "its members are input"),),
-    "save it as a file, and load that",
+    "",
     "unzip -p {file}",
     keeps_text=True,
 )

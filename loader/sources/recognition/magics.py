@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from loader.sources.codecs.lz4 import LEGACY, LZ4
+from loader.sources.codecs.registry import CODECS
 from loader.sources.codecs.skippable import SKIPPABLE
+from loader.sources.codecs.zstd import ZSTD
 from loader.sources.recognition.looks import ARROW, PARQUET, TAR, UTF_16, UTF_32, ZIP, Look, packed
 
 
@@ -41,18 +44,13 @@ MAGICS: tuple[Magic, ...] = (
     Magic(0, (b"\xff\xfe\0\0", b"\0\0\xfe\xff"), UTF_32),
     Magic(0, (b"\xff\xfe", b"\xfe\xff"), UTF_16),
     # Compressions. Those that the loader reads by itself are only seen here within another one.
-    Magic(0, (b"\x1f\x8b",), _packed("gzip", "gzip -dc")),
-    Magic(0, (b"\xfd7zXZ\0",), _packed("xz", "xz -dc")),
-    Magic(0, (b"BZh",), _packed("bzip2", "bzip2 -dc")),
-    Magic(0, (b"\x28\xb5\x2f\xfd", *SKIPPABLE), _packed("zstd", "zstd -dc")),
-    Magic(
-        0, (b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18"), _packed("lz4", "lz4 -dc")
-    ),  # the second one is the legacy format
+    *(Magic(0, (codec.magic,), _packed(codec.name, codec.command)) for codec in CODECS.values()),
+    Magic(0, SKIPPABLE, _packed(ZSTD.name, ZSTD.command)),
+    Magic(0, (LEGACY,), _packed(LZ4.name, LZ4.command)),
     Magic(0, (b"LZIP",), _packed("lzip", "lzip -dc")),
     Magic(0, (b"\x89LZO\0",), _packed("lzop", "lzop -dc")),
     Magic(0, (b"\x5d\0\0",), _packed("lzma", "xz --format=lzma -dc")),
     Magic(0, (b"\x1f\x9d",), _packed(".Z", "gzip -dc")),
-    Magic(0, (b"\xff\x06\0\0sNaPpY",), _packed("snappy", "snzip -dc")),
     # Archives.
     Magic(257, (b"ustar",), TAR),
     Magic(0, (b"PK\3\4", b"PK\5\6", b"PK\7\x08"), ZIP),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from loader.sources.format import FileSource, Format, InputFile
+from loader.sources.format import FileSource, Format
 from loader.sources.recognition.looks import ARROW as LOOKS_ARROW
 from loader.sources.tables.table_source import OpenTable, Part, TableSource
 
@@ -14,6 +14,8 @@ _FILE_MAGIC = b"ARROW1"
 
 class _OpenArrowFile:
     """A file with an index of its record batches: Feather version 2 is the same."""
+
+    warnings: Sequence[str] = ()
 
     def __init__(self, path: str) -> None:
         import pyarrow as pa
@@ -37,6 +39,8 @@ class _OpenArrowFile:
 
 class _OpenArrowStream:
     """Record batches one after the other."""
+
+    warnings: Sequence[str] = ()
 
     def __init__(self, path: str) -> None:
         import pyarrow as pa
@@ -66,7 +70,7 @@ def _validated(batch: Any) -> Any:
     return batch
 
 
-def _open(file: InputFile, path: str) -> OpenTable:
+def _open(path: str) -> OpenTable:
     with open(path, "rb") as beginning:  # noqa: PTH123 - the path is text
         is_file = beginning.read(len(_FILE_MAGIC)) == _FILE_MAGIC
     return _OpenArrowFile(path) if is_file else _OpenArrowStream(path)

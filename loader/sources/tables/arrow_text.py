@@ -51,10 +51,14 @@ class ArrowText:
 
     def rows(self, names: Sequence[str], columns: Sequence[Array], length: int) -> list[bytes]:
         """The objects of rows. Values that JSON does not have are in them between two ``FAULT``; see ``fault``."""
-        # Hot path: all is done by Arrow, 0.3 us a row of three columns; one split makes the rows.
+        return self.lines(names, columns, length).split(b"\n")[:-1]
+
+    def lines(self, names: Sequence[str], columns: Sequence[Array], length: int) -> bytes:
+        """The same as JSON lines."""
+        # Hot path: all is done by Arrow, 0.3 us a row of three columns.
         text = self._object(names, [self.text(column) for column in columns], length, end="}\n")
         _, offsets, data = text.buffers()
-        return [] if not length else bytes(data)[: memoryview(offsets).cast("i")[length]].split(b"\n")[:-1]
+        return b"" if not length else bytes(data)[: memoryview(offsets).cast("i")[length]]
 
     def text(self, array: Array) -> Array:
         """The JSON text of each value; null for null."""

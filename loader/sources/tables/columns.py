@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,8 +9,6 @@ import pyarrow as pa
 
 from loader.errors import SourceError
 from loader.settings.tables import TableOptions
-
-log = logging.getLogger("runqy_loader")
 
 
 def checked_names(source: str, schema: Any, options: TableOptions) -> Sequence[str]:
@@ -50,8 +47,24 @@ def checked_names(source: str, schema: Any, options: TableOptions) -> Sequence[s
     return names
 
 
-def warn_of_doubles(source: str, names: Sequence[str], columns: Sequence[Any]) -> None:
-    """Warns if ids are doubles: they were integers before a program made a sum or a HUGEINT of them.
+def shares_values(schema: Any) -> bool:
+    """Whether a column may have a value once in memory that many rows share.
+
+    Args:
+        schema: A ``pyarrow.Schema``.
+    """
+    return any(_is_shared(kind) for field in schema for _, kind in _types(field.name, field.type))
+
+
+def _is_shared(kind: Any) -> bool:
+    types = pa.types
+    is_list = types.is_list_view(kind) or types.is_large_list_view(kind)
+    is_text = types.is_string_view(kind) or types.is_binary_view(kind)
+    return bool(types.is_dictionary(kind) or types.is_run_end_encoded(kind) or is_list or is_text)
+
+
+def doubtful_ids(names: Sequence[str], columns: Sequence[Any]) -> Iterator[str]:
+    """Warnings of ids that are doubles: they were integers before a program made a sum or a HUGEINT of them.
 
     Args:
         columns: The first values of each column.
@@ -62,11 +75,9 @@ def warn_of_doubles(source: str, names: Sequence[str], columns: Sequence[Any]) -
         if _is_id(name) and pa.types.is_float64(column.type):
             numbers = column.drop_null()
             if len(numbers) and pc.all(pc.equal(pc.floor(numbers), numbers)).as_py():
-                log.warning(
-                    "%s: column %r holds whole numbers as doubles, which are not exact beyond 2^53, so they are "
-                    "written with a fraction. If these are ids, have them written as BIGINT",
-                    source,
-                    name,
+                yield (
+                    f"column {name!r} holds whole numbers as doubles, which are not exact beyond 2^53, so they are "
+                    "written with a fraction. If these are ids, have them written as BIGINT"
                 )
 
 

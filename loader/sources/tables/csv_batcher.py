@@ -88,7 +88,6 @@ class CsvBatcher(RunBatcher[_Rows]):
         self._offset = 0  # of the held bytes
         self._line = 1
         self._special = [mark.encode() for mark in (options.quote, options.escape) if mark]
-        self._unended = False
 
     def feed(self, chunk: bytes) -> Iterator[RawBatch]:
         """Adds the next bytes. Yields the batches that they complete.
@@ -104,9 +103,9 @@ class CsvBatcher(RunBatcher[_Rows]):
         Raises:
             SourceError: See ``feed``.
         """
-        self._unended = bool(self._held) and not self._held.endswith(b"\n")
+        is_unended = bool(self._held) and not self._held.endswith(b"\n")
         batches = list(self._go_on(self._held, final=True))
-        if batches and self._unended:
+        if batches and is_unended:
             batches[-1].unended = True
         return iter(batches)
 
@@ -149,7 +148,7 @@ class CsvBatcher(RunBatcher[_Rows]):
         text = data.decode(errors="surrogateescape")
         begin = 0
         if self._line == 1:
-            begin, said = sep_line(text)
+            begin, said = sep_line(text, self._options)
             self._delimiter = self._options.delimiter or said or self._delimiter
         begin = blank_end(text, begin)
         if begin == len(text):
@@ -241,7 +240,8 @@ class CsvBatcher(RunBatcher[_Rows]):
                 return 0
         elif not text or text.startswith(b"\n") or text.endswith(b"\n") or b"\n\n" in text:
             return 0
-        if len(text.translate(None, UNSAFE)) != len(text) - text.count(b"\n") - quotes:
+        tabs = (self._width - 1) * (text.count(b"\n") + 1) if self._delimiter.encode() in UNSAFE else 0
+        if len(text.translate(None, UNSAFE)) != len(text) - text.count(b"\n") - quotes - tabs:
             return 0
         fill = template.__mod__
         try:

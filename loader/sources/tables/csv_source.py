@@ -38,8 +38,7 @@ def _source(delimiter: str, file: InputFile, transport: Transport) -> StreamSour
 
 def _of_files(delimiter: str, source: FileSource) -> StreamSource:
     (file,) = source.files
-    assert file.path is not None  # noqa: S101 - for the type checker
-    return _source(delimiter, file, StoredFile(file.name, file.path))
+    return _source(delimiter, file, StoredFile.of(file))
 
 
 _OPTIONS = frozenset(one.name for one in fields(TableOptions)) - {"nan"}

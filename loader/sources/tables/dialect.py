@@ -13,15 +13,17 @@ from loader.settings.tables import TableOptions
 
 _DELIMITERS = ",;\t|"
 _BLANK = re.compile(r"(?:\r*\n)*(?:\r+\Z)?")
-_SEP = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
+_SEP = re.compile(r"sep=([^\r\n\0\udc80-\udcff])\r?\n", re.IGNORECASE)
 NAMES = {"\t": "tab", " ": "space"}
 
 
-def sep_line(text: str) -> tuple[int, str]:
+def sep_line(text: str, options: TableOptions) -> tuple[int, str]:
     """The length of the line ``sep=;`` that Excel writes and reads before the header, and what it says; 0 if there is
-    none."""
+    none with a character that may be a delimiter."""
     found = _SEP.match(text)
-    return (0, "") if found is None else (found.end(), found[1])
+    if found is None or found[1] in (options.quote, options.escape):
+        return 0, ""
+    return found.end(), found[1]
 
 
 def blank_end(text: str, pos: int) -> int:

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from loader.sources.format import FileSource, Format, InputFile
+from loader.sources.format import FileSource, Format
 from loader.sources.recognition.looks import PARQUET as LOOKS_PARQUET
-from loader.sources.tables.table_source import MOST_ROWS, OpenTable, Part, TableSource
-
-_PIECE_BYTES = 4 * 1024 * 1024
-"""Bytes of rows to decode at once, about."""
+from loader.sources.tables.table_source import MOST_ROWS, PIECE_BYTES, SAMPLE, Part, TableSource
 
 _READ_BYTES = 1024 * 1024
 """Bytes of a column chunk to read at once: whole ones may be as large as the file."""
 
-_SAMPLE = 16
-"""Rows from which the size of a row is taken, if it may be far larger than it is stored."""
-
-log = logging.getLogger("runqy_loader")
-
 
 class _OpenParquet:
-    def __init__(self, name: str, path: str) -> None:
+    def __init__(self, path: str) -> None:
         from pyarrow import parquet
 
         # INT96 has nanoseconds, but as such it wraps after 2262 and before 1677 (pyarrow 26).
@@ -35,8 +26,8 @@ class _OpenParquet:
         groups = [self._groups.row_group(index) for index in range(self._groups.num_row_groups)]
         self.parts: Sequence[Part] = [Part(group.num_rows, _stored_bytes(group)) for group in groups]
         columns = [self._file.schema.column(index) for index in range(len(self._file.schema.names))]
-        if dates := [column.path for column in columns if column.physical_type == "INT96"]:
-            log.warning("%s: column %r is INT96: its times are read in microseconds", name, dates[0])
+        dates = [column.path for column in columns if column.physical_type == "INT96"]
+        self.warnings = [f"column {path!r} is INT96: its times are read in microseconds" for path in dates[:1]]
 
     def batches(self, part: int) -> Generator[Any, None, None]:
         if part < self._groups.num_row_groups:
@@ -46,11 +37,11 @@ class _OpenParquet:
         group = self._groups.row_group(part)
         size = group.total_byte_size / max(1, group.num_rows)
         columns = [group.column(index) for index in range(group.num_columns)]
-        if group.num_rows > _SAMPLE and any(column.has_dictionary_page for column in columns):
+        if group.num_rows > SAMPLE and any(column.has_dictionary_page for column in columns):
             # A large value that many rows share is stored once.
-            sample = next(self._file.iter_batches(_SAMPLE, row_groups=[part], use_threads=False))
+            sample = next(self._file.iter_batches(SAMPLE, row_groups=[part], use_threads=False))
             size = max(size, sample.nbytes / max(1, sample.num_rows))
-        return max(1, min(MOST_ROWS, int(_PIECE_BYTES / max(1.0, size))))
+        return max(1, min(MOST_ROWS, int(PIECE_BYTES / max(1.0, size))))
 
     def close(self) -> None:
         self._file.close()
@@ -60,12 +51,8 @@ def _stored_bytes(group: Any) -> int:
     return sum(group.column(index).total_compressed_size for index in range(group.num_columns))
 
 
-def _open(file: InputFile, path: str) -> OpenTable:
-    return _OpenParquet(file.name, path)
-
-
 def _of_files(source: FileSource) -> TableSource:
-    found = TableSource(source.files[0], _open, "row group", "parquet")
+    found = TableSource(source.files[0], _OpenParquet, "row group", "parquet")
     import pyarrow.parquet  # noqa: F401 - a tenth of a second, which belongs to the start, too
 
     return found

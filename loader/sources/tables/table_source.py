@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import os
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import closing
+from contextlib import aclosing, closing
 from itertools import accumulate
 from typing import Any, NamedTuple, Protocol
 
 from loader.errors import SourceError
 from loader.extras import ExtraName, require
-from loader.sources.base import Place, SourceIdentity
+from loader.sources.base import Place
 from loader.sources.batch import RawBatch
 from loader.sources.codecs.codec import DamagedError
+from loader.sources.cuts import cuts_between
 from loader.sources.fingerprint import unreadable
 from loader.sources.format import InputFile
+from loader.sources.read_ahead import read_ahead
+from loader.sources.stored_source import StoredSource
 from loader.sources.tables.row_batcher import RowBatcher
 from loader.sources.tables.rows import Rows
-from loader.sources.transports.file import StoredFile
 
 MOST_ROWS = 8192
 """Rows to make records of at once."""
+
+PIECE_BYTES = 4 * 1024 * 1024
+"""Bytes of rows to make at once, about."""
+
+SAMPLE = 16
+"""Rows from which the size of a row is taken, if it may be far larger than it is stored."""
+
+log = logging.getLogger("runqy_loader")
 
 
 class Part(NamedTuple):
@@ -41,6 +51,11 @@ class OpenTable(Protocol):
         ...
 
     @property
+    def warnings(self) -> Sequence[str]:
+        """What must be said of the file."""
+        ...
+
+    @property
     def parts(self) -> Sequence[Part]:
         """The parts of the file; of a stream, those that were read."""
         ...
@@ -56,11 +71,11 @@ class OpenTable(Protocol):
 class OpenFile(Protocol):
     """Opens a file. Raises what pyarrow raises."""
 
-    def __call__(self, file: InputFile, path: str) -> OpenTable: ...
+    def __call__(self, path: str) -> OpenTable: ...
 
 
-class TableSource:
-    """Rows of a file of columns. Create it in a thread; see ``StoredFile``.
+class TableSource(StoredSource):
+    """Rows of a file of columns.
 
     Args:
         open_file: Opens the file.
@@ -75,96 +90,62 @@ class TableSource:
     def __init__(
         self, file: InputFile, open_file: OpenFile, part: str, extra: ExtraName, *, has_cuts: bool = True
     ) -> None:
-        assert file.path is not None  # noqa: S101 - for the type checker
         require(extra, file.name)
-        # These import pyarrow, which other formats do without: a third of a second, which belongs to the start.
+        # This imports pyarrow, which other formats do without: a third of a second, which belongs to the start.
         from loader.sources.tables.arrow_text import ArrowText
-        from loader.sources.tables.columns import checked_names, warn_of_doubles
 
+        super().__init__(file)
         self._text = ArrowText(file.tables)
-        self._checked_names, self._warn_of_doubles = checked_names, warn_of_doubles
-        self._file = file
-        self._path = str(file.path)
-        self._stored = StoredFile(file.name, file.path)
+        self._path = str(self._stored.path)
         self._open_file = open_file
         self._part = part
         self._has_cuts = has_cuts
-        self._position = 0
-        self._rows: list[int] = []  # of each part that is known
-        self._is_looked_at = False
-
-    @property
-    def identity(self) -> SourceIdentity:
-        return self._stored.identity(self._file.format)
-
-    @property
-    def position(self) -> int:
-        return self._position
-
-    @property
-    def expansion(self) -> int | None:
-        return None  # columns are compressed, and each row gets their names
+        self._parts: Sequence[Part] = ()  # those that are known
 
     def cuts(self, size: int) -> list[int]:
         """The numbers of parts at which the source may be cut."""
-        found: list[int] = []
         if not self._has_cuts or self._stored.size <= size:
-            return found
+            return []
         try:
             with closing(self._open()) as table:
-                parts = table.parts
+                return cuts_between((part.size for part in table.parts), size)
         except DamagedError:
-            return found  # it is told when it is read
-        total = 0
-        for number, part in enumerate(parts):
-            if total >= size:
-                found.append(number)
-                total = 0
-            total += part.size
-        return found
+            return []  # it is told when it is read
 
     async def place(self, raw: RawBatch, index: int) -> Place:
         row, _ = raw.locate(index)
-        bounds = [0, *accumulate(self._rows)]
-        part = bisect_right(bounds, row - 1, hi=max(1, len(self._rows))) - 1
+        bounds = [0, *accumulate(part.rows for part in self._parts)]
+        part = bisect_right(bounds, row - 1, hi=max(1, len(self._parts))) - 1
         return Place(self._file.name, row, None, f"{self._part} {part + 1}, row {row - bounds[part]}")
 
     async def batches(
         self, batch_size: int, max_record_bytes: int, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[RawBatch, None]:
         batcher = RowBatcher(batch_size, max_record_bytes, start)
-        pieces = self._pieces(start, end)
-        # A thread reads the next piece while this one is sent: never more than one ahead.
-        ahead = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
-        try:
-            while (rows := await asyncio.shield(ahead)) is not None:
-                ahead = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
+        async with aclosing(read_ahead(self._pieces(start, end))) as pieces:
+            async for rows in pieces:
                 for batch in batcher.add(rows):
                     yield batch
-            for batch in batcher.finish():
-                yield batch
-        finally:
-            await asyncio.wait([ahead])  # the thread must have finished before the file is closed
-            ahead.exception()
-            await asyncio.to_thread(pieces.close)
+        for batch in batcher.finish():
+            yield batch
 
     def _pieces(self, start: int, end: int | None) -> Generator[Rows, None, None]:
+        from loader.sources.tables.columns import checked_names, shares_values
+
         with closing(self._open()) as table:
-            names = self._checked_names(self._file.name, table.schema, self._file.tables)
-            self._rows = [part.rows for part in table.parts]
-            row = sum(self._rows[:start])
+            names = checked_names(self._file.name, table.schema, self._file.tables)
+            shares = shares_values(table.schema)
+            self._parts = table.parts
+            row = sum(part.rows for part in self._parts[:start])
             number = start
             while end is None or number < end:
                 is_there = number < len(table.parts)
                 for batch in self._read(table, number):
                     is_there = True
-                    if not self._has_cuts:
-                        self._rows = [one.rows for one in table.parts]
-                    if not self._is_looked_at:
-                        self._is_looked_at = True
-                        self._warn_of_doubles(self._file.name, names, batch.columns)
-                    for at in range(0, batch.num_rows, MOST_ROWS):
-                        rows = self._records(names, batch.slice(at, MOST_ROWS), row)
+                    self._warn_once(table, names, batch)
+                    step = self._rows_at_once(names, batch) if shares else MOST_ROWS
+                    for at in range(0, batch.num_rows, step):
+                        rows = self._records(names, batch.slice(at, step), row)
                         row += len(rows.records)
                         yield rows
                 if not is_there:
@@ -173,6 +154,20 @@ class TableSource:
                 number += 1
                 self._require_unchanged()
 
+    def _warn_once(self, table: OpenTable, names: Sequence[str], batch: Any) -> None:
+        from loader.sources.tables.columns import doubtful_ids
+
+        if not self._told:
+            self._told.append(True)
+            for text in (*table.warnings, *doubtful_ids(names, batch.columns)):
+                log.warning("%s: %s", self._file.name, text)
+
+    def _rows_at_once(self, names: Sequence[str], batch: Any) -> int:
+        """How many rows of a record batch to make at once whose values are in memory once and in rows many times."""
+        sample = batch.slice(0, SAMPLE)
+        size = len(self._lines(names, sample)) / max(1, sample.num_rows)
+        return max(1, min(MOST_ROWS, int(PIECE_BYTES / max(1.0, size))))
+
     def _read(self, table: OpenTable, part: int) -> Generator[Any, None, None]:
         import pyarrow as pa
 
@@ -180,7 +175,7 @@ class TableSource:
         while True:
             try:
                 batch = next(batches, None)
-            except (pa.ArrowException, OSError) as error:
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                 self._require_unchanged()
                 raise self._damaged(error) from error
             if batch is None:
@@ -188,32 +183,36 @@ class TableSource:
             yield batch
 
     def _records(self, names: Sequence[str], batch: Any, row: int) -> Rows:
-        import pyarrow as pa
-
         from loader.sources.tables.arrow_text import FAULT, fault
 
+        mark = FAULT.encode()
+        lines = self._lines(names, batch)
+        records = lines.split(b"\n")[:-1]
+        refused = {}
+        if mark in lines:
+            for index, record in enumerate(records):
+                if mark in record:
+                    records[index], refused[index] = fault(record)
+        return Rows(row, records, refused)
+
+    def _lines(self, names: Sequence[str], batch: Any) -> bytes:
+        import pyarrow as pa
+
         try:
-            records = self._text.rows(names, batch.columns, batch.num_rows)
+            return self._text.lines(names, batch.columns, batch.num_rows)
         except (pa.ArrowException, TypeError) as error:  # a type or a time zone that pyarrow does not know
             raise SourceError(
                 f"{self._file.name}: its values cannot be written as JSON: {_first_line(error)}",
                 "If a time zone is missing, install tzdata; otherwise have the column written as another type",
             ) from error
-        refused = {}
-        mark = FAULT.encode()
-        if any(mark in record for record in records):
-            for index, record in enumerate(records):
-                if mark in record:
-                    records[index], refused[index] = fault(record)
-        return Rows(row, records, refused)
 
     def _open(self) -> OpenTable:
         import pyarrow as pa
 
         self._require_unchanged()
         try:
-            return self._open_file(self._file, self._path)
-        except (pa.ArrowException, OSError) as error:
+            return self._open_file(self._path)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> SourceError:

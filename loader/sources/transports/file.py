@@ -6,12 +6,16 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import aiofiles
 
 from loader.sources.base import SourceIdentity
 from loader.sources.fingerprint import FileState, fingerprint, unreadable
 from loader.sources.transports.transport import CHUNK
+
+if TYPE_CHECKING:
+    from loader.sources.format import InputFile
 
 
 class StoredFile:
@@ -25,6 +29,12 @@ class StoredFile:
         self._name = name
         self._state: FileState = fingerprint(name, path)
         self.path = path
+
+    @classmethod
+    def of(cls, file: InputFile) -> Self:
+        """The file of an input that is not standard input."""
+        assert file.path is not None  # noqa: S101 - for the type checker
+        return cls(file.name, file.path)
 
     @property
     def size(self) -> int:

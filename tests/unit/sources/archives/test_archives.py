@@ -196,6 +196,49 @@ def test_a_zip_member_with_a_wrong_checksum_is_an_error(folder: Path) -> None:
         drained(opened("in.zip"))
 
 
+def test_what_is_before_a_damaged_zip_member_is_read(folder: Path) -> None:
+    stored = bytearray(zipped([("a.jsonl", b"1\n" * 2500), ("b.jsonl", b"7654321\n")], zipfile.ZIP_STORED))
+    stored[stored.index(b"7654321")] ^= 1
+    (folder / "in.zip").write_bytes(stored)
+
+    source, found = opened("in.zip"), list[bytes]()
+
+    async def drain() -> None:
+        async with aclosing(source.batches(1000, MIB)) as batches:
+            async for raw in batches:
+                found.extend(raw.records)
+
+    with pytest.raises(DamagedError, match=r"^in\.zip:b\.jsonl is damaged"):
+        asyncio.run(drain())
+    assert found == [b"1"] * 2000  # the complete batches
+
+
+@pytest.mark.parametrize(
+    ("offset", "value"),
+    [(46, 0xFF), (8, 0x20), (8, 0x40)],
+    ids=["a name that is not UTF-8", "patched data", "strong encryption"],
+)
+def test_a_zip_that_zipfile_has_another_error_for_is_damaged(folder: Path, offset: int, value: int) -> None:
+    stored = bytearray(zipped([("é.jsonl", b"1\n")], zipfile.ZIP_STORED))
+    stored[stored.index(b"PK\1\2") + offset] |= value  # in the central directory
+    (folder / "in.zip").write_bytes(stored)
+    with pytest.raises(DamagedError, match=r"^in\.zip"):
+        drained(opened("in.zip"))
+
+
+@both
+def test_an_empty_compressed_member_is_damage_so_its_archive_can_be_skipped(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(ARCHIVES[name]([("a.jsonl", b"1\n"), ("b.jsonl.gz", b"")]))
+    with pytest.raises(DamagedError, match=rf"^{name}:b\.jsonl\.gz is empty"):
+        drained(opened(name))
+
+
+@both
+def test_how_far_an_archive_expands_is_not_known(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(ARCHIVES[name]([("a.jsonl.gz", gzip.compress(b"1\n"))]))
+    assert opened(name).expansion is None
+
+
 def test_an_encrypted_zip_member_is_an_error_if_it_is_input(folder: Path) -> None:
     (folder / "a.jsonl").write_bytes(b"1\n")
     (folder / "a.png").write_bytes(b"1\n")

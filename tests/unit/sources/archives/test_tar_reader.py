@@ -93,6 +93,25 @@ def test_what_tar_writes_is_read(tmp_path: Path, form: str) -> None:
         assert found[str(long.relative_to(tmp_path))] == ("file", b"1\n" * 3000)
 
 
+@pytest.mark.parametrize("form", ["oldgnu", "gnu", "posix"])
+def test_what_follows_a_sparse_file_of_many_parts_is_read(tmp_path: Path, form: str) -> None:
+    with (tmp_path / "sparse.jsonl").open("wb") as sparse:
+        for part in range(50):  # GNU's own map has room for 4 in the header, and for 21 in each block after it
+            sparse.seek(part * 65536)
+            sparse.write(b"1\n" * 2048)
+    (tmp_path / "z.jsonl").write_bytes(b"2\n")
+    names = ("sparse.jsonl", "z.jsonl")
+    archive = run("tar", "-C", str(tmp_path), f"--format={form}", "-S", "-cf", "-", *names, given=b"")
+
+    for step in (len(archive), 512, 100):
+        found = read([archive[at : at + step] for at in range(0, len(archive), step)])
+        assert [member.what for member, _ in found] == ["sparse file", "file"]
+        assert found[1][1] == b"2\n"
+    header_and_map = archive.index(b"1\n1\n") - 700
+    with pytest.raises(DamagedError, match="ends in the middle"):
+        read([archive[:header_and_map]])
+
+
 def test_archives_that_follow_each_other_are_one() -> None:
     archive = tar([("a", b"1")]) + tar([("b", b"2")])
     assert [content for _, content in read([archive])] == [b"1", b"2"]
@@ -140,6 +159,14 @@ def test_a_size_beyond_eight_gib_is_understood_in_both_forms() -> None:
         assert reader._left == _FAR
 
 
+@pytest.mark.parametrize("size", [b"-0000001000", b"0o000000010", b"1_000000000", b"+0000000010", b"abc"])
+def test_a_size_that_is_no_octal_number_is_an_error(size: bytes) -> None:
+    header = bytearray(tarfile.TarInfo("a").tobuf())
+    header[124:136] = size.ljust(12, b"\0")
+    with pytest.raises(DamagedError, match="a damaged tar archive"):
+        read([_with_checksum(header)])
+
+
 @pytest.mark.parametrize("kind", [b"x", b"g", b"L", b"K"])
 def test_a_header_that_says_to_be_huge_is_not_read_into_memory(kind: bytes) -> None:
     header = bytearray(tarfile.TarInfo("a").tobuf())
@@ -149,7 +176,19 @@ def test_a_header_that_says_to_be_huge_is_not_read_into_memory(kind: bytes) -> N
 
 
 @pytest.mark.parametrize(
-    "text", [b"x", b"5 a=1\n", b"99 path=a\n", b"0 a=1\n", b"-1 a=1\n", b"9 size=a\n", b"12 size=-1\n"]
+    "text",
+    [
+        b"x",
+        b"5 a=1\n",
+        b"99 path=a\n",
+        b"0 a=1\n",
+        b"-1 a=1\n",
+        b"9 size=a\n",
+        b"12 size=-1\n",
+        b"5011 size=" + b"1" * 5000 + b"\n",
+        b"1" * 5000 + b" a=1\n",
+    ],
+    ids=lambda text: text[:12].decode(),
 )
 def test_a_damaged_extended_header_is_an_error(text: bytes) -> None:
     header = bytearray(tarfile.TarInfo("a").tobuf())

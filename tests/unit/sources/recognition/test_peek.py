@@ -12,8 +12,10 @@ import pytest
 
 from loader.errors import LoaderError, SourceError, SourceFormatError, UsageError
 from loader.sources.base import Source
+from loader.sources.formats import FORMATS
 from loader.sources.open_sources import open_sources
 from loader.sources.problems import Problems
+from loader.sources.recognition.looks import NOT_COMPRESSED, NOT_PIPED
 from tests.unit.drain import drain, records
 from tests.unit.sources.recognition.content import ARRAY, DOCUMENT, LINES
 
@@ -199,3 +201,15 @@ def test_many_small_files_leave_no_descriptor_open(folder: Path) -> None:
         opened(".")
     after = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
     assert after <= before
+
+
+def test_what_advice_leaves_out_is_what_the_formats_cannot_do() -> None:
+    assert {form.name for form in FORMATS.values() if not form.compressible} == NOT_COMPRESSED
+    assert {form.name for form in FORMATS.values() if form.open_stdin is None} == set(NOT_PIPED)
+    assert all(FORMATS[name].open_stdin for name in NOT_PIPED.values() if name)
+
+
+def test_a_table_within_a_compression_is_to_be_decompressed(folder: Path) -> None:
+    (folder / "a.jsonl.gz").write_bytes(gzip.compress(b"PAR1" + bytes(100) + b"PAR1"))
+    with pytest.raises(SourceFormatError, match=r"looks like .*Parquet.*\. Decompress it, and load that"):
+        opened("a.jsonl.gz")

@@ -53,34 +53,48 @@ FIELDS = st.text(st.sampled_from('ab,;"\n\r\\ é\t\x00{'), max_size=6)
 WIDE_FIELDS = FIELDS | st.text(max_size=6)
 
 
+DELIMITERS = st.sampled_from([",", "\t"])
+
+
 @st.composite
-def written(draw: st.DrawFn) -> bytes:
+def written(draw: st.DrawFn, delimiter: str) -> bytes:
     """What Python's writer makes of rows, in one of the usual dialects."""
     width = draw(st.integers(1, 4))
     rows = draw(st.lists(st.lists(WIDE_FIELDS, min_size=width, max_size=width), max_size=6))
     text = io.StringIO(newline="")
     ends = draw(st.sampled_from(["\n", "\r\n"]))
-    writer = csv.writer(text, lineterminator=ends, quoting=csv.QUOTE_ALL if draw(st.booleans()) else csv.QUOTE_MINIMAL)
+    writer = csv.writer(
+        text,
+        delimiter=delimiter,
+        lineterminator=ends,
+        quoting=csv.QUOTE_ALL if draw(st.booleans()) else csv.QUOTE_MINIMAL,
+    )
     writer.writerows([[f"c{number}" for number in range(width)], *rows])
     return text.getvalue().encode(errors="replace")
 
 
-BROKEN = st.lists(st.sampled_from([b"a", b",", b'"', b'""', b"\n", b"\n", b"\r\n", b"\r", b"\xff", b"\\"])).map(
-    lambda parts: b"c0,c1\n" + b"".join(parts)
-)
+def broken(delimiter: str) -> st.SearchStrategy[bytes]:
+    parts = [b"a", delimiter.encode(), b'"', b'""', b"\n", b"\n", b"\r\n", b"\r", b"\xff", b"\\"]
+    header = f"c0{delimiter}c1\n".encode()
+    return st.lists(st.sampled_from(parts)).map(lambda found: header + b"".join(found))
 
 
-@given(chunkings(written() | BROKEN), st.integers(1, 4), st.sampled_from(['"', ""]))
-def test_rows_are_those_that_an_independent_reader_finds(
-    content_in_chunks: tuple[bytes, list[bytes]], batch_size: int, quote: str
-) -> None:
-    content, chunks = content_in_chunks
-    header, *expected = rows_of(content, b",", quote.encode())
+Chunked = tuple[str, tuple[bytes, list[bytes]]]
+"""A delimiter, and a content in chunks."""
+
+WRITTEN = DELIMITERS.flatmap(lambda one: st.tuples(st.just(one), chunkings(written(one))))
+BROKEN = DELIMITERS.flatmap(lambda one: st.tuples(st.just(one), chunkings(broken(one))))
+
+
+@given(WRITTEN | BROKEN, st.integers(1, 4), st.sampled_from(['"', ""]))
+def test_rows_are_those_that_an_independent_reader_finds(chunked: Chunked, batch_size: int, quote: str) -> None:
+    delimiter, (content, chunks) = chunked
+    header, *expected = rows_of(content, delimiter.encode(), quote.encode())
     if header.fields is None or len(set(header.fields)) < len(header.fields):
         return  # only without quotes
     names = [name.decode(errors="surrogateescape") for name in header.fields]
 
-    batches = batches_of(chunks, batch_size, delimiter=",", quote=quote)
+    batches = batches_of(chunks, batch_size, delimiter=delimiter, quote=quote)
 
     found = [(batch, index) for batch in batches for index in range(len(batch.records))]
     assert len(found) == len(expected)
@@ -100,13 +114,13 @@ def test_rows_are_those_that_an_independent_reader_finds(
     assert [batch.unended for batch in batches[:-1]] == [False] * len(batches[:-1])
 
 
-@given(chunkings(written()))
-def test_the_two_ways_to_read_rows_give_the_same(content_in_chunks: tuple[bytes, list[bytes]]) -> None:
-    content, chunks = content_in_chunks
-    found = batches_of(chunks, 3, delimiter=",")
+@given(WRITTEN)
+def test_the_two_ways_to_read_rows_give_the_same(chunked: Chunked) -> None:
+    delimiter, (content, chunks) = chunked
+    found = batches_of(chunks, 3, delimiter=delimiter)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CsvBatcher, "_split", lambda self, data: 0)
-        slow = batches_of([content], 3, delimiter=",")
+        slow = batches_of([content], 3, delimiter=delimiter)
     assert [(batch.records, batch.refused) for batch in found] == [(batch.records, batch.refused) for batch in slow]
 
 
@@ -117,7 +131,7 @@ QUOTED = st.lists(st.sampled_from(['"a"', '"', '""', ",", '","', "\n", '"\n"', "
 
 @given(chunkings(QUOTED))
 def test_quotes_around_all_fields_are_no_other_rows(content_in_chunks: tuple[bytes, list[bytes]]) -> None:
-    test_the_two_ways_to_read_rows_give_the_same.hypothesis.inner_test(content_in_chunks)  # type: ignore[attr-defined]
+    test_the_two_ways_to_read_rows_give_the_same.hypothesis.inner_test((",", content_in_chunks))  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -125,12 +139,16 @@ def test_quotes_around_all_fields_are_no_other_rows(content_in_chunks: tuple[byt
 )
 def test_quotes_that_only_look_as_if_they_were_around_fields(rows: bytes) -> None:
     for header in (b'"c"\n', b'"c","d"\n'):
-        test_the_two_ways_to_read_rows_give_the_same.hypothesis.inner_test((header + rows, [header, rows]))  # type: ignore[attr-defined]
+        test_the_two_ways_to_read_rows_give_the_same.hypothesis.inner_test((",", (header + rows, [header, rows])))  # type: ignore[attr-defined]
 
 
-def test_rows_with_quotes_around_all_fields_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_need_no_parser_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CsvBatcher, "_parse", lambda *_, **__: pytest.fail("the long way"))
-    assert read('"a","b"\r\n"1","2,3"\r\n"","4"\r\n') == [b'{"a":"1","b":"2,3"}', b'{"a":"","b":"4"}']
+    expected = [b'{"a":"1","b":"2,3"}', b'{"a":"","b":"4"}']
+    assert read('"a","b"\r\n"1","2,3"\r\n"","4"\r\n') == expected
+    assert read("a;b\n1;2,3\n;4\n") == expected
+    assert read("a\tb\r\n1\t2,3\r\n\t4\r\n") == expected
+    assert read('"a"\t"b"\n"1"\t"2,3"\n""\t"4"\n') == expected
 
 
 @given(st.lists(WIDE_FIELDS, min_size=1, max_size=4))
@@ -268,6 +286,12 @@ def test_a_dialect_is_told_by_the_first_lines_or_given(content: bytes, options: 
     assert batch.records == [b'{"a":"1","b":"2"}']
 
 
+@pytest.mark.parametrize("line", ['sep="\n', "sep=\r\n"])
+def test_a_first_line_that_names_no_usable_delimiter_is_the_header(line: str) -> None:
+    (record,) = read(line + "x\n")
+    assert json.loads(record) == {line.strip(): "x"}
+
+
 def test_a_delimiter_within_quotes_is_not_counted() -> None:
     assert read(b'"a,b,c";d\n1;2\n') == [b'{"a,b,c":"1","d":"2"}']
 
@@ -308,6 +332,7 @@ def test_quotes_within_an_unquoted_field_are_text() -> None:
             {},
             "its header is no row: a carriage return stands outside of quotes. If its lines end with CR",
         ),
+        (b"sep=\xe9\na,b\n1,2\n", {}, "its header is not UTF-8. Convert it: iconv"),
         (b'"a\n1,2\n', {}, "its header is no row: a quote is opened and never closed. Give --quote none"),
     ],
 )

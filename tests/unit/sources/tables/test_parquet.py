@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,54 @@ def test_a_large_value_that_many_rows_share_is_read_in_small_pieces(tmp_path: Pa
     sizes = [len(batch.records) for batch in drain(opened(tmp_path / "in.parquet"))]
     assert sum(sizes) == 300
     assert max(sizes) == 2  # each batch ends at 1 MiB
+
+
+@pytest.mark.parametrize("kind", ["dictionary", "string view", "run ends"])
+def test_a_large_value_that_many_rows_share_in_memory_is_made_in_small_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    from loader.sources.tables.arrow_text import ArrowText
+
+    value, rows = "y" * 300_000, 300
+    columns = {
+        "dictionary": lambda: pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int8()), pa.array([value])),
+        "string view": lambda: pa.array([value] * rows, pa.string_view()),
+        "run ends": lambda: pa.RunEndEncodedArray.from_arrays(pa.array([rows], pa.int32()), pa.array([value])),
+    }
+    content = pa.table({"x": columns[kind]()})
+    with pa.OSFile(str(tmp_path / "in.arrow"), "wb") as file, pa.ipc.new_file(file, content.schema) as writer:
+        writer.write_table(content)
+    made: list[int] = []
+    lines = ArrowText.lines
+
+    def measured(*given: Any) -> Any:
+        text = lines(*given)
+        made.append(len(text))
+        return text
+
+    monkeypatch.setattr(ArrowText, "lines", measured)
+
+    found = records(drain(opened(tmp_path / "in.arrow")))
+
+    assert (len(found), set(map(len, found))) == (rows, {len(value) + len('{"x":""}')})
+    assert max(made) < 6_000_000
+
+
+def test_warnings_are_told_once_although_an_estimate_reads_a_copy(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("runqy_loader"), "propagate", True)
+    times = pa.table({"t": pa.array([0] * 100, pa.timestamp("us")), "id": [1.0] * 100})
+    pq.write_table(times, tmp_path / "in.parquet", use_deprecated_int96_timestamps=True, row_group_size=10)
+    source = opened(tmp_path / "in.parquet")
+
+    assert source.cuts(1)
+    for _ in range(2):
+        drain(copy(source))
+    drain(source)
+
+    told = [record.getMessage().split("column ")[1].partition(" ")[0] for record in caplog.records]
+    assert told == ["'t'", "'id'"]
 
 
 def test_old_times_are_read_beyond_2262_with_a_warning(

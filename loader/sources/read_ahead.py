@@ -1,0 +1,26 @@
+"""Reads a file in a thread, one piece ahead of who uses the pieces."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from typing import TypeVar
+
+Piece = TypeVar("Piece")
+
+
+async def read_ahead(pieces: Generator[Piece, None, None]) -> AsyncGenerator[Piece, None]:
+    """What a generator yields that reads a file: none of it may be None. It is closed at the end.
+
+    Raises:
+        Exception: What the generator raises, after all that it has yielded.
+    """
+    ahead = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
+    try:
+        while (piece := await asyncio.shield(ahead)) is not None:
+            ahead = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
+            yield piece
+    finally:
+        await asyncio.wait([ahead])  # the thread must have finished before the file is closed
+        ahead.exception()
+        await asyncio.to_thread(pieces.close)
