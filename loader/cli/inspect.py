@@ -20,7 +20,10 @@ _STATES = ("pending", "active", "aggregating", "scheduled", "retry", "archived",
 
 
 def inspect(options: InspectOptions, shown: JsonOptions) -> int:
-    """Shows what is on a server: queues with their counts in either layout, jobs with their progress, or one task."""
+    """Shows what is on a server: queues with their counts, jobs with their progress, or one task.
+
+    Queues are those of either layout, and those of other systems that migrate --from-system reads.
+    """
     from loader.cli.display import Display
     from loader.cli.signals import run
 
@@ -93,14 +96,14 @@ def _show(findings: Findings) -> None:
             table.add_row(_plain(queue.queue), queue.layout, *numbers, "paused" if queue.paused else "")
         console.print(table)
     else:
-        console.print(f"no queues on {findings.server}", markup=False)
+        console.print(f"no queues of runqy or asynq on {findings.server}", markup=False)
     if findings.other_systems:
         console.print()
         others = Table(box=None, pad_edge=False)
         others.add_column("queue of another system", overflow="fold")
         others.add_column("system", no_wrap=True)
         others.add_column("waiting", justify="right", no_wrap=True)
-        others.add_column("", overflow="fold")
+        others.add_column("copy with", overflow="fold")
         for one in findings.other_systems:
             waiting = "" if one.waiting is None else f"{one.waiting:,}"
             how = "pickles: cannot be read" if one.waiting is None else f"migrate --from-system {one.system}"

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 
 def load(paths: tuple[str, ...], options: LoadOptions, reporting: ReportOptions) -> int:
-    """Loads payload files into a queue: JSON lines (.jsonl, .ndjson) or one JSON document a file (.json).
+    """Loads payload files into a queue: JSON lines (.jsonl, .ndjson), JSON documents (.json), tables (CSV, TSV,
+    Parquet, Arrow, Feather), and the members of tar and zip archives.
 
-    They may be compressed with gzip, zstd, xz, bzip2, lz4 or snappy. The elements of an array need --format json-array.
-    An input that looks like something else is refused.
+    All but Parquet, Arrow, Feather and zip may be compressed with gzip, zstd, xz, bzip2, lz4 or snappy. The elements of
+    an array need --format json-array. An input that looks like something else is refused.
 
     Run again, the same command loads nothing twice. A load that was stopped or killed goes on where it stopped.
     """

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def migrate(options: MigrateOptions, reporting: ReportOptions) -> int:
     """Copies or moves the pending tasks of a queue: to another layout, another server, another queue.
 
+    --from-system copies the jobs that wait in Celery, BullMQ, Sidekiq, Dramatiq, RQ, saq, bee-queue or taskiq.
+
     Each task is in the target once, however often the command is stopped, killed and run again. With --move, a task
     leaves the source only once it is in the target. A task that a worker takes first is not moved.
     """

@@ -52,9 +52,11 @@ class MigrateOptions:
     from_system: Annotated[
         SystemName | None,
         Option(
-            help="Read the jobs that wait in a queue of another system, which is only read; see docs/other-systems.md. "
-            "Huey and arq are refused, because their jobs are pickles.",
+            help="Read the jobs that wait in a queue of another system, which is only read: bee-queue, bullmq, celery, "
+            "dramatiq, rq, saq, sidekiq, taskiq; see docs/other-systems.md. arq and huey are refused, because their "
+            "jobs are pickles.",
             group=_FROM,
+            unit="SYSTEM",
             goes_with=(
                 Excludes("from_layout", hint="--from-layout is for runqy's and asynq's queues"),
                 Excludes("move", hint="Jobs of another system are only read. Empty the queue with that system's tools"),

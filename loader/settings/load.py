@@ -283,8 +283,8 @@ class LoadOptions(ShapeFields):
     processes: Annotated[
         int | Literal["auto"],
         Option(
-            help="Processes that share the input. 'auto' is one; up to 4 for files of JSON lines from 128 MiB on, if "
-            "there are at least 4 processors and several workers. A job may be resumed with another number.",
+            help="Processes that share the input. 'auto' is one; up to 4 for files of JSON lines or Parquet from 128 "
+            "MiB on, if there are at least 4 processors and several workers. A job may be resumed with another number.",
             group=_SPEED,
             short="-p",
             unit="COUNT|auto",

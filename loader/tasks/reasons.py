@@ -36,8 +36,8 @@ class ReasonCode(StrEnum):
     BAD_ID = "bad_id", "no usable task id"
     BAD_QUEUE = "bad_queue", "names no usable queue"
     UNKNOWN_QUEUE = "unknown_queue", "its queue does not exist"
-    BAD_ENVELOPE = "bad_envelope", "not a usable envelope"
-    BAD_SHAPE = "bad_shape", "an expression cannot be evaluated for it, or gives a value of the wrong type"
+    BAD_ENVELOPE = "bad_envelope", "an envelope or job that makes no usable task"
+    BAD_SHAPE = "bad_shape", "an expression fails, or gives a wrong type"
     ID_TAKEN = "id_taken", "its task id is a task already", True
     WRONG_TYPE = "wrong_type", "its task key holds another type"
     DUPLICATE_UNIQUE = "duplicate_unique", "a unique task of this type and payload is there already", True

@@ -65,6 +65,10 @@ class Verifier:
     ) -> None:
         load.check(queue_needed=False)
         options.check()
+        if load.preview is not None:
+            raise UsageError(
+                "--preview shows tasks that are not written: verify has nothing to compare", "Leave it out"
+            )
         require_extras(load)
         match load.target:
             case ToHttp():

@@ -254,6 +254,7 @@ def test_the_summary_says_what_cannot_be_known(server: Server, client: Any, tmp_
         (("verify", "-q", "q"), "nothing to compare"),
         (("verify", "in.jsonl", "-q", "q", "--to", "http://127.0.0.1:9"), "--to"),
         (("verify", "in.jsonl", "-q", "q", "--redis", "discard"), "discard"),
+        (("verify", "in.jsonl", "-q", "q", "--preview", "3"), "--preview"),
         (("verify", "in.jsonl", "-q", "q", "--compare", "0%"), "--compare"),
         (("verify", "in.jsonl", "-q", "q", "--compare", "many"), "--compare"),
         (("verify", "in.jsonl", "-q", "q", "--report", "-", "--differences", "-"), "standard output"),

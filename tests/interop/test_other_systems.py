@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.conftest import RedisServer, Server
 from tests.interop.installing import PEERS, install, tool
 
 JOBS = PEERS / "jobs"
+GUIDE = Path(__file__).parents[2] / "docs" / "other-systems.md"
 BIG = "12345678901234567890"
 CALL = f'{{"args":["\\u00e4", 1.1],"kwargs":{{"to": "ann@example.org", "big": {BIG}}}}}'
 HOUR = 3600
@@ -219,8 +221,14 @@ def enqueue(system: System, request: pytest.FixtureRequest) -> Enqueue:
 
 
 def migrate(server: Server, system: System, folder: Path, *more: str) -> Outcome:
-    given = ["--from-system", system.name.removesuffix("-stream"), "--from-queue", "mail", "--from-redis", server.url]
-    return run("migrate", *given, "--report", "-", *more, cwd=folder)
+    """Reads as a user who has the rights of the guide and no others."""
+    (rights,) = re.findall(r"ACL SETUSER reader on >secret (~[^`]*)```", GUIDE.read_text())
+    with server.client() as client:
+        given = rights.replace("~<prefix>* ~runqy-loader:*", "~*").split()
+        client.execute_command("ACL", "SETUSER", "reader", "reset", "on", ">secret", *given)
+    source = f"redis://reader:secret@127.0.0.1:{server.port}/0"
+    given = ["--from-system", system.name.removesuffix("-stream"), "--from-queue", "mail", "--from-redis", source]
+    return run("migrate", *given, "--to-redis", server.url, "--report", "-", *more, cwd=folder)
 
 
 def contents(client: Any) -> dict[bytes, bytes]:

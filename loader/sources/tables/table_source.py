@@ -228,4 +228,5 @@ class TableSource(StoredSource):
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    """Without a full stop, since more of the sentence follows."""
+    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
