@@ -153,7 +153,7 @@ class TarReader:
         kind, text = self._meta, b"".join(self._parts)
         self._meta, self._parts = b"", []
         if kind == b"L":
-            self._local["path"] = text.rstrip(b"\0")
+            self._local["path"] = text.partition(b"\0")[0]
         elif kind != b"K":  # the target of a link
             (self._local if kind == b"x" else self._global).update(self._records(text))
 

@@ -73,7 +73,9 @@ def check(data: bytes) -> None:
 
     damaged = _damaged(whole, random)
     got = _outcome(name, [damaged])
-    assert _outcome(name, chunks(damaged, random)) == got
+    in_pieces = _outcome(name, chunks(damaged, random))
+    # libzstd sees some damage (a reserved bit) only in a block that comes in one piece. The content is the right one.
+    assert in_pieces == got or (name == "zstd" and None in (in_pieces, got) and expected in (in_pieces, got))
     # What is cut off may be whole streams. A damaged byte may be of a skippable frame or of padding, and of snappy it
     # may make a piece one that is skipped.
     assert got is None or expected is None or expected.startswith(got) or got in _parts(blobs)

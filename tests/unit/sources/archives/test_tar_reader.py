@@ -196,3 +196,12 @@ def test_a_damaged_extended_header_is_an_error(text: bytes) -> None:
     following = tarfile.TarInfo("b").tobuf()
     with pytest.raises(DamagedError):
         read([_with_checksum(header) + text.ljust(512, b"\0") + following])
+
+
+def test_a_long_name_ends_at_its_first_nul_as_tarfile_reads_it() -> None:
+    archive = tar([("n" * 200, b"1\n")])
+    at = archive.index(b"n" * 200) + 150
+    archive = archive[:at] + b"\0" + archive[at + 1 :]
+    with tarfile.open(fileobj=io.BytesIO(archive)) as oracle:
+        assert oracle.getnames() == ["n" * 150]
+    assert [(member.path, content) for member, content in read([archive])] == [("n" * 150, b"1\n")]
