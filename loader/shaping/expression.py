@@ -23,6 +23,7 @@ from jmespath.parser import ParsedResult, Parser
 from jmespath.visitor import Options, TreeInterpreter
 
 from loader.errors import UsageError
+from loader.shaping.compiled import compiled
 from loader.shaping.number_text import read, write
 from loader.tasks.reasons import ReasonCode, UnusableRecordError
 
@@ -89,14 +90,15 @@ class Expression:
         UsageError: It is not valid; the message says what is wrong and where.
     """
 
-    __slots__ = ("_node", "_option", "quoted")
+    __slots__ = ("_evaluate", "_option", "quoted")
 
     def __init__(self, option: str, text: str) -> None:
         self._option = option
         try:
             # Not parse(), which has a cache for all programs in this process: it knows texts of numbers by their value.
-            self._node = _Parser()._do_parse(text).parsed
-            self._check(self._node)
+            node = _Parser()._do_parse(text).parsed
+            self._check(node)
+            self._evaluate = compiled(node, _INTERPRETER)
         except (JMESPathError, ArithmeticError) as error:
             raise _unusable(option, text, error) from None
         except RecursionError:
@@ -112,7 +114,7 @@ class Expression:
             UnusableRecordError: It cannot be evaluated for this record.
         """
         try:
-            return _INTERPRETER.visit(self._node, value)
+            return self._evaluate(value)
         except JMESPathTypeError as error:
             wanted = " or ".join(error.expected_types)
             found = error.actual_type

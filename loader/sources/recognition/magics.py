@@ -60,7 +60,7 @@ MAGICS: tuple[Magic, ...] = (
     Magic(0, (b"PAR1",), PARQUET),
     Magic(0, (b"PARE",), _told("Parquet with an encrypted footer")),
     Magic(0, (b"Obj\1",), _of_file("Avro", "avro-tools tojson {file}")),
-    Magic(0, (b"ORC",), _told("ORC")),
+    Magic(0, (b"ORC",), _told("ORC", "write it as Parquet")),
     Magic(0, (b"ARROW1\0\0", b"\xff\xff\xff\xff"), ARROW),
     Magic(0, (b"FEA1",), _told("Feather version 1", "write it again, as Arrow (Feather version 2)")),
     Magic(

@@ -111,3 +111,35 @@ def test_a_record_for_which_it_fails_is_told(text: str, record: bytes, told: str
 def test_it_gives_what_the_library_gives(text: str, record: dict[str, Any]) -> None:
     ours = Expression("--select", text).of(read(json.dumps(record).encode()))
     assert ours == jmespath.search(text, record)
+
+
+OPERATORS = ["==", "!=", "<", "<=", ">", ">=", "&&", "||", "|"]
+LITERALS = ["`1`", "`0`", "`true`", "`false`", "`null`", "'a'", "''", "`[]`", "`{}`", "`1.5`", "`[1,true]`"]
+EXPRESSIONS = st.recursive(
+    st.sampled_from(["a", "b", "c.d", "@", "a[0]", "a[*].b", "length(@)", "type(a)", *LITERALS]),
+    lambda inner: st.one_of(
+        st.builds("({}) {} ({})".format, inner, st.sampled_from(OPERATORS), inner),
+        st.builds("!({})".format, inner),
+        st.builds("{{x: {}, y: {}}}".format, inner, inner),
+        st.builds("[{}, {}]".format, inner, inner),
+        st.builds("({}).a".format, inner),
+    ),
+    max_leaves=6,
+)
+SMALL = st.sampled_from(
+    [None, True, False, 0, 1, -1, 1.0, 1.5, "", "a", [], {}, [1], [True], {"a": 1}, {"d": "a", "b": 0}]
+)
+
+
+@given(text=EXPRESSIONS, record=st.dictionaries(st.sampled_from("abc"), SMALL, max_size=3) | SMALL)
+def test_any_expression_gives_what_the_library_gives(text: str, record: Any) -> None:
+    expression = Expression("--select", text)
+    given = read(json.dumps(record).encode())
+    try:
+        expected = jmespath.search(text, record)
+    except (jmespath.exceptions.JMESPathError, TypeError):
+        with pytest.raises(UnusableRecordError):
+            expression.of(given)
+        return
+    found = expression.of(given)
+    assert json.dumps(found) == json.dumps(expected)  # as text, since True is 1 for Python
