@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ RECORDS = [
     b'{"id":"d","customer":{"name":"P","plan":7}}',
     b'{"id":"a","customer":{"name":"Q","plan":"paid"},"amount":1E5}',
 ]
+GUIDE = Path(__file__).parents[2] / "docs" / "shaping.md"
 PAID = "customer.plan == 'paid'"
 
 
@@ -246,6 +249,45 @@ def test_a_preview_of_envelopes_and_of_documents_on_several_lines(tool: Tool) ->
     (line,) = shown.stdout.splitlines()
     task = json.loads(line)
     assert (task["queue"], task["payload"], task["options"]["max_retry"]) == ("x.y", {"a": 1.1}, 9)
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "tasks"),
+    [
+        (
+            b'{"_id":{"$oid":"65a0f7"},"text":"x"}\n',
+            "--id-from '_id.\"$oid\"'",
+            [("65a0f7", {"_id": {"$oid": "65a0f7"}, "text": "x"})],
+        ),
+        (
+            b'{"_index":"i","_id":"7","_score":1,"_source":{"text":"x"}}\n',
+            "--select _source --id-from _id",
+            [("7", {"text": "x"})],
+        ),
+        (
+            b'{"index":{"_index":"i","_id":"7"}}\n{"text":"x"}\n{"delete":{"_id":"8"}}\n{"create":{"_id":"9"}}\n{"text":"y"}\n',
+            "--where '!not_null(index, create, update, delete)'",
+            [(None, {"text": "x"}), (None, {"text": "y"})],
+        ),
+        (b'{"text":"x"}{"text":"y"}', "--format json-concat", [(None, {"text": "x"}), (None, {"text": "y"})]),
+        (
+            b'{"Item":{"id":{"S":"a"},"n":{"N":"1.10"}}}\n',
+            "--select '{id: Item.id.S, n: Item.n.N}'",
+            [(None, {"id": "a", "n": "1.10"})],
+        ),
+    ],
+)
+def test_what_other_programs_export(
+    tool: Tool, lines: bytes, options: str, tasks: list[tuple[str | None, dict[str, Any]]]
+) -> None:
+    assert f"`{options}`" in GUIDE.read_text()
+    tool.write("in.jsonl", lines)
+    given = ("load", "in.jsonl", "-q", "q", "--preview", "9", "--redis", NOWHERE, "--quiet", *shlex.split(options))
+    shown = run(*given, cwd=tool.folder)
+    assert shown.status == 0, shown.stderr
+    found = [json.loads(line) for line in shown.stdout.splitlines()]
+    assert [task["payload"] for task in found] == [payload for _, payload in tasks]
+    assert all(wanted in (None, task["id"]) for task, (wanted, _) in zip(found, tasks, strict=True))
 
 
 def test_envelopes_are_read_from_what_is_shaped(tool: Tool, db: Redis, input_file: str) -> None:
