@@ -18,6 +18,7 @@ from redis.retry import Retry
 
 from tests.cli import Outcome, run
 from tests.conftest import RedisServer, Server, free_port, redis_binary
+from tests.integration.sni_router import sni_router
 from tests.integration.tool import assert_error
 
 MakeServer = Callable[..., RedisServer]
@@ -130,6 +131,22 @@ def test_a_load_over_tls(tls: TlsServer, certificates: Certificates, tmp_path: P
 
     assert done.status == 0, done.stderr
     assert tls.client().llen("asynq:q.default:pending") == 5000
+
+
+def test_the_name_of_the_server_is_sent_so_that_a_router_can_choose_by_it(
+    valkey: Server, certificates: Certificates, files: Path
+) -> None:
+    with sni_router(certificates.server_certificate, certificates.server_key, "localhost", valkey.port) as (
+        port,
+        asked,
+    ):
+        url = f"rediss://localhost:{port}/0?ssl_ca_certs={quote(str(certificates.ca))}"
+        loaded = run("load", "in.jsonl", "-q", "q", "--redis", url, cwd=files)
+        seen = run("inspect", "--redis", url, "--json", cwd=files)
+    assert (loaded.status, seen.status) == (0, 0), (loaded.stderr, seen.stderr)
+    assert set(asked) == {"localhost"}
+    with valkey.client() as client:
+        assert client.llen("asynq:q.default:pending") > 0
 
 
 def test_a_load_with_a_client_certificate(strict: TlsServer, certificates: Certificates, files: Path) -> None:
