@@ -77,6 +77,7 @@ class RawBatch:
         damaged: The errors of files among those of ``names`` that are damaged, and so have no record.
         places: Where the records are, if they are not lines. It takes record numbers: parts of a batch share it.
         unended: Whether the last record is a last line without a line feed.
+        is_json: Whether the source has made JSON of all records that are not ``refused``, so nothing is left to check.
     """
 
     first_record: int
@@ -89,6 +90,7 @@ class RawBatch:
     damaged: list[tuple[str, DamagedError]] = field(default_factory=list)
     places: Places | None = None
     unended: bool = False
+    is_json: bool = False
     _offsets: list[int] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property

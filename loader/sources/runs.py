@@ -25,6 +25,11 @@ class Run(Protocol):
         """The number of its records."""
         ...
 
+    @property
+    def is_json(self) -> bool:
+        """Whether its records were made here, and are JSON."""
+        ...
+
     def place(self, number: int) -> tuple[int, int]:
         """Line (from 1) and byte offset of the record with this number. It is only asked for rejects."""
         ...
@@ -70,6 +75,7 @@ class RunBatcher(RecordBatcher, Generic[AnyRun]):
         runs = [run for run in self._runs if run.first < end]
         self._runs = [run for run in self._runs if run.first + run.count > end]
         batch = RawBatch(first, 0, records, oversized, start=self._start, places=_Runs(runs))
+        batch.is_json = all(run.is_json for run in runs)
         if self._refused:
             batch.refused = {number - first: why for number, why in self._refused.items() if number < end}
             self._refused = {number: why for number, why in self._refused.items() if number >= end}

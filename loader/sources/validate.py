@@ -122,7 +122,7 @@ def validate(
             with suppress(orjson.JSONDecodeError):
                 values = list(map(orjson.loads, stripped))
                 return Batch(shard, number, source_index, raw, stripped, None, values, size, checksum)
-        elif all_json(stripped, size):
+        elif raw.is_json or all_json(stripped, size):
             return Batch(shard, number, source_index, raw, stripped, None, None, size, checksum)
     batch = Batch(shard, number, source_index, raw, [], [], [] if parsed else None, size, checksum)
     _one_by_one(batch, stripped, limit, any_json=any_json)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import orjson
+
 from loader.sources.base import Source
 from loader.sources.batch import RawBatch
 
@@ -14,7 +16,18 @@ def drain(source: Source, batch_size: int = 1000, max_record_bytes: int = 1 << 2
     async def collect() -> list[RawBatch]:
         return [batch async for batch in source.batches(batch_size, max_record_bytes)]
 
-    return asyncio.run(collect())
+    batches = asyncio.run(collect())
+    for batch in batches:
+        check_json(batch)
+    return batches
+
+
+def check_json(batch: RawBatch) -> None:
+    """Asserts that what a batch says of its records is true."""
+    if batch.is_json:
+        for index, record in enumerate(batch.records):
+            if index not in batch.refused and index not in batch.oversized:
+                orjson.loads(record)
 
 
 def records(batches: list[RawBatch]) -> list[bytes]:

@@ -17,6 +17,7 @@ class _Run:
     first: int
     count: int
     row: int
+    is_json: bool
 
     def place(self, number: int) -> tuple[int, int]:
         return self.row + number - self.first + 1, 0
@@ -28,7 +29,7 @@ class RowBatcher(RunBatcher[_Run]):
     def add(self, rows: Rows) -> Iterator[RawBatch]:
         """Adds the next rows. Yields the batches that they complete."""
         first = self._next
-        self._runs.append(_Run(first, len(rows.records), rows.row))
+        self._runs.append(_Run(first, len(rows.records), rows.row, rows.is_json))
         self._refused.update((first + index, why) for index, why in rows.refused.items())
         self._records += rows.records
         return self._complete(final=False)

@@ -21,7 +21,7 @@ from loader.sources.format import InputFile
 from loader.sources.read_ahead import read_ahead
 from loader.sources.stored_source import StoredSource
 from loader.sources.tables.row_batcher import RowBatcher
-from loader.sources.tables.rows import Rows
+from loader.sources.tables.rows import Rows, is_utf_8
 
 MOST_ROWS = 8192
 """Rows to make records of at once."""
@@ -193,7 +193,7 @@ class TableSource(StoredSource):
             for index, record in enumerate(records):
                 if mark in record:
                     records[index], refused[index] = fault(record)
-        return Rows(row, records, refused)
+        return Rows(row, records, refused, is_utf_8(lines))
 
     def _lines(self, names: Sequence[str], batch: Any) -> bytes:
         import pyarrow as pa

@@ -11,6 +11,7 @@ from loader.sources.batch import RawBatch
 from loader.sources.lines import BOM
 from loader.sources.tables.csv_batcher import CsvBatcher
 from tests.fuzz.drawn import chunks, parameters, with_parameters
+from tests.unit.drain import check_json
 from tests.unit.sources.tables.csv_oracle import rows_of
 
 
@@ -45,6 +46,8 @@ def check(data: bytes) -> None:
         return
     header, *rows = rows
     names = [name.decode(errors="surrogateescape") for name in header.fields or ()]
+    for batch in batches:
+        check_json(batch)
     found = [(batch, index) for batch in batches for index in range(len(batch.records))]
     assert len(found) == len(rows)
     for (batch, index), row in zip(found, rows, strict=True):

@@ -20,13 +20,33 @@ from loader.sources.batch import RawBatch
 from loader.sources.lines import BOM
 from loader.sources.tables import csv_batcher
 from loader.sources.tables.csv_batcher import CsvBatcher
+from tests.unit.drain import check_json
 from tests.unit.sources.tables.csv_oracle import rows_of
 from tests.unit.strategies import chunkings
 
 
 def batches_of(chunks: Iterable[bytes], batch_size: int = 1000, limit: int = 1 << 24, **options: Any) -> list[RawBatch]:
     batcher = CsvBatcher("in.csv", batch_size, limit, TableOptions(**options))
-    return [batch for chunk in chunks for batch in batcher.feed(chunk)] + list(batcher.finish())
+    batches = [batch for chunk in chunks for batch in batcher.feed(chunk)] + list(batcher.finish())
+    for batch in batches:
+        check_json(batch)
+    return batches
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "is_json"),
+    [
+        (b'a,b\n1,"2"\n', {}, True),
+        ("a\n\u00e9\t\u2028\n".encode(), {}, True),
+        (b"a\n\xff\n", {}, False),
+        (b"a,b\n1\n", {}, True),
+        (b"a\n1\n", {"csv_types": (("a", "int"),)}, False),
+    ],
+)
+def test_what_is_made_here_need_not_be_checked_if_it_is_text(
+    content: bytes, options: dict[str, Any], is_json: bool
+) -> None:
+    assert [batch.is_json for batch in batches_of([content], **options)] == [is_json]
 
 
 def read(content: bytes | str, **options: Any) -> list[bytes]:

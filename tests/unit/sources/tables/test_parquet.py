@@ -58,6 +58,7 @@ def test_each_row_is_a_record_whatever_the_parts_are(tmp_path: Path, form: str, 
     batches = drain(opened(write(tmp_path, form, 100, part)), batch_size=30)
     assert records(batches) == expected(100)
     assert [len(batch.records) for batch in batches] == [30, 30, 30, 10]
+    assert all(batch.is_json for batch in batches)
 
 
 @EACH
