@@ -25,8 +25,9 @@ class _OpenParquet:
         self.schema: Any = self._file.schema_arrow
         groups = [self._groups.row_group(index) for index in range(self._groups.num_row_groups)]
         self.parts: Sequence[Part] = [Part(group.num_rows, _stored_bytes(group)) for group in groups]
-        columns = [self._file.schema.column(index) for index in range(len(self._file.schema.names))]
-        dates = [column.path for column in columns if column.physical_type == "INT96"]
+        # Not from ParquetFile.schema: with it, the metadata refers to itself, and waits for the garbage collector.
+        columns = [groups[0].column(index) for index in range(groups[0].num_columns)] if groups else []
+        dates = [column.path_in_schema for column in columns if column.physical_type == "INT96"]
         self.warnings = [f"column {path!r} is INT96: its times are read in microseconds" for path in dates[:1]]
 
     def batches(self, part: int) -> Generator[Any, None, None]:

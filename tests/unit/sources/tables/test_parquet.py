@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 from contextlib import suppress
@@ -115,6 +116,17 @@ def test_bytes_that_are_changed_are_never_a_crash(tmp_path: Path, form: str) -> 
         path.write_bytes(content[:at] + bytes((content[at] ^ 0x5A,)) + content[at + 1 :])
         with suppress(SourceError):
             drain(opened(path))
+
+
+def test_nothing_of_a_closed_file_waits_for_the_garbage_collector(tmp_path: Path) -> None:
+    path = write(tmp_path, "parquet", 100, 7)
+    gc.collect()
+    gc.disable()
+    try:
+        drain(opened(path))
+        assert not [one for one in gc.get_objects() if isinstance(one, pq.FileMetaData)]
+    finally:
+        gc.enable()
 
 
 def test_a_file_that_changes_while_it_is_read_ends_the_load(tmp_path: Path) -> None:
