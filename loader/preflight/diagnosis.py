@@ -23,6 +23,7 @@ from loader.settings.server_address import server_address
 from loader.shaping.settle import settled_shape
 from loader.sources.open_sources import open_sources
 from loader.sources.problems import Problems
+from loader.sources.remote.spool import Spool
 from loader.wire.address import Address
 from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis
 
@@ -181,12 +182,19 @@ async def _estimate(servers: Servers, options: LoadOptions, paths: Sequence[str]
     try:
         own = [options.rejects] if options.rejects is not None else []
         problems = Problems(skip=options.skip_bad_files)
-        sources = await open_sources(
-            list(paths), options.format, own, problems, force_format=options.force_format, tables=options.tables
-        )
-        return await estimate_finding(
-            servers, options, sources, found.info, compact=found.cleared.compact, other_way=True
-        )
+        with Spool() as spool:
+            sources = await open_sources(
+                list(paths),
+                options.format,
+                own,
+                problems,
+                force_format=options.force_format,
+                tables=options.tables,
+                spool=spool,
+            )
+            return await estimate_finding(
+                servers, options, sources, found.info, compact=found.cleared.compact, other_way=True
+            )
     except LoaderError as error:
         return _of_error("estimate", error)
 

@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -18,11 +18,13 @@ import orjson
 from loader.errors import SourceError, UsageError
 from loader.outputs.names import REJECTS_ENDING
 from loader.sources.base import one_line
-from loader.sources.endings import Endings, is_stray, label
+from loader.sources.endings import Endings, label
 from loader.sources.format import FileSource, InputFile
 from loader.sources.formats import FORMATS, STDIN_FORMAT, Kind, kind_named
 from loader.sources.passed_over import REACHED_TWICE, PassedOver
 from loader.sources.problems import Problem, Problems
+from loader.sources.remote.choose import RemoteChoice
+from loader.sources.remote.expand import RemoteInput
 from loader.sources.walk import Entry, Walk
 
 STDIN = "-"
@@ -36,6 +38,7 @@ def discover(
     forced: str | None,
     passing_over: Sequence[str | os.PathLike[str]] = (),
     problems: Problems | None = None,
+    remote: Mapping[str, RemoteInput] | None = None,
 ) -> list[FileSource]:
     """Expands files, globs, directories (recursively, sorted) and ``-``. Groups consecutive documents.
 
@@ -47,6 +50,7 @@ def discover(
             because of their ending. Otherwise, the same command would find more input when it is run again.
         problems: Collects the inputs that do not exist, cannot be looked at, or whose format is not known. Without it,
             they are an error.
+        remote: What the URLs among the arguments mean.
 
     Raises:
         UsageError: There is no argument, an input is named twice, or ``forced`` is not a format.
@@ -60,7 +64,7 @@ def discover(
         raise UsageError("standard input (-) is named twice", "Name it once")
     own = {os.path.realpath(path) for path in passing_over}
     collected = Problems() if problems is None else problems
-    expansion = _Expansion(None if forced is None else kind_named(forced), own, collected)
+    expansion = _Expansion(None if forced is None else kind_named(forced), own, collected, remote or {})
     files = [file for argument in arguments for file in expansion.files(argument)]
     if problems is None:
         collected.settle(len(files))
@@ -87,11 +91,15 @@ class _Expansion:
         own: Real paths of files that this run writes.
     """
 
-    def __init__(self, forced: Kind | None, own: set[str], problems: Problems) -> None:
+    def __init__(
+        self, forced: Kind | None, own: set[str], problems: Problems, remote: Mapping[str, RemoteInput]
+    ) -> None:
         self._forced = forced
         self._own = own
         self._problems = problems
         self._endings = Endings()
+        self._remote = remote
+        self._elsewhere = RemoteChoice(forced, self._endings, problems)
         self._number = 0  # of the argument
         self._seen: dict[str, tuple[int, str]] = {}  # real path -> number of the argument, path
         self._real_folders: dict[str, str] = {}
@@ -101,6 +109,8 @@ class _Expansion:
         self._number += 1
         if argument == STDIN:
             return [self._standard_input()]
+        if (elsewhere := self._remote.get(argument)) is not None:
+            return self._elsewhere.files(elsewhere)
         try:
             state = os.stat(argument)
         except (OSError, ValueError) as error:  # ValueError: a null byte
@@ -272,17 +282,7 @@ class _Expansion:
         return Entry(path, path, name, "special file" if os.path.exists(path) else "dangling link")
 
     def _kind_in_glob(self, path: str, argument: str) -> Kind | None:
-        """The kind of a file that matches. A pattern such as ``part-*`` chooses files; ``*`` is the whole folder."""
-        name, last = os.path.basename(path), os.path.basename(argument)
-        kind = self._endings.kind(name)
-        if self._forced is None:
-            return kind
-        is_plausible = self._endings.is_plausible(name, self._forced[0])
-        if (kind is not None and is_plausible) or not last.strip("*"):
-            return self._forced if is_plausible else None
-        _, dot, ending = last.rpartition(".")
-        names_ending = bool(dot) and not glob.has_magic(ending)
-        return self._forced if names_ending or not is_stray(name) else None
+        return self._endings.kind_in_glob(os.path.basename(path), os.path.basename(argument), self._forced)
 
     def _problem(self, name: str, what: str, hint: str) -> None:
         self._problems.add(Problem(one_line(name), what, hint))

@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import os
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import aclosing
 
 from loader.sources.base import Place, SourceIdentity
 from loader.sources.batch import BATCH_BYTES, SHOWN_OF_OVERSIZED, BatchLimit, RawBatch
@@ -29,7 +30,7 @@ class Documents:
     def __init__(self, source: FileSource) -> None:
         self._name = source.name
         self._files: Sequence[InputFile] = source.files
-        self._states = [fingerprint(file.name, file.path) for file in source.files if file.path is not None]
+        self._states = [_state(file) for file in source.files]
         self._position = 0
         self.identity = self._identity()  # each batch asks for it
 
@@ -90,7 +91,7 @@ class Documents:
             while waiting or ahead:
                 while waiting and len(ahead) < _FILES_AHEAD and (held < _BYTES_AHEAD or not ahead):
                     file, state = waiting.popleft()
-                    ahead.append((file, state, asyncio.create_task(asyncio.to_thread(_read, file, state, limit))))
+                    ahead.append((file, state, asyncio.create_task(_read(file, state, limit))))
                     held += state.size
                 file, state, task = ahead[0]
                 document = await task
@@ -103,7 +104,29 @@ class Documents:
                 task.cancel()
 
 
-def _read(file: InputFile, state: FileState, limit: int) -> tuple[bytes, int] | DamagedError:
+def _state(file: InputFile) -> FileState:
+    if file.remote is not None:
+        return FileState(file.remote.size, 0, file.remote.digest)
+    assert file.path is not None  # noqa: S101 - for the type checker
+    return fingerprint(file.name, file.path)
+
+
+async def _read(file: InputFile, state: FileState, limit: int) -> tuple[bytes, int] | DamagedError:
+    if file.remote is None:
+        return await asyncio.to_thread(_read_file, file, state, limit)
+    document = _Document(limit)
+    try:
+        content = Content(file.name, file.codec)
+        async with aclosing(file.remote.chunks()) as chunks:
+            async for chunk in chunks:
+                document.add_all(content.feed(chunk))
+        document.add_all(content.finish())
+    except DamagedError as error:
+        return error
+    return document.result()
+
+
+def _read_file(file: InputFile, state: FileState, limit: int) -> tuple[bytes, int] | DamagedError:
     """The document (only its beginning, if it is over the limit) and its length in bytes, or what is wrong with it."""
     assert file.path is not None  # noqa: S101 - for the type checker
     document = _Document(limit)
@@ -112,10 +135,8 @@ def _read(file: InputFile, state: FileState, limit: int) -> tuple[bytes, int] | 
             state.check(file.name, os.fstat(stream.fileno()))
             content = Content(file.name, file.codec)
             while chunk := stream.read(_PIECE):
-                for piece in content.feed(chunk):
-                    document.add(piece)
-            for piece in content.finish():
-                document.add(piece)
+                document.add_all(content.feed(chunk))
+            document.add_all(content.finish())
             state.check(file.name, os.fstat(stream.fileno()))
     except OSError as error:
         raise unreadable(file.name, error) from error
@@ -136,6 +157,10 @@ class _Document:
         if self._length <= self._limit + len(BOM):
             self._parts.append(piece)
         self._length += len(piece)
+
+    def add_all(self, pieces: Iterable[bytes]) -> None:
+        for piece in pieces:
+            self.add(piece)
 
     def result(self) -> tuple[bytes, int]:
         """The document (only its beginning, if it is over the limit) and its length in bytes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Mapping
 
@@ -63,6 +64,23 @@ class Endings:
             return kind[0].family == form.family
         stem, _ = self._without_codec(name.lower())
         return _ROTATION.sub("", stem).endswith(_PLAUSIBLE) or _PART.fullmatch(stem) is not None
+
+    def kind_in_glob(self, name: str, pattern: str, forced: Kind | None) -> Kind | None:
+        """The kind of a file that a pattern matches. ``part-*`` chooses files; ``*`` is the whole folder.
+
+        Args:
+            pattern: The last part of the pattern.
+            forced: The kind of ``--format``; None if there is none.
+        """
+        kind = self.kind(name)
+        if forced is None:
+            return kind
+        is_plausible = self.is_plausible(name, forced[0])
+        if (kind is not None and is_plausible) or not pattern.strip("*"):
+            return forced if is_plausible else None
+        _, dot, ending = pattern.rpartition(".")
+        names_ending = bool(dot) and not glob.has_magic(ending)
+        return forced if names_ending or not is_stray(name) else None
 
     def order(self, path: str) -> Order:
         """The key to sort paths by: by name, but the rotations of a file together and by their numbers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loader.settings.tables import DEFAULT_TABLES, TableOptions
 from loader.sources.base import Source
@@ -12,6 +13,9 @@ from loader.sources.codecs.codec import Codec
 from loader.sources.recognition.looks import Look
 from loader.sources.record_batcher import MakeBatcher
 from loader.sources.transports.transport import Transport
+
+if TYPE_CHECKING:
+    from loader.sources.remote.remote_file import RemoteFile
 
 ARCHIVE = "archive"
 """The family of formats whose files hold files."""
@@ -23,10 +27,11 @@ class InputFile:
 
     Attributes:
         name: For people; it need not be a path.
-        path: None for standard input.
+        path: Where it is, or where its copy is; None for standard input, and for what is read from elsewhere.
         format: Name of its format.
         codec: The compression from its name or from ``--format``, until its first bytes have been looked at.
         tables: How its rows become records, if it is a table.
+        remote: Where it is read from if it is no file here.
     """
 
     name: str
@@ -34,6 +39,12 @@ class InputFile:
     format: str
     codec: Codec | None
     tables: TableOptions = DEFAULT_TABLES
+    remote: RemoteFile | None = None
+
+    @property
+    def is_stdin(self) -> bool:
+        """Whether it is standard input."""
+        return self.path is None and self.remote is None
 
     @property
     def expansion(self) -> int | None:
@@ -71,6 +82,7 @@ class Format:
         takes_runs: Whether consecutive files of the format are one source, not one source each.
         takes: What the content of a file may look like whose name gives the format; None if any content is taken.
         takes_if_given: What the content may also look like if ``--format`` gives the format.
+        random_access: Whether it is read from several places, so that a remote file is copied first.
         compressible: Whether a file may be compressed as a whole. False for a format with its own compression.
         batcher: Makes what cuts a stream of the format into records, for members of archives; None if it cannot be one.
         family: ``--format`` tells formats of one family apart, whatever the names say. A file whose ending is that of
@@ -90,6 +102,7 @@ class Format:
     takes: frozenset[Look] | None = None
     takes_if_given: frozenset[Look] = frozenset()
     compressible: bool = True
+    random_access: bool = False
     rotates: bool = False
     batcher: MakeBatcher | None = None
     family: str = "json"

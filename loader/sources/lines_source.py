@@ -71,8 +71,9 @@ def _batcher(name: str, batch_size: int, max_record_bytes: int, start: int = 0) 
     return LineBatcher(batch_size, max_record_bytes, start)
 
 
-def _of_files(source: FileSource) -> LinesFile:
-    return LinesFile(source.files[0])
+def _of_files(source: FileSource) -> StreamSource:
+    (file,) = source.files
+    return LinesFile(file) if file.remote is None else StreamSource(file, file.remote, _batcher)
 
 
 def _of_stdin(file: InputFile, stdin: Transport) -> StreamSource:

@@ -39,6 +39,9 @@ from loader.sources.iterable import IterablePayloads, Payload
 from loader.sources.problems import Problems
 from loader.sources.readable import without_unfit
 from loader.sources.recognition.peek import check_stdin, without_bad_files
+from loader.sources.remote.expand import Sites, expand_all
+from loader.sources.remote.prepare import Preparation
+from loader.sources.remote.spool import Spool
 from loader.sources.transports.stdin import StandardInput
 
 PathArgument = str | PathLike[str]
@@ -53,8 +56,9 @@ async def open_sources(
     *,
     force_format: bool = False,
     tables: TableOptions = DEFAULT_TABLES,
+    spool: Spool | None = None,
 ) -> list[Source]:
-    """Opens the input: a path, several paths, or an iterable of payloads.
+    """Opens the input: a path, several paths or URLs, or an iterable of payloads.
 
     A ``str`` or path object is a path, and so is each item of a list or tuple of these. Any other input is an iterable
     of payloads. The beginnings of all files are looked at here, and of standard input its first line, before anything
@@ -65,6 +69,8 @@ async def open_sources(
         problems: Collects the files that cannot be loaded. If it skips them, it has them afterwards.
         force_format: Whether to take any content.
         tables: How the rows of tables become records.
+        spool: Has the copies of remote files, and must be there as long as the sources are used. Without it, copies
+            are deleted when this process ends.
 
     Raises:
         UsageError, SourceError: See ``discover`` and ``Problems.settle``.
@@ -75,9 +81,17 @@ async def open_sources(
         given = [given]
     if isinstance(given, list | tuple) and all(isinstance(item, str | PathLike) for item in given):
         problems = Problems() if problems is None else problems
-        found = discover([fspath(item) for item in given], forced, passing_over, problems)
-        files = [replace(file, tables=tables) for source in found for file in source.files]
         looks = {"given": forced is not None, "force": force_format}
+        paths = [fspath(item) for item in given]
+        sites = Sites()
+        try:
+            remote = await expand_all(paths, sites)
+            found = discover(paths, forced, passing_over, problems, remote)
+            files = [replace(file, tables=tables) for source in found for file in source.files]
+            if remote:
+                files = await _prepared(files, Preparation(spool or Spool(), **looks), problems)
+        finally:
+            await sites.aclose()
         files = await asyncio.to_thread(without_bad_files, files, problems, **looks)
         problems.settle(len(files))
         require_use(tables, [file.format for file in files])
@@ -89,10 +103,20 @@ async def open_sources(
     return [IterablePayloads(given)]  # type: ignore[arg-type]
 
 
+async def _prepared(files: Sequence[InputFile], preparation: Preparation, problems: Problems) -> list[InputFile]:
+    good: list[InputFile] = []
+    for file in await preparation.of(files):
+        if isinstance(file, InputFile):
+            good.append(file)
+        else:
+            problems.add(file)
+    return good
+
+
 async def _standard_input(files: Sequence[InputFile], *, given: bool, force: bool) -> StandardInput | None:
     """Standard input, if it is among the files, with its first line looked at."""
     for file in files:
-        if file.path is None:
+        if file.is_stdin:
             stdin = await StandardInput.open(file.name)
             await check_stdin(file, stdin, given=given, force=force)
             return stdin
@@ -119,7 +143,7 @@ async def _open_all(files: list[InputFile], stdin: StandardInput | None, problem
 
 async def _open(source: FileSource, stdin: StandardInput | None) -> Source:
     form = FORMATS[source.format]
-    if source.files[0].path is None:
+    if source.files[0].is_stdin:
         assert form.open_stdin is not None  # noqa: S101 - discover() refuses other formats
         assert stdin is not None  # noqa: S101 - it is open
         return form.open_stdin(source.files[0], stdin)

@@ -21,7 +21,7 @@ from loader.sources.recognition.looks import (
 )
 from loader.sources.record_batcher import MakeBatcher
 from loader.sources.stream_source import StreamSource
-from loader.sources.transports.file import StoredFile
+from loader.sources.transports.stored import stored
 from loader.sources.transports.transport import Transport
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _succession(name: str, batch_size: int, max_record_bytes: int, start: int) -
 
 def _of_files(make_batcher: MakeBatcher, source: FileSource) -> StreamSource:
     (file,) = source.files
-    return StreamSource(file, StoredFile.of(file), make_batcher)
+    return StreamSource(file, stored(file), make_batcher)
 
 
 def _of_stdin(make_batcher: MakeBatcher, file: InputFile, stdin: Transport) -> StreamSource:

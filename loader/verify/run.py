@@ -21,8 +21,11 @@ from loader.settings.server_address import server_address
 from loader.settings.table_fields import table_flags, table_texts
 from loader.settings.tables import TableOptions
 from loader.shaping.settle import settled_shape
+from loader.sources.base import Source
 from loader.sources.open_sources import open_sources
 from loader.sources.problems import Problems
+from loader.sources.remote.address import hides_something, is_url
+from loader.sources.remote.spool import Spool
 from loader.verify.access import Access
 from loader.verify.by_input import InputComparison
 from loader.verify.by_ledger import LedgerComparison
@@ -176,11 +179,21 @@ class Verifier:
                     yield address
 
     async def _by_input(self, access: Access, load: LoadOptions, paths: Sequence[str]) -> None:
-        problems = Problems(skip=load.skip_bad_files)
-        sources = await open_sources(
-            list(paths), load.format, self._own, problems, force_format=load.force_format, tables=load.tables
-        )
-        self.has_begun = True
+        with Spool() as spool:
+            problems = Problems(skip=load.skip_bad_files)
+            sources = await open_sources(
+                list(paths),
+                load.format,
+                self._own,
+                problems,
+                force_format=load.force_format,
+                tables=load.tables,
+                spool=spool,
+            )
+            self.has_begun = True
+            await self._compare(access, load, sources)
+
+    async def _compare(self, access: Access, load: LoadOptions, sources: Sequence[Source]) -> None:
         comparison = InputComparison(access, load, self._options, self.report, self._execution)
         try:
             await comparison.find(sources)
@@ -225,9 +238,12 @@ class Verifier:
 
 
 def _files(manifest: dict[str, Any]) -> list[str] | None:
-    """The input of a job, if all its files are here with the sizes that they had; None if not."""
+    """The input of a job, if all its files are here with the sizes that they had, or elsewhere at URLs without secrets;
+    None if not."""
     sources = manifest.get("sources", [])
     for source in sources:
+        if is_url(source["name"]) and not hides_something(source["name"]):
+            continue
         path = Path(source["name"])
         if not path.is_file() or path.stat().st_size != source["size"]:
             return None

@@ -22,7 +22,7 @@ class TarSource(ArchiveSource):
 
     async def _contents(self, members: MemberBatches) -> AsyncGenerator[Iterable[Member | bytes], None]:
         content, reader = Content(self._file.name, self._file.codec), TarReader(self._file.name)
-        async with aclosing(self._stored.chunks()) as chunks:
+        async with aclosing(self._transport.chunks()) as chunks:
             async for chunk in chunks:
                 self._position += len(chunk)
                 yield _members(reader, content.feed(chunk))

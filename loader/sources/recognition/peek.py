@@ -123,7 +123,7 @@ def _fault(file: InputFile, head: Head, look: Look) -> str:
 
 
 def _hint(file: InputFile, head: Head, look: Look) -> str:
-    hint = look.hint(file.format, None if file.path is None else file.name, head.codec)
+    hint = look.hint(file.format, None if file.is_stdin else file.name, head.codec)
     return f"{hint[0].upper()}{hint[1:]}"
 
 

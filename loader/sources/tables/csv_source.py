@@ -12,7 +12,7 @@ from loader.sources.recognition.looks import CSV as LOOKS_CSV
 from loader.sources.recognition.looks import CSV_SEMICOLONS, LINES, ONE_LINE
 from loader.sources.recognition.looks import TSV as LOOKS_TSV
 from loader.sources.stream_source import StreamSource
-from loader.sources.transports.file import StoredFile
+from loader.sources.transports.stored import stored
 from loader.sources.transports.transport import Transport
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _source(delimiter: str, file: InputFile, transport: Transport) -> StreamSour
 
 def _of_files(delimiter: str, source: FileSource) -> StreamSource:
     (file,) = source.files
-    return _source(delimiter, file, StoredFile.of(file))
+    return _source(delimiter, file, stored(file))
 
 
 _OPTIONS = frozenset(one.name for one in fields(TableOptions)) - {"nan"}

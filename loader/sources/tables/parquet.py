@@ -67,6 +67,7 @@ PARQUET = Format(
     instead_of_stdin="Its end is read first: save it as a file",
     takes=frozenset({LOOKS_PARQUET}),
     compressible=False,
+    random_access=True,
     family="parquet",
     table_options=frozenset({"columns", "nan", "nulls"}),
 )

@@ -1,0 +1,167 @@
+"""URLs of remote input. No I/O, and no secrets in what is shown."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote
+
+from loader.errors import UsageError
+from loader.extras import ExtraName
+from loader.sources.base import one_line
+
+EXTRA_OF: Mapping[str, ExtraName] = {
+    "s3": "s3",
+    "gs": "gs",
+    "az": "az",
+    "http": "http",
+    "https": "http",
+    "sftp": "sftp",
+}
+"""The schemes that are read, each with the extra that it needs."""
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_MEANT = {
+    "s3a": "s3",
+    "s3n": "s3",
+    "gcs": "gs",
+    "abfs": "az",
+    "abfss": "az",
+    "wasb": "az",
+    "wasbs": "az",
+    "azure": "az",
+}
+_BUCKETS = ("s3", "gs", "az")
+_HIDDEN = "…"
+_SIGNATURE = re.compile(
+    r"x-(?:amz|goog)-.*|awsaccesskeyid|googleaccessid|signature|expires|policy|key-pair-id"
+    r"|sig|s[eprstv]|srt|sip|spr|sdd|sk(?:oid|tid|t|e|s|v)",
+    re.IGNORECASE,
+)
+"""Parameters that sign a URL and differ from one URL of an object to the next: of S3 and Google Cloud Storage (versions
+2 and 4), CloudFront, and Azure's shared access signatures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where remote input is.
+
+    Attributes:
+        scheme: One of ``EXTRA_OF``.
+        host: The bucket or container, or the host with its port.
+        path: The key of an object, as it is. Of HTTP, what follows the host, with its slash; of SFTP the same, without
+            its percent-encoding.
+        login: What stands before ``@``, as it is written; empty if there is nothing.
+        query: What follows ``?`` in a URL of HTTP.
+    """
+
+    scheme: str
+    host: str
+    path: str
+    login: str = field(default="", repr=False)
+    query: str = field(default="", repr=False)
+
+    @property
+    def name(self) -> str:
+        """The URL for people, manifests and reports: without a password, and without what follows ``?``."""
+        return self.name_of(self.path) + (f"?{_HIDDEN}" if self.query else "")
+
+    def name_of(self, path: str) -> str:
+        """The URL of another object of the same place, for people."""
+        user = self.login.partition(":")[0]
+        login = f"{_HIDDEN}@" if self.login and self.scheme != "sftp" else f"{user}@" if user else ""
+        slash = "/" if self.scheme in _BUCKETS else ""
+        return one_line(f"{self.scheme}://{login}{self.host}{slash}{path}")
+
+    @property
+    def url(self) -> str:
+        """The URL of HTTP that is asked for, without the login."""
+        return f"{self.scheme}://{self.host}{self.path}" + (f"?{self.query}" if self.query else "")
+
+    @property
+    def content_url(self) -> str:
+        """What says which object this is: the URL without its login and its signature."""
+        kept = [pair for pair in parse_qsl(self.query, keep_blank_values=True) if not _SIGNATURE.fullmatch(pair[0])]
+        return self.content_url_of(self.path) + (f"?{kept}" if kept else "")
+
+    def content_url_of(self, path: str) -> str:
+        """The same for another object of the same place."""
+        return f"{self.scheme}://{self.host}/{path}"
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the path, which says the format."""
+        last = self.path.rpartition("/")[2]
+        return unquote(last) if self.scheme in ("http", "https") else last
+
+    @property
+    def has_listing(self) -> bool:
+        """Whether prefixes and patterns can be given: HTTP has no listing."""
+        return self.scheme not in ("http", "https")
+
+    @property
+    def user(self) -> str:
+        """The user of the login; empty if there is none."""
+        return unquote(self.login.partition(":")[0])
+
+    @property
+    def password(self) -> str:
+        """The password of the login; empty if there is none."""
+        return unquote(self.login.partition(":")[2])
+
+
+def is_url(argument: str) -> bool:
+    """Whether an input is written as a URL, of any scheme. What a file is called is none."""
+    return _URL.fullmatch(argument) is not None and not os.path.lexists(argument)
+
+
+def hides_something(name: str) -> bool:
+    """Whether the name of remote input lacks a part of its URL, so that it cannot be read by it."""
+    return _HIDDEN in name
+
+
+def parse_address(argument: str) -> Address:
+    """The address of remote input.
+
+    Raises:
+        UsageError: The scheme is not read, or the URL names no bucket or host. The message has no secrets.
+    """
+    found = _URL.fullmatch(argument)
+    scheme = found[1].lower() if found is not None else ""
+    if found is None or scheme not in EXTRA_OF:
+        meant = _MEANT.get(scheme)
+        known = ", ".join(f"{name}://" for name in EXTRA_OF)
+        hint = f"Write {meant}://" if meant else f"Give one of {known}; or copy it to a file, or pipe it in"
+        raise UsageError(f"{scheme}:// is no input that is read", hint)
+    rest = found[2]
+    if scheme in _BUCKETS:
+        return _bucket(scheme, rest)
+    query = ""
+    if scheme != "sftp":
+        rest, _, query = rest.partition("#")[0].partition("?")
+    host, slash, path = rest.partition("/")
+    login, _, host = host.rpartition("@")
+    shown = f"{scheme}://{_HIDDEN + '@' if login else ''}{one_line(host)}"
+    if "@" in path and ":" in host and not host.rpartition(":")[2].isdigit():
+        raise UsageError(f"{scheme}://{_HIDDEN} has a password with characters that mean something", "Write / as %2F")
+    if not host or any(mark.isspace() for mark in host):
+        raise UsageError(f"{shown} names no host", f"Write {scheme}://HOST/PATH")
+    port = host.rpartition(":")[2] if ":" in host and not host.endswith("]") else "1"
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise UsageError(f"{shown} has no port number after the colon", f"Write {scheme}://HOST:PORT/PATH")
+    path = slash + path
+    return Address(scheme, host, unquote(path) if scheme == "sftp" else path, login, query)
+
+
+def _bucket(scheme: str, rest: str) -> Address:
+    bucket, _, key = rest.partition("/")
+    if "@" in bucket or ":" in bucket:
+        raise UsageError(
+            f"{scheme}://{_HIDDEN} has a login or a port in it",
+            "Write the bucket alone; docs/remote.md says where credentials and endpoints are found",
+        )
+    if not bucket or any(mark in "*?[" for mark in bucket):
+        raise UsageError(f"{scheme}:// needs the name of a bucket", f"Write {scheme}://BUCKET/KEY")
+    return Address(scheme, bucket, key)

@@ -1,0 +1,118 @@
+"""Buckets of S3, Google Cloud Storage and Azure, through obstore, the Python binding of Rust's ``object_store``.
+
+An object is read by one ``get`` with ``if_match``. ``get_range``, ``get_ranges`` and ``open_reader`` take no condition
+and mix two contents in silence. Where a connection is cut, ``object_store`` asks for the rest and compares the ETag of
+the answer; what it cannot mend is asked for again by ``RemoteFile``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from typing import TYPE_CHECKING, Any
+
+from loader.errors import SourceError
+from loader.sources.remote.address import Address
+from loader.sources.remote.object_faults import Fault, fault_of
+from loader.sources.remote.site import Listed, LostError, State, changed, not_reached
+from loader.sources.transports.transport import CHUNK
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+    from obstore.store import ObjectStore
+
+_LISTED_AT_ONCE = 1000
+
+
+class ObjectSite:
+    """One bucket or container. Its store is opened when it is first used, in each process anew."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._store: ObjectStore | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_address": self._address, "_store": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    @property
+    def _opened(self) -> ObjectStore:
+        if self._store is None:
+            from loader.sources.remote.stores import open_store  # imports obstore, and for S3 boto3
+
+            self._store = open_store(self._address)
+        return self._store
+
+    async def state(self, key: str) -> State | None:
+        import obstore
+
+        try:
+            return _state(await obstore.head_async(self._opened, key))
+        except Exception as error:
+            fault = self._fault(error, key)
+            if fault.is_missing:
+                return None
+            raise self._told(fault, key) from error
+
+    async def list(self, prefix: str, enter: Callable[[str], bool]) -> AsyncGenerator[Listed, None]:
+        import obstore
+
+        try:
+            found = obstore.list(self._opened, prefix or None, chunk_size=_LISTED_AT_ONCE)
+            async for some in found:
+                for one in some:
+                    if one["path"].startswith(prefix):
+                        yield Listed(one["path"], _state(one))
+        except Exception as error:
+            raise self._told(self._fault(error, prefix), prefix) from error
+
+    async def read(self, key: str, start: int, end: int | None, state: State) -> AsyncGenerator[bytes, None]:
+        import obstore
+        from obstore import GetOptions
+
+        options: GetOptions = {} if state.etag is None else {"if_match": state.etag}
+        if end is not None:
+            options["range"] = (start, end)
+        elif start:
+            options["range"] = {"offset": start}
+        name = self._address.name_of(key)
+        try:
+            answer = await obstore.get_async(self._opened, key, options=options)
+            _require_size(name, state, answer.meta["size"])
+            async for piece in answer.stream(min_chunk_size=CHUNK):
+                yield bytes(piece)
+        except SourceError:
+            raise
+        except Exception as error:
+            fault = self._fault(error, key)
+            if fault.is_changed:
+                raise changed(name, "its ETag is another one") from error
+            if fault.is_missing:
+                raise changed(name, "it is no more") from error
+            if fault.may_pass:
+                raise LostError(fault.what) from error
+            raise self._told(fault, key) from error
+
+    async def aclose(self) -> None:
+        """Nothing: connections are closed with the store."""
+
+    def _fault(self, error: Exception, key: str) -> Fault:
+        if isinstance(error, SourceError):
+            raise error
+        return fault_of(error, self._address.scheme, self._address.host)
+
+    def _told(self, fault: Fault, key: str) -> SourceError:
+        name = self._address.name_of(key)
+        return not_reached(name, fault.what) if not fault.hint else SourceError(f"{name}: {fault.what}", fault.hint)
+
+
+def _require_size(name: str, state: State, size: int) -> None:
+    if state.size is not None and size != state.size:
+        raise changed(name, f"it had {state.size} bytes, now {size}")
+
+
+def _state(meta: ObjectMeta) -> State:
+    etag = meta["e_tag"]
+    # The condition compares ETags byte by byte, which a weak one (RFC 9110, 8.8.1) never passes.
+    return State(meta["size"], None if not etag or etag.startswith("W/") else etag)

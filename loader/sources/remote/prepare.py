@@ -1,0 +1,92 @@
+"""Makes remote files ready to be read: asks for their ETags and looks at their beginnings, or copies them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+
+from loader.errors import SourceChangedError, SourceError, UsageError
+from loader.sources.format import InputFile
+from loader.sources.formats import FORMATS
+from loader.sources.problems import Problem
+from loader.sources.recognition.head import Head
+from loader.sources.recognition.peek import judge
+from loader.sources.recognition.recognize import HEAD
+from loader.sources.remote.remote_file import RemoteFile, state_of
+from loader.sources.remote.spool import Spool
+
+_AT_ONCE = 16
+_COPIES_AT_ONCE = 4
+
+
+class Preparation:
+    """Prepares the files of a load.
+
+    Args:
+        given: Whether the format is from ``--format``.
+        force: Whether any content is taken.
+    """
+
+    def __init__(self, spool: Spool, *, given: bool, force: bool) -> None:
+        self._spool = spool
+        self._given = given
+        self._force = force
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._copies = asyncio.Semaphore(_COPIES_AT_ONCE)
+
+    async def of(self, files: Sequence[InputFile]) -> list[InputFile | Problem]:
+        """The same files, in their order: remote ones pinned, or with the path of a copy; or their problems."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._ready(file)) for file in files]
+        return [task.result() for task in tasks]
+
+    async def _ready(self, file: InputFile) -> InputFile | Problem:
+        if file.remote is None:
+            return file
+        async with self._slots:
+            try:
+                return await self._ready_remote(file, file.remote)
+            except (SourceError, UsageError) as error:
+                return Problem.of(file.name, error)
+
+    async def _ready_remote(self, file: InputFile, remote: RemoteFile) -> InputFile | Problem:
+        is_listed = remote.state.is_pinned
+        if not is_listed:
+            remote = remote.pinned(await state_of(remote))
+        if not remote.state.is_pinned or FORMATS[file.format].random_access:
+            async with self._copies:
+                return replace(file, path=await self._copied(remote, is_listed=is_listed), remote=None)
+        try:
+            return await self._looked_at(file, remote)
+        except SourceChangedError:
+            if not is_listed:
+                raise
+        # A listing may be older than the object, and Azure writes ETags there in another way.
+        return await self._looked_at(file, remote.pinned(await state_of(remote)))
+
+    async def _copied(self, remote: RemoteFile, *, is_listed: bool) -> Path:
+        try:
+            return await self._spool.copy(remote)
+        except SourceChangedError:
+            if not is_listed:
+                raise
+        return await self._spool.copy(remote.pinned(await state_of(remote)))
+
+    async def _looked_at(self, file: InputFile, remote: RemoteFile) -> InputFile | Problem:
+        """The file with the compression that it has, or its problem; see ``without_bad_files``."""
+        head = Head(file.name, file.codec)
+        start, step = 0, HEAD
+        while not head.is_enough and not head.ended:
+            end = min(remote.size, start + step)
+            async with aclosing(remote.chunks(start, end)) as chunks:
+                async for chunk in chunks:
+                    if not head.is_enough:
+                        head.feed(chunk)
+            if start == end and not head.is_enough:
+                head.feed(b"")
+            start, step = end, 16 * HEAD
+        found = None if self._force else judge(file, head, given=self._given)
+        return found or replace(file, remote=remote, codec=head.codec)

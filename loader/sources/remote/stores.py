@@ -1,0 +1,94 @@
+"""Opens buckets with the credentials that the tools of each cloud would find."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from loader.errors import SourceError
+from loader.sources.remote.address import Address
+from loader.sources.remote.object_faults import credentials_hint
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
+_CLIENT: ClientConfig = {
+    "connect_timeout": "10s",
+    # As it comes, a request may take 30 s, its body included: less than a load may take to use one.
+    "timeout": "30d",
+    "read_timeout": "60s",
+    "user_agent": "runqy-loader",
+}
+_TRUE = ("1", "true", "t", "yes", "y", "on")
+
+
+def _retries() -> RetryConfig:
+    from datetime import timedelta
+
+    second = timedelta(seconds=1)
+    # ``RemoteFile`` asks again for as long as that is of use, so this is short.
+    return {
+        "max_retries": 3,
+        "retry_timeout": 20 * second,
+        "backoff": {"init_backoff": second / 10, "max_backoff": 2 * second, "base": 2},
+    }
+
+
+def open_store(address: Address) -> ObjectStore:
+    """The store of a bucket. No request is made, except for credentials.
+
+    Raises:
+        SourceError: There are no credentials, or they cannot be used.
+    """
+    try:
+        if address.scheme == "s3":
+            return _s3(address)
+        from obstore.store import AzureStore, GCSStore
+
+        if address.scheme == "gs":
+            return GCSStore(address.host, client_options=_CLIENT, retry_config=_retries())
+        return AzureStore(address.host, client_options=_CLIENT, retry_config=_retries())
+    except SourceError:
+        raise
+    except Exception as error:
+        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SourceError(
+            f"{address.scheme}://{address.host} cannot be opened: {line}", credentials_hint(address.scheme)
+        ) from error
+
+
+def _s3(address: Address) -> ObjectStore:
+    """A bucket of S3, as AWS's own tools would find it: environment, profiles, SSO, roles.
+
+    obstore knows the environment and roles of machines; boto3 knows the files in ``~/.aws`` as well.
+    """
+    import botocore.session
+    from botocore.exceptions import BotoCoreError
+    from obstore.auth.boto3 import Boto3CredentialProvider
+    from obstore.store import S3Store
+
+    session: Any = botocore.session.Session()
+    more: dict[str, Any] = {}
+    try:
+        profile = session.get_scoped_config()
+        region = session.get_config_variable("region")
+        if os.environ.get("AWS_SKIP_SIGNATURE", "").lower() not in _TRUE:
+            more["credential_provider"] = provider = Boto3CredentialProvider(session)
+            provider()  # an expired login of SSO is told here, not by each request
+    except (BotoCoreError, ValueError) as error:
+        why = "none are found" if isinstance(error, ValueError) else str(error)
+        raise SourceError(
+            f"no credentials for s3://{address.host}: {why}",
+            f"{credentials_hint('s3')}. For a public bucket: AWS_SKIP_SIGNATURE=true",
+        ) from error
+    if region:
+        more["region"] = region
+    endpoint = (
+        os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT")
+    )
+    if endpoint := endpoint or profile.get("endpoint_url"):
+        more["endpoint"] = endpoint
+    client: ClientConfig = {**_CLIENT}
+    if (endpoint or "").startswith("http://"):
+        client["allow_http"] = True  # as AWS's tools do: whoever writes http:// means it
+    return S3Store(address.host, client_options=client, retry_config=_retries(), **more)
