@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([^<]{1,80})</Code>")
@@ -38,6 +38,7 @@ class Fault:
         is_missing: There is no such object.
         is_changed: The object has not the content that was asked for.
         may_pass: To ask again may help.
+        is_brief: The server has sent no more than a status.
     """
 
     what: str
@@ -45,6 +46,7 @@ class Fault:
     is_missing: bool = False
     is_changed: bool = False
     may_pass: bool = False
+    is_brief: bool = False
 
 
 def credentials_hint(scheme: str) -> str:
@@ -54,6 +56,12 @@ def credentials_hint(scheme: str) -> str:
 
 def fault_of(error: Exception, scheme: str, bucket: str) -> Fault:
     """What an error of obstore means."""
+    text = str(error)
+    is_brief = _STATUS.search(text) is not None and _CODE.search(text) is None
+    return replace(_fault_of(error, scheme, bucket), is_brief=is_brief)
+
+
+def _fault_of(error: Exception, scheme: str, bucket: str) -> Fault:
     text, kind = str(error), type(error).__name__
     found, code, message = _STATUS.search(text), _CODE.search(text), _MESSAGE.search(text)
     status = "" if found is None else found[1]

@@ -17,7 +17,7 @@ from loader.sources.remote.site import Listed, LostError, State, changed, not_re
 from loader.sources.transports.transport import CHUNK
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta
+    from obstore import GetOptions, ObjectMeta
     from obstore.store import ObjectStore
 
 _LISTED_AT_ONCE = 1000
@@ -48,9 +48,15 @@ class ObjectSite:
         import obstore
 
         try:
-            return _state(await obstore.head_async(self._opened, key))
+            try:
+                return _state(await obstore.head_async(self._opened, key))
+            except Exception as error:
+                if not self._fault(error).is_brief:
+                    raise
+            # The answer to HEAD has no body, so it does not say which fault it is.
+            return _state((await obstore.get_async(self._opened, key)).meta)
         except Exception as error:
-            fault = self._fault(error, key)
+            fault = self._fault(error)
             if fault.is_missing:
                 return None
             raise self._told(fault, key) from error
@@ -65,11 +71,10 @@ class ObjectSite:
                     if one["path"].startswith(prefix):
                         yield Listed(one["path"], _state(one))
         except Exception as error:
-            raise self._told(self._fault(error, prefix), prefix) from error
+            raise self._told(self._fault(error), prefix) from error
 
     async def read(self, key: str, start: int, end: int | None, state: State) -> AsyncGenerator[bytes, None]:
         import obstore
-        from obstore import GetOptions
 
         options: GetOptions = {} if state.etag is None else {"if_match": state.etag}
         if end is not None:
@@ -85,7 +90,7 @@ class ObjectSite:
         except SourceError:
             raise
         except Exception as error:
-            fault = self._fault(error, key)
+            fault = self._fault(error)
             if fault.is_changed:
                 raise changed(name, "its ETag is another one") from error
             if fault.is_missing:
@@ -97,7 +102,7 @@ class ObjectSite:
     async def aclose(self) -> None:
         """Nothing: connections are closed with the store."""
 
-    def _fault(self, error: Exception, key: str) -> Fault:
+    def _fault(self, error: Exception) -> Fault:
         if isinstance(error, SourceError):
             raise error
         return fault_of(error, self._address.scheme, self._address.host)

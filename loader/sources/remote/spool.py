@@ -26,7 +26,7 @@ log = logging.getLogger("runqy_loader")
 class Spool:
     """A folder of copies, which only this user can read. It is deleted at the end, also after an error.
 
-    Only a process that is killed leaves it: in the folder for temporary files, as ``runqy-loader-…``.
+    Only a process that is killed leaves it: in the folder for temporary files, as ``runqy-loader-copies-…``.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Spool:
 
     def _next(self) -> Path:
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="runqy-loader-")
+            self._folder = tempfile.TemporaryDirectory(prefix="runqy-loader-copies-")
         self._copies += 1
         return Path(self._folder.name) / str(self._copies)
 
