@@ -16,6 +16,10 @@ _SIGNED = re.compile(r"(\bhttps?://[^\s?'\"]+\?)[^\s'\"…]+", re.IGNORECASE)
 """What follows ``?`` in a URL of HTTP, which may be a signature that gives access."""
 
 
+_TOKEN = re.compile(r"(\bhttps?://)[^:@/\s'\"]+@", re.IGNORECASE)
+"""A login of HTTP without a password is a token as a rule."""
+
+
 def without_logins(text: str) -> str:
     """A text in which each URL shows ``…`` instead of a login, and one of HTTP also instead of what follows ``?``.
 
@@ -27,6 +31,6 @@ def without_logins(text: str) -> str:
 def without_password(argument: str) -> str:
     """An argument of the command line with ``PASSWORD`` in the place of the password of a URL, and with ``…`` after the
     ``?`` of one of HTTP."""
-    argument = _SIGNED.sub(r"\1…", argument)
+    argument = _TOKEN.sub(r"\1…@", _SIGNED.sub(r"\1…", argument))
     argument = re.sub(r"(?<=://)([^:@/]*):.*@", r"\1:PASSWORD@", argument, flags=re.DOTALL)
     return re.sub(r"([?&](?:\w+_)?password=)[^&]*", r"\1PASSWORD", argument)

@@ -116,9 +116,7 @@ class SftpSite:
         async with self._connecting:
             if self._client is not None:
                 return self._client
-            host, _, port = (
-                self._address.host.partition(":") if "]" not in self._address.host else _bracketed(self._address.host)
-            )
+            host, port = self._split
             options: dict[str, Any] = {"port": int(port)} if port else {}
             if self._address.user:
                 options["username"] = self._address.user
@@ -134,6 +132,14 @@ class SftpSite:
                 raise self._fault(error, "") from error
             return self._client
 
+    @property
+    def _split(self) -> tuple[str, str]:
+        """The host, and its port or nothing. An address of IPv6 stands in brackets."""
+        host, colon, port = self._address.host.rpartition(":")
+        if not colon or port.endswith("]"):
+            host, port = self._address.host, ""
+        return host.strip("[]"), port
+
     def _fault(self, error: Exception, key: str) -> SourceError:
         import asyncssh
 
@@ -141,10 +147,11 @@ class SftpSite:
         host = self._address.host
         match error:
             case asyncssh.HostKeyNotVerifiable():
-                plain = host.partition(":")[0]
+                plain, port = self._split
+                asked = f"-p {port} {plain}" if port else plain
                 return SourceError(
                     f"{where}: the host key of {host} is not in ~/.ssh/known_hosts, or is another one",
-                    f"Compare it with what its owner says, and add it: ssh-keyscan {plain} >> ~/.ssh/known_hosts",
+                    f"Compare it with what its owner says, and add it: ssh-keyscan {asked} >> ~/.ssh/known_hosts",
                 )
             case asyncssh.PermissionDenied():
                 return SourceError(
@@ -172,11 +179,6 @@ class SftpSite:
 def _path(key: str) -> str:
     """The path on the server. ``/~/`` is the folder of the user, to which SFTP takes paths without a slash."""
     return key.removeprefix("/~/") or "." if key.startswith("/~/") else key
-
-
-def _bracketed(host: str) -> tuple[str, str, str]:
-    address, _, port = host.partition("]")
-    return address.lstrip("["), "", port.lstrip(":")
 
 
 def _is_folder(attributes: SFTPAttrs) -> bool:

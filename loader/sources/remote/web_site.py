@@ -174,10 +174,10 @@ class WebSite:
                 )
             case aiohttp.ClientConnectorDNSError():
                 return SourceError(f"{self._name}: the name {host} is not found", "Check the URL and the network")
-            case aiohttp.ClientConnectorError():
-                return LostError(f"no connection to {host} ({error.strerror or 'failed'})")
             case aiohttp.ClientSSLError():
                 return SourceError(f"{self._name}: {host} does not speak TLS", "Is http:// meant?")
+            case aiohttp.ClientConnectorError():
+                return LostError(f"no connection to {host} ({error.strerror or 'failed'})")
             case TimeoutError():
                 return LostError(f"{host} does not answer in time")
             case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError() | ConnectionError():

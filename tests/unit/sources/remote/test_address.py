@@ -1,0 +1,119 @@
+"""URLs of remote input: what they name, and what is shown of them."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loader.cli.logins import without_logins, without_password
+from loader.errors import UsageError
+from loader.sources.remote.address import Address, hides_something, is_url, parse_address
+
+SECRET = st.text("geheimGEHEIM0123%+=&/:@?#.-~ä", min_size=8, max_size=20)
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("s3://b/k/x.jsonl", ("s3", "b", "k/x.jsonl")),
+        ("S3://b", ("s3", "b", "")),
+        ("gs://b/", ("gs", "b", "")),
+        ("az://c//x?y#z%20 ä", ("az", "c", "/x?y#z%20 ä")),
+        ("https://h/a%20b", ("https", "h", "/a%20b")),
+        ("http://h:81", ("http", "h:81", "")),
+        ("http://[::1]:81/x", ("http", "[::1]:81", "/x")),
+        ("sftp://h/a%20b%3F*?", ("sftp", "h", "/a b?*?")),
+    ],
+)
+def test_it_names_a_place_and_a_path(url: str, address: tuple[str, str, str]) -> None:
+    found = parse_address(url)
+    assert (found.scheme, found.host, found.path) == address
+
+
+@pytest.mark.parametrize("name", ["in.jsonl", "C:/x", "-", "a:/b", "s3:/b", "/s3://b", ""])
+def test_a_path_is_no_url(name: str) -> None:
+    assert not is_url(name)
+
+
+@given(user=SECRET, password=SECRET)
+def test_a_login_is_read_as_it_is_encoded(user: str, password: str) -> None:
+    encoded = f"https://{quote(user, safe='')}:{quote(password, safe='')}@host.example:8443/x.jsonl"
+    found = parse_address(encoded)
+    assert (found.user, found.password) == (user, password)
+    assert found.host == urlsplit(encoded).netloc.rpartition("@")[2]
+
+
+@given(
+    secret=st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789%+=", min_size=12, max_size=30).filter(
+        lambda text: "host" not in text
+    )
+)
+@pytest.mark.parametrize(
+    "form",
+    [
+        "https://host.example/x.jsonl?sig={}",
+        "https://host.example/x.jsonl?id=1&X-Amz-Signature={}#part",
+        "https://{}@host.example/x.jsonl",
+        "https://me:{}@host.example/x.jsonl?id=1",
+        "sftp://me:{}@host.example/x.jsonl",
+    ],
+)
+def test_no_secret_is_shown(form: str, secret: str) -> None:
+    url = form.format(secret)
+    address = parse_address(url)
+    shown = (
+        address.name,
+        address.name_of("/other"),
+        repr(address),
+        without_logins(f"{url} is bad"),
+        without_password(url),
+    )
+    for text in shown:
+        assert secret not in text
+        assert "host.example" in text
+
+
+@given(
+    name=st.sampled_from(["X-Amz-Signature", "x-goog-date", "sig", "se", "Signature", "Expires", "AWSAccessKeyId"]),
+    values=st.tuples(st.text("abc0", min_size=1), st.text("xyz0", min_size=1)),
+)
+def test_signatures_are_no_part_of_what_an_object_is(name: str, values: tuple[str, str]) -> None:
+    one, two = (parse_address(f"https://h/x.jsonl?id=1&{name}={value}") for value in values)
+    assert one.content_url == two.content_url
+    assert one.content_url != parse_address(f"https://h/x.jsonl?id=2&{name}={values[0]}").content_url
+
+
+def test_a_name_that_lacks_something_cannot_be_read_again() -> None:
+    assert hides_something(parse_address("https://h/x?id=1").name)
+    assert hides_something(parse_address("https://me:pw@h/x").name)
+    assert not hides_something(parse_address("s3://b/x?.jsonl").name)
+    assert not hides_something(parse_address("sftp://me@h/x").name)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("s3://", "name of a bucket"),
+        ("s3://b*/x", "name of a bucket"),
+        ("s3://key:geheim@b/x", "has a login"),
+        ("https://", "names no host"),
+        ("https://me:geheim@/x", "names no host"),
+        ("https://me:ge/heim@h/x", "Write / as %2F"),
+        ("https://h:0/x", "no port number"),
+        ("hdfs://h/x", "is no input"),
+        ("gcs://b/x", "Write gs://"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_told_without_its_secrets(url: str, words: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(words)) as caught:
+        parse_address(url)
+    assert "geheim" not in str(caught.value)
+    assert "heim@" not in str(caught.value)
+
+
+def test_names_are_one_line() -> None:
+    assert Address("s3", "b", "a\nb").name == "s3://b/a\\nb"
