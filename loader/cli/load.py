@@ -103,7 +103,7 @@ def format_names() -> Iterable[str]:
 COMMAND = Command(
     run=load,
     options=(LoadOptions, ReportOptions),
-    argument="Files, globs, directories (recursively), or - for standard input.",
+    argument="Files, globs, directories (recursively), URLs (s3:, gs:, az:, https:, sftp:), or - for standard input.",
     values={"format": format_names},
     usage="PATH... --queue NAME [OPTIONS]",
 )

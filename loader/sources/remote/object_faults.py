@@ -20,9 +20,13 @@ _NO_OBJECT = {"NoSuchKey", "BlobNotFound", "NoSuchVersion", ""}
 _CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS, or gcloud auth application-default login",
-    "az": "AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN, or AZURE_USE_AZURE_CLI=true",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME, and AZURE_STORAGE_ACCOUNT_KEY or AZURE_USE_AZURE_CLI=true",
 }
-_ENDPOINTS = {"s3": "AWS_ENDPOINT_URL and AWS_REGION", "gs": "the network", "az": "AZURE_STORAGE_ACCOUNT_NAME"}
+_ENDPOINTS = {
+    "s3": "AWS_ENDPOINT_URL and AWS_REGION",
+    "gs": "the network",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ENDPOINT",
+}
 _MOVED = ("301", "307", "308")
 _NO_ACCESS = ("401", "403")
 _BUSY = ("408", "429")
@@ -103,9 +107,7 @@ def _of_connection(text: str, scheme: str) -> Fault:
     if "ConnectionRefused" in text:
         return Fault(f"{_host(text)} refuses the connection", f"Is the server there? Check {where}", may_pass=True)
     if "builder error" in text:
-        return Fault(
-            "the endpoint is no URL that can be used", "An endpoint without TLS needs http:// in AWS_ENDPOINT_URL"
-        )
+        return Fault("the endpoint is no URL that can be used", f"Check {where}")
     if "InvalidCertificate" in text or "UnknownIssuer" in text:
         return Fault(
             f"the certificate of {_host(text)} is not trusted",

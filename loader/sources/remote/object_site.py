@@ -120,4 +120,7 @@ def _require_size(name: str, state: State, size: int) -> None:
 def _state(meta: ObjectMeta) -> State:
     etag = meta["e_tag"]
     # The condition compares ETags byte by byte, which a weak one (RFC 9110, 8.8.1) never passes.
-    return State(meta["size"], None if not etag or etag.startswith("W/") else etag)
+    if not etag or etag.startswith("W/"):
+        return State(meta["size"], None)
+    # Listings of Azure have ETags without the quotes that all answers have.
+    return State(meta["size"], etag if etag.startswith('"') else f'"{etag}"')

@@ -22,6 +22,11 @@ _CLIENT: ClientConfig = {
 _TRUE = ("1", "true", "t", "yes", "y", "on")
 
 
+def _client(endpoint: str | None) -> ClientConfig:
+    # As the tools of the clouds do: whoever writes http:// means it.
+    return {**_CLIENT, "allow_http": (endpoint or "").startswith("http://")}
+
+
 def _retries() -> RetryConfig:
     from datetime import timedelta
 
@@ -46,8 +51,9 @@ def open_store(address: Address) -> ObjectStore:
         from obstore.store import AzureStore, GCSStore
 
         if address.scheme == "gs":
-            return GCSStore(address.host, client_options=_CLIENT, retry_config=_retries())
-        return AzureStore(address.host, client_options=_CLIENT, retry_config=_retries())
+            return GCSStore(address.host, client_options=_client(None), retry_config=_retries())
+        endpoint = os.environ.get("AZURE_STORAGE_ENDPOINT") or os.environ.get("AZURE_ENDPOINT")
+        return AzureStore(address.host, client_options=_client(endpoint), retry_config=_retries())
     except SourceError:
         raise
     except Exception as error:
@@ -88,7 +94,4 @@ def _s3(address: Address) -> ObjectStore:
     )
     if endpoint := endpoint or profile.get("endpoint_url"):
         more["endpoint"] = endpoint
-    client: ClientConfig = {**_CLIENT}
-    if (endpoint or "").startswith("http://"):
-        client["allow_http"] = True  # as AWS's tools do: whoever writes http:// means it
-    return S3Store(address.host, client_options=client, retry_config=_retries(), **more)
+    return S3Store(address.host, client_options=_client(endpoint), retry_config=_retries(), **more)
