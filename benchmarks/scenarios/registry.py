@@ -11,6 +11,7 @@ from benchmarks.scenarios.layouts import Layouts
 from benchmarks.scenarios.memory import Memory
 from benchmarks.scenarios.payload_size import PayloadSize
 from benchmarks.scenarios.processes import Processes
+from benchmarks.scenarios.remote import Remote
 from benchmarks.scenarios.roads import Roads
 from benchmarks.scenarios.rollback import Rollback
 from benchmarks.scenarios.servers import Servers
@@ -37,6 +38,7 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     Memory,
     Arrays,
     Compression,
+    Remote,
     Tables,
     Shaping,
 )
