@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from loader.errors import SourceError
@@ -19,10 +20,16 @@ _CLIENT: ClientConfig = {
     "read_timeout": "60s",
     "user_agent": "runqy-loader",
 }
+_ENDPOINT = re.compile(r"https?://[^\s/?#]")
 _TRUE = ("1", "true", "t", "yes", "y", "on")
 
 
 def _client(endpoint: str | None) -> ClientConfig:
+    if endpoint and not _ENDPOINT.match(endpoint):
+        raise SourceError(
+            "the endpoint of the environment or of the profile does not begin with https:// or http://",
+            "Write https://HOST, or http://HOST:PORT for a server without TLS",
+        )
     # As the tools of the clouds do: whoever writes http:// means it.
     return {**_CLIENT, "allow_http": (endpoint or "").startswith("http://")}
 

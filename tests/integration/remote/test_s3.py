@@ -229,6 +229,7 @@ def test_doctor_preview_verify_and_jobs_read_objects(tool: Tool, objects: Object
         ("a.jsonl", {"AWS_ACCESS_KEY_ID": "nobody"}, ("XAdminUserNotFound", "AWS_ACCESS_KEY_ID")),
         ("a.jsonl", {"AWS_REGION": "eu-north-1"}, ("region",)),
         ("a.jsonl", {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, ("127.0.0.1:1 refuses the connection",)),
+        ("a.jsonl", {"AWS_ENDPOINT_URL": "ftp://127.0.0.1:9000"}, ("does not begin with https:// or http://",)),
         ("a.jsonl", {"AWS_ENDPOINT_URL": "http://nobody.invalid"}, ("name of the server is not found",)),
         ("a.jsonl", {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, ("no credentials", "AWS_PROFILE")),
         ("a.jsonl", {"AWS_PROFILE": "nobody"}, ("no credentials", "nobody")),
