@@ -73,7 +73,11 @@ def _batcher(name: str, batch_size: int, max_record_bytes: int, start: int = 0) 
 
 def _of_files(source: FileSource) -> StreamSource:
     (file,) = source.files
-    return LinesFile(file) if file.remote is None else StreamSource(file, file.remote, _batcher)
+    if file.remote is None:
+        return LinesFile(file)
+    from loader.sources.remote.lines import RemoteLines  # few loads need it
+
+    return RemoteLines(file, file.remote, _batcher)
 
 
 def _of_stdin(file: InputFile, stdin: Transport) -> StreamSource:

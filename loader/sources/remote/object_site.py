@@ -76,28 +76,40 @@ class ObjectSite:
     async def read(self, key: str, start: int, end: int | None, state: State) -> AsyncGenerator[bytes, None]:
         import obstore
 
-        options: GetOptions = {} if state.etag is None else {"if_match": state.etag}
-        if end is not None:
-            options["range"] = (start, end)
-        elif start:
-            options["range"] = {"offset": start}
-        name = self._address.name_of(key)
         try:
-            answer = await obstore.get_async(self._opened, key, options=options)
-            _require_size(name, state, answer.meta["size"])
+            answer = await obstore.get_async(self._opened, key, options=_options(start, end, state))
+            _require_size(self._address.name_of(key), state, answer.meta["size"])
             async for piece in answer.stream(min_chunk_size=CHUNK):
                 yield bytes(piece)
         except SourceError:
             raise
         except Exception as error:
-            fault = self._fault(error)
-            if fault.is_changed:
-                raise changed(name, "its ETag is another one") from error
-            if fault.is_missing:
-                raise changed(name, "it is no more") from error
-            if fault.may_pass:
-                raise LostError(fault.what) from error
-            raise self._told(fault, key) from error
+            raise self._while_reading(error, key) from error
+
+    @property
+    def has_parts(self) -> bool:
+        return True
+
+    def part(self, key: str, start: int, end: int, state: State) -> bytes:
+        import obstore
+
+        try:
+            answer = obstore.get(self._opened, key, options=_options(start, end, state))
+            _require_size(self._address.name_of(key), state, answer.meta["size"])
+            return bytes(answer.bytes())
+        except SourceError:
+            raise
+        except Exception as error:
+            raise self._while_reading(error, key) from error
+
+    def _while_reading(self, error: Exception, key: str) -> Exception:
+        """The error for one of obstore's; see ``Site.read``."""
+        fault, name = self._fault(error), self._address.name_of(key)
+        if fault.is_changed:
+            return changed(name, "its ETag is another one")
+        if fault.is_missing:
+            return changed(name, "it is no more")
+        return LostError(fault.what) if fault.may_pass else self._told(fault, key)
 
     async def aclose(self) -> None:
         """Nothing: connections are closed with the store."""
@@ -110,6 +122,15 @@ class ObjectSite:
     def _told(self, fault: Fault, key: str) -> SourceError:
         name = self._address.name_of(key)
         return not_reached(name, fault.what) if not fault.hint else SourceError(f"{name}: {fault.what}", fault.hint)
+
+
+def _options(start: int, end: int | None, state: State) -> GetOptions:
+    options: GetOptions = {} if state.etag is None else {"if_match": state.etag}
+    if end is not None:
+        options["range"] = (start, end)
+    elif start:
+        options["range"] = {"offset": start}
+    return options
 
 
 def _require_size(name: str, state: State, size: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -85,6 +86,22 @@ class RemoteFile:
                     raise not_reached(f"{self.name} (from byte {start})", f"{lost}, {TRIES} times") from lost
                 await pause(TRIES - tries)
 
+    def part(self, start: int, end: int) -> bytes:
+        """Some bytes, of a site that ``has_parts``. Call it in a thread. Raises what ``chunks`` raises."""
+        failures = 0
+        while True:
+            try:
+                return self.site.part(self.key, start, end, self.state)
+            except LostError as lost:
+                failures += 1
+                if failures == TRIES:
+                    raise not_reached(self.name, f"{lost}, {TRIES} times") from lost
+                time.sleep(_pause_seconds(failures))
+
+
+def _pause_seconds(failures: int) -> float:
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (failures - 1))
+
 
 def _require_all(at: int, stop: int) -> None:
     if at < stop:
@@ -93,7 +110,7 @@ def _require_all(at: int, stop: int) -> None:
 
 async def pause(failures: int) -> None:
     """Waits before another request, after so many that failed."""
-    await asyncio.sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (failures - 1)))
+    await asyncio.sleep(_pause_seconds(failures))
 
 
 async def ahead(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

@@ -95,6 +95,13 @@ class SftpSite:
         except (asyncssh.Error, OSError) as error:
             raise self._fault(error, key) from error
 
+    @property
+    def has_parts(self) -> bool:
+        return False
+
+    def part(self, key: str, start: int, end: int, state: State) -> bytes:
+        raise NotImplementedError
+
     async def aclose(self) -> None:
         self._client = None
         await self._open.aclose()

@@ -79,6 +79,15 @@ class Site(Protocol):
         """
         ...
 
+    @property
+    def has_parts(self) -> bool:
+        """Whether ``part`` can be used: whether small requests are cheap here."""
+        ...
+
+    def part(self, key: str, start: int, end: int, state: State) -> bytes:
+        """Some bytes of an object. It blocks; see ``read`` for what it raises."""
+        ...
+
     async def aclose(self) -> None:
         """Closes what is open. The site can be used again."""
         ...

@@ -80,6 +80,13 @@ class WebSite:
                 if end is not None and at >= end:
                     return
 
+    @property
+    def has_parts(self) -> bool:
+        return False
+
+    def part(self, key: str, start: int, end: int, state: State) -> bytes:
+        raise NotImplementedError
+
     async def aclose(self) -> None:
         """Nothing: each request closes its connection."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import json
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from loader.sources.base import Source
+from loader.sources.open_sources import open_sources
+from loader.sources.shards import SHARD_BYTES
 from tests.cli import run
 from tests.integration.remote.cutting import Cutter
 from tests.integration.remote.servers import SECRET, Objects
@@ -284,3 +288,45 @@ def test_files_that_cannot_be_loaded_are_skipped_if_that_is_wanted(tool: Tool, d
     done = tool.load(f"{objects.url}/in/", f"{objects.url}/none", "-q", "q", "--skip-bad-files", env=objects.env())
     assert done.status == 3, done.stderr
     assert numbers(db) == [1]
+
+
+CUT = {
+    "lines": large(5_000),
+    "long lines": b"".join(b'"%s"\n' % (b"x" * length) for length in (10, 300_000, 7, 150_000, 0, 1_200_000, 5)),
+    "no end": b'"a"\n' * 100_000 + b'"b"',
+    "one line": b'"%s"' % (b"x" * 400_000),
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_an_object_is_cut_like_a_file(tool: Tool, objects: Objects, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for variable, value in objects.env().items():
+        monkeypatch.setenv(variable, value)
+    url, path = objects.put("a.jsonl", CUT[name]), tool.write("a.jsonl", CUT[name])
+
+    async def opened() -> list[Source]:
+        return await open_sources([url, str(path)], "jsonl", force_format=True)
+
+    remote, here = asyncio.run(opened())
+    for size in (1000, 65_536, 99_999, 2_000_000):
+        assert remote.cuts(size) == here.cuts(size)
+    packed = objects.put("a.jsonl.gz", gzip.compress(CUT[name]))
+    assert asyncio.run(open_sources([packed], None, force_format=True))[0].cuts(1000) == []
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_large_object_is_shared_between_processes_and_places_are_right(
+    tool: Tool, db: Redis, objects: Objects, processes: int
+) -> None:
+    good = large(200_000).splitlines(keepends=True)
+    bad = dict.fromkeys((5, 100000, 199990), b"{\n")
+    content = b"".join(bad.get(at, line) for at, line in enumerate(good))
+    assert len(content) > 2 * SHARD_BYTES
+    url = objects.put("a.jsonl", content)
+    done = tool.load(url, "-q", "q", "--processes", str(processes), env=objects.env())
+    assert_fine(done, 3)
+    assert counts(done) == (200_000, 199_997, 0, 3)
+    assert done.report["bytes_read"] == len(content)
+    offsets = [content.index(b"\n{\n", start) + 1 for start in (0, 10_000_000, 40_000_000)]
+    places = {(one["line"], one["byte_offset"]) for one in rejects(tool, done)}
+    assert places == {(at + 1, offset) for at, offset in zip(bad, offsets, strict=True)}
