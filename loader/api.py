@@ -90,8 +90,9 @@ class Loader:
         """Loads every record of the input that this job has not loaded yet.
 
         Args:
-            given: A path, a list of paths (globs, directories and '-' included), or an iterable or async iterable of
-                payloads. Bytes are JSON text. Any other payload is written as JSON, or rejected if that fails.
+            given: A path or URL, a list of these (globs, directories and '-' included), or an iterable or async
+                iterable of payloads. Bytes are JSON text. Any other payload is written as JSON, or rejected if that
+                fails.
             passing_over: Files to skip although they are in a directory or match a glob. The rejects files of this job
                 and of other jobs are always skipped.
 

@@ -33,6 +33,7 @@ _MEANT = {
     "wasbs": "az",
     "azure": "az",
 }
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _BUCKETS = ("s3", "gs", "az")
 _HIDDEN = "…"
 _SIGNATURE = re.compile(
@@ -164,4 +165,11 @@ def _bucket(scheme: str, rest: str) -> Address:
         )
     if not bucket or any(mark in "*?[" for mark in bucket):
         raise UsageError(f"{scheme}:// needs the name of a bucket", f"Write {scheme}://BUCKET/KEY")
+    *folders, _ = key.split("/")
+    if any(part in ("", ".", "..") for part in folders) or _CONTROLS.search(key):
+        # obstore refuses most of them, and takes /a for a.
+        raise UsageError(
+            one_line(f"{scheme}://{bucket}/{key} has an empty part, a dot for a part, or a control character"),
+            "Keys of this kind are not read: copy the object to another key",
+        )
     return Address(scheme, bucket, key)

@@ -79,6 +79,11 @@ def _fault_of(error: Exception, scheme: str, bucket: str) -> Fault:
         if name in _NO_OBJECT:
             return Fault("there is no such object", "Check the URL", is_missing=True)
         return Fault(f"the server refuses it ({said})", credentials_hint(scheme))
+    if isinstance(error, ValueError) or "path segment" in text or "whilst parsing path" in text:
+        return Fault(
+            "a key here has an empty part, a dot for a part, or a control character",
+            "Keys of this kind are not read: copy the object to another key, or name what is below other folders",
+        )
     if "External AWS credential provider" in text or (kind == "UnauthenticatedError" and not status):
         return Fault(
             f"no credentials: {_clean(text.splitlines()[0].rpartition('provider: ')[2])}", credentials_hint(scheme)

@@ -3,10 +3,13 @@
 An object is read by one ``get`` with ``if_match``. ``get_range``, ``get_ranges`` and ``open_reader`` take no condition
 and mix two contents in silence. Where a connection is cut, ``object_store`` asks for the rest and compares the ETag of
 the answer; what it cannot mend is asked for again by ``RemoteFile``.
+
+Errors are raised ``from None``: the text of one of obstore may have a signature, and ``--debug`` would show it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -36,55 +39,58 @@ class ObjectSite:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
 
-    @property
-    def _opened(self) -> ObjectStore:
+    def _open(self) -> ObjectStore:
         if self._store is None:
             from loader.sources.remote.stores import open_store  # imports obstore, and for S3 boto3
 
             self._store = open_store(self._address)
         return self._store
 
+    async def _opened(self) -> ObjectStore:
+        # In a thread, because it may ask for credentials.
+        return await asyncio.to_thread(self._open) if self._store is None else self._store
+
     async def state(self, key: str) -> State | None:
         import obstore
 
         try:
             try:
-                return _state(await obstore.head_async(self._opened, key))
+                return _state(await obstore.head_async(await self._opened(), key))
             except Exception as error:
                 if not self._fault(error).is_brief:
                     raise
             # The answer to HEAD has no body, so it does not say which fault it is.
-            return _state((await obstore.get_async(self._opened, key)).meta)
+            return _state((await obstore.get_async(await self._opened(), key)).meta)
         except Exception as error:
             fault = self._fault(error)
             if fault.is_missing:
                 return None
-            raise self._told(fault, key) from error
+            raise self._told(fault, key) from None
 
     async def list(self, prefix: str, enter: Callable[[str], bool]) -> AsyncGenerator[Listed, None]:
         import obstore
 
         try:
-            found = obstore.list(self._opened, prefix or None, chunk_size=_LISTED_AT_ONCE)
+            found = obstore.list(await self._opened(), prefix or None, chunk_size=_LISTED_AT_ONCE)
             async for some in found:
                 for one in some:
                     if one["path"].startswith(prefix):
                         yield Listed(one["path"], _state(one))
         except Exception as error:
-            raise self._told(self._fault(error), prefix) from error
+            raise self._told(self._fault(error), prefix) from None
 
     async def read(self, key: str, start: int, end: int | None, state: State) -> AsyncGenerator[bytes, None]:
         import obstore
 
         try:
-            answer = await obstore.get_async(self._opened, key, options=_options(start, end, state))
+            answer = await obstore.get_async(await self._opened(), key, options=_options(start, end, state))
             _require_size(self._address.name_of(key), state, answer.meta["size"])
             async for piece in answer.stream(min_chunk_size=CHUNK):
                 yield bytes(piece)
         except SourceError:
             raise
         except Exception as error:
-            raise self._while_reading(error, key) from error
+            raise self._while_reading(error, key) from None
 
     @property
     def has_parts(self) -> bool:
@@ -94,13 +100,13 @@ class ObjectSite:
         import obstore
 
         try:
-            answer = obstore.get(self._opened, key, options=_options(start, end, state))
+            answer = obstore.get(self._open(), key, options=_options(start, end, state))
             _require_size(self._address.name_of(key), state, answer.meta["size"])
             return bytes(answer.bytes())
         except SourceError:
             raise
         except Exception as error:
-            raise self._while_reading(error, key) from error
+            raise self._while_reading(error, key) from None
 
     def _while_reading(self, error: Exception, key: str) -> Exception:
         """The error for one of obstore's; see ``Site.read``."""

@@ -120,7 +120,7 @@ class WebSite:
                 self._check(answer, later=later)
                 yield answer
         except (aiohttp.ClientError, ssl.SSLError, TimeoutError, OSError) as error:
-            raise self._fault(error) from error
+            raise self._fault(error) from None  # its text may have the URL, which --debug would show
 
     def _check(self, answer: ClientResponse, *, later: bool) -> None:
         if any(hop.url.scheme == "https" and answer.url.scheme == "http" for hop in answer.history):

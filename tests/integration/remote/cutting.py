@@ -20,15 +20,18 @@ class Cutter:
         after: Bytes of an answer to let through.
         times: How many connections to cut; later ones are left alone.
         on_cut: Called before the first cut is felt.
+        port: Where to listen; 0 for a free port.
     """
 
-    def __init__(self, target: int, after: int, times: int, on_cut: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self, target: int, after: int, times: int, on_cut: Callable[[], object] = lambda: None, port: int = 0
+    ) -> None:
         self._target = target
         self._after = after
         self._left = times
         self._on_cut = on_cut
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
         self.cuts = 0
 
