@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -23,9 +24,11 @@ from loader.sources.format import FileSource, InputFile
 from loader.sources.formats import FORMATS, STDIN_FORMAT, Kind, kind_named
 from loader.sources.passed_over import REACHED_TWICE, PassedOver
 from loader.sources.problems import Problem, Problems
-from loader.sources.remote.choose import RemoteChoice
-from loader.sources.remote.expand import RemoteInput
 from loader.sources.walk import Entry, Walk
+
+if TYPE_CHECKING:
+    from loader.sources.remote.choose import RemoteChoice
+    from loader.sources.remote.expand import RemoteInput
 
 STDIN = "-"
 _MOST_OF_A_REJECT = 256 * 1024 * 1024
@@ -99,7 +102,7 @@ class _Expansion:
         self._problems = problems
         self._endings = Endings()
         self._remote = remote
-        self._elsewhere = RemoteChoice(forced, self._endings, problems)
+        self._elsewhere: RemoteChoice | None = None
         self._number = 0  # of the argument
         self._seen: dict[str, tuple[int, str]] = {}  # real path -> number of the argument, path
         self._real_folders: dict[str, str] = {}
@@ -110,7 +113,7 @@ class _Expansion:
         if argument == STDIN:
             return [self._standard_input()]
         if (elsewhere := self._remote.get(argument)) is not None:
-            return self._elsewhere.files(elsewhere)
+            return self._remote_choice().files(elsewhere)
         try:
             state = os.stat(argument)
         except (OSError, ValueError) as error:  # ValueError: a null byte
@@ -123,6 +126,13 @@ class _Expansion:
         if glob.has_magic(argument):
             _tell_of_pattern(argument)
         return self._directory(argument) if stat.S_ISDIR(state.st_mode) else self._named(argument)
+
+    def _remote_choice(self) -> RemoteChoice:
+        if self._elsewhere is None:
+            from loader.sources.remote.choose import RemoteChoice  # few loads need it
+
+            self._elsewhere = RemoteChoice(self._forced, self._endings, self._problems)
+        return self._elsewhere
 
     def _standard_input(self) -> InputFile:
         kind = self._forced or kind_named(STDIN_FORMAT)

@@ -39,8 +39,6 @@ from loader.sources.iterable import IterablePayloads, Payload
 from loader.sources.problems import Problems
 from loader.sources.readable import without_unfit
 from loader.sources.recognition.peek import check_stdin, without_bad_files
-from loader.sources.remote.expand import Sites, expand_all
-from loader.sources.remote.prepare import Preparation
 from loader.sources.remote.spool import Spool
 from loader.sources.transports.stdin import StandardInput
 
@@ -83,15 +81,13 @@ async def open_sources(
         problems = Problems() if problems is None else problems
         looks = {"given": forced is not None, "force": force_format}
         paths = [fspath(item) for item in given]
-        sites = Sites()
-        try:
-            remote = await expand_all(paths, sites)
-            found = discover(paths, forced, passing_over, problems, remote)
-            files = [replace(file, tables=tables) for source in found for file in source.files]
-            if remote:
-                files = await _prepared(files, Preparation(spool or Spool(), **looks), problems)
-        finally:
-            await sites.aclose()
+        if any("://" in path for path in paths):
+            from loader.sources.remote.open_remote import open_remote  # few loads need it
+
+            files = await open_remote(paths, forced, passing_over, problems, spool or Spool(), force=force_format)
+        else:
+            files = [file for source in discover(paths, forced, passing_over, problems) for file in source.files]
+        files = [replace(file, tables=tables) for file in files]
         files = await asyncio.to_thread(without_bad_files, files, problems, **looks)
         problems.settle(len(files))
         require_use(tables, [file.format for file in files])
@@ -101,16 +97,6 @@ async def open_sources(
         # The items of bytes are numbers, and those of a mapping are its keys.
         raise TypeError(f"give paths or an iterable of payloads, not {type(given).__name__}; [payload] loads one")
     return [IterablePayloads(given)]  # type: ignore[arg-type]
-
-
-async def _prepared(files: Sequence[InputFile], preparation: Preparation, problems: Problems) -> list[InputFile]:
-    good: list[InputFile] = []
-    for file in await preparation.of(files):
-        if isinstance(file, InputFile):
-            good.append(file)
-        else:
-            problems.add(file)
-    return good
 
 
 async def _standard_input(files: Sequence[InputFile], *, given: bool, force: bool) -> StandardInput | None:

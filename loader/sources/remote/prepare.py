@@ -15,6 +15,7 @@ from loader.sources.problems import Problem
 from loader.sources.recognition.head import Head
 from loader.sources.recognition.peek import judge
 from loader.sources.recognition.recognize import HEAD
+from loader.sources.remote.copies import copy
 from loader.sources.remote.remote_file import RemoteFile, state_of
 from loader.sources.remote.spool import Spool
 
@@ -69,11 +70,11 @@ class Preparation:
 
     async def _copied(self, remote: RemoteFile, *, is_listed: bool) -> Path:
         try:
-            return await self._spool.copy(remote)
+            return await copy(remote, self._spool)
         except SourceChangedError:
             if not is_listed:
                 raise
-        return await self._spool.copy(remote.pinned(await state_of(remote)))
+        return await copy(remote.pinned(await state_of(remote)), self._spool)
 
     async def _looked_at(self, file: InputFile, remote: RemoteFile) -> InputFile | Problem:
         """The file with the compression that it has, or its problem; see ``without_bad_files``."""

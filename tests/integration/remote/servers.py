@@ -97,6 +97,10 @@ class Objects:
         self.client().put_object(Bucket=self.bucket, Key=key, Body=content)
         return f"{self.url}/{key}"
 
+    def get(self, key: str) -> bytes:
+        content: bytes = self.client().get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return content
+
     def delete(self, key: str) -> None:
         self.client().delete_object(Bucket=self.bucket, Key=key)
 

@@ -8,6 +8,7 @@ import io
 import json
 import stat
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from loader.sources.base import Source
 from loader.sources.open_sources import open_sources
+from loader.sources.remote.spool import Spool
 from loader.sources.shards import SHARD_BYTES
 from tests.cli import run
 from tests.integration.remote.cutting import Cutter
@@ -130,18 +132,25 @@ def test_documents_are_one_source_and_parquet_is_read_from_a_copy(tool: Tool, db
     assert list(copies.iterdir()) == []
 
 
-def test_a_copy_is_private_and_deleted_after_an_error(tool: Tool, objects: Objects) -> None:
+def test_a_copy_is_private_and_deleted_after_an_error(
+    tool: Tool, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = objects.put("a.zip", zipped(a_jsonl=b"none\n" * 5000))
     copies = tool.folder / "copies"
     copies.mkdir()
-    seen = tool.folder / "seen"
-    # The password command runs once the copies are there and used: a look from outside.
-    look = f"find {copies} -type f -printf '%m ' > {seen}; find {copies} -mindepth 1 -type d -printf '%m ' >> {seen}"
-    env = {**objects.env(), "TMPDIR": str(copies)}
-    done = tool.load(url, "-q", "q", "--where", "n", "--redis-password-command", look, env=env)
+    for variable, value in objects.env().items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(tempfile, "tempdir", str(copies))
+    with Spool() as spool:
+        asyncio.run(open_sources([url], None, spool=spool))
+        (folder,) = copies.iterdir()
+        (copy,) = folder.iterdir()
+        assert copy.read_bytes() == objects.get("a.zip")
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, copy)] == [0o700, 0o600]
+    assert list(copies.iterdir()) == []
+    done = tool.load(url, "-q", "q", env={**objects.env(), "TMPDIR": str(copies)})
     assert done.status != 0
     assert list(copies.iterdir()) == []
-    assert stat.S_IMODE(tool.folder.stat().st_mode) != 0
 
 
 def test_rejects_and_the_record_of_the_job_name_the_url(tool: Tool, db: Redis, objects: Objects) -> None:
