@@ -43,16 +43,21 @@ class WebSite:
         self._name = address.name
 
     async def state(self, key: str) -> State | None:
-        # Not HEAD: a signature is for one method, and some servers answer HEAD in another way.
-        for failures in range(1, _TRIES + 1):
+        # Not HEAD: a signature is for one method, and some servers answer HEAD in another way. One byte is asked for,
+        # because a server would send some MiB that nobody reads.
+        headers = {"Range": "bytes=0-0"}
+        failures = 0
+        while True:
             try:
-                async with self._answer({}) as answer:
-                    return _state(answer)
+                async with self._answer(headers, also=416 if headers else 200) as answer:
+                    if answer.status != 416:
+                        return _state(answer)
+                headers = {}  # an empty file has no first byte
             except LostError as lost:
+                failures += 1
                 if failures == _TRIES:
                     raise not_reached(self._name, lost) from lost
                 await pause(failures)
-        return None
 
     async def list(self, prefix: str, enter: Callable[[str], bool]) -> AsyncGenerator[Listed, None]:
         nothing: tuple[Listed, ...] = ()  # HTTP has no listing
@@ -91,11 +96,14 @@ class WebSite:
         """Nothing: each request closes its connection."""
 
     @asynccontextmanager
-    async def _answer(self, headers: dict[str, str], *, later: bool = False) -> AsyncGenerator[ClientResponse, None]:
+    async def _answer(
+        self, headers: dict[str, str], *, later: bool = False, also: int = 200
+    ) -> AsyncGenerator[ClientResponse, None]:
         """The answer to a request, if it is a good one.
 
         Args:
             later: Whether this is not the first request, so that a missing file is a changed one.
+            also: Another status that is good.
 
         Raises:
             LostError, SourceChangedError, SourceError: See ``Site.read``.
@@ -117,19 +125,19 @@ class WebSite:
                     max_redirects=_MOST_REDIRECTS,
                 ) as answer,
             ):
-                self._check(answer, later=later)
+                self._check(answer, later=later, also=also)
                 yield answer
         except (aiohttp.ClientError, ssl.SSLError, TimeoutError, OSError) as error:
             raise self._fault(error) from None  # its text may have the URL, which --debug would show
 
-    def _check(self, answer: ClientResponse, *, later: bool) -> None:
+    def _check(self, answer: ClientResponse, *, later: bool, also: int) -> None:
         if any(hop.url.scheme == "https" and answer.url.scheme == "http" for hop in answer.history):
             raise SourceError(
                 f"{self._name}: the server redirects from https:// to http://",
                 "Give the URL without TLS, if that is meant",
             )
         status = answer.status
-        if status in (200, 206):
+        if status in (200, 206, also):
             return
         if status == 412 or (status == 416 and later):
             raise changed(self._name, "its ETag is another one")

@@ -54,7 +54,8 @@ def test_a_load_that_is_cut_off_goes_on(tool: Tool, db: Redis, web: Web, where: 
     assert cutter.cuts == 2
     assert done.report["bytes_read"] == len(content)
     assert numbers(db) == list(range(60_000))
-    assert any('" 206 ' in line for line in web.requests) == (not where)
+    parts = [int(found[1]) for line in web.requests if (found := re.search(r'" 206 (\d+) ', line))]
+    assert any(size > 1_000_000 for size in parts) == (not where)  # the rest was asked for, or all of it again
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tool: Tool, db: Redis, web: Web) -> None:
@@ -102,6 +103,15 @@ def test_a_signature_is_shown_nowhere_and_may_change(tool: Tool, db: Redis, web:
     shown = run("jobs", "show", "j", "--redis", tool.url, cwd=tool.folder)
     assert f"{url}?…" in shown.stdout
     assert "geheim" not in shown.stdout
+
+
+@pytest.mark.parametrize("where", ["", "no-etag/", "no-ranges/"])
+def test_an_empty_file_is_an_empty_source(tool: Tool, db: Redis, web: Web, where: str) -> None:
+    web.put("empty.jsonl", b"")
+    url = web.put("a.jsonl", lines(1))
+    done = tool.load(f"http://127.0.0.1:{web.port}/{where}empty.jsonl", url, "-q", "q")
+    assert_fine(done)
+    assert [source["size"] for source in done.report["sources"]] == [0, len(lines(1))]
 
 
 def test_another_query_is_another_source(tool: Tool, web: Web) -> None:
