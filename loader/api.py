@@ -27,6 +27,8 @@ from loader.sources.base import Source, SourceIdentity
 from loader.sources.open_sources import Input, open_sources
 from loader.sources.problems import Problems
 from loader.sources.remote.spool import Spool
+from loader.sources.sql.input import input_of
+from loader.sources.sql.query import FORMAT as SQL
 from loader.wire.target import ToDiscard, ToHttp
 
 if TYPE_CHECKING:
@@ -86,13 +88,13 @@ class Loader:
         """Length of the target queue's pending list; None if there is no single queue, or no answer."""
         return await self._target.pending()
 
-    async def load(self, given: Input, *, passing_over: Sequence[Path] = ()) -> LoadReport:
+    async def load(self, given: Input = (), *, passing_over: Sequence[Path] = ()) -> LoadReport:
         """Loads every record of the input that this job has not loaded yet.
 
         Args:
             given: A path or URL, a list of these (globs, directories and '-' included), or an iterable or async
                 iterable of payloads. Bytes are JSON text. Any other payload is written as JSON, or rejected if that
-                fails.
+                fails. Nothing if the option ``sql`` or ``sql_file`` is given.
             passing_over: Files to skip although they are in a directory or match a glob. The rejects files of this job
                 and of other jobs are always skipped.
 
@@ -113,7 +115,7 @@ class Loader:
         problems = Problems(skip=options.skip_bad_files)
         with Spool() as spool:
             opening = open_sources(
-                given,
+                input_of(options, given),
                 options.format,
                 own,
                 problems,
@@ -151,7 +153,7 @@ class Loader:
         return report
 
 
-async def load(given: Input, **fields: Unpack[LoadKeywords]) -> LoadReport:
+async def load(given: Input = (), **fields: Unpack[LoadKeywords]) -> LoadReport:
     """Loads payloads and returns the report: a ``Loader`` in one call. Keywords are the fields of ``LoadOptions``.
 
     Raises:
@@ -199,6 +201,8 @@ def _warn_of_copies(sources: Sequence[Source]) -> None:
 
 def _require_records(report: LoadReport) -> None:
     """Raises SourceError for an empty input: more likely, the producer of the input has failed."""
+    if all(source.format == SQL for source in report.sources):
+        return  # an empty answer is one
     if report.status == "completed" and not report.records_read:
         names = ", ".join(source.name for source in report.sources[:3])
         raise SourceError(f"no record in {names}", "Check the program that writes it")

@@ -10,7 +10,22 @@ from typing import Literal
 from loader.errors import UsageError
 
 ExtraName = Literal[
-    "arrow", "az", "embedded", "gs", "http", "lz4", "parquet", "s3", "serve", "sftp", "shape", "snappy", "yaml", "zstd"
+    "arrow",
+    "az",
+    "embedded",
+    "gs",
+    "http",
+    "lz4",
+    "parquet",
+    "postgres",
+    "s3",
+    "serve",
+    "sftp",
+    "shape",
+    "snappy",
+    "sql",
+    "yaml",
+    "zstd",
 ]
 
 EXTRAS: Mapping[ExtraName, Mapping[str, str]] = {
@@ -21,11 +36,13 @@ EXTRAS: Mapping[ExtraName, Mapping[str, str]] = {
     "http": {"aiohttp": "aiohttp"},
     "lz4": {"lz4.frame": "lz4"},
     "parquet": {"pyarrow": "pyarrow"},
+    "postgres": {"psycopg": "psycopg"},
     "s3": {"boto3": "boto3", "obstore": "obstore"},
     "serve": {"httptools": "httptools", "prometheus_client": "prometheus-client", "uvicorn": "uvicorn"},
     "sftp": {"asyncssh": "asyncssh"},
     "shape": {"jmespath": "jmespath"},
     "snappy": {"cramjam": "cramjam"},
+    "sql": {"sqlalchemy": "sqlalchemy"},
     "yaml": {"yaml": "pyyaml"},
     # From Python 3.14 on, this is in the standard library.
     "zstd": {} if sys.version_info >= (3, 14) else {"backports.zstd": "backports-zstd"},

@@ -43,7 +43,7 @@ class Loader(api.Loader):
         with _named({}):
             return await super().__aenter__()
 
-    async def load(self, given: Input, *, passing_over: Sequence[Path] = ()) -> LoadReport:
+    async def load(self, given: Input = (), *, passing_over: Sequence[Path] = ()) -> LoadReport:
         try:
             with _named({}):
                 return await super().load(given, passing_over=passing_over)
@@ -55,7 +55,7 @@ class Loader(api.Loader):
     load.__doc__ = api.Loader.load.__doc__
 
 
-async def load(given: Input, **fields: Unpack[LoadKeywords]) -> LoadReport:
+async def load(given: Input = (), **fields: Unpack[LoadKeywords]) -> LoadReport:
     """Loads payloads and returns the report: a ``Loader`` in one call. Keywords are the fields of ``LoadOptions``.
 
     Raises:

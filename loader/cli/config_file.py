@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def _by_name(path: Path, command: str, table: Mapping[str, Any]) -> dict[str, An
     values: dict[str, Any] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
+        name += "_" if iskeyword(name) else ""  # as the option's field
         if name in values:
             shown = name.replace("_", "-")
             raise UsageError(

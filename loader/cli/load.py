@@ -26,7 +26,8 @@ def load(paths: tuple[str, ...], options: LoadOptions, reporting: ReportOptions)
     Parquet, Arrow, Feather), and the members of tar and zip archives.
 
     All but Parquet, Arrow, Feather and zip may be compressed with gzip, zstd, xz, bzip2, lz4 or snappy. The elements of
-    an array need --format json-array. An input that looks like something else is refused.
+    an array need --format json-array. An input that looks like something else is refused. --sql with --from loads the
+    rows of a query.
 
     Run again, the same command loads nothing twice. A load that was stopped or killed goes on where it stopped.
     """

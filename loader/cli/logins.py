@@ -8,8 +8,8 @@ _LOGIN = re.compile(r"(\b[a-z][a-z0-9+.-]*://)(?!\[|:PASSWORD@HOST)[^\s'\"]*@")
 """From the scheme to the last ``@``: a password may hold ``@`` and ``/`` that nobody has encoded. What our own
 lines write in this place stays: ``[USER:PASSWORD@]`` and ``:PASSWORD@HOST``."""
 
-_PASSWORD = re.compile(r"([?&](?:\w+_)?password=)(?!PASSWORD\b)[^&\s'\"]*")
-"""Also ``ssl_password`` and ``sentinel_password``."""
+_PASSWORD = re.compile(r"([?&]\w*password=)(?!PASSWORD\b)[^&\s'\"]*")
+"""Also ``ssl_password``, ``sslpassword`` and ``sentinel_password``."""
 
 
 _SIGNED = re.compile(r"(\bhttps?://[^\s?'\"]+\?)[^\s'\"…]+", re.IGNORECASE)
@@ -33,4 +33,4 @@ def without_password(argument: str) -> str:
     ``?`` of one of HTTP."""
     argument = _TOKEN.sub(r"\1…@", _SIGNED.sub(r"\1…", argument))
     argument = re.sub(r"(?<=://)([^:@/]*):.*@", r"\1:PASSWORD@", argument, flags=re.DOTALL)
-    return re.sub(r"([?&](?:\w+_)?password=)[^&]*", r"\1PASSWORD", argument)
+    return re.sub(r"([?&]\w*password=)[^&]*", r"\1PASSWORD", argument)

@@ -90,7 +90,7 @@ def _parameter(one: Declared, prefix: str, names: Callable[[], Iterable[str]] | 
 
 
 def _variables(one: Declared, prefix: str) -> list[str]:
-    name = one.name.upper()
+    name = one.name.rstrip("_").upper()
     own = [f"{ENV_PREFIX}{prefix}{name}"]
     if prefix and one.option.env:  # a server is the same for all commands
         own.append(f"{ENV_PREFIX}{name}")

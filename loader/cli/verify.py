@@ -33,8 +33,10 @@ def verify(paths: tuple[str, ...], load: LoadOptions, options: VerifyOptions, re
     """
     from loader.cli.signals import run
 
-    if not paths:
-        raise UsageError("nothing to compare", "Name the files of the load ('-' for standard input), or a job")
+    if not paths and not load.is_query:
+        raise UsageError(
+            "nothing to compare", "Name the files of the load ('-' for standard input), or a job, or give --sql"
+        )
     if str(options.differences) == "-" == str(reporting.report):
         raise UsageError("--differences and --report cannot both be standard output", "Name a file for one of them")
     return run(_verify(paths, load, options, reporting, reporting.display()))
@@ -53,7 +55,7 @@ async def _verify(
         report = verifier.report
         try:
             async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
-                work = verifier.run_job(paths[0]) if _is_job(paths) else verifier.run(paths)
+                work = verifier.run_job(paths[0]) if paths and _is_job(paths) else verifier.run(paths)
                 if await stoppable(work, verifier.stop, display) is None:
                     report.end("interrupted")
             differences.keep()

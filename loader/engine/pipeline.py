@@ -180,7 +180,7 @@ class Pipeline:
             number = 0
             for piece in shard.pieces:
                 source, tally = self._sources[piece.source], self._report.sources[piece.source]
-                repeatable = source.identity.repeatable
+                end_is_noted = source.identity.end_is_noted
                 batches = source.batches(self._options.records_a_batch, self._records.size, piece.start, piece.end)
                 lines = 0
                 async with aclosing(batches):
@@ -192,8 +192,8 @@ class Pipeline:
                                 self._skip(name, damage)
                             if not raw.records:
                                 continue
-                            parts = [raw] if repeatable else self._ends.split(piece.source, raw)
-                            ends = not repeatable and is_last(raw, self._options.records_a_batch)
+                            parts = self._ends.split(piece.source, raw) if end_is_noted else [raw]
+                            ends = end_is_noted and is_last(raw, self._options.records_a_batch)
                             for part in parts:
                                 ends_here = ends and part is parts[-1]
                                 await self._read_batch(part, shard.number, number, piece.source, ends=ends_here)
@@ -227,7 +227,7 @@ class Pipeline:
         """Validates a batch and gives its records on.
 
         Args:
-            ends: Whether the input cannot be read again, and ends with this batch.
+            ends: Whether the input ends with this batch, and may end later in a later run.
         """
         source = self._sources[index]
         repeatable, strict = source.identity.repeatable, self._options.require_final_newline
@@ -319,7 +319,8 @@ class Pipeline:
             raise SourceChangedError(
                 f"{place.exact}: the {count} records from here on are not the ones that job "
                 f"{self._report.job} has loaded",
-                "Resume with the same input, and with options that accept the same records (load rejected ones from "
+                source.identity.if_changed
+                or "Resume with the same input, and with options that accept the same records (load rejected ones from "
                 "the rejects file); or give another --job name to load this as a new job",
             )
 

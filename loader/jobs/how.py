@@ -9,6 +9,7 @@ from loader.jobs.standing import DONE, UNDOING, UNDONE, Standing
 from loader.settings.option import flag_of
 from loader.settings.table_fields import table_flags
 from loader.settings.tables import TableOptions
+from loader.sources.sql.query import FORMAT as SQL
 
 
 def load_command(job: Standing) -> str:
@@ -47,5 +48,8 @@ def next_step(job: Standing) -> str:
 
 
 def _inputs(manifest: dict[str, Any]) -> list[str]:
-    names = [str(source.get("name")) for source in manifest.get("sources", [])]
+    sources = manifest.get("sources", [])
+    names = [str(source.get("name")) for source in sources]
+    if any(source.get("format") == SQL for source in sources):
+        return ["--sql", "…", "--from", *names]  # the statement may hold what nobody else shall read
     return [*names[:3], "…"] if len(names) > 3 else names

@@ -209,6 +209,8 @@ def _other_content(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str:
             if old["format"] != new["format"]:
                 return f"format {old['format']} of {new['name']}, not {new['format']}"
             if old["size"] is None or new["size"] is None:  # input that cannot be read again
+                if old["name"] == new["name"]:  # a query of the same database
+                    return f"another query of {old['name']}, or another key or address"
                 return f"input {old['name']}, not {new['name']}"
             sizes = f"{old['size']} bytes, now {new['size']}" if old["size"] != new["size"] else "as long as now"
             return f"other content in {new['name']} ({sizes})"

@@ -24,6 +24,7 @@ from loader.shaping.settle import settled_shape
 from loader.sources.open_sources import open_sources
 from loader.sources.problems import Problems
 from loader.sources.remote.spool import Spool
+from loader.sources.sql.input import input_of
 from loader.wire.address import Address
 from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis
 
@@ -114,7 +115,7 @@ async def _findings(
     except LoaderError as error:
         return options.layout, [_of_error("reachable", error)]  # no access, or loading: no other check can run
     findings += [_layout(finding, choice, not_chosen) for finding in found.findings]
-    if paths and (found.refused is None or found.refused.name in _OF_USE):
+    if (paths or options.is_query) and (found.refused is None or found.refused.name in _OF_USE):
         findings.append(await _estimate(servers, options, paths, found))
     return layout, findings
 
@@ -184,7 +185,7 @@ async def _estimate(servers: Servers, options: LoadOptions, paths: Sequence[str]
         problems = Problems(skip=options.skip_bad_files)
         with Spool() as spool:
             sources = await open_sources(
-                list(paths),
+                input_of(options, list(paths)),
                 options.format,
                 own,
                 problems,

@@ -231,7 +231,7 @@ async def estimate_finding(
         return Finding(name, "error", f"only {in_bytes(left)} left below maxmemory", "Make room, or raise maxmemory")
     stretches = await sample(sources, options, "estimate")
     if stretches is None:
-        return Finding(name, "unknown", "standard input and iterables cannot be read ahead")
+        return Finding(name, "unknown", "standard input, iterables and queries cannot be read ahead")
     database = info.get(f"db{servers.address.db}", "") if isinstance(info, dict) else ""
     keys_there = int(parse_list(database).get("keys", 0))
     try:

@@ -47,7 +47,7 @@ def is_given(one: Declared, options: Options) -> bool:
     value = getattr(options, one.name)
     if value == one.default:
         return False
-    own = f"RUNQY_LOADER_{one.name.upper()}"
+    own = f"RUNQY_LOADER_{one.name.rstrip('_').upper()}"
     return not (one.option.env and value in {os.environ.get(name) for name in (own, *one.option.env)})
 
 

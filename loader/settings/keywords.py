@@ -50,6 +50,10 @@ class LoadKeywords(TypedDict, total=False):
     offset: int
     limit: int | None
     preview: int | None
+    sql: str | None
+    sql_file: Path | str | None
+    sql_key: str | None
+    from_: str | None
     redis: str
     redis_password_file: Path | str | None
     redis_password_command: str | None

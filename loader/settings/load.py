@@ -12,10 +12,10 @@ from loader.settings import shared
 from loader.settings.check import check_declared, check_outputs
 from loader.settings.error_limit import ErrorLimit, error_limit
 from loader.settings.keep import KEEP_JOB
-from loader.settings.load_shape import ShapeFields
 from loader.settings.load_tasks import REDIS_ONLY
 from loader.settings.memory import MemoryThreshold, threshold_problem
 from loader.settings.option import BYTES, COUNT, Excludes, Needs, Option, flag_of
+from loader.settings.sql_fields import SqlFields, from_variable
 from loader.settings.values import convert_values
 from loader.tasks.profiles import LayoutName
 
@@ -35,7 +35,7 @@ _KEPT = (REDIS_ONLY, Excludes("redis", DISCARD, hint="Nothing is written there")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoadOptions(ShapeFields):
+class LoadOptions(SqlFields):
     """Options of a load. Field names are the long options of the command line with underscores."""
 
     redis: Annotated[
@@ -324,6 +324,9 @@ class LoadOptions(ShapeFields):
             raise UsageError("--profile asynq needs --type", "It is the pattern for which the worker has a handler")
         self.task_options  # noqa: B018 - raises UsageError if it is not valid
         self.tables  # noqa: B018 - the same
+        self.statement  # noqa: B018 - the same
+        if self.from_ is not None and not self.is_query and not from_variable(self.from_):
+            raise UsageError("--from names a database, and there is no query", "Give --sql or --sql-file as well")
         if self.queue is not None:
             resolve_queue(self.queue, sub_queues=self.defaults.sub_queues)
         elif queue_needed and not self.records_name_queues:

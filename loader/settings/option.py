@@ -179,8 +179,11 @@ class Options(Protocol):
 
 
 def flag_of(name: str) -> str:
-    """The long form of an option on the command line, from its field's name."""
-    return f"--{name.replace('_', '-')}"
+    """The long form of an option on the command line, from its field's name.
+
+    A field cannot be called like a word of Python: ``from_`` is ``--from``.
+    """
+    return f"--{name.rstrip('_').replace('_', '-')}"
 
 
 def declared(kind: type[Options]) -> tuple[Declared, ...]:

@@ -41,7 +41,8 @@ def renamed(text: str, names: Mapping[str, str]) -> str:
 
 
 def _parameter(found: re.Match[str], known: Mapping[str, Declared]) -> str:
-    one, value = known.get(found[1].replace("-", "_")), found[2]
+    name, value = found[1].replace("-", "_"), found[2]
+    one = known.get(name) or known.get(f"{name}_")
     if one is None:
         return found[0]
     rest = "" if value is None else f" {value}"

@@ -22,6 +22,9 @@ class SourceIdentity:
         size: Bytes as stored (compressed bytes, if it is compressed); None if this is not known ahead.
         digest: Digest of the content, or of the part of it that is known ahead.
         repeatable: Whether a later run can read the same content again.
+        may_grow: Whether a later run may find more records after the last one of this run.
+        if_changed: What to do if a later run reads other records than were loaded, as a sentence without a full stop;
+            '' for what holds for files.
     """
 
     name: str
@@ -29,6 +32,13 @@ class SourceIdentity:
     size: int | None
     digest: str
     repeatable: bool = True
+    may_grow: bool = False
+    if_changed: str = ""
+
+    @property
+    def end_is_noted(self) -> bool:
+        """Whether the job must note where the source has ended, because it may end later in a later run."""
+        return self.may_grow or not self.repeatable
 
     @property
     def is_empty(self) -> bool:

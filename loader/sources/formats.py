@@ -18,6 +18,7 @@ from loader.sources.codecs.registry import CODECS
 from loader.sources.documents import DOCUMENTS
 from loader.sources.format import Format
 from loader.sources.lines_source import JSON_LINES
+from loader.sources.sql.query import FORMAT as SQL
 from loader.sources.tables.arrow import ARROW, FEATHER
 from loader.sources.tables.csv_source import CSV, TSV
 from loader.sources.tables.parquet import PARQUET
@@ -77,6 +78,9 @@ def kind_named(name: str) -> Kind:
     return known[name]
 
 
+_OF_QUERIES = frozenset({"columns", "nan", "nulls"})
+
+
 def table_options(tables: TableOptions, formats: Iterable[str]) -> dict[str, Any]:
     """The options of tables that change payloads of these formats, as a job's manifest has them.
 
@@ -84,6 +88,7 @@ def table_options(tables: TableOptions, formats: Iterable[str]) -> dict[str, Any
         formats: Names of formats; others are ignored.
     """
     known = [FORMATS[form].table_options for form in formats if form in FORMATS]
+    known += [_OF_QUERIES for form in formats if form == SQL]
     return {name: value for name, value in tables.recorded().items() if any(name in options for options in known)}
 
 

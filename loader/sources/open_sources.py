@@ -40,10 +40,11 @@ from loader.sources.problems import Problems
 from loader.sources.readable import without_unfit
 from loader.sources.recognition.peek import check_stdin, without_bad_files
 from loader.sources.remote.spool import Spool
+from loader.sources.sql.query import FORMAT, SqlQuery
 from loader.sources.transports.stdin import StandardInput
 
 PathArgument = str | PathLike[str]
-Input = PathArgument | Sequence[PathArgument] | Iterable[Payload] | AsyncIterable[Payload]
+Input = PathArgument | Sequence[PathArgument] | Iterable[Payload] | AsyncIterable[Payload] | SqlQuery
 
 
 async def open_sources(
@@ -56,7 +57,7 @@ async def open_sources(
     tables: TableOptions = DEFAULT_TABLES,
     spool: Spool | None = None,
 ) -> list[Source]:
-    """Opens the input: a path, several paths or URLs, or an iterable of payloads.
+    """Opens the input: a path, several paths or URLs, an iterable of payloads, or a query.
 
     A ``str`` or path object is a path, and so is each item of a list or tuple of these. Any other input is an iterable
     of payloads. The beginnings of all files are looked at here, and of standard input its first line, before anything
@@ -75,6 +76,9 @@ async def open_sources(
         SourceFormatError: The content of an input does not look like its format.
         TypeError: The input is one payload, not an iterable of payloads.
     """
+    if isinstance(given, SqlQuery):
+        require_use(tables, [FORMAT])
+        return [await asyncio.to_thread(_open_query, given, tables)]
     if isinstance(given, str | PathLike):
         given = [given]
     if isinstance(given, list | tuple) and all(isinstance(item, str | PathLike) for item in given):
@@ -97,6 +101,12 @@ async def open_sources(
         # The items of bytes are numbers, and those of a mapping are its keys.
         raise TypeError(f"give paths or an iterable of payloads, not {type(given).__name__}; [payload] loads one")
     return [IterablePayloads(given)]  # type: ignore[arg-type]
+
+
+def _open_query(query: SqlQuery, tables: TableOptions) -> Source:
+    from loader.sources.sql.sql_source import SqlSource  # no other load needs it
+
+    return SqlSource(query, tables)
 
 
 async def _standard_input(files: Sequence[InputFile], *, given: bool, force: bool) -> StandardInput | None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TypeVar
 
 Piece = TypeVar("Piece")
 
 
-async def read_ahead(pieces: Generator[Piece, None, None]) -> AsyncGenerator[Piece, None]:
+async def read_ahead(
+    pieces: Generator[Piece, None, None], interrupt: Callable[[], None] = lambda: None
+) -> AsyncGenerator[Piece, None]:
     """What a generator yields that reads a file: none of it may be None. It is closed at the end.
+
+    Args:
+        interrupt: Makes the generator end what it waits for, if nobody needs it any more. It is called in a thread.
 
     Raises:
         Exception: What the generator raises, after all that it has yielded.
@@ -21,6 +26,8 @@ async def read_ahead(pieces: Generator[Piece, None, None]) -> AsyncGenerator[Pie
             ahead = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
             yield piece
     finally:
+        if not ahead.done():
+            await asyncio.to_thread(interrupt)
         await asyncio.wait([ahead])  # the thread must have finished before the file is closed
         ahead.exception()
         await asyncio.to_thread(pieces.close)

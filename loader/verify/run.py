@@ -26,6 +26,7 @@ from loader.sources.open_sources import open_sources
 from loader.sources.problems import Problems
 from loader.sources.remote.address import hides_something, is_url
 from loader.sources.remote.spool import Spool
+from loader.sources.sql.input import input_of
 from loader.verify.access import Access
 from loader.verify.by_input import InputComparison
 from loader.verify.by_ledger import LedgerComparison
@@ -182,7 +183,7 @@ class Verifier:
         with Spool() as spool:
             problems = Problems(skip=load.skip_bad_files)
             sources = await open_sources(
-                list(paths),
+                input_of(load, list(paths)),
                 load.format,
                 self._own,
                 problems,

@@ -48,7 +48,7 @@ async def into_redis(place: Place, named: bool, compact: Dumps | None, part: Par
 
 
 async def _ends(servers: Servers, part: Part, lease: Lease, patience: Patience) -> Ends:
-    if all(source.identity.repeatable for source in part.sources):
+    if not any(source.identity.end_is_noted for source in part.sources):
         return Ends()
     job = Job(servers, part.job)
 

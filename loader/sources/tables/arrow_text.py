@@ -16,21 +16,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loader.settings.tables import NanMode, TableOptions
+from loader.settings.tables import TableOptions
+from loader.sources.tables.fault import FAULT, SPECIAL
 from loader.sources.tables.members import UNSAFE
-from loader.tasks.reasons import Reason, ReasonCode
-
-FAULT = "\x01"
-"""Stands around a value that JSON does not have. No JSON text has this character, so its rows are found afterwards."""
 
 _NOT_UNSAFE = bytes(sorted({*range(256)} - {*UNSAFE}))
-_SPECIAL: dict[NanMode, dict[str, str]] = {
-    "null": {},
-    "string": {"nan": '"NaN"', "inf": '"Infinity"', "-inf": '"-Infinity"'},
-    "reject": {
-        name: f"{FAULT}{text}{FAULT}" for name, text in (("nan", "NaN"), ("inf", "Infinity"), ("-inf", "-Infinity"))
-    },
-}
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _STRING = pa.string()
 
@@ -46,7 +36,7 @@ class ArrowText:
     """
 
     def __init__(self, options: TableOptions) -> None:
-        self._special = _SPECIAL[options.nan]
+        self._special = SPECIAL[options.nan]
         self._omits = options.nulls == "omit"
 
     def rows(self, names: Sequence[str], columns: Sequence[Array], length: int) -> list[bytes]:
@@ -194,13 +184,6 @@ class ArrowText:
         if name == "arrow.bool8":
             return self.text(array.storage.cast(pa.bool_()))
         return self.text(array.storage)
-
-
-def fault(record: bytes) -> tuple[bytes, Reason]:
-    """A record that has a value between two ``FAULT``: as it is shown, and why it is rejected."""
-    mark = FAULT.encode()
-    value = record.split(mark, 2)[1].decode(errors="replace")
-    return record.replace(mark, b""), Reason(ReasonCode.BAD_VALUE, f"JSON has no value for {value}")
 
 
 def _of_values(array: Array, text: Callable[[Any], str]) -> Array:

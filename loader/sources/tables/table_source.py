@@ -20,6 +20,7 @@ from loader.sources.fingerprint import unreadable
 from loader.sources.format import InputFile
 from loader.sources.read_ahead import read_ahead
 from loader.sources.stored_source import StoredSource
+from loader.sources.tables.fault import FAULT, fault
 from loader.sources.tables.row_batcher import RowBatcher
 from loader.sources.tables.rows import Rows, is_utf_8
 
@@ -183,8 +184,6 @@ class TableSource(StoredSource):
             yield batch
 
     def _records(self, names: Sequence[str], batch: Any, row: int) -> Rows:
-        from loader.sources.tables.arrow_text import FAULT, fault
-
         mark = FAULT.encode()
         lines = self._lines(names, batch)
         records = lines.split(b"\n")[:-1]

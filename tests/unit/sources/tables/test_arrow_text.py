@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 pa = pytest.importorskip("pyarrow")
 
 from loader.settings.tables import TableOptions  # noqa: E402
-from loader.sources.tables.arrow_text import ArrowText, fault  # noqa: E402
+from loader.sources.tables.arrow_text import ArrowText  # noqa: E402
+from loader.sources.tables.fault import fault  # noqa: E402
 
 DOCS = Path(__file__).parents[4] / "docs" / "tables.md"
 NOON = datetime(2026, 11, 28, 12)

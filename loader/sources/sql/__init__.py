@@ -1,0 +1,1 @@
+"""Rows of a query, as records: PostgreSQL by psycopg, other databases by SQLAlchemy."""

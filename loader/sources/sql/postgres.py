@@ -1,0 +1,194 @@
+"""Reads a query from PostgreSQL by psycopg's ``stream``, and keeps the server's own text of each value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from psycopg.adapt import AdaptersMap
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.types import TypeInfo
+from psycopg.types.string import TextLoader
+
+from loader.errors import UsageError
+from loader.settings.tables import NanMode
+from loader.sources.sql.order import Rank
+from loader.sources.sql.postgres_errors import not_connected, refused
+from loader.sources.sql.postgres_text import array_render, rank_of, render_of
+from loader.sources.sql.query import SqlQuery
+from loader.sources.sql.row_text import Render
+
+ROWS = 20
+"""Rows that libpq holds at once. More are hardly faster, and long rows take memory."""
+
+_CONNECT_SECONDS = 30
+
+_SESSION = (
+    ("timezone", "UTC"),
+    ("datestyle", "ISO, YMD"),
+    ("intervalstyle", "iso_8601"),
+    ("bytea_output", "hex"),
+    ("extra_float_digits", "3"),  # any above 0 gives the shortest text of the same double; before version 12, only 3
+    ("lc_monetary", "C"),
+    ("xmlbinary", "base64"),
+)
+"""Settings that change the text of values. They are set for the transaction, so that a pooler cannot lose them."""
+
+
+class PostgresQuery:
+    """A query in a read-only transaction of isolation level REPEATABLE READ. See ``OpenQuery``.
+
+    Raises:
+        UsageError: ``--from`` is not valid, or the statement gives no rows.
+        SourceError: The server cannot be reached, or refuses.
+    """
+
+    def __init__(self, query: SqlQuery) -> None:
+        self._query = query
+        self._connection = _connect(query)
+        try:
+            self._begin()
+            self._columns = self._described()
+        except BaseException:
+            self.close()
+            raise
+        info = self._connection.info
+        where = info.get_parameters()
+        self._address = f"postgresql://{where.get('host', info.host)}:{where.get('port', info.port)}/{info.dbname}"
+
+    @property
+    def address(self) -> str:
+        return self._address
+
+    @property
+    def names(self) -> Sequence[str]:
+        return [name for name, _, _ in self._columns]
+
+    def renders(self, nan: NanMode) -> Sequence[Render]:
+        return [self._render(oid, modifier, nan) for _, oid, modifier in self._columns]
+
+    def rank(self, column: int) -> Rank:
+        _, oid, _ = self._columns[column]
+        info = self._type(oid)
+        return rank_of("" if info is None or info.oid != oid else _name(info))
+
+    def chunks(self) -> Iterator[list[Sequence[Any]]]:
+        # Before libpq 17, rows come one by one.
+        size = ROWS if psycopg.capabilities.has_stream_chunked() else 1
+        rows: Any = self._connection.cursor().stream(self._query.statement.encode(), size=size)
+        read = 0
+        while True:
+            try:
+                chunk = list(islice(rows, ROWS))
+            except psycopg.Error as error:
+                raise refused(self._query, error, read) from error
+            if not chunk:
+                return
+            read += len(chunk)
+            yield chunk
+
+    def cancel(self) -> None:
+        with suppress(psycopg.Error):
+            self._connection.cancel_safe(timeout=5)
+
+    def close(self) -> None:
+        with suppress(psycopg.Error):
+            self._connection.close()
+
+    def _begin(self) -> None:
+        connection = self._connection
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        settings = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _SESSION)
+        try:
+            connection.execute(f"SELECT {settings}".encode())
+        except psycopg.Error as error:
+            raise refused(self._query, error, None) from error
+
+    def _described(self) -> list[tuple[str, int, int]]:
+        """The name, type and type modifier of each output column, before anything is executed."""
+        connection = self._connection.pgconn
+        try:
+            for result in (
+                connection.prepare(b"", self._query.statement.encode()),
+                connection.describe_prepared(b""),
+            ):
+                if result.status != pq.ExecStatus.COMMAND_OK:
+                    raise psycopg.errors.error_from_result(result, "utf-8")
+            columns = [
+                ((result.fname(at) or b"").decode(), result.ftype(at), result.fmod(at)) for at in range(result.nfields)
+            ]
+            self._know_arrays({oid for _, oid, _ in columns})
+        except psycopg.Error as error:
+            raise refused(self._query, error, None) from error
+        if not columns:
+            raise UsageError("--sql gives no columns", "Write a SELECT that has some")
+        return columns
+
+    def _know_arrays(self, types: set[int]) -> None:
+        """Has psycopg take arrays of types apart that PostgreSQL does not come with, such as enums."""
+        unknown = sorted(oid for oid in types if self._type(oid) is None)
+        if not unknown:
+            return
+        found = self._connection.execute(
+            "SELECT oid::int8, typname::text, typarray::int8, typdelim::text FROM pg_type "
+            "WHERE typarray = ANY(%s::int8[]::oid[])",
+            [unknown],
+        )
+        for oid, name, array, delimiter in found.fetchall():
+            TypeInfo(name, int(oid), int(array), delimiter=delimiter).register(self._connection)
+
+    def _type(self, oid: int) -> TypeInfo | None:
+        """The type with this number, or of which this is the number of its arrays."""
+        return self._connection.adapters.types.get(oid)
+
+    def _render(self, oid: int, modifier: int, nan: NanMode) -> Render:
+        info = self._type(oid)
+        if info is None:
+            return render_of("", modifier, nan)
+        render = render_of(_name(info), modifier, nan)
+        return render if info.oid == oid else array_render(render)
+
+
+_FIRST_OWN = 16384
+"""The first number of an object that a user has made (``FirstNormalObjectId`` in PostgreSQL's transam.h)."""
+
+
+def _name(info: TypeInfo) -> str:
+    """The name of a type that PostgreSQL comes with; '' for others, whose names may be the same."""
+    return info.name if info.oid < _FIRST_OWN else ""
+
+
+def _connect(query: SqlQuery) -> psycopg.Connection[tuple[Any, ...]]:
+    url = f"postgresql://{query.url.partition('://')[2]}"
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.Error as error:
+        # The message is not shown: it may hold a part of the password.
+        raise UsageError(
+            "--from is no valid URL of PostgreSQL",
+            "It is postgresql://[USER@]HOST[:PORT]/DATABASE; write special characters in it as %XX",
+        ) from error
+    given.setdefault("application_name", "runqy-loader")
+    given["client_encoding"] = "UTF8"
+    if "PGCONNECT_TIMEOUT" not in os.environ:
+        given.setdefault("connect_timeout", _CONNECT_SECONDS)  # libpq itself waits as long as the network does
+    try:
+        connection = psycopg.connect(**given, context=_all_text())  # type: ignore[arg-type]
+    except psycopg.Error as error:
+        raise not_connected(query, error) from error
+    connection.prepare_threshold = None
+    return connection
+
+
+def _all_text() -> AdaptersMap:
+    """Adapters that leave values as the server has written them. Arrays are lists of such values."""
+    adapters = AdaptersMap(psycopg.adapters)
+    for info in psycopg.adapters.types:
+        adapters.register_loader(info.oid, TextLoader)
+    return adapters

@@ -1,0 +1,93 @@
+"""What is asked of which database, and how both are named where others may read it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+FORMAT = "sql"
+"""The name of the format in manifests and reports. It is no value of ``--format``: a file of SQL is no input."""
+
+_POSTGRES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?=:)")
+_SECRET = re.compile(r"(?i)([?&][^=&]*(?:password|passwd|pwd|secret|token|key)[^=&]*=)[^&]*")
+
+
+@dataclass(frozen=True, slots=True)
+class SqlQuery:
+    """One statement for one database.
+
+    Attributes:
+        statement: The text as it is sent.
+        url: Where the database is, with what logs in: it must not be shown. See ``shown_url``.
+        key: What ``--sql-key`` names; None to take the key from ORDER BY.
+    """
+
+    statement: str
+    url: str
+    key: str | None = None
+
+    @property
+    def scheme(self) -> str:
+        """The kind of database, in lower case; '' if the URL has none."""
+        found = _SCHEME.match(self.url)
+        return "" if found is None else found[0].lower()
+
+    @property
+    def is_postgres(self) -> bool:
+        """Whether psycopg reads it."""
+        return self.scheme in _POSTGRES
+
+    @property
+    def shown_url(self) -> str:
+        """The address without user, password and options, for messages, reports and the job's record."""
+        return shown_url(self.url)
+
+
+def shown_url(url: str) -> str:
+    """A URL without what stands before its last ``@``, and without options: both may hold secrets.
+
+    A password may hold any characters that nobody has encoded, also ``/``, ``?`` and ``#``.
+    """
+    scheme, colon, rest = url.partition("://")
+    if not colon:
+        return "…"
+    rest = rest.rpartition("@")[2]
+    return f"{scheme}://{rest.partition('?')[0].partition('#')[0]}"
+
+
+def without_secrets(text: str, url: str) -> str:
+    """A message of a driver, in one line, without the URL's password where the driver repeats it."""
+    line = " ".join(text.split())
+    for secret in sorted(_secrets(url), key=len, reverse=True):
+        line = line.replace(secret, "…")
+    return _SECRET.sub(r"\1…", line)
+
+
+def _secrets(url: str) -> set[str]:
+    """The texts in a URL that log in: its password as it is written, and decoded; options of such names."""
+    from urllib.parse import parse_qsl, quote, unquote
+
+    found = {url}
+    login = url.partition("://")[2].rpartition("@")[0]
+    if password := login.partition(":")[2]:
+        found |= {password, unquote(password), login}
+    try:
+        options = parse_qsl(urlsplit(url).query)
+        options += [(name, quote(value, safe="")) for name, value in options]
+    except ValueError:
+        options = []
+    found |= {value for name, value in options if _SECRET.match(f"?{name}=")}
+    return {secret for secret in found if secret}
+
+
+def digest_of(query: SqlQuery, address: str) -> str:
+    """What identifies the query: its text, where it is asked, and its key. Users and passwords are no part of it.
+
+    Args:
+        address: The database that was reached: what the URL leaves open comes from elsewhere.
+    """
+    parts = (address, query.statement, query.key or "")
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,112 @@
+"""A load of rows of a query that dies on either side: it goes on, each row is in once, and changed rows are told."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.faults.assassin import Assassin
+from tests.faults.scene import Scene
+from tests.postgres import Postgres
+
+ROWS = 30_000
+QUERY = "select id, body from jobs order by id"
+
+
+def payload(number: int) -> bytes:
+    return f'{{"id":{number},"body":"{number % 10}'.encode() + b"x" * 600 + b'"}'
+
+
+@pytest.fixture
+def database(scene: Scene, postgres: Postgres) -> Iterator[Any]:
+    """A connection to the database whose table the scene loads: more than the buffers of a connection hold."""
+    with postgres.connect() as connection:
+        connection.execute("DROP TABLE IF EXISTS jobs")
+        connection.execute("CREATE TABLE jobs (id int8 PRIMARY KEY, body text)")
+        connection.execute(
+            "INSERT INTO jobs SELECT n, n %% 10 || repeat('x', 600) FROM generate_series(10, %s) n", [ROWS + 9]
+        )
+        scene.env = postgres.env
+        lines = [payload(number) for number in range(10, ROWS + 10)]
+        scene.input_of(lines, "--sql", QUERY, "--from", postgres.url, "-b", "100", "--job", "j")
+        yield connection
+
+
+@pytest.mark.usefixtures("database")
+def test_a_killed_load_goes_on(scene: Scene) -> None:
+    done = Assassin(scene, 7).run()
+    scene.assert_all_in(done)
+
+
+def test_a_connection_that_the_database_ends_is_one_line_and_the_load_goes_on(scene: Scene, database: Any) -> None:
+    with scene.halted(5) as running:
+        (ended,) = database.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'runqy-loader'"
+        ).fetchone()
+        scene.proxy.go_on()
+        cut = running.wait()
+    assert ended == 1
+    assert cut.status == 1
+    (line,) = [line for line in cut.stderr.splitlines() if "error" in line]
+    # Which of the two depends on whether libpq reads the server's last word before it sees the end.
+    assert "terminating connection due to" in line or "server closed the connection unexpectedly. " in line
+    assert "after row " in line and "The same command goes on" in line
+    assert 0 < scene.pending < ROWS
+    scene.assert_all_in(scene.load())
+
+
+def test_a_load_sees_one_moment(scene: Scene, database: Any) -> None:
+    with scene.halted(5) as running:
+        database.execute("UPDATE jobs SET body = 'other'; DELETE FROM jobs WHERE id % 2 = 0; ")
+        database.execute("INSERT INTO jobs VALUES (1, 'new'), (40000, 'new')")
+        scene.proxy.go_on()
+        done = running.wait()
+    scene.assert_all_in(done)
+
+
+def test_a_stop_ends_the_query_at_the_database(scene: Scene, postgres: Postgres, database: Any) -> None:
+    def runs() -> int:
+        (found,) = database.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'runqy-loader' AND wait_event = 'PgSleep'"
+        ).fetchone()
+        return int(found)
+
+    hour = "select 1 as id, pg_sleep(3600)::text as hour order by id"
+    scene.input_of([], "--sql", hour, "--from", postgres.url)
+    with scene.beside() as running:
+        running.until(runs, "the query runs")
+        running.signal(signal.SIGINT)
+        assert running.wait().status == 130
+    assert not runs()
+
+
+CHANGES = {
+    "updated": ("UPDATE jobs SET body = 'other' WHERE id = 10", True),
+    "put in before the place": ("INSERT INTO jobs VALUES (1, 'new')", True),
+    "deleted before the place": ("DELETE FROM jobs WHERE id = 10", True),
+    "updated behind the place": ("UPDATE jobs SET body = 'other' WHERE id = 30000", False),
+    "added at the end": ("INSERT INTO jobs VALUES (40000, 'new')", False),
+}
+
+
+@pytest.mark.parametrize(("change", "is_told"), CHANGES.values(), ids=CHANGES.keys())
+def test_rows_that_change_before_a_resume(scene: Scene, database: Any, change: str, is_told: bool) -> None:
+    with scene.halted(9, "-w", "1") as running:
+        running.kill()
+    scene.proxy.go_on()
+    database.execute(change)
+
+    done = scene.load("-w", "1")
+
+    if is_told:
+        assert done.status == 1
+        assert ": row 1: the 100 records from here on are not the ones that job j has loaded" in done.stderr
+        assert done.report["loaded"] == 0
+        assert scene.pending < ROWS
+    else:
+        now = database.execute("SELECT id, body FROM jobs ORDER BY id").fetchall()
+        scene.lines = [f'{{"id":{number},"body":"{body}"}}'.encode() for number, body in now]
+        scene.assert_all_in(done)

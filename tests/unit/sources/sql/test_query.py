@@ -1,0 +1,50 @@
+"""What of a database's URL may be shown: neither user nor password, whatever characters they have."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loader.sources.sql.query import SqlQuery, digest_of, shown_url, without_secrets
+
+SECRETS = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=8).map(
+    lambda s: f"{s}~SECRET"
+)
+
+
+@given(SECRETS, st.booleans(), st.booleans())
+def test_a_password_is_in_no_text_that_is_shown(secret: str, encoded: bool, in_options: bool) -> None:
+    written = quote(secret, safe="") if encoded else secret
+    if in_options:
+        url = f"postgresql://host/db?user=u&password={quote(secret, safe='')}&sslmode=require"
+    else:
+        url = f"postgresql://user:{written}@host:5432/db"
+    assert "SECRET" not in shown_url(url)
+    message = without_secrets(f"cannot use {url}: {secret}\n\tor  {written}", url)
+    assert "SECRET" not in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://u:p@h:1/d?sslmode=require", "postgresql://h:1/d"),
+        ("postgresql://u:p/q@r@h/d", "postgresql://h/d"),
+        ("postgresql://", "postgresql://"),
+        ("sqlite:////var/x.db", "sqlite:////var/x.db"),
+        ("host=h password=secret", "…"),
+    ],
+)
+def test_the_rest_of_the_address_is_shown(url: str, shown: str) -> None:
+    assert shown_url(url) == shown
+
+
+def test_user_and_password_are_no_part_of_what_a_job_is() -> None:
+    one, other = (SqlQuery("select 1", f"postgresql://{login}@h/d") for login in ("u:p", "v"))
+    assert digest_of(one, "h/d") == digest_of(other, "h/d")
+    assert digest_of(one, "h/d") != digest_of(one, "h/e")
+    assert digest_of(one, "h/d") != digest_of(SqlQuery("select 2", one.url), "h/d")
+    assert digest_of(one, "h/d") != digest_of(SqlQuery("select 1", one.url, "id"), "h/d")

@@ -1,0 +1,122 @@
+"""What is read of a statement: that it is one query, and the columns of its last ORDER BY."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loader.errors import UsageError
+from loader.sources.sql.order import KeyColumn, key_of
+from loader.sources.sql.query import SqlQuery
+from loader.sources.sql.statement import Dialect, OrderItem, order_of
+
+POSTGRES = Dialect.of("postgresql")
+ID = OrderItem("id")
+
+
+@pytest.mark.parametrize(
+    ("statement", "order"),
+    [
+        ("select id from t order by id", [ID]),
+        ("SELECT id FROM t\nORDER\nBY id ASC;\n", [ID]),
+        ("select id from t order by id -- , x\n", [ID]),
+        ("select id from t order /* , /* nested */ z */ by id limit 3 offset 1", [ID]),
+        ("select id from t order by t.id desc nulls last for share", [OrderItem("id", falls=True)]),
+        ('select id from t order by s.t."Id", 2', [OrderItem("Id", exact=True), OrderItem("2")]),
+        ("select 'order by x' as id from t order by id", [ID]),
+        ("select $$ order by x; $$ as id from t order by id", [ID]),
+        ("select $a$ $b$ ' $a$ as id from t order by id", [ID]),
+        ("select E'it\\'s order by x' as id from t order by id", [ID]),
+        ("select date'2026-01-01' d, rank() over (order by x) from t order by id", [ID]),
+        ("with x as (select * from t order by z) select id from x order by id", [ID]),
+        ("(select id from t) union (select id from s) order by id", [ID]),
+        ("((select id from t order by id))", [ID]),
+        ("values (1), (2) order by 1", [OrderItem("1")]),
+        ("table t order by id", [ID]),
+        ("select id from t order by lower(id), id", [None, ID]),
+        ('select id from t order by id collate "C"', [None]),
+        ("select id from t order by id + 1", [None]),
+        ("select id from t order by id using >", [None]),
+    ],
+)
+def test_the_order_of_the_whole_query_counts(statement: str, order: list[OrderItem | None]) -> None:
+    assert order_of(statement, POSTGRES) == order
+
+
+@pytest.mark.parametrize(
+    ("scheme", "statement"),
+    [
+        ("mysql+pymysql", "select `order by x` as id, 'it\\'s order by x' from t # order by y\norder by id"),
+        ("mssql+pymssql", "select [order by x] from t order by id"),
+        ("sqlite", "select [a'b] from t order by id"),
+    ],
+)
+def test_other_databases_write_names_and_texts_otherwise(scheme: str, statement: str) -> None:
+    assert order_of(statement, Dialect.of(scheme)) == [ID]
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("", "has no statement"),
+        (" ; ", "has no statement"),
+        ("select 1", "has no ORDER BY"),
+        ("select * from (select id from t order by id) x", "has no ORDER BY"),
+        ("select id from t order by id; select 2", "more than one statement"),
+        ("update t set id = 1", "begins with 'update'"),
+        ("explain select id from t order by id", "begins with 'explain'"),
+        ("-- select\ncopy t to stdout", "begins with 'copy'"),
+        ("/* select", "has no statement"),
+        ("select 'order by x", "has no ORDER BY"),
+    ],
+)
+def test_what_is_no_ordered_query_is_refused(statement: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        order_of(statement, POSTGRES)
+
+
+HIDDEN = ["'{}'", '"{}"', "$$ {} $$", "$q$ {} $q$", "/* {} */", "-- {}\n", "({})", "/* /* {} */ */", "E'\\'{}'"]
+SQL = st.sampled_from(["order by x", "; drop table t", "order  by", "(", "limit 1", "ORDER BY 1 DESC"])
+
+
+@given(st.lists(st.tuples(st.sampled_from(HIDDEN), SQL), max_size=6), st.booleans())
+def test_what_stands_in_texts_names_comments_and_parentheses_does_not_count(
+    hidden: list[tuple[str, str]], falls: bool
+) -> None:
+    parts = [form.format(text if form != "({})" else text.replace("(", "")) for form, text in hidden]
+    words = ["select id", *parts, "from t order by id desc" if falls else "from t order by id"]
+    if parts and hidden[0][0].startswith(("/*", "--")):
+        words.append(parts[0])
+    statement = " ".join(words)
+    assert order_of(statement, POSTGRES) == [OrderItem("id", falls=falls)]
+
+
+def found(statement: str, names: list[str], key: str | None = None) -> list[KeyColumn]:
+    return key_of(SqlQuery(statement, "postgresql://h/d", key), names)
+
+
+def test_the_key_is_the_columns_of_the_order() -> None:
+    names = ["Day", "id", "x"]
+    assert found("select … order by t.ID, 1 desc", names) == [KeyColumn(1, "id"), KeyColumn(0, "Day", falls=True)]
+    assert found('select … order by "Day"', names) == [KeyColumn(0, "Day")]
+    assert found("select … order by x + 1", names, "day desc, ID") == [KeyColumn(0, "Day", True), KeyColumn(1, "id")]
+
+
+@pytest.mark.parametrize(
+    ("statement", "key", "words"),
+    [
+        ("select … order by lower(x)", None, "an expression, so that its key is not known"),
+        ("select … order by y", None, "ordered by y, which is no output column"),
+        ('select … order by "day"', None, "ordered by day, which is no output column"),
+        ("select … order by 4", None, "ordered by 4, which is no output column"),
+        ("select … order by id", "y", "--sql-key names y, which is no output column"),
+        ("select … order by id", "id +", "--sql-key must name output columns"),
+        ("select … order by id", ",", "--sql-key must name output columns"),
+        ("select …", "id", "has no ORDER BY"),
+    ],
+)
+def test_a_key_that_is_not_known_is_told(statement: str, key: str | None, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as error:
+        found(statement, ["Day", "id", "x"], key)
+    assert "has no ORDER BY" in words or "must name" in words or "Day, id, x" in str(error.value)
