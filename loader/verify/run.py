@@ -27,6 +27,7 @@ from loader.sources.problems import Problems
 from loader.sources.remote.address import hides_something, is_url
 from loader.sources.remote.spool import Spool
 from loader.sources.sql.input import input_of
+from loader.sources.sql.query import FORMAT as SQL
 from loader.verify.access import Access
 from loader.verify.by_input import InputComparison
 from loader.verify.by_ledger import LedgerComparison
@@ -243,6 +244,8 @@ def _files(manifest: dict[str, Any]) -> list[str] | None:
     None if not."""
     sources = manifest.get("sources", [])
     for source in sources:
+        if source["format"] == SQL:
+            return None  # a query is not here: what its name says is not all of it
         if is_url(source["name"]) and not hides_something(source["name"]):
             continue
         path = Path(source["name"])

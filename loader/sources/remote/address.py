@@ -33,6 +33,7 @@ _MEANT = {
     "wasbs": "az",
     "azure": "az",
 }
+_DATABASES = ("postgresql", "postgres", "sqlite", "mysql", "mariadb", "oracle", "mssql")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _BUCKETS = ("s3", "gs", "az")
 _HIDDEN = "…"
@@ -135,6 +136,8 @@ def parse_address(argument: str) -> Address:
         meant = _MEANT.get(scheme)
         known = ", ".join(f"{name}://" for name in EXTRA_OF)
         hint = f"Write {meant}://" if meant else f"Give one of {known}; or copy it to a file, or pipe it in"
+        if scheme.partition("+")[0] in _DATABASES:
+            hint = "A database is given with --from, and what to read from it with --sql"
         raise UsageError(f"{scheme}:// is no input that is read", hint)
     rest = found[2]
     if scheme in _BUCKETS:

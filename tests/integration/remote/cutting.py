@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -42,6 +43,15 @@ class Cutter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close_once(self, holds: Callable[[], object]) -> None:
+        """Accepts no more connections as soon as something holds. Raises TimeoutError if that does not come."""
+        deadline = time.monotonic() + 60
+        while not holds():
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            time.sleep(0.02)
         self.close()
 
     def close(self) -> None:

@@ -69,7 +69,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tool: Tool, db: Redis, 
 
 def test_a_cut_that_does_not_end_can_be_resumed(tool: Tool, db: Redis, web: Web) -> None:
     web.put("a.jsonl", large())
-    with Cutter(web.port, 3_000_000, 1, on_cut=lambda: cutter.close()) as cutter:
+    with Cutter(web.port, 3_000_000, 1, on_cut=lambda: cutter.close_once(lambda: numbers(db))) as cutter:
         url = f"http://127.0.0.1:{cutter.port}/a.jsonl"
         cut = tool.load(url, "-q", "q", "-w", "1", "--job", "j")
     assert_error(cut, 1, url, "no connection to")

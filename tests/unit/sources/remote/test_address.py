@@ -105,6 +105,7 @@ def test_a_name_that_lacks_something_cannot_be_read_again() -> None:
         ("s3://b/../x", "has an empty part"),
         ("s3://b/x\ny", "x\\ny has an empty part, a dot for a part, or a control"),
         ("https://", "names no host"),
+        ("postgresql+psycopg://me:geheim@h/db", "A database is given with --from"),
         ("https://me:geheim@/x", "names no host"),
         ("https://me:ge/heim@h/x", "Write / as %2F"),
         ("https://h:0/x", "no port number"),
