@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -82,6 +83,31 @@ class TableProgram:
         return Plan(command, seconds=reported_seconds(work.scratch))
 
 
+@dataclass(frozen=True, slots=True)
+class PipedTable:
+    """See ``Contestant``: DuckDB writes the rows as JSON lines, which the loader reads from a pipe."""
+
+    table: Table
+    same_work: bool = True
+    most_tasks: int | None = None
+    note: str = "DuckDB reads all as text (CSV) and writes JSON lines; the loader's clock, which begins with its start"
+
+    @property
+    def name(self) -> str:
+        return f"duckdb-{self.table}"
+
+    @property
+    def label(self) -> str:
+        return f"DuckDB piped into runqy-loader, {self.table}"
+
+    def prepare(self, work: Work) -> Plan:
+        path = work.scratch / f"rows.{self.table}"
+        write_table(work.dataset, path, self.table)
+        loading = loader_command(Path("-"), work.target.url, work.batch_size, REPORT, *work.options)
+        both = f"set -o pipefail; {shlex.join([*python_peer('duckdb_lines'), str(path)])} | {shlex.join(loading)}"
+        return Plan(["bash", "-c", both], seconds=reported_seconds(work.scratch))
+
+
 def write_table(dataset: Dataset, path: Path, table: Table) -> None:
     """Writes the payloads of a dataset, which are flat objects of texts, as a table."""
     with dataset.path.open("rb") as lines:
@@ -104,6 +130,8 @@ def write_table(dataset: Dataset, path: Path, table: Table) -> None:
 CSV = TableLoader("csv")
 QUOTED = TableLoader("quoted.csv")
 PARQUET = TableLoader("parquet")
+DUCKDB_CSV = PipedTable("csv")
+DUCKDB_PARQUET = PipedTable("parquet")
 POLARS_CSV = TableProgram(
     "csv",
     Program(

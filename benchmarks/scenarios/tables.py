@@ -6,11 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
+import orjson
 from cyclopts import Parameter
 
 from benchmarks import payloads
 from benchmarks.contestants.registry import LOADER
-from benchmarks.contestants.tables import CSV, PARQUET, POLARS_CSV, POLARS_PARQUET, QUOTED
+from benchmarks.contestants.tables import (
+    CSV,
+    DUCKDB_CSV,
+    DUCKDB_PARQUET,
+    PARQUET,
+    POLARS_CSV,
+    POLARS_PARQUET,
+    QUOTED,
+)
 from benchmarks.results import CaseResult, Result
 from benchmarks.runner import Case, Runner
 from benchmarks.scenarios.base import SMALL, Scenario
@@ -52,9 +61,20 @@ class Tables(Scenario):
                 (CSV, "csv"),
                 (QUOTED, "csv, all quoted"),
                 (PARQUET, "parquet"),
+                (DUCKDB_CSV, "csv"),
+                (DUCKDB_PARQUET, "parquet"),
                 (POLARS_CSV, "csv"),
                 (POLARS_PARQUET, "parquet"),
             )
+        ]
+        with dataset.path.open("rb") as lines:
+            names = list(orjson.loads(next(lines)))
+        select = f"--select={{{', '.join(f'{name}: {name}' for name in names)}}}"
+        cases += [
+            Case(
+                f"{one.name}/select", one, dataset, base=LOADER.name, variant=f"{variant}, --select", options=(select,)
+            )
+            for one, variant in ((LOADER, "lines"), (PARQUET, "parquet"))
         ]
         return runner.rounds(cases, self.runs)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -125,6 +125,13 @@ class Expression:
             raise self.unusable("text and numbers cannot be compared by <, <=, >, >= or contains()") from None
         except (ValueError, ArithmeticError) as error:
             raise self.unusable(str(error)[:_LONGEST_SHOWN]) from None
+
+    def of_all(self, values: Sequence[Any]) -> list[Any] | None:
+        """What it gives for each of some records; None if it cannot be evaluated for one of them."""
+        try:
+            return list(map(self._evaluate, values))
+        except (JMESPathTypeError, RecursionError, TypeError, ValueError, ArithmeticError):
+            return None
 
     def unusable(self, why: str) -> UnusableRecordError:
         """The error for a record for which it is not usable."""

@@ -16,6 +16,7 @@ from loader.shaping.shape import Shape
 from loader.sources.batch import RawBatch
 from loader.sources.record_limit import RecordLimit
 from loader.sources.validate import Batch, validate
+from tests.unit.strategies import JSON_VALUES
 
 LIMIT = RecordLimit.of_option(1000)
 
@@ -203,3 +204,30 @@ def test_it_agrees_with_a_plain_program(values: list[Any], size: int, offset: in
     assert (left.filtered, left.duplicates) == (filtered, duplicates)
     read = sum(len(batch.raw.records) for batch in batches)
     assert read == len(made) + len(bad) + left.left_out
+
+
+@given(
+    values=st.lists(
+        JSON_VALUES | st.fixed_dictionaries({"a": JSON_VALUES, "b": st.booleans() | st.none()}), max_size=6
+    ),
+    shape=st.sampled_from(
+        [
+            {"where": "b"},
+            {"where": "a == b"},
+            {"select": "{x: a, y: @}"},
+            {"select": "a"},
+            {"where": "b", "select": "[a]"},
+        ]
+    ),
+)
+def test_a_whole_batch_gives_what_its_records_give_one_by_one(values: list[Any], shape: dict[str, Any]) -> None:
+    records = [json.dumps(value).encode() for value in values]
+    whole, left = shaped(records, keep_values=True, **shape)
+    each, left_of_each = shaped(
+        [*records, b"{"], keep_values=True, **shape
+    )  # with an invalid record, it goes one by one
+    assert payloads(whole) == payloads(each)
+    assert numbers(whole) == numbers(each)
+    assert reasons(whole) == reasons(each)[:-1]
+    assert [repr(batch.values) for batch in whole if records] == [repr(batch.values) for batch in each if records]
+    assert left == left_of_each
