@@ -16,6 +16,7 @@ from loader.foreign.system import System
 from loader.migrate.options import MigrateOptions
 from loader.migrate.source import Verb
 from loader.servers.session import Session
+from loader.shaping.settle import template_of
 from loader.stored.fetch import Fetched
 from loader.stored.stored_task import StoredTask
 from loader.tasks.envelope import EnvelopeReader
@@ -60,6 +61,7 @@ class JobReader:
         target = options.target
         self._options, self._queue = options, options.target_queue
         self._asynq = options.target_layout == "asynq"
+        self._template = None if options.payload_template is None else template_of(options.payload_template)
         self._waits_for_ever = forwarded is not None and self._queue not in forwarded
         self._envelopes = EnvelopeReader(
             target.task_options,
@@ -101,7 +103,7 @@ class JobReader:
                 members.append((name, b"%d" % value))
             elif value:
                 lost.append(name)
-        payload = job.document if self._options.payload == "envelope" else job.arguments
+        payload = self._payload(job)
         record = json_object([*members, ("payload", payload)])
         envelope, options = self._envelopes.read(record)
         if job.retried:
@@ -116,6 +118,21 @@ class JobReader:
             fields={},
             lost=tuple(dict.fromkeys(lost)),
         )
+
+    def _payload(self, job: ForeignJob) -> bytes:
+        if self._template is None:
+            return job.document if self._options.payload == "envelope" else job.arguments
+        from loader.shaping.number_text import read, write  # extras that only a template needs
+
+        texts = (("id", job.id), ("name", job.name))
+        parts = [*((name, msgspec.json.encode(text)) for name, text in texts), ("arguments", job.arguments)]
+        try:
+            made = self._template.of(read(json_object([*parts, ("job", job.document)])))
+            if made is None:
+                raise self._template.unusable("gives null, not a payload")
+            return write(made)
+        except RecursionError:
+            raise self._template.unusable("the job nests too deeply") from None
 
 
 class ForeignSnapshot:

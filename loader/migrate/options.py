@@ -17,6 +17,7 @@ from loader.settings.keep import KEEP_JOB
 from loader.settings.option import COUNT, Excludes, Needs, Option
 from loader.settings.values import convert_values
 from loader.settings.wording import renamed
+from loader.shaping.settle import template_of, template_text
 from loader.tasks.profiles import LayoutChoice, LayoutName, Profile, ProfileName, profile_of
 
 SystemName = Literal["arq", "bee-queue", "bullmq", "celery", "dramatiq", "huey", "rq", "saq", "sidekiq", "taskiq"]
@@ -130,14 +131,24 @@ class MigrateOptions:
         ),
     ] = None
     payload: Annotated[
-        Literal["args", "envelope"],
+        Literal["args", "envelope", "template"],
         Option(
-            help="What becomes the payload of a job of another system: the arguments of its function, or all that the "
-            "system keeps of it, as one JSON object.",
+            help="What becomes the payload of a job of another system: the arguments of its function; all that the "
+            "system keeps of it, as one JSON object; or what --payload-template makes of both.",
             group=_TO,
             goes_with=(Needs("from_system"),),
         ),
     ] = "args"
+    payload_template: Annotated[
+        Path | None,
+        Option(
+            help="With --payload template: file with an expression (JMESPath), which sees an object with id, name, "
+            "arguments and job.",
+            group=_TO,
+            unit="FILE",
+            goes_with=(Needs("from_system"),),
+        ),
+    ] = None
     force_schedule: Annotated[bool, shared.FORCE_SCHEDULE.but(group=_TO, goes_with=(Needs("from_system"),))] = False
     profile: Annotated[
         ProfileName | None,
@@ -256,6 +267,10 @@ class MigrateOptions:
         system_of(self.from_system or "", Where(self.from_queue))
         if self.unacked and self.from_system not in ("celery", "taskiq"):
             raise UsageError(f"--unacked is for celery and taskiq, not {self.from_system}", "Leave it out")
+        if (self.payload == "template") is not (self.payload_template is not None):
+            raise UsageError("--payload template and --payload-template FILE need each other", "Give both, or neither")
+        if self.payload_template is not None:
+            template_of(self.payload_template)
         if self.to_layout is None:
             try:
                 replace(self, to_layout="documented").check()
@@ -343,7 +358,10 @@ class MigrateOptions:
         """What the manifest has of another system."""
         if self.from_system is None:
             return {}
-        return {name: getattr(self, name) for name in ("from_system", "from_prefix", "payload")}
+        found = {name: getattr(self, name) for name in ("from_system", "from_prefix", "payload")}
+        if self.payload_template is not None:
+            found["template"] = template_text(self.payload_template)
+        return found
 
     def job_name(self, source: str, target: str) -> str:
         """The given name, or a name derived from the source, the target and the manifest.

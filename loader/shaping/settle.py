@@ -33,7 +33,7 @@ def settled_shape(options: LoadOptions) -> LoadOptions:
     """
     given = list(expressions(options))
     if (path := options.payload_template) is not None:
-        options = replace(options, select=_template(path), payload_template=None)
+        options = replace(options, select=template_text(path), payload_template=None)
         given.append((f"--payload-template {path}", options.select or ""))
     for option, text in given:
         require("shape", option.partition(" ")[0])
@@ -74,7 +74,20 @@ def expressions(options: LoadOptions) -> Iterator[tuple[str, str]]:
         yield f"--set {name}", text
 
 
-def _template(path: Path) -> str:
+def template_of(path: Path) -> Expression:
+    """The expression of ``--payload-template``.
+
+    Raises:
+        UsageError: It is not valid, the file cannot be read, or JMESPath is not installed.
+    """
+    require("shape", "--payload-template")
+    from loader.shaping.expression import Expression  # jmespath: an extra that only this needs
+
+    return Expression(f"--payload-template {path}", template_text(path))
+
+
+def template_text(path: Path) -> str:
+    """The text of a template. Raises UsageError if it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -65,6 +65,54 @@ def test_options_of_other_systems_need_one(valkey: Server, tmp_path: Path) -> No
         assert "--from-system" in outcome.stderr
 
 
+def test_a_template_makes_the_payload(server: Server, client: Any, tmp_path: Path) -> None:
+    sidekiq(client, 0, 2)
+    client.lpush("queue:mail", '{"class":"Send","args":[1.10,{"big":12345678901234567890}],"jid":"x","queue":"mail"}')
+    client.lpush("queue:mail", '{"class":"Send","args":[],"jid":"y","queue":"mail"}')
+    (tmp_path / "t").write_text(
+        "arguments[0] && {\n  n: arguments[0], rest: arguments[1].big, was: [name, id, job.queue]\n}\n"
+    )
+    given = (
+        "--payload",
+        "template",
+        "--payload-template",
+        "t",
+        "--to-layout",
+        "documented",
+        "--job",
+        "j",
+        "--report",
+        "-",
+    )
+    done = migrate(server, tmp_path, "sidekiq", *given)
+    assert done.status == 3, done.stderr
+    assert (done.report["migrated"], done.report["rejected_by_code"]) == (2 + 1, {"bad_shape": 1})
+    assert client.hget("asynq:t:x", "payload") == b'{"n":1.10,"rest":12345678901234567890,"was":["Send","x","mail"]}'
+    assert client.hget(f"asynq:t:{1:024}", "payload") == b'{"n":1,"rest":null,"was":["Send","%024d","mail"]}' % 1
+    (tmp_path / "t").write_text("id")
+    other = migrate(server, tmp_path, "sidekiq", *given)
+    assert other.status == 1
+    assert "template" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--payload", "template"], "need each other"),
+        (["--payload-template", "t"], "need each other"),
+        (["--payload", "template", "--payload-template", "none"], "none cannot be read: No such file"),
+        (["--payload", "template", "--payload-template", "t"], "the expression is not complete"),
+    ],
+)
+def test_a_template_that_cannot_be_used(valkey: Server, tmp_path: Path, given: list[str], told: str) -> None:
+    (tmp_path / "t").write_text("{a: ")
+    outcome = migrate(valkey, tmp_path, "sidekiq", *given)
+    assert outcome.status == 2, outcome.stderr
+    assert told in outcome.stderr
+    with valkey.client() as client:
+        assert client.keys() == []
+
+
 def test_a_key_of_another_type(server: Server, client: Any, tmp_path: Path) -> None:
     client.set("queue:mail", "text")
     outcome = migrate(server, tmp_path, "sidekiq")
