@@ -207,7 +207,23 @@ class Pipeline:
                     except DamagedError as damage:
                         self._skip(tally.name, damage, lines)
                 tally.bytes_read = source.position
+                if source.identity.may_grow:
+                    await self._require_no_more(source, shard.number, number)
         self._all_read = True
+
+    async def _require_no_more(self, source: Source, shard: int, number: int) -> None:
+        """Checks that an earlier run has loaded no batch after this number of them: input that may grow has shrunk.
+
+        Raises:
+            SourceChangedError: There is one.
+        """
+        if not number and self._options.default_queue is not None:
+            await self._state(self._options.default_queue, shard)
+        if any(state.has_after(number) for state in self._states.values()):
+            raise SourceChangedError(
+                f"{source.identity.name} has ended, and job {self._report.job} has loaded more records of it before",
+                source.identity.if_changed,
+            )
 
     def _skip(self, name: str, damage: DamagedError, lines: int = 0) -> None:
         """Goes on without the rest of a damaged file, if that is wanted.

@@ -55,6 +55,11 @@ class LedgerState:
         byte, bit = divmod(batch, 8)
         return byte < len(self.batches) and bool(self.batches[byte] >> (7 - bit) & 1)
 
+    def has_after(self, batches: int) -> bool:
+        """Whether a batch is loaded whose number is this one or a later one."""
+        left = 8 * len(self.batches) - batches
+        return left > 0 and bool(int.from_bytes(self.batches, "big") & ((1 << left) - 1))
+
     def checksum(self, batch: int) -> int:
         return int.from_bytes(self.checksums[4 * batch : 4 * batch + 4], "big")
 

@@ -24,7 +24,7 @@ from loader.shaping.settle import settled_shape
 from loader.sources.base import Source
 from loader.sources.open_sources import open_sources
 from loader.sources.problems import Problems
-from loader.sources.remote.address import hides_something, is_url
+from loader.sources.remote.address import as_key, hides_something, is_url
 from loader.sources.remote.spool import Spool
 from loader.sources.sql.input import input_of
 from loader.sources.sql.query import FORMAT as SQL
@@ -251,4 +251,4 @@ def _files(manifest: dict[str, Any]) -> list[str] | None:
         path = Path(source["name"])
         if not path.is_file() or path.stat().st_size != source["size"]:
             return None
-    return [source["name"] for source in sources] or None
+    return [as_key(name) if is_url(name := source["name"]) else name for source in sources] or None

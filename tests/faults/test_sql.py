@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -81,6 +82,21 @@ def test_a_stop_ends_the_query_at_the_database(scene: Scene, postgres: Postgres,
         running.signal(signal.SIGINT)
         assert running.wait().status == 130
     assert not runs()
+
+
+def test_a_stop_does_not_wait_for_a_database_that_stands_still(scene: Scene, postgres: Postgres, database: Any) -> None:
+    slow = "select n as id, pg_sleep(0.001)::text as s from generate_series(1, 100000) n order by id"
+    scene.input_of([], "--sql", slow, "--from", postgres.url)
+    backends = "SELECT pid FROM pg_stat_activity WHERE application_name = 'runqy-loader' AND state = 'active'"
+    with scene.beside() as running:
+        running.until(lambda: len(database.execute(backends).fetchall()), "the query runs")
+        ((pid,),) = database.execute(backends).fetchall()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            running.signal(signal.SIGINT)
+            assert running.wait().status == 130
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
 
 CHANGES = {

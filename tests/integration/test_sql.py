@@ -63,6 +63,36 @@ def test_each_row_becomes_a_task_once(asked: Asked, db: Redis) -> None:
     assert done.report["sources"][0]["name"] == f"postgresql://{asked.postgres.place}"
 
 
+@pytest.mark.parametrize("left", [1000, 0])
+def test_rows_that_are_missing_at_the_end_are_told(asked: Asked, jobs: Any, left: int) -> None:
+    assert_fine(asked.load("-b", "500"))
+    jobs.execute("DELETE FROM jobs WHERE id > %s", [2 * left])  # between two batches
+    gone = asked.load("-b", "500")
+    assert_error(gone, 1, "has ended, and job", "loaded more records of it before", "The rows have changed since")
+
+
+@pytest.mark.parametrize("login", ["me:sEcret%zz", "me:sE@cret", "me:sE/cret", "me:sE?cret", "me:sE#cret", "me:sEcret"])
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql+pymysql"])
+def test_no_part_of_a_password_is_shown(tool: Tool, login: str, scheme: str) -> None:
+    url = f"{scheme}://{login}@127.0.0.1:1/db"
+    for more in ([], ["--debug"]):
+        given = ("load", "--sql", "select 1 as id order by id", "--from", url, "-q", "q", "--redis", tool.url, *more)
+        done = run(*given, cwd=tool.folder)
+        assert done.status in (1, 2), done
+        assert "sE" not in done.stderr
+        assert "cret" not in done.stderr
+
+
+def test_an_array_of_a_domain_is_one_of_its_base_type(asked: Asked, db: Redis, jobs: Any) -> None:
+    jobs.execute("DROP DOMAIN IF EXISTS deeper, deep")
+    jobs.execute("CREATE DOMAIN deep AS int")
+    jobs.execute("CREATE DOMAIN deeper AS deep")
+    assert_fine(
+        asked.load(sql="select 1 as id, array[5, 6]::deep[] as d, array[7]::deeper[] as e, 8::deeper as f order by id")
+    )
+    assert payloads(db, "q.default") == [b'{"id":1,"d":[5,6],"e":[7],"f":8}']
+
+
 def test_rows_added_at_the_end_are_loaded_by_the_next_run(asked: Asked, db: Redis, jobs: Any) -> None:
     assert_fine(asked.load())
     for more in (1, 1700):

@@ -119,6 +119,15 @@ def is_url(argument: str) -> bool:
     return _URL.fullmatch(argument) is not None and not os.path.lexists(argument)
 
 
+def as_key(name: str) -> str:
+    """A URL that means exactly this object, whatever characters of patterns its key has."""
+    scheme, mark, rest = name.partition("://")
+    if scheme.lower() in ("http", "https"):
+        return name
+    bucket, slash, key = rest.partition("/")
+    return scheme + mark + bucket + slash + re.sub(r"[*?[]", r"[\g<0>]", key)
+
+
 def hides_something(name: str) -> bool:
     """Whether the name of remote input lacks a part of its URL, so that it cannot be read by it."""
     return _HIDDEN in name
@@ -143,6 +152,11 @@ def parse_address(argument: str) -> Address:
     if scheme in _BUCKETS:
         return _bucket(scheme, rest)
     query = ""
+    before_path = rest.partition("/")[0]
+    if any(mark in before_path.rpartition("@")[0] for mark in "?#"):
+        raise UsageError(
+            f"{scheme}://{_HIDDEN} has a password with characters that mean something", "Write ? as %3F, # as %23"
+        )
     if scheme != "sftp":
         rest, _, query = rest.partition("#")[0].partition("?")
     host, slash, path = rest.partition("/")

@@ -31,7 +31,7 @@ async def copy(file: RemoteFile, spool: Spool) -> Path:
     Raises:
         SourceError: The object cannot be read, or there is no room for it.
     """
-    size = file.state.size
+    size, path, complete = file.state.size, None, False
     try:
         path = spool.next_path()
         _require_room(file.name, size, path.parent)
@@ -41,11 +41,15 @@ async def copy(file: RemoteFile, spool: Spool) -> Path:
             await _write(path, file.chunks)
         else:
             await _again_and_again(file, path)
+        complete = True
     except OSError as error:
         raise SourceError(
             f"{file.name} cannot be copied to {tempfile.gettempdir()}: {error.strerror or error}",
             "It needs as much room there as it has bytes; TMPDIR names another folder",
         ) from error
+    finally:
+        if not complete and path is not None:
+            path.unlink(missing_ok=True)  # its room is for the other copies
     return path
 
 

@@ -25,6 +25,12 @@ ROWS = 100
 
 _GO_ON = "The same command goes on: it reads the query from its beginning, and compares what is in"
 _ISOLATION = "REPEATABLE READ"
+_HINTS = {
+    "database is locked": "A program is writing to it: run the same command again",
+    "file is not a database": "Check --from",
+    "Could not decode to UTF-8": "Leave the row out, or select the column as BLOB: CAST(… AS BLOB)",
+}
+"""By what SQLite says."""
 
 
 class AlchemyQuery:
@@ -46,7 +52,7 @@ class AlchemyQuery:
         try:
             self._connection = _connect(engine, query)
         except (SQLAlchemyError, OSError) as error:
-            raise _refused(query, error, "Check --from") from error
+            raise _refused(query, error, "Check --from") from None
         try:
             self._result = self._executed()
         except BaseException:
@@ -76,7 +82,7 @@ class AlchemyQuery:
             try:
                 chunk: list[Sequence[Any]] = [tuple(row) for row in next(parts, ())]
             except (SQLAlchemyError, OverflowError, ValueError) as error:
-                raise _refused(self._query, error, _GO_ON, read) from error
+                raise _refused(self._query, error, _GO_ON, read) from None
             if not chunk:
                 return
             read += len(chunk)
@@ -100,7 +106,7 @@ class AlchemyQuery:
         try:
             result = self._connection.exec_driver_sql(self._query.statement)
         except (SQLAlchemyError, ValueError) as error:
-            raise _refused(self._query, error, "Correct --sql") from error
+            raise _refused(self._query, error, "Correct --sql") from None
         if not result.returns_rows:
             raise UsageError("--sql gives no columns", "Write a SELECT that has some")
         return result
@@ -108,35 +114,35 @@ class AlchemyQuery:
 
 def _engine(query: SqlQuery) -> tuple[URL, Engine]:
     try:
-        url = make_url(query.url)
+        url = make_url(query.scheme + query.url[len(query.scheme) :])
         # One thread at a time uses it, but not always the same.
         arguments = {"check_same_thread": False} if url.get_backend_name() == "sqlite" else {}
         engine = sqlalchemy.create_engine(url, poolclass=NullPool, connect_args=arguments)
-    except NoSuchModuleError as error:
+    except NoSuchModuleError:
         raise UsageError(
             f"--from: SQLAlchemy {sqlalchemy.__version__} knows no database {query.scheme!r}",
             "Install the package that has this dialect, or write for example mysql+pymysql://",
-        ) from error
+        ) from None
     except ModuleNotFoundError as error:
         package = error.name or "of its driver"
         raise UsageError(
             f"--from {query.shown_url} needs the package {package}",
             f"Install it: pip install {package}; or name another driver: {query.scheme.partition('+')[0]}+DRIVER://",
-        ) from error
-    except (ArgumentError, ValueError, TypeError) as error:
+        ) from None
+    except (ArgumentError, ValueError, TypeError):
         # The message is not shown: it may hold a part of the password.
         raise UsageError(
             "--from is no valid URL of a database",
             "It is KIND[+DRIVER]://[USER@]HOST[:PORT]/DATABASE; write special characters in it as %XX",
-        ) from error
+        ) from None
     if url.get_backend_name() == "sqlite":
         _prepare_sqlite(url, engine)
     return url, engine
 
 
 def _prepare_sqlite(url: URL, engine: Engine) -> None:
-    path = url.database or ""
-    if not path.startswith("file:") and not Path(path).is_file():
+    path = (url.database or "").removeprefix("file:")  # SQLite itself would make a file that is not there
+    if not Path(path).is_file():
         raise SourceError(f"--from {shown_url(str(url))}: there is no such file", "Check the path")
 
     @event.listens_for(engine, "connect")
@@ -160,5 +166,6 @@ def _connect(engine: Engine, query: SqlQuery) -> Connection:
 
 def _refused(query: SqlQuery, error: Exception, hint: str, row: int = 0) -> SourceError:
     cause = error.orig if isinstance(error, DBAPIError) else error
+    hint = next((better for words, better in _HINTS.items() if words in str(cause)), hint)
     where = f"{query.shown_url}: " + (f"after row {row}: " if row else "")
     return SourceError(f"{where}{without_secrets(str(cause or error), query.url)}", hint)

@@ -9,7 +9,7 @@ from typing import Any
 
 from loader.errors import SourceError, UsageError
 from loader.sources.sql.query import SqlQuery
-from loader.sources.sql.statement import Dialect, OrderItem, key_items, order_of
+from loader.sources.sql.statement import Dialect, OrderItem, key_items, order_of, output_columns
 
 Rank = Callable[[Any], Any]
 """Makes of a value what Python orders as the database orders the values; None of a value of which this is not known:
@@ -44,11 +44,14 @@ def key_of(query: SqlQuery, names: Sequence[str]) -> list[KeyColumn]:
     order = order_of(query.statement, dialect)
     wanted = order if query.key is None else key_items(query.key, dialect)
     hint = f"Give --sql-key with the output columns that the rows are ordered by; there are: {', '.join(names)}"
+    output = output_columns(query.statement, dialect)
     found: list[KeyColumn] = []
     for item in wanted:
-        index = None if item is None else _index(item, names)
+        index = None if item is None else _index(item, names, output)
         if item is None or index is None:
-            what = "an expression" if item is None else f"{item.name}, which is no output column"
+            what = (
+                "an expression" if item is None else f"{'.'.join(item.column) or item.name}, which is no output column"
+            )
             if query.key is None:
                 raise UsageError(f"--sql is ordered by {what}, so that its key is not known", hint)
             raise UsageError(f"--sql-key names {what}", f"Output columns are: {', '.join(names)}")
@@ -56,7 +59,9 @@ def key_of(query: SqlQuery, names: Sequence[str]) -> list[KeyColumn]:
     return found
 
 
-def _index(item: OrderItem, names: Sequence[str]) -> int | None:
+def _index(item: OrderItem, names: Sequence[str], output: Sequence[tuple[str, ...]]) -> int | None:
+    if item.column:  # SQL takes it for no output column, so it must be one that is this column
+        return output.index(item.column) if item.column in output and len(output) == len(names) else None
     if item.name.isdigit() and not item.exact:
         number = int(item.name)
         return number - 1 if 1 <= number <= len(names) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -27,6 +28,8 @@ ROWS = 20
 """Rows that libpq holds at once. More are hardly faster, and long rows take memory."""
 
 _CONNECT_SECONDS = 30
+_KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 15, "keepalives_count": 4}
+"""Parameters of libpq: a host that is gone is noticed after two minutes, not after the system's two hours."""
 
 _SESSION = (
     ("timezone", "UTC"),
@@ -38,6 +41,19 @@ _SESSION = (
     ("xmlbinary", "base64"),
 )
 """Settings that change the text of values. They are set for the transaction, so that a pooler cannot lose them."""
+
+
+_ELEMENTS = """
+WITH RECURSIVE element AS (
+    SELECT oid, typname, typarray AS of_array, typdelim, typtype, typbasetype FROM pg_type
+    WHERE typarray = ANY(%s::int8[]::oid[])
+  UNION ALL
+    SELECT base.oid, base.typname, of_array, element.typdelim, base.typtype, base.typbasetype
+    FROM element JOIN pg_type base ON base.oid = element.typbasetype WHERE element.typtype = 'd'
+)
+SELECT oid::int8, typname::text, of_array::int8, typdelim::text FROM element WHERE typtype <> 'd'
+"""
+"""The types of the elements of arrays; of domains, what they are made of."""
 
 
 class PostgresQuery:
@@ -86,7 +102,7 @@ class PostgresQuery:
             try:
                 chunk = list(islice(rows, ROWS))
             except psycopg.Error as error:
-                raise refused(self._query, error, read) from error
+                raise refused(self._query, error, read) from None
             if not chunk:
                 return
             read += len(chunk)
@@ -95,6 +111,9 @@ class PostgresQuery:
     def cancel(self) -> None:
         with suppress(psycopg.Error):
             self._connection.cancel_safe(timeout=5)
+        # The server may have stopped answering. This ends what libpq waits for in the other thread.
+        with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(self._connection.fileno())) as connected:
+            connected.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         with suppress(psycopg.Error):
@@ -108,7 +127,7 @@ class PostgresQuery:
         try:
             connection.execute(f"SELECT {settings}".encode())
         except psycopg.Error as error:
-            raise refused(self._query, error, None) from error
+            raise refused(self._query, error, None) from None
 
     def _described(self) -> list[tuple[str, int, int]]:
         """The name, type and type modifier of each output column, before anything is executed."""
@@ -125,7 +144,7 @@ class PostgresQuery:
             ]
             self._know_arrays({oid for _, oid, _ in columns})
         except psycopg.Error as error:
-            raise refused(self._query, error, None) from error
+            raise refused(self._query, error, None) from None
         if not columns:
             raise UsageError("--sql gives no columns", "Write a SELECT that has some")
         return columns
@@ -135,11 +154,7 @@ class PostgresQuery:
         unknown = sorted(oid for oid in types if self._type(oid) is None)
         if not unknown:
             return
-        found = self._connection.execute(
-            "SELECT oid::int8, typname::text, typarray::int8, typdelim::text FROM pg_type "
-            "WHERE typarray = ANY(%s::int8[]::oid[])",
-            [unknown],
-        )
+        found = self._connection.execute(_ELEMENTS, [unknown])
         for oid, name, array, delimiter in found.fetchall():
             TypeInfo(name, int(oid), int(array), delimiter=delimiter).register(self._connection)
 
@@ -168,20 +183,22 @@ def _connect(query: SqlQuery) -> psycopg.Connection[tuple[Any, ...]]:
     url = f"postgresql://{query.url.partition('://')[2]}"
     try:
         given = conninfo_to_dict(url)
-    except psycopg.Error as error:
+    except psycopg.Error:
         # The message is not shown: it may hold a part of the password.
         raise UsageError(
             "--from is no valid URL of PostgreSQL",
             "It is postgresql://[USER@]HOST[:PORT]/DATABASE; write special characters in it as %XX",
-        ) from error
+        ) from None
     given.setdefault("application_name", "runqy-loader")
     given["client_encoding"] = "UTF8"
+    for name, seconds in _KEEPALIVES.items():
+        given.setdefault(name, seconds)
     if "PGCONNECT_TIMEOUT" not in os.environ:
         given.setdefault("connect_timeout", _CONNECT_SECONDS)  # libpq itself waits as long as the network does
     try:
         connection = psycopg.connect(**given, context=_all_text())  # type: ignore[arg-type]
     except psycopg.Error as error:
-        raise not_connected(query, error) from error
+        raise not_connected(query, error) from None
     connection.prepare_threshold = None
     return connection
 

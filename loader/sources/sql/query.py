@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from loader.errors import UsageError
+
 FORMAT = "sql"
 """The name of the format in manifests and reports. It is no value of ``--format``: a file of SQL is no input."""
 
@@ -56,6 +58,22 @@ def shown_url(url: str) -> str:
         return "…"
     rest = rest.rpartition("@")[2]
     return f"{scheme}://{rest.partition('?')[0].partition('#')[0]}"
+
+
+def require_plain_login(url: str) -> None:
+    """Refuses a login with characters that end it, of which a part would be taken for the host, and be shown.
+
+    Raises:
+        UsageError: There is one. The message has no part of it.
+    """
+    rest = url.partition("://")[2]
+    login, at, _ = rest.rpartition("@")
+    if at and not rest.startswith("/") and any(mark in login for mark in "@/?#"):
+        raise UsageError(
+            "--from has an @ after a login with characters that mean something else",
+            "In user, password and options, write @ as %40, / as %2F, ? as %3F, # as %23; or leave the password to "
+            "~/.pgpass or PGPASSWORD",
+        )
 
 
 def without_secrets(text: str, url: str) -> str:

@@ -17,7 +17,7 @@ from loader.sources.batch import RawBatch
 from loader.sources.read_ahead import read_ahead
 from loader.sources.sql.open_query import OpenQuery
 from loader.sources.sql.order import RisingKey, key_of
-from loader.sources.sql.query import FORMAT, SqlQuery, digest_of
+from loader.sources.sql.query import FORMAT, SqlQuery, digest_of, require_plain_login
 from loader.sources.sql.row_text import RowText
 from loader.sources.sql.statement import Dialect, order_of
 from loader.sources.tables.row_batcher import RowBatcher
@@ -45,6 +45,7 @@ class SqlSource:
         self._query = query
         self._tables = tables
         self._position = 0
+        require_plain_login(query.url)
         order_of(query.statement, Dialect.of(query.scheme))  # what needs no database is told first
         with closing(_opened(query)) as found:
             self._names(found)

@@ -55,11 +55,13 @@ class OrderItem:
         name: The column, or its number from 1 as digits.
         exact: Whether case matters, because the name is quoted.
         falls: Whether it is descending.
+        column: Of ``table.column``, both names: it is a column of a table, and never an output column of that name.
     """
 
     name: str
     exact: bool = False
     falls: bool = False
+    column: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +70,14 @@ class Dialect:
 
     backslash: bool = False
     brackets: bool = False
+    nested_comments: bool = True
 
     @classmethod
     def of(cls, scheme: str) -> Dialect:
         """That of a URL's scheme."""
         kind = scheme.partition("+")[0]
-        return cls(kind in ("mysql", "mariadb"), kind in ("sqlite", "mssql"))
+        nested = kind not in ("mysql", "mariadb", "oracle", "sqlite")
+        return cls(kind in ("mysql", "mariadb"), kind in ("sqlite", "mssql"), nested)
 
 
 def order_of(statement: str, dialect: Dialect) -> Sequence[OrderItem | None]:
@@ -136,14 +140,60 @@ def _item(pieces: list[Piece]) -> OrderItem | None:
     falls = bool(pieces) and pieces[-1].is_word("DESC")
     if pieces and pieces[-1].is_word("ASC", "DESC"):
         pieces = pieces[:-1]
-    while len(pieces) > 2 and pieces[1].text == "." and pieces[0].kind in ("word", "quoted"):
-        pieces = pieces[2:]  # the table
-    if len(pieces) != 1:
-        return None
-    (only,) = pieces
-    if only.kind in ("word", "quoted") or (only.kind == "number" and only.text.isdigit()):
-        return OrderItem(only.name, only.kind == "quoted", falls)
+    names = _column(pieces)
+    only = pieces[-1] if pieces else None
+    if only is not None and names:
+        return OrderItem(only.name, only.kind == "quoted", falls, names if len(names) > 1 else ())
+    if len(pieces) == 1 and pieces[0].kind == "number" and pieces[0].text.isdigit():
+        return OrderItem(pieces[0].name, False, falls)
     return None
+
+
+def _column(pieces: Sequence[Piece]) -> tuple[str, ...]:
+    """The names of ``column`` or ``table.column``, in lower case if not quoted; none for anything else."""
+    names, dots = pieces[::2], pieces[1::2]
+    if len(names) != len(dots) + 1 or any(dot.text != "." for dot in dots):
+        return ()
+    if any(name.kind not in ("word", "quoted") for name in names):
+        return ()
+    return tuple(name.name if name.kind == "quoted" else name.name.lower() for name in names)
+
+
+def output_columns(statement: str, dialect: Dialect) -> list[tuple[str, ...]]:
+    """For each output column, the names of the column that it is (``table.column``); none for an expression.
+
+    Empty if that is not certain: of several queries, or where a ``*`` stands for columns.
+    """
+    pieces = list(pieces_of(statement, dialect))
+    while pieces and pieces[-1].text == ";":
+        pieces.pop()
+    while len(pieces) == 1 and pieces[0].kind == "group":
+        pieces = list(pieces[0].inner)
+    begins = [at for at, piece in enumerate(pieces) if piece.is_word("SELECT")]
+    if len(begins) != 1:
+        return []
+    begin = begins[0] + 1
+    if begin < len(pieces) and pieces[begin].is_word("ALL", "DISTINCT"):
+        begin += 1
+    found: list[list[Piece]] = [[]]
+    for piece in pieces[begin:]:
+        if piece.is_word("FROM"):
+            break
+        if piece.kind == "mark" and piece.text == ",":
+            found.append([])
+        else:
+            found[-1].append(piece)
+    if any(item[-1:] and item[-1].text == "*" for item in found):
+        return []
+    return [_column(_without_alias(item)) for item in found]
+
+
+def _without_alias(pieces: list[Piece]) -> list[Piece]:
+    if len(pieces) > 2 and pieces[-2].is_word("AS"):
+        return pieces[:-2]
+    if len(pieces) > 1 and pieces[-1].kind in ("word", "quoted") and pieces[-2].text != ".":
+        return pieces[:-1]
+    return pieces
 
 
 def pieces_of(statement: str, dialect: Dialect) -> list[Piece]:
@@ -159,7 +209,7 @@ def pieces_of(statement: str, dialect: Dialect) -> list[Piece]:
         if kind == "tag":
             kind = "dollar"
         if kind == "comment":
-            at = _end_of_comment(statement, at)
+            at = _end_of_comment(statement, at, nests=dialect.nested_comments)
         elif dialect.backslash and text == "#":
             at = (statement.find("\n", at) + 1) or len(statement)
         elif text == "(":
@@ -175,13 +225,14 @@ def pieces_of(statement: str, dialect: Dialect) -> list[Piece]:
     return open_groups[0]
 
 
-def _end_of_comment(statement: str, at: int) -> int:
+def _end_of_comment(statement: str, at: int, *, nests: bool) -> int:
     """Where a comment ends: in PostgreSQL and SQL's standard, comments hold comments."""
     depth = 1
     while depth:
         found = re.compile(r"/\*|\*/").search(statement, at)
         if found is None:
             return len(statement)
-        depth += 1 if found[0] == "/*" else -1
+        if found[0] == "*/" or nests:
+            depth += 1 if found[0] == "/*" else -1
         at = found.end()
     return at

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from loader.cli.logins import without_logins, without_password
 from loader.errors import UsageError
-from loader.sources.remote.address import Address, hides_something, is_url, parse_address
+from loader.sources.remote.address import Address, as_key, hides_something, is_url, parse_address
+from loader.sources.remote.pattern import compiled
 
 SECRET = st.text("geheimGEHEIM0123%+=&/:@?#.-~ä", min_size=8, max_size=20)
 
@@ -109,6 +110,8 @@ def test_a_name_that_lacks_something_cannot_be_read_again() -> None:
         ("https://me:geheim@/x", "names no host"),
         ("https://me:ge/heim@h/x", "Write / as %2F"),
         ("https://h:0/x", "no port number"),
+        ("https://me:1#geheim@h/x", "Write ? as %3F, # as %23"),
+        ("https://me:ge?heim@h/x", "Write ? as %3F, # as %23"),
         ("hdfs://h/x", "is no input"),
         ("gcs://b/x", "Write gs://"),
     ],
@@ -122,3 +125,11 @@ def test_a_url_that_cannot_be_used_is_told_without_its_secrets(url: str, words: 
 
 def test_names_are_one_line() -> None:
     assert Address("s3", "b", "a\nb").name == "s3://b/a\\nb"
+
+
+@pytest.mark.parametrize("key", ["a.jsonl", "d/br[1].jsonl", "star*x?.jsonl", "[[]"])
+def test_a_key_as_a_pattern_is_that_key_alone(key: str) -> None:
+    wanted = compiled(parse_address(as_key(f"s3://b/{key}")).path)
+    assert wanted.fullmatch(key)
+    assert not any(wanted.fullmatch(other) for other in ("d/br1.jsonl", "starAx1.jsonl", "[", "d/a.jsonl"))
+    assert as_key("https://h/x?a=[1]") == "https://h/x?a=[1]"

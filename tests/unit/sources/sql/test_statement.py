@@ -22,8 +22,11 @@ ID = OrderItem("id")
         ("SELECT id FROM t\nORDER\nBY id ASC;\n", [ID]),
         ("select id from t order by id -- , x\n", [ID]),
         ("select id from t order /* , /* nested */ z */ by id limit 3 offset 1", [ID]),
-        ("select id from t order by t.id desc nulls last for share", [OrderItem("id", falls=True)]),
-        ('select id from t order by s.t."Id", 2', [OrderItem("Id", exact=True), OrderItem("2")]),
+        ("select id from t order by t.id desc nulls last for share", [OrderItem("id", falls=True, column=("t", "id"))]),
+        (
+            'select id from t order by s.t."Id", 2',
+            [OrderItem("Id", exact=True, column=("s", "t", "Id")), OrderItem("2")],
+        ),
         ("select 'order by x' as id from t order by id", [ID]),
         ("select $$ order by x; $$ as id from t order by id", [ID]),
         ("select $a$ $b$ ' $a$ as id from t order by id", [ID]),
@@ -50,6 +53,7 @@ def test_the_order_of_the_whole_query_counts(statement: str, order: list[OrderIt
         ("mysql+pymysql", "select `order by x` as id, 'it\\'s order by x' from t # order by y\norder by id"),
         ("mssql+pymssql", "select [order by x] from t order by id"),
         ("sqlite", "select [a'b] from t order by id"),
+        ("sqlite", "select id from t /* a /* b */ order by id"),
     ],
 )
 def test_other_databases_write_names_and_texts_otherwise(scheme: str, statement: str) -> None:
@@ -98,7 +102,7 @@ def found(statement: str, names: list[str], key: str | None = None) -> list[KeyC
 
 def test_the_key_is_the_columns_of_the_order() -> None:
     names = ["Day", "id", "x"]
-    assert found("select … order by t.ID, 1 desc", names) == [KeyColumn(1, "id"), KeyColumn(0, "Day", falls=True)]
+    assert found("select … order by ID, 1 desc", names) == [KeyColumn(1, "id"), KeyColumn(0, "Day", falls=True)]
     assert found('select … order by "Day"', names) == [KeyColumn(0, "Day")]
     assert found("select … order by x + 1", names, "day desc, ID") == [KeyColumn(0, "Day", True), KeyColumn(1, "id")]
 
@@ -120,3 +124,29 @@ def test_a_key_that_is_not_known_is_told(statement: str, key: str | None, words:
     with pytest.raises(UsageError, match=words) as error:
         found(statement, ["Day", "id", "x"], key)
     assert "has no ORDER BY" in words or "must name" in words or "Day, id, x" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("statement", "names", "index"),
+    [
+        ("select t.id, x from t order by t.id", ["id", "x"], 0),
+        ("select x, t.id as id from t order by T.ID", ["x", "id"], 1),
+        ("select distinct t.v id, a, t.id key from t order by t.id", ["id", "a", "key"], 2),
+        ('select s.t."Id" from s.t order by s.t."Id" desc', ["Id"], 0),
+        ("with x as (select 1 as id) select x.id from x order by x.id", ["id"], 0),
+        ("select name as id from t order by t.id", ["id"], None),
+        ("select * from t order by t.id", ["id"], None),
+        ("select t.*, 1 as z from t order by t.id", ["id", "z"], None),
+        ("select t.id from t union select s.id from s order by t.id", ["id"], None),
+        ("select t.id + 1 as id from t order by t.id", ["id"], None),
+    ],
+)
+def test_a_column_of_a_table_is_only_the_output_column_that_it_is(
+    statement: str, names: list[str], index: int | None
+) -> None:
+    query = SqlQuery(statement, "postgresql://h/d")
+    if index is None:
+        with pytest.raises(UsageError, match=r"is ordered by .*, which is no output column.*Give --sql-key"):
+            key_of(query, names)
+    else:
+        assert [column.index for column in key_of(query, names)] == [index]
