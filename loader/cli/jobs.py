@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from loader.cli.commands import ALL, Command
+from loader.cli.logins import without_password
 from loader.cli.output import print_json
 from loader.cli.report_options import JsonOptions
 from loader.cli.stderr import for_terminal, tell
 from loader.errors import UsageError
 from loader.joblist.options import JobsOptions
+from loader.settings import shared
+from loader.settings.option import flag_of
 
 if TYPE_CHECKING:
     from loader.joblist.jobs import Cleaned, Forgotten
@@ -48,16 +53,26 @@ async def _do(action: str, words: Sequence[str], options: JobsOptions, shown: Js
         raise UsageError(f"jobs expire {words[0]} {words[1]}: {problem}", _USAGE)
     async with Jobs(options) as all_jobs:
         if action == "list":
-            _show_all(await all_jobs.every(), shown)
+            _show_all([_with_server(one, options) for one in await all_jobs.every()], shown)
         elif action == "show":
-            _show(await all_jobs.show(words[0]), shown)
+            _show(_with_server(await all_jobs.show(words[0]), options), shown)
         elif action == "expire":
-            _show(await all_jobs.expire(words[0], keep_seconds(words[1])), shown)
+            _show(_with_server(await all_jobs.expire(words[0], keep_seconds(words[1])), options), shown)
         elif action == "forget":
             return _show_forgotten(await all_jobs.forget(words[0]), options, shown)
         else:
             _show_cleaned(await all_jobs.clean(), options, shown)
     return 0
+
+
+def _with_server(job: JobView, options: JobsOptions) -> JobView:
+    """A job whose command to go on names the server, if that is not the usual one."""
+    if not job.go_on or job.kind == "migrate":  # whose record does not tell its source
+        return job
+    names = ("redis", "redis_password_file", "redis_password_command")
+    given = [(name, str(getattr(options, name))) for name in names if getattr(options, name) is not None]
+    where = [(flag_of(name), without_password(value)) for name, value in given if value != shared.DEFAULT_REDIS]
+    return replace(job, go_on=" ".join([job.go_on, *(shlex.join(pair) for pair in where)]))
 
 
 def _show_all(found: Sequence[JobView], shown: JsonOptions) -> None:

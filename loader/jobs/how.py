@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import Any
 
 from loader.jobs.standing import DONE, UNDOING, UNDONE, Standing
+from loader.outputs.names import REJECTS_ENDING
+from loader.settings import LoadOptions
 from loader.settings.option import flag_of
 from loader.settings.table_fields import table_flags
 from loader.settings.tables import TableOptions
 from loader.sources.sql.query import FORMAT as SQL
+from loader.tasks.options import LIFECYCLE
+
+_OPTIONS = {"timeout": "task_timeout"}
+"""Options whose names differ from those of the task's fields."""
+
+_DURATIONS = frozenset({"timeout", "retention", "unique_ttl", "process_in", *LIFECYCLE})
 
 
 def load_command(job: Standing) -> str:
@@ -25,7 +34,30 @@ def load_command(job: Standing) -> str:
     words += ["--envelope"] if manifest.get("envelope") else []
     words += ["--accept-any-json"] if manifest.get("accept_any_json") else []
     words += table_flags(TableOptions.of_record(manifest.get("tables", {})))
+    words += _task_flags(manifest)
+    for name, path in (("rejects", job.rejects), ("ids_out", job.ids)):
+        if path is not None and path != str(Path(f"{job.name}{REJECTS_ENDING}").absolute()):
+            words += [flag_of(name), path]
     return shlex.join([*words, "--job", job.name])
+
+
+def _task_flags(manifest: dict[str, Any]) -> list[str]:
+    """The options of tasks that a job was begun with, where they are not those that it would have without."""
+    given = LoadOptions(queue="q", layout=manifest.get("layout") or "documented", profile=manifest.get("profile"))
+    usual = given.task_options.recorded()
+    words: list[str] = []
+    for name, value in manifest.get("tasks", {}).items():
+        if not value or value == usual.get(name):
+            if value == 0 and usual.get(name):
+                words += [flag_of(_OPTIONS.get(name, name)), "0"]
+            continue
+        if name == "headers":
+            for one, text in value:
+                words += ["--header", f"{one}={text}"]
+        else:
+            unit = "s" if name in _DURATIONS else ""
+            words += [flag_of(_OPTIONS.get(name, name)), f"{value}{unit}"]
+    return words
 
 
 def migrate_command(job: Standing) -> str:

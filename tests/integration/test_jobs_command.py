@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from loader.layouts.task_message import decode
 from tests.cli import Outcome, run
 from tests.conftest import Server
 from tests.faults.helpers import Load
@@ -67,7 +69,9 @@ def test_the_list_has_state_progress_and_end_of_each_job_without_a_search(tool: 
     }
     assert views["done"]["expires"] == pytest.approx(time.time() + 30 * 86400, abs=600)
     assert views["killed"]["expires"] is None
-    assert views["killed"]["go_on"] == ("runqy-loader load in.jsonl --queue q.default --layout documented --job killed")
+    assert views["killed"]["go_on"] == (
+        f"runqy-loader load in.jsonl --queue q.default --layout documented --job killed --redis {tool.url}"
+    )
     assert views["killed"]["rejects"] == str(tool.folder / "killed.rejects.jsonl")
     table = jobs(tool).stdout
     assert "interrupted" in table and "see jobs show JOB" in table
@@ -121,7 +125,7 @@ def test_a_job_that_is_being_rolled_back_is_not_forgotten(tool: Tool, db: Redis)
     db.hset("runqy-loader:{j}:job", mapping={"state": "undoing", "undone": '{"was":"done"}'})
 
     assert_error(jobs(tool, "forget", "j", "--yes"), 1, "is being rolled back", "runqy-loader rollback j")
-    assert found(tool, "show", "j")["go_on"] == "runqy-loader rollback j"
+    assert found(tool, "show", "j")["go_on"] == f"runqy-loader rollback j --redis {tool.url}"
 
 
 def ends(db: Redis) -> set[int]:
@@ -289,3 +293,57 @@ def test_in_a_cluster_jobs_are_listed_and_cleaned_up_after(cluster: Cluster, tmp
 )
 def test_wrong_use_is_one_line(tool: Tool, words: tuple[str, ...], said: str) -> None:
     assert_error(jobs(tool, *words), 2, said)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--type", "email", "--max-retry", "9"),
+        ("--max-retry", "0", "--rejects", "my.jsonl"),
+        ("--layout", "asynq", "--task-timeout", "0", "--header", "a=b c", "--header", "d=", "--retention", "2h"),
+        (
+            "--layout",
+            "asynq",
+            "--profile",
+            "asynq",
+            "--type",
+            "t",
+            "--deadline",
+            "2040-01-01T00:00:00Z",
+            "--unique-ttl",
+            "90s",
+        ),
+        ("--ttl-completed", "60s", "--ids-out", "ids.txt"),
+    ],
+)
+def test_the_command_to_go_on_makes_the_tasks_that_the_load_was_begun_with(
+    tool: Tool, db: Redis, options: tuple[str, ...]
+) -> None:
+    tool.write("in.jsonl", lines(30) + b"{\n" + b"".join(b'{"n": %d}\n' % n for n in range(30, 40)))
+    begun = tool.load("in.jsonl", "-q", "q", "--job", "j", "-b", "5", "--max-errors", "0", *options)
+    assert begun.status == 1, begun
+    (view,) = found(tool)
+    program, *words = shlex.split(view["go_on"])
+    assert program == "runqy-loader"
+    done = run(*words, cwd=tool.folder)
+    assert done.status == 3, done
+    assert "those before have" not in done.stderr
+    with_fields = [db.hgetall(key) for key in db.scan_iter("asynq:*") if db.type(key) == b"hash" and b":t:" in key]
+    with_fields = [fields for fields in with_fields if fields.keys() != {b"queue"}]  # not look-ups
+    kinds = {_kind(fields) for fields in with_fields}
+    assert len(with_fields) == 40
+    assert len(kinds) == 1
+    if "--rejects" in options:
+        assert len((tool.folder / "my.jsonl").read_bytes().splitlines()) == 1
+        assert not (tool.folder / "j.rejects.jsonl").exists()
+
+
+def _kind(fields: dict[bytes, bytes]) -> tuple[Any, ...]:
+    """What a task has beside its id, payload and times."""
+    own = {b"id", b"payload", b"pending_since", b"unique_key", b"msg"}
+    kept = sorted((name, value) for name, value in fields.items() if name not in own)
+    if b"msg" not in fields:
+        return tuple(kept)
+    message = decode(fields[b"msg"])
+    options = (message.type, message.max_retry, message.timeout, message.deadline, message.retention)
+    return (*kept, options, repr(message.headers))
