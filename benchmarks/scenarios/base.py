@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
@@ -76,6 +77,32 @@ class Scenario(ABC):
     @abstractmethod
     def draw(cls, result: Result) -> dict[str, Figure]:
         """Plots by file name (without its suffix)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfInputs(Scenario):
+    """A scenario that loads the same payloads in several ways, each of which is a bar."""
+
+    variant_heading: ClassVar[str] = "input"
+
+    tasks: int = 500_000
+    """Payloads to load."""
+
+    runs: int = 5
+    """Rounds."""
+
+    size: int = SMALL
+    """Bytes a payload, about."""
+
+    @classmethod
+    def quick(cls) -> Self:
+        return cls(tasks=2_000, runs=1)
+
+    @classmethod
+    def draw(cls, result: Result) -> dict[str, Figure]:
+        from benchmarks.plots.bars import bars
+
+        return {cls.name: bars(result)}
 
 
 def beside_the_limit(points: Iterable[tuple[float, Dataset, int, int | None]]) -> list[Case]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import ClassVar
 
 from cyclopts import Parameter
 
@@ -12,11 +12,8 @@ from benchmarks import payloads
 from benchmarks.contestants.registry import DISCARDING, LOADER
 from benchmarks.results import CaseResult, Result
 from benchmarks.runner import Case, Runner
-from benchmarks.scenarios.base import SMALL, Scenario
+from benchmarks.scenarios.base import OfInputs
 from benchmarks.server import Server
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _SHAPES: dict[str, tuple[str, ...]] = {
     "as they are": (),
@@ -37,26 +34,13 @@ _OTHERS: dict[str, tuple[str, ...]] = {
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shaping(Scenario):
+class Shaping(OfInputs):
     """Rate with each option of shaping, beside a load without."""
 
     name: ClassVar[str] = "shaping"
     title: ClassVar[str] = "Shaping records beside loading them as they are"
     variant_heading: ClassVar[str] = "records"
     base_heading: ClassVar[str] = "of as they are"
-
-    tasks: int = 500_000
-    """Payloads to load."""
-
-    runs: int = 5
-    """Rounds."""
-
-    size: int = SMALL
-    """Bytes a payload, about."""
-
-    @classmethod
-    def quick(cls) -> Self:
-        return cls(tasks=2_000, runs=1)
 
     def measure(self, runner: Runner, server: Server, scratch: Path) -> list[CaseResult]:
         dataset = payloads.dataset(self.size, self.tasks)
@@ -73,9 +57,3 @@ class Shaping(Scenario):
             "Each record is parsed once and each expression evaluated once for it; all records are kept. Without an "
             "option of shaping, none of its code is imported. The loader that discards shows the client's own cost."
         )
-
-    @classmethod
-    def draw(cls, result: Result) -> dict[str, Figure]:
-        from benchmarks.plots.bars import bars
-
-        return {"shaping": bars(result)}

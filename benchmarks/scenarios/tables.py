@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import ClassVar
 
 import orjson
 from cyclopts import Parameter
@@ -20,37 +20,20 @@ from benchmarks.contestants.tables import (
     POLARS_PARQUET,
     QUOTED,
 )
-from benchmarks.results import CaseResult, Result
+from benchmarks.results import CaseResult
 from benchmarks.runner import Case, Runner
-from benchmarks.scenarios.base import SMALL, Scenario
+from benchmarks.scenarios.base import OfInputs
 from benchmarks.server import Server
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tables(Scenario):
+class Tables(OfInputs):
     """Loading the rows of CSV and Parquet, beside JSON lines and beside a plain script."""
 
     name: ClassVar[str] = "tables"
     title: ClassVar[str] = "Rows of CSV and Parquet beside JSON lines"
-    variant_heading: ClassVar[str] = "input"
     base_heading: ClassVar[str] = "of JSON lines"
-
-    tasks: int = 500_000
-    """Payloads to load."""
-
-    runs: int = 5
-    """Rounds."""
-
-    size: int = SMALL
-    """Bytes a payload, about."""
-
-    @classmethod
-    def quick(cls) -> Self:
-        return cls(tasks=2_000, runs=1)
 
     def measure(self, runner: Runner, server: Server, scratch: Path) -> list[CaseResult]:
         dataset = payloads.dataset(self.size, self.tasks, payloads.TEXTS)
@@ -77,9 +60,3 @@ class Tables(Scenario):
             for one, variant in ((LOADER, "lines"), (PARQUET, "parquet"))
         ]
         return runner.rounds(cases, self.runs)
-
-    @classmethod
-    def draw(cls, result: Result) -> dict[str, Figure]:
-        from benchmarks.plots.bars import bars
-
-        return {"tables": bars(result)}
