@@ -61,7 +61,7 @@ class Dramatiq:
         return self._each(frozen, list(reversed([await frozen.listed(key, "tail") for key in reversed(self._lists)])))
 
     async def _each(self, frozen: Frozen, lists: Sequence[Blocks]) -> AsyncIterator[Found]:
-        session, taken = frozen.session, set[bytes]()
+        session, taken = frozen.session, None
         for key, each in zip(self._lists, lists, strict=True):
             count = 0
             for ids in each():
@@ -72,7 +72,9 @@ class Dramatiq:
             (messages,) = await session.call([ask(b"HLEN", key + b".msgs")])
             if messages <= count:
                 continue
-            known = {one for ids in each() for one in ids} | (taken := taken or await self._taken(session))
+            if taken is None:
+                taken = await self._taken(session)
+            known = {one for ids in each() for one in ids} | taken
             async for pairs in frozen.hash(key + b".msgs"):
                 yield found_in([pair for pair in pairs if pair[0] not in known], _read_pair, itemgetter(0))
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import msgspec
 
-from loader.foreign.job import ForeignJob, Found, Jobs, UnreadableJobError
+from loader.foreign.job import ForeignJob, Found, Jobs, UnreadableJobError, beginning
 from loader.foreign.listed import Blocks, Frozen, Scored
 from loader.foreign.system import Where
 from loader.servers.question import ask
@@ -68,7 +68,7 @@ class Sidekiq:
             try:
                 job = _decode(element)
             except (msgspec.DecodeError, RecursionError) as error:
-                found.refuse(element[:60], UnreadableJobError(f"it is no job of Sidekiq: {error}"))
+                found.refuse(beginning(element), UnreadableJobError(f"it is no job of Sidekiq: {error}"))
                 continue
             if not only_own or job.queue == self._queue:
                 found.jobs.append(_read(job, element, start))

@@ -16,7 +16,7 @@ from loader.foreign.system import System
 from loader.migrate.options import MigrateOptions
 from loader.migrate.source import Verb
 from loader.servers.session import Session
-from loader.shaping.settle import template_of
+from loader.shaping.settle import expression_of
 from loader.stored.fetch import Fetched
 from loader.stored.stored_task import StoredTask
 from loader.tasks.envelope import EnvelopeReader
@@ -61,7 +61,7 @@ class JobReader:
         target = options.target
         self._options, self._queue = options, options.target_queue
         self._asynq = options.target_layout == "asynq"
-        self._template = None if options.payload_template is None else template_of(options.payload_template)
+        self._template = expression_of("--select", options.select)
         self._waits_for_ever = forwarded is not None and self._queue not in forwarded
         self._envelopes = EnvelopeReader(
             target.task_options,

@@ -14,10 +14,10 @@ from loader.queues.names import resolve_queue
 from loader.settings import LoadOptions, shared
 from loader.settings.check import check_declared
 from loader.settings.keep import KEEP_JOB
-from loader.settings.option import COUNT, Excludes, Needs, Option
+from loader.settings.option import COUNT, EXPRESSION, Excludes, Needs, Option
 from loader.settings.values import convert_values
 from loader.settings.wording import renamed
-from loader.shaping.settle import template_of, template_text
+from loader.shaping.settle import check_expression, read_template
 from loader.tasks.profiles import LayoutChoice, LayoutName, Profile, ProfileName, profile_of
 
 SystemName = Literal["arq", "bee-queue", "bullmq", "celery", "dramatiq", "huey", "rq", "saq", "sidekiq", "taskiq"]
@@ -134,19 +134,28 @@ class MigrateOptions:
         Literal["args", "envelope", "template"],
         Option(
             help="What becomes the payload of a job of another system: the arguments of its function; all that the "
-            "system keeps of it, as one JSON object; or what --payload-template makes of both.",
+            "system keeps of it, as one JSON object; or what --select or --payload-template makes of both.",
             group=_TO,
             goes_with=(Needs("from_system"),),
         ),
     ] = "args"
+    select: Annotated[
+        str | None,
+        Option(
+            help="With --payload template: make the payload by this expression (JMESPath), which sees an object with "
+            "id, name, arguments and job.",
+            group=_TO,
+            unit=EXPRESSION,
+            goes_with=(Needs("from_system"),),
+        ),
+    ] = None
     payload_template: Annotated[
         Path | None,
         Option(
-            help="With --payload template: file with an expression (JMESPath), which sees an object with id, name, "
-            "arguments and job.",
+            help="As --select, with the expression in this file, on any number of lines.",
             group=_TO,
             unit="FILE",
-            goes_with=(Needs("from_system"),),
+            goes_with=(Needs("from_system"), Excludes("select")),
         ),
     ] = None
     force_schedule: Annotated[bool, shared.FORCE_SCHEDULE.but(group=_TO, goes_with=(Needs("from_system"),))] = False
@@ -267,10 +276,12 @@ class MigrateOptions:
         system_of(self.from_system or "", Where(self.from_queue))
         if self.unacked and self.from_system not in ("celery", "taskiq"):
             raise UsageError(f"--unacked is for celery and taskiq, not {self.from_system}", "Leave it out")
-        if (self.payload == "template") is not (self.payload_template is not None):
-            raise UsageError("--payload template and --payload-template FILE need each other", "Give both, or neither")
-        if self.payload_template is not None:
-            template_of(self.payload_template)
+        has_template = self.select is not None or self.payload_template is not None
+        if (self.payload == "template") is not has_template:
+            raise UsageError(
+                "--payload template and --select EXPRESSION (or --payload-template FILE) need each other",
+                "Give both, or neither",
+            )
         if self.to_layout is None:
             try:
                 replace(self, to_layout="documented").check()
@@ -358,10 +369,20 @@ class MigrateOptions:
         """What the manifest has of another system."""
         if self.from_system is None:
             return {}
-        found = {name: getattr(self, name) for name in ("from_system", "from_prefix", "payload")}
-        if self.payload_template is not None:
-            found["template"] = template_text(self.payload_template)
-        return found
+        names = ("from_system", "from_prefix", "payload", *(["select"] if self.select is not None else []))
+        return {name: getattr(self, name) for name in names}
+
+    def settled(self) -> MigrateOptions:
+        """The same with the template's expression in ``select``, which is valid.
+
+        Raises:
+            UsageError: It is not, the template cannot be read, or JMESPath is not installed.
+        """
+        if self.select is not None:
+            check_expression("--select", self.select)
+        if self.payload_template is None:
+            return self
+        return replace(self, select=read_template(self.payload_template), payload_template=None)
 
     def job_name(self, source: str, target: str) -> str:
         """The given name, or a name derived from the source, the target and the manifest.

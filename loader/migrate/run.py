@@ -58,7 +58,7 @@ class Migration:
 
     def __init__(self, options: MigrateOptions) -> None:
         options.check()
-        self._options = options
+        self._options = options = options.settled()
         self._from = parse_address(
             options.from_redis,
             "--from-redis",

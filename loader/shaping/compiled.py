@@ -12,6 +12,8 @@ from typing import Any
 
 from jmespath.visitor import TreeInterpreter
 
+from loader.shaping.number_text import is_false
+
 Evaluate = Callable[[Any], Any]
 """Gives the value of a part of an expression for a value."""
 
@@ -88,17 +90,17 @@ def _array(node: Node, interpreter: TreeInterpreter) -> Evaluate:
 def _not(node: Node, interpreter: TreeInterpreter) -> Evaluate:
     (inner,) = _children(node, interpreter)
     # A number is true, 0 as well.
-    return lambda value: _is_false(inner(value))
+    return lambda value: is_false(inner(value))
 
 
 def _and(node: Node, interpreter: TreeInterpreter) -> Evaluate:
     left, right = _children(node, interpreter)
-    return lambda value: found if _is_false(found := left(value)) else right(value)
+    return lambda value: found if is_false(found := left(value)) else right(value)
 
 
 def _or(node: Node, interpreter: TreeInterpreter) -> Evaluate:
     left, right = _children(node, interpreter)
-    return lambda value: right(value) if _is_false(found := left(value)) else found
+    return lambda value: right(value) if is_false(found := left(value)) else found
 
 
 def _comparison(node: Node, interpreter: TreeInterpreter) -> Evaluate:
@@ -123,10 +125,6 @@ def _equal(one: Any, other: Any) -> bool:
 
 def _has_order(value: Any) -> bool:
     return isinstance(value, int | float | str) and type(value) is not bool
-
-
-def _is_false(value: Any) -> bool:
-    return value is None or value is False or value in ("", [], {})
 
 
 _MAKERS: dict[str, Callable[[Node, TreeInterpreter], Evaluate]] = {

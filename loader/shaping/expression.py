@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -126,13 +126,6 @@ class Expression:
         except (ValueError, ArithmeticError) as error:
             raise self.unusable(str(error)[:_LONGEST_SHOWN]) from None
 
-    def of_all(self, values: Sequence[Any]) -> list[Any] | None:
-        """What it gives for each of some records; None if it cannot be evaluated for one of them."""
-        try:
-            return list(map(self._evaluate, values))
-        except (JMESPathTypeError, RecursionError, TypeError, ValueError, ArithmeticError):
-            return None
-
     def unusable(self, why: str) -> UnusableRecordError:
         """The error for a record for which it is not usable."""
         return UnusableRecordError(ReasonCode.BAD_SHAPE, f"{self._option}: {why}")
@@ -160,12 +153,6 @@ class Expression:
                 arguments = "argument" if len(takes) == 1 else "arguments"
                 raise ArithmeticError(f"{name}() takes {least}{len(takes)} {arguments}, not {given}")
             taken |= {id(child) for child, it in zip(one["children"], takes, strict=False) if "expref" in it["types"]}
-
-
-def type_name(value: Any) -> str:
-    """The type of a value of JSON, for messages."""
-    names: dict[type, str] = {bool: "a boolean", str: "text", list: "an array", dict: "an object", type(None): "null"}
-    return names.get(type(value), "a number")
 
 
 def _nodes(node: Any) -> Iterator[dict[str, Any]]:

@@ -69,20 +69,13 @@ def read(text: bytes) -> Any:
 
 def read_all(texts: Sequence[bytes]) -> list[Any]:
     """The values of JSON texts, as ``read`` gives them. Raises what ``read`` raises."""
+    # Hot path: for records of texts, half the time of a call for each.
     if b"-0" not in b"\n".join(texts):
         try:
             return list(map(_fast, texts))
         except (ValueError, RecursionError):
             pass
     return list(map(read, texts))
-
-
-def write_all(values: Sequence[Any]) -> list[bytes]:
-    """JSON of values, as ``write`` gives it. Raises what ``write`` raises."""
-    try:
-        return [to_keep(orjson.dumps(value, _text_of, _AS_IT_IS)) for value in values]
-    except TypeError:
-        return list(map(write, values))
 
 
 def write(value: Any, *, sort: bool = False) -> bytes:
@@ -98,6 +91,17 @@ def write(value: Any, *, sort: bool = False) -> bytes:
         return to_keep(orjson.dumps(value, _text_of, _SORTED if sort else _AS_IT_IS))
     except TypeError:  # integers of more than 64 bits, deep nesting, lone surrogates
         return _written(value, sort).encode()
+
+
+def type_name(value: Any) -> str:
+    """The type of a value of JSON, for messages."""
+    names: dict[type, str] = {bool: "a boolean", str: "text", list: "an array", dict: "an object", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def is_false(value: Any) -> bool:
+    """Whether a value counts as false in JMESPath: null, false, and empty texts, arrays and objects."""
+    return value is None or value is False or value in ("", [], {})
 
 
 def _text_of(value: Any) -> orjson.Fragment:

@@ -31,17 +31,10 @@ def settled_shape(options: LoadOptions) -> LoadOptions:
     Raises:
         UsageError: An expression is not valid, the template cannot be read, or JMESPath is not installed.
     """
-    given = list(expressions(options))
-    if (path := options.payload_template) is not None:
-        options = replace(options, select=template_text(path), payload_template=None)
-        given.append((f"--payload-template {path}", options.select or ""))
-    for option, text in given:
-        require("shape", option.partition(" ")[0])
-        from loader.shaping.expression import Expression
-
-        quoted = Expression(option, text).quoted
-        if quoted is not None:
-            log.warning("%s compares with the field \"%s\"; as a text, it is written '%s'", option, quoted, quoted)
+    for option, text in expressions(options):
+        check_expression(option, text)
+    if options.payload_template is not None:
+        options = replace(options, select=read_template(options.payload_template), payload_template=None)
     return options
 
 
@@ -54,13 +47,31 @@ def shape_of(options: LoadOptions, limit: RecordLimit, *, keep_values: bool) -> 
     return Shape(options, limit, keep_values=keep_values)
 
 
-def expression_of(option: str, text: str | None) -> Expression | None:
-    """The expression of an option; None if it is not given."""
-    if text is None:
-        return None
+def check_expression(option: str, text: str) -> None:
+    """Checks an expression. Logs a warning if it most likely means something else.
+
+    Args:
+        option: The option that gives it, for messages.
+
+    Raises:
+        UsageError: It is not valid, or JMESPath is not installed.
+    """
+    require("shape", option.partition(" ")[0])
+    quoted = parsed(option, text).quoted
+    if quoted is not None:
+        log.warning("%s compares with the field \"%s\"; as a text, it is written '%s'", option, quoted, quoted)
+
+
+def parsed(option: str, text: str) -> Expression:
+    """The expression of an option. See ``Expression`` for what it raises."""
     from loader.shaping.expression import Expression  # jmespath: an extra that only these options need
 
     return Expression(option, text)
+
+
+def expression_of(option: str, text: str | None) -> Expression | None:
+    """The expression of an option; None if it is not given."""
+    return None if text is None else parsed(option, text)
 
 
 def expressions(options: LoadOptions) -> Iterator[tuple[str, str]]:
@@ -74,20 +85,12 @@ def expressions(options: LoadOptions) -> Iterator[tuple[str, str]]:
         yield f"--set {name}", text
 
 
-def template_of(path: Path) -> Expression:
-    """The expression of ``--payload-template``.
+def read_template(path: Path) -> str:
+    """The expression of ``--payload-template``, which is valid.
 
     Raises:
-        UsageError: It is not valid, the file cannot be read, or JMESPath is not installed.
+        UsageError: It is not, the file cannot be read, or JMESPath is not installed.
     """
-    require("shape", "--payload-template")
-    from loader.shaping.expression import Expression  # jmespath: an extra that only this needs
-
-    return Expression(f"--payload-template {path}", template_text(path))
-
-
-def template_text(path: Path) -> str:
-    """The text of a template. Raises UsageError if it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -98,4 +101,6 @@ def template_text(path: Path) -> str:
         raise UsageError(f"--payload-template {path} is not UTF-8 text (byte {error.start})") from error
     if not text.strip():
         raise UsageError(f"--payload-template {path}: the file is empty")
-    return text.strip()
+    text = text.strip()
+    check_expression(f"--payload-template {path}", text)
+    return text

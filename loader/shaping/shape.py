@@ -9,17 +9,19 @@ from __future__ import annotations
 from hashlib import blake2b
 from itertools import compress
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from loader.settings import LoadOptions
 from loader.settings.share import share_of
-from loader.shaping.expression import Expression, type_name
-from loader.shaping.number_text import read, read_all, write, write_all
-from loader.shaping.settle import expression_of
+from loader.shaping.number_text import is_false, read, read_all, type_name, write
+from loader.shaping.settle import expression_of, parsed
 from loader.shaping.splice import with_member
 from loader.sources.record_limit import RecordLimit
 from loader.sources.validate import Batch
 from loader.tasks.reasons import Reason, ReasonCode, UnusableRecordError
+
+if TYPE_CHECKING:
+    from loader.shaping.expression import Expression
 
 _KEY_BYTES = 16
 """Bytes of a key's digest. Among a billion keys, two have the same one with a probability of 1e-21."""
@@ -60,7 +62,7 @@ class Shape:
         self._dedup = expression_of("--dedup", options.dedup)
         self._select = expression_of("--select", options.select)
         self._members = [
-            (name, Expression(f"--set {name}", text)) for name, _, text in (one.partition("=") for one in options.set)
+            (name, parsed(f"--set {name}", text)) for name, _, text in (one.partition("=") for one in options.set)
         ]
         self._share = None if options.sample is None else int(share_of(options.sample) * 2**64)
         self._seed = options.sample_seed.to_bytes(8, "little")
@@ -69,9 +71,8 @@ class Shape:
         self._seen = 0  # records that sample, where and dedup have kept
         self._keys: set[bytes] = set()
         self._needs_values = keep_values or bool(self._members or self._where or self._dedup or self._select)
-        # What depends on the record alone, and so can be done for a batch at once.
-        of_several = (self._dedup, self._members, options.sample, options.offset, options.limit)
-        self._is_plain = self._needs_values and not any(one not in (None, 0, []) for one in of_several)
+        # Only --where and --select, which can be done for a batch at once.
+        self._is_plain = self._needs_values and not (options.counts_in_order or options.sample or options.set)
         self.is_over = False
 
     def apply(self, batch: Batch, left: LeftOut) -> None:
@@ -127,25 +128,25 @@ class Shape:
     def _apply_plainly(self, batch: Batch, left: LeftOut) -> bool:
         """Chooses and makes payloads, if all records of the batch are usable. If not, it does nothing.
 
-        Hot path: 0.6 us a record less than one by one.
+        Hot path: a --select takes three quarters of the time that it takes one by one.
         """
         payloads = batch.payloads
         try:
             values = read_all(payloads)
             kept: list[int] | None = None
             if self._where is not None:
-                holds = self._where.of_all(values)
-                if holds is None or not all(one is True or one is False or one is None for one in holds):
+                holds = list(map(self._where.of, values))
+                if not all(one is True or one is False or one is None for one in holds):
                     return False
                 if not all(holds):
                     kept = [index for index, one in enumerate(holds) if one]
                     payloads, values = list(compress(payloads, holds)), list(compress(values, holds))
             if self._select is not None:
-                made = self._select.of_all(values)
-                if made is None or None in made:
+                made = list(map(self._select.of, values))
+                if None in made:
                     return False
-                payloads = write_all(made)
-        except RecursionError:
+                payloads = list(map(write, made))
+        except (RecursionError, UnusableRecordError):
             return False
         if self._select is not None and max(map(len, payloads), default=0) > self._longest.size:
             return False
@@ -230,7 +231,7 @@ def _holds(expression: Expression, value: Any) -> bool:
     found = expression.of(value)
     if found is True:
         return True
-    if found is None or found is False or found in ("", [], {}):
+    if is_false(found):
         return False
     raise expression.unusable(f"gives {type_name(found)}, not true or false")
 

@@ -82,7 +82,6 @@ class Format:
         takes_runs: Whether consecutive files of the format are one source, not one source each.
         takes: What the content of a file may look like whose name gives the format; None if any content is taken.
         takes_if_given: What the content may also look like if ``--format`` gives the format.
-        random_access: Whether it is read from several places, so that a remote file is copied first.
         compressible: Whether a file may be compressed as a whole. False for a format with its own compression.
         batcher: Makes what cuts a stream of the format into records, for members of archives; None if it cannot be one.
         family: ``--format`` tells formats of one family apart, whatever the names say. A file whose ending is that of
@@ -102,8 +101,13 @@ class Format:
     takes: frozenset[Look] | None = None
     takes_if_given: frozenset[Look] = frozenset()
     compressible: bool = True
-    random_access: bool = False
     rotates: bool = False
     batcher: MakeBatcher | None = None
     family: str = "json"
     table_options: frozenset[str] = frozenset()
+
+    @property
+    def random_access(self) -> bool:
+        """Whether a file is read from several places, so that a remote one is copied first: it has an index of parts
+        that are compressed one by one."""
+        return not self.compressible

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from loader.sources.batch import RawBatch
+from loader.sources.recognition.text import is_utf_8
 from loader.sources.record_batcher import RecordBatcher
 from loader.tasks.reasons import Reason
 
@@ -23,11 +24,6 @@ class Run(Protocol):
     @property
     def count(self) -> int:
         """The number of its records."""
-        ...
-
-    @property
-    def is_json(self) -> bool:
-        """Whether its records were made here, and are JSON."""
         ...
 
     def place(self, number: int) -> tuple[int, int]:
@@ -62,6 +58,7 @@ class RunBatcher(RecordBatcher, Generic[AnyRun]):
     def __init__(self, batch_size: int, max_record_bytes: int, start: int = 0) -> None:
         super().__init__(batch_size, max_record_bytes)
         self._start = start
+        self._makes_json = False  # whether its records are JSON if they are UTF-8
         self._runs: list[AnyRun] = []
         self._refused: dict[int, Reason] = {}  # by number of the record
 
@@ -75,7 +72,7 @@ class RunBatcher(RecordBatcher, Generic[AnyRun]):
         runs = [run for run in self._runs if run.first < end]
         self._runs = [run for run in self._runs if run.first + run.count > end]
         batch = RawBatch(first, 0, records, oversized, start=self._start, places=_Runs(runs))
-        batch.is_json = all(run.is_json for run in runs)
+        batch.is_json = self._makes_json and is_utf_8(b"\n".join(records))
         if self._refused:
             batch.refused = {number - first: why for number, why in self._refused.items() if number < end}
             self._refused = {number: why for number, why in self._refused.items() if number >= end}

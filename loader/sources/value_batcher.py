@@ -36,10 +36,6 @@ class _Run:
     def count(self) -> int:
         return len(self.values)
 
-    @property
-    def is_json(self) -> bool:
-        return False  # it was cut, not checked
-
     def place(self, number: int) -> tuple[int, int]:
         if self._places is None:  # computed once: a run may have many bad records
             self._places = list(self._each_place())

@@ -111,6 +111,17 @@ def test_a_load_needs_none_of_the_extras(server: Server, folder: Path) -> None:
         ]
 
 
+@pytest.mark.parametrize(
+    ("options", "loaded"), [("--limit 1", 1), ("--offset 1", 1), ("--sample 100%", 2), ("--limit 1 --offset 1", 1)]
+)
+def test_windows_and_samples_need_no_language(folder: Path, options: str, loaded: int) -> None:
+    modules = tuple(module for packages in EXTRAS.values() for module in packages)
+    given = ("load", "in.jsonl", "-q", "q", "--redis", "discard", "--report", "-", *options.split())
+    done = run_without(modules, *given, cwd=folder)
+    assert done.status == 0, done.stderr
+    assert done.report["loaded"] == loaded
+
+
 def test_the_extras_install_what_is_looked_for() -> None:
     declared = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]
     for name, packages in EXTRAS.items():

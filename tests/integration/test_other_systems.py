@@ -92,7 +92,31 @@ def test_a_template_makes_the_payload(server: Server, client: Any, tmp_path: Pat
     (tmp_path / "t").write_text("id")
     other = migrate(server, tmp_path, "sidekiq", *given)
     assert other.status == 1
-    assert "template" in other.stderr
+    assert "was begun with --select arguments[0] && {" in other.stderr
+    assert ", not id." in other.stderr
+
+
+@pytest.mark.parametrize("option", ["--select", "--payload-template"])
+def test_a_template_may_be_given_at_the_command_line_or_by_a_pipe(
+    server: Server, client: Any, tmp_path: Path, option: str
+) -> None:
+    sidekiq(client, 0, 2)
+    text = 'name == "Send" || id'
+    expression = text if option == "--select" else "/dev/stdin"  # which can be read once
+    given = (
+        "--from-system",
+        "sidekiq",
+        "--from-queue",
+        "mail",
+        "--from-redis",
+        server.url,
+        "--to-layout",
+        "documented",
+    )
+    done = run("migrate", *given, "--payload", "template", option, expression, cwd=tmp_path, stdin=text.encode())
+    assert done.status == 0, done.stderr
+    assert client.hget(f"asynq:t:{1:024}", "payload") == b'"%024d"' % 1
+    assert "compares with the field \"Send\"; as a text, it is written 'Send'" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -100,6 +124,8 @@ def test_a_template_makes_the_payload(server: Server, client: Any, tmp_path: Pat
     [
         (["--payload", "template"], "need each other"),
         (["--payload-template", "t"], "need each other"),
+        (["--select", "id"], "need each other"),
+        (["--payload", "template", "--select", "id", "--payload-template", "t"], "--select"),
         (["--payload", "template", "--payload-template", "none"], "none cannot be read: No such file"),
         (["--payload", "template", "--payload-template", "t"], "the expression is not complete"),
     ],

@@ -136,6 +136,5 @@ ZIP_ARCHIVE = Format(
     instead_of_stdin="Save it as a file: the list of its members is at its end",
     takes=frozenset({ZIP}),
     compressible=False,
-    random_access=True,
     family=ARCHIVE,
 )

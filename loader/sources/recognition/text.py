@@ -20,7 +20,9 @@ def complete_lines(text: bytes, *, ended: bool) -> list[bytes]:
 
 
 def is_utf_8(text: bytes) -> bool:
-    """Whether bytes are text in UTF-8."""
+    """Whether bytes are text in UTF-8 (RFC 3629)."""
+    if text.isascii():
+        return True
     try:
         text.decode()
     except UnicodeDecodeError:

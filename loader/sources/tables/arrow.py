@@ -89,7 +89,6 @@ def _format(name: str, title: str, endings: Sequence[str]) -> Format:
         instead_of_stdin="Save it as a file",
         takes=frozenset({LOOKS_ARROW}),
         compressible=False,
-        random_access=True,
         family="arrow",
         table_options=frozenset({"columns", "nan", "nulls"}),
     )

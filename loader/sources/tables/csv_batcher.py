@@ -20,7 +20,6 @@ from loader.sources.lines import BOM
 from loader.sources.runs import RunBatcher
 from loader.sources.tables.dialect import NAMES, blank_end, delimiter_of, long_fields, reader_of, sep_line
 from loader.sources.tables.members import UNSAFE, Members
-from loader.sources.tables.rows import is_utf_8
 from loader.tasks.reasons import Reason, ReasonCode
 
 _LONGEST_ROW = 16 * 1024 * 1024
@@ -40,7 +39,6 @@ class _Rows:
         offset: The offset of ``text`` in the source.
         text: The rows as they are.
         starts: For each record, the index of the line in ``text`` on which it begins; None if each line is one.
-        is_json: See ``Run``.
     """
 
     first: int
@@ -49,7 +47,6 @@ class _Rows:
     offset: int
     text: bytes
     starts: Sequence[int] | None
-    is_json: bool
     _offsets: list[int] | None = field(default=None, init=False, repr=False, compare=False)
 
     def place(self, number: int) -> tuple[int, int]:
@@ -206,6 +203,7 @@ class CsvBatcher(RunBatcher[_Rows]):
             raise self._wrong(f"it has no column {absent[0]!r}, which --csv-types names", f"Its columns are {has}")
         self._width = len(names)
         self._members = Members(names, self._options)
+        self._makes_json = self._members.template is not None
 
     def _wrong(self, what: str, hint: str) -> SourceError:
         return SourceError(f"{self._name}: {what}", hint)
@@ -324,9 +322,7 @@ class CsvBatcher(RunBatcher[_Rows]):
         return records
 
     def _add(self, data: bytes, records: list[bytes], starts: Sequence[int] | None) -> None:
-        assert self._members is not None  # noqa: S101 - for the type checker
-        is_json = self._members.template is not None and is_utf_8(data)
-        self._runs.append(_Rows(self._next, len(records), self._line, self._offset, data, starts, is_json))
+        self._runs.append(_Rows(self._next, len(records), self._line, self._offset, data, starts))
         self._records += records
         self._pass(data)
 

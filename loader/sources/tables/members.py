@@ -23,6 +23,24 @@ _BOOLS = {"true": "true", "false": "false", "True": "true", "False": "false", "T
 Row = Sequence[str]
 
 
+class ObjectText:
+    """Makes the JSON object of a row, of the JSON texts of its values.
+
+    Args:
+        names: The columns. Each is another.
+        omits_nulls: Whether members that are null are left out.
+    """
+
+    def __init__(self, names: Sequence[str], *, omits_nulls: bool) -> None:
+        self.keys = [encode_basestring(name) for name in names]
+        fill = ("{" + ",".join(f"{key.replace('%', '%%')}:%s" for key in self.keys) + "}").__mod__
+        self.of: Callable[[tuple[str, ...]], str] = self._without_nulls if omits_nulls else fill
+
+    def _without_nulls(self, texts: tuple[str, ...]) -> str:
+        pairs = zip(self.keys, texts, strict=True)
+        return "{" + ",".join(f"{key}:{text}" for key, text in pairs if text != "null") + "}"
+
+
 class Members:
     """Makes JSON objects of rows that have a field for each column.
 
@@ -33,15 +51,13 @@ class Members:
 
     def __init__(self, names: Sequence[str], options: TableOptions) -> None:
         self._names = names
-        self._keys = [encode_basestring(name) for name in names]
+        self._object_text = ObjectText(names, omits_nulls=options.nulls == "omit")
         self._null = options.csv_null
-        self._omits = options.nulls == "omit"
         kinds = dict(options.csv_types)
         self._kinds: list[CsvType] = [kinds.get(name, "text") for name in names]
         self._is_plain = self._null is None and all(kind == "text" for kind in self._kinds)
-        keys = [key.replace("%", "%%") for key in self._keys]
+        keys = [key.replace("%", "%%") for key in self._object_text.keys]
         self._of_texts = "{" + ",".join(f'{key}:"%s"' for key in keys) + "}"
-        self._of_values = "{" + ",".join(f"{key}:%s" for key in keys) + "}"
         self._of_bytes = self._of_texts.replace("%s", "%b").encode(errors="surrogateescape")
         self._quotes = self._of_texts.count('"')
 
@@ -68,7 +84,7 @@ class Members:
         )
         if is_safe:
             return data.split(b"\n")
-        escaped = self._of_values.__mod__
+        escaped = self._object_text.of
         return [
             (
                 text
@@ -88,12 +104,7 @@ class Members:
             else:
                 text = f"column {name!r}: {_shown(field)} is no {'JSON' if kind == 'json' else kind}"
                 return Reason(ReasonCode.BAD_VALUE, text)
-        if self._omits:
-            pairs = zip(self._keys, values, strict=True)
-            text = "{" + ",".join(f"{key}:{value}" for key, value in pairs if value != "null") + "}"
-        else:
-            text = self._of_values % tuple(values)
-        return text.encode(errors="surrogateescape")
+        return self._object_text.of(tuple(values)).encode(errors="surrogateescape")
 
 
 def _shown(field: str) -> str:

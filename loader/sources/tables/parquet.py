@@ -7,7 +7,7 @@ from typing import Any
 
 from loader.sources.format import FileSource, Format
 from loader.sources.recognition.looks import PARQUET as LOOKS_PARQUET
-from loader.sources.tables.table_source import MOST_ROWS, PIECE_BYTES, SAMPLE, Part, TableSource
+from loader.sources.tables.table_source import SAMPLE, Part, TableSource, rows_at_once
 
 _READ_BYTES = 1024 * 1024
 """Bytes of a column chunk to read at once: whole ones may be as large as the file."""
@@ -42,7 +42,7 @@ class _OpenParquet:
             # A large value that many rows share is stored once.
             sample = next(self._file.iter_batches(SAMPLE, row_groups=[part], use_threads=False))
             size = max(size, sample.nbytes / max(1, sample.num_rows))
-        return max(1, min(MOST_ROWS, int(PIECE_BYTES / max(1.0, size))))
+        return rows_at_once(size)
 
     def close(self) -> None:
         self._file.close()
@@ -67,7 +67,6 @@ PARQUET = Format(
     instead_of_stdin="Its end is read first: save it as a file",
     takes=frozenset({LOOKS_PARQUET}),
     compressible=False,
-    random_access=True,
     family="parquet",
     table_options=frozenset({"columns", "nan", "nulls"}),
 )

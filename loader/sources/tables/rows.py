@@ -15,21 +15,8 @@ class Rows:
         row: The number of the first one in the file, from 0.
         records: Their objects.
         refused: Why there is no JSON of a row, by index. ``records`` has what the rejects file shows.
-        is_json: Whether all other objects are known to be JSON: their texts are UTF-8.
     """
 
     row: int
     records: list[bytes]
     refused: dict[int, Reason] = field(default_factory=dict)
-    is_json: bool = False
-
-
-def is_utf_8(text: bytes) -> bool:
-    """Whether bytes are UTF-8 (RFC 3629)."""
-    if text.isascii():
-        return True
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -20,20 +20,25 @@ from loader.sources.fingerprint import unreadable
 from loader.sources.format import InputFile
 from loader.sources.read_ahead import read_ahead
 from loader.sources.stored_source import StoredSource
-from loader.sources.tables.fault import FAULT, fault
+from loader.sources.tables.fault import FAULT_MARK, without_faults
 from loader.sources.tables.row_batcher import RowBatcher
-from loader.sources.tables.rows import Rows, is_utf_8
+from loader.sources.tables.rows import Rows
 
-MOST_ROWS = 8192
+_MOST_ROWS = 8192
 """Rows to make records of at once."""
 
-PIECE_BYTES = 4 * 1024 * 1024
+_PIECE_BYTES = 4 * 1024 * 1024
 """Bytes of rows to make at once, about."""
 
 SAMPLE = 16
 """Rows from which the size of a row is taken, if it may be far larger than it is stored."""
 
 log = logging.getLogger("runqy_loader")
+
+
+def rows_at_once(size: float) -> int:
+    """How many rows to make at once, if each has so many bytes."""
+    return max(1, min(_MOST_ROWS, int(_PIECE_BYTES / max(1.0, size))))
 
 
 class Part(NamedTuple):
@@ -122,7 +127,7 @@ class TableSource(StoredSource):
     async def batches(
         self, batch_size: int, max_record_bytes: int, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[RawBatch, None]:
-        batcher = RowBatcher(batch_size, max_record_bytes, start)
+        batcher = RowBatcher(batch_size, max_record_bytes, start, makes_json=True)
         async with aclosing(read_ahead(self._pieces(start, end))) as pieces:
             async for rows in pieces:
                 for batch in batcher.add(rows):
@@ -144,7 +149,7 @@ class TableSource(StoredSource):
                 for batch in self._read(table, number):
                     is_there = True
                     self._warn_once(table, names, batch)
-                    step = self._rows_at_once(names, batch) if shares else MOST_ROWS
+                    step = self._rows_at_once(names, batch) if shares else _MOST_ROWS
                     for at in range(0, batch.num_rows, step):
                         rows = self._records(names, batch.slice(at, step), row)
                         row += len(rows.records)
@@ -166,8 +171,7 @@ class TableSource(StoredSource):
     def _rows_at_once(self, names: Sequence[str], batch: Any) -> int:
         """How many rows of a record batch to make at once whose values are in memory once and in rows many times."""
         sample = batch.slice(0, SAMPLE)
-        size = len(self._lines(names, sample)) / max(1, sample.num_rows)
-        return max(1, min(MOST_ROWS, int(PIECE_BYTES / max(1.0, size))))
+        return rows_at_once(len(self._lines(names, sample)) / max(1, sample.num_rows))
 
     def _read(self, table: OpenTable, part: int) -> Generator[Any, None, None]:
         import pyarrow as pa
@@ -184,15 +188,10 @@ class TableSource(StoredSource):
             yield batch
 
     def _records(self, names: Sequence[str], batch: Any, row: int) -> Rows:
-        mark = FAULT.encode()
         lines = self._lines(names, batch)
         records = lines.split(b"\n")[:-1]
-        refused = {}
-        if mark in lines:
-            for index, record in enumerate(records):
-                if mark in record:
-                    records[index], refused[index] = fault(record)
-        return Rows(row, records, refused, is_utf_8(lines))
+        refused = without_faults(records) if FAULT_MARK in lines else {}
+        return Rows(row, records, refused)
 
     def _lines(self, names: Sequence[str], batch: Any) -> bytes:
         import pyarrow as pa
