@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# pyarrow 26.0.1: a ParquetFile whose attribute "schema" was used is not freed when the last reference to it goes. Its
-# FileMetaData and its ParquetSchema then refer to each other, so the parsed footer stays until the garbage collector
+# pyarrow 26.0.1: the footer of a ParquetFile whose attribute "schema" was used is not freed with it: its FileMetaData
+# and its ParquetSchema refer to each other, so the parsed footer stays until the garbage collector
 # runs, which counts Python's objects and not their memory. A program that opens files with many row groups, and whose
 # collector runs seldom, grows by all footers. "schema_arrow", and the columns of a row group, do not have this effect.
 #

@@ -9,7 +9,7 @@ from loader.settings.load_tasks import TaskFields
 from loader.settings.option import Option, flag_of
 from loader.settings.tables import CSV_TYPES, CsvType, NanMode, NullMode, TableOptions
 
-_TABLES = "Tables (CSV, Parquet, Arrow)"
+_TABLES = "Tables (CSV, Parquet, Arrow, rows of a query)"
 _NAMED = {"tab": "\t", "\\t": "\t"}
 _NONE = "none"
 
@@ -104,7 +104,7 @@ class TableFields(TaskFields):
     nan: Annotated[
         NanMode,
         Option(
-            help='NaN and infinities in Parquet and Arrow become null, or text ("NaN", "Infinity", "-Infinity"), or '
+            help='NaN and infinities in Parquet, Arrow and rows of a query become null, or text ("NaN", "Infinity", "-Infinity"), or '
             "their row is rejected: JSON has no such numbers.",
             group=_TABLES,
         ),

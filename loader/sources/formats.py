@@ -94,12 +94,14 @@ def table_options(tables: TableOptions, formats: Iterable[str]) -> dict[str, Any
 
 def require_use(tables: TableOptions, formats: Iterable[str]) -> None:
     """Raises UsageError for an option of tables that none of these formats has a use for."""
-    used = table_options(tables, formats)
+    given = set(formats)
+    used = table_options(tables, given)
     for name in [name for name in tables.recorded() if name not in used]:
         titles = [form.title for form in FORMATS.values() if name in form.table_options]
+        titles += ["rows of a query"] if name in _OF_QUERIES else []
         raise UsageError(
             f"{flag_of(name)} is for {', '.join(titles)}, and no input is one of these",
-            "Leave it out, or give --format",
+            "Leave it out" if SQL in given else "Leave it out, or give --format",
         )
 
 

@@ -29,7 +29,7 @@ PIECE_BYTES = 1024 * 1024
 
 _IF_CHANGED = (
     "The rows have changed since: load what is missing by a query of its own, with another --job name; or give another "
-    "--job name to load all of them again"
+    "--job name and --again to load all of them again"
 )
 
 
