@@ -104,8 +104,8 @@ class TableFields(TaskFields):
     nan: Annotated[
         NanMode,
         Option(
-            help='NaN and infinities in Parquet, Arrow and rows of a query become null, or text ("NaN", "Infinity", "-Infinity"), or '
-            "their row is rejected: JSON has no such numbers.",
+            help="NaN and infinities in Parquet, Arrow and rows of a query become null, or text "
+            '("NaN", "Infinity", "-Infinity"), or their row is rejected: JSON has no such numbers.',
             group=_TABLES,
         ),
     ] = "null"

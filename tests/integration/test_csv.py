@@ -104,7 +104,11 @@ def test_verify_takes_the_options_of_tables_from_the_job(tool: Tool, db: Redis) 
             2,
             ["--delimiter is for CSV, TSV, and no input is one of these"],
         ),
-        (("in.jsonl", "--nulls", "omit"), 2, ["--nulls is for CSV, TSV, Parquet, Arrow, Feather, rows of a query, and no input is"]),
+        (
+            ("in.jsonl", "--nulls", "omit"),
+            2,
+            ["--nulls is for CSV, TSV, Parquet, Arrow, Feather, rows of a query, and no input is one of these"],
+        ),
         (("in.csv", "--nan", "string"), 2, ["--nan is for ", "and no input is one of these. Leave it out"]),
         (("in.csv", "--delimiter", ",,"), 2, ["--delimiter must be one character, or tab, not ',,'"]),
         (("in.csv", "--quote", ",", "--delimiter", ","), 2, ["must be different characters"]),
