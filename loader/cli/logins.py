@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_LOGIN = re.compile(r"(\b[a-z][a-z0-9+.-]*://)(?!\[|:PASSWORD@HOST)[^\s'\"]*@")
+_LOGIN = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)(?!\[|:PASSWORD@HOST)[^\s'\"]*@")
 """From the scheme to the last ``@``: a password may hold ``@`` and ``/`` that nobody has encoded. What our own
 lines write in this place stays: ``[USER:PASSWORD@]`` and ``:PASSWORD@HOST``."""
 
