@@ -15,7 +15,7 @@ from loader.sources.remote.site import Listed, LostError, State, changed, not_re
 from loader.sources.transports.transport import CHUNK
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse
+    from aiohttp import ClientResponse, ClientSession, TraceRequestRedirectParams
     from yarl import URL
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
@@ -113,10 +113,16 @@ class WebSite:
         login = self._address.login
         auth = aiohttp.BasicAuth(self._address.user, self._address.password, "utf-8") if login else None
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_READ_SECONDS)
+        watch = aiohttp.TraceConfig()
+        watch.on_request_redirect.append(self._check_redirect)
         try:
             async with (
                 aiohttp.ClientSession(
-                    timeout=timeout, auto_decompress=False, trust_env=True, read_bufsize=2 * CHUNK
+                    timeout=timeout,
+                    auto_decompress=False,
+                    trust_env=True,
+                    read_bufsize=2 * CHUNK,
+                    trace_configs=[watch],
                 ) as session,
                 session.get(
                     _url(self._address.url),
@@ -130,12 +136,25 @@ class WebSite:
         except (aiohttp.ClientError, ssl.SSLError, TimeoutError, OSError) as error:
             raise self._fault(error) from None  # its text may have the URL, which --debug would show
 
-    def _check(self, answer: ClientResponse, *, later: bool, also: int) -> None:
-        if any(hop.url.scheme == "https" and answer.url.scheme == "http" for hop in answer.history):
+    async def _check_redirect(
+        self, session: ClientSession, context: object, redirect: TraceRequestRedirectParams
+    ) -> None:
+        """Raises SourceError before a request is made without TLS that was asked for with it."""
+        from yarl import URL
+
+        answer = redirect.response
+        try:
+            to = redirect.url.join(URL(answer.headers.get("Location") or answer.headers.get("URI") or ""))
+        except ValueError:
+            return  # aiohttp refuses it
+        if redirect.url.scheme == "https" and to.scheme == "http":
+            answer.close()
             raise SourceError(
                 f"{self._name}: the server redirects from https:// to http://",
                 "Give the URL without TLS, if that is meant",
             )
+
+    def _check(self, answer: ClientResponse, *, later: bool, also: int) -> None:
         status = answer.status
         if status in (200, 206, also):
             return
