@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from loader.errors import UsageError
 from loader.extras import ExtraName
@@ -164,13 +164,25 @@ def parse_address(argument: str) -> Address:
     shown = f"{scheme}://{_HIDDEN + '@' if login else ''}{one_line(host)}"
     if "@" in path and ":" in host and not host.rpartition(":")[2].isdigit():
         raise UsageError(f"{scheme}://{_HIDDEN} has a password with characters that mean something", "Write / as %2F")
-    if not host or any(mark.isspace() for mark in host):
-        raise UsageError(f"{shown} names no host", f"Write {scheme}://HOST/PATH")
-    port = host.rpartition(":")[2] if ":" in host and not host.endswith("]") else "1"
-    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UsageError(f"{shown} has no port number after the colon", f"Write {scheme}://HOST:PORT/PATH")
+    _check_host(scheme, host, shown)
     path = slash + path
     return Address(scheme, host, unquote(path) if scheme == "sftp" else path, login, query)
+
+
+def _check_host(scheme: str, host: str, shown: str) -> None:
+    """Raises UsageError if this is no host, or no host and port."""
+    try:
+        parts = urlsplit(f"//{host}")
+    except ValueError:  # brackets that are not closed, or have no address of IPv6
+        parts = urlsplit("")
+    if not parts.hostname or any(mark.isspace() for mark in host):
+        raise UsageError(f"{shown} names no host", f"Write {scheme}://HOST/PATH")
+    try:
+        has_port = parts.port != 0 and not host.endswith(":")
+    except ValueError:
+        has_port = False
+    if not has_port:
+        raise UsageError(f"{shown} has no port number after the colon", f"Write {scheme}://HOST:PORT/PATH")
 
 
 def _bucket(scheme: str, rest: str) -> Address:

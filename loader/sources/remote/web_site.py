@@ -133,7 +133,7 @@ class WebSite:
             ):
                 self._check(answer, later=later, also=also)
                 yield answer
-        except (aiohttp.ClientError, ssl.SSLError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, ssl.SSLError, TimeoutError, OSError, ValueError) as error:
             raise self._fault(error) from None  # its text may have the URL, which --debug would show
 
     async def _check_redirect(
@@ -195,7 +195,8 @@ class WebSite:
         match error:
             case aiohttp.TooManyRedirects():
                 return SourceError(f"{self._name}: more than {_MOST_REDIRECTS} redirects", "Check the URL")
-            case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            # A ValueError comes from a host that cannot be looked up, such as one with a label of 70 characters.
+            case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | ValueError():
                 return SourceError(
                     f"{self._name}: this is no URL, or the server redirects to what is none", "Check the URL"
                 )

@@ -100,3 +100,11 @@ def test_a_way_back_to_tls_does_not_help(tool: Tool, tls: ssl.SSLContext, env: d
         done = tool.load(f"{first.url}/a.jsonl", "-q", "q", env=env)
         assert_error(done, 1, "redirects from https:// to http://")
         assert (plain.paths, last.paths) == ([], [])
+
+
+@pytest.mark.parametrize("location", ["http://[::1/x", "http://h:80:90/x", "ftp://h/x", f"http://{70 * 'a'}.invalid/x"])
+def test_a_redirect_to_what_is_no_url_is_one_line(tool: Tool, location: str) -> None:
+    with serving() as first:
+        first.location = location
+        done = tool.load(f"{first.url}/a.jsonl", "-q", "q")
+    assert_error(done, 1, f"{first.url}/a.jsonl", "redirects to what is none")
