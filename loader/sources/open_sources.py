@@ -68,13 +68,13 @@ async def open_sources(
         problems: Collects the files that cannot be loaded. If it skips them, it has them afterwards.
         force_format: Whether to take any content.
         tables: How the rows of tables become records.
-        spool: Has the copies of remote files, and must be there as long as the sources are used. Without it, copies
-            are deleted when this process ends.
+        spool: Has the copies of remote files, and must be there as long as the sources are used. Input without URLs
+            needs none.
 
     Raises:
         UsageError, SourceError: See ``discover`` and ``Problems.settle``.
         SourceFormatError: The content of an input does not look like its format.
-        TypeError: The input is one payload, not an iterable of payloads.
+        TypeError: The input is one payload, not an iterable of payloads; or it has URLs, and there is no spool.
     """
     if isinstance(given, SqlQuery):
         require_use(tables, [FORMAT])
@@ -88,7 +88,10 @@ async def open_sources(
         if any("://" in path for path in paths):
             from loader.sources.remote.open_remote import open_remote  # few loads need it
 
-            files = await open_remote(paths, forced, passing_over, problems, spool or Spool(), force=force_format)
+            if spool is None:
+                # One of our own would be gone, and the copies with it, before they are read.
+                raise TypeError("input with URLs needs a spool, which lives as long as its sources")
+            files = await open_remote(paths, forced, passing_over, problems, spool, force=force_format)
         else:
             files = [file for source in discover(paths, forced, passing_over, problems) for file in source.files]
         files = [replace(file, tables=tables) for file in files]

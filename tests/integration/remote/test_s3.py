@@ -316,14 +316,17 @@ def test_an_object_is_cut_like_a_file(tool: Tool, objects: Objects, monkeypatch:
         monkeypatch.setenv(variable, value)
     url, path = objects.put("a.jsonl", CUT[name]), tool.write("a.jsonl", CUT[name])
 
-    async def opened() -> list[Source]:
-        return await open_sources([url, str(path)], "jsonl", force_format=True)
-
-    remote, here = asyncio.run(opened())
-    for size in (1000, 65_536, 99_999, 2_000_000):
-        assert remote.cuts(size) == here.cuts(size)
     packed = objects.put("a.jsonl.gz", gzip.compress(CUT[name]))
-    assert asyncio.run(open_sources([packed], None, force_format=True))[0].cuts(1000) == []
+
+    async def opened(spool: Spool, forced: str | None, *given: str) -> list[Source]:
+        return await open_sources(given, forced, force_format=True, spool=spool)
+
+    with Spool() as spool:
+        remote, here = asyncio.run(opened(spool, "jsonl", url, str(path)))
+        for size in (1000, 65_536, 99_999, 2_000_000):
+            assert remote.cuts(size) == here.cuts(size)
+        (compressed,) = asyncio.run(opened(spool, None, packed))
+        assert compressed.cuts(1000) == []
 
 
 @pytest.mark.parametrize("processes", [1, 2])

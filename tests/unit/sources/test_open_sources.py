@@ -142,3 +142,8 @@ def test_a_file_that_opens_and_cannot_be_read_is_skipped_too(folder: Path, besid
     problems = Problems(skip=True)
     assert opened("a.json", beside, problems=problems) == [beside]
     assert [problem.name for problem in problems.skipped] == ["a.json"]
+
+
+def test_urls_need_a_place_for_copies_that_outlives_the_call() -> None:
+    with pytest.raises(TypeError, match="needs a spool"):
+        opened("http://127.0.0.1:1/a.jsonl")
