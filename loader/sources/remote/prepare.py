@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from pathlib import Path
 
 from loader.errors import SourceChangedError, SourceError, UsageError
 from loader.sources.format import InputFile
@@ -18,6 +17,7 @@ from loader.sources.recognition.recognize import HEAD
 from loader.sources.remote.copies import copy
 from loader.sources.remote.remote_file import RemoteFile, state_of
 from loader.sources.remote.spool import Spool
+from loader.sources.transports.transport import CHUNK
 
 _AT_ONCE = 16
 _COPIES_AT_ONCE = 4
@@ -54,27 +54,19 @@ class Preparation:
                 return Problem.of(file.name, error)
 
     async def _ready_remote(self, file: InputFile, remote: RemoteFile) -> InputFile | Problem:
-        is_listed = remote.state.is_pinned
-        if not is_listed:
-            remote = remote.pinned(await state_of(remote))
-        if not remote.state.is_pinned or FORMATS[file.format].random_access:
-            async with self._copies:
-                return replace(file, path=await self._copied(remote, is_listed=is_listed), remote=None)
-        try:
-            return await self._looked_at(file, remote)
-        except SourceChangedError:
-            if not is_listed:
-                raise
-        # A listing may be older than the object, and Azure writes ETags there in another way.
-        return await self._looked_at(file, remote.pinned(await state_of(remote)))
+        if remote.state.is_pinned:
+            try:
+                return await self._taken(file, remote)
+            except SourceChangedError:
+                pass  # a listing may be older than the object, and Azure writes ETags there in another way
+        return await self._taken(file, remote.pinned(await state_of(remote)))
 
-    async def _copied(self, remote: RemoteFile, *, is_listed: bool) -> Path:
-        try:
-            return await copy(remote, self._spool)
-        except SourceChangedError:
-            if not is_listed:
-                raise
-        return await copy(remote.pinned(await state_of(remote)), self._spool)
+    async def _taken(self, file: InputFile, remote: RemoteFile) -> InputFile | Problem:
+        """The file with the path of a copy, or with what its beginning tells."""
+        if remote.state.is_pinned and not FORMATS[file.format].random_access:
+            return await self._looked_at(file, remote)
+        async with self._copies:
+            return replace(file, path=await copy(remote, self._spool), remote=None)
 
     async def _looked_at(self, file: InputFile, remote: RemoteFile) -> InputFile | Problem:
         """The file with the compression that it has, or its problem; see ``without_bad_files``."""
@@ -88,6 +80,6 @@ class Preparation:
                         head.feed(chunk)
             if start == end and not head.is_enough:
                 head.feed(b"")
-            start, step = end, 16 * HEAD
+            start, step = end, CHUNK
         found = None if self._force else judge(file, head, given=self._given)
         return found or replace(file, remote=remote, codec=head.codec)
