@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from loader.errors import LoaderError
+from loader.outputs.temporary_folder import temporary_folder
 
 
 @contextmanager
@@ -17,9 +16,8 @@ def set_aside() -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error) as error:
-        where = tempfile.tempdir or os.environ.get("TMPDIR") or "the folder for temporary files"
         what = error.strerror if isinstance(error, OSError) else str(error)
         raise LoaderError(
-            f"ids cannot be set aside in {where}: {what}",
+            f"ids cannot be set aside in {temporary_folder()}: {what}",
             "Make room there, or name another folder in the environment variable TMPDIR",
         ) from error

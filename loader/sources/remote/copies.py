@@ -6,13 +6,13 @@ import asyncio
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 from loader.errors import SourceError
+from loader.outputs.temporary_folder import temporary_folder
 from loader.sources.remote.remote_file import TRIES, RemoteFile, ahead, pause
 from loader.sources.remote.site import LostError, not_reached
 from loader.sources.remote.spool import Spool
@@ -44,7 +44,7 @@ async def copy(file: RemoteFile, spool: Spool) -> Path:
         complete = True
     except OSError as error:
         raise SourceError(
-            f"{file.name} cannot be copied to {tempfile.gettempdir()}: {error.strerror or error}",
+            f"{file.name} cannot be copied to {temporary_folder()}: {error.strerror or error}",
             "It needs as much room there as it has bytes; TMPDIR names another folder",
         ) from error
     finally:
@@ -57,7 +57,7 @@ def _require_room(name: str, size: int | None, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if size is not None and size > free:
         raise SourceError(
-            f"{name} has {size:,} bytes, and {tempfile.gettempdir()} has room for {free:,}",
+            f"{name} has {size:,} bytes, and {temporary_folder()} has room for {free:,}",
             "It is copied before it is read; TMPDIR names another folder",
         )
 
