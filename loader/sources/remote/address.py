@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections.abc import Mapping
@@ -36,7 +37,10 @@ _MEANT = {
 _DATABASES = ("postgresql", "postgres", "sqlite", "mysql", "mariadb", "oracle", "mssql")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _BUCKETS = ("s3", "gs", "az")
+_WEB = ("http", "https")
 _HIDDEN = "…"
+_DOCUMENTS = re.compile(rf" {_HIDDEN} \(\d+ documents\)\Z")
+"""How the name of a source ends that has several files; see ``FileSource.of``."""
 _SIGNATURE = re.compile(
     r"x-(?:amz|goog)-.*|awsaccesskeyid|googleaccessid|signature|expires|policy|key-pair-id"
     r"|sig|s[eprstv]|srt|sip|spr|sdd|sk(?:oid|tid|t|e|s|v)",
@@ -72,10 +76,16 @@ class Address:
 
     def name_of(self, path: str) -> str:
         """The URL of another object of the same place, for people."""
-        user = self.login.partition(":")[0]
-        login = f"{_HIDDEN}@" if self.login and self.scheme != "sftp" else f"{user}@" if user else ""
         slash = "/" if self.scheme in _BUCKETS else ""
-        return one_line(f"{self.scheme}://{login}{self.host}{slash}{path}")
+        return one_line(f"{self.scheme}://{self._shown_login}{self.host}{slash}{path}")
+
+    @property
+    def _shown_login(self) -> str:
+        """The user of SFTP; of HTTP nothing of it, because a login without a password is a token as a rule."""
+        if not self.login or self.scheme != "sftp":
+            return f"{_HIDDEN}@" if self.login else ""
+        user = self.login.partition(":")[0]
+        return f"{user}:{_HIDDEN}@" if self.password else f"{user}@" if user else ""
 
     @property
     def url(self) -> str:
@@ -96,12 +106,12 @@ class Address:
     def file_name(self) -> str:
         """The last part of the path, which says the format."""
         last = self.path.rpartition("/")[2]
-        return unquote(last) if self.scheme in ("http", "https") else last
+        return unquote(last) if self.scheme in _WEB else last
 
     @property
     def has_listing(self) -> bool:
         """Whether prefixes and patterns can be given: HTTP has no listing."""
-        return self.scheme not in ("http", "https")
+        return self.scheme not in _WEB
 
     @property
     def user(self) -> str:
@@ -120,17 +130,32 @@ def is_url(argument: str) -> bool:
 
 
 def as_key(name: str) -> str:
-    """A URL that means exactly this object, whatever characters of patterns its key has."""
+    """A URL that means exactly this object, whatever characters of patterns its key has.
+
+    Args:
+        name: See ``Address.name``; nothing is hidden in it.
+    """
     scheme, mark, rest = name.partition("://")
-    if scheme.lower() in ("http", "https"):
+    if scheme in _WEB:
         return name
-    bucket, slash, key = rest.partition("/")
-    return scheme + mark + bucket + slash + re.sub(r"[*?[]", r"[\g<0>]", key)
+    place, slash, key = rest.partition("/")
+    if scheme == "sftp":
+        key = key.replace("%", "%25")  # names have paths as they are, and URLs have them encoded
+    return scheme + mark + place + slash + glob.escape(key)
 
 
 def hides_something(name: str) -> bool:
-    """Whether the name of remote input lacks a part of its URL, so that it cannot be read by it."""
-    return _HIDDEN in name
+    """Whether the name of remote input lacks a part of its URL, so that it cannot be read by it.
+
+    The mark for that may also be a character of a key, or of a path.
+    """
+    if _DOCUMENTS.search(name):
+        return True
+    scheme, _, rest = name.partition("://")
+    login = rest.partition("/")[0].rpartition("@")[0]
+    if scheme == "sftp":
+        return login.endswith(f":{_HIDDEN}")
+    return scheme in _WEB and (login == _HIDDEN or name.endswith(f"?{_HIDDEN}"))
 
 
 def parse_address(argument: str) -> Address:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from loader.cli.logins import without_logins, without_password
 from loader.errors import UsageError
+from loader.sources.format import FileSource, InputFile
 from loader.sources.remote.address import Address, as_key, hides_something, is_url, parse_address
 from loader.sources.remote.pattern import compiled
 
@@ -93,6 +94,20 @@ def test_a_name_that_lacks_something_cannot_be_read_again() -> None:
     assert hides_something(parse_address("https://me:pw@h/x").name)
     assert not hides_something(parse_address("s3://b/x?.jsonl").name)
     assert not hides_something(parse_address("sftp://me@h/x").name)
+    assert parse_address("sftp://me:geheim@h/x").name == "sftp://me:…@h/x"
+    assert hides_something(parse_address("sftp://me:geheim@h/x").name)
+    assert hides_something(parse_address("sftp://:geheim@h/x").name)
+
+
+def test_the_name_of_several_documents_is_no_url() -> None:
+    files = [InputFile(f"s3://b/{name}.json", None, "json", None) for name in "abc"]
+    assert hides_something(FileSource.of("json", files).name)
+    assert not hides_something(FileSource.of("json", files[:1]).name)
+
+
+@pytest.mark.parametrize("url", ["s3://b/a….jsonl", "s3://b/a?…", "az://c/…@h", "https://h/a…", "sftp://me@h/a:…@b?…"])
+def test_a_name_with_the_mark_in_its_key_is_whole(url: str) -> None:
+    assert not hides_something(parse_address(url).name)
 
 
 @pytest.mark.parametrize(
@@ -141,3 +156,10 @@ def test_a_key_as_a_pattern_is_that_key_alone(key: str) -> None:
     assert wanted.fullmatch(key)
     assert not any(wanted.fullmatch(other) for other in ("d/br1.jsonl", "starAx1.jsonl", "[", "d/a.jsonl"))
     assert as_key("https://h/x?a=[1]") == "https://h/x?a=[1]"
+
+
+@pytest.mark.parametrize("path", ["/a%20b", "/100%.jsonl", "/a b#?é", "/%2525", "/~/x[1]*"])
+def test_the_name_of_a_file_of_sftp_as_a_url_is_that_file_alone(path: str) -> None:
+    name = parse_address(f"sftp://me@h{quote(path)}").name
+    assert name == f"sftp://me@h{path}"
+    assert compiled(parse_address(as_key(name)).path).fullmatch(path)
