@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from loader.errors import SourceError
 from loader.sources.remote.address import Address
@@ -20,18 +20,27 @@ _CLIENT: ClientConfig = {
     "read_timeout": "60s",
     "user_agent": "runqy-loader",
 }
-_ENDPOINT = re.compile(r"https?://[^\s/?#]")
 _TRUE = ("1", "true", "t", "yes", "y", "on")
 
 
 def _client(endpoint: str | None) -> ClientConfig:
-    if endpoint and not _ENDPOINT.match(endpoint):
+    if endpoint and not _is_endpoint(endpoint):
         raise SourceError(
-            "the endpoint of the environment or of the profile does not begin with https:// or http://",
+            "the endpoint of the environment or of the profile does not begin with https://HOST or http://HOST:PORT",
             "Write https://HOST, or http://HOST:PORT for a server without TLS",
         )
     # As the tools of the clouds do: whoever writes http:// means it.
     return {**_CLIENT, "allow_http": (endpoint or "").startswith("http://")}
+
+
+def _is_endpoint(text: str) -> bool:
+    """Whether this is a URL of HTTP with a host, and with a port that is a number or without one."""
+    try:
+        parts = urlsplit(text)
+        has_place = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return has_place and text.startswith(("https://", "http://")) and not any(mark.isspace() for mark in text)
 
 
 def _retries() -> RetryConfig:
