@@ -26,7 +26,8 @@ _TRUE = ("1", "true", "t", "yes", "y", "on")
 def _client(endpoint: str | None) -> ClientConfig:
     if endpoint and not _is_endpoint(endpoint):
         raise SourceError(
-            "the endpoint of the environment or of the profile does not begin with https://HOST or http://HOST:PORT",
+            "the endpoint of the environment or of the profile does not begin with https:// or http:// and a host, or "
+            "its port is no number",
             "Write https://HOST, or http://HOST:PORT for a server without TLS",
         )
     # As the tools of the clouds do: whoever writes http:// means it.
