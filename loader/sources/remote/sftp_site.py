@@ -78,6 +78,8 @@ class SftpSite:
         try:
             async with client.open(_path(key), "rb") as file:
                 before = await file.stat()
+                if state.size is not None and before.size != state.size:
+                    raise changed(name, f"it had {state.size} bytes, now {before.size}")
                 await file.seek(start)
                 while piece := await file.read(CHUNK):
                     yield cast(bytes, piece)  # opened as bytes

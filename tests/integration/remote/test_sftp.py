@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 
 import pytest
 
+from loader.sources.format import InputFile
+from loader.sources.problems import Problem
+from loader.sources.remote.address import parse_address
+from loader.sources.remote.prepare import Preparation
+from loader.sources.remote.remote_file import RemoteFile
+from loader.sources.remote.sftp_site import SftpSite
+from loader.sources.remote.site import State
+from loader.sources.remote.spool import Spool
 from tests.integration.remote.cutting import Cutter
 from tests.integration.remote.servers import Files
 from tests.integration.remote.test_s3 import large, lines, numbers
@@ -54,6 +63,31 @@ def test_a_connection_that_is_cut_off(tool: Tool, db: Redis, files: Files) -> No
     assert_fine(done)
     assert cutter.cuts == 1
     assert numbers(db) == list(range(60_000))
+
+
+def test_a_file_that_grows_before_its_copy_is_told_at_once(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", files.env["HOME"])
+    address = parse_address(files.put("a.jsonl", lines(1)))
+
+    class Growing(SftpSite):
+        async def state(self, key: str) -> State | None:
+            found = await super().state(key)
+            files.put("a.jsonl", lines(1, 2))
+            return found
+
+    async def prepared(spool: Spool) -> InputFile | Problem:
+        site = Growing(address)
+        remote = RemoteFile(address.name, site, address.path, address.content_url)
+        (found,) = await Preparation(spool, given=False, force=False).of(
+            [InputFile(address.name, None, "jsonl", None, remote=remote)]
+        )
+        await site.aclose()
+        return found
+
+    with Spool() as spool:
+        found = asyncio.run(prepared(spool))
+    assert isinstance(found, Problem)
+    assert found.what == "was changed while it was being loaded (it had 8 bytes, now 16)"
 
 
 @pytest.mark.parametrize("known", ["", "another"])
