@@ -29,26 +29,29 @@ class Look:
     filter: str = ""
     keeps_text: bool = False
 
-    def hint(self, form: str, path: str | None, codec: Codec | None) -> str:
+    def hint(self, form: str, path: str | None, codec: Codec | None, *, elsewhere: bool = False) -> str:
         """What to do with this content, as a sentence without a full stop.
 
         Args:
             form: The name of the format that its text should have.
             path: The file, as the user named it; None for standard input.
             codec: The compression that the loader has removed already.
+            elsewhere: Whether it is read from a URL, which commands of the shell do not take.
         """
+        path = "FILE" if elsewhere else path
         command = self._command(path, codec)
         piped = _of_pipe(form) if self.keeps_text and form != "jsonl" else ""
         option = f"--format {piped} " if piped else ""
-        run = f"{command} | runqy-loader load - {option}…" if command else ""
+        run = f"run: {command} | runqy-loader load - {option}…" if command else ""
+        run = f"save it as FILE first, and {run}" if run and elsewhere else run
         readable = ((name, does) for name, does in self.formats if codec is None or name not in NOT_COMPRESSED)
         given = ((name if path is not None else _of_pipe(name), does) for name, does in readable)
         named = {name: does for name, does in given if name}
         if not named:
             advice = self.advice or ("" if run else self._without_format(codec))
-            return "; ".join(part for part in (advice, run and f"run: {run}") if part)
+            return "; ".join(part for part in (advice, run) if part)
         options = " or ".join(f"--format {name}{does and f' ({does})'}" for name, does in named.items())
-        return f"give {options}" + (f", or run: {run}" if run else "")
+        return f"give {options}" + (f", or {run}" if run else "")
 
     def _without_format(self, codec: Codec | None) -> str:
         if not self.formats:

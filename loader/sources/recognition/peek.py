@@ -123,7 +123,10 @@ def _fault(file: InputFile, head: Head, look: Look) -> str:
 
 
 def _hint(file: InputFile, head: Head, look: Look) -> str:
-    hint = look.hint(file.format, None if file.is_stdin else file.name, head.codec)
+    from loader.sources.remote.address import is_url  # few loads need it
+
+    path = None if file.is_stdin else file.name
+    hint = look.hint(file.format, path, head.codec, elsewhere=path is not None and is_url(path))
     return f"{hint[0].upper()}{hint[1:]}"
 
 

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from loader.sources.format import InputFile
-from loader.sources.problems import Problem
+from loader.sources.problems import Problem, Problems
+from loader.sources.recognition.peek import without_bad_files
 from loader.sources.remote.prepare import Preparation
 from loader.sources.remote.site import NOT_ASKED, State
 from loader.sources.remote.spool import Spool
@@ -49,3 +50,27 @@ def test_an_object_that_is_no_more_when_it_is_asked_for_again_is_told() -> None:
         found = prepared(Deleted({"a": (CONTENT, '"new"')}).file("a", state=OLD), spool)
     assert isinstance(found, Problem)
     assert found.what == "there is no such object"
+
+
+@pytest.mark.parametrize("etag", ['"1"', None])
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        (b"LZIP\1", "Save it as FILE first, and run: lzip -dc FILE | runqy-loader load - …; --force"),
+        (b"Obj\1", "Save it as FILE first, and run: avro-tools tojson FILE | runqy-loader load - …; --force"),
+        (
+            b'{\n"n": 1\n}\n',
+            "Give --format json (it is one task), or save it as FILE first, and run: jq -c . FILE | runqy-loader load "
+            "- …; --force",
+        ),
+        (b"a,b\n1,2\n", "Give --format csv; --force"),
+    ],
+)
+def test_advice_about_what_is_at_a_url_has_commands_that_can_run(etag: str | None, content: bytes, hint: str) -> None:
+    with Spool() as spool:
+        found = prepared(Bucket({"a": (content, etag)}).file("a"), spool)
+        if isinstance(found, InputFile):  # a copy
+            problems = Problems(skip=True)
+            assert without_bad_files([found], problems, given=False, force=False) == []
+            (found,) = problems.skipped
+    assert found.hint.startswith(hint)
