@@ -16,7 +16,7 @@ from loader.sources.remote.object_site import ObjectSite
 from loader.sources.remote.pattern import compiled, folder_before, has_magic, may_lead
 from loader.sources.remote.remote_file import RemoteFile
 from loader.sources.remote.sftp_site import SftpSite
-from loader.sources.remote.site import Listed, Site
+from loader.sources.remote.site import Listed, ListedSite
 from loader.sources.remote.web_site import WebSite
 
 How = Literal["named", "folder", "pattern"]
@@ -57,12 +57,10 @@ class Sites:
     """The buckets and hosts of a load. Objects of one share its connections."""
 
     def __init__(self) -> None:
-        self._sites: dict[tuple[str, str, str], Site] = {}
+        self._sites: dict[tuple[str, str, str], ListedSite] = {}
 
-    def of(self, address: Address) -> Site:
-        """The site of an address."""
-        if not address.has_listing:
-            return WebSite(address)
+    def of(self, address: Address) -> ListedSite:
+        """The site of an address that has a listing."""
         where = (address.scheme, address.host, address.login)
         if (site := self._sites.get(where)) is None:
             site = SftpSite(address) if address.scheme == "sftp" else ObjectSite(address)
@@ -83,11 +81,11 @@ async def expand(argument: str, sites: Sites) -> RemoteInput:
     """
     address = parse_address(argument)
     require(EXTRA_OF[address.scheme], f"{address.scheme}:// input")
-    site = sites.of(address)
     last = address.path.rpartition("/")[2]
     if not address.has_listing:
-        file = RemoteFile(address.name, site, address.path, address.content_url)
+        file = RemoteFile(address.name, WebSite(address), address.path, address.content_url)
         return RemoteInput(address.name, "named", last, (RemoteEntry(file, address.file_name),))
+    site = sites.of(address)
     how: How = "pattern" if has_magic(address.path) else "folder" if not last else "named"
     try:
         found = await (_matches(address, site) if how == "pattern" else _named_or_below(address, site))
@@ -97,13 +95,17 @@ async def expand(argument: str, sites: Sites) -> RemoteInput:
         how = "folder"
     if found:
         return RemoteInput(address.name, how, last, tuple(found))
-    what = {"named": "there is no such object, and nothing below it", "folder": "there is nothing below it"}
-    text = what["named" if last else "folder"] if how != "pattern" else "no object matches"
-    hint = "Check the pattern" if how == "pattern" else "Check the URL"
-    return RemoteInput(address.name, how, last, problem=Problem(address.name, text, hint))
+    hint = "Check the URL"
+    if how == "pattern":
+        what, hint = "no object matches", "Check the pattern"
+    elif last:
+        what = "there is no such object, and nothing below it"
+    else:
+        what = "there is nothing below it"
+    return RemoteInput(address.name, how, last, problem=Problem(address.name, what, hint))
 
 
-async def _named_or_below(address: Address, site: Site) -> list[RemoteEntry]:
+async def _named_or_below(address: Address, site: ListedSite) -> list[RemoteEntry]:
     prefix = address.path
     if prefix and not prefix.endswith("/"):
         if (state := await site.state(prefix)) is not None:
@@ -114,7 +116,7 @@ async def _named_or_below(address: Address, site: Site) -> list[RemoteEntry]:
     return await _sorted(address, site, [(one, one.key[len(prefix) :]) for one in found])
 
 
-async def _matches(address: Address, site: Site) -> list[RemoteEntry]:
+async def _matches(address: Address, site: ListedSite) -> list[RemoteEntry]:
     pattern = re.compile(f"(?:{compiled(address.path).pattern})(?P<below>/.+)?", re.DOTALL)
 
     def enter(folder: str) -> bool:
@@ -126,7 +128,7 @@ async def _matches(address: Address, site: Site) -> list[RemoteEntry]:
     return await _sorted(address, site, found)
 
 
-async def _sorted(address: Address, site: Site, found: Iterable[tuple[Listed, str]]) -> list[RemoteEntry]:
+async def _sorted(address: Address, site: ListedSite, found: Iterable[tuple[Listed, str]]) -> list[RemoteEntry]:
     entries: list[RemoteEntry] = []
     for one, below in sorted(found, key=lambda pair: pair[0].key.encode(errors="surrogateescape")):
         # Tools mark a folder with an object ``prefix/`` of no bytes, and obstore lists that without its slash.
@@ -136,7 +138,7 @@ async def _sorted(address: Address, site: Site, found: Iterable[tuple[Listed, st
     return entries
 
 
-def _entry(address: Address, site: Site, one: Listed, below: str = "") -> RemoteEntry:
+def _entry(address: Address, site: ListedSite, one: Listed, below: str = "") -> RemoteEntry:
     file = RemoteFile(address.name_of(one.key), site, one.key, address.content_url_of(one.key), one.state)
     return RemoteEntry(file, one.key.rpartition("/")[2], below)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from functools import partial
 
 from loader.sources.batch import RawBatch
 from loader.sources.format import InputFile
 from loader.sources.record_batcher import MakeBatcher
-from loader.sources.remote.remote_file import RemoteFile
+from loader.sources.remote.remote_file import TRIES, RemoteFile, pause_seconds
+from loader.sources.remote.site import LostError, SiteOfParts, not_reached
 from loader.sources.stream_source import StreamSource
 from loader.sources.transports.transport import CHUNK
 
@@ -32,18 +35,18 @@ class RemoteLines(StreamSource):
         Raises:
             SourceError: The object cannot be read.
         """
-        remote = self._remote
-        if self._file.codec is not None or not remote.site.has_parts or remote.size <= size:
+        remote, site = self._remote, self._remote.site
+        if self._file.codec is not None or not isinstance(site, SiteOfParts) or remote.size <= size:
             return []
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            found = set(pool.map(self._line_from, range(size, remote.size, size)))
+            found = set(pool.map(partial(self._line_from, site), range(size, remote.size, size)))
         return sorted(found - {remote.size})
 
-    def _line_from(self, target: int) -> int:
+    def _line_from(self, site: SiteOfParts, target: int) -> int:
         """The offset of the first line that begins there or later; the size of the object if there is none."""
         at, step = target - 1, _FIRST_PART
         while at < self._remote.size:
-            part = self._remote.part(at, min(self._remote.size, at + step))
+            part = _part(self._remote, site, at, min(self._remote.size, at + step))
             if (found := part.find(b"\n")) >= 0:
                 return at + found + 1
             at, step = at + len(part), CHUNK
@@ -71,3 +74,16 @@ class RemoteLines(StreamSource):
                 yield raw
         if end is not None and self._counted[0] == start:
             self._counted = (end, self._counted[1] + lines)
+
+
+def _part(file: RemoteFile, site: SiteOfParts, start: int, end: int) -> bytes:
+    """Some bytes. Call it in a thread. Raises what ``RemoteFile.chunks`` raises."""
+    failures = 0
+    while True:
+        try:
+            return site.part(file.key, start, end, file.state)
+        except LostError as lost:
+            failures += 1
+            if failures == TRIES:
+                raise not_reached(file.name, f"{lost}, {TRIES} times") from lost
+            time.sleep(pause_seconds(failures))

@@ -36,9 +36,6 @@ class ObjectSite:
     def __getstate__(self) -> dict[str, Any]:
         return {"_address": self._address, "_store": None}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-
     def _open(self) -> ObjectStore:
         if self._store is None:
             from loader.sources.remote.stores import open_store  # imports obstore, and for S3 boto3
@@ -87,14 +84,8 @@ class ObjectSite:
             _require_size(self._address.name_of(key), state, answer.meta["size"])
             async for piece in answer.stream(min_chunk_size=CHUNK):
                 yield bytes(piece)
-        except SourceError:
-            raise
         except Exception as error:
             raise self._while_reading(error, key) from None
-
-    @property
-    def has_parts(self) -> bool:
-        return True
 
     def part(self, key: str, start: int, end: int, state: State) -> bytes:
         import obstore
@@ -103,8 +94,6 @@ class ObjectSite:
             answer = obstore.get(self._open(), key, options=_options(start, end, state))
             _require_size(self._address.name_of(key), state, answer.meta["size"])
             return bytes(answer.bytes())
-        except SourceError:
-            raise
         except Exception as error:
             raise self._while_reading(error, key) from None
 

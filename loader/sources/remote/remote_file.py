@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -86,20 +85,9 @@ class RemoteFile:
                     raise not_reached(f"{self.name} (from byte {start})", f"{lost}, {TRIES} times") from lost
                 await pause(TRIES - tries)
 
-    def part(self, start: int, end: int) -> bytes:
-        """Some bytes, of a site that ``has_parts``. Call it in a thread. Raises what ``chunks`` raises."""
-        failures = 0
-        while True:
-            try:
-                return self.site.part(self.key, start, end, self.state)
-            except LostError as lost:
-                failures += 1
-                if failures == TRIES:
-                    raise not_reached(self.name, f"{lost}, {TRIES} times") from lost
-                time.sleep(_pause_seconds(failures))
 
-
-def _pause_seconds(failures: int) -> float:
+def pause_seconds(failures: int) -> float:
+    """How long to wait before another request, after so many that failed."""
     return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (failures - 1))
 
 
@@ -109,8 +97,8 @@ def _require_all(at: int, stop: int) -> None:
 
 
 async def pause(failures: int) -> None:
-    """Waits before another request, after so many that failed."""
-    await asyncio.sleep(_pause_seconds(failures))
+    """Waits for that long."""
+    await asyncio.sleep(pause_seconds(failures))
 
 
 async def ahead(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

@@ -33,9 +33,6 @@ class SftpSite:
         self._client: SFTPClient | None = None
         self._connecting = asyncio.Lock()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_address": self._address, "_where": self._where}
-
     async def state(self, key: str) -> State | None:
         attributes = await self._stat(key)
         if attributes is None or _is_folder(attributes):
@@ -96,13 +93,6 @@ class SftpSite:
             raise LostError("the connection was lost") from error
         except (asyncssh.Error, OSError) as error:
             raise self._fault(error, key) from error
-
-    @property
-    def has_parts(self) -> bool:
-        return False
-
-    def part(self, key: str, start: int, end: int, state: State) -> bytes:
-        raise NotImplementedError
 
     async def aclose(self) -> None:
         self._client = None

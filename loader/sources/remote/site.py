@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from loader.errors import SourceChangedError, SourceError
 
@@ -44,22 +44,10 @@ class Listed:
 
 
 class Site(Protocol):
-    """A bucket, or a host. It can be pickled."""
+    """A bucket, or a host. One that has ETags can be pickled."""
 
     async def state(self, key: str) -> State | None:
         """What the server says of an object; None if there is no such object.
-
-        Raises:
-            SourceError: The server refuses, or cannot be reached.
-        """
-        ...
-
-    def list(self, prefix: str, enter: Callable[[str], bool]) -> AsyncGenerator[Listed, None]:
-        """The objects whose keys begin with a prefix that is empty or ends with a slash, in any order.
-
-        Args:
-            enter: Whether anything is wanted below a folder, whose key ends with a slash. A server that lists all keys
-                at once does not ask.
 
         Raises:
             SourceError: The server refuses, or cannot be reached.
@@ -79,17 +67,33 @@ class Site(Protocol):
         """
         ...
 
-    @property
-    def has_parts(self) -> bool:
-        """Whether ``part`` can be used: whether small requests are cheap here."""
+    async def aclose(self) -> None:
+        """Closes what is open. The site can be used again."""
         ...
+
+
+class ListedSite(Site, Protocol):
+    """A site that can say what it has."""
+
+    def list(self, prefix: str, enter: Callable[[str], bool]) -> AsyncGenerator[Listed, None]:
+        """The objects whose keys begin with a prefix that is empty or ends with a slash, in any order.
+
+        Args:
+            enter: Whether anything is wanted below a folder, whose key ends with a slash. A server that lists all keys
+                at once does not ask.
+
+        Raises:
+            SourceError: The server refuses, or cannot be reached.
+        """
+        ...
+
+
+@runtime_checkable
+class SiteOfParts(Site, Protocol):
+    """A site where small requests are cheap."""
 
     def part(self, key: str, start: int, end: int, state: State) -> bytes:
         """Some bytes of an object. It blocks; see ``read`` for what it raises."""
-        ...
-
-    async def aclose(self) -> None:
-        """Closes what is open. The site can be used again."""
         ...
 
 

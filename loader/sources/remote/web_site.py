@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from loader.errors import SourceError
 from loader.sources.remote.address import Address
 from loader.sources.remote.remote_file import pause
-from loader.sources.remote.site import Listed, LostError, State, changed, not_reached
+from loader.sources.remote.site import LostError, State, changed, not_reached
 from loader.sources.transports.transport import CHUNK
 
 if TYPE_CHECKING:
@@ -59,11 +59,6 @@ class WebSite:
                     raise not_reached(self._name, lost) from lost
                 await pause(failures)
 
-    async def list(self, prefix: str, enter: Callable[[str], bool]) -> AsyncGenerator[Listed, None]:
-        nothing: tuple[Listed, ...] = ()  # HTTP has no listing
-        for listed in nothing:
-            yield listed
-
     async def read(self, key: str, start: int, end: int | None, state: State) -> AsyncGenerator[bytes, None]:
         headers: dict[str, str] = {}
         if state.etag is not None:
@@ -84,13 +79,6 @@ class WebSite:
                     yield data
                 if end is not None and at >= end:
                     return
-
-    @property
-    def has_parts(self) -> bool:
-        return False
-
-    def part(self, key: str, start: int, end: int, state: State) -> bytes:
-        raise NotImplementedError
 
     async def aclose(self) -> None:
         """Nothing: each request closes its connection."""

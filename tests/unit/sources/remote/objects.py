@@ -38,13 +38,6 @@ class Bucket:
             raise changed(key, "its ETag is another one")
         yield content[start:end]
 
-    @property
-    def has_parts(self) -> bool:
-        return False
-
-    def part(self, key: str, start: int, end: int, state: State) -> bytes:
-        raise NotImplementedError
-
     async def aclose(self) -> None:
         pass
 
