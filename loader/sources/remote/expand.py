@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable
 from contextlib import aclosing
@@ -20,6 +21,9 @@ from loader.sources.remote.site import Listed, ListedSite
 from loader.sources.remote.web_site import WebSite
 
 How = Literal["named", "folder", "pattern"]
+
+AT_ONCE = 16
+"""How many objects are asked for at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +77,8 @@ class Sites:
             await site.aclose()
 
 
-async def expand(argument: str, sites: Sites) -> RemoteInput:
-    """What a URL means. Keys are sorted; of a folder, marks such as ``prefix/`` are left out.
-
-    Raises:
-        UsageError: It is no URL that is read, or an extra is not installed.
-    """
-    address = parse_address(argument)
-    require(EXTRA_OF[address.scheme], f"{address.scheme}:// input")
+async def expand(address: Address, sites: Sites) -> RemoteInput:
+    """What a URL means. Keys are sorted; of a folder, marks such as ``prefix/`` are left out."""
     last = address.path.rpartition("/")[2]
     if not address.has_listing:
         file = RemoteFile(address.name, WebSite(address), address.path, address.content_url)
@@ -151,10 +149,21 @@ async def expand_all(arguments: Iterable[str], sites: Sites) -> dict[str, Remote
     """What each URL among the arguments means; others are left out.
 
     Raises:
-        UsageError: See ``expand``.
+        UsageError: One is no URL that is read, or an extra is not installed.
     """
-    found: dict[str, RemoteInput] = {}
-    for argument in arguments:
-        if argument not in found and is_url(argument):
-            found[argument] = await expand(argument, sites)
-    return found
+    addresses = {argument: _checked(argument) for argument in arguments if is_url(argument)}
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def expanded(address: Address) -> RemoteInput:
+        async with slots:
+            return await expand(address, sites)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = {argument: group.create_task(expanded(address)) for argument, address in addresses.items()}
+    return {argument: task.result() for argument, task in tasks.items()}
+
+
+def _checked(argument: str) -> Address:
+    address = parse_address(argument)
+    require(EXTRA_OF[address.scheme], f"{address.scheme}:// input")
+    return address

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from loader.errors import SourceError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 _LISTED_AT_ONCE = 1000
+_OPENING = Lock()
 
 
 class ObjectSite:
@@ -37,11 +39,12 @@ class ObjectSite:
         return {"_address": self._address, "_store": None}
 
     def _open(self) -> ObjectStore:
-        if self._store is None:
-            from loader.sources.remote.stores import open_store  # imports obstore, and for S3 boto3
+        with _OPENING:  # once, also when several threads want it: it may ask for credentials
+            if self._store is None:
+                from loader.sources.remote.stores import open_store  # imports obstore, and for S3 boto3
 
-            self._store = open_store(self._address)
-        return self._store
+                self._store = open_store(self._address)
+            return self._store
 
     async def _opened(self) -> ObjectStore:
         # In a thread, because it may ask for credentials.

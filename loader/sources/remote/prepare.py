@@ -15,11 +15,11 @@ from loader.sources.recognition.head import Head
 from loader.sources.recognition.peek import judge
 from loader.sources.recognition.recognize import HEAD
 from loader.sources.remote.copies import copy
+from loader.sources.remote.expand import AT_ONCE
 from loader.sources.remote.remote_file import RemoteFile, state_of
 from loader.sources.remote.spool import Spool
 from loader.sources.transports.transport import CHUNK
 
-_AT_ONCE = 16
 _COPIES_AT_ONCE = 4
 
 
@@ -35,7 +35,7 @@ class Preparation:
         self._spool = spool
         self._given = given
         self._force = force
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(AT_ONCE)
         self._copies = asyncio.Semaphore(_COPIES_AT_ONCE)
 
     async def of(self, files: Sequence[InputFile]) -> list[InputFile | Problem]:

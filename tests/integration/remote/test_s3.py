@@ -292,6 +292,22 @@ def test_profiles_of_the_files_are_found(tool: Tool, db: Redis, objects: Objects
     assert numbers(db) == [1]
 
 
+def test_a_program_for_credentials_is_asked_once_for_objects_named_together(
+    tool: Tool, db: Redis, objects: Objects, tmp_path: Path
+) -> None:
+    urls = [objects.put(f"{number}.jsonl", lines(number)) for number in range(40)]
+    env = objects.env()
+    answer = {"Version": 1, "AccessKeyId": env["AWS_ACCESS_KEY_ID"], "SecretAccessKey": SECRET}
+    (tmp_path / "answer").write_text(json.dumps(answer))
+    program = f"sh -c 'echo asked >> {tmp_path}/asked; sleep 0.1; cat {tmp_path}/answer'"
+    config = f"[profile me]\nregion=us-east-1\nendpoint_url={env['AWS_ENDPOINT_URL']}\ncredential_process={program}\n"
+    (tmp_path / "config").write_text(config)
+    given = {"AWS_PROFILE": "me", "AWS_CONFIG_FILE": str(tmp_path / "config")}
+    assert_fine(tool.load(*urls, "-q", "q", "-w", "1", env=given))
+    assert numbers(db) == list(range(40))
+    assert (tmp_path / "asked").read_text() == "asked\n"
+
+
 def test_files_that_cannot_be_loaded_are_skipped_if_that_is_wanted(tool: Tool, db: Redis, objects: Objects) -> None:
     objects.put("in/a.jsonl", lines(1))
     objects.put("in/b.jsonl", b"%PDF-1.7\n\x80\x81")
