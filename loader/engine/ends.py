@@ -32,10 +32,13 @@ class Ends:
 
     Attributes:
         noted: For each source, the numbers of records at which it has ended in earlier runs, ascending.
+        queues: Full names of the queues that earlier runs may have loaded into, if records name queues: those of a
+            later run may name others.
     """
 
     noted: Mapping[int, Sequence[int]] = field(default_factory=dict)
     note: NoteEnd = not_noted
+    queues: Sequence[str] = ()
 
     def split(self, source: int, raw: RawBatch) -> list[RawBatch]:
         """A batch in parts, so that a part ends where the source has ended before."""

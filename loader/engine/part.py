@@ -9,7 +9,8 @@ from pathlib import Path
 
 from loader.engine.assign import Assigner
 from loader.engine.ends import Ends
-from loader.engine.pipeline import Pipeline, StateOf
+from loader.engine.loaded_before import StateOf
+from loader.engine.pipeline import Pipeline
 from loader.engine.plan import LoadPlan
 from loader.jobs.ids_file import IdsFile
 from loader.jobs.lease import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -13,7 +13,8 @@ from loader.engine.assign import Assigner
 from loader.engine.ends import CUT_OFF, Ends, ends_in_a_record, is_cut_off, is_last
 from loader.engine.first_records import FirstRecords, too_many
 from loader.engine.hold_back import Admission, Callbacks, HoldBack
-from loader.errors import LoaderError, SourceChangedError, SourceError, TooManyRejectsError
+from loader.engine.loaded_before import LoadedBefore, StateOf
+from loader.errors import LoaderError, SourceError, TooManyRejectsError
 from loader.jobs.ids_file import IdsFile
 from loader.jobs.ledger import LedgerState
 from loader.jobs.rejects import RejectsFile
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from loader.shaping.shape import Shape
 
 log = logging.getLogger("runqy_loader")
-
-StateOf = Callable[[str, int], Awaitable[LedgerState]]
-"""Returns the state of the ledger of a queue and a shard."""
 
 
 class Pipeline:
@@ -83,14 +81,13 @@ class Pipeline:
         self._rejects = rejects
         self._report = report
         self._worker = worker
-        self._state_of = state_of
         self._ids = ids
         self._ends = ends or Ends()
         self._shape = shape
-        self._first_version = first_version
         self._passed_over = passed_over
         self._records = records or RecordLimit.of_option(options.max_record_bytes)
-        self._states: dict[tuple[str, int], LedgerState] = {}
+        queues, default_queue = self._ends.queues, options.default_queue
+        self._before = LoadedBefore(state_of, report, queues, default_queue, first_version=first_version)
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(options.queue_depth)
         self._reader: asyncio.Task[None] | None = None
         self._failure: LoaderError | None = None
@@ -176,7 +173,7 @@ class Pipeline:
 
     async def _read_all(self) -> None:
         async for shard in self._shards:
-            self._states.clear()  # they belong to the last shard
+            await self._before.begin(shard.number)
             number = 0
             for piece in shard.pieces:
                 source, tally = self._sources[piece.source], self._report.sources[piece.source]
@@ -208,22 +205,8 @@ class Pipeline:
                         self._skip(tally.name, damage, lines)
                 tally.bytes_read = source.position
                 if source.identity.may_grow:
-                    await self._require_no_more(source, shard.number, number)
+                    await self._before.require_no_more(source, shard.number, number)
         self._all_read = True
-
-    async def _require_no_more(self, source: Source, shard: int, number: int) -> None:
-        """Checks that an earlier run has loaded no batch after this number of them: input that may grow has shrunk.
-
-        Raises:
-            SourceChangedError: There is one.
-        """
-        if not number and self._options.default_queue is not None:
-            await self._state(self._options.default_queue, shard)
-        if any(state.has_after(number) for state in self._states.values()):
-            raise SourceChangedError(
-                f"{source.identity.name} has ended, and job {self._report.job} has loaded more records of it before",
-                source.identity.if_changed,
-            )
 
     def _skip(self, name: str, damage: DamagedError, lines: int = 0) -> None:
         """Goes on without the rest of a damaged file, if that is wanted.
@@ -290,7 +273,7 @@ class Pipeline:
 
     async def _is_in(self, admission: Admission) -> bool:
         batch = admission.batch
-        states = [await self._state(delivery.queue, batch.shard) for delivery in admission.deliveries]
+        states = [await self._before.state(delivery.queue, batch.shard) for delivery in admission.deliveries]
         return any(state.is_loaded(batch.number) for state in states)
 
     async def _pass_on(self, admission: Admission) -> None:
@@ -298,10 +281,12 @@ class Pipeline:
         states: list[LedgerState] = []
         if self._worker is not None:
             # Before any reject is written: a record that is in must not get into the rejects file.
+            if (0, CUT_OFF) not in batch.rejected:  # a record that is cut off has the number of the batch before it
+                await self._before.require_same_queues(batch, deliveries, source)
             for delivery in deliveries:
-                states.append(state := await self._state(delivery.queue, batch.shard))
+                states.append(state := await self._before.state(delivery.queue, batch.shard))
                 if state.is_loaded(batch.number):
-                    await self._check_unchanged(delivery, source, state)
+                    await self._before.require_unchanged(delivery, source, state)
         if batch.rejected:
             await self._reject(batch)
         if self._worker is None:
@@ -319,26 +304,6 @@ class Pipeline:
                     await self.skipped(delivery, skipped)
             else:
                 await self._queue.put(delivery)
-
-    async def _state(self, queue: str, shard: int) -> LedgerState:
-        state = self._states.get((queue, shard))
-        if state is None:
-            state = self._states[queue, shard] = await self._state_of(queue, shard)
-        return state
-
-    async def _check_unchanged(self, delivery: Delivery, source: Source, state: LedgerState) -> None:
-        batch = delivery.batch
-        known = {delivery.checksum, batch.checksum} if self._first_version else {delivery.checksum}
-        if state.checksum(batch.number) not in known:
-            place = await source.place(batch.raw, 0)
-            count = len(batch.raw.records)
-            raise SourceChangedError(
-                f"{place.exact}: the {count} records from here on are not the ones that job "
-                f"{self._report.job} has loaded",
-                source.identity.if_changed
-                or "Resume with the same input, and with options that accept the same records (load rejected ones from "
-                "the rejects file); or give another --job name to load this as a new job",
-            )
 
     async def _located(self, batch: Batch, rejected: Sequence[tuple[int, Reason]] | None = None) -> list[Reject]:
         """The rejects of a batch, with their places: all of the batch, or these."""

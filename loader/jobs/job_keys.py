@@ -112,12 +112,20 @@ async def queues_of(servers: Servers, job: Standing) -> list[str]:
     manifest = job.manifest or {}
     if not job.records_name_queues:
         return [manifest["queue"]]
-    key = queues_key(job.name)
-    (noted,) = await ask_each(servers, [("HGETALL", key)])
-    found = {name.decode() for name in noted} | set(job.report.get("queues", {}))
+    found = {*await noted_queues(servers, job.name), *job.report.get("queues", {})}
     if not job.is_noted:
         found |= await _searched(servers, job.name, manifest["layout"])
     return sorted(found)
+
+
+async def noted_queues(servers: Servers, job: str) -> list[str]:
+    """Full names of the queues that were noted of a job whose records name them.
+
+    Raises:
+        LoaderError: The server refuses, or cannot be reached.
+    """
+    (noted,) = await ask_each(servers, [("HGETALL", queues_key(job))])
+    return [name.decode() for name in noted]
 
 
 async def note_queue(servers: Servers, job: str, queue: str) -> None:

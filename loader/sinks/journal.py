@@ -162,7 +162,7 @@ class Journal:
         return _key(delivery) in self._doubtful
 
     async def state(self, queue: str, shard: int) -> LedgerState:
-        """The batches that were acknowledged in earlier runs. See ``loader.engine.pipeline.StateOf``."""
+        """The batches that were acknowledged in earlier runs. See ``loader.engine.loaded_before.StateOf``."""
         bits, checksums, skipped = bytearray(), bytearray(), dict[int, dict[int, Reason]]()
         with self._failures():
             rows = self._db.execute(
@@ -215,6 +215,11 @@ class Journal:
                 ids = [own.decode() for position, own in enumerate(delivery.ids) if position not in delivery.skipped]
                 self._db.execute("INSERT INTO ids VALUES (?, ?)", (delivery.queue, "\n".join(ids)))
         self._open.discard(key)
+
+    def queues(self) -> list[str]:
+        """The queues that batches were sent to in earlier runs."""
+        with self._failures():
+            return [queue for (queue,) in self._db.execute("SELECT DISTINCT queue FROM batches")]
 
     def ends(self) -> dict[int, list[int]]:
         """See ``loader.jobs.job.Job.ends``."""

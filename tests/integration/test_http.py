@@ -527,6 +527,34 @@ def test_a_pipe_with_other_content_is_refused_where_it_differs(api: RunqyApi, tm
     assert_error(done, 1, "the 2 records from here on are not the ones that job j has loaded")
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("UPDATE jobs SET queue = 'ga'", ": row 101: the 100 records from here on are not the ones that job j has"),
+        ("DELETE FROM jobs WHERE queue = 'gb'", "has ended, and job j has loaded more records of it before"),
+    ],
+)
+@pytest.mark.parametrize("by_field", [True, False])
+def test_rows_that_have_changed_their_queue_or_are_gone_are_told(
+    api: RunqyApi, tmp_path: Path, change: str, words: str, by_field: bool
+) -> None:
+    api.queues |= {"ga.default", "gb.default"}
+    queue = ("--queue-field", "queue") if by_field else ("-q", "q")
+    rows = [(n, "ga" if n <= 100 else "gb") for n in range(1, 201)]
+    query = ("--sql", "select id, queue from jobs order by id", "--from", "sqlite:///r.db", "-b", "100", "--job", "j")
+    arguments = ("load", *query, *queue, "--to", api.url, "-w", "1", "--quiet")
+    env = {"RUNQY_API_KEY": KEY}
+    with closing(sqlite3.connect(tmp_path / "r.db")) as database:
+        database.execute("CREATE TABLE jobs (id INTEGER PRIMARY KEY, queue)")
+        database.executemany("INSERT INTO jobs VALUES (?, ?)", rows)
+        database.commit()
+        assert [run(*arguments, cwd=tmp_path, env=env).status for _ in range(2)] == [0, 0]
+        database.execute(change)
+        database.commit()
+    assert_error(run(*arguments, cwd=tmp_path, env=env), 1, words)
+    assert sum(len(data(api, f"{name}.default")) for name in ("q", "ga", "gb")) == 200
+
+
 def test_a_pipe_whose_producer_died_is_sent_to_its_end_by_the_next_run(api: RunqyApi, tmp_path: Path) -> None:
     content = b"".join(b'{"n":%d}\n' % n for n in range(1000))
     arguments = ("load", "-", "--to", api.url, "-q", "q", "--job", "j", "--quiet", "-b", "30", "--report", "-")

@@ -11,7 +11,7 @@ import pytest
 
 import runqy_loader
 from tests.cli import run
-from tests.integration.tool import Redis, Tool, assert_error, piped
+from tests.integration.tool import Redis, Tool, assert_error, assert_fine, piped
 
 WITHOUT = b'{"n":1}\n'
 WITH = b'{"model":"big"}\n'
@@ -135,3 +135,39 @@ def test_a_pipe_that_ended_too_early_is_judged_by_its_real_end_the_next_time(too
 def test_a_pipe_without_the_field_is_refused_with_any_end(tool: Tool, end: bytes) -> None:
     done = piped(tool, [WITHOUT * 5 + end], "-", *LOAD, "-b", "3")
     assert (done.status, "--queue-field 'model': no record has this field" in done.stderr) == (2, True)
+
+
+PIPE = ("-", "--queue-field", "model", "--job", "j", "-b", "10", "-w", "1")
+ROUTED = [b'{"n":%d,"model":"%b"}\n' % (n, b"gb" if 10 <= n < 20 else b"ga") for n in range(30)]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [line.replace(b'"gb"', b'"ga"') for line in ROUTED],
+        [line.replace(b'"gb"', b'"gc"') for line in ROUTED],
+        [line for line in ROUTED if b'"gb"' not in line],
+        [line.replace(b'"gb"', b"{}") for line in ROUTED],
+    ],
+    ids=["to a known queue", "to a new queue", "to none", "to no queue"],
+)
+def test_records_of_a_pipe_that_have_left_their_queue_are_told(tool: Tool, db: Redis, lines: list[bytes]) -> None:
+    assert_fine(tool.load(*PIPE, stdin=b"".join(ROUTED)))
+
+    done = tool.load(*PIPE, "--max-errors", "none", stdin=b"".join(lines))
+
+    assert_error(done, 1, "-:11 (byte 2", "the 10 records from here on are not the ones that job j has loaded")
+    assert [db.llen(f"asynq:{queue}.default:pending") for queue in ("ga", "gb", "gc")] == [20, 10, 0]
+
+
+def test_a_pipe_that_was_cut_off_goes_on(tool: Tool, db: Redis) -> None:
+    whole = b"".join(ROUTED)
+    cut = whole[: len(b"".join(ROUTED[:15])) + 5]
+    first, again, rest = (tool.load(*PIPE, stdin=content) for content in (cut, cut, whole))
+
+    assert (first.status, again.status) == (3, 3), again.stderr
+    assert (again.report["loaded"], again.report["already_loaded"]) == (0, 15)
+    assert_fine(rest)
+    shorter = tool.load(*PIPE, stdin=whole[: len(b"".join(ROUTED[:10])) + 5])  # has nothing that was another record
+    assert (shorter.status, shorter.report["already_loaded"], shorter.report["rejected"]) == (3, 10, 1), shorter.stderr
+    assert [db.llen(f"asynq:{queue}.default:pending") for queue in ("ga", "gb")] == [20, 10]

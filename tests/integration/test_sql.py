@@ -385,3 +385,51 @@ def test_a_file_of_sqlite_is_the_same_from_any_folder(tool: Tool, sqlite: sqlite
 def test_a_file_of_sqlite_is_not_made(tool: Tool) -> None:
     tool.load("--sql", QUERY, *SQLITE)
     assert not Path(tool.folder / "x.db").exists()
+
+
+# --- rows that name their queues ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def routed(tool: Tool) -> Iterator[sqlite3.Connection]:
+    """A thousand rows for one queue, and then as many for another."""
+    connection = sqlite3.connect(tool.folder / "r.db")
+    connection.execute("CREATE TABLE jobs (id INTEGER PRIMARY KEY, queue)")
+    rows = [(n, "ga" if n <= 1000 else "gb") for n in range(1, 2001)]
+    connection.executemany("INSERT INTO jobs VALUES (?, ?)", rows)
+    connection.commit()
+    yield connection
+    connection.close()
+
+
+ROUTED = ("--sql", "select id, queue from jobs order by id", "--from", "sqlite:///r.db", "-w", "1", "--job", "j")
+BY_FIELD = ("--queue-field", "queue")
+
+
+@pytest.mark.parametrize("more", [BY_FIELD, (*BY_FIELD, "-q", "rest"), ("--queue-from", "queue")], ids=" ".join)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("UPDATE jobs SET queue = 'ga'", ": row 1001: the 1000 records from here on are not the ones that job j has"),
+        ("UPDATE jobs SET queue = 'gc'", ": row 1: the 1000 records from here on are not the ones that job j has"),
+        ("DELETE FROM jobs WHERE queue = 'gb'", "has ended, and job j has loaded more records of it before"),
+        ("DELETE FROM jobs", "has ended, and job j has loaded more records of it before"),
+    ],
+)
+def test_rows_that_have_gone_to_another_queue_are_told(
+    tool: Tool, db: Redis, routed: sqlite3.Connection, change: str, words: str, more: tuple[str, ...]
+) -> None:
+    done, again = tool.load(*ROUTED, *more), tool.load(*ROUTED, *more)
+    assert_fine(done)
+    assert (counts(done), counts(again)) == ((2000, 2000, 0, 0), (2000, 0, 2000, 0))
+    routed.execute(change)
+    routed.commit()
+    assert_error(tool.load(*ROUTED, *more), 1, words, "The rows have changed since")
+    assert [db.llen(f"asynq:{queue}.default:pending") for queue in ("ga", "gb", "gc")] == [1000, 1000, 0]
+
+
+def test_rows_for_a_new_queue_at_the_end_are_loaded(tool: Tool, db: Redis, routed: sqlite3.Connection) -> None:
+    assert_fine(tool.load(*ROUTED, *BY_FIELD))
+    routed.execute("INSERT INTO jobs VALUES (2001, 'gc')")
+    routed.commit()
+    assert counts(tool.load(*ROUTED, *BY_FIELD)) == (2001, 1, 2000, 0)

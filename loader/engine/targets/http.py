@@ -110,4 +110,6 @@ class HttpTarget(LoadTarget):
 @asynccontextmanager
 async def _over_http(sink: HttpSink, journal: Journal, part: Part) -> AsyncIterator[Channel]:
     """The ``Destination``, with both arguments bound. It is never pickled: ``--to`` allows only one process."""
-    yield Channel(sink.work, journal.state, ids_passed_over=False, ends=Ends(journal.ends(), journal.note_end))
+    queues = journal.queues() if part.options.records_name_queues else []
+    ends = Ends(journal.ends(), journal.note_end, queues)
+    yield Channel(sink.work, journal.state, ids_passed_over=False, ends=ends)

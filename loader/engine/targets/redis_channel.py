@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from loader.engine.ends import Ends
+from loader.engine.loaded_before import StateOf
 from loader.engine.part import Channel, Part
-from loader.engine.pipeline import StateOf
 from loader.jobs.job import Job, ledger_state
-from loader.jobs.job_keys import note_queue
+from loader.jobs.job_keys import note_queue, noted_queues
 from loader.jobs.lease import Lease
 from loader.jobs.ledger import LedgerState
 from loader.jobs.proof import Proof
@@ -56,7 +56,10 @@ async def _ends(servers: Servers, part: Part, lease: Lease, patience: Patience) 
         await retry(lease.renew, patience, between=servers.reconnect)
         await retry(lambda: job.note_end(source, record), patience, between=servers.reconnect)
 
-    return Ends(await retry(job.ends, patience, between=servers.reconnect), note)
+    queues: list[str] = []
+    if part.options.records_name_queues:
+        queues = await retry(lambda: noted_queues(servers, part.job), patience, between=servers.reconnect)
+    return Ends(await retry(job.ends, patience, between=servers.reconnect), note, queues)
 
 
 def _state_of(servers: Servers, sink: RedisSink) -> StateOf:
