@@ -17,6 +17,7 @@ from loader.preflight.choice import choose_layout
 from loader.preflight.estimate import estimate_finding
 from loader.preflight.examine import Examination, examine
 from loader.preflight.intended import IntendedLoad
+from loader.preflight.replication import with_tasks
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions, settled
 from loader.settings.server_address import server_address
@@ -116,7 +117,8 @@ async def _findings(
         return options.layout, [_of_error("reachable", error)]  # no access, or loading: no other check can run
     findings += [_layout(finding, choice, not_chosen) for finding in found.findings]
     if (paths or options.is_query) and (found.refused is None or found.refused.name in _OF_USE):
-        findings.append(await _estimate(servers, options, paths, found))
+        estimate = await _estimate(servers, options, paths, found)
+        findings = [*(with_tasks(finding, estimate) for finding in findings), estimate]
     return layout, findings
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ _FAR_BEHIND = 64 * 1024 * 1024
 
 _LITTLE_DISK = 1_000_000_000
 """Bytes."""
+
+_MAKE_ROOM = "Make room: a server that cannot write its files refuses writes"
 
 _OLDEST_WAITAOF = (7, 2)
 
@@ -112,8 +114,12 @@ def disk(info: Info, saves: Any, directory: Any, options: LoadOptions, *, is_her
         is_here: Whether the server runs on this machine, so that its disk can be looked at.
     """
     name, has_aof = "disk", bool(int(info.get("aof_enabled", 0)))
-    if options.wait_fsync and (why := _no_waitaof(info, has_aof=has_aof)):
-        return Finding(name, "error", f"--wait-fsync cannot be: {why}", "Leave it out, or set appendonly yes")
+    if options.wait_fsync and not _knows_waitaof(info):
+        text = f"--wait-fsync cannot be: Redis {info.get('redis_version')} has no command WAITAOF, which came with 7.2"
+        return Finding(name, "error", text, "Leave it out, or load into a newer server")
+    if options.wait_fsync and not has_aof:
+        text = "--wait-fsync cannot be: the server keeps no append-only file"
+        return Finding(name, "error", text, "Leave it out, or set appendonly yes")
     resident, machine = int(info.get("used_memory_rss", 0)), int(info.get("total_system_memory", 0))
     numbers: dict[str, float | None] = {
         "aof_bytes": int(info.get("aof_current_size", 0)),
@@ -135,13 +141,29 @@ def disk(info: Info, saves: Any, directory: Any, options: LoadOptions, *, is_her
         )
         return Finding(name, "warning", text, "Load while none is due: BGSAVE or BGREWRITEAOF before it", numbers)
     if is_here and (has_aof or saves_itself) and (left := _free(directory)) is not None:
-        numbers["disk_free_bytes"] = left
+        numbers |= {"disk_free_bytes": left, "resident_bytes": resident}
         if left < max(_LITTLE_DISK, resident):
-            text = f"its folder has {in_bytes(left)} of disk left"
-            return Finding(
-                name, "warning", text, "Make room: a server that cannot write its files refuses writes", numbers
-            )
+            return Finding(name, "warning", f"its folder has {in_bytes(left)} of disk left", _MAKE_ROOM, numbers)
     return Finding(name, "ok", "no snapshot or rewrite runs", numbers=numbers)
+
+
+def with_tasks(found: Finding, estimate: Finding) -> Finding:
+    """The finding ``disk``, and whether the disk has room for the tasks of the load as well; others as they are.
+
+    A snapshot, and an append-only file that is written anew, take at most about what the server has in memory then.
+
+    Args:
+        estimate: See ``estimate_finding``.
+    """
+    left, needed = found.numbers.get("disk_free_bytes"), estimate.numbers.get("needed_bytes")
+    if found.name != "disk" or found.level != "ok" or left is None or needed is None:
+        return found
+    full = needed + (found.numbers["resident_bytes"] or 0)
+    if left >= full:
+        return found
+    text = f"its folder has {in_bytes(left)} of disk left"
+    text += f"; with the tasks of this load its files may need {in_bytes(full)}"
+    return replace(found, level="warning", text=text, hint=_MAKE_ROOM)
 
 
 def is_here(address: Address) -> bool:
@@ -149,13 +171,9 @@ def is_here(address: Address) -> bool:
     return address.path is not None or address.host in _HERE
 
 
-def _no_waitaof(info: Info, *, has_aof: bool) -> str:
-    if not has_aof:
-        return "the server keeps no append-only file"
+def _knows_waitaof(info: Info) -> bool:
     version = tuple(int(part) for part in str(info.get("redis_version", "0")).split(".")[:2] if part.isdigit())
-    if "valkey_version" not in info and version < _OLDEST_WAITAOF:
-        return f"Redis {info.get('redis_version')} has no command WAITAOF, which came with 7.2"
-    return ""
+    return "valkey_version" in info or version >= _OLDEST_WAITAOF
 
 
 def _free(directory: Any) -> int | None:

@@ -43,10 +43,10 @@ class Disk:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Disk]:
+def small_disk(folder: Path, size: str = "4m") -> Iterator[Disk]:
     """Mounts it in a new folder during the block. Skips the test where mounting is not allowed."""
     folder.mkdir()
-    mount = ("mount", "-t", "tmpfs", "-o", "size=4m,nr_inodes=40", "tmpfs", folder)
+    mount = ("mount", "-t", "tmpfs", "-o", f"size={size},nr_inodes=40", "tmpfs", folder)
     try:
         done = subprocess.run(mount, capture_output=True, text=True, check=False)
     except FileNotFoundError:

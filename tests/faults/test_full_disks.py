@@ -214,6 +214,21 @@ def test_the_append_only_file_of_the_server(disk: Disk, own_scene: OwnScene, fsy
     scene.assert_all_in(done)
 
 
+@pytest.mark.parametrize(("count", "level"), [(1_000, "ok"), (5_000_000, "warning")])
+def test_doctor_warns_of_a_disk_that_a_load_would_fill(
+    tmp_path: Path, own_scene: OwnScene, count: int, level: str
+) -> None:
+    (tmp_path / "in.jsonl").write_bytes(b"{}\n" * count)
+    with small_disk(tmp_path / "large", "1100m") as large:
+        scene, server = own_scene("--appendonly", "yes", "--dir", str(large.folder))
+        done = run("doctor", "in.jsonl", "-q", QUEUE, "--redis", scene.server.url, "--json", cwd=tmp_path)
+        found = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}["disk"]
+        server.stop()
+
+    assert found["level"] == level, found
+    assert ("with the tasks of this load its files may need" in found["text"]) == (level == "warning")
+
+
 # --- the other commands -----------------------------------------------------------------------------------------------
 
 

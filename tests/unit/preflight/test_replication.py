@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loader.preflight.replication import BufferLimit, buffer_limit, disk, replication
+from loader.preflight.checks import Finding
+from loader.preflight.replication import BufferLimit, buffer_limit, disk, replication, with_tasks
 from loader.servers.replicas import Replica, replicas_of
 from loader.settings import LoadOptions
 
@@ -92,8 +95,12 @@ def test_forks_that_may_not_fit_are_warned_of(told: dict[str, Any], saves: list[
 @pytest.mark.parametrize(
     ("told", "text"),
     [
-        ({"redis_version": "7.4.0"}, "keeps no append-only file"),
-        ({"redis_version": "7.0.15", "aof_enabled": "1"}, "Redis 7.0.15 has no command WAITAOF"),
+        ({"redis_version": "7.4.0"}, "keeps no append-only file (Leave it out, or set appendonly yes)"),
+        (
+            {"redis_version": "7.0.15", "aof_enabled": "1"},
+            "Redis 7.0.15 has no command WAITAOF, which came with 7.2 (Leave it out, or load into a newer server)",
+        ),
+        ({"redis_version": "6.2.14"}, "Redis 6.2.14 has no command WAITAOF"),
         ({"redis_version": "7.2.0", "aof_enabled": "1"}, ""),
         ({"redis_version": "7.2.4", "valkey_version": "9.1.0", "aof_enabled": "1"}, ""),
     ],
@@ -102,4 +109,30 @@ def test_waiting_for_a_disk_needs_a_server_that_can(told: dict[str, Any], text: 
     found = disk(told, None, None, options(wait_fsync=True), is_here=False)
 
     assert found.level == ("error" if text else "ok")
-    assert text in found.text
+    assert text in f"{found.text} ({found.hint})"
+
+
+@pytest.mark.parametrize(
+    ("share", "needed", "keeps", "is_here", "level"),
+    [
+        (0.1, 0.1, True, True, "ok"),
+        (0.1, 1.2, True, True, "warning"),  # with the tasks of the load
+        (1.5, None, True, True, "warning"),
+        (1.5, 0.1, True, False, "ok"),  # the disk is that of another machine
+        (1.5, 1.5, False, True, "ok"),  # nothing is written
+    ],
+)
+def test_too_little_disk_is_warned_of(
+    tmp_path: Path, share: float, needed: float | None, keeps: bool, is_here: bool, level: str
+) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    told = {"used_memory_rss": int(share * free), "aof_enabled": int(keeps)}
+    estimate = Finding("estimate", "ok", "", numbers={} if needed is None else {"needed_bytes": needed * free})
+
+    found = disk(told, [b"save", b""], [b"dir", str(tmp_path).encode()], options(), is_here=is_here)
+    with_them = with_tasks(found, estimate)
+
+    assert (with_them.level, "of disk left" in with_them.text) == (level, level == "warning"), with_them
+    assert with_tasks(estimate, estimate) is estimate
+    if needed is None:
+        assert with_them is found
