@@ -17,6 +17,7 @@ from loader.errors import (
     UsageError,
 )
 from loader.jobs.report import LoadReport, SkippedFile
+from loader.tasks.sizes import counted
 
 _MOST_FILES = 20
 """The maximum number of skipped files that are named."""
@@ -67,10 +68,9 @@ def closing_lines(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
         where = "  (--rejects FILE keeps them)"
     lines.append(f"  {'rejected':<15}{report.rejected:>13,}{where}")
     lines += rejected_lines(report)
-    count = len(report.sources)
     lines.append(
         f"  {'records read':<15}{report.records_read:>13,}  "
-        f"{report.bytes_read / 1e6:,.1f} MB from {count} source{'' if count == 1 else 's'}"
+        f"{report.bytes_read / 1e6:,.1f} MB from {counted(len(report.sources), 'source')}"
     )
     return [*lines, *_skipped_lines(report), *_doubt_lines(report), *_how_to_go_on(report, resume, kept=kept)]
 

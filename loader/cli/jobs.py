@@ -18,6 +18,7 @@ from loader.errors import UsageError
 from loader.joblist.options import JobsOptions
 from loader.settings import shared
 from loader.settings.option import flag_of
+from loader.tasks.sizes import counted
 
 if TYPE_CHECKING:
     from loader.joblist.jobs import Cleaned, Forgotten
@@ -128,7 +129,7 @@ def _show(job: JobView, shown: JsonOptions) -> None:
         ("kept until", kept if job.state in ("finished", "rolled back") else ""),
         ("layout", job.layout),
         ("queues", ", ".join(job.queues[:5]) + (f" and {len(job.queues) - 5:,} more" if len(job.queues) > 5 else "")),
-        ("tasks in", "not known" if job.tasks is None else f"{job.tasks:,} ({job.batches:,} batches)"),
+        ("tasks in", "not known" if job.tasks is None else f"{job.tasks:,} ({counted(job.batches, 'batch', 'es')})"),
         ("input", None if job.input_bytes is None else f"{job.input_bytes:,} bytes"),
         ("sources", ", ".join(job.sources[:3]) + (", …" if len(job.sources) > 3 else "")),
         ("left", None if job.left is None else f"{job.left:,} tasks that consumers had taken"),

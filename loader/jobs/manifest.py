@@ -28,6 +28,7 @@ from loader.settings.tables import TableOptions
 from loader.sources.base import SourceIdentity
 from loader.sources.batch import BATCH_BYTES
 from loader.sources.formats import table_options
+from loader.tasks.sizes import counted
 from loader.wire.target import ToHttp
 
 VERSION = 3
@@ -203,7 +204,7 @@ def _other_content(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     if not after:
         return "other content (now there is none)"
     if len(before) != len(after):
-        return f"{len(before)} source{'' if len(before) == 1 else 's'}, not {len(after)}"
+        return f"{counted(len(before), 'source')}, not {len(after)}"
     for old, new in zip(before, after, strict=True):
         if _content(old) != _content(new):
             if old["format"] != new["format"]:

@@ -22,6 +22,7 @@ from loader.preflight.checks import Finding
 from loader.preflight.consumers import Consumer
 from loader.preflight.usage import QueueSigns, Usage
 from loader.tasks.profiles import LayoutName
+from loader.tasks.sizes import counted
 
 _NEVER_SEE = {
     "documented": "workers of the asynq layout never see documented tasks",
@@ -137,4 +138,4 @@ def named(consumers: Sequence[Consumer]) -> str:
     names = sorted(consumer.name for consumer in consumers)
     count = len(consumers)
     shown = ", ".join(names[:3]) + (", …" if count > 3 else "")
-    return f"{count} worker{'' if count == 1 else 's'} of the {consumers[0].layout} layout ({shown})"
+    return f"{counted(count, 'worker')} of the {consumers[0].layout} layout ({shown})"

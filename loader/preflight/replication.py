@@ -16,7 +16,7 @@ from typing import Any
 from loader.preflight.checks import Finding
 from loader.servers.replicas import replicas_of
 from loader.settings import LoadOptions
-from loader.tasks.sizes import in_bytes
+from loader.tasks.sizes import counted, in_bytes
 from loader.wire.address import Address
 from loader.wire.replies import parse_setting
 
@@ -79,7 +79,8 @@ def replication(info: Info, buffers: BufferLimit | None, options: LoadOptions) -
     behind = max((replica.behind for replica in following), default=0)
     numbers = {"replicas": len(following), "behind_bytes": behind}
     if options.wait_replicas > len(following):
-        text = f"{len(following)} replicas follow the server, and --wait-replicas waits for {options.wait_replicas}"
+        wanted = options.wait_replicas
+        text = f"the server has {counted(len(following), 'replica')}, and --wait-replicas waits for {wanted}"
         return Finding(name, "error", text, "Start them, or give a smaller number", numbers)
     if not found:
         return Finding(name, "ok", "no replicas", numbers=numbers)
@@ -93,8 +94,7 @@ def replication(info: Info, buffers: BufferLimit | None, options: LoadOptions) -
         if replica.behind > _FAR_BEHIND:
             text = f"replica {replica.address} is {in_bytes(replica.behind)} behind"
             return Finding(name, "warning", text, "Let it catch up before the load, or give --max-replica-lag", numbers)
-    count = len(following)
-    text = f"{count} replica{'' if count == 1 else 's'}, at most {in_bytes(behind)} behind"
+    text = f"{counted(len(following), 'replica')}, at most {in_bytes(behind)} behind"
     if buffers is not None and str(buffers):
         numbers |= {"buffer_hard_bytes": buffers.hard, "buffer_soft_bytes": buffers.soft}
         text += f"; one that is {buffers} behind is cut off and copies everything anew"

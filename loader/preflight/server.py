@@ -14,7 +14,7 @@ from loader.servers.clock import clock_seconds
 from loader.servers.memory import memory_of
 from loader.servers.value_limit import SETTINGS, ValueLimit, value_limit
 from loader.settings import LoadOptions
-from loader.tasks.sizes import in_bytes
+from loader.tasks.sizes import counted, in_bytes
 from loader.wire.faults import cause_and_hint
 
 NODE = "the server is a node of a Redis Cluster, and does not tell which node serves which keys"
@@ -146,7 +146,7 @@ def role(info: Info) -> Finding:
             text = f"this is a replica of {primary}, and loses what is written to it when it next synchronises"
         return Finding("role", "error", text, cause_and_hint("READONLY")[1])
     count = int(info.get("connected_slaves", 0))
-    return Finding("role", "ok", f"primary with {count} replica{'' if count == 1 else 's'}")
+    return Finding("role", "ok", f"primary with {counted(count, 'replica')}")
 
 
 def cluster(info: Info, primaries: int | None = 0) -> Finding:

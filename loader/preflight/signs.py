@@ -21,6 +21,7 @@ from loader.preflight.consumers import Consumer
 from loader.preflight.layout import named
 from loader.preflight.usage import QueueSigns, Usage
 from loader.tasks.profiles import LayoutName
+from loader.tasks.sizes import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def _of_queue(queue: QueueSigns, usage: Usage) -> Signs:
     if not queue.documented:
         return Signs(asynq=keys or in_list)
     elsewhere = _of_consumers("other queues are served by", usage.living).asynq
-    key = f"pending holds {queue.waiting:,} task{'' if queue.waiting == 1 else 's'}" if queue.waiting else "active"
+    key = f"pending holds {counted(queue.waiting, 'task')}" if queue.waiting else "active"
     return Signs(keys or elsewhere or in_list, f"queue {queue.name} has documented keys (asynq:{queue.name}:{key})")
 
 

@@ -25,6 +25,7 @@ from loader.sources.formats import FORMATS, STDIN_FORMAT, Kind, kind_named
 from loader.sources.passed_over import REACHED_TWICE, PassedOver
 from loader.sources.problems import Problem, Problems
 from loader.sources.walk import Entry, Walk
+from loader.tasks.sizes import counted
 
 if TYPE_CHECKING:
     from loader.sources.remote.choose import RemoteChoice
@@ -324,10 +325,9 @@ def _tell_of_pattern(argument: str) -> None:
     others = [match for match in glob.glob(argument, recursive=True) if match != argument]
     if others:
         log.info(
-            "%s is taken as a name; as a pattern it would match %d other%s, such as %s",
+            "%s is taken as a name; as a pattern it would match %s, such as %s",
             one_line(argument),
-            len(others),
-            "" if len(others) == 1 else "s",
+            counted(len(others), "other"),
             one_line(min(others)),
         )
 

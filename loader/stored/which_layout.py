@@ -12,6 +12,7 @@ from loader.servers.question import ask
 from loader.servers.session import Session
 from loader.stored.queue_reader import stored_queue
 from loader.tasks.profiles import LayoutName
+from loader.tasks.sizes import counted
 
 _OTHER_KINDS = [kind.encode() for kind in (*WITH_TASKS, PROCESSED) if kind != "pending"]
 """asynq's keys of a queue beside the pending list."""
@@ -68,4 +69,4 @@ async def layout_with_tasks(
 
 
 def _tasks(count: int) -> str:
-    return f"{count:,} pending task{'' if count == 1 else 's'}"
+    return f"{counted(count, 'pending task')}"

@@ -88,12 +88,21 @@ def _assert_loaded(
 
 
 def _commands(folder: Path, url: str) -> Iterator[tuple[str, ...]]:
-    yield ("load", "in.jsonl", "-q", "q", "--redis", url, "--ids-out", "ids.jsonl", "--layout", "asynq")
+    load = ("load", "in.jsonl", "-q", "q", "--redis", url, "--job", "j", "--ids-out", "ids.jsonl", "--layout", "asynq")
+    yield load
     yield ("doctor", "-q", "q", "--redis", url, "--layout", "asynq")
     yield ("inspect", "--redis", url)
     yield ("export", "-q", "q", "--redis", url)
-    yield ("migrate", "--from-redis", url, "--to-redis", url, "--from-queue", "q", "--to-queue", "r", "--yes")
     yield ("wait", "--ids", "ids.jsonl", "--redis", url, "--timeout", "0", "--out", "-")
+    yield ("verify", "j", "--redis", url)
+    yield ("jobs", "--redis", url)
+    yield ("jobs", "show", "j", "--redis", url)
+    yield ("jobs", "expire", "j", "1h", "--redis", url)
+    yield ("jobs", "clean", "--redis", url)
+    yield ("rollback", "j", "--redis", url)
+    yield load
+    yield ("jobs", "forget", "j", "--yes", "--redis", url)
+    yield ("migrate", "--from-redis", url, "--to-redis", url, "--from-queue", "q", "--to-queue", "r")
 
 
 def test_every_command_finds_the_primary(sentinel: Watched, tmp_path: Path) -> None:
@@ -101,7 +110,6 @@ def test_every_command_finds_the_primary(sentinel: Watched, tmp_path: Path) -> N
     sentinel.fail_over()
 
     for arguments in _commands(tmp_path, sentinel.url):
-        arguments = tuple(word for word in arguments if word != "--yes")
         done = run(*arguments, cwd=tmp_path)
         assert done.status in ((4,) if arguments[0] == "wait" else (0,)), (arguments, done.stderr)
     with sentinel.client_of_replica() as client:

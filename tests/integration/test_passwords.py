@@ -43,11 +43,20 @@ WAYS = pytest.mark.parametrize(
 
 
 def _commands(url: str) -> Iterator[tuple[str, ...]]:
-    yield ("load", "in.jsonl", "-q", "q", "--redis", url, "--ids-out", "ids.jsonl", "--layout", "asynq", "--debug")
+    load = ("load", "in.jsonl", "-q", "q", "--redis", url, "--job", "j", "--ids-out", "ids.jsonl", "--layout", "asynq")
+    yield (*load, "--debug")
     yield ("doctor", "-q", "q", "--redis", url, "--layout", "asynq")
     yield ("inspect", "--redis", url)
     yield ("export", "-q", "q", "--redis", url)
     yield ("wait", "--ids", "ids.jsonl", "--redis", url, "--timeout", "0", "--out", "-")
+    yield ("verify", "j", "--redis", url)
+    yield ("jobs", "--redis", url)
+    yield ("jobs", "show", "j", "--redis", url)
+    yield ("jobs", "expire", "j", "1h", "--redis", url)
+    yield ("jobs", "clean", "--redis", url)
+    yield ("rollback", "j", "--redis", url)
+    yield load
+    yield ("jobs", "forget", "j", "--yes", "--redis", url)
 
 
 @WAYS
