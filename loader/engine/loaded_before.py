@@ -84,8 +84,8 @@ class LoadedBefore:
         Raises:
             SourceChangedError: There is one.
         """
-        if not number and self._default_queue is not None:
-            await self.state(self._default_queue, shard)  # no record has asked for it
+        if self._default_queue is not None:
+            await self.state(self._default_queue, shard)  # no record has asked for it, or it is held back still
         if any(state.has_after(number) for state in self._states.values()):
             raise SourceChangedError(
                 f"{source.identity.name} has ended, and job {self._report.job} has loaded more records of it before",

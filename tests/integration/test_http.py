@@ -6,6 +6,7 @@ import json
 import resource
 import signal
 import sqlite3
+import stat
 import subprocess
 import time
 from collections import Counter
@@ -394,7 +395,9 @@ def test_a_batch_that_is_refused_for_certain_is_not_in_doubt(api: RunqyApi, tmp_
     assert second.status == 0, second.stderr
     assert second.report["resumed"] and counts(second) == (2000, 2000, 0, 0)
     assert doubts(second) == []
-    with closing(sqlite3.connect(next(tmp_path.glob("*.journal")))) as journal:
+    path = next(tmp_path.glob("*.journal"))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600  # it has ids
+    with closing(sqlite3.connect(path)) as journal:
         assert journal.execute("SELECT count(*), count(crc) FROM batches").fetchone() == (20, 20)
 
 

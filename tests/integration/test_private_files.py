@@ -24,12 +24,15 @@ def test_what_a_command_writes_only_its_owner_may_read(valkey: Server, tmp_path:
         )  # fmt: skip
         exported = run("export", "-q", "q", "--redis", valkey.url, "-o", "out.jsonl", cwd=tmp_path)
         zipped = run("export", "-q", "q", "--redis", valkey.url, "-o", "out.jsonl.gz", cwd=tmp_path)
+        verified = run(
+            "verify", "in.jsonl", "-q", "r", "--redis", valkey.url, "--differences", "d.jsonl", cwd=tmp_path
+        )  # fmt: skip
         waited = run("wait", "--ids", "ids", "--redis", valkey.url, "--out", "w.jsonl", "--timeout", "0", cwd=tmp_path)
     finally:
         os.umask(before)
 
-    assert (loaded.status, exported.status, zipped.status, waited.status) == (3, 0, 0, 4)
-    written = ("ids", "r.json", "j.rejects.jsonl", "out.jsonl", "out.jsonl.gz", "w.jsonl.missing.jsonl")
+    assert (loaded.status, exported.status, zipped.status, verified.status, waited.status) == (3, 0, 0, 3, 4)
+    written = ("ids", "r.json", "j.rejects.jsonl", "out.jsonl", "out.jsonl.gz", "d.jsonl", "w.jsonl.missing.jsonl")
     assert {name: mode(tmp_path / name) for name in written} == dict.fromkeys(written, 0o600)
 
 
