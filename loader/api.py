@@ -25,9 +25,9 @@ from loader.settings.check import prove_writable
 from loader.shaping.settle import settled_shape
 from loader.sources.base import Source, SourceIdentity
 from loader.sources.open_sources import Input, open_sources
+from loader.sources.option_input import input_of
 from loader.sources.problems import Problems
 from loader.sources.remote.spool import Spool
-from loader.sources.sql.input import input_of
 from loader.sources.sql.query import FORMAT as SQL
 from loader.wire.target import ToDiscard, ToHttp
 

@@ -11,6 +11,7 @@ COMMANDS = {
     "completion": "Print the completion script of a shell.",
     "doctor": "Check a server before a load: version, role, rights, memory, persistence, clock, layout.",
     "export": "Write pending tasks to a file, without disturbing workers.",
+    "generate": "Make records from a template, or a template from a sample.",
     "inspect": "Show queues, jobs and single tasks.",
     "jobs": "List jobs, show one, forget one, or clean up after killed ones.",
     "load": "Load payload files into a queue, exactly once.",

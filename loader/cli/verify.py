@@ -33,9 +33,10 @@ def verify(paths: tuple[str, ...], load: LoadOptions, options: VerifyOptions, re
     """
     from loader.cli.signals import run
 
-    if not paths and not load.is_query:
+    if not paths and not load.names_input:
         raise UsageError(
-            "nothing to compare", "Name the files of the load ('-' for standard input), or a job, or give --sql"
+            "nothing to compare",
+            "Name the files of the load ('-' for standard input), or a job, or give --sql or --generate",
         )
     if str(options.differences) == "-" == str(reporting.report):
         raise UsageError("--differences and --report cannot both be standard output", "Name a file for one of them")

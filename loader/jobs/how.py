@@ -12,6 +12,7 @@ from loader.settings import LoadOptions
 from loader.settings.option import flag_of
 from loader.settings.table_fields import table_flags
 from loader.settings.tables import TableOptions
+from loader.sources.generated.wanted import flags_of
 from loader.sources.sql.query import FORMAT as SQL
 from loader.tasks.options import LIFECYCLE
 
@@ -82,6 +83,8 @@ def next_step(job: Standing) -> str:
 def _inputs(manifest: dict[str, Any]) -> list[str]:
     sources = manifest.get("sources", [])
     names = [str(source.get("name")) for source in sources]
+    if len(sources) == 1 and "generated" in sources[0]:
+        return flags_of(sources[0])
     if any(source.get("format") == SQL for source in sources):
         return ["--sql", "…", "--from", *names]  # the statement may hold what nobody else shall read
     return [*names[:3], "…"] if len(names) > 3 else names

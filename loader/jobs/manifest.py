@@ -28,6 +28,7 @@ from loader.settings.tables import TableOptions
 from loader.sources.base import SourceIdentity
 from loader.sources.batch import BATCH_BYTES
 from loader.sources.formats import table_options
+from loader.sources.generated.wanted import described
 from loader.tasks.sizes import counted
 from loader.wire.target import ToHttp
 
@@ -67,7 +68,13 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
         "shard_bytes": shard_bytes,
         "max_record_bytes": options.max_record_bytes,
         "sources": [
-            {"name": source.name, "format": source.format, "size": source.size, "digest": source.digest}
+            {
+                "name": source.name,
+                "format": source.format,
+                "size": source.size,
+                "digest": source.digest,
+                **({} if source.generated is None else {"generated": source.generated}),
+            }
             for source in sources
             if not source.is_empty
         ],
@@ -209,6 +216,8 @@ def _other_content(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         if _content(old) != _content(new):
             if old["format"] != new["format"]:
                 return f"format {old['format']} of {new['name']}, not {new['format']}"
+            if "generated" in old:
+                return _other_records(old, new)
             if old["size"] is None or new["size"] is None:  # input that cannot be read again
                 if old["name"] == new["name"]:  # a query of the same database
                     return f"another query of {old['name']}, or another key or address"
@@ -216,6 +225,12 @@ def _other_content(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str:
             sizes = f"{old['size']} bytes, now {new['size']}" if old["size"] != new["size"] else "as long as now"
             return f"other content in {new['name']} ({sizes})"
     return ""
+
+
+def _other_records(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """The difference between records that were generated, and those that would be."""
+    before, now = described(old), described(new)
+    return f"{before}, not {now}" if before != now else f"another content of template {old['name']}, or of its files"
 
 
 def _with_content(sources: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -23,9 +23,9 @@ from loader.settings import LoadOptions, settled
 from loader.settings.server_address import server_address
 from loader.shaping.settle import settled_shape
 from loader.sources.open_sources import open_sources
+from loader.sources.option_input import input_of
 from loader.sources.problems import Problems
 from loader.sources.remote.spool import Spool
-from loader.sources.sql.input import input_of
 from loader.wire.address import Address
 from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis
 
@@ -116,7 +116,7 @@ async def _findings(
     except LoaderError as error:
         return options.layout, [_of_error("reachable", error)]  # no access, or loading: no other check can run
     findings += [_layout(finding, choice, not_chosen) for finding in found.findings]
-    if (paths or options.is_query) and (found.refused is None or found.refused.name in _OF_USE):
+    if (paths or options.names_input) and (found.refused is None or found.refused.name in _OF_USE):
         estimate = await _estimate(servers, options, paths, found)
         findings = [*(with_tasks(finding, estimate) for finding in findings), estimate]
     return layout, findings

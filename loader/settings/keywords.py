@@ -54,6 +54,10 @@ class LoadKeywords(TypedDict, total=False):
     sql_file: Path | str | None
     sql_key: str | None
     from_: str | None
+    generate: Path | str | None
+    count: int | None
+    seed: int
+    first: int
     redis: str
     redis_password_file: Path | str | None
     redis_password_command: str | None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from loader.sources.batch import RawBatch
 
@@ -25,6 +25,7 @@ class SourceIdentity:
         may_grow: Whether a later run may find more records after the last one of this run.
         if_changed: What to do if a later run reads other records than were loaded, as a sentence without a full stop;
             '' for what holds for files.
+        generated: If its records are generated: how many, from which one on, by which seed and library, as JSON types.
     """
 
     name: str
@@ -34,6 +35,7 @@ class SourceIdentity:
     repeatable: bool = True
     may_grow: bool = False
     if_changed: str = ""
+    generated: Mapping[str, Any] | None = None
 
     @property
     def end_is_noted(self) -> bool:

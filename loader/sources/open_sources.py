@@ -35,6 +35,8 @@ from loader.sources.base import Source
 from loader.sources.discover import discover, grouped
 from loader.sources.format import FileSource, InputFile
 from loader.sources.formats import FORMATS, require_use
+from loader.sources.generated.wanted import FORMAT as GENERATED
+from loader.sources.generated.wanted import GeneratedRecords
 from loader.sources.iterable import IterablePayloads, Payload
 from loader.sources.problems import Problems
 from loader.sources.readable import without_unfit
@@ -44,7 +46,7 @@ from loader.sources.sql.query import FORMAT, SqlQuery
 from loader.sources.transports.stdin import StandardInput
 
 PathArgument = str | PathLike[str]
-Input = PathArgument | Sequence[PathArgument] | Iterable[Payload] | AsyncIterable[Payload] | SqlQuery
+Input = PathArgument | Sequence[PathArgument] | Iterable[Payload] | AsyncIterable[Payload] | SqlQuery | GeneratedRecords
 
 
 async def open_sources(
@@ -57,7 +59,7 @@ async def open_sources(
     tables: TableOptions = DEFAULT_TABLES,
     spool: Spool | None = None,
 ) -> list[Source]:
-    """Opens the input: a path, several paths or URLs, an iterable of payloads, or a query.
+    """Opens the input: a path, several paths or URLs, an iterable of payloads, a query, or records to generate.
 
     A ``str`` or path object is a path, and so is each item of a list or tuple of these. Any other input is an iterable
     of payloads. The beginnings of all files are looked at here, and of standard input its first line, before anything
@@ -79,6 +81,9 @@ async def open_sources(
     if isinstance(given, SqlQuery):
         require_use(tables, [FORMAT])
         return [await asyncio.to_thread(_open_query, given, tables)]
+    if isinstance(given, GeneratedRecords):
+        require_use(tables, [GENERATED])
+        return [await asyncio.to_thread(_open_generated, given)]
     if isinstance(given, str | PathLike):
         given = [given]
     if isinstance(given, list | tuple) and all(isinstance(item, str | PathLike) for item in given):
@@ -110,6 +115,12 @@ def _open_query(query: SqlQuery, tables: TableOptions) -> Source:
     from loader.sources.sql.sql_source import SqlSource  # no other load needs it
 
     return SqlSource(query, tables)
+
+
+def _open_generated(wanted: GeneratedRecords) -> Source:
+    from loader.sources.generated.source import GeneratedSource  # no other load needs it
+
+    return GeneratedSource(wanted)
 
 
 async def _standard_input(files: Sequence[InputFile], *, given: bool, force: bool) -> StandardInput | None:

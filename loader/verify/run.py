@@ -23,10 +23,10 @@ from loader.settings.tables import TableOptions
 from loader.shaping.settle import settled_shape
 from loader.sources.base import Source
 from loader.sources.open_sources import open_sources
+from loader.sources.option_input import input_of
 from loader.sources.problems import Problems
 from loader.sources.remote.address import as_key, hides_something, is_url
 from loader.sources.remote.spool import Spool
-from loader.sources.sql.input import input_of
 from loader.sources.sql.query import FORMAT as SQL
 from loader.verify.access import Access
 from loader.verify.by_input import InputComparison

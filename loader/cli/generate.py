@@ -1,0 +1,96 @@
+"""``runqy-loader generate``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loader.cli.commands import ALL, Command
+from loader.cli.output import write_report
+from loader.cli.report_options import ReportOptions
+from loader.cli.stderr import tell
+from loader.errors import UsageError
+from loader.generate.options import GenerateOptions
+from loader.outputs.whole import WholeFile
+
+if TYPE_CHECKING:
+    from loader.cli.display import Display
+    from loader.generate.report import GenerateReport
+
+
+def generate(template: tuple[str, ...], options: GenerateOptions, reporting: ReportOptions) -> int:
+    """Makes records from a template, a JSON document with placeholders, and writes them as JSON lines.
+
+    A record depends on the template, --seed and its number alone: the same command makes the same records, and load
+    --generate loads them without a file. --like makes a template from a sample.
+    """
+    from loader.cli.signals import run
+
+    options.check(len(template))
+    if options.like is not None:
+        return run(_like(options.like, options.sample, reporting))
+    if str(options.output) == "-" == str(reporting.report):
+        raise UsageError("--output and --report cannot both be standard output", "Name a file for one of them")
+    return run(_generate(Path(template[0]), options, reporting, reporting.display()))
+
+
+async def _generate(template: Path, options: GenerateOptions, reporting: ReportOptions, display: Display) -> int:
+    from loader.cli.progress import counting
+    from loader.cli.signals import stoppable
+    from loader.generate.run import Generating
+
+    with WholeFile(options.output, "--output") as out:
+        work = Generating(template, options, out.write)
+        report = work.report
+        try:
+            async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
+                if await stoppable(work.run(), work.stop, display) is None:
+                    report.end("interrupted")
+            if report.status == "completed":
+                out.keep()
+        finally:
+            write_report(reporting.report, report.to_dict())
+    if not reporting.quiet:
+        _summary(report, options)
+    return report.exit_status
+
+
+async def _like(path: Path, records: int, reporting: ReportOptions) -> int:
+    from loader.generate.like import learn
+
+    reporting.display()
+    found = await learn(path, records)
+    sys.stdout.write(f"{found.template}\n")
+    if not reporting.quiet:
+        tell(f"template from {found.records:,} records of {path}")
+        if found.unreadable:
+            tell(f"  {found.unreadable:,} more records are no JSON, and were passed over")
+        if found.left_out:
+            tell(f"  {found.left_out:,} names of members are rare or many, so they may be data: left out")
+    return 0
+
+
+def _line(report: GenerateReport) -> str:
+    return f"{report.records:,} records · {report.bytes_written / 1e6:,.1f} MB · {report.records_per_second:,.0f}/s"
+
+
+def _summary(report: GenerateReport, options: GenerateOptions) -> None:
+    where = "" if str(options.output) == "-" else f" to {options.output}"
+    kept = "" if report.status == "completed" or str(options.output) == "-" else ", not kept"
+    tell(f"generate: {report.status} in {report.seconds:.1f} s")
+    tell(f"  {'records':<15}{report.records:>13,}  {report.bytes_written / 1e6:,.1f} MB{where}{kept}")
+    if options.count is None and report.status == "completed":
+        again = f"--first {report.first} " if report.first != 1 else ""
+        tell(f"  the same again: {again}--count {report.records} --seed {report.seed}")
+
+
+COMMAND = Command(
+    run=generate,
+    options=(GenerateOptions, ReportOptions),
+    argument="A JSON document with placeholders; docs/generate.md lists them.",
+    argument_name="template",
+    usage="TEMPLATE --count N [OPTIONS]",
+    exit_status="Exit status: 0 all written; 1 failed; 2 usage; 130 interrupted.",
+    own_variables=ALL,
+)

@@ -1,0 +1,1 @@
+"""Generated records into a file, and templates learnt from a sample."""
