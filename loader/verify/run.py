@@ -22,6 +22,7 @@ from loader.settings.table_fields import table_flags, table_texts
 from loader.settings.tables import TableOptions
 from loader.shaping.settle import settled_shape
 from loader.sources.base import Source
+from loader.sources.generated.wanted import FORMAT as GENERATED
 from loader.sources.open_sources import open_sources
 from loader.sources.option_input import input_of
 from loader.sources.problems import Problems
@@ -244,8 +245,8 @@ def _files(manifest: dict[str, Any]) -> list[str] | None:
     None if not."""
     sources = manifest.get("sources", [])
     for source in sources:
-        if source["format"] == SQL:
-            return None  # a query is not here: what its name says is not all of it
+        if source["format"] in (SQL, GENERATED):
+            return None  # it is no file: what its name says is not all of it
         if is_url(source["name"]) and not hides_something(source["name"]):
             continue
         path = Path(source["name"])
