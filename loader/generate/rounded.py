@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 _DIGITS = 2
 _PARTS = 4
@@ -26,6 +27,8 @@ def rounded(value: float, way: str) -> str:
     unit = Decimal((0, (1,), exact.adjusted() - _DIGITS + 1))
     if isinstance(value, int):
         unit = max(unit, Decimal(1))
-    found = (exact / unit).to_integral_value(way) * unit
+    found = exact.quantize(unit, way)
+    if isinstance(value, float) and math.isinf(float(found)):
+        found = exact.quantize(unit, ROUND_DOWN)
     text = format(found, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -178,9 +178,9 @@ class Seen:
 
 
 def _named(directives: str, name: str) -> str:
-    """The name of a member in a template. One that looks like a directive, or begins with a space, comes after one."""
-    if not directives and name.startswith("{{"):
-        directives = "{{ optional(1) }}"
+    """The name of a member in a template. After a directive, it may have braces."""
+    if not directives and "{{" in name:
+        directives = "{{ optional(1) }} "
     return f"{directives}{name}"
 
 

@@ -53,7 +53,7 @@ def uniform_whole(least: int, most: int) -> Distribution:
 
 def uniform(least: float, most: float) -> Distribution:
     """Any number from ``least`` to ``most``."""
-    width = (most - least) / WORD
+    width = most / WORD - least / WORD
     return Distribution(least, most, lambda words: [least + word * width for word in words])
 
 
@@ -105,7 +105,7 @@ def zipf(count: int, exponent: float) -> Distribution:
 def quantiles(points: Sequence[float]) -> Distribution:
     """Points with the same share of all values between each two neighbours, where values are spread evenly."""
     parts = len(points) - 1
-    steps = [(point, (after - point) / WORD) for point, after in pairwise(points)]
+    steps = [(point, after / WORD - point / WORD) for point, after in pairwise(points)]
 
     def numbers(words: Sequence[int]) -> Sequence[float]:
         found = []

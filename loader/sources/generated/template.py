@@ -156,7 +156,7 @@ class _Member:
 
 
 def _member(text: str, value: Any, context: Context) -> _Member:
-    """A member by its name, which may begin with directives."""
+    """A member by its name, which may begin with directives. One space after a directive is no part of the name."""
     member = _Member(text, value)
     while (found := _PLACEHOLDER.match(member.name)) is not None:
         call = parse_call(found[1], context.place)
@@ -165,7 +165,7 @@ def _member(text: str, value: Any, context: Context) -> _Member:
                 f"{context.place}: the name of a member may begin with optional(…) or null(…), not {found[0]}", SEE
             )
         chance = _built(call, {"optional": _chance, "null": _chance}, "directive", context)
-        rest = member.name[found.end() :].lstrip(" ")
+        rest = member.name[found.end() :].removeprefix(" ")
         member = replace(member, name=rest, **{"there" if call.name == "optional" else "null": chance})
     if "{{" in member.name and member.name == text:
         raise UsageError(
