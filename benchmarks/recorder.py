@@ -31,9 +31,13 @@ PROGRAM = (sys.executable, "-m", "runqy_loader")
 """The tool, as the harness starts it."""
 
 
-def loader_command(payloads: Path, url: str, batch_size: int, report: str, *options: str) -> list[str]:
-    """The command of a load, as a user would give it."""
-    command = [*PROGRAM, "load", str(payloads), "--queue", QUEUE, "--job", JOB]
+def loader_command(payloads: Path | None, url: str, batch_size: int, report: str, *options: str) -> list[str]:
+    """The command of a load, as a user would give it.
+
+    Args:
+        payloads: The input; None if options give it.
+    """
+    command = [*PROGRAM, "load", *([] if payloads is None else [str(payloads)]), "--queue", QUEUE, "--job", JOB]
     command += ["--redis", url, "--batch-size", str(batch_size), *options]
     return [*command, "--no-progress", "--quiet", "--report", report]
 

@@ -7,6 +7,7 @@ from benchmarks.scenarios.base import Scenario
 from benchmarks.scenarios.batch_size import BatchSize
 from benchmarks.scenarios.compact import Compact
 from benchmarks.scenarios.compression import Compression
+from benchmarks.scenarios.generate import Generate
 from benchmarks.scenarios.layouts import Layouts
 from benchmarks.scenarios.memory import Memory
 from benchmarks.scenarios.payload_size import PayloadSize
@@ -41,4 +42,5 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     Remote,
     Tables,
     Shaping,
+    Generate,
 )

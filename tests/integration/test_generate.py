@@ -178,7 +178,7 @@ def test_a_template_that_changes_while_processes_begin_is_refused(tool: Tool) ->
 
 
 def test_rejects_have_the_number_of_the_record(tool: Tool, template: str) -> None:
-    limit = 90
+    limit = 75
     made = lines(tool, template, "--count", "3000", "--first", "11")
     long = [number for number, line in enumerate(made, 11) if len(line) > limit]
     options = ("--max-record-bytes", str(limit), "--max-errors", "none")

@@ -72,7 +72,7 @@ def test_records_have_the_shapes_and_sizes_of_the_sample(tmp_path: Path) -> None
     assert {tuple(one) for one in found} == {tuple(one) for one in sample}
 
     def share(records: list[dict[str, Any]], test: Any) -> float:
-        return sum(map(test, records)) / len(records)
+        return float(sum(map(test, records)) / len(records))
 
     for test in (
         lambda one: "note" in one,
