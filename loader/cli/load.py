@@ -27,7 +27,7 @@ def load(paths: tuple[str, ...], options: LoadOptions, reporting: ReportOptions)
 
     All but Parquet, Arrow, Feather and zip may be compressed with gzip, zstd, xz, bzip2, lz4 or snappy. The elements of
     an array need --format json-array. An input that looks like something else is refused. --sql with --from loads the
-    rows of a query.
+    rows of a query, --generate records that are made from a template.
 
     Run again, the same command loads nothing twice. A load that was stopped or killed goes on where it stopped.
     """
