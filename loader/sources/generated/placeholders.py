@@ -27,6 +27,7 @@ from loader.sources.generated.draws import WORD, Draws
 from loader.sources.generated.library import NAMES
 
 _MOST_DECIMALS = 15
+_FEW = 10_000
 _ONE = Literal("1")
 _HALF = Literal("0.5")
 _FALSE = Literal("false")
@@ -71,6 +72,11 @@ def _int(context: Context, min: Argument, max: Argument | None = None) -> Values
     place, made = context.place, _range(min, max)
     if max is not None and not made.is_whole:
         raise ValueError("min and max must be whole numbers")
+    if max is not None and made.most - made.least < _FEW:
+        # Hot path: of a few numbers, the texts are made once.
+        texts = [str(one) for one in range(int(made.least), int(made.most) + 1)]
+        count = len(texts)
+        return Values(lambda draws, numbers: [texts[word * count >> 64] for word in draws.words(place, len(numbers))])
     return Values(lambda draws, numbers: list(map(str, made.whole(draws.words(place, len(numbers))))))
 
 
@@ -158,15 +164,15 @@ def _text(context: Context, length: Argument) -> Values:
     def column(draws: Draws, numbers: Sequence[int]) -> Sequence[str]:
         pool, starts = made_up.pool(draws.seed), made_up.starts(draws.seed)
         sizes = lengths.whole(draws.words(place, len(numbers)))
-        count, found = len(starts), []
-        for word, size in zip(draws.words(f"{place}@", len(numbers)), sizes, strict=True):
-            start = starts[word * count >> 64]
-            end = start + size
-            if end <= made_up.POOL:
-                found.append(pool[start:end])
-            else:
-                found.append((pool[start:] + f" {pool}" * (size // made_up.POOL + 1))[:size])
-        return found
+        count = len(starts)
+        # Hot path: one slice for a text. Only texts beyond the pool need more of it than twice.
+        source = (
+            made_up.twice(draws.seed)
+            if max(sizes, default=0) <= made_up.POOL
+            else pool + f" {pool}" * (max(sizes) // made_up.POOL + 1)
+        )
+        begins = [starts[word * count >> 64] for word in draws.words(f"{place}@", len(numbers))]
+        return [source[start : start + size] for start, size in zip(begins, sizes, strict=True)]
 
     return Values(column, quoted=True)
 

@@ -28,6 +28,12 @@ def pool(seed: int) -> str:
 
 
 @lru_cache(maxsize=2)
+def twice(seed: int) -> str:
+    """The pool, a space, and the pool again."""
+    return f"{pool(seed)} {pool(seed)}"
+
+
+@lru_cache(maxsize=2)
 def starts(seed: int) -> tuple[int, ...]:
     """Where the words of the pool begin."""
     text = pool(seed)
