@@ -24,6 +24,7 @@ from loader.sources.generated.context import Context
 from loader.sources.generated.placeholders import PLACEHOLDERS, picker
 
 _PLACEHOLDER = re.compile(r"""\{\{((?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?!\}\})[^'"])*)\}\}""", re.DOTALL)
+_PLAIN = re.compile(r"[\w -]+\Z")
 _MOST_LEVELS = 100
 
 
@@ -179,6 +180,11 @@ def _chance(p: Argument) -> float:
     return share(p, "p")
 
 
+def _below(path: str, name: str) -> str:
+    """The path of a member. Different members have different paths, whatever characters their names have."""
+    return f"{path}.{name}" if _PLAIN.match(name) else f"{path}[{_quote(name, path)}]"
+
+
 def _of_object(value: _Object, context: Context, level: int) -> list[Part]:
     path = context.place
     members = [_member(name, inner, context) for name, inner in value]
@@ -187,7 +193,7 @@ def _of_object(value: _Object, context: Context, level: int) -> list[Part]:
         raise UsageError(f"{path}: two members are called {twice!r}", "Remove one of them")
     texts: list[list[Part]] = []
     for member in members:
-        inner = replace(context, place=f"{path}.{member.name}")
+        inner = replace(context, place=_below(path, member.name))
         parts = _parts(member.value, inner, level + 1)
         if member.null:
             column = sometimes(f"{inner.place}?null", 1 - member.null, joined(parts), "null")
@@ -201,7 +207,7 @@ def _of_object(value: _Object, context: Context, level: int) -> list[Part]:
     columns: list[Column] = []
     for member, text in zip(members, texts, strict=True):
         column = joined(text)
-        place = f"{path}.{member.name}?there"
+        place = f"{_below(path, member.name)}?there"
         columns.append(column if member.there == 1 else sometimes(place, member.there, column, ""))
     return [Values(one_object(columns))]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,13 @@ def test_values_at_different_places_are_not_the_same_draws(make: Make) -> None:
         left, right = map(int, value["c"].split("-"))
         equal += (value["a"] == value["b"]) + (left == right) + (left == value["a"])
     assert equal < 40  # 15 are expected
+
+
+def test_names_with_dots_and_brackets_are_places_of_their_own(make: Make) -> None:
+    die = "{{ int(0, 1000000) }}"
+    template = {"a": {"b": die}, "a.b": die, "c": [die], "c[0]": die, "d": f"{die} {die}", "d#1": die}
+    (text,) = make(template, 1)
+    assert len(set(re.findall(r"\d{3,}", text))) == 7
 
 
 @pytest.mark.parametrize(("before", "after"), [('{"a": 1}', '{"a":  1}'), ("[1]", "[2]")])
