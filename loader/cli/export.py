@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from loader.cli.commands import Command
-from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
-from loader.errors import UsageError
+from loader.cli.whole_output import require_two_places, write_whole
 from loader.export.options import ExportOptions
-from loader.outputs.names import RECORDS
 from loader.outputs.whole import WholeFile
-from loader.settings.option import Option
+from loader.settings.shared import OUTPUT
 from loader.settings.values import convert_values
 
 if TYPE_CHECKING:
@@ -26,16 +24,7 @@ if TYPE_CHECKING:
 class OutputOptions:
     """Where the tasks go."""
 
-    output: Annotated[
-        Path,
-        Option(
-            help="File to write, compressed if its name ends in .gz; '-' for standard output.",
-            group="Output",
-            short="-o",
-            unit="FILE",
-            writes=RECORDS,
-        ),
-    ] = Path("-")
+    output: Annotated[Path, OUTPUT] = Path("-")
 
     def __post_init__(self) -> None:
         convert_values(self)
@@ -49,8 +38,7 @@ def export(options: ExportOptions, to: OutputOptions, reporting: ReportOptions) 
     """
     from loader.cli.signals import run
 
-    if str(to.output) == "-" == str(reporting.report):
-        raise UsageError("--output and --report cannot both be standard output", "Name a file for one of them")
+    require_two_places(to.output, reporting)
     display = reporting.display()
     return run(_export(options, to.output, reporting, display))
 
@@ -58,25 +46,15 @@ def export(options: ExportOptions, to: OutputOptions, reporting: ReportOptions) 
 async def _export(options: ExportOptions, output: Path, reporting: ReportOptions, display: Display) -> int:
     import asyncio
 
-    from loader.cli.progress import counting
-    from loader.cli.signals import stoppable
     from loader.export.run import Exporter
 
-    with WholeFile(output, "--output") as out:
-
+    def begin(out: WholeFile) -> Exporter:
         async def write(piece: bytes) -> None:
             await asyncio.to_thread(out.write, piece)
 
-        exporter = Exporter(options, write)
-        report = exporter.report
-        try:
-            async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
-                if await stoppable(exporter.run(), exporter.stop, display) is None:
-                    report.end("interrupted")
-            if report.status == "completed":
-                out.keep()
-        finally:
-            write_report(reporting.report, report.to_dict())
+        return Exporter(options, write)
+
+    report = await write_whole(output, reporting, display, begin, _line)
     if not reporting.quiet:
         _summary(report, output)
     return report.exit_status

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loader.cli.commands import ALL, Command
-from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
-from loader.errors import UsageError
+from loader.cli.whole_output import require_two_places, write_whole
 from loader.generate.options import GenerateOptions
 from loader.outputs.whole import WholeFile
 
@@ -30,27 +29,17 @@ def generate(template: tuple[str, ...], options: GenerateOptions, reporting: Rep
     options.check(len(template))
     if options.like is not None:
         return run(_like(options.like, options.sample, reporting))
-    if str(options.output) == "-" == str(reporting.report):
-        raise UsageError("--output and --report cannot both be standard output", "Name a file for one of them")
+    require_two_places(options.output, reporting)
     return run(_generate(Path(template[0]), options, reporting, reporting.display()))
 
 
 async def _generate(template: Path, options: GenerateOptions, reporting: ReportOptions, display: Display) -> int:
-    from loader.cli.progress import counting
-    from loader.cli.signals import stoppable
     from loader.generate.run import Generating
 
-    with WholeFile(options.output, "--output") as out:
-        work = Generating(template, options, out.write)
-        report = work.report
-        try:
-            async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
-                if await stoppable(work.run(), work.stop, display) is None:
-                    report.end("interrupted")
-            if report.status == "completed":
-                out.keep()
-        finally:
-            write_report(reporting.report, report.to_dict())
+    def begin(out: WholeFile) -> Generating:
+        return Generating(template, options, out.write)
+
+    report = await write_whole(options.output, reporting, display, begin, _line)
     if not reporting.quiet:
         _summary(report, options)
     return report.exit_status

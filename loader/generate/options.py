@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 from loader.errors import UsageError
-from loader.outputs.names import RECORDS
 from loader.settings.check import check_declared
 from loader.settings.generate_fields import FIRST, SEED
 from loader.settings.generate_fields import RECORDS as COUNTED
 from loader.settings.option import COUNT, DURATION, Excludes, Needs, Option
+from loader.settings.shared import OUTPUT
 from loader.settings.values import convert_values
 
 _HOW_MANY = "How many"
@@ -67,16 +67,7 @@ class GenerateOptions:
     ] = None
     first: Annotated[int, FIRST.but(group=_HOW_MANY)] = 1
     seed: Annotated[int, SEED.but(group=_HOW_MANY)] = 1
-    output: Annotated[
-        Path,
-        Option(
-            help="File to write, compressed if its name ends in .gz; '-' for standard output.",
-            group="Output",
-            short="-o",
-            unit="FILE",
-            writes=RECORDS,
-        ),
-    ] = Path("-")
+    output: Annotated[Path, OUTPUT] = Path("-")
     like: Annotated[
         Path | None,
         Option(

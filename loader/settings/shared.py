@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from loader.outputs.names import JSON_LINES
+from loader.outputs.names import JSON_LINES, RECORDS
 from loader.settings.error_limit import problem as error_limit_problem
 from loader.settings.keep import keep_problem
 from loader.settings.option import COUNT, DURATION, LIMIT, Excludes, FromVariable, Needs, Option
@@ -56,6 +56,14 @@ RETRY_FOR = Option(
     unit=DURATION,
     at_least=0,
 )
+OUTPUT = Option(
+    help="File to write, compressed if its name ends in .gz; '-' for standard output.",
+    group="Output",
+    short="-o",
+    unit="FILE",
+    writes=RECORDS,
+)
+
 FORCE_SCHEDULE = Option(
     help="Load tasks with a start time although no server is seen that would run them when they are due; see "
     "docs/layouts.md.",

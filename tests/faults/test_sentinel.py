@@ -18,6 +18,7 @@ import pytest
 
 from loader import Loader
 from tests.cli import Outcome, run
+from tests.commands import commands
 from tests.conftest import RedisServer, Server, free_port
 from tests.faults.helpers import ID_KINDS, Load, assert_each_once, assert_one_error, numbered, until
 from tests.faults.scene import PENDING
@@ -87,29 +88,13 @@ def _assert_loaded(
         assert_each_once(client, lines)
 
 
-def _commands(folder: Path, url: str) -> Iterator[tuple[str, ...]]:
-    load = ("load", "in.jsonl", "-q", "q", "--redis", url, "--job", "j", "--ids-out", "ids.jsonl", "--layout", "asynq")
-    yield load
-    yield ("doctor", "-q", "q", "--redis", url, "--layout", "asynq")
-    yield ("inspect", "--redis", url)
-    yield ("export", "-q", "q", "--redis", url)
-    yield ("wait", "--ids", "ids.jsonl", "--redis", url, "--timeout", "0", "--out", "-")
-    yield ("verify", "j", "--redis", url)
-    yield ("jobs", "--redis", url)
-    yield ("jobs", "show", "j", "--redis", url)
-    yield ("jobs", "expire", "j", "1h", "--redis", url)
-    yield ("jobs", "clean", "--redis", url)
-    yield ("rollback", "j", "--redis", url)
-    yield load
-    yield ("jobs", "forget", "j", "--yes", "--redis", url)
-    yield ("migrate", "--from-redis", url, "--to-redis", url, "--from-queue", "q", "--to-queue", "r")
-
-
 def test_every_command_finds_the_primary(sentinel: Watched, tmp_path: Path) -> None:
     numbered(tmp_path / "in.jsonl", 10)
     sentinel.fail_over()
 
-    for arguments in _commands(tmp_path, sentinel.url):
+    url = sentinel.url
+    migrate = ("migrate", "--from-redis", url, "--to-redis", url, "--from-queue", "q", "--to-queue", "r")
+    for arguments in (*commands(url), migrate):
         done = run(*arguments, cwd=tmp_path)
         assert done.status in ((4,) if arguments[0] == "wait" else (0,)), (arguments, done.stderr)
     with sentinel.client_of_replica() as client:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import redis
 
 from loader import Loader
 from tests.cli import Outcome, command, environment, run
+from tests.commands import commands
 from tests.conftest import RedisServer, Server
 
 SECRET = "very-Geheim/#?%@1"
@@ -42,29 +43,12 @@ WAYS = pytest.mark.parametrize(
 )
 
 
-def _commands(url: str) -> Iterator[tuple[str, ...]]:
-    load = ("load", "in.jsonl", "-q", "q", "--redis", url, "--job", "j", "--ids-out", "ids.jsonl", "--layout", "asynq")
-    yield (*load, "--debug")
-    yield ("doctor", "-q", "q", "--redis", url, "--layout", "asynq")
-    yield ("inspect", "--redis", url)
-    yield ("export", "-q", "q", "--redis", url)
-    yield ("wait", "--ids", "ids.jsonl", "--redis", url, "--timeout", "0", "--out", "-")
-    yield ("verify", "j", "--redis", url)
-    yield ("jobs", "--redis", url)
-    yield ("jobs", "show", "j", "--redis", url)
-    yield ("jobs", "expire", "j", "1h", "--redis", url)
-    yield ("jobs", "clean", "--redis", url)
-    yield ("rollback", "j", "--redis", url)
-    yield load
-    yield ("jobs", "forget", "j", "--yes", "--redis", url)
-
-
 @WAYS
 def test_every_command_takes_the_password(
     guarded: Server, folder: Path, way: tuple[str, ...], env: dict[str, str]
 ) -> None:
-    for arguments in _commands(guarded.url):
-        done = run(*arguments, *way, cwd=folder, env=env)
+    for arguments in commands(guarded.url):
+        done = run(*arguments, "--debug", *way, cwd=folder, env=env)
 
         assert done.status == (4 if arguments[0] == "wait" else 0), done.stderr
         assert SECRET not in done.stdout + done.stderr

@@ -80,12 +80,12 @@ class GeneratedSource:
             self._generator = await asyncio.to_thread(self._read_again)
         before = self._wanted.first - 1
         number = before + start
-        batcher = RowBatcher(batch_size, max_record_bytes, start)
+        batcher = RowBatcher(batch_size, max_record_bytes, start, makes_json=True)
         for texts in self._generator.blocks(number, before + (self._wanted.count if end is None else end)):
             # Hot path: one encoding for a block. No text has a line feed, because JSON escapes it in strings.
             data = "\n".join(texts).encode()
             self._position += len(data) + 1
-            for batch in batcher.add(Rows(number, data.split(b"\n"), is_json=True)):
+            for batch in batcher.add(Rows(number, data.split(b"\n"))):
                 yield batch
                 await asyncio.sleep(0)  # other tasks must run, also if the batch is in already
             number += len(texts)
