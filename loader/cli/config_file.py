@@ -45,10 +45,10 @@ def check_table(path: Path, command: str, table: Mapping[str, Any], options: Ite
     for name, value in table.items():
         if name not in known:
             near = get_close_matches(name, known, n=1)
-            hint = f"Did you mean {near[0].replace('_', '-')}?" if near else f"See runqy-loader {command} --help"
-            raise UsageError(f"--config {path}: [{command}] has no option {name.replace('_', '-')!r}", hint)
+            hint = f"Did you mean {_shown(near[0])}?" if near else f"See runqy-loader {command} --help"
+            raise UsageError(f"--config {path}: [{command}] has no option {_shown(name)!r}", hint)
         if (wanted := wrong_type(known[name], value)) is not None:
-            raise UsageError(f"--config {path}: {name.replace('_', '-')} must be {wanted}, not {value!r}")
+            raise UsageError(f"--config {path}: {_shown(name)} must be {wanted}, not {value!r}")
 
 
 def _by_name(path: Path, command: str, table: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,9 +58,13 @@ def _by_name(path: Path, command: str, table: Mapping[str, Any]) -> dict[str, An
         name = key.replace("-", "_")
         name += "_" if iskeyword(name) else ""  # as the option's field
         if name in values:
-            shown = name.replace("_", "-")
             raise UsageError(
-                f"--config {path}: [{command}] gives {shown!r} twice, with '-' and with '_'", "Give it once"
+                f"--config {path}: [{command}] gives {_shown(name)!r} twice, with '-' and with '_'", "Give it once"
             )
         values[name] = value
     return values
+
+
+def _shown(name: str) -> str:
+    """An option's name as it is written in the file."""
+    return name.removesuffix("_").replace("_", "-")
