@@ -379,7 +379,25 @@ def test_infinities_of_sqlite(tool: Tool, db: Redis, sqlite: sqlite3.Connection)
 def test_a_file_of_sqlite_is_the_same_from_any_folder(tool: Tool, sqlite: sqlite3.Connection) -> None:
     sql = ("--sql", "select id from jobs order by id")
     assert counts(tool.load(*sql, *SQLITE))[1] == ROWS
-    assert counts(tool.load(*sql, "--from", f"sqlite:///{tool.folder / 'x.db'}", "-q", "q"))[:3] == (ROWS, 0, ROWS)
+    for path in (tool.folder / "x.db", "file:x.db?uri=true"):
+        assert counts(tool.load(*sql, "--from", f"sqlite:///{path}", "-q", "q"))[:3] == (ROWS, 0, ROWS)
+
+
+def test_a_file_of_sqlite_has_its_own_name(tool: Tool, sqlite: sqlite3.Connection) -> None:
+    sqlite.close()
+    (tool.folder / "x.db").rename(tool.folder / "you@home#1.db")
+    done = tool.load("--sql", QUERY, "--from", "sqlite:///you@home#1.db", "-q", "q")
+    assert_fine(done)
+    assert done.report["sources"][0]["name"] == "sqlite:///you@home#1.db"
+
+
+@pytest.mark.usefixtures("jobs")
+def test_a_url_that_names_nothing_is_named_by_the_server_that_was_found(asked: Asked) -> None:
+    host, _, port = asked.postgres.place.partition("/")[0].partition(":")
+    env = {**asked.postgres.env, "PGHOST": host, "PGPORT": port, "PGUSER": USER, "PGDATABASE": "postgres"}
+    done = asked.load(url="postgresql:///?application_name=a@b", env=env)
+    assert_fine(done)
+    assert done.report["sources"][0]["name"] == f"postgresql://{asked.postgres.place}"
 
 
 def test_a_file_of_sqlite_is_not_made(tool: Tool) -> None:

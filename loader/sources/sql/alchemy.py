@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 from loader.errors import SourceError, UsageError
 from loader.settings.tables import NanMode
 from loader.sources.sql.order import Rank
-from loader.sources.sql.query import SqlQuery, shown_url, without_secrets
+from loader.sources.sql.query import SqlQuery, without_secrets
 from loader.sources.sql.row_text import Render
 from loader.sources.sql.value_text import rank, render_of
 
@@ -46,9 +46,9 @@ class AlchemyQuery:
     def __init__(self, query: SqlQuery) -> None:
         self._query = query
         url, engine = _engine(query)
-        self._address = shown_url(url.set(username=None, password=None, query={}).render_as_string())
+        self._address = url.set(username=None, password=None, query={}).render_as_string()
         if url.get_backend_name() == "sqlite":
-            self._address = f"sqlite:///{Path(url.database or '').absolute()}"  # whatever folder it is named from
+            self._address = f"sqlite:///{_file_of(url).absolute()}"  # whatever folder it is named from
         try:
             self._connection = _connect(engine, query)
         except (SQLAlchemyError, OSError) as error:
@@ -136,18 +136,19 @@ def _engine(query: SqlQuery) -> tuple[URL, Engine]:
             "It is KIND[+DRIVER]://[USER@]HOST[:PORT]/DATABASE; write special characters in it as %XX",
         ) from None
     if url.get_backend_name() == "sqlite":
-        _prepare_sqlite(url, engine)
+        if not _file_of(url).is_file():  # SQLite itself would make it
+            raise SourceError(f"--from {query.shown_url}: there is no such file", "Check the path")
+        event.listen(engine, "connect", _only_read)
     return url, engine
 
 
-def _prepare_sqlite(url: URL, engine: Engine) -> None:
-    path = (url.database or "").removeprefix("file:")  # SQLite itself would make a file that is not there
-    if not Path(path).is_file():
-        raise SourceError(f"--from {shown_url(str(url))}: there is no such file", "Check the path")
+def _file_of(url: URL) -> Path:
+    """A file of SQLite, which may be written as ``file:PATH``, with its options behind it."""
+    return Path((url.database or "").removeprefix("file:"))
 
-    @event.listens_for(engine, "connect")
-    def read_only(connection: Any, _: Any) -> None:
-        connection.execute("PRAGMA query_only = ON")
+
+def _only_read(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA query_only = ON")
 
 
 def _connect(engine: Engine, query: SqlQuery) -> Connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, unquote_plus
 
 from loader.errors import UsageError
 
@@ -48,16 +48,22 @@ class SqlQuery:
         return shown_url(self.url)
 
 
-def shown_url(url: str) -> str:
-    """A URL without what stands before its last ``@``, and without options: both may hold secrets.
+def _split(url: str) -> tuple[str, str, str]:
+    """What logs in, the place, and the options of a URL, without the marks between them.
 
-    A password may hold any characters that nobody has encoded, also ``/``, ``?`` and ``#``.
+    A login ends at the last ``@``: a password may hold any characters that nobody has encoded, also ``/`` and ``?``.
+    There is none before ``/``: in ``sqlite:///FILE`` and ``postgresql:///DATABASE``, an ``@`` is a part of the rest.
     """
-    scheme, colon, rest = url.partition("://")
-    if not colon:
-        return "…"
-    rest = rest.rpartition("@")[2]
-    return f"{scheme}://{rest.partition('?')[0].partition('#')[0]}"
+    rest = url.partition("://")[2]
+    login, _, behind = ("", "", rest) if rest.startswith("/") else rest.rpartition("@")
+    place, _, options = behind.partition("?")
+    return login, place, options
+
+
+def shown_url(url: str) -> str:
+    """A URL without login and options: both may hold secrets."""
+    scheme, colon, _ = url.partition("://")
+    return f"{scheme}://{_split(url)[1]}" if colon else "…"
 
 
 def require_plain_login(url: str) -> None:
@@ -66,9 +72,7 @@ def require_plain_login(url: str) -> None:
     Raises:
         UsageError: There is one. The message has no part of it.
     """
-    rest = url.partition("://")[2]
-    login, at, _ = rest.rpartition("@")
-    if at and not rest.startswith("/") and any(mark in login for mark in "@/?#"):
+    if any(mark in _split(url)[0] for mark in "@/?#"):
         raise UsageError(
             "--from has an @ after a login with characters that mean something else",
             "In user, password and options, write @ as %40, / as %2F, ? as %3F, # as %23; or leave the password to "
@@ -86,18 +90,15 @@ def without_secrets(text: str, url: str) -> str:
 
 def _secrets(url: str) -> set[str]:
     """The texts in a URL that log in: its password as it is written, and decoded; options of such names."""
-    from urllib.parse import parse_qsl, quote, unquote
-
+    login, _, options = _split(url)
     found = {url}
-    login = url.partition("://")[2].rpartition("@")[0]
     if password := login.partition(":")[2]:
-        found |= {password, unquote(password), login}
-    try:
-        options = parse_qsl(urlsplit(url).query)
-        options += [(name, quote(value, safe="")) for name, value in options]
-    except ValueError:
-        options = []
-    found |= {value for name, value in options if _SECRET.match(f"?{name}=")}
+        found |= {password, login}
+    for option in options.split("&"):
+        name, _, value = option.partition("=")
+        if _SECRET.match(f"?{name}="):
+            found |= {value, unquote_plus(value), quote(unquote(value), safe="")}
+    found |= {unquote(secret) for secret in found}
     return {secret for secret in found if secret}
 
 

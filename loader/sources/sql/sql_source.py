@@ -50,7 +50,7 @@ class SqlSource:
         with closing(_opened(query)) as found:
             self._names(found)
             key_of(query, found.names)
-            named = query.shown_url.partition("://")[2]  # nothing, if a service file or variables name it
+            named = query.shown_url.partition("://")[2].strip("/")  # nothing, if a service file or variables name it
             self._identity = SourceIdentity(
                 query.shown_url if named else found.address,
                 FORMAT,

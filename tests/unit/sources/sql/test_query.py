@@ -15,13 +15,15 @@ SECRETS = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]),
 )
 
 
-@given(SECRETS, st.booleans(), st.booleans())
-def test_a_password_is_in_no_text_that_is_shown(secret: str, encoded: bool, in_options: bool) -> None:
+@given(SECRETS, st.booleans(), st.sampled_from(["login", "//host/db?", "///db?", "///?"]))
+def test_a_password_is_in_no_text_that_is_shown(secret: str, encoded: bool, where: str) -> None:
     written = quote(secret, safe="") if encoded else secret
-    if in_options:
-        url = f"postgresql://host/db?user=u&password={quote(secret, safe='')}&sslmode=require"
-    else:
+    if where == "login":
         url = f"postgresql://user:{written}@host:5432/db"
+    elif where.startswith("///"):  # no login can be before it, so an @ need not be encoded
+        url = f"postgresql:{where}user=u&password={written.replace('&', '%26')}&sslmode=require"
+    else:
+        url = f"postgresql:{where}user=u&password={quote(secret, safe='')}&sslmode=require"
     assert "SECRET" not in shown_url(url)
     message = without_secrets(f"cannot use {url}: {secret}\n\tor  {written}", url)
     assert "SECRET" not in message
@@ -33,8 +35,11 @@ def test_a_password_is_in_no_text_that_is_shown(secret: str, encoded: bool, in_o
     [
         ("postgresql://u:p@h:1/d?sslmode=require", "postgresql://h:1/d"),
         ("postgresql://u:p/q@r@h/d", "postgresql://h/d"),
+        ("postgresql://@h/d", "postgresql://h/d"),
         ("postgresql://", "postgresql://"),
+        ("postgresql:///d?user=u&password=p@ss", "postgresql:///d"),
         ("sqlite:////var/x.db", "sqlite:////var/x.db"),
+        ("sqlite:///you@home/#1.db?timeout=3", "sqlite:///you@home/#1.db"),
         ("host=h password=secret", "…"),
     ],
 )
