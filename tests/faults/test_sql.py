@@ -99,6 +99,20 @@ def test_a_stop_does_not_wait_for_a_database_that_stands_still(scene: Scene, pos
             os.kill(pid, signal.SIGCONT)
 
 
+def test_a_stop_with_rows_that_nobody_has_taken_does_not_wait_for_the_others(scene: Scene, database: Any) -> None:
+    sends = "SELECT pid FROM pg_stat_activity WHERE application_name = 'runqy-loader' AND wait_event = 'ClientWrite'"
+    with scene.halted(1) as running:
+        running.until(lambda: len(database.execute(sends).fetchall()), "the database waits until the load reads on")
+        ((pid,),) = database.execute(sends).fetchall()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            running.signal(signal.SIGINT)
+            scene.proxy.go_on()
+            assert running.wait().status == 130
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
 CHANGES = {
     "updated": ("UPDATE jobs SET body = 'other' WHERE id = 10", True),
     "put in before the place": ("INSERT INTO jobs VALUES (1, 'new')", True),

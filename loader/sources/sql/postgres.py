@@ -106,7 +106,12 @@ class PostgresQuery:
             if not chunk:
                 return
             read += len(chunk)
-            yield chunk
+            try:
+                yield chunk
+            except GeneratorExit:  # psycopg itself would read all that is left
+                self.cancel()
+                self.close()
+                raise
 
     def cancel(self) -> None:
         with suppress(psycopg.Error):
