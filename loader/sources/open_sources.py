@@ -80,7 +80,7 @@ async def open_sources(
     """
     if isinstance(given, SqlQuery):
         require_use(tables, [FORMAT])
-        return [await asyncio.to_thread(_open_query, given, tables)]
+        return [await _open_query(given, tables)]
     if isinstance(given, GeneratedRecords):
         require_use(tables, [GENERATED])
         return [await asyncio.to_thread(_open_generated, given)]
@@ -111,10 +111,10 @@ async def open_sources(
     return [IterablePayloads(given)]  # type: ignore[arg-type]
 
 
-def _open_query(query: SqlQuery, tables: TableOptions) -> Source:
+async def _open_query(query: SqlQuery, tables: TableOptions) -> Source:
     from loader.sources.sql.sql_source import SqlSource  # no other load needs it
 
-    return SqlSource(query, tables)
+    return await SqlSource.create(query, tables)
 
 
 def _open_generated(wanted: GeneratedRecords) -> Source:

@@ -1,4 +1,4 @@
-"""Reads a file in a thread, one piece ahead of who uses the pieces."""
+"""Reads in a thread, one piece ahead of who uses the pieces."""
 
 from __future__ import annotations
 
@@ -7,6 +7,24 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TypeVar
 
 Piece = TypeVar("Piece")
+Found = TypeVar("Found")
+
+
+async def in_thread(work: Callable[[], Found], interrupt: Callable[[], None]) -> Found:
+    """What a function returns that is called in a thread.
+
+    Args:
+        interrupt: Makes the function end soon, if nobody needs it any more. It is called in a thread, and the end is
+            waited for.
+    """
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(running)
+    finally:
+        if not running.done():
+            await asyncio.to_thread(interrupt)
+            await asyncio.wait([running])
+            running.exception()
 
 
 async def read_ahead(

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,6 +115,38 @@ def test_a_stop_with_rows_that_nobody_has_taken_does_not_wait_for_the_others(sce
             assert running.wait().status == 130
         finally:
             os.kill(pid, signal.SIGCONT)
+
+
+def test_a_stop_does_not_wait_for_a_host_that_says_nothing(scene: Scene) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        url = f"postgresql://127.0.0.1:{silent.getsockname()[1]}/d?connect_timeout=100000"
+        scene.input_of([], "--sql", QUERY, "--from", url)
+        with scene.beside() as running, silent.accept()[0]:
+            running.signal(signal.SIGINT)
+            assert running.wait().status == 130
+
+
+def test_a_stop_ends_the_statement_that_asks_for_columns(scene: Scene, postgres: Postgres, database: Any) -> None:
+    waits = "SELECT pid FROM pg_stat_activity WHERE application_name = 'runqy-loader' AND wait_event_type = 'Lock'"
+    with postgres.connect() as other, other.transaction(), scene.beside() as running:
+        other.execute("LOCK TABLE jobs")
+        running.until(lambda: len(database.execute(waits).fetchall()), "the load waits for the table")
+        running.signal(signal.SIGINT)
+        assert running.wait().status == 130
+        assert not database.execute(waits).fetchall()
+
+
+def test_a_stop_ends_a_query_of_sqlite_that_has_no_row_yet(scene: Scene) -> None:
+    with closing(sqlite3.connect(scene.folder / "x.db")) as made:
+        made.execute("PRAGMA user_version = 1")  # so that there is a file
+    forever = "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) as id from n order by id"
+    scene.input_of([], "--sql", forever, "--from", "sqlite:///x.db")
+    with scene.beside() as running:
+        opened = Path(f"/proc/{running.pid}/fd")
+        running.until(lambda: "x.db" in {each.resolve().name for each in opened.iterdir()}, "the file is open")
+        running.signal(signal.SIGINT)
+        assert running.wait().status == 130
 
 
 CHANGES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from loader.errors import SourceError, UsageError
 from loader.settings.tables import NanMode
+from loader.sources.sql.open_query import OpenQuery
 from loader.sources.sql.order import Rank
 from loader.sources.sql.query import SqlQuery, without_secrets
 from loader.sources.sql.row_text import Render
@@ -38,12 +39,15 @@ class AlchemyQuery:
 
     The statement is executed at once: there is no other way to know its columns.
 
+    Args:
+        reached: Gets the query as soon as there is something that can be cancelled. What it raises ends the opening.
+
     Raises:
         UsageError: ``--from`` is not valid, its driver is not installed, or the statement gives no rows.
         SourceError: The database cannot be reached, or refuses.
     """
 
-    def __init__(self, query: SqlQuery) -> None:
+    def __init__(self, query: SqlQuery, reached: Callable[[OpenQuery], None]) -> None:
         self._query = query
         url, engine = _engine(query)
         self._address = url.set(username=None, password=None, query={}).render_as_string()
@@ -54,6 +58,7 @@ class AlchemyQuery:
         except (SQLAlchemyError, OSError) as error:
             raise _refused(query, error, "Check --from") from None
         try:
+            reached(self)
             self._result = self._executed()
         except BaseException:
             self.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -18,6 +18,7 @@ from psycopg.types.string import TextLoader
 
 from loader.errors import UsageError
 from loader.settings.tables import NanMode
+from loader.sources.sql.open_query import OpenQuery
 from loader.sources.sql.order import Rank
 from loader.sources.sql.postgres_errors import not_connected, refused
 from loader.sources.sql.postgres_text import array_render, rank_of, render_of
@@ -59,15 +60,19 @@ SELECT oid::int8, typname::text, of_array::int8, typdelim::text FROM element WHE
 class PostgresQuery:
     """A query in a read-only transaction of isolation level REPEATABLE READ. See ``OpenQuery``.
 
+    Args:
+        reached: Gets the query as soon as there is something that can be cancelled. What it raises ends the opening.
+
     Raises:
         UsageError: ``--from`` is not valid, or the statement gives no rows.
         SourceError: The server cannot be reached, or refuses.
     """
 
-    def __init__(self, query: SqlQuery) -> None:
+    def __init__(self, query: SqlQuery, reached: Callable[[OpenQuery], None]) -> None:
         self._query = query
         self._connection = _connect(query)
         try:
+            reached(self)
             self._begin()
             self._columns = self._described()
         except BaseException:

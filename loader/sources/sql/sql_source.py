@@ -7,15 +7,16 @@ batch, as of any input (``Pipeline``). Rows that were added at the end are loade
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import aclosing, closing
+from contextlib import aclosing
+from functools import partial
 
 from loader.errors import SourceError
-from loader.extras import require
 from loader.settings.tables import TableOptions
 from loader.sources.base import Place, SourceIdentity
 from loader.sources.batch import RawBatch
-from loader.sources.read_ahead import read_ahead
+from loader.sources.read_ahead import in_thread, read_ahead
 from loader.sources.sql.open_query import OpenQuery
+from loader.sources.sql.opening import Opening
 from loader.sources.sql.order import RisingKey, key_of
 from loader.sources.sql.query import FORMAT, SqlQuery, digest_of, require_plain_login
 from loader.sources.sql.row_text import RowText
@@ -36,18 +37,21 @@ _IF_CHANGED = (
 class SqlSource:
     """The rows of a query. Create it in a thread: it asks the database for its columns.
 
+    Args:
+        opening: Of the same query.
+
     Raises:
         UsageError: The statement, the key or the address cannot be used, or a package is not installed.
         SourceError: The database cannot be reached, or refuses.
     """
 
-    def __init__(self, query: SqlQuery, tables: TableOptions) -> None:
+    def __init__(self, query: SqlQuery, tables: TableOptions, opening: Opening) -> None:
         self._query = query
         self._tables = tables
         self._position = 0
         require_plain_login(query.url)
         order_of(query.statement, Dialect.of(query.scheme))  # what needs no database is told first
-        with closing(_opened(query)) as found:
+        with opening.opened() as found:
             self._names(found)
             key_of(query, found.names)
             named = query.shown_url.partition("://")[2].strip("/")  # nothing, if a service file or variables name it
@@ -59,6 +63,12 @@ class SqlSource:
                 may_grow=True,
                 if_changed=_IF_CHANGED,
             )
+
+    @classmethod
+    async def create(cls, query: SqlQuery, tables: TableOptions) -> SqlSource:
+        """Creates one; a cancellation ends what it waits for."""
+        opening = Opening(query)
+        return await in_thread(partial(cls, query, tables, opening), opening.cancel)
 
     @property
     def identity(self) -> SourceIdentity:
@@ -84,13 +94,8 @@ class SqlSource:
     ) -> AsyncGenerator[RawBatch, None]:
         assert start == 0 and end is None  # noqa: S101, PT018 - this source has no cuts
         batcher = RowBatcher(batch_size, max_record_bytes)
-        running: list[OpenQuery] = []
-
-        def cancel() -> None:
-            for query in running:
-                query.cancel()
-
-        async with aclosing(read_ahead(self._pieces(running), cancel)) as pieces:
+        opening = Opening(self._query)
+        async with aclosing(read_ahead(self._pieces(opening), opening.cancel)) as pieces:
             async for rows in pieces:
                 self._position += sum(map(len, rows.records))
                 for batch in batcher.add(rows):
@@ -114,14 +119,8 @@ class SqlSource:
             )
         return found
 
-    def _pieces(self, running: list[OpenQuery]) -> Generator[Rows, None, None]:
-        """The rows.
-
-        Args:
-            running: Gets the query, as soon as there is something that can be cancelled.
-        """
-        with closing(_opened(self._query)) as query:
-            running.append(query)
+    def _pieces(self, opening: Opening) -> Generator[Rows, None, None]:
+        with opening.opened() as query:
             yield from self._read(query)
 
     def _read(self, query: OpenQuery) -> Generator[Rows, None, None]:
@@ -144,16 +143,3 @@ class SqlSource:
                 piece, size = Rows(row, records), 0
         if records:
             yield piece
-
-
-def _opened(query: SqlQuery) -> OpenQuery:
-    """Opens a query. The packages are imported only here: no other load needs them."""
-    if query.is_postgres:
-        require("postgres", f"--from {query.scheme}://")
-        from loader.sources.sql.postgres import PostgresQuery
-
-        return PostgresQuery(query)
-    require("sql", f"--from {query.scheme}://")
-    from loader.sources.sql.alchemy import AlchemyQuery
-
-    return AlchemyQuery(query)
