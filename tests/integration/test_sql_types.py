@@ -79,6 +79,31 @@ def test_arrays_of_enums_and_domains(tool: Tool, db: Redis, postgres: Postgres) 
     assert payloads(db, "q.default") == [b'{"id":1,"m":["so, so",null,"good"],"c":1.50}']
 
 
+def test_arrays_of_domains_over_arrays_are_nested(tool: Tool, db: Redis, postgres: Postgres) -> None:
+    with postgres.connect() as connection:
+        connection.execute("DROP DOMAIN IF EXISTS pairs, pair, tints; DROP TYPE IF EXISTS tint")
+        connection.execute("CREATE TYPE tint AS ENUM ('r, g'); CREATE DOMAIN tints AS tint[]")
+        connection.execute("CREATE DOMAIN pair AS int[]; CREATE DOMAIN pairs AS pair[]")
+    sql = (
+        "select 1 as id, '{1,2}'::int[] as i, array['{1,2}', null, '{3,null}']::pair[] as p, "
+        "array['{\"{1,2}\"}']::pairs[] as q, array['{\"r, g\"}']::tints[] as t, "
+        "'{4,5}'::pair as d order by id"
+    )
+    assert_fine(tool.load("--sql", sql, *where(postgres)))
+    assert payloads(db, "q.default") == [
+        b'{"id":1,"i":[1,2],"p":[[1,2],null,[3,null]],"q":[[[1,2]]],"t":[["r, g"]],"d":[4,5]}'
+    ]
+
+
+def test_types_of_users_that_have_the_name_of_another_are_texts(tool: Tool, db: Redis, postgres: Postgres) -> None:
+    with postgres.connect() as connection:
+        connection.execute("DROP SCHEMA IF EXISTS own CASCADE; CREATE SCHEMA own")
+        connection.execute("CREATE TYPE own.json AS ENUM ('a', '7'); CREATE TYPE own.int4 AS ENUM ('b')")
+    sql = "values ('7'::own.json, array['a', '7']::own.json[], 'b'::own.int4) order by 1"
+    assert_fine(tool.load("--sql", sql, "--columns", "j,a,i", *where(postgres)))
+    assert payloads(db, "q.default") == [b'{"j":"7","a":["a","7"],"i":"b"}']
+
+
 def test_settings_of_the_server_change_no_payload(tool: Tool, db: Redis, postgres: Postgres) -> None:
     odd = "-c timezone=Asia/Kolkata -c datestyle=SQL,DMY -c intervalstyle=sql_standard -c extra_float_digits=-10"
     sql = (

@@ -14,6 +14,7 @@ from psycopg import pq
 from psycopg.adapt import AdaptersMap
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types import TypeInfo
+from psycopg.types.array import register_array
 from psycopg.types.string import TextLoader
 
 from loader.errors import UsageError
@@ -46,15 +47,15 @@ _SESSION = (
 
 _ELEMENTS = """
 WITH RECURSIVE element AS (
-    SELECT oid, typname, typarray AS of_array, typdelim, typtype, typbasetype FROM pg_type
+    SELECT typarray AS of_array, typdelim, oid, typtype, typbasetype FROM pg_type
     WHERE typarray = ANY(%s::int8[]::oid[])
   UNION ALL
-    SELECT base.oid, base.typname, of_array, element.typdelim, base.typtype, base.typbasetype
+    SELECT of_array, element.typdelim, base.oid, base.typtype, base.typbasetype
     FROM element JOIN pg_type base ON base.oid = element.typbasetype WHERE element.typtype = 'd'
 )
-SELECT oid::int8, typname::text, of_array::int8, typdelim::text FROM element WHERE typtype <> 'd'
+SELECT of_array::int8, oid::int8, typdelim::text FROM element WHERE typtype <> 'd'
 """
-"""The types of the elements of arrays; of domains, what they are made of."""
+"""Of those of these types that are arrays, the type of the elements; of domains, what they are made of."""
 
 
 class PostgresQuery:
@@ -71,6 +72,7 @@ class PostgresQuery:
     def __init__(self, query: SqlQuery, reached: Callable[[OpenQuery], None]) -> None:
         self._query = query
         self._connection = _connect(query)
+        self._elements = {info.array_oid: info.oid for info in self._connection.adapters.types if info.array_oid}
         try:
             reached(self)
             self._begin()
@@ -95,8 +97,7 @@ class PostgresQuery:
 
     def rank(self, column: int) -> Rank:
         _, oid, _ = self._columns[column]
-        info = self._type(oid)
-        return rank_of("" if info is None or info.oid != oid else _name(info))
+        return rank_of(self._type_name(oid))
 
     def chunks(self) -> Iterator[list[Sequence[Any]]]:
         # Before libpq 17, rows come one by one.
@@ -161,32 +162,30 @@ class PostgresQuery:
 
     def _know_arrays(self, types: set[int]) -> None:
         """Has psycopg take arrays of types apart that PostgreSQL does not come with, such as enums."""
-        unknown = sorted(oid for oid in types if self._type(oid) is None)
-        if not unknown:
-            return
-        found = self._connection.execute(_ELEMENTS, [unknown])
-        for oid, name, array, delimiter in found.fetchall():
-            TypeInfo(name, int(oid), int(array), delimiter=delimiter).register(self._connection)
+        known = self._connection.adapters.types
+        asked: set[int] = set()
+        while unknown := {oid for oid in types if known.get(oid) is None} - asked:
+            asked |= unknown
+            found = self._connection.execute(_ELEMENTS, [sorted(unknown)]).fetchall()
+            for array, element, delimiter in found:
+                self._elements[int(array)] = int(element)
+                info = TypeInfo("own", int(element), int(array), delimiter=delimiter)
+                register_array(info, self._connection)  # info.register() would have the element's type forgotten
+            types = {int(element) for _, element, _ in found}  # of a domain over an array, that is one as well
 
-    def _type(self, oid: int) -> TypeInfo | None:
-        """The type with this number, or of which this is the number of its arrays."""
-        return self._connection.adapters.types.get(oid)
+    def _type_name(self, oid: int) -> str:
+        """The name of a type that PostgreSQL comes with; '' for others, whose names may be the same."""
+        info = self._connection.adapters.types.get(oid)
+        return info.name if info is not None and info.oid == oid < _FIRST_OWN else ""
 
     def _render(self, oid: int, modifier: int, nan: NanMode) -> Render:
-        info = self._type(oid)
-        if info is None:
-            return render_of("", modifier, nan)
-        render = render_of(_name(info), modifier, nan)
-        return render if info.oid == oid else array_render(render)
+        if oid in self._elements:
+            return array_render(self._render(self._elements[oid], modifier, nan))
+        return render_of(self._type_name(oid), modifier, nan)
 
 
 _FIRST_OWN = 16384
 """The first number of an object that a user has made (``FirstNormalObjectId`` in PostgreSQL's transam.h)."""
-
-
-def _name(info: TypeInfo) -> str:
-    """The name of a type that PostgreSQL comes with; '' for others, whose names may be the same."""
-    return info.name if info.oid < _FIRST_OWN else ""
 
 
 def _connect(query: SqlQuery) -> psycopg.Connection[tuple[Any, ...]]:
