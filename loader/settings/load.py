@@ -325,7 +325,7 @@ class LoadOptions(GenerateFields):
             raise UsageError("--profile asynq needs --type", "It is the pattern for which the worker has a handler")
         self.task_options  # noqa: B018 - raises UsageError if it is not valid
         self.tables  # noqa: B018 - the same
-        self.statement  # noqa: B018 - the same
+        self.check_query()
         if self.from_ is not None and not self.is_query and not from_variable(self.from_):
             raise UsageError("--from names a database, and there is no query", "Give --sql or --sql-file as well")
         if self.queue is not None:

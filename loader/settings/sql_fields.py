@@ -68,28 +68,29 @@ class SqlFields(ShapeFields):
         ),
     ] = None
 
-    @property
-    def statement(self) -> str | None:
-        """The statement of ``sql``, or in ``sql_file``; None if no query is given.
-
-        Raises:
-            UsageError: The file cannot be read, or there is no ``from_``.
-        """
-        given = self.sql
-        if self.sql_file is not None:
-            try:
-                given = self.sql_file.read_bytes().decode("utf-8-sig")
-            except OSError as error:
-                raise UsageError(f"--sql-file {self.sql_file}: {error.strerror}", "Check the path") from error
-            except UnicodeDecodeError as error:
-                raise UsageError(f"--sql-file {self.sql_file} is not UTF-8", "Write it as UTF-8") from error
-        if given is not None and self.from_ is None:
+    def check_query(self) -> None:
+        """Raises UsageError if there is a query, and ``from_`` is no URL. The file of the statement is not read."""
+        if self.is_query and self.from_ is None:
             option = "--sql" if self.sql is not None else "--sql-file"
             raise UsageError(f"{option} needs --from", f"Give the database, also by the variable {FROM_VARIABLE}")
-        if given is not None and self.from_ is not None and "://" not in self.from_:
+        if self.is_query and self.from_ is not None and "://" not in self.from_:
             # It is not shown: it may hold a password.
             raise UsageError("--from must be a URL", "Such as postgresql://HOST/DATABASE or sqlite:///FILE")
-        return given
+
+    def read_statement(self) -> str | None:
+        """The statement of ``sql`` or in ``sql_file``; None if there is no query. Call it once: the file may be a pipe.
+
+        Raises:
+            UsageError: The file cannot be read.
+        """
+        if self.sql_file is None:
+            return self.sql
+        try:
+            return self.sql_file.read_bytes().decode("utf-8-sig")
+        except OSError as error:
+            raise UsageError(f"--sql-file {self.sql_file}: {error.strerror}", "Check the path") from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f"--sql-file {self.sql_file} is not UTF-8", "Write it as UTF-8") from error
 
     @property
     def is_query(self) -> bool:

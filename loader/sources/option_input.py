@@ -18,14 +18,14 @@ def input_of(options: LoadOptions, given: Given) -> Given | SqlQuery | Generated
     Raises:
         UsageError: Both are given, or the file of the statement cannot be read.
     """
-    statement = options.statement
-    if statement is None and options.generate is None:
+    if not options.is_query and options.generate is None:
         return given
     if given is not None and given != () and given != []:
-        named = "--sql" if statement is not None else "--generate"
+        named = "--sql" if options.is_query else "--generate"
         raise UsageError(f"{named} and other input contradict each other", "Load them one after the other")
     if options.generate is not None:
         assert options.count is not None  # noqa: S101 - it is checked with the options
         return GeneratedRecords(options.generate, options.count, options.seed, options.first)
-    assert statement is not None and options.from_ is not None  # noqa: S101, PT018 - see SqlFields.statement
+    statement = options.read_statement()
+    assert statement is not None and options.from_ is not None  # noqa: S101, PT018 - see SqlFields.check_query
     return SqlQuery(statement, options.from_, options.sql_key)

@@ -150,6 +150,13 @@ def test_the_statement_may_be_in_a_file(asked: Asked, tool: Tool, jobs: Any) -> 
     assert counts(again) == (ROWS, 0, ROWS, 0)
 
 
+@pytest.mark.parametrize("command", [["load"], ["load", "--preview", "1"], ["doctor"]])
+def test_the_statement_may_come_by_a_pipe(asked: Asked, tool: Tool, command: list[str]) -> None:
+    given = (*command, "--sql-file", "/dev/stdin", "--from", asked.postgres.url, "-q", "q", "--redis", tool.url)
+    done = run(*given, cwd=tool.folder, stdin=b"select 1 as id order by id", env=asked.postgres.env)
+    assert done.status == 0, done
+
+
 def test_columns_are_renamed_and_nulls_left_out(asked: Asked, db: Redis) -> None:
     sql = "select 1 as a, null as a, '50%' as \"x y\" order by 1"
     assert_error(asked.load(sql=sql), 1, "two columns are called 'a'", "AS name")
