@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from loader.sources.sql.query import SqlQuery
 from tests.cli import Outcome, run
 from tests.integration.tool import Redis, Tool, assert_error, assert_fine, counts, payloads, rejects
 from tests.postgres import ENCODED, PASSWORD, USER, Postgres
@@ -310,6 +313,28 @@ def test_password_files_and_service_files_of_libpq_work(asked: Asked, tool: Tool
     by_service = asked.load(url="postgresql://?service=shop", env=env)
     assert counts(by_service) == (ROWS, 0, ROWS, 0)
     assert by_service.report["sources"][0]["name"] == f"postgresql://{asked.postgres.place}"
+
+
+def test_settings_of_libpq_count_more_than_those_of_the_loader(
+    asked: Asked, tool: Tool, db: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql = "select current_setting('application_name') as name order by name"
+    assert_fine(asked.load(sql=sql, env={**asked.postgres.env, "PGAPPNAME": "mine"}))
+    service = tool.write("services", "[shop]\napplication_name=shop\nkeepalives_idle=7\n")
+    url = f"{asked.postgres.url}?service=shop"
+    env = {**asked.postgres.env, "PGSERVICEFILE": str(service)}
+    assert_fine(asked.load("--job", "s", "--again", sql=sql, url=url, env=env))
+    assert payloads(db, "q.default") == [b'{"name":"mine"}', b'{"name":"shop"}']
+
+    from loader.sources.sql.postgres import PostgresQuery
+
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    with (
+        closing(PostgresQuery(SqlQuery(sql, url), lambda query: None)) as query,
+        socket.socket(fileno=os.dup(query._connection.fileno())) as connected,
+    ):
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 7
 
 
 @pytest.mark.parametrize(

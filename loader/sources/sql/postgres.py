@@ -198,10 +198,10 @@ def _connect(query: SqlQuery) -> psycopg.Connection[tuple[Any, ...]]:
             "--from is no valid URL of PostgreSQL",
             "It is postgresql://[USER@]HOST[:PORT]/DATABASE; write special characters in it as %XX",
         ) from None
-    given.setdefault("application_name", "runqy-loader")
+    given.setdefault("fallback_application_name", "runqy-loader")
     given["client_encoding"] = "UTF8"
-    for name, seconds in _KEEPALIVES.items():
-        given.setdefault(name, seconds)
+    if "service" not in given and "PGSERVICE" not in os.environ:  # what is given here counts more than a service
+        given = {**_KEEPALIVES, **given}
     if "PGCONNECT_TIMEOUT" not in os.environ:
         given.setdefault("connect_timeout", _CONNECT_SECONDS)  # libpq itself waits as long as the network does
     try:
