@@ -15,6 +15,8 @@ FORMAT = "sql"
 _POSTGRES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?=:)")
 _SECRET = re.compile(r"(?i)([?&][^=&]*(?:password|passwd|pwd|secret|token|key)[^=&]*=)[^&]*")
+_LONG = 8
+"""Characters of a password from which on it is no part of other words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +84,12 @@ def require_plain_login(url: str) -> None:
 
 def without_secrets(text: str, url: str) -> str:
     """A message of a driver, in one line, without the URL's password where the driver repeats it."""
-    line = " ".join(text.split())
     for secret in sorted(_secrets(url), key=len, reverse=True):
-        line = line.replace(secret, "…")
-    return _SECRET.sub(r"\1…", line)
+        if len(secret) >= _LONG:
+            text = text.replace(secret, "…")
+        else:  # it may be a part of any word
+            text = re.sub(rf"([:=]['\"]?){re.escape(secret)}(?!\w)", r"\1…", text)
+    return _SECRET.sub(r"\1…", " ".join(text.split()))
 
 
 def _secrets(url: str) -> set[str]:

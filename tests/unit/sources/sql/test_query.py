@@ -30,6 +30,12 @@ def test_a_password_is_in_no_text_that_is_shown(secret: str, encoded: bool, wher
     assert "\n" not in message
 
 
+def test_a_short_password_leaves_other_words_as_they_are() -> None:
+    url = "mysql://u:a@h/d?token=e"
+    text = "cannot use h: 'u:a', password='a', PWD=a;token=e: a table has ended"
+    assert without_secrets(text, url) == "cannot use h: 'u:…', password='…', PWD=…;token=…: a table has ended"
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
