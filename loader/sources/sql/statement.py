@@ -17,13 +17,15 @@ _AFTER_ORDER = frozenset({"LIMIT", "OFFSET", "FETCH", "FOR", "INTO", "OPTION", "
 _PIECES = r"""
     (?P<space> \s+ | --[^\n]* )
   | (?P<comment> /\* )
-  | (?P<text> [eE]'(?:[^'\\]|\\.|'')*(?:'|\Z) | '(?:[^'BACKSLASH]|''ESCAPED)*(?:'|\Z) )
+  | (?P<text> [eE]'(?:[^'\\]|\\.|'')*(?:'|\Z) | TEXT )
   | (?P<dollar> \$(?P<tag>[^\W\d]\w*)?\$ .*? \$(?P=tag)\$ | \$\$ .*? \$\$ )
   | (?P<quoted> "(?:[^"]|"")*" | `(?:[^`]|``)*`BRACKETS )
   | (?P<number> \d[\w.]* )
   | (?P<word> [^\W\d][\w$]* )
   | (?P<mark> . )
 """
+_PLAIN_TEXT = r"'(?:[^']|'')*(?:'|\Z)"
+_BACKSLASH_TEXT = r"""'(?:[^'\\]|\\.|'')*(?:'|\Z) | "(?:[^"\\]|\\.|"")*(?:"|\Z)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,13 @@ class OrderItem:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a kind of database writes texts and names."""
+    """How a kind of database writes texts and names.
+
+    Attributes:
+        backslash: Whether texts have escapes by a backslash, and may stand in double quotes: MySQL's.
+        brackets: Whether names may stand in brackets.
+        nested_comments: Whether comments hold comments.
+    """
 
     backslash: bool = False
     brackets: bool = False
@@ -198,8 +206,7 @@ def _without_alias(pieces: list[Piece]) -> list[Piece]:
 
 def pieces_of(statement: str, dialect: Dialect) -> list[Piece]:
     """The pieces of a statement, with what is in parentheses as one piece each."""
-    pattern = _PIECES.replace("BACKSLASH", r"\\" if dialect.backslash else "")
-    pattern = pattern.replace("ESCAPED", r"|\\." if dialect.backslash else "")
+    pattern = _PIECES.replace("TEXT", _BACKSLASH_TEXT if dialect.backslash else _PLAIN_TEXT)
     pattern = pattern.replace("BRACKETS", r" | \[[^\]]*\]" if dialect.brackets else "")
     match = re.compile(pattern, re.VERBOSE | re.DOTALL).match
     open_groups: list[list[Piece]] = [[]]

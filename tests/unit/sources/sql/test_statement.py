@@ -51,6 +51,8 @@ def test_the_order_of_the_whole_query_counts(statement: str, order: list[OrderIt
     ("scheme", "statement"),
     [
         ("mysql+pymysql", "select `order by x` as id, 'it\\'s order by x' from t # order by y\norder by id"),
+        ("mysql", 'select "it\\"s (" as a, "\\"; --" as b, id from t order by id'),
+        ("mariadb", "select 'it\\'s (' as a, '\\\\' as b, id from t order by id"),
         ("mssql+pymssql", "select [order by x] from t order by id"),
         ("sqlite", "select [a'b] from t order by id"),
         ("sqlite", "select id from t /* a /* b */ order by id"),
@@ -58,6 +60,10 @@ def test_the_order_of_the_whole_query_counts(statement: str, order: list[OrderIt
 )
 def test_other_databases_write_names_and_texts_otherwise(scheme: str, statement: str) -> None:
     assert order_of(statement, Dialect.of(scheme)) == [ID]
+
+
+def test_a_text_in_double_quotes_is_no_column_of_mysql() -> None:
+    assert order_of('select id from t order by "id"', Dialect.of("mysql")) == [None]
 
 
 @pytest.mark.parametrize(
