@@ -95,6 +95,15 @@ def test_arrays_of_domains_over_arrays_are_nested(tool: Tool, db: Redis, postgre
     ]
 
 
+def test_what_becomes_null_is_left_out_as_null_is(tool: Tool, db: Redis, postgres: Postgres) -> None:
+    sql = (
+        "select 1 as id, null as n, 'null'::jsonb as b, ' null '::json as j, 'NaN'::float8 as f, "
+        "'[null]'::jsonb as a, 'null' as t order by id"
+    )
+    assert_fine(tool.load("--sql", sql, *where(postgres), "--nulls", "omit"))
+    assert payloads(db, "q.default") == [b'{"id":1,"a":[null],"t":"null"}']
+
+
 def test_types_of_users_that_have_the_name_of_another_are_texts(tool: Tool, db: Redis, postgres: Postgres) -> None:
     with postgres.connect() as connection:
         connection.execute("DROP SCHEMA IF EXISTS own CASCADE; CREATE SCHEMA own")

@@ -37,8 +37,8 @@ class ObjectText:
         self.of: Callable[[tuple[str, ...]], str] = self._without_nulls if omits_nulls else fill
 
     def _without_nulls(self, texts: tuple[str, ...]) -> str:
-        pairs = zip(self.keys, texts, strict=True)
-        return "{" + ",".join(f"{key}:{text}" for key, text in pairs if text != "null") + "}"
+        pairs = zip(self.keys, texts, strict=True)  # PostgreSQL keeps the spaces around a value of type json
+        return "{" + ",".join(f"{key}:{text}" for key, text in pairs if text.strip() != "null") + "}"
 
 
 class Members:
