@@ -60,6 +60,20 @@ def test_what_rfc_3339_cannot_write_is_a_reject(tool: Tool, postgres: Postgres, 
     assert first["reason"].startswith("JSON has no value for ")
 
 
+def test_each_bad_value_is_a_reject_of_its_own_row(tool: Tool, db: Redis, postgres: Postgres) -> None:
+    """Rows come 20 at a time, and go on 1000 at a time."""
+    bad = [1, 20, 21, 555, 1000, 1001, 1020, 1021, 1500]
+    sql = (
+        "select n as id, case when n = any(array BAD) then 'infinity'::date else '2026-11-28' end as d "
+        "from generate_series(1, 1500) n order by id"
+    ).replace("BAD", str(bad))
+    done = tool.load("--sql", sql, *where(postgres), "--max-errors", "none", "-b", "700")
+    assert done.status == 3, done.stderr
+    assert [one["place"] for one in rejects(tool, done)] == [f"row {n}" for n in bad]
+    good = [n for n in range(1, 1501) if n not in bad]
+    assert payloads(db, "q.default") == [f'{{"id":{n},"d":"2026-11-28"}}'.encode() for n in good]
+
+
 @pytest.mark.parametrize(
     ("nan", "expected"),
     [("null", "[null,null,null,null]"), ("string", '["NaN","Infinity","-Infinity","NaN"]')],
