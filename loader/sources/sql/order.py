@@ -9,7 +9,7 @@ from typing import Any
 
 from loader.errors import SourceError, UsageError
 from loader.sources.sql.query import SqlQuery
-from loader.sources.sql.statement import Dialect, OrderItem, key_items, order_of, output_columns
+from loader.sources.sql.statement import Dialect, OrderItem, Select, key_items
 
 Rank = Callable[[Any], Any]
 """Makes of a value what Python orders as the database orders the values; None of a value of which this is not known:
@@ -31,23 +31,21 @@ class KeyColumn:
     falls: bool = False
 
 
-def key_of(query: SqlQuery, names: Sequence[str]) -> list[KeyColumn]:
+def key_of(query: SqlQuery, select: Select, names: Sequence[str]) -> list[KeyColumn]:
     """The columns of the key: those that ``--sql-key`` names, or else those of ORDER BY.
 
     Args:
+        select: What is known of the query.
         names: The output columns of the query.
 
     Raises:
-        UsageError: The statement is not one query with ORDER BY, or the key is not among the columns.
+        UsageError: The key is not among the columns.
     """
-    dialect = Dialect.of(query.scheme)
-    order = order_of(query.statement, dialect)
-    wanted = order if query.key is None else key_items(query.key, dialect)
+    wanted = select.order if query.key is None else key_items(query.key, Dialect.of(query.scheme))
     hint = f"Give --sql-key with the output columns that the rows are ordered by; there are: {', '.join(names)}"
-    output = output_columns(query.statement, dialect)
     found: list[KeyColumn] = []
     for item in wanted:
-        index = None if item is None else _index(item, names, output)
+        index = None if item is None else _index(item, names, select.columns)
         if item is None or index is None:
             what = (
                 "an expression" if item is None else f"{'.'.join(item.column) or item.name}, which is no output column"
@@ -100,14 +98,16 @@ class RisingKey:
             return
         for row in rows:
             self._row += 1
-            here = [(row[one.index], None) for one in self._key]
-            if any(value is None for value, _ in here):
-                column = next(one for one in self._key if row[one.index] is None)
-                raise SourceError(
-                    f"{self._name}: row {self._row}: {column.name} is NULL, and it is the key of --sql",
-                    "Leave such rows out (WHERE … IS NOT NULL), or order by other columns and name them by --sql-key",
-                )
-            here = [(value, rank(value)) for (value, _), rank in zip(here, self._ranks, strict=True)]
+            here: list[tuple[Any, Any]] = []
+            for column, rank in zip(self._key, self._ranks, strict=True):
+                value = row[column.index]
+                if value is None:
+                    raise SourceError(
+                        f"{self._name}: row {self._row}: {column.name} is NULL, and it is the key of --sql",
+                        "Leave such rows out (WHERE … IS NOT NULL), or order by other columns and name them by "
+                        "--sql-key",
+                    )
+                here.append((value, rank(value)))
             if self._last is not None:
                 self._compare(self._last, here)
             self._last = here

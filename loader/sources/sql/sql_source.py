@@ -20,7 +20,7 @@ from loader.sources.sql.opening import Opening
 from loader.sources.sql.order import RisingKey, key_of
 from loader.sources.sql.query import FORMAT, SqlQuery, digest_of, require_plain_login
 from loader.sources.sql.row_text import RowText
-from loader.sources.sql.statement import Dialect, order_of
+from loader.sources.sql.statement import Dialect, select_of
 from loader.sources.tables.row_batcher import RowBatcher
 from loader.sources.tables.rows import Rows
 
@@ -50,10 +50,10 @@ class SqlSource:
         self._tables = tables
         self._position = 0
         require_plain_login(query.url)
-        order_of(query.statement, Dialect.of(query.scheme))  # what needs no database is told first
+        self._select = select_of(query.statement, Dialect.of(query.scheme))  # what needs no database is told first
         with opening.opened() as found:
             self._names(found)
-            key_of(query, found.names)
+            key_of(query, self._select, found.names)
             named = query.shown_url.partition("://")[2].strip("/")  # nothing, if a service file or variables name it
             self._identity = SourceIdentity(
                 query.shown_url if named else found.address,
@@ -125,7 +125,7 @@ class SqlSource:
 
     def _read(self, query: OpenQuery) -> Generator[Rows, None, None]:
         text = RowText(self._names(query), query.renders(self._tables.nan), self._tables)
-        key = key_of(self._query, query.names)
+        key = key_of(self._query, self._select, query.names)
         rising = RisingKey(self._identity.name, key, [query.rank(one.index) for one in key])
         row = 0
         records: list[bytes] = []

@@ -88,13 +88,27 @@ class Dialect:
         return cls(kind in ("mysql", "mariadb"), kind in ("sqlite", "mssql"), nested)
 
 
-def order_of(statement: str, dialect: Dialect) -> Sequence[OrderItem | None]:
-    """What the rows of a query are ordered by; None for an item that is no column.
+@dataclass(frozen=True, slots=True)
+class Select:
+    """What is known of a query.
+
+    Attributes:
+        order: What its rows are ordered by; None for an item that is no column.
+        columns: For each output column, the names of the column that it is (``table.column``); none for an expression.
+            Empty if that is not certain: of several queries, or where a ``*`` stands for columns.
+    """
+
+    order: Sequence[OrderItem | None]
+    columns: Sequence[tuple[str, ...]]
+
+
+def select_of(statement: str, dialect: Dialect) -> Select:
+    """Reads a statement.
 
     Raises:
         UsageError: The statement is not one query, or has no ORDER BY of its own.
     """
-    pieces = list(pieces_of(statement, dialect))
+    pieces = pieces_of(statement, dialect)
     while pieces and pieces[-1].text == ";":
         pieces.pop()
     while len(pieces) == 1 and pieces[0].kind == "group":
@@ -114,7 +128,7 @@ def order_of(statement: str, dialect: Dialect) -> Sequence[OrderItem | None]:
             "--sql has no ORDER BY: without it, a database may give its rows in another order each time",
             "Add ORDER BY over columns that are unique, such as the primary key",
         )
-    return items_of(pieces[by[-1] + 1 :])
+    return Select(_items(pieces[by[-1] + 1 :]), _output_columns(pieces))
 
 
 def key_items(text: str, dialect: Dialect) -> Sequence[OrderItem]:
@@ -123,23 +137,27 @@ def key_items(text: str, dialect: Dialect) -> Sequence[OrderItem]:
     Raises:
         UsageError: It does not name columns.
     """
-    found = items_of(list(pieces_of(text, dialect)))
+    found = _items(pieces_of(text, dialect))
     named = [item for item in found if item is not None]
     if not named or len(named) < len(found):
         raise UsageError(f"--sql-key must name output columns, such as 'day desc, id', not {text!r}")
     return named
 
 
-def items_of(pieces: Sequence[Piece]) -> list[OrderItem | None]:
+def _items(pieces: Sequence[Piece]) -> list[OrderItem | None]:
     """The items of an order, up to what follows it."""
     end = next((at for at, piece in enumerate(pieces) if piece.is_word(*_AFTER_ORDER)), len(pieces))
+    return [_item(each) for each in _between_commas(pieces[:end])]
+
+
+def _between_commas(pieces: Sequence[Piece]) -> list[list[Piece]]:
     found: list[list[Piece]] = [[]]
-    for piece in pieces[:end]:
+    for piece in pieces:
         if piece.kind == "mark" and piece.text == ",":
             found.append([])
         else:
             found[-1].append(piece)
-    return [_item(each) for each in found]
+    return found
 
 
 def _item(pieces: list[Piece]) -> OrderItem | None:
@@ -167,30 +185,16 @@ def _column(pieces: Sequence[Piece]) -> tuple[str, ...]:
     return tuple(name.name if name.kind == "quoted" else name.name.lower() for name in names)
 
 
-def output_columns(statement: str, dialect: Dialect) -> list[tuple[str, ...]]:
-    """For each output column, the names of the column that it is (``table.column``); none for an expression.
-
-    Empty if that is not certain: of several queries, or where a ``*`` stands for columns.
-    """
-    pieces = list(pieces_of(statement, dialect))
-    while pieces and pieces[-1].text == ";":
-        pieces.pop()
-    while len(pieces) == 1 and pieces[0].kind == "group":
-        pieces = list(pieces[0].inner)
+def _output_columns(pieces: Sequence[Piece]) -> list[tuple[str, ...]]:
+    """See ``Select.columns``."""
     begins = [at for at, piece in enumerate(pieces) if piece.is_word("SELECT")]
     if len(begins) != 1:
         return []
     begin = begins[0] + 1
     if begin < len(pieces) and pieces[begin].is_word("ALL", "DISTINCT"):
         begin += 1
-    found: list[list[Piece]] = [[]]
-    for piece in pieces[begin:]:
-        if piece.is_word("FROM"):
-            break
-        if piece.kind == "mark" and piece.text == ",":
-            found.append([])
-        else:
-            found[-1].append(piece)
+    end = next((at for at in range(begin, len(pieces)) if pieces[at].is_word("FROM")), len(pieces))
+    found = _between_commas(pieces[begin:end])
     if any(item[-1:] and item[-1].text == "*" for item in found):
         return []
     return [_column(_without_alias(item)) for item in found]

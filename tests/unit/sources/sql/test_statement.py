@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from loader.errors import UsageError
 from loader.sources.sql.order import KeyColumn, key_of
 from loader.sources.sql.query import SqlQuery
-from loader.sources.sql.statement import Dialect, OrderItem, order_of
+from loader.sources.sql.statement import Dialect, OrderItem, select_of
 
 POSTGRES = Dialect.of("postgresql")
 ID = OrderItem("id")
@@ -44,7 +44,7 @@ ID = OrderItem("id")
     ],
 )
 def test_the_order_of_the_whole_query_counts(statement: str, order: list[OrderItem | None]) -> None:
-    assert order_of(statement, POSTGRES) == order
+    assert select_of(statement, POSTGRES).order == order
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,11 @@ def test_the_order_of_the_whole_query_counts(statement: str, order: list[OrderIt
     ],
 )
 def test_other_databases_write_names_and_texts_otherwise(scheme: str, statement: str) -> None:
-    assert order_of(statement, Dialect.of(scheme)) == [ID]
+    assert select_of(statement, Dialect.of(scheme)).order == [ID]
 
 
 def test_a_text_in_double_quotes_is_no_column_of_mysql() -> None:
-    assert order_of('select id from t order by "id"', Dialect.of("mysql")) == [None]
+    assert select_of('select id from t order by "id"', Dialect.of("mysql")).order == [None]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_text_in_double_quotes_is_no_column_of_mysql() -> None:
 )
 def test_what_is_no_ordered_query_is_refused(statement: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        order_of(statement, POSTGRES)
+        select_of(statement, POSTGRES)
 
 
 HIDDEN = ["'{}'", '"{}"', "$$ {} $$", "$q$ {} $q$", "/* {} */", "-- {}\n", "({})", "/* /* {} */ */", "E'\\'{}'"]
@@ -99,11 +99,11 @@ def test_what_stands_in_texts_names_comments_and_parentheses_does_not_count(
     if parts and hidden[0][0].startswith(("/*", "--")):
         words.append(parts[0])
     statement = " ".join(words)
-    assert order_of(statement, POSTGRES) == [OrderItem("id", falls=falls)]
+    assert select_of(statement, POSTGRES).order == [OrderItem("id", falls=falls)]
 
 
 def found(statement: str, names: list[str], key: str | None = None) -> list[KeyColumn]:
-    return key_of(SqlQuery(statement, "postgresql://h/d", key), names)
+    return key_of(SqlQuery(statement, "postgresql://h/d", key), select_of(statement, POSTGRES), names)
 
 
 def test_the_key_is_the_columns_of_the_order() -> None:
@@ -150,9 +150,8 @@ def test_a_key_that_is_not_known_is_told(statement: str, key: str | None, words:
 def test_a_column_of_a_table_is_only_the_output_column_that_it_is(
     statement: str, names: list[str], index: int | None
 ) -> None:
-    query = SqlQuery(statement, "postgresql://h/d")
     if index is None:
         with pytest.raises(UsageError, match=r"is ordered by .*, which is no output column.*Give --sql-key"):
-            key_of(query, names)
+            found(statement, names)
     else:
-        assert [column.index for column in key_of(query, names)] == [index]
+        assert [column.index for column in found(statement, names)] == [index]
