@@ -17,14 +17,14 @@ from loader.errors import SourceError, UsageError
 from loader.settings.tables import NanMode
 from loader.sources.sql.open_query import OpenQuery
 from loader.sources.sql.order import Rank
-from loader.sources.sql.query import SqlQuery, without_secrets
+from loader.sources.sql.query import SqlQuery
+from loader.sources.sql.refusal import GO_ON, no_columns, no_valid_url, refusal
 from loader.sources.sql.row_text import Render
 from loader.sources.sql.value_text import rank, render_of
 
 ROWS = 100
 """Rows that the driver is asked for at once, if it has a cursor on the server."""
 
-_GO_ON = "The same command goes on: it reads the query from its beginning, and compares what is in"
 _ISOLATION = "REPEATABLE READ"
 _HINTS = {
     "database is locked": "A program is writing to it: run the same command again",
@@ -87,7 +87,7 @@ class AlchemyQuery:
             try:
                 chunk: list[Sequence[Any]] = [tuple(row) for row in next(parts, ())]
             except (SQLAlchemyError, OverflowError, ValueError) as error:
-                raise _refused(self._query, error, _GO_ON, read) from None
+                raise _refused(self._query, error, GO_ON, read) from None
             if not chunk:
                 return
             read += len(chunk)
@@ -113,7 +113,7 @@ class AlchemyQuery:
         except (SQLAlchemyError, ValueError) as error:
             raise _refused(self._query, error, "Correct --sql") from None
         if not result.returns_rows:
-            raise UsageError("--sql gives no columns", "Write a SELECT that has some")
+            raise no_columns()
         return result
 
 
@@ -135,11 +135,7 @@ def _engine(query: SqlQuery) -> tuple[URL, Engine]:
             f"Install it: pip install {package}; or name another driver: {query.scheme.partition('+')[0]}+DRIVER://",
         ) from None
     except (ArgumentError, ValueError, TypeError):
-        # The message is not shown: it may hold a part of the password.
-        raise UsageError(
-            "--from is no valid URL of a database",
-            "It is KIND[+DRIVER]://[USER@]HOST[:PORT]/DATABASE; write special characters in it as %XX",
-        ) from None
+        raise no_valid_url("a database", "KIND[+DRIVER]://[USER@]HOST[:PORT]/DATABASE") from None
     if url.get_backend_name() == "sqlite":
         if not _file_of(url).is_file():  # SQLite itself would make it
             raise SourceError(f"--from {query.shown_url}: there is no such file", "Check the path")
@@ -173,5 +169,4 @@ def _connect(engine: Engine, query: SqlQuery) -> Connection:
 def _refused(query: SqlQuery, error: Exception, hint: str, row: int = 0) -> SourceError:
     cause = error.orig if isinstance(error, DBAPIError) else error
     hint = next((better for words, better in _HINTS.items() if words in str(cause)), hint)
-    where = f"{query.shown_url}: " + (f"after row {row}: " if row else "")
-    return SourceError(f"{where}{without_secrets(str(cause or error), query.url)}", hint)
+    return refusal(query, str(cause or error), hint, row)

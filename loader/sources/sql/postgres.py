@@ -17,13 +17,13 @@ from psycopg.types import TypeInfo
 from psycopg.types.array import register_array
 from psycopg.types.string import TextLoader
 
-from loader.errors import UsageError
 from loader.settings.tables import NanMode
 from loader.sources.sql.open_query import OpenQuery
 from loader.sources.sql.order import Rank
 from loader.sources.sql.postgres_errors import not_connected, refused
 from loader.sources.sql.postgres_text import array_render, rank_of, render_of
 from loader.sources.sql.query import SqlQuery
+from loader.sources.sql.refusal import no_columns, no_valid_url
 from loader.sources.sql.row_text import Render
 
 ROWS = 20
@@ -157,7 +157,7 @@ class PostgresQuery:
         except psycopg.Error as error:
             raise refused(self._query, error, None) from None
         if not columns:
-            raise UsageError("--sql gives no columns", "Write a SELECT that has some")
+            raise no_columns()
         return columns
 
     def _know_arrays(self, types: set[int]) -> None:
@@ -193,11 +193,7 @@ def _connect(query: SqlQuery) -> psycopg.Connection[tuple[Any, ...]]:
     try:
         given = conninfo_to_dict(url)
     except psycopg.Error:
-        # The message is not shown: it may hold a part of the password.
-        raise UsageError(
-            "--from is no valid URL of PostgreSQL",
-            "It is postgresql://[USER@]HOST[:PORT]/DATABASE; write special characters in it as %XX",
-        ) from None
+        raise no_valid_url("PostgreSQL", "postgresql://[USER@]HOST[:PORT]/DATABASE") from None
     given.setdefault("fallback_application_name", "runqy-loader")
     given["client_encoding"] = "UTF8"
     if "service" not in given and "PGSERVICE" not in os.environ:  # what is given here counts more than a service

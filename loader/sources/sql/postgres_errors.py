@@ -6,24 +6,24 @@ import psycopg
 
 from loader.errors import SourceError
 from loader.sources.sql.query import SqlQuery, without_secrets
+from loader.sources.sql.refusal import GO_ON, refusal
 
-_GO_ON = "The same command goes on: it reads the query from its beginning, and compares what is in"
 _PASSWORD = "Give the password in a file: ~/.pgpass, or a service file; or in the variable PGPASSWORD"  # noqa: S105
 
 _OF_STATE = {
     "57014": "The server ended the query: raise statement_timeout for this user (ALTER ROLE … SET), then run it again",
     "25006": "--sql only reads: write a SELECT",
     "42501": "GRANT SELECT to the user of --from",
-    "25P02": _GO_ON,
+    "25P02": GO_ON,
     "22021": "A text of the database is not valid in its encoding: correct it, or leave the row out",
 }
 """By SQLSTATE (PostgreSQL documentation, appendix A)."""
 
 _OF_CLASS = {
-    "08": _GO_ON,
-    "40": _GO_ON,
-    "57": _GO_ON,
-    "53": _GO_ON,
+    "08": GO_ON,
+    "40": GO_ON,
+    "57": GO_ON,
+    "53": GO_ON,
     "42": "Correct --sql",
     "22": "Correct --sql, or leave the row out",
 }
@@ -42,7 +42,7 @@ def not_connected(query: SqlQuery, error: psycopg.Error) -> SourceError:
         hint = "Check host and port of --from, and that the server runs"
     else:
         hint = "Check --from"
-    return SourceError(f"{query.shown_url}: {text}", hint)
+    return refusal(query, text, hint)
 
 
 def refused(query: SqlQuery, error: psycopg.Error, row: int | None) -> SourceError:
@@ -56,14 +56,13 @@ def refused(query: SqlQuery, error: psycopg.Error, row: int | None) -> SourceErr
     if state in _OF_STATE:
         hint = _OF_STATE[state]
     elif not state and isinstance(error, psycopg.OperationalError):
-        hint = _GO_ON
+        hint = GO_ON
     else:
-        hint = _OF_CLASS.get(state[:2], "Correct --sql" if row is None else _GO_ON)
+        hint = _OF_CLASS.get(state[:2], "Correct --sql" if row is None else GO_ON)
     text = text.partition("\n\tThis probably means")[0]
-    where = f"{query.shown_url}: " + (f"after row {row}: " if row else "")
     if error.diag.message_hint and hint == "Correct --sql":
         hint += f" ({without_secrets(error.diag.message_hint, query.url).rstrip('.')})"
     position = error.diag.statement_position
     if position and row is None and "at or near" not in text:
         text += f" (at character {position} of --sql)"
-    return SourceError(f"{where}{without_secrets(text, query.url)}", hint)
+    return refusal(query, text, hint, row)
