@@ -63,8 +63,8 @@ MATRIX_TESTS := tests/unit/wire tests/unit/layouts tests/unit/jobs tests/unit/ta
 	tests/faults/test_killed.py::test_ids_from_the_records_some_of_them_taken
 # These test what extras are for: YAML, HTTP, Parquet and Arrow.
 NEED_EXTRAS := tests/unit/engine/test_known_queues.py tests/unit/engine/test_targets.py \
-	tests/unit/sources/remote/test_stores.py tests/unit/sources/tables/test_arrow_text.py \
-	tests/unit/sources/tables/test_parquet.py
+	tests/unit/sources/remote/test_stores.py tests/unit/sources/sql/test_connect_timeout.py \
+	tests/unit/sources/tables/test_arrow_text.py tests/unit/sources/tables/test_parquet.py
 # Redis 6.2 is in .venv alone, so its tests are in `make test-old`.
 MATRIX_PYTEST := python -m pytest -n auto --dist worksteal -p no:cacheprovider
 WITHOUT_OLD := -k "not redis_62 and not redis-6.2"

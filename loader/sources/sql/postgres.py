@@ -198,14 +198,34 @@ def _connect(query: SqlQuery) -> psycopg.Connection[tuple[Any, ...]]:
     given["client_encoding"] = "UTF8"
     if "service" not in given and "PGSERVICE" not in os.environ:  # what is given here counts more than a service
         given = {**_KEEPALIVES, **given}
-    if "PGCONNECT_TIMEOUT" not in os.environ:
-        given.setdefault("connect_timeout", _CONNECT_SECONDS)  # libpq itself waits as long as the network does
+    given.setdefault("connect_timeout", connect_timeout(str(given.get("service", ""))))
     try:
         connection = psycopg.connect(**given, context=_all_text())  # type: ignore[arg-type]
     except psycopg.Error as error:
         raise not_connected(query, error) from None
     connection.prepare_threshold = None
     return connection
+
+
+def connect_timeout(service: str) -> str:
+    """Seconds to wait for a connection, if the URL does not say it.
+
+    Args:
+        service: The name of a service that the URL gives; '' for none.
+    """
+    before = os.environ.get("PGSERVICE")
+    if service:
+        os.environ["PGSERVICE"] = service  # libpq tells the values of a service only to whom it is named so
+    try:
+        defaults = {option.keyword: option.val for option in pq.Conninfo.get_defaults()}
+    finally:
+        if service:
+            if before is None:
+                del os.environ["PGSERVICE"]
+            else:
+                os.environ["PGSERVICE"] = before
+    # psycopg counts the seconds itself and does not look into the service. Without any, libpq waits without end.
+    return (defaults.get(b"connect_timeout") or b"%d" % _CONNECT_SECONDS).decode()
 
 
 def _all_text() -> AdaptersMap:
