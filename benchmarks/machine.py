@@ -36,7 +36,7 @@ def describe(servers: Mapping[str, dict[str, str]], transport: str) -> dict[str,
         "server": server_text(described.values(), transport),
         "servers": described,
         "transport": transport,
-        "commit": _output("git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=10"),
+        "commit": _commit(),
         "versions": {
             "python": platform.python_version(),
             **{name: _installed(name) for name in _PACKAGES},
@@ -66,6 +66,13 @@ def server_text(described: Iterable[str], transport: str) -> str:
 def version(described: str) -> str:
     """``redis 8.2.3``: the kind of a server and its version, from its description."""
     return described.split(",", maxsplit=1)[0]
+
+
+def _commit() -> str:
+    """The commit, and whether there are changes beside the pages that a run before has written."""
+    git = ("git", "-C", str(ROOT))
+    changed = _output(*git, "status", "--porcelain", "--", ".", ":!docs/benchmarks")
+    return _output(*git, "describe", "--always", "--abbrev=10") + ("-dirty" if changed else "")
 
 
 def _server(info: dict[str, str]) -> str:
