@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from matplotlib.figure import Figure
 
 from benchmarks.contestants.registry import LIMIT, LOADER
@@ -31,7 +33,7 @@ def bars(result: Result) -> Figure:
         result,
         f"Loading {loader.tasks:,} tasks of {size_text(loader.payload_bytes / loader.tasks)} into a runqy queue",
         f"Tasks per second, {rounds_text(result)}; every run's result checked in full",
-        (10, 1.9 + 0.46 * len(cases)),
+        (10, 2.1 + 0.46 * len(cases) + 0.18 * len(_other_work(result))),
     )
     axes = drawn.add_subplot()
     positions = range(len(cases))
@@ -48,7 +50,8 @@ def bars(result: Result) -> Figure:
     top = max(spread.high for spread in spreads)
     for position, case in zip(positions, cases, strict=True):
         axes.text(case.rate.high + top * 0.012, position, _value(result, case), va="center", size=9)
-    axes.set_yticks(positions, [_label(case) for case in cases])
+    often = {label for label, count in Counter(case.label for case in cases).items() if count > 1}
+    axes.set_yticks(positions, [_label(case, with_variant=case.label in often) for case in cases])
     axes.invert_yaxis()
     axes.set_xlim(0, top * 1.28)
     axes.set_xlabel("\n".join(["tasks per second", *_other_work(result)]))
@@ -79,10 +82,10 @@ def _value(result: Result, case: CaseResult) -> str:
     return f"{rate_text(case.rate.median)}/s  ({share_text(share.median)} of the limit)"
 
 
-def _label(case: CaseResult) -> str:
+def _label(case: CaseResult, *, with_variant: bool) -> str:
     if case.contestant == LIMIT.name:
         return f"{case.label}\n(the limit: nothing to compute)"
-    return case.label
+    return f"{case.label}\n({case.variant})" if with_variant else case.label
 
 
 def _other_work(result: Result) -> list[str]:
