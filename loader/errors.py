@@ -6,6 +6,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 
+def with_hint(message: str, hint: str) -> str:
+    """A message, and what to do as a sentence behind it, if anything."""
+    end = "" if message.endswith("?") else "."
+    return f"{message}{end} {hint}" if hint else message
+
+
 class LoaderError(Exception):
     """Base of all errors raised on purpose by runqy-loader.
 
@@ -28,7 +34,7 @@ class LoaderError(Exception):
         message = super().__str__()
         if self.details:
             return "\n".join([f"{message}:", *(f"  {line}" for line in self.details), self.hint])
-        return f"{message}. {self.hint}" if self.hint else message
+        return with_hint(message, self.hint)
 
 
 class UsageError(LoaderError):

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from loader.errors import with_hint
+
 Level = Literal["ok", "warning", "error", "unknown"]
 _GRAVITY: dict[Level, int] = {"ok": 0, "unknown": 1, "warning": 2, "error": 3}
 
@@ -29,7 +31,7 @@ class Finding:
     numbers: Mapping[str, float | None] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"{self.text}. {self.hint}" if self.hint else self.text
+        return with_hint(self.text, self.hint)
 
     def ignored_by(self, flag: str) -> Finding:
         """An error as a warning: the user has given an option to load nevertheless."""

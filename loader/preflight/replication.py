@@ -80,7 +80,7 @@ def replication(info: Info, buffers: BufferLimit | None, options: LoadOptions) -
     numbers = {"replicas": len(following), "behind_bytes": behind}
     if options.wait_replicas > len(following):
         wanted = options.wait_replicas
-        text = f"the server has {counted(len(following), 'replica')}, and --wait-replicas waits for {wanted}"
+        text = f"{counted(len(following), 'replica')} online, and --wait-replicas waits for {wanted}"
         return Finding(name, "error", text, "Start them, or give a smaller number", numbers)
     if not found:
         return Finding(name, "ok", "no replicas", numbers=numbers)

@@ -93,7 +93,7 @@ def test_a_load_that_waits_for_more_replicas_than_there_are_does_not_begin(
     done = run("load", "in.jsonl", "-q", "q", "--redis", url(primary), "--wait-replicas", "2", cwd=tmp_path)
 
     assert done.status == 1
-    assert "the server has 1 replica, and --wait-replicas waits for 2" in done.stderr
+    assert "1 replica online, and --wait-replicas waits for 2" in done.stderr
     with replica_client(primary) as client:
         assert client.dbsize() == 0
 
@@ -210,5 +210,5 @@ def test_what_nothing_can_keep_is_not_waited_for(tmp_path: Path) -> None:
     embedded = run("load", "in.jsonl", "-q", "q", "--redis", "embedded", "--wait-replicas", "1", cwd=tmp_path)
     discarded = run("load", "in.jsonl", "-q", "q", "--redis", "discard", "--wait-replicas", "1", cwd=tmp_path)
 
-    assert (embedded.status, "the server has 0 replicas" in embedded.stderr) == (1, True), embedded.stderr
+    assert (embedded.status, "0 replicas online" in embedded.stderr) == (1, True), embedded.stderr
     assert (discarded.status, "--wait-replicas" in discarded.stderr) == (2, True), discarded.stderr

@@ -13,7 +13,8 @@ import pytest
 import loader
 from loader import errors
 from loader.engine.messages import Ended
-from loader.errors import LoaderError
+from loader.errors import LoaderError, UsageError
+from loader.preflight.checks import Finding
 from tests.unit.crossing import crossed
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
@@ -89,3 +90,10 @@ def test_every_public_name_is_there_and_no_other() -> None:
         assert getattr(loader, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'NoSuchError'"):
         _ = loader.NoSuchError
+
+
+def test_a_message_that_is_a_question_gets_no_full_stop() -> None:
+    assert str(UsageError("itn is nothing; did you mean int?", "See the list")) == (
+        "itn is nothing; did you mean int? See the list"
+    )
+    assert str(Finding("x", "error", "is it?", "See the list")) == "is it? See the list"

@@ -63,8 +63,8 @@ def test_the_limit_of_a_replicas_buffer_is_read(reply: Any, found: BufferLimit |
         (info(line(), offset=100_000_000), {}, "warning", "100.0 MB behind"),
         (info(line()), {"max_replica_lag": 67108865}, "warning", "--max-replica-lag 67108865 does not prevent"),
         (info(line()), {"max_replica_lag": 67108864}, "ok", "1 replica"),
-        (info(line(state="send_bulk")), {"wait_replicas": 1}, "error", "the server has 0 replicas"),
-        (info(line()), {"wait_replicas": 2}, "error", "the server has 1 replica, and --wait-replicas waits for 2"),
+        (info(line(state="send_bulk")), {"wait_replicas": 1}, "error", "0 replicas online"),
+        (info(line()), {"wait_replicas": 2}, "error", "1 replica online, and --wait-replicas waits for 2"),
         (info(line(), line()), {"wait_replicas": 2}, "ok", "2 replicas"),
     ],
 )
