@@ -17,7 +17,7 @@ from loader.settings.values import convert_values
 
 _HOW_MANY = "How many"
 _LIKE = "Template from a sample"
-_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 _SIZE = re.compile(r"([0-9]+) ?([A-Za-z]*)", re.ASCII)
 _NO_RECORDS = "--like prints a template, and makes no records"
@@ -30,9 +30,8 @@ _OF_RECORDS = tuple(
 def size_of(text: str) -> int | None:
     """Bytes of a size such as 10GB (10^9) or 10GiB (2^30); None if the text is none."""
     found = _SIZE.fullmatch(text)
-    if found is None or found[2].upper().removesuffix("B" if found[2].upper() == "B" else "") not in _UNITS:
-        return None
-    return int(found[1]) * _UNITS[found[2].upper() if found[2].upper() != "B" else ""]
+    unit = None if found is None else _UNITS.get(found[2].upper())
+    return None if found is None or unit is None else int(found[1]) * unit
 
 
 def _size_problem(text: str) -> str | None:

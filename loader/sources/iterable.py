@@ -12,6 +12,7 @@ import orjson
 from loader.sources.base import Place, SourceIdentity
 from loader.sources.batch import SHOWN_OF_OVERSIZED, BatchLimit, RawBatch
 from loader.sources.json_text import to_keep
+from loader.sources.made_source import MadeSource
 from loader.tasks.reasons import Reason, ReasonCode
 
 Payload = bytes | bytearray | memoryview | dict[str, Any] | list[Any] | str | int | float | bool | None
@@ -22,31 +23,18 @@ _REPR.maxdict = _REPR.maxlist = _REPR.maxtuple = 100
 _REPR.maxstring = _REPR.maxother = SHOWN_OF_OVERSIZED
 
 
-class IterablePayloads:
+class IterablePayloads(MadeSource):
     """Batches the payloads of an iterable. The n-th payload is record number n; its 'line' is n + 1."""
 
     def __init__(self, payloads: Iterable[Payload] | AsyncIterable[Payload], name: str = "payloads") -> None:
+        super().__init__(SourceIdentity(name, "payloads", None, "", repeatable=False))
         self._payloads = payloads
-        self._name = name
-        self._position = 0
-
-    @property
-    def identity(self) -> SourceIdentity:
-        return SourceIdentity(self._name, "payloads", None, "", repeatable=False)
-
-    @property
-    def position(self) -> int:
-        return self._position
-
-    @property
-    def expansion(self) -> int | None:
-        return 1
 
     def cuts(self, size: int) -> list[int]:
         return []
 
     async def place(self, raw: RawBatch, index: int) -> Place:
-        return Place(self._name, *raw.locate(index))
+        return Place(self._identity.name, *raw.locate(index))
 
     async def batches(
         self, batch_size: int, max_record_bytes: int, start: int = 0, end: int | None = None

@@ -49,6 +49,12 @@ def _bare(text: str) -> str:
     return orjson.dumps(text).decode()[1:-1] if text[0] in "[{" else text
 
 
+def insides(texts: Sequence[str]) -> tuple[Sequence[str], bool]:
+    """JSON texts, and False; if all are strings, what stands between their quotation marks, and True."""
+    quoted = all(text[0] == '"' for text in texts)
+    return ([text[1:-1] for text in texts] if quoted else texts), quoted
+
+
 def joined(parts: Sequence[Part]) -> Column:
     """The parts, one after the other."""
     made = [part for part in parts if isinstance(part, Values)]

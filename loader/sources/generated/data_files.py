@@ -12,6 +12,7 @@ import msgspec
 import orjson
 
 from loader.errors import UsageError
+from loader.sources.generated.column import insides
 
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -30,7 +31,7 @@ class DataFiles:
         """By name, the digest of each file that was read."""
 
     def column(self, name: str, field: str) -> tuple[Sequence[str], bool]:
-        """A field of all rows, and whether its texts are the insides of JSON strings.
+        """A field of all rows; see ``insides``.
 
         Raises:
             ValueError: There is no such file or field, for people.
@@ -42,9 +43,7 @@ class DataFiles:
         if missing is not None:
             there = ", ".join(list(rows[missing - 1])[:10])
             raise ValueError(f"record {missing} of {name} has no field {field!r}; it has {there}")
-        texts = [row[field] for row in rows]
-        quoted = all(text[0] == '"' for text in texts)
-        return ([text[1:-1] for text in texts] if quoted else texts), quoted
+        return insides([row[field] for row in rows])
 
     def _read(self, name: str) -> Sequence[dict[str, str]]:
         path = self._folder / name

@@ -13,6 +13,7 @@ from functools import lru_cache
 import orjson
 
 from loader.extras import require
+from loader.sources.generated.column import insides
 
 NAMES = {
     "name": "person.full_name",
@@ -41,7 +42,7 @@ class Library:
         """The library with its version, once a value was drawn; else ''."""
 
     def pool(self, provider: str, locale: str, size: int, seed: str) -> tuple[Sequence[str], bool]:
-        """So many values, as JSON texts, and whether they are the insides of JSON strings.
+        """So many values; see ``insides``.
 
         Raises:
             UsageError: The library is not installed.
@@ -68,5 +69,4 @@ def _pool(provider: str, locale: str, size: int, seed: str) -> tuple[Sequence[st
         texts = [orjson.dumps(made()).decode() for _ in range(size)]
     except TypeError as error:
         raise ValueError(f"{provider} makes no JSON: {error}") from None
-    quoted = all(text[0] == '"' for text in texts)
-    return ([text[1:-1] for text in texts] if quoted else texts), quoted
+    return insides(texts)

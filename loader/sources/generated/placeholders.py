@@ -20,7 +20,7 @@ from loader.sources.generated.arguments import (
     whole,
 )
 from loader.sources.generated.call import Argument, Call, Literal
-from loader.sources.generated.column import Values
+from loader.sources.generated.column import Values, insides
 from loader.sources.generated.context import Context
 from loader.sources.generated.distribution import Distribution, uniform_whole
 from loader.sources.generated.draws import WORD, Draws
@@ -107,10 +107,9 @@ def _choice(context: Context, *values: Argument, weights: Argument | None = None
     texts = [_text_of(value) for value in values]
     if not texts:
         raise ValueError("give the values to choose from")
-    quoted = all(one[0] == '"' for one in texts)
-    texts = [one[1:-1] for one in texts] if quoted else texts
+    shown, quoted = insides(texts)
     pick = picker(context.place, _weights(weights, len(texts)))
-    return Values(lambda draws, numbers: [texts[which] for which in pick(draws, len(numbers))], quoted)
+    return Values(lambda draws, numbers: [shown[which] for which in pick(draws, len(numbers))], quoted)
 
 
 def _weights(given: Argument | None, count: int) -> Sequence[Fraction]:

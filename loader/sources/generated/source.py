@@ -11,13 +11,14 @@ from loader.sources.base import Place, SourceIdentity
 from loader.sources.batch import RawBatch
 from loader.sources.generated.generator import Generator
 from loader.sources.generated.wanted import FORMAT, GeneratedRecords
+from loader.sources.made_source import MadeSource
 from loader.sources.tables.row_batcher import RowBatcher
 from loader.sources.tables.rows import Rows
 
 _IF_CHANGED = "The template makes other records now: give another --job name to load them as a new job"
 
 
-class GeneratedSource:
+class GeneratedSource(MadeSource):
     """Records of a template. Create it in a thread: it reads the template and its data files.
 
     Its size is an estimate from some records, the same in each run. A process that gets it reads the template
@@ -29,13 +30,12 @@ class GeneratedSource:
 
     def __init__(self, wanted: GeneratedRecords) -> None:
         self._wanted = wanted
-        self._position = 0
         made = Generator(wanted.template, wanted.seed)
         self._generator: Generator | None = made
         self._digest = made.digest
         self._record_bytes = made.mean_size(wanted.first - 1, wanted.count)
         self._block = made.block
-        self._identity = SourceIdentity(
+        identity = SourceIdentity(
             str(wanted.template),
             FORMAT,
             int(self._record_bytes * wanted.count),
@@ -43,6 +43,7 @@ class GeneratedSource:
             if_changed=_IF_CHANGED,
             generated=wanted.recorded(made.made_by),
         )
+        super().__init__(identity)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_generator": None}  # functions do not go to another process
@@ -51,18 +52,6 @@ class GeneratedSource:
         copied = object.__new__(GeneratedSource)
         copied.__dict__.update(self.__dict__)
         return copied
-
-    @property
-    def identity(self) -> SourceIdentity:
-        return self._identity
-
-    @property
-    def position(self) -> int:
-        return self._position
-
-    @property
-    def expansion(self) -> int | None:
-        return 1
 
     def cuts(self, size: int) -> list[int]:
         """Numbers of records from the first one on. Pieces hold whole blocks, so that no block is made twice."""

@@ -14,6 +14,7 @@ from loader.errors import SourceError
 from loader.settings.tables import TableOptions
 from loader.sources.base import Place, SourceIdentity
 from loader.sources.batch import RawBatch
+from loader.sources.made_source import MadeSource
 from loader.sources.read_ahead import in_thread, read_ahead
 from loader.sources.sql.open_query import OpenQuery
 from loader.sources.sql.opening import Opening
@@ -34,7 +35,7 @@ _IF_CHANGED = (
 )
 
 
-class SqlSource:
+class SqlSource(MadeSource):
     """The rows of a query. Create it in a thread: it asks the database for its columns.
 
     Args:
@@ -48,14 +49,13 @@ class SqlSource:
     def __init__(self, query: SqlQuery, tables: TableOptions, opening: Opening) -> None:
         self._query = query
         self._tables = tables
-        self._position = 0
         require_plain_login(query.url)
         self._select = select_of(query.statement, Dialect.of(query.scheme))  # what needs no database is told first
         with opening.opened() as found:
             self._names(found)
             key_of(query, self._select, found.names)
             named = query.shown_url.partition("://")[2].strip("/")  # nothing, if a service file or variables name it
-            self._identity = SourceIdentity(
+            identity = SourceIdentity(
                 query.shown_url if named else found.address,
                 FORMAT,
                 None,
@@ -63,24 +63,13 @@ class SqlSource:
                 may_grow=True,
                 if_changed=_IF_CHANGED,
             )
+        super().__init__(identity)
 
     @classmethod
     async def create(cls, query: SqlQuery, tables: TableOptions) -> SqlSource:
         """Creates one; a cancellation ends what it waits for."""
         opening = Opening(query)
         return await in_thread(partial(cls, query, tables, opening), opening.cancel)
-
-    @property
-    def identity(self) -> SourceIdentity:
-        return self._identity
-
-    @property
-    def position(self) -> int:
-        return self._position
-
-    @property
-    def expansion(self) -> int | None:
-        return 1
 
     def cuts(self, size: int) -> list[int]:
         return []
