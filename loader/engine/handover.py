@@ -6,11 +6,17 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from loader.jobs.report import LoadReport
+from loader.pace.account import PaceReport
 from loader.pace.course import ByRate, Course
 from loader.pace.schedule import Constant
+from loader.settings import LoadOptions
 from loader.sinks.base import Delivery
+
+if TYPE_CHECKING:
+    from loader.pace.latency import LatencyRecorder
 
 _LONGEST_SLEEP = 1.0
 """Seconds. Whoever waits for a due time looks at the limits again after this time."""
@@ -51,35 +57,38 @@ class Handover:
 
     Args:
         course: When tasks are due; None: at once.
-
-    Attributes:
-        held_seconds: For each limit, how long it has held deliveries back; also for "pause".
+        report: Told what is handed over, and how long each limit, and ``pause``, held deliveries back.
     """
 
-    def __init__(self, limits: Sequence[Limit] = (), course: Course | None = None) -> None:
+    def __init__(
+        self, limits: Sequence[Limit] = (), course: Course | None = None, report: PaceReport | None = None
+    ) -> None:
         self._limits = limits
         self._planned = self._course = course
         self._paused = self._stopping = False
         self._turn = asyncio.Lock()
         self._alarm: asyncio.Future[None] | None = None  # of the delivery that waits
-        self.held_seconds: dict[str, float] = {}
+        self._report = report or PaceReport()
+        self._report.rate, self._report.overdue = self._rate, self._overdue
 
     async def wait(self, delivery: Delivery) -> None:
         """Returns when the delivery may be sent, or at once after ``stop``. Its tasks have their due times then."""
         if not (self._limits or self._course or self._paused):  # hot path: nothing to wait for
             return
+        records = delivery.source_records
         async with self._turn:
             while not self._stopping:
                 await self._clear()
                 if (course := self._course) is None:
+                    self._report.sent += len(records)
                     return
                 now = time.monotonic()
                 if not course.is_started:
                     course.start(now)
-                records = delivery.source_records
                 left = course.due(records) - now
                 if left <= 0:
                     delivery.due = course.take(records)
+                    self._report.sends(delivery.due, now)
                     return
                 await self._sleep(min(left, _LONGEST_SLEEP))
 
@@ -112,6 +121,22 @@ class Handover:
         self._stopping = True
         self._wake()
 
+    def end(self, *, complete: bool) -> None:
+        """The run is over.
+
+        Args:
+            complete: Whether its input is, too.
+        """
+        self._report.end(time.monotonic(), complete=complete)
+
+    def _rate(self, now: float) -> float | None:
+        course = self._course
+        return course.rate(now) if course is not None and course.is_started else None
+
+    def _overdue(self, now: float) -> int:
+        course = self._course
+        return course.overdue(now) if course is not None and course.is_started else 0
+
     async def _clear(self) -> None:
         while not self._stopping:
             limit = next((limit for limit in self._limits if limit.holds), None)
@@ -125,7 +150,8 @@ class Handover:
             self._was_held(_PAUSE if limit is None else limit.name, time.monotonic() - began)
 
     def _was_held(self, name: str, seconds: float) -> None:
-        self.held_seconds[name] = self.held_seconds.get(name, 0.0) + seconds
+        held = self._report.held_seconds
+        held[name] = held.get(name, 0.0) + seconds
         for course in {self._planned, self._course}:
             if course is not None:
                 course.shift(seconds)
@@ -144,6 +170,20 @@ class Handover:
     def _wake(self) -> None:
         if self._alarm is not None:
             _ring(self._alarm)
+
+
+def handover_of(
+    options: LoadOptions, report: LoadReport, limits: Sequence[Limit] = ()
+) -> tuple[Handover, LatencyRecorder | None]:
+    """The handover of a paced load, and what keeps its latencies: None without due times. The report gets both."""
+    course, latency = options.course(), None
+    report.pace = PaceReport(options.paced_by)
+    if course is not None:
+        from loader.pace.latency import LatencyRecorder, Lateness  # needs the extra pace
+
+        report.pace.lateness = Lateness()
+        report.latency = latency = LatencyRecorder()
+    return Handover(limits, course, report.pace), latency
 
 
 def _ring(alarm: asyncio.Future[None]) -> None:
