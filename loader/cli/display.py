@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from loader.cli.pace_lines import pace_parts
 from loader.cli.progress import LINE_SECONDS, LIVE_SECONDS, one_line, progress, with_waiting
 from loader.cli.stderr import for_terminal, tell
 from loader.jobs.report import LoadReport
@@ -132,13 +133,16 @@ class Display:
                 self.say(share + self._line(report, loader, await loader.pending()))
 
     def _line(self, report: LoadReport, loader: Loader, pending: int | None) -> str:
-        parts = [f"{report.loaded:,} loaded", f"{self._rate(report):,.0f}/s"]
+        rate = self._rate(report)
+        paced = pace_parts(report, rate)
+        parts = [f"{report.loaded:,} loaded", *(paced or [f"{rate:,.0f}/s"])]
         if report.dry_run:
             parts = [f"{report.valid:,} valid"]
         if report.already_loaded:
             parts.append(f"{report.already_loaded:,} already in")
-        parts.append(f"{report.rejected:,} rejected")
-        if not report.dry_run:
+        if report.rejected or paced is None:  # the line of a paced load is long, and the queue is usually full
+            parts.append(f"{report.rejected:,} rejected")
+        if not report.dry_run and paced is None:
             parts.append(f"queue {loader.batches_waiting}/{loader.options.queue_depth}")
         if pending is not None:
             parts.append(f"{pending:,} pending")

@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
@@ -17,6 +17,10 @@ from loader.jobs.counts import SourceCounts
 from loader.jobs.reject_kinds import RejectKinds
 from loader.sources.base import printable
 from loader.tasks.reasons import Reason, ReasonCode
+
+if TYPE_CHECKING:
+    from loader.pace.account import PaceReport
+    from loader.pace.latency import LatencyRecorder
 
 Status = Literal["running", "completed", "interrupted", "failed"]
 _EXAMPLES = 10
@@ -198,6 +202,8 @@ class LoadReport(RunReport):
             ``--queue-from`` is given beside ``--queue``.
         valid: With ``dry_run``: the number of records that would be loaded.
         preview: With ``--preview``: the first tasks; otherwise None.
+        pace: What was due and what was sent; None if nothing holds deliveries back.
+        latency: How long after its due time each task was in; None without due times.
     """
 
     job: str
@@ -222,6 +228,8 @@ class LoadReport(RunReport):
     in_doubt: list[InDoubt] = field(default_factory=list)
     unsettled: int = 0
     peak_child_rss_bytes: int = 0
+    pace: PaceReport | None = None
+    latency: LatencyRecorder | None = None
 
     @property
     def counts(self) -> SourceCounts:
@@ -318,6 +326,8 @@ class LoadReport(RunReport):
             **self._written(),
             "seconds": round(self.seconds, 3),
             "tasks_per_second": round(self.tasks_per_second, 1),
+            "pace": None if self.pace is None else self.pace.to_dict(time.monotonic()),
+            "latency": None if self.latency is None else self.latency.to_dict(),
             "peak_rss_bytes": max(peak_rss_bytes(), self.peak_child_rss_bytes),
             "sources": [
                 {"name": source.name, "format": source.format, "size": source.size, **source.by_name}
