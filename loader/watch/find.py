@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import hiredis
-
 from loader.queues.asynq_keys import PAUSED, PROCESSED, WITH_TASKS, base_of
 from loader.queues.existing import QUEUES_KEY
 from loader.servers.question import Question, ask
 from loader.servers.session import Session
 from loader.stored.queue_reader import StoredQueue, stored_queue
 from loader.tasks.profiles import LayoutName
+from loader.watch.asking import values
 from loader.wire.connection import Reply
-from loader.wire.faults import from_reply
 
 MOST_QUEUES = 100
 """How many queues are looked at. It bounds the commands of a look."""
@@ -56,7 +54,7 @@ class Finder:
         names = {given: [given, f"{given}.default"] for given in self._names} if self._names else await self._listed()
         known = {(queue.layout, queue.name) for queue in self.found}
         candidates = list(dict.fromkeys(full for fulls in names.values() for full in fulls))
-        replies = await self._values([question for full in candidates for question in _questions(full)])
+        replies = await values(self._session, [question for full in candidates for question in _questions(full)])
         for at, full in enumerate(candidates):
             documented, keys, listed = replies[3 * at : 3 * at + 3]
             there: dict[LayoutName, bool] = {
@@ -71,17 +69,10 @@ class Finder:
         self.missing = [given for given in self._names if full_names.isdisjoint(names[given])]
 
     async def _listed(self) -> dict[str, list[str]]:
-        (members,) = await self._values([ask(b"SMEMBERS", QUEUES_KEY.encode())])
+        (members,) = await values(self._session, [ask(b"SMEMBERS", QUEUES_KEY.encode())])
         names = sorted(name.decode(errors="replace") for name in members) if isinstance(members, list) else []
         self.left_out = max(0, len(names) - MOST_QUEUES)
         return {name: [name] for name in names[:MOST_QUEUES]}
-
-    async def _values(self, questions: Sequence[Question]) -> list[Reply]:
-        replies = await self._session.values(questions)
-        for reply in replies:
-            if isinstance(reply, hiredis.ReplyError) and not str(reply).startswith("WRONGTYPE"):
-                raise from_reply(str(reply), str(self._session.address))
-        return replies
 
 
 def _questions(full: str) -> list[Question]:

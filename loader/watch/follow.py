@@ -14,6 +14,7 @@ from loader.layouts.task_message import MessageError, decode
 from loader.servers.question import Question, ask
 from loader.servers.session import Session
 from loader.stored.queue_reader import StoredQueue
+from loader.watch.asking import values
 from loader.watch.look import pending_since
 from loader.watch.times import TaskTimes, Timer
 from loader.wire.connection import Reply
@@ -156,6 +157,7 @@ class Sample:
         self._entered = 0
         self._unseen: int | None = 0 if queue.layout == "asynq" else None
         self._failed = self._lost = 0
+        self._losses = session.losses
         self._in_queue, self._to_completion = Timer(), Timer()
 
     @property
@@ -181,10 +183,14 @@ class Sample:
         Raises:
             SinkError: The server cannot be reached.
         """
+        if self._session.losses != self._losses:
+            self._start_again()
         asked = [self._follower.questions(task) for task in self._followed]
         newest = ask(b"LRANGE", self._queue.pending_key, b"0", b"%d" % (self._new - 1))
-        replies = iter(await self._session.values([newest, *(one for questions in asked for one in questions)]))
+        replies = iter(await values(self._session, [newest, *(one for questions in asked for one in questions)]))
         head = next(replies)
+        if self._session.losses != self._losses:
+            return  # what was asked after the loss is not to be trusted; the next look begins anew
         seen = [
             self._follower.seen(task, [next(replies) for _ in questions])
             for task, questions in zip(self._followed, asked, strict=True)
@@ -192,6 +198,14 @@ class Sample:
         await self._note(now, seen)
         await self._choose(now, head if isinstance(head, list) else [], pending, entered)
         self._looked_at = now
+
+    def _start_again(self) -> None:
+        """Gives up all followed tasks: the server was away, and it may have lost tasks, which would look done."""
+        self._losses = self._session.losses
+        self._lost += len(self._followed)
+        self._followed.clear()
+        self._entered = 0
+        self._looked_at = None
 
     async def _note(self, now: float, seen: Sequence[Seen]) -> None:
         """Records what has ended."""
@@ -222,7 +236,7 @@ class Sample:
             for at, (task, one) in enumerate(zip(self._followed, seen, strict=True))
             if one.done and one.completed_at is None and self._queue.layout == "asynq" and reads_messages
         }
-        replies = await self._session.values(list(asked.values())) if asked else []
+        replies = await values(self._session, list(asked.values()))
         for at, reply in zip(asked, replies, strict=True):
             if (completed_at := _completed_at(reply)) is not None:
                 ends[at] = min(now, completed_at + 1)
@@ -253,7 +267,7 @@ class Sample:
         weight = max(1, round(self._entered / len(new)))
         self._entered = 0
         asked = [ask(b"HGET", self._queue.task_key(task_id), b"pending_since") for task_id in new]
-        for task_id, reply in zip(new, await self._session.values(asked), strict=True):
+        for task_id, reply in zip(new, await values(self._session, asked), strict=True):
             since = pending_since(reply)
             in_the_past = since if since is not None and since <= now else before
             self._followed.append(Followed(task_id, in_the_past, reply, weight))

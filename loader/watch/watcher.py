@@ -135,10 +135,8 @@ class Watcher:
             self._found_at = time.monotonic()
         states = await Look(session, finder.found).read()
         looked_at, now = time.monotonic(), time.time()
-        watched = [
-            await self._watched(session, queue, state, looked_at, now)
-            for queue, state in zip(finder.found, states, strict=True)
-        ]
+        seen = zip(finder.found, states, strict=True)
+        watched = await asyncio.gather(*(self._watched(session, *one, looked_at, now) for one in seen))
         return Observation(now, seconds, tuple(watched), tuple(finder.missing), finder.left_out)
 
     async def _watched(
