@@ -58,6 +58,7 @@ class LoadKeywords(TypedDict, total=False):
     count: int | None
     seed: int
     first: int
+    series: float | str | timedelta | None
     redis: str
     redis_password_file: Path | str | None
     redis_password_command: str | None

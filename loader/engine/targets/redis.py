@@ -17,6 +17,7 @@ from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
 from loader.engine.memory_watch import MemoryWatch
 from loader.engine.part import Part
 from loader.engine.plan import LoadPlan, Proposal
+from loader.engine.server_facts import server_facts
 from loader.engine.targets.base import Choice, Cleared, LoadTarget, Preflight
 from loader.engine.targets.find_job import FoundJob, claim_sources, find_job
 from loader.engine.targets.redis_channel import into_redis
@@ -307,7 +308,9 @@ class _RedisLoad:
             records=self._records,
             forwarded=self._cleared.forwarded,
         )
-        run = partial(execution.run, part, self._plan.shards, self._report)
+        wants_series = self._options.series is not None
+        server = await server_facts(self._servers) if wants_series else None
+        run = partial(execution.run, part, self._plan.shards, self._report, None, server)
         complete = await while_held([self._lease], self._memory.during(run, execution.stop))
         if complete:
             await self._renew()
@@ -322,7 +325,7 @@ class _RedisLoad:
         if self._memory is not None and not self._cleared.is_consumed:
             self._report.server_bytes_a_task = await self._memory.bytes_a_task(self._report.loaded)
         await self._retry(self._keep_record)
-        await self._retry(partial(self._job.finish, self._report.to_dict()))
+        await self._retry(partial(self._job.finish, self._report.to_record()))
         kept, job = keep_seconds(self._options.keep_job), self._job
         await self._retry(lambda: keep_finished(self._servers, job, kept))
 
