@@ -1,0 +1,152 @@
+"""Reads the state of some queues, at a cost that does not depend on how many tasks they hold.
+
+Keys and counters are those of asynq 0.26, ``internal/base`` and ``internal/rdb``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import hiredis
+
+from loader.queues.asynq_keys import PAUSED, PROCESSED, SETS
+from loader.servers.question import Question, ask
+from loader.servers.session import Session
+from loader.stored.queue_reader import AsynqQueue, StoredQueue, stored_queue
+from loader.tasks.profiles import LayoutName
+from loader.watch.queue_state import QueueState
+from loader.wire.connection import Reply
+from loader.wire.faults import from_reply
+
+_FAILED = "failed"
+_DAY = "%Y-%m-%d"
+
+COMMANDS_A_LOOK: dict[LayoutName, int] = {"documented": 2, "asynq": 13}
+"""The most commands that a look sends for a queue. The server's time for each does not depend on the queue's length."""
+
+
+class Look:
+    """Reads the state of some queues.
+
+    A look takes two round trips to each server: one for the counts, and one for the age of the next task of each queue
+    that has any. It sends at most ``COMMANDS_A_LOOK`` commands for a queue.
+
+    Args:
+        queues: Readers of the queues, see ``loader.stored.queue_reader.stored_queue``.
+        clock: Returns Unix seconds. Ages are by the clock of this machine, as in asynq's own inspector.
+    """
+
+    def __init__(self, session: Session, queues: Sequence[StoredQueue], clock: Callable[[], float] = time.time) -> None:
+        self.queues = queues
+        self._session = session
+        self._clock = clock
+
+    @classmethod
+    def of(cls, session: Session, layout: LayoutName, *names: str) -> Look:
+        """A look at queues of one layout, by their full names."""
+        return cls(session, [stored_queue(layout, name) for name in names])
+
+    async def read(self) -> list[QueueState]:
+        """The states of the queues, in their order.
+
+        The counts of a queue are not of exactly the same moment: workers may move a task between two of them.
+
+        Raises:
+            SinkError: The server refuses, or cannot be reached.
+        """
+        day = time.strftime(_DAY, time.gmtime(self._clock()))
+        asked = [_counts(queue, day) for queue in self.queues]
+        replies = await self._values([question for questions in asked for question in questions])
+        found: list[list[Reply]] = []
+        for questions in asked:
+            found.append(replies[: len(questions)])
+            replies = replies[len(questions) :]
+        ages = await self._ages([_next_task(of_queue) for of_queue in found])
+        return [_state(*one) for one in zip(self.queues, found, ages, strict=True)]
+
+    async def _ages(self, next_tasks: Sequence[bytes | None]) -> list[float | None]:
+        """The age of the next task of each queue."""
+        asked = {
+            at: ask(b"HGET", queue.task_key(task_id), b"pending_since")
+            for at, (queue, task_id) in enumerate(zip(self.queues, next_tasks, strict=True))
+            if task_id is not None and queue.layout == "asynq"
+        }
+        ages: list[float | None] = [None] * len(next_tasks)
+        replies = await self._values(list(asked.values())) if asked else []
+        now = self._clock()
+        for at, reply in zip(asked, replies, strict=True):
+            since = pending_since(reply)
+            ages[at] = None if since is None else max(0.0, now - since)
+        return ages
+
+    async def _values(self, questions: Sequence[Question]) -> list[Reply]:
+        replies = await self._session.values(questions)
+        for reply in replies:
+            # A key of another type counts as empty. Anything else that is refused would show a queue as empty.
+            if isinstance(reply, hiredis.ReplyError) and not str(reply).startswith("WRONGTYPE"):
+                raise from_reply(str(reply), str(self._session.address))
+        return replies
+
+
+def pending_since(reply: Reply) -> float | None:
+    """The Unix seconds in field ``pending_since`` of a task's hash; None if it holds no time.
+
+    asynq and runqy write nanoseconds, node-asynq writes seconds.
+    """
+    if not isinstance(reply, bytes) or not reply.isdigit() or len(reply) > len("1000000000000000000") or not int(reply):
+        return None
+    value = int(reply)
+    return float(value) if value < 10**11 else value / 1e9
+
+
+def _counts(queue: StoredQueue, day: str) -> list[Question]:
+    if not isinstance(queue, AsynqQueue):
+        base = queue.pending_key.removesuffix(b"pending")
+        # The guide names only the list of pending tasks. Some workers keep running ones in a list beside it.
+        return [ask(b"LLEN", queue.pending_key), ask(b"LLEN", base + b"active")]
+    base = queue.pending_key.removesuffix(b"pending")
+    counters = [name.encode() for kind in (PROCESSED, _FAILED) for name in (kind, f"{kind}:{day}")]
+    return [
+        ask(b"LLEN", queue.pending_key),
+        ask(b"LLEN", base + b"active"),
+        *[ask(b"ZCARD", base + state.encode()) for state in SETS],
+        ask(b"EXISTS", base + PAUSED.encode()),
+        *[ask(b"GET", base + name) for name in counters],
+        ask(b"LINDEX", queue.pending_key, b"-1"),
+    ]
+
+
+def _next_task(replies: Sequence[Reply]) -> bytes | None:
+    """The id of the task that workers take next, among the replies to ``_counts``."""
+    last = replies[-1]
+    return last if isinstance(last, bytes) else None
+
+
+def _state(queue: StoredQueue, replies: Sequence[Reply], age: float | None) -> QueueState:
+    missing: list[Reply] = [None] * (COMMANDS_A_LOOK["asynq"] - len(replies))
+    pending, active, scheduled, retry, archived, completed, paused, *counters = [*replies, *missing]
+    processed, processed_today, failed, failed_today = counters[:4]
+    return QueueState(
+        queue.name,
+        pending=_count(pending),
+        active=_count(active),
+        scheduled=_count(scheduled),
+        retry=_count(retry),
+        archived=_count(archived),
+        completed=_count(completed),
+        oldest_pending_seconds=age,
+        layout=queue.layout,
+        paused=paused == 1,
+        processed=_counter(processed, processed_today),
+        failed=_counter(failed, failed_today),
+    )
+
+
+def _count(reply: Reply) -> int:
+    return reply if isinstance(reply, int) else 0
+
+
+def _counter(*replies: Reply) -> int | None:
+    """The first counter that there is. The one without a date goes on at midnight."""
+    return next((int(reply) for reply in replies if isinstance(reply, bytes) and reply.isdigit()), None)
