@@ -17,6 +17,7 @@ from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
 from loader.engine.memory_watch import MemoryWatch
 from loader.engine.part import Part
 from loader.engine.plan import LoadPlan, Proposal
+from loader.engine.queue_look import QueueLook
 from loader.engine.server_facts import server_facts
 from loader.engine.targets.base import Choice, Cleared, LoadTarget, Preflight
 from loader.engine.targets.find_job import FoundJob, claim_sources, find_job
@@ -308,10 +309,17 @@ class _RedisLoad:
             records=self._records,
             forwarded=self._cleared.forwarded,
         )
-        wants_series = self._options.series is not None
-        server = await server_facts(self._servers) if wants_series else None
-        run = partial(execution.run, part, self._plan.shards, self._report, None, server)
-        complete = await while_held([self._lease], self._memory.during(run, execution.stop))
+        look = server = None
+        if self._options.series is not None:
+            server = await server_facts(self._servers)
+            name = f"runqy-loader-series:{self._lease.run.token}:"
+            look = QueueLook(self._servers, self._options.layout_name, self._options.timeout, name)
+        run = partial(execution.run, part, self._plan.shards, self._report, look, server)
+        try:
+            complete = await while_held([self._lease], self._memory.during(run, execution.stop))
+        finally:
+            if look is not None:
+                await look.close()
         if complete:
             await self._renew()
         else:
