@@ -91,7 +91,9 @@ def _remarks(found: Comparison) -> list[str]:
         return [f"\nmeans of {found.runs[0]} and {found.runs[1]} runs; p by a permutation test of the runs, at 1%"]
     by = sorted({one.judgement.by for one in found.changes if one.judgement.low is not None})
     if not by:
-        return ["\nnothing here can be judged: load for longer, with --series, or compare folders with five runs of each"]
+        return [
+            "\nnothing here can be judged: load for longer, with --series, or compare folders with five runs of each"
+        ]
     return [
         f"\njudged at 1% within each run, by its {' and by its '.join(by)}",
         "what differs from run to run (the machine, other users of it) is not in this: five runs of each would show it",

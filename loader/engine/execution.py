@@ -8,9 +8,11 @@ import os
 import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import loader
 from loader.engine.part import Part, PartialLoad
 from loader.engine.series import LookAtQueues, SeriesRecorder
 from loader.jobs.fenced_file import begin_file
@@ -109,7 +111,13 @@ class Execution:
         from loader.machine import describe_machine
 
         machine = await asyncio.to_thread(describe_machine)
-        report.measured = measured = Measurements(interval=part.options.series, machine=machine, server=server)
+        report.measured = measured = Measurements(
+            interval=part.options.series,
+            version=loader.__version__,
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            machine=machine,
+            server=server,
+        )
         return await SeriesRecorder(report, measured, part.options.default_queue, look).during(work)
 
 

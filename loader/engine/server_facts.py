@@ -21,9 +21,10 @@ log = logging.getLogger("runqy_loader")
 async def server_facts(servers: Servers) -> dict[str, Any] | None:
     """The facts of the first primary; None if it does not answer.
 
-    The fields are ``make``, ``version``, ``primaries`` (0 for a server that is no cluster), ``persistence`` (null if
-    the server does not tell), ``maxmemory_bytes`` (0 for none), ``policy`` and ``round_trip_ms``, the
-    median of eleven PINGs.
+    The fields are ``address``, ``make``, ``version``, ``primaries`` (0 for a server that is no cluster),
+    ``persistence`` (None if the server does not tell), ``maxmemory_bytes`` (0 for none), ``policy`` and
+    ``round_trip_ms``, the median of eleven PINGs. If INFO is refused, only the address, the primaries and the round
+    trip are there.
     """
     try:
         return await _facts(servers)
@@ -39,7 +40,11 @@ async def _facts(servers: Servers) -> dict[str, Any]:
         begun = time.perf_counter()
         await client.execute("PING")
         times.append(time.perf_counter() - begun)
-    found = {"primaries": servers.cluster_size or 0, "round_trip_ms": round(statistics.median(times) * 1e3, 3)}
+    found = {
+        "address": str(servers.address),
+        "primaries": servers.cluster_size or 0,
+        "round_trip_ms": round(statistics.median(times) * 1e3, 3),
+    }
     info, save = await client.ask_each([("INFO",), ("CONFIG", "GET", "save")])
     if not isinstance(info, dict):
         return found

@@ -105,6 +105,8 @@ class Measurements:
     """All that a load has noted.
 
     Attributes:
+        version: Of this program.
+        started: When it began to load, as RFC 3339 in UTC.
         interval: The wanted length of an interval now, in seconds.
         queues: Whose state the points have.
         machine: See ``loader.machine.describe_machine``.
@@ -114,6 +116,8 @@ class Measurements:
     """
 
     interval: float
+    version: str = ""
+    started: str = ""
     points: list[Point] = field(default_factory=list)
     queues: list[str] = field(default_factory=list)
     machine: dict[str, Any] = field(default_factory=dict)
@@ -139,6 +143,8 @@ class Measurements:
     def to_dict(self) -> dict[str, Any]:
         """The fields of the JSON report; see docs/reference.md."""
         return {
+            "version": self.version,
+            "started": self.started,
             "command": self.command,
             "options": self.options,
             "machine": self.machine,
