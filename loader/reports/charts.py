@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-_SIZE = (7.2, 3.1)
+_SIZE = (5.8, 2.7)
 _COLORS = {"#000001": "var(--ink)", "#000002": "var(--grid)"} | {f"#0000{10 + n}": f"var(--line-{n})" for n in range(4)}
 """What is drawn in one of these colours has a colour of the page, which knows whether it is light or dark."""
 
@@ -28,7 +28,8 @@ _STYLES = ("-", "--", ":", "-.")
 _RC: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
-    "font.size": 10,
+    "font.size": 9,
+    "axes.ymargin": 0.08,
     "text.color": INK,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
