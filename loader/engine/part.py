@@ -9,6 +9,7 @@ from pathlib import Path
 
 from loader.engine.assign import Assigner
 from loader.engine.ends import Ends
+from loader.engine.handover import Handover, handover_of
 from loader.engine.loaded_before import StateOf
 from loader.engine.pipeline import Pipeline
 from loader.engine.plan import LoadPlan
@@ -168,6 +169,9 @@ class PartialLoad:
         if part.options.ids_out is not None:
             ids = IdsFile(part.options.ids_out, channel.proof, passed_over=channel.ids_passed_over)
             await ids.open()
+        handover, latency = Handover(), None
+        if channel.worker is not None and part.options.is_paced:
+            handover, latency = handover_of(part.options, self._report)
         self._pipeline = Pipeline(
             part.sources,
             shards,
@@ -185,6 +189,8 @@ class PartialLoad:
             records,
             first_version=part.first_version,
             passed_over=channel.passed_over,
+            handover=handover,
+            latency=latency,
         )
         if self._stopping:
             self._pipeline.stop()
@@ -192,6 +198,7 @@ class PartialLoad:
             try:
                 await self._pipeline.run()
             finally:
+                handover.end(complete=self._pipeline.complete)
                 if ids is not None:
                     await ids.close()
         finally:

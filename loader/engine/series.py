@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from loader.errors import LoaderError
 from loader.jobs.measurements import Latencies, Measurements, Point, QueueLengths
@@ -27,24 +27,12 @@ LookAtQueues = Callable[[Sequence[str]], Awaitable[QueueLengths | None]]
 """Reads the state of queues, all together; None if there is no answer. It raises LoaderError as well."""
 
 
-class Pace(Protocol):
-    """What a paced load knows beside its counts."""
-
-    def intended(self) -> int | None:
-        """Tasks that were due by now; None without a schedule."""
-        ...
-
-    def take_latencies(self) -> Latencies | None:
-        """The latencies since the last call; None if there are none."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Counts:
     at: float
     loaded: int = 0
     rejected: int = 0
-    intended: int = 0
+    intended: int | None = None
 
 
 class SeriesRecorder:
@@ -54,7 +42,6 @@ class SeriesRecorder:
         report: Its counts are read, and ``measured`` is written.
         queue: The queue that all tasks go to; None if records name their queues.
         look: None if the load has no queue that can be looked at.
-        pace: None if the load has no pace.
     """
 
     def __init__(
@@ -63,13 +50,11 @@ class SeriesRecorder:
         measured: Measurements,
         queue: str | None = None,
         look: LookAtQueues | None = None,
-        pace: Pace | None = None,
     ) -> None:
         self._report = report
         self._measured = measured
         self._queue = queue
         self._look = look
-        self._pace = pace
         self._last = self._counts()
 
     async def during(self, work: Awaitable[T]) -> T:
@@ -84,6 +69,7 @@ class SeriesRecorder:
                 raise failure
             await self._note()
             self._measured.join_short_end()
+            self._measured.cap_intended()
 
     async def _record(self) -> None:
         due = time.monotonic()
@@ -100,23 +86,30 @@ class SeriesRecorder:
         # From here on nothing is awaited: a point that is cancelled has taken no counts.
         now, last = self._counts(), self._last
         self._last = now
-        has_intended = self._pace is not None and self._pace.intended() is not None
         self._measured.add(
             Point(
                 at=now.at,
                 seconds=now.at - last.at,
                 loaded=now.loaded - last.loaded,
                 rejected=now.rejected - last.rejected,
-                intended=now.intended - last.intended if has_intended else None,
-                latency=None if self._pace is None else self._pace.take_latencies(),
+                intended=None if now.intended is None else now.intended - (last.intended or 0),
+                latency=self._latencies(),
                 queue=queue,
             )
         )
 
     def _counts(self) -> _Counts:
-        report = self._report
-        intended = None if self._pace is None else self._pace.intended()
-        return _Counts(report.seconds, report.loaded, report.rejected, intended or 0)
+        report, pace = self._report, self._report.pace
+        has_schedule = pace is not None and pace.profile is not None
+        intended = pace.intended(time.monotonic()) if pace is not None and has_schedule else None
+        return _Counts(report.seconds, report.loaded, report.rejected, intended)
+
+    def _latencies(self) -> Latencies | None:
+        if self._report.latency is None:
+            return None
+        from loader.jobs.latencies import of_histogram  # a load without latencies need not have the package
+
+        return of_histogram(self._report.latency.take_interval())
 
     async def _queue_now(self) -> QueueLengths | None:
         queues = sorted({*([self._queue] if self._queue is not None else []), *self._report.queues})[:MOST_QUEUES]

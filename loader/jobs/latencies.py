@@ -5,8 +5,7 @@ from __future__ import annotations
 from hdrh.histogram import HdrHistogram
 
 from loader.jobs.measurements import Latencies
-
-MICROSECONDS_A_MS = 1000
+from loader.pace.latency import in_ms
 
 
 def of_histogram(histogram: HdrHistogram) -> Latencies | None:
@@ -14,8 +13,8 @@ def of_histogram(histogram: HdrHistogram) -> Latencies | None:
     count = int(histogram.get_total_count())
     if not count:
         return None
-    p50, p99 = (histogram.get_value_at_percentile(percent) / MICROSECONDS_A_MS for percent in (50, 99))
-    return Latencies(count, p50, p99, histogram.get_max_value() / MICROSECONDS_A_MS, histogram.encode().decode())
+    p50, p99 = (in_ms(histogram.get_value_at_percentile(percent)) for percent in (50, 99))
+    return Latencies(count, p50, p99, in_ms(histogram.get_max_value()), histogram.encode().decode())
 
 
 def together(first: Latencies, second: Latencies) -> Latencies:

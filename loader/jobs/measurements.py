@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 MOST_POINTS = 3600
@@ -139,6 +139,19 @@ class Measurements:
         if len(self.points) > 1 and self.points[-1].seconds < self.interval / 2:
             last = self.points.pop()
             self.points[-1] = self.points[-1].with_next(last)
+
+    def cap_intended(self) -> None:
+        """Takes from the intended tasks those that were never to come: a schedule does not know where the input ends.
+
+        Their sum is right at the end of the load; before, it may be larger.
+        """
+        whole, before, capped = sum(point.intended or 0 for point in self.points), 0, 0
+        for at, point in enumerate(self.points):
+            if point.intended is not None:
+                before += point.intended
+                now = max(capped, min(before, whole))
+                self.points[at] = replace(point, intended=now - capped)
+                capped = now
 
     def to_dict(self) -> dict[str, Any]:
         """The fields of the JSON report; see docs/reference.md."""

@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
@@ -18,6 +18,10 @@ from loader.jobs.measurements import Measurements
 from loader.jobs.reject_kinds import RejectKinds
 from loader.sources.base import printable
 from loader.tasks.reasons import Reason, ReasonCode
+
+if TYPE_CHECKING:
+    from loader.pace.account import PaceReport
+    from loader.pace.latency import LatencyRecorder
 
 Status = Literal["running", "completed", "interrupted", "failed"]
 _EXAMPLES = 10
@@ -201,6 +205,8 @@ class LoadReport(RunReport):
         preview: With ``--preview``: the first tasks; otherwise None.
         measured: What ``--series`` has noted; None without it.
         failed_conditions: What ``--fail-if`` has found at the end, a line each; None if nothing was looked for.
+        pace: What was due and what was sent; None if nothing holds deliveries back.
+        latency: How long after its due time each task was in; None without due times.
     """
 
     job: str
@@ -227,6 +233,8 @@ class LoadReport(RunReport):
     peak_child_rss_bytes: int = 0
     measured: Measurements | None = None
     failed_conditions: list[str] | None = None
+    pace: PaceReport | None = None
+    latency: LatencyRecorder | None = None
 
     @property
     def counts(self) -> SourceCounts:
@@ -323,6 +331,8 @@ class LoadReport(RunReport):
             **self._written(),
             "seconds": round(self.seconds, 3),
             "tasks_per_second": round(self.tasks_per_second, 1),
+            "pace": None if self.pace is None else self.pace.to_dict(time.monotonic()),
+            "latency": None if self.latency is None else self.latency.to_dict(),
             "peak_rss_bytes": max(peak_rss_bytes(), self.peak_child_rss_bytes),
             "sources": [
                 {"name": source.name, "format": source.format, "size": source.size, **source.by_name}
@@ -333,8 +343,12 @@ class LoadReport(RunReport):
         }
 
     def to_record(self) -> dict[str, Any]:
-        """The report as it is kept with the job in Redis: without what ``--series`` has noted, which may be long."""
-        return replace(self, measured=None).to_dict()
+        """The report as it is kept with the job in Redis: without what ``--series`` has noted, and without histogram,
+        which may be long."""
+        found = replace(self, measured=None).to_dict()
+        if found["latency"] is not None:
+            del found["latency"]["histogram"]
+        return found
 
 
 def _doubt(batch: InDoubt) -> dict[str, Any]:

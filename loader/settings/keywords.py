@@ -58,6 +58,10 @@ class LoadKeywords(TypedDict, total=False):
     count: int | None
     seed: int
     first: int
+    rate: float | str | None
+    rate_file: Path | str | None
+    replay: str | None
+    speed: str
     series: float | str | timedelta | None
     redis: str
     redis_password_file: Path | str | None

@@ -4,14 +4,14 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from loader.settings.generate_fields import GenerateFields
 from loader.settings.option import DURATION, Excludes, Option
+from loader.settings.pace_fields import PaceFields
 
 _NOTHING = "Nothing is loaded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeriesFields(GenerateFields):
+class SeriesFields(PaceFields):
     """The option of series."""
 
     series: Annotated[
