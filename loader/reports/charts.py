@@ -14,8 +14,9 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 _SIZE = (5.8, 2.7)
 _COLORS = {"#000001": "var(--ink)", "#000002": "var(--grid)"} | {f"#0000{10 + n}": f"var(--line-{n})" for n in range(4)}
@@ -100,6 +101,7 @@ def over_time(
         axes.set_ylabel(unit)
         if log:
             axes.set_yscale("log")
+            _few_of_decade(axes.yaxis)
         else:
             axes.set_ylim(bottom=0)
         axes.set_xlim(left=0)
@@ -124,6 +126,7 @@ def bars(name: str, title: str, description: str, unit: str, edges: Sequence[flo
         widths = [high - low for low, high in itertools.pairwise(edges)]
         axes.bar(edges[:-1], counts, width=widths, align="edge", color=LINES[0], linewidth=0)
         axes.set_xscale("log")
+        _few_of_decade(axes.xaxis)
         axes.set_xlabel(unit)
         axes.set_ylabel("tasks")
         axes.grid(visible=False, axis="x")
@@ -158,6 +161,12 @@ def by_percentile(
 
 
 _LEAST_MARK = 90
+
+
+def _few_of_decade(axis: Axis) -> None:
+    """Marks 1, 2 and 5 of each decade: an axis may have less than one."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_minor_locator(NullLocator())
 
 
 def _plain_numbers(axes: Axes) -> None:
