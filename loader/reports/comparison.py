@@ -12,7 +12,7 @@ from loader.reports.conditions import Condition
 from loader.reports.differences import differences
 from loader.reports.figures import FIGURES, Figure, Report, points
 from loader.reports.noise import Judgement
-from loader.reports.quantiles import QUANTILES, judge_histograms, judge_intervals
+from loader.reports.quantiles import QUANTILES, Intervals, judge_histograms
 
 _COMPARED = (
     "tasks_per_second",
@@ -96,19 +96,24 @@ def compare(before: Sequence[Report], after: Sequence[Report], conditions: Seque
         after: The same, to compare with.
         conditions: Over changes; see ``Condition.parse``.
     """
-    changes = [one for one in (_change(FIGURES[name], before, after) for name in _COMPARED) if one is not None]
+    pair = _Pair(before[0], after[0]) if len(before) == len(after) == 1 else None
+    found = (_change(FIGURES[name], before, after, pair) for name in _COMPARED)
+    changes = [one for one in found if one is not None]
     failed = [line for line in (_failure(one, changes) for one in conditions) if line is not None]
     return Comparison(changes, differences(before, after), (len(before), len(after)), failed)
 
 
-def _change(figure: Figure, before: Sequence[Report], after: Sequence[Report]) -> Change | None:
+def _change(figure: Figure, before: Sequence[Report], after: Sequence[Report], pair: _Pair | None) -> Change | None:
     old, new = _values(figure, before), _values(figure, after)
     if old is None or new is None or not any(old + new):
         return None
-    if len(old) == len(new) == 1 and old == new:
-        return Change(figure, old[0], new[0], _EQUAL)
-    judgement = noise.judge_runs(old, new) if len(old) > 1 or len(new) > 1 else _judged(figure, before[0], after[0])
-    return Change(figure, statistics.fmean(old), statistics.fmean(new), judgement)
+    return Change(figure, statistics.fmean(old), statistics.fmean(new), _judgement(figure, old, new, pair))
+
+
+def _judgement(figure: Figure, before: list[float], after: list[float], pair: _Pair | None) -> Judgement:
+    if pair is None:
+        return noise.judge_runs(before, after)
+    return _EQUAL if before == after else pair.judge(figure)
 
 
 def _values(figure: Figure, reports: Sequence[Report]) -> list[float] | None:
@@ -118,35 +123,45 @@ def _values(figure: Figure, reports: Sequence[Report]) -> list[float] | None:
     return values if len(values) == len(found) else None
 
 
-def _judged(figure: Figure, before: Report, after: Report) -> Judgement:
-    """Compares one run with one, by what is known of their insides."""
-    if figure.name == "tasks_per_second":
-        old, new = _inner(before), _inner(after)
-        if not old or not new:
-            return Judgement(None, "no series: give the loads --series")
-        return noise.judge_blocks(_blocks(old), _blocks(new), _rate)
-    if figure.name in QUANTILES:
+class _Pair:
+    """One run and one other, judged by what is known of their insides."""
+
+    def __init__(self, before: Report, after: Report) -> None:
+        self._reports = before, after
+        self._blocks = [_blocks(before), _blocks(after)]
+        self._intervals: Intervals | None = None
+
+    def judge(self, figure: Figure) -> Judgement:
+        if figure.name == "tasks_per_second":
+            if not all(self._blocks):
+                return Judgement(None, "no series of some length: load with --series")
+            before, after = ([_loaded(block) for block in blocks] for blocks in self._blocks)
+            return noise.judge_blocks(before, after, _rate)
+        if figure.name not in QUANTILES:
+            return _ONE_VALUE
         quantile = QUANTILES[figure.name]
-        old, new = _inner(before), _inner(after)
-        if any(point["histogram"] for point in old) and any(point["histogram"] for point in new):
-            return judge_intervals(_blocks(old), _blocks(new), quantile)
-        return judge_histograms(before, after, quantile)
-    return _ONE_VALUE
+        if not all(any(point["histogram"] for block in blocks for point in block) for blocks in self._blocks):
+            return judge_histograms(*self._reports, quantile)
+        if self._intervals is None:
+            self._intervals = Intervals(*self._blocks)
+        return self._intervals.judge(quantile)
 
 
-def _inner(report: Report) -> list[dict[str, Any]]:
-    """The intervals of a load without the first and the last: in these, it begins and ends."""
-    return points(report)[1:-1]
+_Block = Sequence[Mapping[str, Any]]
 
 
-def _blocks(inner: Sequence[Mapping[str, Any]]) -> list[Sequence[Mapping[str, Any]]]:
+def _blocks(report: Report) -> list[_Block]:
+    """The intervals of a load in blocks, without the first and the last: in these, it begins and ends."""
+    inner = points(report)[1:-1]
     return noise.blocks_of(inner, [point["loaded"] / point["seconds"] for point in inner])
 
 
-def _rate(blocks: Sequence[Sequence[Mapping[str, Any]]]) -> float:
-    loaded = sum(point["loaded"] for block in blocks for point in block)
-    seconds = sum(point["seconds"] for block in blocks for point in block)
-    return float(loaded / seconds)
+def _loaded(block: _Block) -> tuple[int, float]:
+    return sum(point["loaded"] for point in block), sum(point["seconds"] for point in block)
+
+
+def _rate(blocks: Sequence[tuple[int, float]]) -> float:
+    return sum(loaded for loaded, _ in blocks) / sum(seconds for _, seconds in blocks)
 
 
 def _failure(condition: Condition, changes: Sequence[Change]) -> str | None:
