@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
-import platform
 import re
-import shutil
-import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import ROOT
+from loader.machine import describe_machine, output_of
 
 _PACKAGES = ("runqy-loader", "hiredis", "orjson", "pysimdjson", "uvloop", "aiofiles")
 
@@ -25,26 +22,23 @@ def describe(servers: Mapping[str, dict[str, str]], transport: str) -> dict[str,
         servers: The fields of INFO of each server, by the server's name.
         transport: tcp or unix.
     """
+    machine = describe_machine()
+    python = machine.pop("python")
     described = {name: _server(info) for name, info in servers.items()}
     return {
-        "cpu": _cpu(),
-        "cores": os.cpu_count() or 0,
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-        "virtual": "yes" if _has_flag("hypervisor") else "no",
-        "kernel": f"{platform.system()} {platform.release()}",
-        "distribution": _distribution(),
+        **machine,
         "server": server_text(described.values(), transport),
         "servers": described,
         "transport": transport,
         "commit": _commit(),
         "versions": {
-            "python": platform.python_version(),
+            "python": python,
             **{name: _installed(name) for name in _PACKAGES},
             "redis-py": importlib.metadata.version("redis"),
-            "redis-cli": _version(_output("redis-cli", "--version")),
-            "go": _version(_output("go", "version")),
+            "redis-cli": _version(output_of("redis-cli", "--version")),
+            "go": _version(output_of("go", "version")),
             **{module.split("/")[1]: _go_module(module) for module in ("redis/go-redis", "redis/rueidis")},
-            "node": _version(_output("node", "--version")),
+            "node": _version(output_of("node", "--version")),
             **{package.split("/")[-1]: version for package, version in _node_packages().items()},
         },
     }
@@ -71,8 +65,8 @@ def version(described: str) -> str:
 def _commit() -> str:
     """The commit, and whether there are changes beside the pages that a run before has written."""
     git = ("git", "-C", str(ROOT))
-    changed = _output(*git, "status", "--porcelain", "--", ".", ":!docs/benchmarks")
-    return _output(*git, "describe", "--always", "--abbrev=10") + ("-dirty" if changed else "")
+    changed = output_of(*git, "status", "--porcelain", "--", ".", ":!docs/benchmarks")
+    return output_of(*git, "describe", "--always", "--abbrev=10") + ("-dirty" if changed else "")
 
 
 def _server(info: dict[str, str]) -> str:
@@ -85,22 +79,6 @@ def _installed(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "none"  # pysimdjson has no wheel for the newest Python
-
-
-def _cpu() -> str:
-    if (text := _read("/proc/cpuinfo")) and (match := re.search(r"model name\s*: (.+)", text)):
-        return match[1].strip()
-    return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
-
-
-def _has_flag(flag: str) -> bool:
-    match = re.search(r"flags\s*: (.+)", _read("/proc/cpuinfo"))
-    return match is not None and flag in match[1].split()
-
-
-def _distribution() -> str:
-    match = re.search(r'PRETTY_NAME="(.+)"', _read("/etc/os-release"))
-    return match[1] if match else platform.platform()
 
 
 def _go_module(name: str) -> str:
@@ -123,10 +101,3 @@ def _read(path: str | Path) -> str:
         return Path(path).read_text()
     except OSError:
         return ""
-
-
-def _output(*command: str) -> str:
-    """The output of a program; empty if the program is not installed."""
-    if shutil.which(command[0]) is None:
-        return ""
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

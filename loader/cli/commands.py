@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 COMMANDS = {
+    "compare": "Compare the reports of two loads: what changed beyond noise.",
     "completion": "Print the completion script of a shell.",
     "doctor": "Check a server before a load: version, role, rights, memory, persistence, clock, layout.",
     "export": "Write pending tasks to a file, without disturbing workers.",

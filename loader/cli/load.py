@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from loader.cli import INTERRUPTED
 from loader.cli.commands import Command
+from loader.cli.load_reports import CONDITION_MET, LoadOutputs
+from loader.cli.load_test_options import LoadTestOptions
 from loader.cli.logins import without_password
-from loader.cli.output import FileMark, write_report
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
-from loader.errors import JobBusyError, LoaderError, UsageError
+from loader.errors import LoaderError, UsageError
 from loader.settings import LoadOptions
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from loader.jobs.report import LoadReport
 
 
-def load(paths: tuple[str, ...], options: LoadOptions, reporting: ReportOptions) -> int:
+def load(paths: tuple[str, ...], options: LoadOptions, reporting: ReportOptions, testing: LoadTestOptions) -> int:
     """Loads payload files into a queue: JSON lines (.jsonl, .ndjson), JSON documents (.json), tables (CSV, TSV,
     Parquet, Arrow, Feather), and the members of tar and zip archives.
 
@@ -38,11 +39,14 @@ def load(paths: tuple[str, ...], options: LoadOptions, reporting: ReportOptions)
     from loader.engine.tuning import tune_process
 
     display = reporting.display(progress=reporting.shows_progress)
+    options = testing.settle(options)
     tune_process()
-    return run(_load(list(paths), options, reporting, display))
+    return run(_load(list(paths), options, reporting, LoadOutputs.of(reporting.report, testing), display))
 
 
-async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions, display: Display) -> int:
+async def _load(
+    paths: list[str], options: LoadOptions, reporting: ReportOptions, outputs: LoadOutputs, display: Display
+) -> int:
     from loader.api import Loader
     from loader.cli.closing_lines import closing_lines
     from loader.cli.signals import stoppable
@@ -52,11 +56,10 @@ async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions
         raise UsageError("--preview and --report cannot both be standard output", "Name a file for the report")
     loader = Loader(options)
     failure: LoaderError | None = None
-    before = FileMark.of(reporting.report)
 
     async def work() -> None:
         async with loader, display.showing(loader):
-            await loader.load(paths, passing_over=[reporting.report] if reporting.report is not None else ())
+            await loader.load(paths, passing_over=outputs.paths)
 
     try:
         await stoppable(work(), loader.stop, display)
@@ -67,9 +70,9 @@ async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions
         if failure is not None:
             raise failure
         return INTERRUPTED
+    outputs.judge(report)
     try:
-        taken_over = isinstance(failure, JobBusyError) and failure.taken_over
-        write_report(reporting.report, report.to_dict(), unless_changed=before if taken_over else None)
+        outputs.write(report, options, failure)
     except LoaderError as error:
         if failure is not None:  # the failure of the load matters more
             display.say(str(error))
@@ -80,9 +83,12 @@ async def _load(paths: list[str], options: LoadOptions, reporting: ReportOptions
         kept = options.target != ToEmbedded(directory=None)
         for line in closing_lines(report, _resume_command(report), kept=kept):
             tell(line)
+    for line in report.failed_conditions or ():
+        tell(f"runqy-loader: --fail-if {line}")
     if failure is not None:
         raise failure
-    return report.exit_status
+    is_over = report.status == "completed"
+    return CONDITION_MET if report.failed_conditions and is_over else report.exit_status
 
 
 def _resume_command(report: LoadReport) -> str:
@@ -103,8 +109,10 @@ def format_names() -> Iterable[str]:
 
 COMMAND = Command(
     run=load,
-    options=(LoadOptions, ReportOptions),
+    options=(LoadOptions, ReportOptions, LoadTestOptions),
     argument="Files, globs, directories (recursively), URLs (s3:, gs:, az:, https:, sftp:), or - for standard input.",
     values={"format": format_names},
     usage="PATH... --queue NAME [OPTIONS]",
+    exit_status="Exit status: 0 all in; 1 failed; 2 usage; 3 completed with rejects or skipped files; 4 a condition of "
+    "--fail-if is met; 130 interrupted.",
 )

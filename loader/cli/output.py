@@ -60,15 +60,16 @@ def write_report(path: Path | None, report: dict[str, Any], *, unless_changed: F
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise _unwritten(f"--report {path} cannot be written: {error.strerror}") from error
+            raise unwritten(f"--report {path} cannot be written: {error.strerror}") from error
     elif unless_changed is None or not path.is_file() or FileMark.of(path) == unless_changed:
         try:
             with WholeFile(path, "--report") as file:
                 file.write(_encoded(report))
                 file.keep()
         except LoaderError as error:
-            raise _unwritten(str(error.args[0])) from error
+            raise unwritten(str(error.args[0])) from error
 
 
-def _unwritten(what: str) -> LoaderError:
+def unwritten(what: str) -> LoaderError:
+    """The error for a file that cannot be written when the work is done."""
     return LoaderError(what, "Everything else is done")

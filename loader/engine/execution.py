@@ -8,11 +8,15 @@ import os
 import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import loader
 from loader.engine.part import Part, PartialLoad
+from loader.engine.series import LookAtQueues, SeriesRecorder
 from loader.jobs.fenced_file import begin_file
+from loader.jobs.measurements import Measurements
 from loader.jobs.report import LoadReport
 from loader.sources.shards import Shard
 
@@ -73,8 +77,19 @@ class Execution:
         finally:
             self._preparing = None
 
-    async def run(self, part: Part, shards: Sequence[Shard], report: LoadReport) -> bool:
+    async def run(
+        self,
+        part: Part,
+        shards: Sequence[Shard],
+        report: LoadReport,
+        look: LookAtQueues | None = None,
+        server: dict[str, Any] | None = None,
+    ) -> bool:
         """Loads the shards. Returns whether every record was processed.
+
+        Args:
+            look: Reads the state of the load's queues, for ``options.series``.
+            server: What the server is, for the same.
 
         Raises:
             LoaderError: See ``Pipeline.run`` and ``ProcessPool.run``.
@@ -91,7 +106,19 @@ class Execution:
             work = pool.run(shards)
         if self._stopping:
             self._running.stop()
-        return await work
+        if part.options.series is None:
+            return await work
+        from loader.machine import describe_machine
+
+        machine = await asyncio.to_thread(describe_machine)
+        report.measured = measured = Measurements(
+            interval=part.options.series,
+            version=loader.__version__,
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            machine=machine,
+            server=server,
+        )
+        return await SeriesRecorder(report, measured, part.options.default_queue, look).during(work)
 
 
 def _process_count(part: Part, shards: Sequence[Shard]) -> int:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +14,7 @@ import orjson
 
 from loader.errors import LoaderError
 from loader.jobs.counts import SourceCounts
+from loader.jobs.measurements import Measurements
 from loader.jobs.reject_kinds import RejectKinds
 from loader.sources.base import printable
 from loader.tasks.reasons import Reason, ReasonCode
@@ -202,6 +203,8 @@ class LoadReport(RunReport):
             ``--queue-from`` is given beside ``--queue``.
         valid: With ``dry_run``: the number of records that would be loaded.
         preview: With ``--preview``: the first tasks; otherwise None.
+        measured: What ``--series`` has noted; None without it.
+        failed_conditions: What ``--fail-if`` has found at the end, a line each; None if nothing was looked for.
         pace: What was due and what was sent; None if nothing holds deliveries back.
         latency: How long after its due time each task was in; None without due times.
     """
@@ -228,6 +231,8 @@ class LoadReport(RunReport):
     in_doubt: list[InDoubt] = field(default_factory=list)
     unsettled: int = 0
     peak_child_rss_bytes: int = 0
+    measured: Measurements | None = None
+    failed_conditions: list[str] | None = None
     pace: PaceReport | None = None
     latency: LatencyRecorder | None = None
 
@@ -333,7 +338,17 @@ class LoadReport(RunReport):
                 {"name": source.name, "format": source.format, "size": source.size, **source.by_name}
                 for source in self.sources
             ],
+            **({} if self.failed_conditions is None else {"failed_conditions": self.failed_conditions}),
+            **({} if self.measured is None else self.measured.to_dict()),
         }
+
+    def to_record(self) -> dict[str, Any]:
+        """The report as it is kept with the job in Redis: without what ``--series`` has noted, and without histogram,
+        which may be long."""
+        found = replace(self, measured=None).to_dict()
+        if found["latency"] is not None:
+            del found["latency"]["histogram"]
+        return found
 
 
 def _doubt(batch: InDoubt) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class LoadKeywords(TypedDict, total=False):
     rate_file: Path | str | None
     replay: str | None
     speed: str
+    series: float | str | timedelta | None
     redis: str
     redis_password_file: Path | str | None
     redis_password_command: str | None

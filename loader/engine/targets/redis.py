@@ -17,6 +17,8 @@ from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
 from loader.engine.memory_watch import MemoryWatch
 from loader.engine.part import Part
 from loader.engine.plan import LoadPlan, Proposal
+from loader.engine.queue_look import QueueLook
+from loader.engine.server_facts import server_facts
 from loader.engine.targets.base import Choice, Cleared, LoadTarget, Preflight
 from loader.engine.targets.find_job import FoundJob, claim_sources, find_job
 from loader.engine.targets.redis_channel import into_redis
@@ -307,8 +309,17 @@ class _RedisLoad:
             records=self._records,
             forwarded=self._cleared.forwarded,
         )
-        run = partial(execution.run, part, self._plan.shards, self._report)
-        complete = await while_held([self._lease], self._memory.during(run, execution.stop))
+        look = server = None
+        if self._options.series is not None:
+            server = await server_facts(self._servers)
+            name = f"runqy-loader-series:{self._lease.run.token}:"
+            look = QueueLook(self._servers, self._options.layout_name, self._options.timeout, name)
+        run = partial(execution.run, part, self._plan.shards, self._report, look, server)
+        try:
+            complete = await while_held([self._lease], self._memory.during(run, execution.stop))
+        finally:
+            if look is not None:
+                await look.close()
         if complete:
             await self._renew()
         else:
@@ -322,7 +333,7 @@ class _RedisLoad:
         if self._memory is not None and not self._cleared.is_consumed:
             self._report.server_bytes_a_task = await self._memory.bytes_a_task(self._report.loaded)
         await self._retry(self._keep_record)
-        await self._retry(partial(self._job.finish, self._report.to_dict()))
+        await self._retry(partial(self._job.finish, self._report.to_record()))
         kept, job = keep_seconds(self._options.keep_job), self._job
         await self._retry(lambda: keep_finished(self._servers, job, kept))
 

@@ -1,0 +1,1 @@
+"""What is made of the JSON reports of loads: conditions, comparisons, and pages to look at."""
