@@ -70,8 +70,6 @@ class _Rate:
 def _line(report: ConsumeReport, rate: _Rate) -> str:
     parts = [f"{report.ended:,} ended", f"{rate():,.0f}/s", f"{report.in_service:,} in service"]
     parts += [f"{report.failed:,} failed"] if report.failed else []
-    if report.time_in_queue.count:
-        parts.append(f"in queue p99 {report.time_in_queue.percentile(99):,.0f} ms")
     return " · ".join(parts)
 
 

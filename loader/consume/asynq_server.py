@@ -15,7 +15,7 @@ import hiredis
 from loader.consume.asynq_scripts import SENT
 from loader.consume.calls import Call, Script, run_calls
 from loader.consume.way import HEARTBEAT_SECONDS, Taken
-from loader.layouts.task_message import number_field, text_field
+from loader.layouts.task_message import decode, number_field, text_field
 from loader.preflight.consumers import SYNTHETIC
 from loader.servers.question import ask
 from loader.servers.session import Session
@@ -91,8 +91,7 @@ class AsynqServer:
 
     def _worker(self, task: Taken) -> bytes:
         """``WorkerInfo`` (``internal/proto/asynq.proto``)."""
-        message = task.message
-        assert message is not None  # noqa: S101 - each task of this layout has one
+        message = decode(task.data)
         parts = [
             *self._process(),
             text_field(4, task.id),

@@ -10,11 +10,12 @@ from dataclasses import replace
 
 import hiredis
 
+from loader.consume.asynq_message import MessageReader
 from loader.consume.asynq_scripts import SENT
 from loader.consume.asynq_server import AsynqServer
 from loader.consume.calls import Call, Script, run_calls
 from loader.consume.way import Ending, Taken, Turn
-from loader.layouts.task_message import MessageError, TaskMessage, decode, encode_message
+from loader.layouts.task_message import decode, encode_message
 from loader.queues.asynq_keys import base_of
 from loader.servers.question import ask
 from loader.servers.session import Session
@@ -36,9 +37,6 @@ _MOST = b"9223372036854775807"
 
 _ARCHIVE_SIZE, _ARCHIVE_SECONDS = b"10000", 90 * 86_400
 """``maxArchiveSize``, ``archivedExpirationInDays`` (``rdb.go``)."""
-
-_TIMEOUT_SECONDS = 1800
-"""``defaultTimeout``, for a task with neither timeout nor deadline (``client.go``, ``computeDeadline``)."""
 
 _SCRIPTS = {name: Script(text) for name, text in SENT.items()}
 
@@ -67,6 +65,7 @@ class AsynqWay:
         self._tasks = base + b"t:"
         self._pending, self._active, self._lease = base + b"pending", base + b"active", base + b"lease"
         self._take_keys = (self._pending, base + b"paused", self._active, self._lease)
+        self._messages = MessageReader()
         self._server = AsynqServer(session, queue, consumers)
 
     @property
@@ -99,33 +98,33 @@ class AsynqWay:
 
     def _add(self, turn: Turn, task_id: bytes, message: bytes | None, since: bytes | None) -> None:
         turn.found += 1
-        if (task := _taken(task_id, message)) is None:
+        if (task := self._messages.read(task_id, message)) is None:
             turn.unreadable += 1  # as with asynq, it stays active
             return
         task.pending_since = int(since) / 1e9 if since is not None and since.isdigit() else None
         turn.taken.append(task)
 
     def _end(self, ending: Ending, now: float) -> Call:
-        task, message = ending.task, ending.task.message
-        assert message is not None  # noqa: S101 - each task of this layout has one
+        task = ending.task
         day = time.strftime("%Y-%m-%d", time.gmtime(now)).encode()
         counters = (self._base + b"processed:" + day, self._base + b"processed")
         keys = (self._active, self._lease, self._tasks + task.id, *counters)
         arguments = (task.id, b"%d" % (now + _STATS_SECONDS), _MOST)
-        lock = (message.unique_key.encode(),) if message.unique_key else ()
+        lock = (task.lock,) if task.lock else ()
         if ending.kind == "done":
-            retention = message.retention if self._retention is None else self._retention
+            retention = task.retention if self._retention is None else self._retention
             if retention <= 0:
                 return Call(_SCRIPTS["done"], (*keys, *lock), arguments)
-            kept = encode_message(replace(message, completed_at=int(now)))
+            kept = encode_message(replace(decode(task.data), completed_at=int(now)))
             until = b"%d" % (int(now) + retention)
             return Call(_SCRIPTS["complete"], (*keys, self._base + b"completed", *lock), (*arguments, until, kept))
         both = (*keys, self._base + b"failed:" + day, self._base + b"failed")
         again = ending.kind == "retry"
-        failed = replace(message, retried=message.retried + again, error_msg=ending.error, last_failed_at=int(now))
+        retried = task.retried + again
+        failed = replace(decode(task.data), retried=retried, error_msg=ending.error, last_failed_at=int(now))
         text = encode_message(failed)
         if again:
-            at = b"%d" % (now + self._delay(message.retried))
+            at = b"%d" % (now + self._delay(task.retried))
             return Call(_SCRIPTS["retry"], (*both, self._base + b"retry"), (*arguments, at, text))
         oldest = b"%d" % (now - _ARCHIVE_SECONDS)
         archive = (*arguments, b"%d" % now, text, oldest, _ARCHIVE_SIZE, self._tasks)
@@ -167,7 +166,9 @@ class AsynqWay:
     async def expired(self) -> list[Taken]:
         before = b"%d" % (time.time() - _RECOVER_AFTER)
         (found,) = await self._called([Call(_SCRIPTS["expired"], (self._lease,), (before, self._tasks))])
-        tasks = (_taken(task_id, message) for task_id, message in zip(found[::2], found[1::2], strict=True))
+        tasks = (
+            self._messages.read(task_id, message) for task_id, message in zip(found[::2], found[1::2], strict=True)
+        )
         return [task for task in tasks if task is not None]
 
     async def pending(self) -> int:
@@ -191,24 +192,3 @@ class AsynqWay:
         if turn.error is not None:
             raise turn.error
         return replies
-
-
-def _taken(task_id: bytes, message: bytes | None) -> Taken | None:
-    """The task; None if it cannot be read."""
-    try:
-        found = decode(message) if message is not None else None
-    except MessageError:
-        return None
-    if found is None:
-        return None
-    return Taken(task_id, found.retried, found.max_retry, deadline=_deadline(found), message=found)
-
-
-def _deadline(message: TaskMessage) -> float:
-    """Unix time at which the task has failed (``computeDeadline``, ``processor.go``)."""
-    now = time.time()
-    if message.timeout and message.deadline:
-        return float(min(int(now) + message.timeout, message.deadline))
-    if message.deadline:
-        return float(message.deadline)
-    return now + (message.timeout or _TIMEOUT_SECONDS)

@@ -77,7 +77,7 @@ class ConsumeOptions:
         ),
     ] = None
     retention: Annotated[
-        int | None,
+        float | None,
         Option(
             help="How long a completed task is kept, and in the documented layout its result; 0 deletes it.",
             group=_SERVICE,

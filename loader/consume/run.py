@@ -136,11 +136,11 @@ class Consumer:
                 session,
                 queue,
                 retry_delay=options.retry_delay,
-                retention=options.retention,
+                retention=None if options.retention is None else int(options.retention),
                 consumers=options.consumers,
             )
         kind = ClusterDocumentedWay if session.servers.is_cluster else DocumentedWay
-        return kind(session, queue, retention=options.retention or 0, consumers=options.consumers)
+        return kind(session, queue, retention=int(options.retention or 0), consumers=options.consumers)
 
     async def _choose_layout(self, session: Session) -> LayoutName:
         names: dict[LayoutName, str] = {

@@ -6,6 +6,7 @@ from typing import Any
 
 _LONGEST_MICROSECONDS = 7 * 86_400 * 1_000_000
 _DIGITS = 3
+_SHARES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99_9": 99.9}
 
 
 class TimeInQueue:
@@ -24,22 +25,18 @@ class TimeInQueue:
     def count(self) -> int:
         return int(self._histogram.get_total_count())
 
-    def percentile(self, percent: float) -> float:
-        """Milliseconds below which this share of the times are."""
-        return float(self._histogram.get_value_at_percentile(percent)) / 1e3
-
     def to_dict(self) -> dict[str, Any] | None:
         """The figures of the JSON report, in milliseconds; None if there are none."""
         if not self.count:
             return None
         histogram = self._histogram
-        shares = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99_9": 99.9}
+        found = histogram.get_percentile_to_value_dict(list(_SHARES.values()))
         return {
             "unit": "ms",
             "count": self.count,
             "min": histogram.get_min_value() / 1e3,
             "mean": round(histogram.get_mean_value() / 1e3, 3),
-            **{name: self.percentile(percent) for name, percent in shares.items()},
+            **{name: found[percent] / 1e3 for name, percent in _SHARES.items()},
             "max": histogram.get_max_value() / 1e3,
             "histogram": histogram.encode().decode(),
         }

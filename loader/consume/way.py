@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from loader.errors import LoaderError
-from loader.layouts.task_message import TaskMessage
 from loader.tasks.profiles import LayoutName
 
 EndingKind = Literal["done", "retry", "archive"]
@@ -25,7 +24,9 @@ class Taken:
         max_retry: How often it may be.
         pending_since: Unix time since which it was pending; None if nothing says so.
         deadline: Unix time at which asynq's server would end it as failed; None for none.
-        message: Its message; None in the documented layout.
+        data: Its message; empty in the documented layout.
+        lock: The key of its uniqueness lock; empty for none.
+        retention: Seconds that it says it is to be kept once it is done.
         started: Unix time at which its service began.
     """
 
@@ -34,7 +35,9 @@ class Taken:
     max_retry: int
     pending_since: float | None = None
     deadline: float | None = None
-    message: TaskMessage | None = None
+    data: bytes = b""
+    lock: bytes = b""
+    retention: int = 0
     started: float = 0.0
 
 
