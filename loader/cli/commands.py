@@ -10,6 +10,7 @@ from typing import Any
 COMMANDS = {
     "compare": "Compare the reports of two loads: what changed beyond noise.",
     "completion": "Print the completion script of a shell.",
+    "consume": "Take tasks as workers would, without executing them, for load tests.",
     "doctor": "Check a server before a load: version, role, rights, memory, persistence, clock, layout.",
     "export": "Write pending tasks to a file, without disturbing workers.",
     "generate": "Make records from a template, or a template from a sample.",

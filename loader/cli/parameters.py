@@ -99,7 +99,7 @@ def _variables(one: Declared, prefix: str) -> list[str]:
 
 def _shown_default(one: Declared) -> Any:
     is_seconds = one.option.unit == DURATION and isinstance(one.default, float)
-    return f"{one.default:g}s" if is_seconds else one.default
+    return f"{one.default:g}s" if is_seconds and one.default.is_integer() else one.default  # 0.1s is no duration
 
 
 def _type(one: Declared) -> click.ParamType[Any] | None:

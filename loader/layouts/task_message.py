@@ -79,38 +79,38 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _text(number: int, value: bytes, *, always: bool = False) -> bytes:
+def text_field(number: int, value: bytes, *, always: bool = False) -> bytes:
+    """An encoded field of text, bytes or a message; nothing for an empty one, unless it is written ``always``."""
     return b"%b%b%b" % (varint(number << 3 | _BYTES), varint(len(value)), value) if value or always else b""
 
 
-def _number(number: int, value: int) -> bytes:
+def number_field(number: int, value: int) -> bytes:
+    """An encoded field of a whole number; nothing for 0."""
     # Protocol Buffers, "Signed Integers": a negative number is its two's complement in 64 bits.
     return varint(number << 3 | _VARINT) + varint(value & _SIXTY_FOUR_BITS) if value else b""
 
 
 def before_payload(task_type: str) -> bytes:
     """The encoded fields before the payload."""
-    return _text(1, task_type.encode())
+    return text_field(1, task_type.encode())
 
 
 def after_id(queue: str, options: TaskOptions, unique_key: bytes = b"") -> bytes:
     """The encoded fields after the task's id."""
     past = options.past
     parts = [
-        _text(4, queue.encode()),
-        _number(5, options.max_retry),
-        _number(6, past.retried),
-        _text(7, past.last_error.encode()),
-        _number(8, options.timeout),
-        _number(9, options.deadline),
-        _text(10, unique_key),
-        _number(11, past.last_failed_at),
-        _number(12, options.retention),
-        _text(14, options.group.encode()),
+        text_field(4, queue.encode()),
+        number_field(5, options.max_retry),
+        number_field(6, past.retried),
+        text_field(7, past.last_error.encode()),
+        number_field(8, options.timeout),
+        number_field(9, options.deadline),
+        text_field(10, unique_key),
+        number_field(11, past.last_failed_at),
+        number_field(12, options.retention),
+        text_field(14, options.group.encode()),
     ]
-    for name, value in sorted(options.headers):
-        entry = _text(1, name.encode(), always=True) + _text(2, value.encode(), always=True)
-        parts.append(varint(_HEADERS << 3 | _BYTES) + varint(len(entry)) + entry)
+    parts += map(_header, sorted(options.headers))
     parts.append(past.unknown)
     return b"".join(parts)
 
@@ -137,6 +137,34 @@ def join(before: bytes, payload: bytes, task_id: bytes, after: bytes) -> bytes:
     return b"".join((before, heads[0], payload, heads[1], task_id, after))
 
 
+def encode_message(message: TaskMessage) -> bytes:
+    """Encodes a decoded message again, with the fields that asynq 0.26 does not have behind the others."""
+    parts = [
+        text_field(1, message.type.encode()),
+        text_field(2, message.payload),
+        text_field(3, message.id.encode()),
+        text_field(4, message.queue.encode()),
+        number_field(5, message.max_retry),
+        number_field(6, message.retried),
+        text_field(7, message.error_msg.encode()),
+        number_field(8, message.timeout),
+        number_field(9, message.deadline),
+        text_field(10, message.unique_key.encode()),
+        number_field(11, message.last_failed_at),
+        number_field(12, message.retention),
+        number_field(13, message.completed_at),
+        text_field(14, message.group_key.encode()),
+        *map(_header, sorted(message.headers.items())),
+        message.unknown,
+    ]
+    return b"".join(parts)
+
+
+def _header(header: tuple[str, str]) -> bytes:
+    entry = text_field(1, header[0].encode(), always=True) + text_field(2, header[1].encode(), always=True)
+    return varint(_HEADERS << 3 | _BYTES) + varint(len(entry)) + entry
+
+
 def past_of(message: TaskMessage) -> Past:
     """What has happened to a task so far.
 
@@ -146,7 +174,7 @@ def past_of(message: TaskMessage) -> Past:
         retried=message.retried,
         last_error=message.error_msg,
         last_failed_at=message.last_failed_at,
-        unknown=_number(13, message.completed_at) + message.unknown,
+        unknown=number_field(13, message.completed_at) + message.unknown,
     )
 
 

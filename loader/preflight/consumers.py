@@ -27,8 +27,11 @@ from loader.preflight.ask import Command, Question
 from loader.tasks.profiles import LayoutName
 from loader.wire.faults import code_of
 
-_MOST = 100
+MOST = 100
 """The maximum number of consumers to check; on a server with more, the first ones are enough."""
+
+SYNTHETIC = "runqy-loader-consume-"
+"""What ``runqy-loader consume`` puts into the name under which it registers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,14 @@ class Consumer:
         name: Host and process id, as registered on the server.
         queues: Full names of the queues that it consumes from; None if they cannot be read.
         forwards: Whether it moves tasks with a start time to the pending list when they are due.
+        synthetic: Whether it is a ``runqy-loader consume``, which executes nothing.
     """
 
     name: str
     layout: LayoutName
     queues: frozenset[str] | None
     forwards: bool = False
+    synthetic: bool = False
 
     def serves(self, queue: str) -> bool:
         """Whether it may consume from this queue."""
@@ -59,6 +64,12 @@ class Candidate:
     layout: LayoutName
     question: Command
     forwards: bool = False
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether it is a ``runqy-loader consume``."""
+        key = self.question[1]
+        return isinstance(key, bytes | str) and SYNTHETIC in _text(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +114,9 @@ class Registered:
 
 REGISTERED: Question[Registered] = Question(
     (
-        ("ZREVRANGE", "asynq:servers", 0, _MOST - 1, "WITHSCORES"),
-        ("ZREVRANGE", "asynq:workers", 0, _MOST - 1, "WITHSCORES"),
-        ("SRANDMEMBER", "asynq:workers", _MOST),
+        ("ZREVRANGE", "asynq:servers", 0, MOST - 1, "WITHSCORES"),
+        ("ZREVRANGE", "asynq:workers", 0, MOST - 1, "WITHSCORES"),
+        ("SRANDMEMBER", "asynq:workers", MOST),
     ),
     lambda replies: Registered(*replies),
 )
@@ -134,7 +145,7 @@ def consumers(candidates: Sequence[Candidate], replies: Sequence[Any]) -> list[C
             if text is None or status == b"stopped":
                 continue  # the heartbeat has ended: the registration outlives its process
             queues = worker_queues(_text(text))
-        found.append(Consumer(candidate.name, candidate.layout, queues, candidate.forwards))
+        found.append(Consumer(candidate.name, candidate.layout, queues, candidate.forwards, candidate.is_synthetic))
     return found
 
 

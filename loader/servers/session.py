@@ -42,6 +42,7 @@ class Session:
 
     Attributes:
         losses: The number of connections lost so far before their replies came.
+        repeats: The number of further attempts of calls so far.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Session:
     ) -> None:
         self.servers = servers
         self.losses = 0
+        self.repeats = 0
         self._timeout = timeout
         self._patience = Patience(retry_for)
         self._next_name = next_name
@@ -127,6 +129,7 @@ class Session:
                 await self.servers.reach(self._next_name())
 
     async def _find_again(self) -> None:
+        self.repeats += 1
         if self.servers.is_cluster:
             await self.servers.reconnect()
 

@@ -1,0 +1,111 @@
+"""``runqy-loader consume``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loader.cli.commands import ALL, Command
+from loader.cli.report_options import ReportOptions
+from loader.cli.stderr import tell
+from loader.consume.options import ConsumeOptions
+from loader.extras import require
+
+if TYPE_CHECKING:
+    from loader.cli.display import Display
+    from loader.consume.report import ConsumeReport
+    from loader.consume.run import Consumer
+
+
+def consume(options: ConsumeOptions, reporting: ReportOptions) -> int:
+    """Takes tasks and ends them as workers would, without executing them: for load tests without workers.
+
+    It refuses a queue that real workers serve.
+    """
+    # Imported here, so that --help does not wait for imports that only the work needs.
+    from loader.cli.signals import run
+
+    require("pace", "consume")
+    from loader.engine.tuning import tune_process
+
+    display = reporting.display()
+    tune_process()
+    return run(_consume(options, reporting, display))
+
+
+async def _consume(options: ConsumeOptions, reporting: ReportOptions, display: Display) -> int:
+    from loader.cli.output import write_report
+    from loader.cli.progress import counting
+    from loader.cli.signals import stoppable
+    from loader.consume.run import Consumer
+
+    consumer = Consumer(options)
+    report = consumer.report
+    rate = _Rate(report)
+    try:
+        async with counting(display, lambda: _line(report, rate), shown=reporting.shows_progress):
+            if await stoppable(consumer.run(), consumer.stop, display) is None:
+                report.end("interrupted")
+    finally:
+        write_report(reporting.report, report.to_dict())
+    if not reporting.quiet:
+        _summary(report, consumer)
+    return report.exit_status
+
+
+class _Rate:
+    """Tasks a second over the last seconds."""
+
+    def __init__(self, report: ConsumeReport) -> None:
+        self._report = report
+        self._samples = [(0.0, 0)]
+
+    def __call__(self) -> float:
+        self._samples.append((self._report.seconds, self._report.ended))
+        while len(self._samples) > 2 and self._samples[0][0] < self._samples[-1][0] - 5:
+            del self._samples[0]
+        (start, before), (end, after) = self._samples[0], self._samples[-1]
+        return (after - before) / max(end - start, 1e-6)
+
+
+def _line(report: ConsumeReport, rate: _Rate) -> str:
+    parts = [f"{report.ended:,} ended", f"{rate():,.0f}/s", f"{report.in_service:,} in service"]
+    parts += [f"{report.failed:,} failed"] if report.failed else []
+    return " · ".join(parts)
+
+
+def _summary(report: ConsumeReport, consumer: Consumer) -> None:
+    tell(f"consume: {report.status} in {report.seconds:.1f} s, queue {report.queue}, layout {report.layout}")
+    _count("taken", report.taken, f"{report.tasks_per_second:,.0f}/s ended")
+    _count("done", report.done)
+    shown = {
+        "retried": report.retried,
+        "archived": report.archived,
+        "put back": report.put_back,
+        "left active": report.left_active,
+        "unreadable": report.unreadable,
+        "not ours any more": report.no_longer_ours,
+        "recovered": report.recovered,
+    }
+    for name, count in shown.items():
+        if count:
+            _count(name, count)
+    if report.capacity is not None:
+        achieved = "" if report.achieved_capacity is None else f", {report.achieved_capacity:,.1f}/s while it was full"
+        tell(f"  {'capacity':<19}{report.capacity:>11,.1f}/s{achieved}; {100 * report.utilisation:.0f} % busy")
+    if waited := report.time_in_queue.to_dict():
+        figures = " ".join(f"{name} {waited[name]:,.1f}" for name in ("p50", "p99", "max"))
+        tell(f"  {'time in queue':<19}{figures} ms")
+
+
+def _count(name: str, count: int, remark: str = "") -> None:
+    tell(f"  {name:<19}{count:>13,}{f'  {remark}' if remark else ''}")
+
+
+COMMAND = Command(
+    run=consume,
+    options=(ConsumeOptions, ReportOptions),
+    usage="--queue NAME [OPTIONS]",
+    exit_status="Exit status: 0 ended as told (with no --count, --duration or --until-empty, by a signal); 1 failed; "
+    "2 usage; 130 interrupted before that.",
+    own_variables=ALL,
+)

@@ -1,0 +1,1 @@
+"""A synthetic consumer: takes tasks and ends them as a real worker would, without executing anything."""

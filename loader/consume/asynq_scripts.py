@@ -1,0 +1,200 @@
+"""The steps of asynq's server as scripts. Each has the same effects as asynq's own (0.26, ``internal/rdb/rdb.go``).
+
+One task is one call of a script, as with asynq's server, so the work of Redis is what real consumers would cause.
+``tests/unit/golden`` has the scripts whole.
+"""
+
+from __future__ import annotations
+
+from loader.layouts.lua import as_sent
+
+_COUNT = b"""\
+-- Counts one more task of the day, and of all days. A total at the end of its range begins anew.
+local function count(day, total, expires, most)
+  if redis.call('INCR', day) == 1 then redis.call('EXPIREAT', day, expires) end
+  if tonumber(redis.call('GET', total) or 0) == tonumber(most) then
+    redis.call('SET', total, 1)
+  else
+    redis.call('INCR', total)
+  end
+end
+"""
+
+_RELEASED = b"""\
+-- Whether the task was active and had a lease. It has neither after this.
+local function released(active, lease, id)
+  return redis.call('LREM', active, 0, id) > 0 and redis.call('ZREM', lease, id) > 0
+end
+"""
+
+_UNLOCK = b"""\
+-- Releases a uniqueness lock that the task holds.
+local function unlock(key, id)
+  if key and redis.call('GET', key) == id then redis.call('DEL', key) end
+end
+"""
+
+TAKE = b"""\
+-- Takes the oldest pending task (dequeueCmd), and reads since when it was pending.
+-- KEYS: pending, paused, active, lease. ARGV: end of the lease, beginning of tasks' keys.
+if redis.call('EXISTS', KEYS[2]) == 1 then return false end
+local id = redis.call('RPOPLPUSH', KEYS[1], KEYS[3])
+if not id then return false end
+local key = ARGV[2] .. id
+redis.call('HSET', key, 'state', 'active')
+local task = redis.call('HMGET', key, 'msg', 'pending_since')
+redis.call('HDEL', key, 'pending_since')
+redis.call('ZADD', KEYS[4], ARGV[1], id)
+return {id, task[1], task[2]}
+"""
+
+DONE = (
+    _COUNT
+    + _RELEASED
+    + _UNLOCK
+    + b"""\
+-- Deletes a task that is done (doneCmd, doneUniqueCmd).
+-- KEYS: active, lease, task, counter of the day, counter; perhaps the lock. ARGV: id, end of the day's counter, largest
+-- counter.
+if not released(KEYS[1], KEYS[2], ARGV[1]) or redis.call('DEL', KEYS[3]) == 0 then return 0 end
+count(KEYS[4], KEYS[5], ARGV[2], ARGV[3])
+unlock(KEYS[6], ARGV[1])
+return 1
+"""
+)
+
+COMPLETE = (
+    _COUNT
+    + _RELEASED
+    + _UNLOCK
+    + b"""\
+-- Keeps a task that is done for its retention (markAsCompleteCmd, markAsCompleteUniqueCmd).
+-- KEYS: active, lease, task, counter of the day, counter, completed; perhaps the lock. ARGV: id, end of the day's
+-- counter, largest counter, end of the retention, message.
+if not released(KEYS[1], KEYS[2], ARGV[1]) then return 0 end
+redis.call('ZADD', KEYS[6], ARGV[4], ARGV[1])
+redis.call('HSET', KEYS[3], 'msg', ARGV[5], 'state', 'completed')
+count(KEYS[4], KEYS[5], ARGV[2], ARGV[3])
+unlock(KEYS[7], ARGV[1])
+return 1
+"""
+)
+
+RETRY = (
+    _COUNT
+    + _RELEASED
+    + b"""\
+-- Has a failed task wait for its retry (retryCmd).
+-- KEYS: active, lease, task, counter of the day, counter, counter of the day's failures, counter of failures, retry.
+-- ARGV: id, end of the days' counters, largest counter, time of the retry, message.
+if not released(KEYS[1], KEYS[2], ARGV[1]) then return 0 end
+redis.call('ZADD', KEYS[8], ARGV[4], ARGV[1])
+redis.call('HSET', KEYS[3], 'msg', ARGV[5], 'state', 'retry')
+count(KEYS[4], KEYS[5], ARGV[2], ARGV[3])
+count(KEYS[6], KEYS[7], ARGV[2], ARGV[3])
+return 1
+"""
+)
+
+ARCHIVE = (
+    _COUNT
+    + _RELEASED
+    + b"""\
+-- Archives a task that has failed too often, and trims the archive (archiveCmd).
+-- KEYS: active, lease, task, counter of the day, counter, counter of the day's failures, counter of failures, archived.
+-- ARGV: id, end of the days' counters, largest counter, now, message, time before which archived tasks are deleted,
+-- size of the archive, beginning of tasks' keys.
+if not released(KEYS[1], KEYS[2], ARGV[1]) then return 0 end
+redis.call('ZADD', KEYS[8], ARGV[4], ARGV[1])
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[8], '-inf', ARGV[6])) do redis.call('DEL', ARGV[8] .. id) end
+redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', ARGV[6])
+for _, id in ipairs(redis.call('ZRANGE', KEYS[8], 0, -ARGV[7])) do redis.call('DEL', ARGV[8] .. id) end
+redis.call('ZREMRANGEBYRANK', KEYS[8], 0, -ARGV[7])
+redis.call('HSET', KEYS[3], 'msg', ARGV[5], 'state', 'archived')
+count(KEYS[4], KEYS[5], ARGV[2], ARGV[3])
+count(KEYS[6], KEYS[7], ARGV[2], ARGV[3])
+return 1
+"""
+)
+
+PUT_BACK = (
+    _RELEASED
+    + b"""\
+-- Makes an active task the next pending one (requeueCmd).
+-- KEYS: active, lease, pending, task. ARGV: id.
+if not released(KEYS[1], KEYS[2], ARGV[1]) then return 0 end
+redis.call('RPUSH', KEYS[3], ARGV[1])
+redis.call('HSET', KEYS[4], 'state', 'pending')
+return 1
+"""
+)
+
+FORWARD = b"""\
+-- Makes tasks pending whose time has come, or has them wait in their group (forwardCmd): at most 100.
+-- KEYS: scheduled or retry, pending. ARGV: now, beginning of tasks' keys, now in nanoseconds, beginning of groups'
+-- keys.
+local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 100)
+for _, id in ipairs(ids) do
+  local key = ARGV[2] .. id
+  local group = redis.call('HGET', key, 'group')
+  redis.call('ZREM', KEYS[1], id)
+  if group and group ~= '' then
+    redis.call('ZADD', ARGV[4] .. group, ARGV[1], id)
+    redis.call('HSET', key, 'state', 'aggregating')
+  else
+    redis.call('LPUSH', KEYS[2], id)
+    redis.call('HSET', key, 'state', 'pending', 'pending_since', ARGV[3])
+  end
+end
+return #ids
+"""
+
+CLEAN = b"""\
+-- Deletes completed tasks whose retention is over (deleteExpiredCompletedTasksCmd): at most 100.
+-- KEYS: completed. ARGV: now, beginning of tasks' keys.
+local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 100)
+for _, id in ipairs(ids) do
+  redis.call('DEL', ARGV[2] .. id)
+  redis.call('ZREM', KEYS[1], id)
+end
+return #ids
+"""
+
+EXPIRED = b"""\
+-- Ids and messages of active tasks whose lease ended before a time (listLeaseExpiredCmd).
+-- KEYS: lease. ARGV: that time, beginning of tasks' keys.
+local found = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])) do
+  local message = redis.call('HGET', ARGV[2] .. id, 'msg')
+  if message then
+    found[#found + 1] = id
+    found[#found + 1] = message
+  end
+end
+return found
+"""
+
+REGISTER = b"""\
+-- Writes what a server does (writeServerStateCmd).
+-- KEYS: server, workers. ARGV: seconds until it ends, the server; then id and description of each task in service.
+redis.call('SETEX', KEYS[1], ARGV[1], ARGV[2])
+redis.call('DEL', KEYS[2])
+for i = 3, #ARGV - 1, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
+redis.call('EXPIRE', KEYS[2], ARGV[1])
+return 1
+"""
+
+ALL = {
+    "take": TAKE,
+    "done": DONE,
+    "complete": COMPLETE,
+    "retry": RETRY,
+    "archive": ARCHIVE,
+    "put-back": PUT_BACK,
+    "forward": FORWARD,
+    "clean": CLEAN,
+    "expired": EXPIRED,
+    "register": REGISTER,
+}
+SENT = {name: as_sent(script) for name, script in ALL.items()}
+"""The scripts as they are sent."""

@@ -1,0 +1,85 @@
+"""The steps of a consumer of the enqueueing guide's keys as scripts, for a single server.
+
+What a worker of runqy's did with these keys, before January 2026, command by command (runqy-worker,
+``internal/redis/redis.go``): BRPOP, HGETALL, LPUSH into ``asynq:<queue>:active``, HSET ``state`` … As scripts, a task
+is in one of the two lists at any time.
+"""
+
+from __future__ import annotations
+
+from loader.layouts.lua import as_sent
+
+TAKE = b"""\
+-- Takes the oldest pending task. An id without a task is dropped.
+-- KEYS: pending, active. ARGV: beginning of tasks' keys, names of fields to read; the first one tells a task.
+local id = redis.call('RPOPLPUSH', KEYS[1], KEYS[2])
+if not id then return false end
+local key = ARGV[1] .. id
+local task = redis.pcall('HMGET', key, unpack(ARGV, 2))
+if task.err or not task[1] then
+  redis.call('LREM', KEYS[2], 1, id)
+  return {id}
+end
+redis.call('HSET', key, 'state', 'active')
+return {id, unpack(task)}
+"""
+
+DONE = b"""\
+-- Ends a task that is done: deletes it, or keeps it with its result for a time.
+-- KEYS: active, task, result. ARGV: id, seconds to keep it, result.
+if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
+if ARGV[2] == '0' then
+  redis.call('DEL', KEYS[2])
+else
+  redis.call('SET', KEYS[3], ARGV[3], 'EX', ARGV[2])
+  redis.call('HSET', KEYS[2], 'state', 'completed')
+  redis.call('EXPIRE', KEYS[2], ARGV[2])
+end
+return 1
+"""
+
+RETRY = b"""\
+-- Makes a failed task pending again, behind all others.
+-- KEYS: active, task, pending. ARGV: id, how often it has been retried now.
+if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[2], 'retry', ARGV[2], 'state', 'pending')
+redis.call('LPUSH', KEYS[3], ARGV[1])
+return 1
+"""
+
+ARCHIVE = b"""\
+-- Ends a task that has failed too often.
+-- KEYS: active, task. ARGV: id, error.
+if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[2], 'state', 'archived', 'error_msg', ARGV[2])
+return 1
+"""
+
+PUT_BACK = b"""\
+-- Makes an active task the next pending one.
+-- KEYS: active, task, pending. ARGV: id.
+if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
+redis.call('RPUSH', KEYS[3], ARGV[1])
+redis.call('HDEL', KEYS[2], 'state')
+return 1
+"""
+
+REGISTER = b"""\
+-- Adds a worker to the set of workers. A set of this worker alone ends with it: nobody else would end it, and asynq's
+-- servers, which keep a sorted set under this key, could not register.
+-- KEYS: workers. ARGV: worker, seconds.
+redis.call('SADD', KEYS[1], ARGV[1])
+if redis.call('SCARD', KEYS[1]) == 1 then redis.call('EXPIRE', KEYS[1], ARGV[2]) else redis.call('PERSIST', KEYS[1]) end
+return 1
+"""
+
+ALL = {
+    "take": TAKE,
+    "done": DONE,
+    "retry": RETRY,
+    "archive": ARCHIVE,
+    "put-back": PUT_BACK,
+    "register": REGISTER,
+}
+SENT = {name: as_sent(script) for name, script in ALL.items()}
+"""The scripts as they are sent."""
