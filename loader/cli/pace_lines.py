@@ -7,16 +7,17 @@ import time
 from loader.jobs.report import LoadReport
 
 
-def pace_parts(report: LoadReport, rate: float) -> list[str] | None:
+def pace_parts(report: LoadReport, rate: float, intended: float) -> list[str] | None:
     """Parts of the progress line of a paced load; None if it is not paced.
 
     Args:
-        rate: Tasks a second, as loaded in the last seconds.
+        rate: Tasks a second that were loaded in the last seconds.
+        intended: Tasks a second that were due in these seconds.
     """
     if report.pace is None:
         return None
-    intended = report.pace.rate(time.monotonic())
-    parts = [f"{_rate(rate)}/s" if intended is None else f"{_rate(rate)} of {_rate(intended)}/s"]
+    of_due = f" of {_rate(intended)}" if report.pace.profile is not None else ""
+    parts = [f"{_rate(rate)}{of_due}/s"]
     if report.latency is not None and (found := report.latency.milliseconds(50, 99)) is not None:
         parts.append(f"p50 {_ms(found[0])} p99 {_ms(found[1])}")
     return parts
@@ -29,10 +30,11 @@ def pace_lines(report: LoadReport) -> list[str]:
         return []
     lines = []
     if pace.profile is not None:
-        due = pace.intended(time.monotonic())
+        lines.append(f"  {'due':<15}{pace.intended(time.monotonic()):>13,}  by {pace.profile}")
         worst = pace.worst_second_error
-        error = "" if worst is None else f"; a second was off by {_percent(worst)} at most"
-        lines.append(f"  {'due':<15}{due:>13,}  by {pace.profile}{error}")
+        if worst is not None and pace.lateness is not None:
+            jitter = _ms(pace.lateness.milliseconds(99))
+            lines.append(f"  {'off by':<15}{_percent(worst):>13}  in the worst second; jitter p99 {jitter}")
     if latency is not None and (found := latency.milliseconds(50, 99, 100)) is not None:
         p50, p99, longest = map(_ms, found)
         lines.append(f"  {'latency':<15}{p50:>13}  p50 from due to in; p99 {p99}, longest {longest}")
