@@ -124,7 +124,7 @@ def test_the_connection_that_looks_at_the_queue_is_closed(template: Tool, db: Re
 
 
 def test_a_user_that_may_not_look_at_the_queue_has_the_rates(template: Tool, db: Redis, target: Server) -> None:
-    db.acl_setuser("few", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@all", "-llen", "-info"])
+    db.acl_setuser("few", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@all", "-zcard", "-info"])
     try:
         done = template.load(
             *GENERATED, "--count", "1000", "--series", "0.1", "--layout", "asynq", "--type", "t", "--force-layout",
