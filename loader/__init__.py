@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     )
     from loader.joblist.view import JobView
     from loader.jobs.report import LoadReport, SourceReport
-    from loader.public import Loader, list_jobs, load, rollback, wait_for_result, wait_for_results
+    from loader.public import Loader, list_jobs, load, rollback, wait_for_result, wait_for_results, watch_queues
     from loader.results.result import TaskResult
     from loader.settings import LoadOptions
     from loader.tasks.reasons import ReasonCode
     from loader.undo.report import RollbackReport
+    from loader.watch.queue_state import QueueState
+    from loader.watch.watcher import Observation, WatchedQueue
 
 __all__ = [
     "AlreadyLoadedError",
@@ -56,8 +58,10 @@ __all__ = [
     "Loader",
     "LoaderError",
     "MemoryLimitError",
+    "Observation",
     "OversizedError",
     "QueueNameError",
+    "QueueState",
     "ReasonCode",
     "RefusedNowError",
     "RejectStormError",
@@ -75,12 +79,14 @@ __all__ = [
     "TransientError",
     "UnknownQueueError",
     "UsageError",
+    "WatchedQueue",
     "__version__",
     "list_jobs",
     "load",
     "rollback",
     "wait_for_result",
     "wait_for_results",
+    "watch_queues",
 ]
 __version__ = "0.1.0"
 
@@ -123,6 +129,10 @@ _HOMES = {
     "rollback": "loader.public",
     "wait_for_result": "loader.public",
     "wait_for_results": "loader.public",
+    "watch_queues": "loader.public",
+    "Observation": "loader.watch.watcher",
+    "QueueState": "loader.watch.queue_state",
+    "WatchedQueue": "loader.watch.watcher",
 }
 
 

@@ -26,9 +26,12 @@ from loader.sources.open_sources import Input
 from loader.undo import api as undo
 from loader.undo.options import RollbackOptions
 from loader.undo.report import RollbackReport
+from loader.watch import api as watching
+from loader.watch.options import WatchOptions
+from loader.watch.watcher import Observation
 
 if TYPE_CHECKING:
-    from loader.settings.keywords import JobsKeywords, LoadKeywords, RollbackKeywords, WaitKeywords
+    from loader.settings.keywords import JobsKeywords, LoadKeywords, RollbackKeywords, WaitKeywords, WatchKeywords
 
 
 class Loader(api.Loader):
@@ -89,10 +92,16 @@ async def list_jobs(**fields: Unpack[JobsKeywords]) -> list[JobView]:
         return await joblist.list_jobs(**fields)
 
 
+def watch_queues(**fields: Unpack[WatchKeywords]) -> AsyncGenerator[Observation, None]:
+    with _named(fields, WatchOptions):
+        return _observations(watching.watch_queues(**fields), fields)
+
+
 rollback.__doc__ = undo.rollback.__doc__
 list_jobs.__doc__ = joblist.list_jobs.__doc__
 wait_for_results.__doc__ = results.wait_for_results.__doc__
 wait_for_result.__doc__ = results.wait_for_result.__doc__
+watch_queues.__doc__ = watching.watch_queues.__doc__
 
 
 async def _results(
@@ -102,6 +111,17 @@ async def _results(
         try:
             async for result in found:
                 yield result
+        finally:
+            await found.aclose()
+
+
+async def _observations(
+    found: AsyncGenerator[Observation, None], fields: Mapping[str, Any]
+) -> AsyncGenerator[Observation, None]:
+    with _named(fields, WatchOptions):
+        try:
+            async for observation in found:
+                yield observation
         finally:
             await found.aclose()
 

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
         LoadOptions,
         LoadReport,
         MemoryLimitError,
+        Observation,
         OversizedError,
         QueueNameError,
+        QueueState,
         ReasonCode,
         RefusedNowError,
         RejectStormError,
@@ -44,11 +46,13 @@ if TYPE_CHECKING:
         TransientError,
         UnknownQueueError,
         UsageError,
+        WatchedQueue,
         list_jobs,
         load,
         rollback,
         wait_for_result,
         wait_for_results,
+        watch_queues,
     )
 
 __all__ = [
@@ -64,8 +68,10 @@ __all__ = [
     "Loader",
     "LoaderError",
     "MemoryLimitError",
+    "Observation",
     "OversizedError",
     "QueueNameError",
+    "QueueState",
     "ReasonCode",
     "RefusedNowError",
     "RejectStormError",
@@ -83,12 +89,14 @@ __all__ = [
     "TransientError",
     "UnknownQueueError",
     "UsageError",
+    "WatchedQueue",
     "__version__",
     "list_jobs",
     "load",
     "rollback",
     "wait_for_result",
     "wait_for_results",
+    "watch_queues",
 ]
 if not hasattr(loader, "python_is_too_old"):
     raise ImportError(

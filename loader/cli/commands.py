@@ -21,6 +21,7 @@ COMMANDS = {
     "serve": "Serve runqy's enqueueing API over HTTP.",
     "verify": "Compare input with what Redis has of it.",
     "wait": "Wait for the results of tasks and write them as they come.",
+    "watch": "Show queues live: tasks by state, rates, waiting times.",
 }
 """Summaries by name. The module of a command has the same name. It is imported only when the command runs or its help
 is shown."""

@@ -141,3 +141,18 @@ class JobsKeywords(TypedDict, total=False):
     redis_password_command: str | None
     timeout: float | str | timedelta
     retry_for: float | str | timedelta
+
+
+class WatchKeywords(TypedDict, total=False):
+    """Keywords that are the fields of ``WatchOptions``."""
+
+    queue: tuple[str, ...]
+    sample_tasks: int
+    interval: float | str | timedelta
+    for_: float | str | timedelta | None
+    count: int | None
+    redis: str
+    redis_password_file: Path | str | None
+    redis_password_command: str | None
+    timeout: float | str | timedelta
+    retry_for: float | str | timedelta

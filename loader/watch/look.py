@@ -8,16 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-import hiredis
-
 from loader.queues.asynq_keys import PAUSED, PROCESSED, SETS
 from loader.servers.question import Question, ask
 from loader.servers.session import Session
 from loader.stored.queue_reader import AsynqQueue, StoredQueue, stored_queue
 from loader.tasks.profiles import LayoutName
+from loader.watch.asking import values
 from loader.watch.queue_state import QueueState
 from loader.wire.connection import Reply
-from loader.wire.faults import from_reply
 
 _FAILED = "failed"
 _DAY = "%Y-%m-%d"
@@ -57,7 +55,7 @@ class Look:
         """
         day = time.strftime(_DAY, time.gmtime(self._clock()))
         asked = [_counts(queue, day) for queue in self.queues]
-        replies = await self._values([question for questions in asked for question in questions])
+        replies = await values(self._session, [question for questions in asked for question in questions])
         found: list[list[Reply]] = []
         for questions in asked:
             found.append(replies[: len(questions)])
@@ -73,20 +71,12 @@ class Look:
             if task_id is not None and queue.layout == "asynq"
         }
         ages: list[float | None] = [None] * len(next_tasks)
-        replies = await self._values(list(asked.values())) if asked else []
+        replies = await values(self._session, list(asked.values()))
         now = self._clock()
         for at, reply in zip(asked, replies, strict=True):
             since = pending_since(reply)
             ages[at] = None if since is None else max(0.0, now - since)
         return ages
-
-    async def _values(self, questions: Sequence[Question]) -> list[Reply]:
-        replies = await self._session.values(questions)
-        for reply in replies:
-            # A key of another type counts as empty. Anything else that is refused would show a queue as empty.
-            if isinstance(reply, hiredis.ReplyError) and not str(reply).startswith("WRONGTYPE"):
-                raise from_reply(str(reply), str(self._session.address))
-        return replies
 
 
 def pending_since(reply: Reply) -> float | None:

@@ -14,8 +14,8 @@ class QueueState:
     Attributes:
         queue: Its full name.
         oldest_pending_seconds: The age of the task that workers take next, in seconds: the time since it became
-            pending. None if no task is pending, or if its producer has left no time. In the documented layout, there is
-            never one.
+            pending. None if no task is pending, or if it has no time: some producers leave none, asynq's servers leave
+            none when they end and put a task back, and there is none in the documented layout.
         paused: Whether workers take no tasks (asynq's ``paused`` key).
         processed: How many attempts workers have ended so far, failed ones too. None if they keep no count. Only the
             difference of two states means something: it is the count of one day where workers keep no other.

@@ -55,6 +55,15 @@ def test_an_asynq_queue_is_counted_in_each_state(server: Server, client: Any) ->
     assert state == counted
 
 
+def test_a_task_that_a_server_has_put_back_has_no_age(server: Server, client: Any) -> None:
+    push(client, "asynq", "q.default", numbered(2))
+    client.hdel(task_key("asynq", "q.default", "task-0000000"), "pending_since")  # as asynq's ``requeueCmd`` leaves it
+
+    (state,) = look(server.url, stored_queue("asynq", "q.default"))
+
+    assert (state.pending, state.oldest_pending_seconds) == (2, None)
+
+
 def test_a_documented_queue_has_pending_tasks_alone(server: Server, client: Any) -> None:
     push(client, "documented", "q.default", numbered(3))
 

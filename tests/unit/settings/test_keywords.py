@@ -18,6 +18,7 @@ from loader.results.options import WaitOptions
 from loader.settings import LoadOptions
 from loader.settings.option import DURATION, TIME, Declared, declared
 from loader.undo.options import RollbackOptions
+from loader.watch.options import WatchOptions
 
 FILE = Path(loader.__file__).parent / "settings" / "keywords.py"
 
@@ -68,6 +69,7 @@ def test_they_are_the_fields_of_the_options() -> None:
             keywords_of("WaitKeywords", WaitOptions, OF_THE_COMMAND),
             keywords_of("RollbackKeywords", RollbackOptions),
             keywords_of("JobsKeywords", JobsOptions, {"dry_run", "yes"}),
+            keywords_of("WatchKeywords", WatchOptions),
         ]
     )
     if os.environ.get("RUNQY_LOADER_TESTS_WRITE_GOLDEN"):
