@@ -55,6 +55,7 @@ class SeriesRecorder:
         self._measured = measured
         self._queue = queue
         self._look = look
+        self._told = False
         self._last = self._counts()
 
     async def during(self, work: Awaitable[T]) -> T:
@@ -120,5 +121,8 @@ class SeriesRecorder:
             async with asyncio.timeout(_LONGEST_LOOK):
                 return await self._look(queues)
         except (LoaderError, TimeoutError) as error:  # a figure for the report must not fail a load
-            log.debug("the state of the queues could not be read: %s", error)
+            why = str(error) or f"no answer within {_LONGEST_LOOK:g} s"
+            level = logging.DEBUG if self._told else logging.WARNING
+            log.log(level, "the state of the queue could not be read, for the report: %s", why)
+            self._told = True
             return None
