@@ -19,7 +19,7 @@ class Knee:
     """Where the queue began to grow for good.
 
     Attributes:
-        at: When, in seconds since the load began.
+        at: When, in seconds since the load began: from then on, more was loaded than consumers took.
         offered: Tasks a second that were loaded in the interval in which that was.
         capacity: Tasks a second that consumers took from then on, while tasks were waiting all the time. A load at less
             than this rate leaves no backlog.
@@ -63,8 +63,16 @@ def find_knee(points: Sequence[Mapping[str, Any]]) -> Knee | None:
     # Loads go on between two states that are known, so the counts of all intervals in between matter.
     loaded = sum(point["loaded"] for point in points if known[first]["at"] < point["at"] <= known[last]["at"])
     taken = loaded - (known[last]["pending"] - known[first]["pending"])
-    begin = known[first]
-    return Knee(begin["at"] - begin["seconds"], begin["loaded"] / begin["seconds"], taken / seconds, seconds)
+    capacity = taken / seconds
+    begin = next(at for at, point in enumerate(points) if point["at"] == known[first]["at"])
+    # A queue is not seen to grow at once. Counts are of whole tasks, so one more or less is no difference.
+    while begin and points[begin - 1]["loaded"] + 1 > capacity * points[begin - 1]["seconds"]:
+        begin -= 1
+    return Knee(points[begin]["at"] - points[begin]["seconds"], _rate(points[begin]), capacity, seconds)
+
+
+def _rate(point: Mapping[str, Any]) -> float:
+    return float(point["loaded"] / point["seconds"])
 
 
 def _longest_backlog(known: Sequence[Mapping[str, Any]]) -> tuple[int, int] | None:
@@ -75,4 +83,4 @@ def _longest_backlog(known: Sequence[Mapping[str, Any]]) -> tuple[int, int] | No
 
 
 def _has_backlog(point: Mapping[str, Any]) -> bool:
-    return bool(point["pending"] > max(1, point["loaded"] / point["seconds"] * _WAITING_SECONDS))
+    return bool(point["pending"] > max(1, _rate(point) * _WAITING_SECONDS))
