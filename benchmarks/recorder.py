@@ -31,14 +31,15 @@ PROGRAM = (sys.executable, "-m", "runqy_loader")
 """The tool, as the harness starts it."""
 
 
-def loader_command(payloads: Path | None, url: str, batch_size: int, report: str, *options: str) -> list[str]:
+def loader_command(payloads: Path | None, url: str, batch_size: int | None, report: str, *options: str) -> list[str]:
     """The command of a load, as a user would give it.
 
     Args:
         payloads: The input; None if options give it.
+        batch_size: None for the loader's own default.
     """
     command = [*PROGRAM, "load", *([] if payloads is None else [str(payloads)]), "--queue", QUEUE, "--job", JOB]
-    command += ["--redis", url, "--batch-size", str(batch_size), *options]
+    command += ["--redis", url, *([] if batch_size is None else ["--batch-size", str(batch_size)]), *options]
     return [*command, "--no-progress", "--quiet", "--report", report]
 
 

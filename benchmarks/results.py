@@ -25,6 +25,7 @@ class Run:
         server_memory_bytes: By how much the server's memory has grown.
         gateway_seconds: CPU of the gateway, start-up included, if the contestant is one; a part of the client's CPU.
         sender_seconds: CPU for sending requests to the gateway, without making them; a part of the client's CPU.
+        figures: What the contestant itself says, by name; see ``Shown``.
     """
 
     round: int
@@ -39,6 +40,7 @@ class Run:
     gateway_seconds: float = 0
     sender_seconds: float = 0
     server_memory_bytes: int = 0
+    figures: dict[str, float] = field(default_factory=dict)
 
     @property
     def client_seconds(self) -> float:
@@ -146,6 +148,17 @@ class CaseResult:
         """Bytes of server memory a task."""
         return Spread.of([run.server_memory_bytes / self.tasks for run in self.runs])
 
+    def figure(self, name: str) -> Spread | None:
+        """A figure that the contestant itself says; None if it does not."""
+        found = [run.figures[name] for run in self.runs if name in run.figures]
+        return Spread.of(found) if found else None
+
+    def figure_ratio(self, base: CaseResult, name: str) -> Spread | None:
+        """Its figure as a share of the base's in the same round."""
+        of_base = {run.round: run.figures.get(name) for run in base.runs}
+        shares = [run.figures[name] / of for run in self.runs if name in run.figures and (of := of_base.get(run.round))]
+        return Spread.of(shares) if shares else None
+
     @property
     def peak_rss_bytes(self) -> int:
         return max(run.peak_rss_bytes for run in self.runs)
@@ -232,6 +245,11 @@ class Result:
                     "server_cpu_us_per_task": case.server_us,
                     "server_memory_bytes_per_task": case.server_memory,
                     "peak_rss_bytes": case.peak_rss_bytes,
+                    "figures": {
+                        name: asdict(spread)
+                        for name in case.runs[0].figures
+                        if (spread := case.figure(name)) is not None
+                    },
                 }
         path.write_text(json.dumps(content, indent=2) + "\n")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,10 +89,15 @@ class Runner:
             tuple[Path, str | None], int
         ] = {}  # digests of the ids, by input and by the field that holds the ids
 
-    def rounds(self, cases: Sequence[Case], runs: int) -> list[CaseResult]:
+    def rounds(
+        self, cases: Sequence[Case], runs: int, during: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> list[CaseResult]:
         """Runs all cases in turn, round by round (A B C A B C), so that a disturbance affects all of them.
 
         With several servers, each round has all cases on the first one, then all on the next one, and so on.
+
+        Args:
+            during: What else happens during each run.
         """
         cases = self._placed(cases)
         results = [case.result() for case in cases]
@@ -109,7 +115,8 @@ class Runner:
         for number in range(1, runs + 1):
             for case, result, plan, work in plans:
                 try:
-                    run = self.once(case, plan, work, number)
+                    with during():
+                        run = self.once(case, plan, work, number)
                 except WrongResultError as error:
                     result.failures.append(f"round {number}: {error}")
                     say(f"  round {number}/{runs}  {case.key}: FAILED: {error}")
@@ -168,6 +175,7 @@ class Runner:
             server_memory_bytes=after.memory_bytes - before.memory_bytes,
             gateway_seconds=gateway_cpu.gateway,
             sender_seconds=gateway_cpu.sender,
+            figures={} if plan.figures is None else plan.figures(usage),
         )
 
     def _store(self, case: Case) -> Store:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
@@ -115,6 +119,27 @@ class Server:
             self._process.wait()
             self._process = None
         self._directory.cleanup()
+
+    @contextmanager
+    def stalled(self, after: float, seconds: float) -> Iterator[None]:
+        """Stops the process for a time, while what is inside runs.
+
+        Args:
+            after: Seconds from the beginning.
+        """
+        process = self._process
+        assert process is not None
+        stop = threading.Timer(after, process.send_signal, [signal.SIGSTOP])
+        go_on = threading.Timer(after + seconds, process.send_signal, [signal.SIGCONT])
+        stop.start()
+        go_on.start()
+        try:
+            yield
+        finally:
+            for timer in (stop, go_on):
+                timer.cancel()
+                timer.join()
+            process.send_signal(signal.SIGCONT)
 
     @property
     def _socket(self) -> Path:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from benchmarks.machine import version
 from benchmarks.results import CaseResult, Result, Spread
-from benchmarks.scenarios.base import Scenario, View
+from benchmarks.scenarios.base import Scenario, Shown, View
 from benchmarks.units import share_text
 
 _ABOUT_LIMIT = "The limit is `redis-cli --pipe` fed with the loader's own bytes, recorded ahead."
@@ -23,7 +23,13 @@ _ABOUT_WHOLE = (
     "Times are whole processes, from start to end, start-up included, and so is client CPU: user and system time of "
     "the process tree. Server CPU is that of all its threads; peak RSS that of the largest process, MB are 10^6 bytes."
 )
-_ABOUT: dict[View, str] = {"rates": _ABOUT_RATES, "start-up": _ABOUT_TIMES, "whole": _ABOUT_WHOLE}
+_ABOUT_FIGURES = "Figures are medians over the runs."
+_ABOUT: dict[View, str] = {
+    "rates": _ABOUT_RATES,
+    "start-up": _ABOUT_TIMES,
+    "whole": _ABOUT_WHOLE,
+    "figures": _ABOUT_FIGURES,
+}
 
 
 class _Column(NamedTuple):
@@ -45,7 +51,7 @@ def markdown(result: Result, kind: type[Scenario]) -> str:
         f"{versions}.",
         "",
     ]
-    view = {"rates": _rates, "start-up": _times, "whole": _whole}[kind.view]
+    view = {"rates": _rates, "start-up": _times, "whole": _whole, "figures": _figures}[kind.view]
     columns = [*_names(result, kind), *view(result, kind)]
     main_cases = [case for case in result.measured if case.same_work or kind.view == "start-up"]
     if main_cases:
@@ -70,7 +76,7 @@ def _names(result: Result, kind: type[Scenario]) -> list[_Column]:
         *((_Column("server", lambda case: version(servers.get(case.server, ""))),) if len(result.servers) > 1 else ()),
         *((_Column(kind.variant_heading, lambda case: case.variant),) if kind.variant_heading else ()),
         *((_Column(varied.heading, lambda case: varied.text(case.parameter or 0)),) if varied else ()),
-        _Column("tasks", lambda case: f"{case.tasks:,}" if kind.view != "start-up" else ""),
+        _Column("tasks", lambda case: f"{case.tasks:,}" if kind.view in ("rates", "whole") else ""),
     ]
 
 
@@ -137,6 +143,22 @@ def _whole(result: Result, kind: type[Scenario]) -> list[_Column]:
         _Column("peak RSS, MB", lambda case: f"{case.peak_rss_bytes / 1e6:,.0f}"),
         _Column("runs", lambda case: f"{len(case.runs)}"),
     ]
+
+
+def _figures(result: Result, kind: type[Scenario]) -> list[_Column]:
+    return [
+        *(_Column(shown.heading, partial(_figure, shown)) for shown in kind.figures),
+        _Column("runs", lambda case: f"{len(case.runs)}"),
+    ]
+
+
+def _figure(shown: Shown, case: CaseResult) -> str:
+    found = case.figure(shown.name)
+    if found is None:
+        return ""
+    if not shown.spread:
+        return shown.text(found.median)
+    return f"{shown.text(found.low)} · **{shown.text(found.median)}** · {shown.text(found.high)}"
 
 
 def _times(result: Result, kind: type[Scenario]) -> list[_Column]:

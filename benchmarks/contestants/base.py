@@ -56,6 +56,7 @@ class Plan:
             the contestant reports it separately. Raises WrongResultError if the contestant reports a failure.
         gateway_cpu: Computes the CPU of a gateway and of the program that sends it requests, if there are any.
         same_ids: Whether its task ids must be the ones that the loader makes.
+        figures: What it says itself, by name.
         made_at: When its tasks were made, in Unix nanoseconds, if that was before the run.
         lists_queues: Whether it adds queues to the list of queues, if the layout has such a list.
     """
@@ -65,6 +66,7 @@ class Plan:
     seconds: Callable[[Usage], float] = whole_process
     gateway_cpu: Callable[[Usage], GatewayCpu] | None = None
     same_ids: bool = False
+    figures: Callable[[Usage], dict[str, float]] | None = None
     made_at: int | None = None
     lists_queues: bool = True
 

@@ -17,6 +17,14 @@ _CLIENTS = 4
 _RANDOM_KEYS = 10**12 - 1
 
 
+def benchmark_program() -> str:
+    """The path of redis-benchmark. Raises UnavailableError if it is not there."""
+    binary = shutil.which("redis-benchmark") or shutil.which("valkey-benchmark")
+    if binary is None:
+        raise UnavailableError("redis-benchmark is not installed (Debian: apt-get install redis-tools)")
+    return binary
+
+
 class RedisBenchmark:
     """See ``Contestant``."""
 
@@ -27,12 +35,9 @@ class RedisBenchmark:
     note = f"{_CLIENTS} clients send one HSET of five fields over and over, with random keys: no list, no ids, no input"
 
     def prepare(self, work: Work) -> Plan:
-        binary = shutil.which("redis-benchmark") or shutil.which("valkey-benchmark")
-        if binary is None:
-            raise UnavailableError("redis-benchmark is not installed (Debian: apt-get install redis-tools)")
         (payload,) = islice(payloads(work.dataset.size), 1)
-        command = [binary, *work.target.cli_flags, "-n", str(work.dataset.tasks), "-r", str(_RANDOM_KEYS), "--csv"]
-        command += ["-c", str(_CLIENTS), "-P", str(_DEPTH)]
+        command = [benchmark_program(), *work.target.cli_flags, "--csv", "-n", str(work.dataset.tasks)]
+        command += ["-r", str(_RANDOM_KEYS), "-c", str(_CLIENTS), "-P", str(_DEPTH)]
         command += ["HSET", "asynq:t:__rand_int__", "type", "task", "payload", payload.decode()]
         command += ["retry", "0", "max_retry", "3", "queue", QUEUE]
         tasks = work.dataset.tasks

@@ -22,7 +22,22 @@ SMALL = 110
 """Bytes of the usual payload."""
 
 
-View = Literal["rates", "start-up", "whole"]
+View = Literal["rates", "start-up", "whole", "figures"]
+
+
+class Shown(NamedTuple):
+    """A column of a table with what contestants say themselves.
+
+    Attributes:
+        name: The name of the figure; see ``Run.figures``.
+        text: The text of a value.
+        spread: Whether minimum and maximum are shown beside the median.
+    """
+
+    heading: str
+    name: str
+    text: Callable[[float], str]
+    spread: bool = False
 
 
 class Varied(NamedTuple):
@@ -41,7 +56,9 @@ class Scenario(ABC):
         varied: The value that changes from case to case; None if only the contestant changes.
         variant_heading: Heading of the column with the variants of cases.
         base_heading: Heading of the column that compares cases with their bases.
-        view: What its table shows: rates, how long short processes take, or the time and CPU of whole processes.
+        view: What its table shows: rates, how long short processes take, the time and CPU of whole processes, or what
+            contestants say themselves.
+        figures: The columns of the last of these.
         servers: The names of the servers that it is measured with by default.
         several_servers: Whether it can be measured with several.
         server_options: More options for the server.
@@ -54,6 +71,7 @@ class Scenario(ABC):
     variant_heading: ClassVar[str] = ""
     base_heading: ClassVar[str] = ""
     view: ClassVar[View] = "rates"
+    figures: ClassVar[tuple[Shown, ...]] = ()
     servers: ClassVar[tuple[str, ...]] = (binaries.DEFAULT,)
     several_servers: ClassVar[bool] = False
     server_options: ClassVar[tuple[str, ...]] = ()

@@ -17,6 +17,7 @@ from benchmarks.scenarios.roads import Roads
 from benchmarks.scenarios.rollback import Rollback
 from benchmarks.scenarios.servers import Servers
 from benchmarks.scenarios.shaping import Shaping
+from benchmarks.scenarios.stall import Stall
 from benchmarks.scenarios.startup import StartUp
 from benchmarks.scenarios.tables import Tables
 from benchmarks.scenarios.throughput import Throughput
@@ -43,4 +44,5 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     Tables,
     Shaping,
     Generate,
+    Stall,
 )
