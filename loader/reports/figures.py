@@ -122,6 +122,7 @@ FIGURES: Mapping[str, Figure] = {
             kind="bytes",
             what="memory of the server, a task",
             read=_field("server_bytes_a_task"),
+            needs="queue",
         ),
     )
 }

@@ -82,6 +82,17 @@ def test_a_paced_load_has_what_was_intended_and_the_latencies_of_each_interval(t
     assert max(point["max"] or 0 for point in series) == report["latency"]["max"]
 
 
+def test_a_target_without_a_queue_has_rates_and_a_page(template: Tool) -> None:
+    done = template.load(
+        *GENERATED, "--count", "5000", "--series", "0.1", "--html", "r.html", "--layout", "documented", url="discard"
+    )
+
+    assert_fine(done)
+    assert points(done)[-1]["pending"] is None
+    assert done.report["server"] is None
+    assert "Queue length" not in (template.folder / "r.html").read_text()
+
+
 def test_queues_that_records_name_are_looked_at_together(tool: Tool, db: Redis) -> None:
     tool.write("in.jsonl", "".join(f'{{"to":"q{number % 3}"}}\n' for number in range(3000)))
 
