@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from loader.consume.report import ConsumeReport
 from loader.consume.service import Service
@@ -189,7 +190,21 @@ class Crew:
         self._asked += len(slots)
         task = asyncio.ensure_future(self._turn(endings, slots))
         self._turns[task] = endings
+        # Not in the turn itself: of a task that is cancelled before its first step, nothing runs.
+        task.add_done_callback(partial(self._turn_is_over, asked=len(slots)))
         return True
+
+    def _turn_is_over(self, task: asyncio.Task[None], *, asked: int) -> None:
+        endings = self._turns.pop(task)
+        self._asked -= asked
+        error = None if task.cancelled() else task.exception()
+        if error is not None or task.cancelled():
+            self._due.extend((0.0, ending) for ending in endings)  # it is not known whether they have ended
+            self.uncertain = True
+        if isinstance(error, Exception):
+            self.fail(error)
+        self._report.in_service = len(self._serving) + len(self._due)
+        self._wake.set()
 
     def _slots_that_ask(self) -> list[_Slot]:
         if not self._takes:
@@ -207,28 +222,13 @@ class Crew:
 
     async def _turn(self, endings: Sequence[Ending], slots: Sequence[_Slot]) -> None:
         repeats = self._way.repeats
-        this = asyncio.current_task()
-        assert this is not None  # noqa: S101 - this is a coroutine
-        try:
-            turn = await self._way.turn(endings, len(slots))
-        except BaseException as error:
-            self._due.extend((0.0, ending) for ending in endings)  # it is not known whether they have ended
-            self.uncertain = True
-            if not isinstance(error, Exception):
-                raise
-            self.fail(error)
-        else:
-            repeated = self._way.repeats != repeats
-            self.uncertain |= repeated and bool(slots)
-            self._note_ended(endings, turn, repeated=repeated)
-            self._note_taken(slots, turn)
-            if turn.error is not None:
-                self.fail(turn.error)
-        finally:
-            del self._turns[this]
-            self._asked -= len(slots)
-            self._report.in_service = len(self._serving) + len(self._due)
-            self._wake.set()
+        turn = await self._way.turn(endings, len(slots))
+        repeated = self._way.repeats != repeats
+        self.uncertain |= repeated and bool(slots)
+        self._note_ended(endings, turn, repeated=repeated)
+        self._note_taken(slots, turn)
+        if turn.error is not None:
+            self.fail(turn.error)
 
     def _note_ended(self, endings: Sequence[Ending], turn: Turn, *, repeated: bool) -> None:
         report = self._report
