@@ -75,7 +75,7 @@ class Crew:
         self._limits = limits
         self._report = report
         self._numbers = itertools.count()
-        self._serving: list[tuple[float, int, Taken, Ending]] = []  # a heap, by the end of the service
+        self._serving: list[tuple[float, int, Ending]] = []  # a heap, by the end of the service
         self._due: deque[tuple[float, Ending]] = deque()  # their time is over
         self._ready: deque[_Slot] = deque()  # free, and have not asked since their last task
         self._idle = 0  # free, and have found the queue empty
@@ -112,9 +112,10 @@ class Crew:
 
     @property
     def left(self) -> list[Ending]:
-        """The endings that are still to come of the tasks that this crew has taken."""
+        """The endings that are still to come of the tasks that this crew has taken; the last one taken comes first."""
         under_way = (ending for endings in self._turns.values() for ending in endings)
-        return [*(entry[3] for entry in self._serving), *(entry[1] for entry in self._due), *under_way]
+        found = [*(entry[2] for entry in self._serving), *(entry[1] for entry in self._due), *under_way]
+        return sorted(found, key=lambda ending: -ending.task.number)
 
     @property
     def in_service(self) -> list[Taken]:
@@ -170,7 +171,7 @@ class Crew:
     def _collect_due(self) -> None:
         now = time.monotonic()
         while self._serving and self._serving[0][0] <= now:
-            end, _, _, ending = heapq.heappop(self._serving)
+            end, _, ending = heapq.heappop(self._serving)
             self._due.append((end, ending))
 
     def _may_ask(self) -> bool:
@@ -261,7 +262,7 @@ class Crew:
         start = now if slot.ready is None else max(slot.ready, now - _MADE_GOOD)
         report, wall = self._report, time.time()
         report.taken += 1
-        task.started = wall
+        task.started, task.number = wall, next(self._numbers)
         if task.pending_since is not None:
             report.time_in_queue.record(wall - task.pending_since)
         drawn = self._service.draw(task.id, task.retried)
@@ -272,7 +273,7 @@ class Crew:
             seconds, ending = max(0.0, task.deadline - wall), failure(task, _TOO_LATE)
         report.executions += 1
         report.service_seconds += seconds
-        heapq.heappush(self._serving, (start + seconds, next(self._numbers), task, ending))
+        heapq.heappush(self._serving, (start + seconds, task.number, ending))
 
     def _note_saturation(self, *, full: bool) -> None:
         """Notes since when, or that no longer, the queue has tasks for all consumers."""
