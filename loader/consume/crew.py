@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from loader.consume.report import ConsumeReport
 from loader.consume.service import Service
@@ -74,7 +75,7 @@ class Crew:
         self._limits = limits
         self._report = report
         self._numbers = itertools.count()
-        self._serving: list[tuple[float, int, Taken, Ending]] = []  # a heap, by the end of the service
+        self._serving: list[tuple[float, int, Ending]] = []  # a heap, by the end of the service
         self._due: deque[tuple[float, Ending]] = deque()  # their time is over
         self._ready: deque[_Slot] = deque()  # free, and have not asked since their last task
         self._idle = 0  # free, and have found the queue empty
@@ -111,9 +112,10 @@ class Crew:
 
     @property
     def left(self) -> list[Ending]:
-        """The endings that are still to come of the tasks that this crew has taken."""
+        """The endings that are still to come of the tasks that this crew has taken; the last one taken comes first."""
         under_way = (ending for endings in self._turns.values() for ending in endings)
-        return [*(entry[3] for entry in self._serving), *(entry[1] for entry in self._due), *under_way]
+        found = [*(entry[2] for entry in self._serving), *(entry[1] for entry in self._due), *under_way]
+        return sorted(found, key=lambda ending: -ending.task.number)
 
     @property
     def in_service(self) -> list[Taken]:
@@ -169,7 +171,7 @@ class Crew:
     def _collect_due(self) -> None:
         now = time.monotonic()
         while self._serving and self._serving[0][0] <= now:
-            end, _, _, ending = heapq.heappop(self._serving)
+            end, _, ending = heapq.heappop(self._serving)
             self._due.append((end, ending))
 
     def _may_ask(self) -> bool:
@@ -189,7 +191,21 @@ class Crew:
         self._asked += len(slots)
         task = asyncio.ensure_future(self._turn(endings, slots))
         self._turns[task] = endings
+        # Not in the turn itself: of a task that is cancelled before its first step, nothing runs.
+        task.add_done_callback(partial(self._turn_is_over, asked=len(slots)))
         return True
+
+    def _turn_is_over(self, task: asyncio.Task[None], *, asked: int) -> None:
+        endings = self._turns.pop(task)
+        self._asked -= asked
+        error = None if task.cancelled() else task.exception()
+        if error is not None or task.cancelled():
+            self._due.extend((0.0, ending) for ending in endings)  # it is not known whether they have ended
+            self.uncertain = True
+        if isinstance(error, Exception):
+            self.fail(error)
+        self._report.in_service = len(self._serving) + len(self._due)
+        self._wake.set()
 
     def _slots_that_ask(self) -> list[_Slot]:
         if not self._takes:
@@ -207,28 +223,13 @@ class Crew:
 
     async def _turn(self, endings: Sequence[Ending], slots: Sequence[_Slot]) -> None:
         repeats = self._way.repeats
-        this = asyncio.current_task()
-        assert this is not None  # noqa: S101 - this is a coroutine
-        try:
-            turn = await self._way.turn(endings, len(slots))
-        except BaseException as error:
-            self._due.extend((0.0, ending) for ending in endings)  # it is not known whether they have ended
-            self.uncertain = True
-            if not isinstance(error, Exception):
-                raise
-            self.fail(error)
-        else:
-            repeated = self._way.repeats != repeats
-            self.uncertain |= repeated and bool(slots)
-            self._note_ended(endings, turn, repeated=repeated)
-            self._note_taken(slots, turn)
-            if turn.error is not None:
-                self.fail(turn.error)
-        finally:
-            del self._turns[this]
-            self._asked -= len(slots)
-            self._report.in_service = len(self._serving) + len(self._due)
-            self._wake.set()
+        turn = await self._way.turn(endings, len(slots))
+        repeated = self._way.repeats != repeats
+        self.uncertain |= repeated and bool(slots)
+        self._note_ended(endings, turn, repeated=repeated)
+        self._note_taken(slots, turn)
+        if turn.error is not None:
+            self.fail(turn.error)
 
     def _note_ended(self, endings: Sequence[Ending], turn: Turn, *, repeated: bool) -> None:
         report = self._report
@@ -261,7 +262,7 @@ class Crew:
         start = now if slot.ready is None else max(slot.ready, now - _MADE_GOOD)
         report, wall = self._report, time.time()
         report.taken += 1
-        task.started = wall
+        task.started, task.number = wall, next(self._numbers)
         if task.pending_since is not None:
             report.time_in_queue.record(wall - task.pending_since)
         drawn = self._service.draw(task.id, task.retried)
@@ -272,7 +273,7 @@ class Crew:
             seconds, ending = max(0.0, task.deadline - wall), failure(task, _TOO_LATE)
         report.executions += 1
         report.service_seconds += seconds
-        heapq.heappush(self._serving, (start + seconds, next(self._numbers), task, ending))
+        heapq.heappush(self._serving, (start + seconds, task.number, ending))
 
     def _note_saturation(self, *, full: bool) -> None:
         """Notes since when, or that no longer, the queue has tasks for all consumers."""

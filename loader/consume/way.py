@@ -28,6 +28,7 @@ class Taken:
         lock: The key of its uniqueness lock; empty for none.
         retention: Seconds that it says it is to be kept once it is done.
         started: Unix time at which its service began.
+        number: How many tasks this consumer had taken before it.
     """
 
     id: bytes
@@ -39,6 +40,7 @@ class Taken:
     lock: bytes = b""
     retention: int = 0
     started: float = 0.0
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
