@@ -38,6 +38,10 @@ def pace_lines(report: LoadReport) -> list[str]:
     if latency is not None and (found := latency.milliseconds(50, 99, 100)) is not None:
         p50, p99, longest = map(_ms, found)
         lines.append(f"  {'latency':<15}{p50:>13}  p50 from due to in; p99 {p99}, longest {longest}")
+    knee = None if report.measured is None else report.measured.knee
+    if knee is not None:
+        at, offered = f"{knee.at:,.1f} s", f"{knee.offered:,.0f}/s"
+        lines.append(f"  {'consumers':<15}{knee.capacity:>11,.0f}/s  fell behind at {at}, when {offered} were loaded")
     for name, seconds in sorted(pace.held_seconds.items()):
         lines.append(f"  {'held back':<15}{_seconds(seconds):>13}  by {name}")
     return lines

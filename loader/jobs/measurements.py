@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from loader.jobs.knee import Knee, find_knee
+
 MOST_POINTS = 3600
 """After so many intervals, neighbours become one, and from then on an interval is twice as long."""
 
@@ -153,8 +155,14 @@ class Measurements:
                 self.points[at] = replace(point, intended=now - capped)
                 capped = now
 
+    @property
+    def knee(self) -> Knee | None:
+        """Where consumers fell behind; None if they did not. See ``find_knee``."""
+        return find_knee([point.to_dict() for point in self.points])
+
     def to_dict(self) -> dict[str, Any]:
         """The fields of the JSON report; see docs/reference.md."""
+        knee = self.knee
         return {
             "version": self.version,
             "started": self.started,
@@ -165,6 +173,7 @@ class Measurements:
             "series": {
                 "interval": self.interval,
                 "queues": self.queues,
+                "knee": None if knee is None else knee.to_dict(),
                 "points": [point.to_dict() for point in self.points],
             },
         }

@@ -74,16 +74,38 @@ class Line:
 
 
 def over_time(
-    name: str, title: str, description: str, unit: str, ends: Sequence[float], lines: Sequence[Line], *, log: bool
+    name: str,
+    title: str,
+    description: str,
+    unit: str,
+    ends: Sequence[float],
+    lines: Sequence[Line],
+    *,
+    log: bool,
+    mark: float | None = None,
 ) -> Chart:
     """A chart of figures at the ends of intervals.
 
     Args:
         ends: Seconds since the load began.
         log: Whether values are far apart, so that a logarithmic scale shows them better.
+        mark: The time of a vertical line: consumers fell behind.
     """
 
     def draw(axes: Axes) -> None:
+        if mark is not None:
+            axes.axvline(mark, color=INK, linewidth=0.9, linestyle=(0, (1, 2)))
+            axes.annotate(
+                "consumers fall behind",
+                (mark, 1),
+                (-3, -2),
+                ("data", "axes fraction"),
+                "offset points",
+                ha="right",
+                va="top",
+                rotation=90,
+                size=8,
+            )
         few = len(ends) < _FEW_POINTS
         for number, line in enumerate(lines):
             values = [float("nan") if value is None else value for value in line.values]

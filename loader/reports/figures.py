@@ -67,6 +67,11 @@ def points(report: Report) -> list[dict[str, Any]]:
     return found
 
 
+def knee(report: Report) -> Mapping[str, Any]:
+    """Where consumers fell behind (see ``loader.jobs.knee``); empty if they did not, or it is not known."""
+    return (report.get("series") or {}).get("knee") or {}
+
+
 def _largest(name: str) -> Callable[[Report], float | None]:
     def read(report: Report) -> float | None:
         return max((point[name] for point in points(report) if point.get(name) is not None), default=None)
@@ -108,6 +113,14 @@ FIGURES: Mapping[str, Figure] = {
             what="by how much the worst second missed the intended rate",
             read=lambda report: (report.get("pace") or {}).get("worst_second_error"),
             needs="pace",
+        ),
+        Figure(
+            name="capacity",
+            kind="rate",
+            what="tasks that consumers took a second, once the queue grew",
+            read=lambda report: knee(report).get("capacity"),
+            needs="queue",
+            low_is_good=False,
         ),
         _queue("pending", "tasks that wait"),
         _queue("active", "tasks that workers have"),

@@ -10,11 +10,22 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from loader.reports import charts
 from loader.reports.charts import Chart, Line
-from loader.reports.figures import FIGURES, Report, points
+from loader.reports.figures import FIGURES, Report, knee, points
 from loader.reports.histogram import bins, percentiles
 from loader.tasks.sizes import in_bytes
 
-_TILES = ("tasks_per_second", "p50", "p99", "p99.9", "max", "rejected", "rate_error", "pending", "oldest_pending")
+_TILES = (
+    "tasks_per_second",
+    "p50",
+    "p99",
+    "p99.9",
+    "max",
+    "rejected",
+    "rate_error",
+    "capacity",
+    "pending",
+    "oldest_pending",
+)
 _MOST_SOURCES = 20
 _FAR_APART = 30
 """From this ratio of the largest value to the usual one on, a scale is logarithmic."""
@@ -126,10 +137,15 @@ def _server(server: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _charts(report: Report) -> list[Chart]:
-    return [*_over_time(points(report)), *_of_latencies(report)]
+    return [*_over_time(points(report), knee(report).get("at")), *_of_latencies(report)]
 
 
-def _over_time(series: Sequence[Mapping[str, Any]]) -> list[Chart]:
+def _over_time(series: Sequence[Mapping[str, Any]], fell_behind: float | None) -> list[Chart]:
+    """Charts over time.
+
+    Args:
+        fell_behind: When consumers took less than was loaded from then on; None if they did not.
+    """
     if not series:
         return []
     ends = [point["at"] for point in series]
@@ -138,7 +154,9 @@ def _over_time(series: Sequence[Mapping[str, Any]]) -> list[Chart]:
     if any(point["intended"] is not None for point in series):
         lines.append(Line("intended", [_rate(point["intended"], point["seconds"]) for point in series]))
     found = [
-        charts.over_time("rate", "Rate", _said("tasks a second", lines), "tasks/s", ends, lines, log=False),
+        charts.over_time(
+            "rate", "Rate", _said("tasks a second", lines), "tasks/s", ends, lines, log=False, mark=fell_behind
+        ),
     ]
     latencies = [Line(name, [point[name] for point in series]) for name in ("p50", "p99", "max")]
     if any(value is not None for value in latencies[0].values):
@@ -147,7 +165,11 @@ def _over_time(series: Sequence[Mapping[str, Any]]) -> list[Chart]:
     pending = [Line("pending", [point["pending"] for point in series])]
     if any(value is not None for value in pending[0].values):
         text = _said("tasks that wait", pending)
-        found.append(charts.over_time("pending", "Queue length", text, "tasks pending", ends, pending, log=False))
+        found.append(
+            charts.over_time(
+                "pending", "Queue length", text, "tasks pending", ends, pending, log=False, mark=fell_behind
+            )
+        )
     states = [Line(name, [point[name] for point in series]) for name in ("active", "retry", "scheduled", "archived")]
     if any(value for line in states for value in line.values):
         text = _said("tasks in other states", states)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loader.reports.knee import FEWEST_INTERVALS, find_knee
+from loader.jobs.knee import FEWEST_INTERVALS, find_knee
 
 
 def _points(arrivals: list[float], consumers: int, service: float, interval: float = 1.0) -> list[dict[str, Any]]:
