@@ -156,8 +156,8 @@ def _figure(shown: Shown, case: CaseResult) -> str:
     found = case.figure(shown.name)
     if found is None:
         return ""
-    if not shown.spread:
-        return shown.text(found.median)
+    if shown.of_runs != "spread":
+        return shown.text(found.median if shown.of_runs == "median" else found.high)
     return f"{shown.text(found.low)} · **{shown.text(found.median)}** · {shown.text(found.high)}"
 
 

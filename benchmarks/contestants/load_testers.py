@@ -9,42 +9,12 @@ from dataclasses import dataclass
 
 from benchmarks.contestants.base import Plan, Work
 from benchmarks.contestants.go_build import PEERS, build
-from benchmarks.contestants.program import REPORT
+from benchmarks.contestants.paced import LONGEST, P50, P99, SENT
 from benchmarks.contestants.redis_benchmark import benchmark_program
 from benchmarks.errors import WrongResultError
 from benchmarks.measure import Usage
-from benchmarks.recorder import loader_command
 
-P50, P99, LONGEST, SENT, LEFT_OUT = "p50_ms", "p99_ms", "max_ms", "sent", "left_out"
-
-
-@dataclass(frozen=True, slots=True)
-class PacedLoad:
-    """See ``Contestant``. ``load --rate``: its latencies begin when a task was due.
-
-    Attributes:
-        rate: Tasks a second.
-    """
-
-    rate: int
-    name: str = "runqy-loader"
-    label: str = "runqy-loader load --rate"
-    note: str = "from the time at which a task was due; validates every payload, and keeps the exactly-once ledger"
-    same_work: bool = True
-    most_tasks: int | None = None
-
-    def prepare(self, work: Work) -> Plan:
-        options = ("--rate", f"{self.rate}/s", *work.options)
-        command = loader_command(work.dataset.path, work.target.url, None, REPORT, *options)
-        path = work.scratch / REPORT
-
-        def figures(_: Usage) -> dict[str, float]:
-            report = json.loads(path.read_text())
-            latency = report["latency"]
-            found = {P50: latency["p50"], P99: latency["p99"], LONGEST: latency["max"]}
-            return {**found, SENT: report["loaded"], LEFT_OUT: 0}
-
-        return Plan(command, seconds=lambda _: float(json.loads(path.read_text())["seconds"]), figures=figures)
+LEFT_OUT = "left out"
 
 
 @dataclass(frozen=True, slots=True)

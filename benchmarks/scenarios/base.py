@@ -31,13 +31,13 @@ class Shown(NamedTuple):
     Attributes:
         name: The name of the figure; see ``Run.figures``.
         text: The text of a value.
-        spread: Whether minimum and maximum are shown beside the median.
+        of_runs: What is shown of the values of all runs: the median, minimum and maximum beside it, or the maximum.
     """
 
     heading: str
     name: str
     text: Callable[[float], str]
-    spread: bool = False
+    of_runs: Literal["median", "spread", "most"] = "median"
 
 
 class Varied(NamedTuple):

@@ -10,7 +10,8 @@ from cyclopts import Parameter
 
 from benchmarks import payloads
 from benchmarks.contestants.base import Contestant
-from benchmarks.contestants.load_testers import K6, LEFT_OUT, LONGEST, P50, P99, SENT, ClosedLoop, PacedLoad
+from benchmarks.contestants.load_testers import K6, LEFT_OUT, ClosedLoop
+from benchmarks.contestants.paced import LONGEST, P50, P99, PACED, SENT
 from benchmarks.results import CaseResult, Result
 from benchmarks.runner import Case, Runner
 from benchmarks.scenarios.base import SMALL, Scenario, Shown, View
@@ -38,7 +39,7 @@ class Stall(Scenario):
     view: ClassVar[View] = "figures"
     figures: ClassVar[tuple[Shown, ...]] = (
         Shown("p50, ms", P50, _ms),
-        Shown("p99, ms: min · **median** · max", P99, _ms, spread=True),
+        Shown("p99, ms: min · **median** · max", P99, _ms, "spread"),
         Shown("longest, ms", LONGEST, _ms),
         Shown("sent", SENT, _count),
         Shown("left out", LEFT_OUT, _count),
@@ -62,11 +63,15 @@ class Stall(Scenario):
 
     def measure(self, runner: Runner, server: Server, scratch: Path) -> list[CaseResult]:
         dataset = payloads.dataset(SMALL, self.rate * self.seconds)
-        contestants: list[Contestant] = [PacedLoad(self.rate), ClosedLoop(self.seconds)]
+        contestants: list[Contestant] = [PACED, ClosedLoop(self.seconds)]
         if self.k6:
             few, many = max(2, self.rate // 20), 2 * self.rate
             contestants[1:1] = [K6(self.rate, self.seconds, many), K6(self.rate, self.seconds, few)]
-        cases = [Case(contestant.name, contestant, dataset) for contestant in contestants]
+        rate = (f"--rate={self.rate}/s",)
+        cases = [
+            Case(contestant.name, contestant, dataset, options=rate if contestant is PACED else ())
+            for contestant in contestants
+        ]
         stall = min(1.0, self.seconds / 10)
 
         return runner.rounds(cases, self.runs, during=lambda: server.stalled(0.4 * self.seconds, stall))
