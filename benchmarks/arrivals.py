@@ -45,7 +45,10 @@ class Arrivals:
 
     def worst_error(self, per_second: float) -> float | None:
         """The largest difference from this rate over a second, as a share of it; None if no second was whole."""
-        counts = [after - before for before, after in pairwise(self.lengths)]
+        lengths = self.lengths
+        while len(lengths) > 1 and lengths[-1] == lengths[-2]:  # the load was over, and its process not yet
+            lengths = lengths[:-1]
+        counts = [after - before for before, after in pairwise(lengths)]
         return max((abs(count - per_second) / per_second for count in counts), default=None)
 
     def _look(self) -> None:
