@@ -25,6 +25,7 @@ class Run:
         server_memory_bytes: By how much the server's memory has grown.
         gateway_seconds: CPU of the gateway, start-up included, if the contestant is one; a part of the client's CPU.
         sender_seconds: CPU for sending requests to the gateway, without making them; a part of the client's CPU.
+        figures: What else the scenario measures, by name.
     """
 
     round: int
@@ -39,6 +40,7 @@ class Run:
     gateway_seconds: float = 0
     sender_seconds: float = 0
     server_memory_bytes: int = 0
+    figures: dict[str, float] = field(default_factory=dict)
 
     @property
     def client_seconds(self) -> float:
@@ -149,6 +151,11 @@ class CaseResult:
     @property
     def peak_rss_bytes(self) -> int:
         return max(run.peak_rss_bytes for run in self.runs)
+
+    def figure(self, name: str) -> Spread | None:
+        """A figure of the scenario's own; None if no run has it."""
+        values = [run.figures[name] for run in self.runs if name in run.figures]
+        return Spread.of(values) if values else None
 
     def ratio(self, limit: CaseResult) -> Spread | None:
         """Its rate as a share of the limit's in the same round."""

@@ -23,7 +23,16 @@ _ABOUT_WHOLE = (
     "Times are whole processes, from start to end, start-up included, and so is client CPU: user and system time of "
     "the process tree. Server CPU is that of all its threads; peak RSS that of the largest process, MB are 10^6 bytes."
 )
-_ABOUT: dict[View, str] = {"rates": _ABOUT_RATES, "start-up": _ABOUT_TIMES, "whole": _ABOUT_WHOLE}
+_ABOUT_PACE = (
+    "Figures are medians over rounds; the last column is the largest latency of all of them. CPU is user and system "
+    "time of the process tree, start-up included."
+)
+_ABOUT: dict[View, str] = {
+    "rates": _ABOUT_RATES,
+    "start-up": _ABOUT_TIMES,
+    "whole": _ABOUT_WHOLE,
+    "pace": _ABOUT_PACE,
+}
 
 
 class _Column(NamedTuple):
@@ -45,7 +54,7 @@ def markdown(result: Result, kind: type[Scenario]) -> str:
         f"{versions}.",
         "",
     ]
-    view = {"rates": _rates, "start-up": _times, "whole": _whole}[kind.view]
+    view = {"rates": _rates, "start-up": _times, "whole": _whole, "pace": _pace}[kind.view]
     columns = [*_names(result, kind), *view(result, kind)]
     main_cases = [case for case in result.measured if case.same_work or kind.view == "start-up"]
     if main_cases:
@@ -135,6 +144,38 @@ def _whole(result: Result, kind: type[Scenario]) -> list[_Column]:
         _Column("server µs/task", lambda case: f"{case.server_us:.2f}"),
         *_server_memory(result),
         _Column("peak RSS, MB", lambda case: f"{case.peak_rss_bytes / 1e6:,.0f}"),
+        _Column("runs", lambda case: f"{len(case.runs)}"),
+    ]
+
+
+def _pace(result: Result, kind: type[Scenario]) -> list[_Column]:
+    def figure(name: str, form: Callable[[float], str]) -> Callable[[CaseResult], str]:
+        def text(case: CaseResult) -> str:
+            spread = case.figure(name)
+            return form(spread.median) if spread is not None else ""
+
+        return text
+
+    def percent(share: float) -> str:
+        return f"{share * 100:.2f} %"
+
+    def ms(value: float) -> str:
+        return f"{value:.2f}"
+
+    def highest(case: CaseResult) -> str:
+        spread = case.figure("latency max")
+        return "" if spread is None else f"{spread.high:.1f}"
+
+    return [
+        _Column("a batch", figure("batch", lambda value: f"{value:.0f}")),
+        _Column("error, worst second", figure("error", percent)),
+        _Column("at the server", figure("error at the server", percent)),
+        _Column("jitter p50, ms", figure("jitter p50", ms)),
+        _Column("p99", figure("jitter p99", ms)),
+        _Column("latency p50, ms", figure("latency p50", ms)),
+        _Column("p99", figure("latency p99", ms)),
+        _Column("max", highest),
+        _Column("client µs/task", lambda case: f"{case.client_us:.2f}"),
         _Column("runs", lambda case: f"{len(case.runs)}"),
     ]
 

@@ -10,6 +10,7 @@ from benchmarks.scenarios.compression import Compression
 from benchmarks.scenarios.generate import Generate
 from benchmarks.scenarios.layouts import Layouts
 from benchmarks.scenarios.memory import Memory
+from benchmarks.scenarios.pace import Pace
 from benchmarks.scenarios.payload_size import PayloadSize
 from benchmarks.scenarios.processes import Processes
 from benchmarks.scenarios.remote import Remote
@@ -43,4 +44,5 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     Tables,
     Shaping,
     Generate,
+    Pace,
 )
