@@ -14,6 +14,7 @@ def commands(url: str) -> Iterator[tuple[str, ...]]:
     yield load
     yield ("doctor", "-q", "q", "--redis", url, "--layout", "asynq")
     yield ("inspect", "--redis", url)
+    yield ("watch", "--redis", url, "-q", "q", "--count", "1", "--sample-tasks", "10")
     yield ("export", "-q", "q", "--redis", url)
     yield ("wait", "--ids", "ids.jsonl", "--redis", url, "--timeout", "0", "--out", "-")
     yield ("verify", "j", "--redis", url)

