@@ -29,7 +29,7 @@ _COMPARED = (
     "server_bytes_a_task",
 )
 _EQUAL = Judgement(False, "equality")
-_ONE_VALUE = Judgement(None, "one run has one value of it")
+_ONE_VALUE = Judgement(None, "one value a run")
 
 
 @dataclass(frozen=True, slots=True)
