@@ -18,7 +18,6 @@ from loader.engine.series import LookAtQueues, SeriesRecorder
 from loader.jobs.fenced_file import begin_file
 from loader.jobs.measurements import Measurements
 from loader.jobs.report import LoadReport
-from loader.machine import describe_machine
 from loader.settings import LoadOptions
 from loader.sources.shards import Shard
 
@@ -116,6 +115,8 @@ class Execution:
     ) -> SeriesRecorder | None:
         if options.series is None:
             return None
+        from loader.machine import describe_machine  # other loads need not wait for the import
+
         report.measured = measured = Measurements(
             interval=options.series,
             version=loader.__version__,
