@@ -170,7 +170,7 @@ class PartialLoad:
             ids = IdsFile(part.options.ids_out, channel.proof, passed_over=channel.ids_passed_over)
             await ids.open()
         handover, latency = Handover(), None
-        if channel.worker is not None and part.options.is_paced:
+        if part.options.is_paced and not part.options.writes_nothing:
             handover, latency = handover_of(part.options, self._report)
         self._pipeline = Pipeline(
             part.sources,
