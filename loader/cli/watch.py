@@ -94,7 +94,8 @@ async def _live(watcher: Watcher, options: WatchOptions, console: Console, stop:
                 drawing.cancel()
     finally:
         if table.last is not None:
-            console.print(table.draw(console.width, None))  # the other screen is gone, and the last picture stays
+            # The other screen is gone, and the last picture stays.
+            console.print(table.draw(console.width, console.height, is_last=True))
 
 
 async def _printed(watcher: Watcher, *, as_json: bool) -> None:

@@ -52,12 +52,13 @@ class WatchTable:
             if one.rates.failed:
                 self._seen_states.add("failed")
 
-    def draw(self, width: int, height: int | None, note: str = "") -> RenderableType:
+    def draw(self, width: int, height: int, note: str = "", *, is_last: bool = False) -> RenderableType:
         """The whole picture.
 
         Args:
-            height: Lines that there are; None for as many as it takes.
+            height: Lines that there are.
             note: A line for the end, such as that the server is away.
+            is_last: Whether it stays on the terminal when the command has ended.
         """
         from rich.console import Group
         from rich.text import Text
@@ -67,7 +68,7 @@ class WatchTable:
 
         if self.last is None:
             return Group(line(self._title, "bold"), line(note or "connecting …", "yellow" if note else "dim"))
-        keys = "" if height is None else " · q ends"
+        keys = "" if is_last else " · q ends"
         rows: list[RenderableType] = [line(f"{self._title} · {_clock(self.last.time)}{keys}", "bold"), line("")]
         shown = self._fitting(self.last.queues, height)
         if shown:
@@ -75,13 +76,14 @@ class WatchTable:
         rows += [line(text, "yellow") for text in self._remarks(self.last, len(shown))]
         if any(one.times is not None for one in shown):
             rows += [line(""), fitted_table(_time_columns(shown, width), width, _gap(width))]
-        rows.append(line(note, "yellow"))
+        if note:
+            rows.append(line(note, "yellow"))
         return Group(*rows)
 
-    def _fitting(self, queues: Sequence[WatchedQueue], height: int | None) -> list[WatchedQueue]:
+    def _fitting(self, queues: Sequence[WatchedQueue], height: int) -> list[WatchedQueue]:
         """The queues for which there is room: if not for all, those with tasks come first."""
         timed = any(one.times is not None for one in queues)
-        room = len(queues) if height is None else max(1, (height - (9 if timed else 6)) // (2 if timed else 1))
+        room = max(1, (height - (9 if timed else 6)) // (2 if timed else 1))
         if len(queues) <= room:
             return list(queues)
         busy = sorted(queues, key=lambda one: not (one.state.pending or one.state.active))
