@@ -252,6 +252,15 @@ def test_a_load_that_fails_has_its_page_with_the_reason(tool: Tool, db: Redis) -
     assert "invalid_json" in text
 
 
+def test_a_load_that_reaches_no_server_has_its_page(template: Tool) -> None:
+    done = template.load(*GENERATED, "--count", "10", "--html", "report.html", url=NOWHERE)
+
+    assert done.status == 1
+    text = (template.folder / "report.html").read_text()
+    assert "connection refused" in text
+    assert "without --series" in text
+
+
 def test_names_and_records_are_no_html(tool: Tool, db: Redis) -> None:
     name = "<script>alert(1)<b>.jsonl"
     tool.write(name, '1\n{"<script>alert(2)": }\n3\n')
