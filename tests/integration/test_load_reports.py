@@ -18,6 +18,8 @@ import pytest
 from loader.reports.page import page
 from tests.cli import Outcome, command, environment, run
 from tests.conftest import RedisServer, Server
+from tests.integration.cluster import Cluster
+from tests.integration.cluster import cluster as cluster
 from tests.integration.stored import until
 from tests.integration.tool import NOWHERE, Redis, Tool, assert_error, assert_fine
 
@@ -105,6 +107,18 @@ def test_queues_that_records_name_are_looked_at_together(tool: Tool, db: Redis) 
     assert_fine(done)
     assert points(done)[-1]["pending"] == 3000
     assert done.report["series"]["queues"] == ["q0.default", "q1.default", "q2.default"]
+
+
+def test_queues_on_several_nodes_of_a_cluster_are_looked_at_together(tool: Tool, cluster: Cluster) -> None:
+    tool.write("in.jsonl", "".join(f'{{"to":"queue{number % 8}"}}\n' for number in range(4000)))
+
+    done = tool.load(
+        "in.jsonl", "--queue-field", "to", "--series", "0.1", "--layout", "asynq", "--type", "t", url=cluster.url
+    )
+
+    assert done.status == 0, done.stderr
+    assert points(done)[-1]["pending"] == 4000
+    assert done.report["server"]["primaries"] == 3
 
 
 def test_the_report_says_what_it_was_measured_on(template: Tool, db: Redis) -> None:
