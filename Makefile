@@ -62,8 +62,8 @@ MATRIX_TESTS := tests/unit/wire tests/unit/layouts tests/unit/jobs tests/unit/ta
 	tests/integration/test_doctor.py::test_every_check_has_one_finding_and_a_good_server_is_fine \
 	tests/faults/test_killed.py::test_ids_from_the_records_some_of_them_taken
 # These test what extras are for: YAML, HTTP, histograms, Parquet and Arrow.
-NEED_EXTRAS := tests/unit/engine/test_known_queues.py tests/unit/engine/test_targets.py tests/unit/jobs/test_latencies.py \
-	tests/unit/pace/test_latency.py \
+NEED_EXTRAS := tests/unit/engine/test_known_queues.py tests/unit/engine/test_targets.py \
+	tests/unit/jobs/test_latencies.py tests/unit/pace/test_latency.py \
 	tests/unit/sources/remote/test_stores.py tests/unit/sources/sql/test_connect_timeout.py \
 	tests/unit/sources/tables/test_arrow_text.py tests/unit/sources/tables/test_parquet.py
 # Redis 6.2 is in .venv alone, so its tests are in `make test-old`.

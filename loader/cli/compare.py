@@ -62,11 +62,11 @@ def _print(found: Comparison) -> None:
         table.add_row(one.figure.name, *(Text(value, style=style) for value in values))
     console.print(table)
     for line in _remarks(found):
-        console.print(Text(for_terminal(line)), soft_wrap=True)
+        console.print(Text(for_terminal(line)))
     if found.differences:
         console.print("\nwhat else differs:", markup=False)
         for line in found.differences:
-            console.print(Text(f"  {for_terminal(line)}"), soft_wrap=True)
+            console.print(Text(f"  {for_terminal(line)}"))
 
 
 def _is_better(one: Change) -> bool:

@@ -78,7 +78,7 @@ class LoadTestOptions:
         there: set[Needs] = set()
         if isinstance(options.target, ToRedis | ToEmbedded) and not options.writes_nothing:
             there.add("queue")
-        if options.scheduled_by is not None:
+        if options.scheduled_by is not None and not options.writes_nothing:
             there |= {"latency", "pace"}
         conditions = [Condition.parse(text) for text in self.fail_if]
         for condition in conditions:

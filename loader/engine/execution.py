@@ -18,6 +18,7 @@ from loader.engine.series import LookAtQueues, SeriesRecorder
 from loader.jobs.fenced_file import begin_file
 from loader.jobs.measurements import Measurements
 from loader.jobs.report import LoadReport
+from loader.settings import LoadOptions
 from loader.sources.shards import Shard
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Execution:
             LoaderError: See ``Pipeline.run`` and ``ProcessPool.run``.
         """
         await asyncio.to_thread(begin_file, part.rejects, resumed=report.resumed)
+        recorder = await self._recorder(part.options, report, look, server)
         report.processes = _process_count(part, shards)
         if report.processes == 1:
             self._running = here = PartialLoad(part, report)
@@ -106,19 +108,23 @@ class Execution:
             work = pool.run(shards)
         if self._stopping:
             self._running.stop()
-        if part.options.series is None:
-            return await work
-        from loader.machine import describe_machine
+        return await (work if recorder is None else recorder.during(work))
 
-        machine = await asyncio.to_thread(describe_machine)
+    async def _recorder(
+        self, options: LoadOptions, report: LoadReport, look: LookAtQueues | None, server: dict[str, Any] | None
+    ) -> SeriesRecorder | None:
+        if options.series is None:
+            return None
+        from loader.machine import describe_machine  # other loads need not wait for the import
+
         report.measured = measured = Measurements(
-            interval=part.options.series,
+            interval=options.series,
             version=loader.__version__,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
-            machine=machine,
+            machine=await asyncio.to_thread(describe_machine),
             server=server,
         )
-        return await SeriesRecorder(report, measured, part.options.default_queue, look).during(work)
+        return SeriesRecorder(report, measured, options.default_queue, look)
 
 
 def _process_count(part: Part, shards: Sequence[Shard]) -> int:

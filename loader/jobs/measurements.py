@@ -92,7 +92,7 @@ class Point:
         latency, queue = self.latency, self.queue
         return {
             "at": round(self.at, 3),
-            "seconds": round(self.seconds, 3),
+            "seconds": max(0.001, round(self.seconds, 3)),  # rates are divided by it
             "loaded": self.loaded,
             "intended": self.intended,
             "rejected": self.rejected,

@@ -5,14 +5,16 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loader.reports import noise
 from loader.reports.conditions import Condition
 from loader.reports.differences import differences
 from loader.reports.figures import FIGURES, Figure, Report, points
 from loader.reports.noise import Judgement
-from loader.reports.quantiles import QUANTILES, Intervals, judge_histograms
+
+if TYPE_CHECKING:
+    from loader.reports.quantiles import Intervals
 
 _COMPARED = (
     "tasks_per_second",
@@ -28,8 +30,11 @@ _COMPARED = (
     "peak_rss",
     "server_bytes_a_task",
 )
+_QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
+"""By the name of the figure. The longest latency is none: nothing is known of it but itself."""
+
 _EQUAL = Judgement(False, "equality")
-_ONE_VALUE = Judgement(None, "one run has one value of it")
+_ONE_VALUE = Judgement(None, "one value a run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +142,11 @@ class _Pair:
                 return Judgement(None, "no series of some length: load with --series")
             before, after = ([_loaded(block) for block in blocks] for blocks in self._blocks)
             return noise.judge_blocks(before, after, _rate)
-        if figure.name not in QUANTILES:
+        if figure.name not in _QUANTILES:
             return _ONE_VALUE
-        quantile = QUANTILES[figure.name]
+        from loader.reports.quantiles import Intervals, judge_histograms  # reports without latencies need no package
+
+        quantile = _QUANTILES[figure.name]
         if not all(any(point["histogram"] for block in blocks for point in block) for blocks in self._blocks):
             return judge_histograms(*self._reports, quantile)
         if self._intervals is None:

@@ -174,8 +174,8 @@ def _over_time(series: Sequence[Mapping[str, Any]], fell_behind: float | None) -
     if any(value for line in states for value in line.values):
         text = _said("tasks in other states", states)
         found.append(charts.over_time("states", "Other states", text, "tasks", ends, states, log=False))
-    oldest = [Line("oldest pending", [point["oldest_pending_seconds"] for point in series])]
-    if any(value is not None for value in oldest[0].values):
+    if any(point["oldest_pending_seconds"] is not None for point in series):
+        oldest = [Line("oldest pending", [_age(point) for point in series])]
         text = _said("time that the next task has waited, in seconds", oldest)
         found.append(charts.over_time("oldest", "Oldest pending task", text, "s", ends, oldest, log=False))
     return found
@@ -183,6 +183,12 @@ def _over_time(series: Sequence[Mapping[str, Any]], fell_behind: float | None) -
 
 def _rate(count: int | None, seconds: float) -> float | None:
     return None if count is None else count / seconds
+
+
+def _age(point: Mapping[str, Any]) -> float | None:
+    """How long the next task has waited: not at all, if there is none."""
+    age: float | None = point["oldest_pending_seconds"]
+    return 0.0 if age is None and point["pending"] == 0 else age
 
 
 def _said(what: str, lines: Sequence[Line]) -> str:

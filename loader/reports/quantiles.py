@@ -13,9 +13,6 @@ from hdrh.histogram import HdrHistogram
 from loader.reports.figures import Report
 from loader.reports.noise import Judgement, judge_blocks, quantile_ranks
 
-QUANTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
-"""By the name of the figure. The longest latency is none: nothing is known of it but itself."""
-
 Blocks = Sequence[Sequence[Mapping[str, Any]]]
 
 

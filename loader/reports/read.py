@@ -44,5 +44,5 @@ def _read(path: Path) -> Report:
     if report.get("dry_run"):
         raise UsageError(f"{path} is the report of a dry run, which loads nothing", "Name another report")
     if report.get("latency") or any(point.get("histogram") for point in points(report)):
-        require("pace", f"{path}: to compare latencies")
+        require("pace", f"comparing latencies ({path})")
     return report

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli import Outcome, run
 from tests.conftest import Server
+from tests.integration.test_extras import run_without
 from tests.integration.tool import assert_error
 from tests.unit.reports.reports import around, report
 
@@ -112,6 +113,17 @@ def test_what_is_no_report_is_named(folder: Path, arguments: tuple[str, ...], to
     (folder / "empty").mkdir()
 
     assert_error(compare(folder, *arguments), 2, told)
+
+
+def test_only_reports_with_latencies_need_the_extra(folder: Path) -> None:
+    write(folder / "paced.json", report([50] * 5, latency_ms=5))
+
+    plain = run_without(("hdrh",), "compare", "a.json", "slow.json", cwd=folder)
+    paced = run_without(("hdrh",), "compare", "paced.json", "paced.json", cwd=folder)
+
+    assert (plain.status, plain.stderr) == (0, "")
+    assert "yes, worse" in plain.stdout
+    assert_error(paced, 2, "comparing latencies (paced.json) needs the package hdrhistogram", "runqy-loader[pace]")
 
 
 def test_a_narrow_terminal_shows_every_figure(folder: Path) -> None:

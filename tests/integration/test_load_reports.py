@@ -8,6 +8,8 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,13 @@ import pytest
 
 from loader.reports.page import page
 from tests.cli import Outcome, command, environment, run
-from tests.conftest import RedisServer, Server, redis_binary
+from tests.conftest import RedisServer, Server
+from tests.integration.cluster import Cluster
+from tests.integration.cluster import cluster as cluster
 from tests.integration.stored import until
 from tests.integration.tool import NOWHERE, Redis, Tool, assert_error, assert_fine
+
+MakeServer = Callable[..., RedisServer]
 
 TEMPLATE = '{"n": "{{ int(1, 6) }}"}'
 SUM = ("loaded", "rejected")
@@ -103,6 +109,18 @@ def test_queues_that_records_name_are_looked_at_together(tool: Tool, db: Redis) 
     assert done.report["series"]["queues"] == ["q0.default", "q1.default", "q2.default"]
 
 
+def test_queues_on_several_nodes_of_a_cluster_are_looked_at_together(tool: Tool, cluster: Cluster) -> None:
+    tool.write("in.jsonl", "".join(f'{{"to":"queue{number % 8}"}}\n' for number in range(4000)))
+
+    done = tool.load(
+        "in.jsonl", "--queue-field", "to", "--series", "0.1", "--layout", "asynq", "--type", "t", url=cluster.url
+    )
+
+    assert done.status == 0, done.stderr
+    assert points(done)[-1]["pending"] == 4000
+    assert done.report["server"]["primaries"] == 3
+
+
 def test_the_report_says_what_it_was_measured_on(template: Tool, db: Redis) -> None:
     done = template.load(*GENERATED, "--count", "10", "--series", "1", "--workers", "3")
 
@@ -126,6 +144,35 @@ def test_without_the_option_the_report_has_no_series_and_the_job_never_keeps_it(
     kept = json.loads(db.hget("runqy-loader:{noted}:job", "report"))
     assert kept["loaded"] == 11
     assert "series" not in kept and "machine" not in kept
+
+
+def test_a_server_that_is_away_for_a_time_leaves_intervals_without_a_queue(
+    template: Tool, redis_server: MakeServer
+) -> None:
+    server = redis_server("--appendonly", "yes", "--appendfsync", "always")
+    url = server.start().url
+    with subprocess.Popen(
+        command(
+            "load", *GENERATED, "--count", "3000", "--rate", "1000/s", "--series", "0.2", "--redis", url,
+            "--report", "report.json", "--quiet", "--retry-for", "60s",
+        ),
+        cwd=template.folder,
+        env=environment(),
+    ) as loading:  # fmt: skip
+        with server.client() as client:
+            until(lambda: client.llen("asynq:q.default:pending") > 0, "it loads")
+        server.kill()
+        time.sleep(1)
+        server.start()
+        loading.wait(90)
+
+    assert loading.returncode == 0
+    report = json.loads((template.folder / "report.json").read_text())
+    series = report["series"]["points"]
+    assert sum(point["loaded"] for point in series) == 3000
+    assert any(point["pending"] is None for point in series)
+    assert series[-1]["pending"] == 3000
+    assert max(point["max"] or 0 for point in series) > 1000, "tasks that were due meanwhile have waited"
 
 
 def test_the_connection_that_looks_at_the_queue_is_closed(template: Tool, db: Redis) -> None:
@@ -219,6 +266,15 @@ def test_a_load_that_fails_has_its_page_with_the_reason(tool: Tool, db: Redis) -
     assert "invalid_json" in text
 
 
+def test_a_load_that_reaches_no_server_has_its_page(template: Tool) -> None:
+    done = template.load(*GENERATED, "--count", "10", "--html", "report.html", url=NOWHERE)
+
+    assert done.status == 1
+    text = (template.folder / "report.html").read_text()
+    assert "connection refused" in text
+    assert "without --series" in text
+
+
 def test_names_and_records_are_no_html(tool: Tool, db: Redis) -> None:
     name = "<script>alert(1)<b>.jsonl"
     tool.write(name, '1\n{"<script>alert(2)": }\n3\n')
@@ -231,9 +287,8 @@ def test_names_and_records_are_no_html(tool: Tool, db: Redis) -> None:
     assert "&lt;script&gt;alert(1)" in text
 
 
-def test_passwords_are_in_no_report(template: Tool, redis_server: Any) -> None:
-    redis_binary("redis-server")
-    server: RedisServer = redis_server("--requirepass", SECRET)
+def test_passwords_are_in_no_report(template: Tool, redis_server: MakeServer) -> None:
+    server = redis_server("--requirepass", SECRET)
     url = server.start().url.replace("redis://", "redis://:p4ss%20w0rd%2F%40@")
 
     done = run(

@@ -17,8 +17,6 @@ from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
 from loader.engine.memory_watch import MemoryWatch
 from loader.engine.part import Part
 from loader.engine.plan import LoadPlan, Proposal
-from loader.engine.queue_look import QueueLook
-from loader.engine.server_facts import server_facts
 from loader.engine.targets.base import Choice, Cleared, LoadTarget, Preflight
 from loader.engine.targets.find_job import FoundJob, claim_sources, find_job
 from loader.engine.targets.redis_channel import into_redis
@@ -311,6 +309,9 @@ class _RedisLoad:
         )
         look = server = None
         if self._options.series is not None:
+            from loader.engine.queue_look import QueueLook  # other loads need not wait for these imports
+            from loader.engine.server_facts import server_facts
+
             server = await server_facts(self._servers)
             name = f"runqy-loader-series:{self._lease.run.token}:"
             look = QueueLook(self._servers, self._options.layout_name, self._options.timeout, name)

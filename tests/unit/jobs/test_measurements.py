@@ -70,3 +70,7 @@ def test_without_a_schedule_nothing_is_intended() -> None:
     measured.cap_intended()
 
     assert measured.points[0].intended is None
+
+
+def test_no_interval_is_without_length_for_whoever_divides_by_it() -> None:
+    assert point(0.0001, seconds=0.0001).to_dict()["seconds"] > 0

@@ -10,7 +10,7 @@ from loader.jobs.latencies import of_histogram
 from loader.jobs.measurements import Measurements, Point, QueueLengths
 from loader.jobs.report import LoadReport, SourceReport
 from loader.pace.account import PaceReport
-from loader.pace.latency import LatencyRecorder, new_histogram
+from loader.pace.latency import LatencyRecorder
 
 MACHINE = {
     "cpu": "Some CPU",
@@ -57,11 +57,9 @@ def report(
         found.measured = measured = Measurements(interval=1.0, machine=dict(MACHINE), server=dict(SERVER))
         measured.version, measured.started, measured.command = "0.1.0", "2026-11-29T06:00:00+00:00", "runqy-loader load"
         for second, rate in enumerate(rates, 1):
-            histogram = new_histogram()
-            for _ in range(rate if latency_ms is not None else 0):
-                value = round(1000 * (latency_ms or 0) * chance.lognormvariate(0, 0.5))
-                histogram.record_value(value)
-                whole._now.record_value(value)
+            if latency_ms is not None:
+                taken = [latency_ms / 1000 * chance.lognormvariate(0, 0.5) for _ in range(rate)]
+                whole.record([-one for one in taken], (), 0.0)
             measured.add(
                 Point(
                     second,
@@ -69,7 +67,7 @@ def report(
                     rate,
                     0,
                     intended=None if latency_ms is None else rate,
-                    latency=of_histogram(histogram),
+                    latency=of_histogram(whole.take_interval()),
                     queue=QueueLengths(second * rate, second, 0, 0, 0, 0, 0.5),
                 )
             )
