@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -365,3 +367,30 @@ def test_a_queue_that_does_not_exist_is_waited_for_and_told(tool: Tool, db: Redi
 )
 def test_wrong_options_are_told_in_one_line(tool: Tool, arguments: tuple[str, ...], words: str) -> None:
     assert_error(consume(tool, *arguments), 2, words)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_rights_of_the_reference_page_suffice(tool: Tool, db: Redis, layout: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
+    told = re.search(r"`runqy-loader consume` needs (.*?)load-testing.md", page, re.DOTALL)
+    assert told is not None
+    shared, asynq, documented = re.split(r"In the asynq layout|in the documented layout", told[1])
+    rights = re.findall(r"\+[a-z|]+", shared + (asynq if layout == "asynq" else documented.split("on a cluster")[0]))
+    db.execute_command("ACL", "SETUSER", "consumer", "reset", "on", ">pw", "~asynq:*", *rights)
+    url = tool.url.replace("redis://", "redis://consumer:pw@")
+    enqueue(db, layout, 30, max_retry=1)
+    settings = ("--fail-rate", "50%", "--retention", "1h", "--until-empty", "--layout", layout)
+    if layout == "asynq":
+        enqueue(db, layout, 5, first=30, unique_key=f"asynq:{{{QUEUE}}}:unique:x")
+        settings += ("--retry-delay", "0")
+    try:
+        done = run("consume", "-q", "q", "--redis", url, *settings, "--quiet", "--report", "-", cwd=tool.folder)
+        names = enqueue(db, layout, 8, first=100)
+        ended = ("--service-time", "1h", "--duration", "0.3", "--grace", "0", "--layout", layout)
+        back = run("consume", "-q", "q", "--redis", url, *ended, "--quiet", "--report", "-", cwd=tool.folder)
+    finally:
+        db.execute_command("ACL", "DELUSER", "consumer")
+
+    assert (done.status, done.stderr) == (0, "") == (back.status, back.stderr)
+    assert done.report["archived"] and done.report["retried"] and done.report["done"]
+    assert back.report["put_back"] == 8 and pending(db, layout) == names
