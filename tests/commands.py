@@ -15,6 +15,7 @@ def commands(url: str) -> Iterator[tuple[str, ...]]:
     yield ("doctor", "-q", "q", "--redis", url, "--layout", "asynq")
     yield ("inspect", "--redis", url)
     yield ("export", "-q", "q", "--redis", url)
+    yield ("consume", "-q", "empty", "--redis", url, "--layout", "asynq", "--until-empty")
     yield ("wait", "--ids", "ids.jsonl", "--redis", url, "--timeout", "0", "--out", "-")
     yield ("verify", "j", "--redis", url)
     yield ("jobs", "--redis", url)
