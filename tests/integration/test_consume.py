@@ -313,7 +313,7 @@ def test_several_consumers_serve_one_queue_together(target: Server, db: Redis) -
     reports = asyncio.run(scenario())
 
     assert sum(report["done"] for report in reports) == 300
-    assert registered(db) == active(db, "asynq") == []
+    assert registered(db) == [] and active(db, "asynq") == []
 
 
 def test_doctor_sees_it_and_a_load_writes_the_layout_that_it_reads(tool: Tool, db: Redis) -> None:
@@ -379,10 +379,10 @@ def test_the_rights_of_the_reference_page_suffice(tool: Tool, db: Redis, layout:
     db.execute_command("ACL", "SETUSER", "consumer", "reset", "on", ">pw", "~asynq:*", *rights)
     url = tool.url.replace("redis://", "redis://consumer:pw@")
     enqueue(db, layout, 30, max_retry=1)
-    settings = ("--fail-rate", "50%", "--retention", "1h", "--until-empty", "--layout", layout)
+    settings = ["--fail-rate", "50%", "--retention", "1h", "--until-empty", "--layout", layout]
     if layout == "asynq":
         enqueue(db, layout, 5, first=30, unique_key=f"asynq:{{{QUEUE}}}:unique:x")
-        settings += ("--retry-delay", "0")
+        settings += ["--retry-delay", "0"]
     try:
         done = run("consume", "-q", "q", "--redis", url, *settings, "--quiet", "--report", "-", cwd=tool.folder)
         names = enqueue(db, layout, 8, first=100)
