@@ -16,6 +16,7 @@ def commands(url: str) -> Iterator[tuple[str, ...]]:
     yield ("inspect", "--redis", url)
     yield ("watch", "--redis", url, "-q", "q", "--count", "1", "--sample-tasks", "10")
     yield ("export", "-q", "q", "--redis", url)
+    yield ("consume", "-q", "empty", "--redis", url, "--layout", "asynq", "--until-empty")
     yield ("wait", "--ids", "ids.jsonl", "--redis", url, "--timeout", "0", "--out", "-")
     yield ("verify", "j", "--redis", url)
     yield ("jobs", "--redis", url)

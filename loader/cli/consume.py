@@ -90,7 +90,7 @@ def _summary(report: ConsumeReport, consumer: Consumer) -> None:
         if count:
             _count(name, count)
     if report.capacity is not None:
-        achieved = "" if report.achieved_capacity is None else f", {report.achieved_capacity:,.1f}/s while it was full"
+        achieved = "" if report.achieved_capacity is None else f", {report.achieved_capacity:,.1f}/s while tasks waited"
         tell(f"  {'capacity':<19}{report.capacity:>11,.1f}/s{achieved}; {100 * report.utilisation:.0f} % busy")
     if waited := report.time_in_queue.to_dict():
         figures = " ".join(f"{name} {waited[name]:,.1f}" for name in ("p50", "p99", "max"))

@@ -19,7 +19,7 @@ class MessageReader:
     """Reads messages.
 
     Behind type, payload and id, which differ from task to task, the messages of a load are the same: their ends are
-    decoded once. A message in another order is decoded whole.
+    decoded once. A message in another order, or with a type or an id that is not ASCII, is decoded whole.
     """
 
     def __init__(self) -> None:
@@ -60,6 +60,8 @@ class MessageReader:
                         at, shift = at + 1, shift + 7
                         if data[at - 1] < 0x80:
                             break
+                if tag != _HEADS[1] and not data[at : at + length].isascii():
+                    return None  # whether it is text is seen when the whole message is decoded
                 at += length
         except IndexError:
             return None

@@ -34,9 +34,33 @@ local function unlock(key, id)
 end
 """
 
+_ENDING = b"""\
+-- KEYS[1]: the active list
+-- KEYS[2]: the leases
+-- KEYS[3]: the task
+-- KEYS[4]: the day's counter of executions
+-- KEYS[5]: the counter of executions
+"""
+_FAILING = b"""\
+-- KEYS[6]: the day's counter of failures
+-- KEYS[7]: the counter of failures
+"""
+_COUNTED = b"""\
+-- ARGV[1]: its id
+-- ARGV[2]: Unix time at which the day's counters end
+-- ARGV[3]: the largest value of a counter
+"""
+_REPLY = b"-- Reply: 1; 0 if the task is no longer active\n"
+
 TAKE = b"""\
 -- Takes the oldest pending task (dequeueCmd), and reads since when it was pending.
--- KEYS: pending, paused, active, lease. ARGV: end of the lease, beginning of tasks' keys.
+-- KEYS[1]: the pending list
+-- KEYS[2]: the key that exists while the queue is paused
+-- KEYS[3]: the active list
+-- KEYS[4]: the leases
+-- ARGV[1]: Unix time at which the lease ends
+-- ARGV[2]: what the keys of tasks begin with
+-- Reply: its id, its message, since when it was pending; none if there is none
 if redis.call('EXISTS', KEYS[2]) == 1 then return false end
 local id = redis.call('RPOPLPUSH', KEYS[1], KEYS[3])
 if not id then return false end
@@ -48,62 +72,88 @@ redis.call('ZADD', KEYS[4], ARGV[1], id)
 return {id, task[1], task[2]}
 """
 
-DONE = (
-    _COUNT
-    + _RELEASED
-    + _UNLOCK
-    + b"""\
--- Deletes a task that is done (doneCmd, doneUniqueCmd).
--- KEYS: active, lease, task, counter of the day, counter; perhaps the lock. ARGV: id, end of the day's counter, largest
--- counter.
+DONE = b"".join(
+    (
+        b"-- Deletes a task that is done (doneCmd, doneUniqueCmd).\n",
+        _ENDING,
+        b"-- KEYS[6]: its lock, if it has one\n",
+        _COUNTED,
+        _REPLY,
+        _COUNT,
+        _RELEASED,
+        _UNLOCK,
+        b"""\
 if not released(KEYS[1], KEYS[2], ARGV[1]) or redis.call('DEL', KEYS[3]) == 0 then return 0 end
 count(KEYS[4], KEYS[5], ARGV[2], ARGV[3])
 unlock(KEYS[6], ARGV[1])
 return 1
-"""
+""",
+    )
 )
 
-COMPLETE = (
-    _COUNT
-    + _RELEASED
-    + _UNLOCK
-    + b"""\
--- Keeps a task that is done for its retention (markAsCompleteCmd, markAsCompleteUniqueCmd).
--- KEYS: active, lease, task, counter of the day, counter, completed; perhaps the lock. ARGV: id, end of the day's
--- counter, largest counter, end of the retention, message.
+COMPLETE = b"".join(
+    (
+        b"-- Keeps a task that is done for its retention (markAsCompleteCmd, markAsCompleteUniqueCmd).\n",
+        _ENDING,
+        b"-- KEYS[6]: the completed tasks\n",
+        b"-- KEYS[7]: its lock, if it has one\n",
+        _COUNTED,
+        b"-- ARGV[4]: Unix time at which the retention ends\n",
+        b"-- ARGV[5]: its message\n",
+        _REPLY,
+        _COUNT,
+        _RELEASED,
+        _UNLOCK,
+        b"""\
 if not released(KEYS[1], KEYS[2], ARGV[1]) then return 0 end
 redis.call('ZADD', KEYS[6], ARGV[4], ARGV[1])
 redis.call('HSET', KEYS[3], 'msg', ARGV[5], 'state', 'completed')
 count(KEYS[4], KEYS[5], ARGV[2], ARGV[3])
 unlock(KEYS[7], ARGV[1])
 return 1
-"""
+""",
+    )
 )
 
-RETRY = (
-    _COUNT
-    + _RELEASED
-    + b"""\
--- Has a failed task wait for its retry (retryCmd).
--- KEYS: active, lease, task, counter of the day, counter, counter of the day's failures, counter of failures, retry.
--- ARGV: id, end of the days' counters, largest counter, time of the retry, message.
+RETRY = b"".join(
+    (
+        b"-- Has a failed task wait for its retry (retryCmd).\n",
+        _ENDING,
+        _FAILING,
+        b"-- KEYS[8]: the tasks that wait for their retry\n",
+        _COUNTED,
+        b"-- ARGV[4]: Unix time of the retry\n",
+        b"-- ARGV[5]: its message\n",
+        _REPLY,
+        _COUNT,
+        _RELEASED,
+        b"""\
 if not released(KEYS[1], KEYS[2], ARGV[1]) then return 0 end
 redis.call('ZADD', KEYS[8], ARGV[4], ARGV[1])
 redis.call('HSET', KEYS[3], 'msg', ARGV[5], 'state', 'retry')
 count(KEYS[4], KEYS[5], ARGV[2], ARGV[3])
 count(KEYS[6], KEYS[7], ARGV[2], ARGV[3])
 return 1
-"""
+""",
+    )
 )
 
-ARCHIVE = (
-    _COUNT
-    + _RELEASED
-    + b"""\
--- Archives a task that has failed too often, and trims the archive (archiveCmd).
--- KEYS: active, lease, task, counter of the day, counter, counter of the day's failures, counter of failures, archived.
--- ARGV: id, end of the days' counters, largest counter, now, message, time before which archived tasks are deleted,
--- size of the archive, beginning of tasks' keys.
+ARCHIVE = b"".join(
+    (
+        b"-- Archives a task that has failed too often, and trims the archive (archiveCmd).\n",
+        _ENDING,
+        _FAILING,
+        b"-- KEYS[8]: the archived tasks\n",
+        _COUNTED,
+        b"-- ARGV[4]: Unix time\n",
+        b"-- ARGV[5]: its message\n",
+        b"-- ARGV[6]: Unix time; tasks that were archived before it are deleted\n",
+        b"-- ARGV[7]: the number of archived tasks at which the oldest ones are deleted\n",
+        b"-- ARGV[8]: what the keys of tasks begin with\n",
+        _REPLY,
+        _COUNT,
+        _RELEASED,
+        b"""\
 if not released(KEYS[1], KEYS[2], ARGV[1]) then return 0 end
 redis.call('ZADD', KEYS[8], ARGV[4], ARGV[1])
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[8], '-inf', ARGV[6])) do redis.call('DEL', ARGV[8] .. id) end
@@ -114,25 +164,40 @@ redis.call('HSET', KEYS[3], 'msg', ARGV[5], 'state', 'archived')
 count(KEYS[4], KEYS[5], ARGV[2], ARGV[3])
 count(KEYS[6], KEYS[7], ARGV[2], ARGV[3])
 return 1
-"""
+""",
+    )
 )
 
-PUT_BACK = (
-    _RELEASED
-    + b"""\
+PUT_BACK = b"".join(
+    (
+        b"""\
 -- Makes an active task the next pending one (requeueCmd).
--- KEYS: active, lease, pending, task. ARGV: id.
+-- KEYS[1]: the active list
+-- KEYS[2]: the leases
+-- KEYS[3]: the pending list
+-- KEYS[4]: the task
+-- ARGV[1]: its id
+""",
+        _REPLY,
+        _RELEASED,
+        b"""\
 if not released(KEYS[1], KEYS[2], ARGV[1]) then return 0 end
 redis.call('RPUSH', KEYS[3], ARGV[1])
 redis.call('HSET', KEYS[4], 'state', 'pending')
 return 1
-"""
+""",
+    )
 )
 
 FORWARD = b"""\
 -- Makes tasks pending whose time has come, or has them wait in their group (forwardCmd): at most 100.
--- KEYS: scheduled or retry, pending. ARGV: now, beginning of tasks' keys, now in nanoseconds, beginning of groups'
--- keys.
+-- KEYS[1]: the tasks that are scheduled, or wait for their retry
+-- KEYS[2]: the pending list
+-- ARGV[1]: Unix time
+-- ARGV[2]: what the keys of tasks begin with
+-- ARGV[3]: Unix time in nanoseconds
+-- ARGV[4]: what the keys of groups begin with
+-- Reply: the number of tasks
 local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 100)
 for _, id in ipairs(ids) do
   local key = ARGV[2] .. id
@@ -151,7 +216,10 @@ return #ids
 
 CLEAN = b"""\
 -- Deletes completed tasks whose retention is over (deleteExpiredCompletedTasksCmd): at most 100.
--- KEYS: completed. ARGV: now, beginning of tasks' keys.
+-- KEYS[1]: the completed tasks
+-- ARGV[1]: Unix time
+-- ARGV[2]: what the keys of tasks begin with
+-- Reply: the number of tasks
 local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 100)
 for _, id in ipairs(ids) do
   redis.call('DEL', ARGV[2] .. id)
@@ -161,8 +229,11 @@ return #ids
 """
 
 EXPIRED = b"""\
--- Ids and messages of active tasks whose lease ended before a time (listLeaseExpiredCmd).
--- KEYS: lease. ARGV: that time, beginning of tasks' keys.
+-- Finds active tasks whose lease has ended (listLeaseExpiredCmd).
+-- KEYS[1]: the leases
+-- ARGV[1]: Unix time before which it has ended
+-- ARGV[2]: what the keys of tasks begin with
+-- Reply: ids and messages in turn
 local found = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])) do
   local message = redis.call('HGET', ARGV[2] .. id, 'msg')
@@ -176,7 +247,11 @@ return found
 
 REGISTER = b"""\
 -- Writes what a server does (writeServerStateCmd).
--- KEYS: server, workers. ARGV: seconds until it ends, the server; then id and description of each task in service.
+-- KEYS[1]: the server
+-- KEYS[2]: its tasks in service
+-- ARGV[1]: seconds after which both end
+-- ARGV[2]: the server; then id and description of each task in service
+-- Reply: 1
 redis.call('SETEX', KEYS[1], ARGV[1], ARGV[2])
 redis.call('DEL', KEYS[2])
 for i = 3, #ARGV - 1, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end

@@ -56,9 +56,11 @@ class _Slot:
 
     Attributes:
         ready: When its last task was to end (``time.monotonic``); None if it has found the queue empty since.
+        before: When it took its last task; None as well, or if it has had none.
     """
 
-    ready: float | None
+    ready: float | None = None
+    before: float | None = None
 
 
 class Crew:
@@ -86,8 +88,6 @@ class Crew:
         self._takes = True
         self._put_back_at = math.inf
         self._error: Exception | None = None
-        self._saturated_since: float | None = None
-        self._ended_before = 0
         self._found_empty = False
         self.uncertain = False
 
@@ -138,7 +138,6 @@ class Crew:
             if self._found_empty:
                 await self._look_whether_empty()
             await self._sleep()
-        self._note_saturation(full=False)
         if self._error is not None:
             raise self._error
 
@@ -183,7 +182,7 @@ class Crew:
         if len(self._turns) >= _TURNS or self._error is not None:
             return False
         ended = [self._due.popleft() for _ in range(min(len(self._due), _MOST_A_TURN))]
-        self._ready.extend(_Slot(end) for end, _ in ended)
+        self._ready.extend(_Slot(end, ending.task.taken_at) for end, ending in ended)
         slots = self._slots_that_ask()
         if not (ended or slots):
             return False
@@ -217,7 +216,7 @@ class Crew:
         if self._idle and len(slots) < most and time.monotonic() >= self._poll_at:
             polls = min(self._idle, self._poll_size, most - len(slots))
             self._idle -= polls
-            slots += [_Slot(None) for _ in range(polls)]
+            slots += [_Slot() for _ in range(polls)]
             self._poll_at = math.inf  # until the answer is there
         return slots
 
@@ -254,7 +253,6 @@ class Crew:
             self._found_empty = True
         elif self._idle:
             self._poll_at, self._poll_size = now, min(2 * self._poll_size, _MOST_A_TURN)
-        self._note_saturation(full=not (empty or self._idle))
         if self._limits.count is not None and report.taken >= self._limits.count:
             self.end()
 
@@ -262,7 +260,10 @@ class Crew:
         start = now if slot.ready is None else max(slot.ready, now - _MADE_GOOD)
         report, wall = self._report, time.time()
         report.taken += 1
-        task.started, task.number = wall, next(self._numbers)
+        task.started, task.taken_at, task.number = wall, now, next(self._numbers)
+        if slot.before is not None:
+            report.cycles += 1
+            report.cycle_seconds += now - slot.before
         if task.pending_since is not None:
             report.time_in_queue.record(wall - task.pending_since)
         drawn = self._service.draw(task.id, task.retried)
@@ -274,15 +275,6 @@ class Crew:
         report.executions += 1
         report.service_seconds += seconds
         heapq.heappush(self._serving, (start + seconds, task.number, ending))
-
-    def _note_saturation(self, *, full: bool) -> None:
-        """Notes since when, or that no longer, the queue has tasks for all consumers."""
-        now, report = time.monotonic(), self._report
-        if self._saturated_since is not None:
-            report.saturated_seconds += now - self._saturated_since
-            report.saturated_ended += report.ended - self._ended_before
-        self._saturated_since = now if full else None
-        self._ended_before = report.ended
 
     async def _look_whether_empty(self) -> None:
         """Ends the run if it is to end with an empty queue, and the queue is."""

@@ -11,7 +11,11 @@ from loader.layouts.lua import as_sent
 
 TAKE = b"""\
 -- Takes the oldest pending task. An id without a task is dropped.
--- KEYS: pending, active. ARGV: beginning of tasks' keys, names of fields to read; the first one tells a task.
+-- KEYS[1]: the pending list
+-- KEYS[2]: the active list
+-- ARGV[1]: what the keys of tasks begin with
+-- ARGV[2]: the field that each task has; then the names of other fields to read
+-- Reply: its id, then the fields; the id alone if it has no task; none if there is none
 local id = redis.call('RPOPLPUSH', KEYS[1], KEYS[2])
 if not id then return false end
 local key = ARGV[1] .. id
@@ -26,7 +30,13 @@ return {id, unpack(task)}
 
 DONE = b"""\
 -- Ends a task that is done: deletes it, or keeps it with its result for a time.
--- KEYS: active, task, result. ARGV: id, seconds to keep it, result.
+-- KEYS[1]: the active list
+-- KEYS[2]: the task
+-- KEYS[3]: its result
+-- ARGV[1]: its id
+-- ARGV[2]: seconds to keep it; 0 to delete it
+-- ARGV[3]: the result
+-- Reply: 1; 0 if the task is no longer active
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
 if ARGV[2] == '0' then
   redis.call('DEL', KEYS[2])
@@ -40,7 +50,12 @@ return 1
 
 RETRY = b"""\
 -- Makes a failed task pending again, behind all others.
--- KEYS: active, task, pending. ARGV: id, how often it has been retried now.
+-- KEYS[1]: the active list
+-- KEYS[2]: the task
+-- KEYS[3]: the pending list
+-- ARGV[1]: its id
+-- ARGV[2]: how often it has been retried, this time included
+-- Reply: 1; 0 if the task is no longer active
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[2], 'retry', ARGV[2], 'state', 'pending')
 redis.call('LPUSH', KEYS[3], ARGV[1])
@@ -49,7 +64,11 @@ return 1
 
 ARCHIVE = b"""\
 -- Ends a task that has failed too often.
--- KEYS: active, task. ARGV: id, error.
+-- KEYS[1]: the active list
+-- KEYS[2]: the task
+-- ARGV[1]: its id
+-- ARGV[2]: the error
+-- Reply: 1; 0 if the task is no longer active
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[2], 'state', 'archived', 'error_msg', ARGV[2])
 return 1
@@ -57,7 +76,11 @@ return 1
 
 PUT_BACK = b"""\
 -- Makes an active task the next pending one.
--- KEYS: active, task, pending. ARGV: id.
+-- KEYS[1]: the active list
+-- KEYS[2]: the task
+-- KEYS[3]: the pending list
+-- ARGV[1]: its id
+-- Reply: 1; 0 if the task is no longer active
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
 redis.call('RPUSH', KEYS[3], ARGV[1])
 redis.call('HDEL', KEYS[2], 'state')
@@ -67,7 +90,10 @@ return 1
 REGISTER = b"""\
 -- Adds a worker to the set of workers. A set of this worker alone ends with it: nobody else would end it, and asynq's
 -- servers, which keep a sorted set under this key, could not register.
--- KEYS: workers. ARGV: worker, seconds.
+-- KEYS[1]: the set of workers
+-- ARGV[1]: the worker
+-- ARGV[2]: seconds after which its registration ends
+-- Reply: 1
 redis.call('SADD', KEYS[1], ARGV[1])
 if redis.call('SCARD', KEYS[1]) == 1 then redis.call('EXPIRE', KEYS[1], ARGV[2]) else redis.call('PERSIST', KEYS[1]) end
 return 1

@@ -30,8 +30,8 @@ class ConsumeReport(RunReport):
         recovered: Tasks of consumers that are gone, which were ended as failed when their lease had ended.
         in_service: Tasks in service now.
         service_seconds: How long all executions take together.
-        saturated_seconds: How long the queue had tasks for all consumers.
-        saturated_ended: How many executions have ended in that time.
+        cycles: How often a consumer has found a task waiting when its last one had ended.
+        cycle_seconds: The time from the one to the other being taken, in all these together.
     """
 
     queue: str
@@ -52,8 +52,8 @@ class ConsumeReport(RunReport):
     in_service: int = 0
     executions: int = 0
     service_seconds: float = 0.0
-    saturated_seconds: float = 0.0
-    saturated_ended: int = 0
+    cycles: int = 0
+    cycle_seconds: float = 0.0
     time_in_queue: TimeInQueue = field(default_factory=TimeInQueue)
 
     def count(self, ending: Ending) -> None:
@@ -91,8 +91,8 @@ class ConsumeReport(RunReport):
 
     @property
     def achieved_capacity(self) -> float | None:
-        """Tasks a second while the queue had tasks for all consumers; None if it never had."""
-        return self.saturated_ended / self.saturated_seconds if self.saturated_seconds else None
+        """Tasks a second that the consumers have taken while tasks were waiting; None if none were."""
+        return self.consumers * self.cycles / self.cycle_seconds if self.cycle_seconds else None
 
     @property
     def utilisation(self) -> float:
@@ -126,7 +126,6 @@ class ConsumeReport(RunReport):
             "tasks_per_second": round(self.tasks_per_second, 1),
             "capacity": _rounded(self.capacity),
             "achieved_capacity": _rounded(self.achieved_capacity),
-            "saturated_seconds": round(self.saturated_seconds, 3),
             "utilisation": round(self.utilisation, 4),
             "time_in_queue": self.time_in_queue.to_dict(),
         }

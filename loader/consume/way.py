@@ -28,6 +28,7 @@ class Taken:
         lock: The key of its uniqueness lock; empty for none.
         retention: Seconds that it says it is to be kept once it is done.
         started: Unix time at which its service began.
+        taken_at: The same by ``time.monotonic``.
         number: How many tasks this consumer had taken before it.
     """
 
@@ -40,6 +41,7 @@ class Taken:
     lock: bytes = b""
     retention: int = 0
     started: float = 0.0
+    taken_at: float = 0.0
     number: int = 0
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -311,7 +313,7 @@ def test_several_consumers_serve_one_queue_together(target: Server, db: Redis) -
     reports = asyncio.run(scenario())
 
     assert sum(report["done"] for report in reports) == 300
-    assert registered(db) == active(db, "asynq") == []
+    assert registered(db) == [] and active(db, "asynq") == []
 
 
 def test_doctor_sees_it_and_a_load_writes_the_layout_that_it_reads(tool: Tool, db: Redis) -> None:
@@ -365,3 +367,91 @@ def test_a_queue_that_does_not_exist_is_waited_for_and_told(tool: Tool, db: Redi
 )
 def test_wrong_options_are_told_in_one_line(tool: Tool, arguments: tuple[str, ...], words: str) -> None:
     assert_error(consume(tool, *arguments), 2, words)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_rights_of_the_reference_page_suffice(tool: Tool, db: Redis, layout: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
+    told = re.search(r"`runqy-loader consume` needs (.*?)load-testing.md", page, re.DOTALL)
+    assert told is not None
+    shared, asynq, documented = re.split(r"In the asynq layout|in the documented layout", told[1])
+    rights = re.findall(r"\+[a-z|]+", shared + (asynq if layout == "asynq" else documented.split("on a cluster")[0]))
+    db.execute_command("ACL", "SETUSER", "consumer", "reset", "on", ">pw", "~asynq:*", *rights)
+    url = tool.url.replace("redis://", "redis://consumer:pw@")
+    enqueue(db, layout, 30, max_retry=1)
+    settings = ["--fail-rate", "50%", "--retention", "1h", "--until-empty", "--layout", layout]
+    if layout == "asynq":
+        enqueue(db, layout, 5, first=30, unique_key=f"asynq:{{{QUEUE}}}:unique:x")
+        settings += ["--retry-delay", "0"]
+    try:
+        done = run("consume", "-q", "q", "--redis", url, *settings, "--quiet", "--report", "-", cwd=tool.folder)
+        names = enqueue(db, layout, 8, first=100)
+        ended = ("--service-time", "1h", "--duration", "0.3", "--grace", "0", "--layout", layout)
+        back = run("consume", "-q", "q", "--redis", url, *ended, "--quiet", "--report", "-", cwd=tool.folder)
+    finally:
+        db.execute_command("ACL", "DELUSER", "consumer")
+
+    assert (done.status, done.stderr) == (0, "") == (back.status, back.stderr)
+    assert done.report["archived"] and done.report["retried"] and done.report["done"]
+    assert back.report["put_back"] == 8 and pending(db, layout) == names
+
+
+def everything(db: Redis) -> dict[bytes, Any]:
+    """All keys of tasks with what they hold."""
+    found: dict[bytes, Any] = {}
+    for key in db.keys("*"):
+        kind = db.type(key)
+        found[key] = db.hgetall(key) if kind == b"hash" else db.lrange(key, 0, -1) if kind == b"list" else db.get(key)
+    return found
+
+
+def test_the_keys_of_each_ending_in_the_documented_layout(tool: Tool, db: Redis) -> None:
+    guide = {b"type": b"task", b"payload": b"{}", b"retry": b"0", b"max_retry": b"3", b"queue": QUEUE.encode()}
+    enqueue(db, "documented", 1)
+    consumed(tool, "--until-empty")
+    assert everything(db) == {}, "done: nothing is left"
+
+    enqueue(db, "documented", 1)
+    consumed(tool, "--until-empty", "--retention", "1h")
+    assert everything(db) == {
+        b"asynq:t:t0": {**guide, b"state": b"completed"},
+        b"asynq:result:t0": b'{"consumed_by":"runqy-loader"}',
+    }
+    assert all(3500 < db.ttl(key) <= 3600 for key in db.keys("*"))
+
+    db.flushall()
+    enqueue(db, "documented", 2)
+    consumed(tool, "--count", "1", "--fail-rate", "100%")
+    assert everything(db) == {
+        b"asynq:t:t0": {**guide, b"retry": b"1", b"state": b"pending"},
+        b"asynq:t:t1": guide,
+        b"asynq:q.default:pending": [b"t0", b"t1"],
+    }, "to be retried: pending behind all others"
+
+    db.flushall()
+    enqueue(db, "documented", 2)
+    before = everything(db)
+    consumed(tool, "--service-time", "1h", "--duration", "0.2", "--grace", "0", "-c", "1")
+    assert everything(db) == before, "put back: as it was"
+
+
+def test_what_a_registered_worker_of_the_guides_keys_leaves_while_it_runs(target: Server, db: Redis) -> None:
+    async def scenario() -> tuple[dict[bytes, bytes], bytes, list[int]]:
+        consumer = Consumer(options(target.url, "documented", service_time="1h", grace=0, consumers=1))
+        running = asyncio.ensure_future(consumer.run())
+        while not consumer.report.taken:
+            await asyncio.sleep(0.01)
+        (member,) = db.smembers("asynq:workers")
+        worker, state = db.hgetall(b"asynq:workers:" + member), db.hget(task_key("documented", "t0"), "state")
+        ends = [db.ttl("asynq:workers"), db.ttl(b"asynq:workers:" + member)]
+        consumer.stop()
+        await running
+        return worker, state, ends
+
+    enqueue(db, "documented", 1)
+    worker, state, ends = asyncio.run(scenario())
+
+    assert state == b"active"
+    assert (worker[b"queues"], worker[b"status"], worker[b"concurrency"]) == (b"map[q.default:1]", b"running", b"1")
+    assert all(0 < end <= 30 for end in ends), "a consumer that is killed keeps no asynq server from registering"
+    assert registered(db) == []

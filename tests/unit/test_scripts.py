@@ -16,6 +16,7 @@ import hiredis
 import pytest
 import redis
 
+from loader.consume import asynq_scripts, documented_scripts
 from loader.gateway import idempotency, push
 from loader.jobs import keep, lease, source_index
 from loader.jobs.ledger import QueueLedger
@@ -119,6 +120,8 @@ SCRIPTS: dict[str, bytes] = {
     "undo-copy": COPY,
     "undo-swap": SWAP,
     **{f"undo-drop-{name}": scripts.drop for name, scripts in UNDO.items()},
+    **{f"consume-asynq-{name}": script for name, script in asynq_scripts.ALL.items()},
+    **{f"consume-documented-{name}": script for name, script in documented_scripts.ALL.items()},
 }
 
 

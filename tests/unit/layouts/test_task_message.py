@@ -9,7 +9,15 @@ from google.protobuf.message import DecodeError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loader.layouts.task_message import MessageError, TaskMessage, decode, encode, past_of, varint
+from loader.layouts.task_message import (
+    MessageError,
+    TaskMessage,
+    decode,
+    encode,
+    encode_message,
+    past_of,
+    varint,
+)
 from loader.tasks.options import TaskOptions
 from tests.unit import task_message_oracle as oracle
 
@@ -171,3 +179,33 @@ def test_a_number_beyond_its_type_is_cut_as_protobuf_cuts_it(name: str, value: i
 def test_damaged_messages_are_refused(data: bytes) -> None:
     with pytest.raises(MessageError):
         decode(data)
+
+
+@given(
+    st.builds(
+        TaskMessage,
+        type=TEXT,
+        payload=st.binary(max_size=300),
+        id=TEXT,
+        queue=TEXT,
+        max_retry=st.integers(-(2**31), 2**31 - 1),
+        retried=st.integers(0, 2**31 - 1),
+        error_msg=TEXT,
+        timeout=SECONDS,
+        deadline=SECONDS,
+        unique_key=TEXT,
+        last_failed_at=SECONDS,
+        retention=SECONDS,
+        completed_at=SECONDS,
+        group_key=TEXT,
+        headers=st.dictionaries(TEXT, TEXT, max_size=1),
+        unknown=st.sampled_from([b"", b"\xa0\x01\x07"]),
+    )
+)
+def test_a_decoded_message_is_encoded_again_as_protobuf_does(message: TaskMessage) -> None:
+    again = encode_message(message)
+
+    assert decode(again) == message
+    known = {name: getattr(message, name) for name in TaskMessage.__slots__ if name != "unknown"}
+    known["retry"] = known.pop("max_retry")
+    assert again == oracle.encode(**known) + message.unknown

@@ -1,0 +1,3 @@
+"""A message that was decoded, encoded again."""
+
+from __future__ import annotations
