@@ -91,7 +91,7 @@ class ProcessPool:
             "-P",  # the folder in which the user works may have a loader.py
             "-m",
             "loader.engine.child",
-            env=_environment(),
+            env=child_environment(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,  # only the parent gets Ctrl-C; it sends Stop to the children
@@ -160,7 +160,7 @@ class ProcessPool:
             self.stop()
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """The environment, with the folder of this package: a child finds the same one, wherever it was imported from."""
     home, before = str(Path(loader.__file__).parents[1]), os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": home if before is None else f"{home}{os.pathsep}{before}"}

@@ -11,8 +11,8 @@ from loader.queues.names import resolve_queue
 from loader.settings import shared
 from loader.settings.check import check_declared, check_outputs
 from loader.settings.error_limit import ErrorLimit, error_limit
-from loader.settings.generate_fields import GenerateFields
 from loader.settings.keep import KEEP_JOB
+from loader.settings.limit_fields import LimitFields
 from loader.settings.load_tasks import REDIS_ONLY
 from loader.settings.memory import MemoryThreshold, threshold_problem
 from loader.settings.option import BYTES, COUNT, Excludes, Needs, Option, flag_of
@@ -36,7 +36,7 @@ _KEPT = (REDIS_ONLY, Excludes("redis", DISCARD, hint="Nothing is written there")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoadOptions(GenerateFields):
+class LoadOptions(LimitFields):
     """Options of a load. Field names are the long options of the command line with underscores."""
 
     redis: Annotated[
@@ -376,7 +376,7 @@ class LoadOptions(GenerateFields):
     @property
     def waits_for_memory(self) -> bool:
         """Whether to wait for a server at its memory limit. By default, the load ends: workers may not make room."""
-        return self.retry_for is not None
+        return self.retry_for is not None or self.memory_headroom is not None
 
     @property
     def memory_threshold(self) -> MemoryThreshold | None:
