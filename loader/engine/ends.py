@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from loader.errors import SourceError
+from loader.sources.base import Source
 from loader.sources.batch import BatchLimit, RawBatch
 from loader.sources.json_text import JSON_SPACE, is_json
 from loader.tasks.reasons import Reason, ReasonCode
@@ -69,3 +71,12 @@ def is_cut_off(raw: RawBatch) -> bool:
     if not ends_in_a_record(raw) or len(raw.records) - 1 in raw.oversized:
         return False
     return not is_json(raw.records[-1])
+
+
+async def no_line_end(source: Source, raw: RawBatch) -> SourceError:
+    """The error for input whose last record has no line end, with ``--require-final-newline``."""
+    place = await source.place(raw, len(raw.records) - 1)
+    return SourceError(
+        f"{place.text}: the last record has no line end, so the input may be incomplete",
+        "Get the complete input, or leave out --require-final-newline",
+    )

@@ -10,11 +10,13 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from loader.engine.assign import Assigner
-from loader.engine.ends import CUT_OFF, Ends, ends_in_a_record, is_cut_off, is_last
+from loader.engine.doubts import Doubts
+from loader.engine.ends import CUT_OFF, Ends, ends_in_a_record, is_cut_off, is_last, no_line_end
 from loader.engine.first_records import FirstRecords, too_many
+from loader.engine.handover import Handover
 from loader.engine.hold_back import Admission, Callbacks, HoldBack
 from loader.engine.loaded_before import LoadedBefore, StateOf
-from loader.errors import LoaderError, SourceError, TooManyRejectsError
+from loader.errors import LoaderError, TooManyRejectsError
 from loader.jobs.ids_file import IdsFile
 from loader.jobs.ledger import LedgerState
 from loader.jobs.rejects import RejectsFile
@@ -52,6 +54,7 @@ class Pipeline:
         records: The longest record; None for the limit of ``options``.
         first_version: Whether version 1 began the job. Its checksums do not say which records of a batch are tasks.
         passed_over: Called for each delivery that is in already.
+        handover: What deliveries wait for before they are sent; None for nothing.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Pipeline:
         *,
         first_version: bool = False,
         passed_over: Callable[[Delivery], None] = lambda delivery: None,
+        handover: Handover | None = None,
     ) -> None:
         self._sources = sources
         self._shards = shards
@@ -85,6 +89,7 @@ class Pipeline:
         self._ends = ends or Ends()
         self._shape = shape
         self._passed_over = passed_over
+        self._handover = handover or Handover()
         self._records = records or RecordLimit.of_option(options.max_record_bytes)
         queues, default_queue = self._ends.queues, options.default_queue
         self._before = LoadedBefore(state_of, report, queues, default_queue, first_version=first_version)
@@ -93,7 +98,7 @@ class Pipeline:
         self._failure: LoaderError | None = None
         self._stopping = False
         self._all_read = False
-        self._doubts: dict[Delivery, InDoubt] = {}
+        self._doubts = Doubts(sources, report)
         self._limit = options.error_limit
         self._process = process
         self._first: HoldBack | None = None
@@ -111,6 +116,7 @@ class Pipeline:
         if self._stopping:
             return
         self._stopping = True
+        self._handover.stop()
         if self._reader is not None:
             self._reader.cancel()
 
@@ -234,7 +240,7 @@ class Pipeline:
         cut_off = is_cut_off(raw)
         if cut_off or (strict and ends_in_a_record(raw)):
             if strict and repeatable:
-                raise await _no_line_end(source, raw)
+                raise await no_line_end(source, raw)
             if not repeatable:
                 raw, last, ends = *raw.split(len(raw.records) - 1), True
         if ends:
@@ -249,7 +255,7 @@ class Pipeline:
             await self._admit(batch, source, self._report.sources[index], ends=ends)
         if last is not None:
             if strict:
-                raise await _no_line_end(source, last)
+                raise await no_line_end(source, last)
             rest = Batch(shard, number, index, last, [], [], None, last.size, 0, rejected=[(0, CUT_OFF)])
             await self._admit(rest, source, self._report.sources[index], ends=ends)
 
@@ -345,7 +351,8 @@ class Pipeline:
         if delivery is None or self._stopping:
             self._queue.put_nowait(None)  # for the other workers; there is room because an item was just taken
             return None
-        return delivery
+        await self._handover.wait(delivery)
+        return None if self._stopping else delivery  # the other workers find the end in the queue
 
     # --- Observer -----------------------------------------------------------------------------------------------
 
@@ -364,24 +371,14 @@ class Pipeline:
             await self._reject(delivery.batch, rejected)
 
     async def in_doubt(self, delivery: Delivery, why: str) -> InDoubt:
-        if (known := self._doubts.get(delivery)) is not None:
-            return known
-        source, raw = self._sources[delivery.batch.source_index], delivery.batch.raw
-        first = await source.place(raw, delivery.records[0])
-        last = await source.place(raw, delivery.records[-1])
-        doubt = InDoubt(delivery.queue, first.name, first.line, last.name, last.line, len(delivery.payloads), why)
-        noted = self._doubts.setdefault(delivery, doubt)
-        if noted is doubt:  # another request may have noted it in the meantime
-            self._report.in_doubt.append(doubt)
-        return noted
+        return await self._doubts.note(delivery, why)
 
     async def place(self, delivery: Delivery, position: int) -> str:
         source = self._sources[delivery.batch.source_index]
         return (await source.place(delivery.batch.raw, delivery.records[position])).text
 
     def loaded(self, delivery: Delivery) -> None:
-        if (doubt := self._doubts.pop(delivery, None)) is not None:
-            doubt.repeated = True
+        self._doubts.settle(delivery)
         if self._ids is not None:
             self._ids.add(delivery.queue, delivery.id_prefix, delivery.ids, delivery.skipped)
         count = len(delivery.payloads) - len(delivery.skipped)
@@ -390,14 +387,6 @@ class Pipeline:
         report.queues[delivery.queue] = report.queues.get(delivery.queue, 0) + count
         report.batches += 1
         report.compact += delivery.compact
-
-
-async def _no_line_end(source: Source, raw: RawBatch) -> SourceError:
-    place = await source.place(raw, len(raw.records) - 1)
-    return SourceError(
-        f"{place.text}: the last record has no line end, so the input may be incomplete",
-        "Get the complete input, or leave out --require-final-newline",
-    )
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

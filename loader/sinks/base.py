@@ -29,6 +29,7 @@ class Delivery:
         options: One a task, if records have options; None if the load's own options apply to all tasks.
         skipped: Positions of tasks that cannot be loaded, and why.
         compact: The number of tasks that were written as dumps.
+        due: When each task was due (``time.monotonic``); empty without a schedule.
     """
 
     batch: Batch
@@ -40,6 +41,13 @@ class Delivery:
     options: Sequence[TaskOptions] | None = None
     skipped: dict[int, Reason] = field(default_factory=dict)
     compact: int = 0
+    due: Sequence[float] = ()
+
+    @property
+    def source_records(self) -> Sequence[bytes]:
+        """The record of each task, as it is in the source."""
+        records = self.batch.raw.records
+        return records if len(self.records) == len(records) else [records[index] for index in self.records]
 
     @property
     def checksum(self) -> int:

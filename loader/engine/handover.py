@@ -1,0 +1,151 @@
+"""All that a delivery waits for between the bounded queue and a worker: limits, and its due time."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from loader.pace.course import ByRate, Course
+from loader.pace.schedule import Constant
+from loader.sinks.base import Delivery
+
+_LONGEST_SLEEP = 1.0
+"""Seconds. Whoever waits for a due time looks at the limits again after this time."""
+
+_TICK = 0.001
+"""Seconds. The timers of uvloop and of epoll_wait(2) count milliseconds, and a shorter sleep may end too early."""
+
+_PAUSE = "pause"
+
+
+class Limit(Protocol):
+    """A reason to hold deliveries back for a time."""
+
+    @property
+    def name(self) -> str:
+        """The option, without dashes before it: such as ``max-pending``."""
+        ...
+
+    @property
+    def holds(self) -> bool:
+        """Whether deliveries have to wait now. It is asked before each delivery, so it must not take long.
+
+        What a server says has to be asked for elsewhere: its slow answer would shift the schedule, which must show it.
+        """
+        ...
+
+    async def clear(self, stopping: Callable[[], bool]) -> None:
+        """Returns when deliveries may go on, or soon after ``stopping()`` is true. Called only if it holds."""
+        ...
+
+
+class Handover:
+    """Hands deliveries over to the workers, one after the other.
+
+    The due time of a task does not depend on how fast the server answers (open loop): deliveries that had to wait for
+    room on their way are handed over at once. What limits and ``pause`` hold back is not made up for: it shifts the
+    schedule.
+
+    Args:
+        course: When tasks are due; None: at once.
+
+    Attributes:
+        held_seconds: For each limit, how long it has held deliveries back; also for "pause".
+    """
+
+    def __init__(self, limits: Sequence[Limit] = (), course: Course | None = None) -> None:
+        self._limits = limits
+        self._planned = self._course = course
+        self._paused = self._stopping = False
+        self._turn = asyncio.Lock()
+        self._alarm: asyncio.Future[None] | None = None  # of the delivery that waits
+        self.held_seconds: dict[str, float] = {}
+
+    async def wait(self, delivery: Delivery) -> None:
+        """Returns when the delivery may be sent, or at once after ``stop``. Its tasks have their due times then."""
+        if not (self._limits or self._course or self._paused):  # hot path: nothing to wait for
+            return
+        async with self._turn:
+            while not self._stopping:
+                await self._clear()
+                if (course := self._course) is None:
+                    return
+                now = time.monotonic()
+                if not course.is_started:
+                    course.start(now)
+                records = delivery.source_records
+                left = course.due(records) - now
+                if left <= 0:
+                    delivery.due = course.take(records)
+                    return
+                await self._sleep(min(left, _LONGEST_SLEEP))
+
+    def pause(self) -> None:
+        """Hands nothing over until ``resume``."""
+        self._paused = True
+        self._wake()
+
+    def resume(self) -> None:
+        self._paused = False
+        self._wake()
+
+    def change_rate(self, rate: float | None) -> None:
+        """From now on, another rate applies than the options say.
+
+        Args:
+            rate: Tasks a second, above 0; None: as the options say.
+        """
+        now = time.monotonic()
+        if rate is not None:
+            self._course = ByRate(Constant(rate))
+        elif self._course is not self._planned:
+            self._course = self._planned
+            if self._planned is not None:
+                self._planned.go_on(now)
+        self._wake()
+
+    def stop(self) -> None:
+        """Wakes whoever waits, and lets nobody wait any more."""
+        self._stopping = True
+        self._wake()
+
+    async def _clear(self) -> None:
+        while not self._stopping:
+            limit = next((limit for limit in self._limits if limit.holds), None)
+            if limit is None and not self._paused:
+                return
+            began = time.monotonic()
+            if limit is not None:
+                await limit.clear(lambda: self._stopping)
+            else:
+                await self._sleep(_LONGEST_SLEEP)
+            self._was_held(_PAUSE if limit is None else limit.name, time.monotonic() - began)
+
+    def _was_held(self, name: str, seconds: float) -> None:
+        self.held_seconds[name] = self.held_seconds.get(name, 0.0) + seconds
+        for course in {self._planned, self._course}:
+            if course is not None:
+                course.shift(seconds)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleeps for this time, rounded up to what timers can do, or until ``_wake``."""
+        loop = asyncio.get_running_loop()
+        self._alarm = alarm = loop.create_future()
+        timer = loop.call_later(math.ceil(seconds / _TICK) * _TICK, _ring, alarm)
+        try:
+            await alarm
+        finally:
+            timer.cancel()
+            self._alarm = None
+
+    def _wake(self) -> None:
+        if self._alarm is not None:
+            _ring(self._alarm)
+
+
+def _ring(alarm: asyncio.Future[None]) -> None:
+    if not alarm.done():
+        alarm.set_result(None)

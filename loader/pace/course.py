@@ -1,0 +1,85 @@
+"""The due times of a run's tasks by the clock, in the order in which they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from loader.pace.schedule import Schedule
+
+
+class Course(Protocol):
+    """Gives tasks their due times. Times are those of ``time.monotonic``.
+
+    ``records`` are those of the next tasks, as they are in the source.
+    """
+
+    @property
+    def is_started(self) -> bool: ...
+
+    def start(self, now: float) -> None:
+        """The next task, the first one, is due now. Before, nothing is due, and nothing can be shifted."""
+        ...
+
+    def go_on(self, now: float) -> None:
+        """Another course has applied until now. What would have been due in this time is not made up for."""
+        ...
+
+    def due(self, records: Sequence[bytes]) -> float:
+        """When the last of the next tasks is due."""
+        ...
+
+    def take(self, records: Sequence[bytes]) -> Sequence[float]:
+        """The due time of each of the next tasks. They are sent, so the next call goes on after them."""
+        ...
+
+    def shift(self, seconds: float) -> None:
+        """All further tasks are due this much later."""
+        ...
+
+    def rate(self, now: float) -> float | None:
+        """Tasks a second now; None if only the records tell."""
+        ...
+
+    def overdue(self, now: float) -> int:
+        """The number of further tasks that are due by now, as far as this is known."""
+        ...
+
+
+class ByRate:
+    """The course of a schedule."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+        self._start = 0.0
+        self.is_started = False
+        self._next = 0.0  # the schedule's count before the next task; with a fraction after ``go_on``
+
+    def start(self, now: float) -> None:
+        self._start = now
+        self.is_started = True
+
+    def go_on(self, now: float) -> None:
+        if self.is_started:
+            self._next = self._schedule.count(now - self._start)
+
+    def due(self, records: Sequence[bytes]) -> float:
+        return self._start + self._schedule.due(self._next + len(records) - 1)
+
+    def take(self, records: Sequence[bytes]) -> Sequence[float]:
+        start, due, first = self._start, self._schedule.due, self._next
+        self._next = first + len(records)
+        return [start + due(first + position) for position in range(len(records))]
+
+    def shift(self, seconds: float) -> None:
+        self._start += seconds
+
+    def rate(self, now: float) -> float | None:
+        return self._schedule.rate(now - self._start)
+
+    def overdue(self, now: float) -> int:
+        seconds, first = now - self._start, self._next
+        tasks = max(0, int(self._schedule.count(seconds) - first) + 1)
+        while tasks and self._schedule.due(first + tasks - 1) > seconds:  # at most once: the schedule may rest here
+            tasks -= 1
+        return tasks
