@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
+from loader.jobs.orders import Orders
 from loader.pace.course import ByRate, Course
 from loader.pace.schedule import Constant
 from loader.sinks.base import Delivery
@@ -18,27 +19,25 @@ _LONGEST_SLEEP = 1.0
 _TICK = 0.001
 """Seconds. The timers of uvloop and of epoll_wait(2) count milliseconds, and a shorter sleep may end too early."""
 
-_PAUSE = "pause"
 
+class Limits(Protocol):
+    """Reasons to hold deliveries back for a time; see ``loader.engine.limits.limits``."""
 
-class Limit(Protocol):
-    """A reason to hold deliveries back for a time."""
+    async def clear(self, delivery: Delivery, stopping: Callable[[], bool]) -> float:
+        """Returns when a delivery may go on, or soon after ``stopping()`` is true.
 
-    @property
-    def name(self) -> str:
-        """The option, without dashes before it: such as ``max-pending``."""
-        ...
-
-    @property
-    def holds(self) -> bool:
-        """Whether deliveries have to wait now. It is asked before each delivery, so it must not take long.
-
-        What a server says has to be asked for elsewhere: its slow answer would shift the schedule, which must show it.
+        Returns:
+            For how many seconds it was held. The time that a server takes to answer a question is no part of it: it
+            would shift the schedule, which must show it.
         """
         ...
 
-    async def clear(self, stopping: Callable[[], bool]) -> None:
-        """Returns when deliveries may go on, or soon after ``stopping()`` is true. Called only if it holds."""
+    def passed(self, delivery: Delivery) -> None:
+        """A delivery is handed over."""
+        ...
+
+    def landed(self, delivery: Delivery) -> None:
+        """A delivery is in."""
         ...
 
 
@@ -50,19 +49,17 @@ class Handover:
     schedule.
 
     Args:
+        limits: None for none.
         course: When tasks are due; None: at once.
-
-    Attributes:
-        held_seconds: For each limit, how long it has held deliveries back; also for "pause".
     """
 
-    def __init__(self, limits: Sequence[Limit] = (), course: Course | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, course: Course | None = None) -> None:
         self._limits = limits
         self._planned = self._course = course
         self._paused = self._stopping = False
+        self._ordered: float | None = None
         self._turn = asyncio.Lock()
         self._alarm: asyncio.Future[None] | None = None  # of the delivery that waits
-        self.held_seconds: dict[str, float] = {}
 
     async def wait(self, delivery: Delivery) -> None:
         """Returns when the delivery may be sent, or at once after ``stop``. Its tasks have their due times then."""
@@ -70,9 +67,9 @@ class Handover:
             return
         async with self._turn:
             while not self._stopping:
-                await self._clear()
+                await self._clear(delivery)
                 if (course := self._course) is None:
-                    return
+                    break
                 now = time.monotonic()
                 if not course.is_started:
                     course.start(now)
@@ -80,8 +77,15 @@ class Handover:
                 left = course.due(records) - now
                 if left <= 0:
                     delivery.due = course.take(records)
-                    return
+                    break
                 await self._sleep(min(left, _LONGEST_SLEEP))
+            if self._limits is not None:
+                self._limits.passed(delivery)
+
+    def landed(self, delivery: Delivery) -> None:
+        """A delivery is in."""
+        if self._limits is not None:
+            self._limits.landed(delivery)
 
     def pause(self) -> None:
         """Hands nothing over until ``resume``."""
@@ -107,27 +111,34 @@ class Handover:
                 self._planned.go_on(now)
         self._wake()
 
+    def order(self, orders: Orders) -> None:
+        """Does what was ordered from outside."""
+        if orders.rate != self._ordered:
+            self._ordered = orders.rate
+            self.change_rate(orders.rate)
+        if (orders.paused is not None) != self._paused:
+            (self.pause if orders.paused else self.resume)()
+
     def stop(self) -> None:
         """Wakes whoever waits, and lets nobody wait any more."""
         self._stopping = True
         self._wake()
 
-    async def _clear(self) -> None:
+    async def _clear(self, delivery: Delivery) -> None:
         while not self._stopping:
-            limit = next((limit for limit in self._limits if limit.holds), None)
-            if limit is None and not self._paused:
-                return
-            began = time.monotonic()
-            if limit is not None:
-                await limit.clear(lambda: self._stopping)
-            else:
+            if self._paused:
+                began = time.monotonic()
                 await self._sleep(_LONGEST_SLEEP)
-            self._was_held(_PAUSE if limit is None else limit.name, time.monotonic() - began)
+                self._shift(time.monotonic() - began)
+                continue
+            if self._limits is not None:
+                self._shift(await self._limits.clear(delivery, lambda: self._stopping or self._paused))
+            if not self._paused:
+                return
 
-    def _was_held(self, name: str, seconds: float) -> None:
-        self.held_seconds[name] = self.held_seconds.get(name, 0.0) + seconds
+    def _shift(self, seconds: float) -> None:
         for course in {self._planned, self._course}:
-            if course is not None:
+            if course is not None and seconds:
                 course.shift(seconds)
 
     async def _sleep(self, seconds: float) -> None:

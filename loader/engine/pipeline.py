@@ -379,6 +379,7 @@ class Pipeline:
 
     def loaded(self, delivery: Delivery) -> None:
         self._doubts.settle(delivery)
+        self._handover.landed(delivery)
         if self._ids is not None:
             self._ids.add(delivery.queue, delivery.id_prefix, delivery.ids, delivery.skipped)
         count = len(delivery.payloads) - len(delivery.skipped)

@@ -14,6 +14,7 @@ import orjson
 
 from loader.errors import LoaderError
 from loader.jobs.counts import SourceCounts
+from loader.jobs.holding import Holding
 from loader.jobs.reject_kinds import RejectKinds
 from loader.sources.base import printable
 from loader.tasks.reasons import Reason, ReasonCode
@@ -196,6 +197,7 @@ class LoadReport(RunReport):
         discarded: Whether tasks were counted as loaded but not written (``--redis discard``).
         fallback: What ``queue_fallbacks`` counts, and their queue, for people; '' unless ``--queue-field`` or
             ``--queue-from`` is given beside ``--queue``.
+        holding: What holds the load back, and for how long it has done so.
         valid: With ``dry_run``: the number of records that would be loaded.
         preview: With ``--preview``: the first tasks; otherwise None.
     """
@@ -222,6 +224,7 @@ class LoadReport(RunReport):
     in_doubt: list[InDoubt] = field(default_factory=list)
     unsettled: int = 0
     peak_child_rss_bytes: int = 0
+    holding: Holding = field(default_factory=Holding)
 
     @property
     def counts(self) -> SourceCounts:

@@ -57,8 +57,8 @@ class LimitFields(GenerateFields):
     only_between: Annotated[
         str | None,
         Option(
-            help="Load at these hours of the day only, such as 22:00-06:00, by the clock of this machine, or with a time "
-            "zone: '12:00-13:00,22:00-06:00 Europe/Berlin'. Outside of them, the load waits.",
+            help="Load at these hours of the day only, such as 22:00-06:00, by the clock of this machine, or with a "
+            "time zone: '12:00-13:00,22:00-06:00 Europe/Berlin'. Outside of them, the load waits.",
             group=_GROUP,
             unit="HOURS",
             default_text="at any time",

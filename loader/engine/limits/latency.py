@@ -10,9 +10,9 @@ from collections.abc import Callable
 from loader.engine.limits.limits import Hold
 from loader.sinks.base import Delivery
 
-FLOOR = 100.0
-"""Tasks a second: the load gets no slower, however slow Redis is."""
-_FIRST = 2_000.0
+FLOOR = 1_000.0
+"""Tasks a second: the load gets no slower, however slow Redis is. They take less than a hundredth of a server's time."""
+_FIRST = 4_000.0
 """Tasks a second with which a load begins."""
 ANSWERS_A_SECOND = 20
 """So many answers of the server are measured in a second."""
@@ -94,7 +94,7 @@ class MaxLatency:
         self._sent_at = -math.inf
         self._sent = 0
         self._is_used = False
-        self._is_told = False
+        self._is_told = self._is_floor_told = False
 
     async def hold(self, delivery: Delivery) -> Hold | None:
         left = self._sent_at + self._sent / self.controller.rate - self._clock()
@@ -117,6 +117,9 @@ class MaxLatency:
         if is_lowered and not self._is_told:
             self._is_told = True
             log.info("slowing down: Redis took %s to answer (--max-latency %s)", _shown(seconds), self._given)
+        if is_lowered and self.controller.rate <= FLOOR and not self._is_floor_told:
+            self._is_floor_told = True
+            log.info("the load is at its lowest rate, %s/s, and Redis is still too slow", f"{FLOOR:,.0f}")
 
     def _text(self) -> str:
         return f"at most {self.controller.rate:,.0f}/s (--max-latency {self._given})"

@@ -67,7 +67,7 @@ class Limit(Protocol):
 
 
 class Limits:
-    """All limits of a load. Deliveries pass one after the other, so that no limit is asked for two at once.
+    """All limits of a load. They are asked for one delivery at a time.
 
     Args:
         holding: Gets why the load waits, and for how long.
@@ -76,7 +76,6 @@ class Limits:
     def __init__(self, limits: Sequence[Limit], holding: Holding) -> None:
         self._limits = limits
         self._holding = holding
-        self._passing = asyncio.Lock()
         self._held_at: dict[str, float] = {}
 
     async def clear(self, delivery: Delivery, stopping: Callable[[], bool]) -> float:
@@ -88,18 +87,19 @@ class Limits:
         Raises:
             LoaderError: See ``Limit.hold``.
         """
-        held = 0.0
-        async with self._passing:
-            is_clear = False
-            while not (is_clear or stopping()):
-                is_clear = True
-                for limit in self._limits:
-                    if seconds := await self._wait_for(limit, delivery, stopping):
-                        held += seconds
-                        is_clear = False  # the limits before this one may hold by now
+        held, is_clear = 0.0, False
+        while not (is_clear or stopping()):
+            is_clear = True
             for limit in self._limits:
-                limit.passed(delivery)
+                if seconds := await self._wait_for(limit, delivery, stopping):
+                    held += seconds
+                    is_clear = False  # the limits before this one may hold by now
         return held
+
+    def passed(self, delivery: Delivery) -> None:
+        """A delivery is handed over."""
+        for limit in self._limits:
+            limit.passed(delivery)
 
     def landed(self, delivery: Delivery) -> None:
         """A delivery is in."""
@@ -108,21 +108,21 @@ class Limits:
 
     async def _wait_for(self, limit: Limit, delivery: Delivery, stopping: Callable[[], bool]) -> float:
         """Waits while one limit holds a delivery. Returns for how many seconds it did."""
-        waited = 0.0
+        waited, is_news = 0.0, False
         try:
             while not stopping() and (hold := await _unless(stopping, limit.hold(delivery))) is not None:
-                if hold.is_news:
+                is_news = hold.is_news
+                if is_news:
                     self._tell(limit.name, hold)
                 self._holding.begins(limit.name, hold.text)
                 began = time.monotonic()
-                while not stopping() and (left := began + hold.seconds - time.monotonic()) > 0:
-                    await asyncio.sleep(min(left, _LOOK_SECONDS))
+                await _unless(stopping, asyncio.sleep(hold.seconds))
                 waited += time.monotonic() - began
         finally:
             lasted = self._holding.ends(limit.name)
         if limit.name in self._held_at:
             self._held_at[limit.name] = time.monotonic()
-        if lasted >= _LONG_SECONDS and not stopping():
+        if is_news and lasted >= _LONG_SECONDS and not stopping():
             log.info("going on after %s s (--%s)", f"{lasted:,.0f}", limit.name)
         return waited
 

@@ -11,15 +11,14 @@ import sys
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import hiredis
 
+from loader.engine.limits.measured import Answered, Measure, Unanswered
 from loader.engine.messages import pack, receive
 from loader.errors import LoaderError
 from loader.servers.routing import Servers
-from loader.wire.address import Place
 from loader.wire.faults import translated
 
 _NAME = "runqy-loader-probe"
@@ -28,32 +27,6 @@ _MOST_WAITING = 20
 """The number of commands without an answer beyond which no more are sent."""
 _PAUSE = 1.0
 """Seconds after which a server that cannot be reached is tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """From the parent: which servers to ask.
-
-    Attributes:
-        timeout: Seconds without an answer after which a connection counts as lost.
-        every: Seconds between two commands.
-        limit: Seconds from which on a missing answer is told.
-    """
-
-    place: Place
-    timeout: float
-    every: float
-    limit: float
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """From the child: how long the slowest of the servers took to answer, in seconds, once for each command.
-
-    A command without an answer is told again and again, with the time that has passed.
-    """
-
-    seconds: float
 
 
 async def measure(wanted: Measure, inbox: asyncio.StreamReader, out: int) -> None:
@@ -75,8 +48,8 @@ async def _for_ever(servers: Servers, wanted: Measure, out: int) -> None:
             if not servers.is_reached:
                 await servers.reach(_NAME)
             await _while_it_answers(servers, wanted, out)
-        except LoaderError as error:  # the load waits for the server, and tells it
-            logging.getLogger("runqy_loader").debug("the probe cannot ask: %s", error)
+        except LoaderError as error:
+            _send(out, Unanswered(str(error.args[0])))
         await asyncio.sleep(_PAUSE)
         with suppress(LoaderError):
             await servers.reconnect()
@@ -116,7 +89,7 @@ async def _ask(servers: Servers) -> float:
     return time.perf_counter() - began
 
 
-def _send(out: int, message: Answered) -> None:
+def _send(out: int, message: Answered | Unanswered) -> None:
     data = memoryview(pack(message))
     while data:
         data = data[os.write(out, data) :]

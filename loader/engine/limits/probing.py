@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from loader.engine.limits.probe import Answered, Measure
+from loader.engine.limits.measured import Answered, Measure, Unanswered
 from loader.engine.messages import pack, receive
 from loader.engine.processes import child_environment
 from loader.errors import UsageError
@@ -48,6 +48,7 @@ async def probing(wanted: Measure, answered: Callable[[float], None]) -> AsyncIt
 
 
 async def _measure(wanted: Measure, answered: Callable[[float], None]) -> None:
+    told = ""
     while True:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -65,6 +66,9 @@ async def _measure(wanted: Measure, answered: Callable[[float], None]) -> None:
             while (message := await receive(child.stdout)) is not None:
                 if isinstance(message, Answered):
                     answered(message.seconds)
+                elif isinstance(message, Unanswered) and message.reason != told:
+                    told = message.reason
+                    log.info("the latency of the server cannot be measured now: %s", told)
         finally:
             if child.returncode is None:
                 child.kill()
