@@ -13,7 +13,7 @@ import click
 from loader.cli.commands import ALL, Command
 from loader.cli.once import Once
 from loader.cli.variables import CONFIG_PATH, ENV_PREFIX
-from loader.settings.option import DURATION, LIMIT, Declared, Excludes, declared
+from loader.settings.option import DURATION, Declared, Excludes, declared
 from loader.settings.values import duration
 
 _RANKS = (
@@ -109,7 +109,7 @@ def _type(one: Declared) -> click.ParamType[Any] | None:
         return click.Choice(one.choices) if not one.kinds else _NumberOrChoice(one.choices)
     if one.option.unit == DURATION:
         return _Seconds() if str not in one.kinds else click.STRING
-    if one.option.unit == LIMIT:
+    if str in one.kinds:  # its own check reads a number as well
         return click.STRING
     if Path in one.kinds:
         only_folders = one.option.unit == "DIR"

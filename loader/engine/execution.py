@@ -112,6 +112,10 @@ def _process_count(part: Part, shards: Sequence[Shard]) -> int:
         if part.options.processes not in ("auto", 1):
             log.info("--dedup, --offset and --limit need all records in their order: one process loads them")
         return 1
+    if part.options.is_paced:
+        if part.options.processes not in ("auto", 1):
+            log.info("a paced load needs one clock: one process loads it")
+        return 1
     wanted, repeatable = part.options.processes, all(source.identity.repeatable for source in part.sources)
     if wanted == "auto":
         shared = repeatable and Path(sys.executable or "").stem.startswith("python")  # else a program embeds Python

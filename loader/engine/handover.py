@@ -6,12 +6,18 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from loader.jobs.orders import Orders
+from loader.jobs.report import LoadReport
+from loader.pace.account import PaceReport
 from loader.pace.course import ByRate, Course
 from loader.pace.schedule import Constant
+from loader.settings import LoadOptions
 from loader.sinks.base import Delivery
+
+if TYPE_CHECKING:
+    from loader.pace.latency import LatencyRecorder
 
 _LONGEST_SLEEP = 1.0
 """Seconds. Whoever waits for a due time looks at the limits again after this time."""
@@ -51,32 +57,41 @@ class Handover:
     Args:
         limits: None for none.
         course: When tasks are due; None: at once.
+        report: Told what is handed over.
     """
 
-    def __init__(self, limits: Limits | None = None, course: Course | None = None) -> None:
+    def __init__(
+        self, limits: Limits | None = None, course: Course | None = None, report: PaceReport | None = None
+    ) -> None:
         self._limits = limits
         self._planned = self._course = course
         self._paused = self._stopping = False
         self._ordered: float | None = None
         self._turn = asyncio.Lock()
         self._alarm: asyncio.Future[None] | None = None  # of the delivery that waits
+        self._report = report or PaceReport()
+        self._report.rate, self._report.overdue = self._rate, self._overdue
 
     async def wait(self, delivery: Delivery) -> None:
         """Returns when the delivery may be sent, or at once after ``stop``. Its tasks have their due times then."""
         if not (self._limits or self._course or self._paused):  # hot path: nothing to wait for
             return
+        records = delivery.source_records
         async with self._turn:
             while not self._stopping:
                 await self._clear(delivery)
+                if self._stopping:
+                    return
                 if (course := self._course) is None:
+                    self._report.sent += len(records)
                     break
                 now = time.monotonic()
                 if not course.is_started:
                     course.start(now)
-                records = delivery.source_records
                 left = course.due(records) - now
                 if left <= 0:
                     delivery.due = course.take(records)
+                    self._report.sends(delivery.due, now)
                     break
                 await self._sleep(min(left, _LONGEST_SLEEP))
             if self._limits is not None:
@@ -124,6 +139,22 @@ class Handover:
         self._stopping = True
         self._wake()
 
+    def end(self, *, complete: bool) -> None:
+        """The run is over.
+
+        Args:
+            complete: Whether its input is, too.
+        """
+        self._report.end(time.monotonic(), complete=complete)
+
+    def _rate(self, now: float) -> float | None:
+        course = self._course
+        return course.rate(now) if course is not None and course.is_started else None
+
+    def _overdue(self, now: float) -> int:
+        course = self._course
+        return course.overdue(now) if course is not None and course.is_started else 0
+
     async def _clear(self, delivery: Delivery) -> None:
         while not self._stopping:
             if self._paused:
@@ -155,6 +186,22 @@ class Handover:
     def _wake(self) -> None:
         if self._alarm is not None:
             _ring(self._alarm)
+
+
+def handover_of(
+    options: LoadOptions, report: LoadReport, limits: Limits | None = None
+) -> tuple[Handover, LatencyRecorder | None]:
+    """The handover of a load, and what keeps its latencies: None without due times. The report gets both."""
+    if not (options.is_paced or limits):
+        return Handover(), None
+    course, latency = options.course(), None
+    report.pace = PaceReport(options.paced_by)
+    if course is not None:
+        from loader.pace.latency import LatencyRecorder, Lateness  # needs the extra pace
+
+        report.pace.lateness = Lateness()
+        report.latency = latency = LatencyRecorder()
+    return Handover(limits, course, report.pace), latency
 
 
 def _ring(alarm: asyncio.Future[None]) -> None:

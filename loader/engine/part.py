@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loader.engine.assign import Assigner
 from loader.engine.ends import Ends
-from loader.engine.handover import Handover
+from loader.engine.handover import Handover, handover_of
 from loader.engine.limits.hours import OnlyBetween
 from loader.engine.limits.limits import Limit, Limits
 from loader.engine.loaded_before import StateOf
@@ -181,8 +181,10 @@ class PartialLoad:
         if part.options.ids_out is not None:
             ids = IdsFile(part.options.ids_out, channel.proof, passed_over=channel.ids_passed_over)
             await ids.open()
-        self._handover = Handover(self._limits(channel))
-        self._handover.order(self._orders)
+        latency = None
+        if channel.worker is not None:
+            self._handover, latency = handover_of(part.options, self._report, self._limits(channel))
+            self._handover.order(self._orders)
         self._pipeline = Pipeline(
             part.sources,
             shards,
@@ -201,6 +203,7 @@ class PartialLoad:
             first_version=part.first_version,
             passed_over=channel.passed_over,
             handover=self._handover,
+            latency=latency,
         )
         if self._stopping:
             self._pipeline.stop()
@@ -208,6 +211,7 @@ class PartialLoad:
             try:
                 await self._pipeline.run()
             finally:
+                self._handover.end(complete=self._pipeline.complete)
                 if ids is not None:
                     await ids.close()
         finally:

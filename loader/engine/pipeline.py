@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from operator import itemgetter
@@ -33,6 +34,7 @@ from loader.sources.validate import Batch, Reject, validate
 from loader.tasks.reasons import Reason
 
 if TYPE_CHECKING:
+    from loader.pace.latency import LatencyRecorder
     from loader.shaping.shape import Shape
 
 log = logging.getLogger("runqy_loader")
@@ -55,6 +57,7 @@ class Pipeline:
         first_version: Whether version 1 began the job. Its checksums do not say which records of a batch are tasks.
         passed_over: Called for each delivery that is in already.
         handover: What deliveries wait for before they are sent; None for nothing.
+        latency: Keeps how long after its due time each task was in; None without due times.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Pipeline:
         first_version: bool = False,
         passed_over: Callable[[Delivery], None] = lambda delivery: None,
         handover: Handover | None = None,
+        latency: LatencyRecorder | None = None,
     ) -> None:
         self._sources = sources
         self._shards = shards
@@ -90,6 +94,7 @@ class Pipeline:
         self._shape = shape
         self._passed_over = passed_over
         self._handover = handover or Handover()
+        self._latency = latency
         self._records = records or RecordLimit.of_option(options.max_record_bytes)
         queues, default_queue = self._ends.queues, options.default_queue
         self._before = LoadedBefore(state_of, report, queues, default_queue, first_version=first_version)
@@ -380,6 +385,8 @@ class Pipeline:
     def loaded(self, delivery: Delivery) -> None:
         self._doubts.settle(delivery)
         self._handover.landed(delivery)
+        if self._latency is not None:
+            self._latency.record(delivery.due, delivery.skipped, time.monotonic())
         if self._ids is not None:
             self._ids.add(delivery.queue, delivery.id_prefix, delivery.ids, delivery.skipped)
         count = len(delivery.payloads) - len(delivery.skipped)

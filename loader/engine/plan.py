@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Self
 
@@ -122,6 +122,7 @@ class Proposal:
 async def _planned(
     options: LoadOptions, job: str, given: Sequence[Source], manifest: dict[str, Any], order: Sequence[int]
 ) -> LoadPlan:
+    options = replace(options, batch_size=manifest["batch_size"])  # a rate file that changes must not change it
     first_version = manifest["version"] == 1
     sources = [given[index] for index in order]
     shards = await asyncio.to_thread(plan, sources, manifest["shard_bytes"], empty_apart=not first_version)

@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
@@ -18,6 +18,10 @@ from loader.jobs.holding import Holding
 from loader.jobs.reject_kinds import RejectKinds
 from loader.sources.base import printable
 from loader.tasks.reasons import Reason, ReasonCode
+
+if TYPE_CHECKING:
+    from loader.pace.account import PaceReport
+    from loader.pace.latency import LatencyRecorder
 
 Status = Literal["running", "completed", "interrupted", "failed"]
 _EXAMPLES = 10
@@ -200,6 +204,8 @@ class LoadReport(RunReport):
         holding: What holds the load back, and for how long it has done so.
         valid: With ``dry_run``: the number of records that would be loaded.
         preview: With ``--preview``: the first tasks; otherwise None.
+        pace: What was due and what was sent; None if nothing holds deliveries back.
+        latency: How long after its due time each task was in; None without due times.
     """
 
     job: str
@@ -225,6 +231,8 @@ class LoadReport(RunReport):
     unsettled: int = 0
     peak_child_rss_bytes: int = 0
     holding: Holding = field(default_factory=Holding)
+    pace: PaceReport | None = None
+    latency: LatencyRecorder | None = None
 
     @property
     def counts(self) -> SourceCounts:
@@ -290,6 +298,15 @@ class LoadReport(RunReport):
         size = self.server_bytes_a_task
         return {"compact": self.compact, "server_bytes_a_task": None if size is None else round(size, 1)}
 
+    def _paced(self) -> dict[str, Any] | None:
+        held = self.holding.seconds
+        if self.pace is None and not held:
+            return None
+        from loader.pace.account import PaceReport  # only for loads that wait for something
+
+        pace = self.pace or PaceReport(sent=self.loaded)
+        return pace.to_dict(time.monotonic(), held)
+
     def _http(self) -> dict[str, Any]:
         if self.journal is None:
             return {}
@@ -321,6 +338,8 @@ class LoadReport(RunReport):
             **self._written(),
             "seconds": round(self.seconds, 3),
             "tasks_per_second": round(self.tasks_per_second, 1),
+            "pace": self._paced(),
+            "latency": None if self.latency is None else self.latency.to_dict(),
             "peak_rss_bytes": max(peak_rss_bytes(), self.peak_child_rss_bytes),
             "sources": [
                 {"name": source.name, "format": source.format, "size": source.size, **source.by_name}

@@ -56,7 +56,7 @@ def _manifest(options: LoadOptions, sources: Sequence[SourceIdentity], shard_byt
         "profile": options.profile,
         # A version that has absent options knows them as None; version 1 wrote 0.
         "tasks": {name: (None if name == "type" else 0) if tasks[name] is None else tasks[name] for name in _TASKS},
-        "batch_size": options.records_a_batch,
+        "batch_size": options.unpaced_batch,
         "batch_bytes": BATCH_BYTES,
         "shard_bytes": shard_bytes,
         "max_record_bytes": options.max_record_bytes,

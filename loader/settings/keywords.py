@@ -58,6 +58,14 @@ class LoadKeywords(TypedDict, total=False):
     count: int | None
     seed: int
     first: int
+    rate: float | str | None
+    rate_file: Path | str | None
+    replay: str | None
+    speed: str
+    max_pending: int | None
+    max_latency: str | None
+    memory_headroom: str | None
+    only_between: str | None
     redis: str
     redis_password_file: Path | str | None
     redis_password_command: str | None

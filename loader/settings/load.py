@@ -278,7 +278,7 @@ class LoadOptions(LimitFields):
             unit=COUNT,
             at_least=1,
             at_most=100_000,
-            default_text="1000; with --to 100, and 1 with --http-mode single",
+            default_text="1000; with --to 100, and 1 with --http-mode single; with a rate, a thousandth of it at most",
         ),
     ] = None
     processes: Annotated[
@@ -325,6 +325,7 @@ class LoadOptions(LimitFields):
             raise UsageError("--profile asynq needs --type", "It is the pattern for which the worker has a handler")
         self.task_options  # noqa: B018 - raises UsageError if it is not valid
         self.tables  # noqa: B018 - the same
+        self.rates  # noqa: B018 - the same
         self.check_query()
         if self.from_ is not None and not self.is_query and not from_variable(self.from_):
             raise UsageError("--from names a database, and there is no query", "Give --sql or --sql-file as well")
@@ -385,6 +386,13 @@ class LoadOptions(LimitFields):
 
     @property
     def records_a_batch(self) -> int:
+        """``batch_size``, or the default of the target, the pace and the limits."""
+        if self.batch_size is not None:
+            return self.batch_size
+        return min(most for most in (self.unpaced_batch, self.paced_batch, self.limited_batch) if most is not None)
+
+    @property
+    def unpaced_batch(self) -> int:
         """``batch_size``, or the target's default."""
         if self.batch_size is not None:
             return self.batch_size

@@ -11,7 +11,7 @@ from loader.engine.limits.limits import Hold
 from loader.sinks.base import Delivery
 
 FLOOR = 1_000.0
-"""Tasks a second: the load gets no slower, however slow Redis is. They take less than a hundredth of a server's time."""
+"""Tasks a second: the load gets no slower, however slow Redis is. They take less than 1% of a server's time."""
 _FIRST = 4_000.0
 """Tasks a second with which a load begins."""
 ANSWERS_A_SECOND = 20

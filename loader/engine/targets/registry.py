@@ -22,6 +22,8 @@ def require_extras(options: LoadOptions) -> None:
             require("embedded", "--redis embedded")
     if options.queues_file is not None:
         require("yaml", "--queues-file")
+    if options.scheduled_by is not None and not options.writes_nothing:
+        require("pace", options.scheduled_by)
 
 
 def asks_server(options: LoadOptions) -> bool:

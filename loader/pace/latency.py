@@ -1,0 +1,113 @@
+"""Latencies, kept in histograms. This module needs the extra ``pace``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from hdrh.histogram import HdrHistogram
+
+_LOWEST, _HIGHEST, _DIGITS = 1, 24 * 3600 * 1_000_000, 3
+"""Histograms hold from a microsecond to a day, with three significant digits. What takes longer counts as a day."""
+
+_MICROSECONDS = 1_000_000
+_PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99_9": 99.9}
+
+
+def new_histogram() -> HdrHistogram:
+    """An empty histogram of microseconds."""
+    return HdrHistogram(_LOWEST, _HIGHEST, _DIGITS)
+
+
+class LatencyRecorder:
+    """The time from a task's due time to the server's acknowledgement, of every task."""
+
+    def __init__(self) -> None:
+        self._before = new_histogram()
+        self._now = new_histogram()
+
+    def record(self, due: Sequence[float], skipped: Collection[int], now: float) -> None:
+        """Adds tasks that are in since now.
+
+        Args:
+            due: The due time of each (``time.monotonic``).
+            skipped: Positions of those that are not in.
+            now: The time on the same clock.
+        """
+        record = self._now.record_value  # hot path: 1.4 µs a task
+        for position, at in enumerate(due):
+            if position not in skipped:
+                record(_clipped(now - at))
+
+    def take_interval(self) -> HdrHistogram:
+        """The histogram, in microseconds, of what was recorded since the last call."""
+        taken, self._now = self._now, new_histogram()
+        self._before.add(taken)
+        return taken
+
+    @property
+    def total(self) -> HdrHistogram:
+        """The histogram of the whole run, in microseconds."""
+        whole = new_histogram()
+        whole.add(self._before)
+        whole.add(self._now)
+        return whole
+
+    def milliseconds(self, *percentiles: float) -> list[float] | None:
+        """Percentiles of the whole run; None if there is nothing yet."""
+        total = self.total
+        if not total.get_total_count():
+            return None
+        return [in_ms(total.get_value_at_percentile(percentile)) for percentile in percentiles]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON report; see ``histogram_report``."""
+        return histogram_report(self.total)
+
+
+class Lateness:
+    """How late deliveries were handed over after their due time."""
+
+    def __init__(self) -> None:
+        self._histogram = new_histogram()
+
+    def record(self, seconds: float) -> None:
+        self._histogram.record_value(_clipped(seconds))
+
+    def milliseconds(self, percentile: float) -> float:
+        return in_ms(self._histogram.get_value_at_percentile(percentile))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON report, in milliseconds."""
+        return {
+            "unit": "ms",
+            "p50": self.milliseconds(50),
+            "p99": self.milliseconds(99),
+            "max": in_ms(self._histogram.get_max_value()) if self._histogram.get_total_count() else 0.0,
+        }
+
+
+def histogram_report(histogram: HdrHistogram) -> dict[str, Any]:
+    """A histogram of microseconds for the JSON report, in milliseconds; see docs/reference.md.
+
+    ``histogram`` has all of it, in microseconds, as HdrHistogram's compressed format V2 in base64.
+    """
+    count = histogram.get_total_count()
+    values = {"min": histogram.get_min_value(), "mean": histogram.get_mean_value()} if count else {}
+    values |= {name: histogram.get_value_at_percentile(percentile) for name, percentile in _PERCENTILES.items()}
+    values["max"] = histogram.get_max_value() if count else 0
+    return {
+        "unit": "ms",
+        "count": count,
+        **{name: in_ms(value) if count else None for name, value in {"min": 0, "mean": 0, **values}.items()},
+        "histogram": histogram.encode().decode(),
+    }
+
+
+def in_ms(microseconds: float) -> float:
+    """Milliseconds, to the microsecond."""
+    return round(microseconds / 1000, 3)
+
+
+def _clipped(seconds: float) -> int:
+    return min(_HIGHEST, max(_LOWEST, round(seconds * _MICROSECONDS)))
