@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loader.cli.pace_lines import pace_lines
 from loader.cli.rejected import rejected_lines
 from loader.errors import (
     AlreadyLoadedError,
@@ -56,6 +57,7 @@ def closing_lines(report: LoadReport, resume: str, *, kept: bool) -> list[str]:
         into = f" into {queues}" if queues else ""
         lines.append(f"  {'loaded':<15}{report.loaded:>13,}  {report.tasks_per_second:,.0f} tasks/s{into}")
         lines.append(f"  {'already loaded':<15}{report.already_loaded:>13,}")
+        lines += pace_lines(report)
     if report.queue_fallbacks:
         lines.append(f"  {'without field':<15}{report.queue_fallbacks:>13,}  {report.fallback}")
     lines += _left_out_lines(report)

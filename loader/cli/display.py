@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from loader.cli.pace_lines import pace_parts
 from loader.cli.progress import LINE_SECONDS, LIVE_SECONDS, one_line, progress, with_waiting
 from loader.cli.stderr import for_terminal, tell
 from loader.jobs.report import LoadReport
@@ -46,7 +47,7 @@ class Display:
         self._quiet = quiet
         self._progress = progress
         self._console: Console | None = None
-        self._samples: list[tuple[float, int]] = []
+        self._samples: list[tuple[float, int, int]] = []
         self._is_live = False
         self._waiting: Waiting | None = None
         self.stopping = False
@@ -134,27 +135,31 @@ class Display:
                 self.say(share + self._line(report, loader, await loader.pending()) + held)
 
     def _line(self, report: LoadReport, loader: Loader, pending: int | None) -> str:
-        parts = [f"{report.loaded:,} loaded", f"{self._rate(report):,.0f}/s"]
+        rate, intended = self._rates(report)
+        paced = pace_parts(report, rate, intended)
+        parts = [f"{report.loaded:,} loaded", *(paced or [f"{rate:,.0f}/s"])]
         if report.dry_run:
             parts = [f"{report.valid:,} valid"]
         if report.already_loaded:
             parts.append(f"{report.already_loaded:,} already in")
-        parts.append(f"{report.rejected:,} rejected")
-        if not report.dry_run:
+        if report.rejected or paced is None:  # the line of a paced load is long, and the queue is usually full
+            parts.append(f"{report.rejected:,} rejected")
+        if not report.dry_run and paced is None:
             parts.append(f"queue {loader.batches_waiting}/{loader.options.queue_depth}")
         if pending is not None:
             parts.append(f"{pending:,} pending")
         return " · ".join(parts)
 
-    def _rate(self, report: LoadReport) -> float:
-        """Tasks per second over the last seconds."""
+    def _rates(self, report: LoadReport) -> tuple[float, float]:
+        """Tasks per second over the last seconds: loaded, and due by the schedule, if there is one."""
         now = time.monotonic()
-        self._samples.append((now, report.loaded))
+        self._samples.append((now, report.loaded, 0 if report.pace is None else report.pace.intended(now)))
         while self._samples[0][0] < now - _RATE_WINDOW and len(self._samples) > 2:
             del self._samples[0]
-        start, loaded_before = self._samples[0]
-        elapsed = now - start
-        return (report.loaded - loaded_before) / elapsed if elapsed > 0 else report.tasks_per_second
+        start, loaded_before, due_before = self._samples[0]
+        if (elapsed := now - start) <= 0:
+            return report.tasks_per_second, 0.0
+        return (report.loaded - loaded_before) / elapsed, (self._samples[-1][2] - due_before) / elapsed
 
 
 def _total(report: LoadReport) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -56,7 +57,7 @@ class ByRate:
         self._schedule = schedule
         self._start = 0.0
         self.is_started = False
-        self._next = 0.0  # the schedule's count before the next task; with a fraction after ``go_on``
+        self._next = 0  # the schedule's number of the next task
 
     def start(self, now: float) -> None:
         self._start = now
@@ -64,7 +65,7 @@ class ByRate:
 
     def go_on(self, now: float) -> None:
         if self.is_started:
-            self._next = self._schedule.count(now - self._start)
+            self._next = math.ceil(self._schedule.count(now - self._start))
 
     def due(self, records: Sequence[bytes]) -> float:
         return self._start + self._schedule.due(self._next + len(records) - 1)

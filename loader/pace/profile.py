@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 _CLOSE = 1e-9
-"""Seconds: as exactly as a due time is searched for."""
+"""A due time is searched for as exactly as this: in seconds, or as a share of it if it is above a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,8 @@ class Sine:
         mean, swing = (self.highest + self.lowest) / 2, self._swing
         low, high = (count - swing) / mean, (count + swing) / mean
         seconds = count / mean
-        while high - low > _CLOSE:  # Newton's method, kept within the bounds: the rate may be 0, and is near it
+        close = _CLOSE * max(1.0, seconds)
+        while high - low > close:  # Newton's method, kept within the bounds: where the rate is near 0, it leaps far
             wrong = self.count(seconds) - count
             if wrong > 0:
                 high = seconds
@@ -113,7 +114,7 @@ class Sine:
                 low = seconds
             rate = self.rate(seconds)
             step = wrong / rate if rate > 0 else math.inf
-            if abs(step) < _CLOSE:
+            if abs(step) < close:
                 break
             seconds = seconds - step if low < seconds - step < high else (low + high) / 2
         return max(0.0, seconds)

@@ -232,6 +232,8 @@ class _Worker:
                 if following is None:
                     self._exhausted = True
                     break
+                if not self._unfinished:  # until now there was nothing to do, which is no lack of progress
+                    self._sink.progressed_at = time.monotonic()
                 self._sink.lag.sent(following.size)
                 self._unfinished[following] = None
                 await begin(following)

@@ -1,0 +1,237 @@
+"""Deliveries wait for limits and for their due time, and never for longer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loader.engine.handover import Handover
+from loader.pace.account import PaceReport
+from loader.pace.course import ByRate
+from loader.pace.rates import profile
+from loader.sinks.base import Delivery
+from loader.sources.batch import RawBatch
+from loader.sources.validate import validate
+from tests.unit.engine.bench import LONG, settled
+
+SLOW = "1/h"
+FAST = "1000/s"
+
+
+def deliveries(count: int, tasks: int = 1) -> list[Delivery]:
+    batch = validate(RawBatch(0, 0, [b"{}"] * tasks), 0, 0, parsed=False, shard=0, any_json=False, limit="")
+    return [Delivery(batch, "q.default", b"", [b"i"] * tasks, batch.payloads, range(tasks)) for _ in range(count)]
+
+
+def course(text: str) -> ByRate:
+    return ByRate(profile(text).schedule)
+
+
+class Hold:
+    """A limit that holds until it is let go."""
+
+    name = "max-nothing"
+
+    def __init__(self) -> None:
+        self.holds = True
+        self.asked = 0
+
+    async def clear(self, stopping: Callable[[], bool]) -> None:
+        self.asked += 1
+        while self.holds and not stopping():
+            await asyncio.sleep(0.001)
+
+
+def test_without_limits_and_due_times_nothing_waits() -> None:
+    async def run() -> None:
+        handover = Handover()
+        (delivery,) = deliveries(1)
+        await asyncio.wait_for(handover.wait(delivery), LONG)
+        assert delivery.due == ()
+
+    asyncio.run(run())
+
+
+def test_a_delivery_is_handed_over_when_its_last_task_is_due_and_not_before() -> None:
+    async def run() -> None:
+        report = PaceReport("200/s")
+        handover = Handover(course=course("200/s"), report=report)
+        began = time.monotonic()
+        for delivery in deliveries(5, tasks=3):
+            await handover.wait(delivery)
+            assert time.monotonic() >= delivery.due[-1]
+        assert delivery.due[-1] - began >= 14 / 200
+        assert report.sent == 15
+
+    asyncio.run(run())
+
+
+def test_due_times_do_not_depend_on_when_deliveries_come() -> None:
+    async def run() -> None:
+        handover = Handover(course=course(FAST))
+        first, second, third = deliveries(3)
+        await handover.wait(first)
+        await asyncio.sleep(0.05)
+        await handover.wait(second)
+        await handover.wait(third)
+        assert [each.due[0] - first.due[0] for each in (second, third)] == pytest.approx([0.001, 0.002])
+
+    asyncio.run(run())
+
+
+def test_several_workers_get_their_deliveries_in_order() -> None:
+    async def run() -> None:
+        handover, order = Handover(course=course(FAST)), []
+
+        async def take(number: int, delivery: Delivery) -> None:
+            await handover.wait(delivery)
+            order.append(number)
+
+        await asyncio.gather(*(take(number, delivery) for number, delivery in enumerate(deliveries(50))))
+        assert order == list(range(50))
+
+    asyncio.run(run())
+
+
+def test_a_stop_wakes_all_who_wait() -> None:
+    async def run() -> None:
+        handover = Handover(course=course(SLOW))
+        waiting = [asyncio.ensure_future(handover.wait(delivery)) for delivery in deliveries(4)]
+        await settled()
+        assert [task.done() for task in waiting] == [True, False, False, False]
+        handover.stop()
+        await asyncio.wait_for(asyncio.gather(*waiting), LONG)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("text", [None, SLOW, FAST])
+def test_a_pause_holds_everything_and_shifts_the_schedule(text: str | None) -> None:
+    async def run() -> None:
+        report = PaceReport(text)
+        handover = Handover(course=course(text) if text else None, report=report)
+        handover.pause()
+        (delivery,) = deliveries(1)
+        waiting = asyncio.ensure_future(handover.wait(delivery))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        handover.resume()
+        await waiting
+        assert report.held_seconds["pause"] >= 0.05
+        assert report.sent == 1
+
+    asyncio.run(run())
+
+
+def test_a_limit_holds_deliveries_back_and_what_it_held_is_not_made_up_for() -> None:
+    async def run() -> None:
+        limit, report = Hold(), PaceReport(FAST)
+        limit.holds = False
+        handover = Handover([limit], course(FAST), report)
+        first, second = deliveries(2)
+        await handover.wait(first)
+        limit.holds = True
+        waiting = asyncio.ensure_future(handover.wait(second))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        limit.holds = False
+        await waiting
+        held = report.held_seconds["max-nothing"]
+        assert held >= 0.05
+        assert second.due[0] - first.due[0] == pytest.approx(0.001 + held)
+        assert limit.asked == 1
+
+    asyncio.run(run())
+
+
+def test_a_stop_ends_a_limit() -> None:
+    async def run() -> None:
+        handover = Handover([Hold()])
+        waiting = [asyncio.ensure_future(handover.wait(delivery)) for delivery in deliveries(3)]
+        await asyncio.sleep(0.01)
+        assert not any(task.done() for task in waiting)
+        handover.stop()
+        await asyncio.wait_for(asyncio.gather(*waiting), LONG)
+
+    asyncio.run(run())
+
+
+def test_another_rate_applies_at_once_and_until_it_is_taken_back() -> None:
+    async def run() -> None:
+        handover = Handover(course=course(SLOW))
+        all_of_them = deliveries(6)
+        await handover.wait(all_of_them[0])
+        waiting = asyncio.ensure_future(handover.wait(all_of_them[1]))
+        await settled()
+        assert not waiting.done()
+
+        handover.change_rate(1000)
+        await waiting
+        for delivery in all_of_them[2:5]:
+            await handover.wait(delivery)
+        assert all_of_them[4].due[0] - all_of_them[2].due[0] == pytest.approx(0.002)
+
+        handover.change_rate(None)
+        waiting = asyncio.ensure_future(handover.wait(all_of_them[5]))
+        await asyncio.sleep(0.02)
+        assert not waiting.done()
+        handover.stop()
+        await waiting
+
+    asyncio.run(run())
+
+
+def test_a_load_without_a_rate_can_be_given_one_and_lose_it() -> None:
+    async def run() -> None:
+        handover = Handover()
+        first, second, third = deliveries(3)
+        handover.change_rate(1 / 3600)
+        await handover.wait(first)
+        waiting = asyncio.ensure_future(handover.wait(second))
+        await settled()
+        assert not waiting.done()
+        handover.change_rate(None)
+        await waiting
+        await handover.wait(third)
+        assert third.due == ()
+
+    asyncio.run(run())
+
+
+def test_a_cancelled_wait_leaves_the_next_one_its_turn() -> None:
+    async def run() -> None:
+        handover = Handover(course=course(FAST))
+        first, second, third = deliveries(3)
+        await handover.wait(first)
+        cancelled = asyncio.ensure_future(handover.wait(second))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.wait_for(handover.wait(third), LONG)
+        assert third.due[0] - first.due[0] == pytest.approx(0.001)
+
+    asyncio.run(run())
+
+
+def test_a_pipeline_that_stops_drops_what_was_waiting(tmp_path: Path) -> None:
+    from tests.unit.engine.bench import Bench, take_into, worker_that
+
+    bench = Bench(tmp_path, {"workers": 3})
+    taken: list[bytes] = []
+
+    async def run() -> Any:
+        pipeline, report = bench.pipeline([{"n": n} for n in range(100)], worker_that(take_into(taken)))
+        pipeline._handover = Handover(course=course(SLOW))
+        running = asyncio.ensure_future(pipeline.run())
+        await settled()
+        await asyncio.sleep(0.02)
+        pipeline.stop()
+        await asyncio.wait_for(running, LONG)
+        return pipeline, report
+
+    pipeline, report = bench.drive(run())
+    assert (report.loaded, len(taken), pipeline.complete) == (1, 1, False)
