@@ -24,12 +24,10 @@ def pace_parts(report: LoadReport, rate: float, intended: float) -> list[str] | 
 
 
 def pace_lines(report: LoadReport) -> list[str]:
-    """Closing lines about the pace and the latencies; none if the load was not paced."""
+    """Closing lines about the pace, the latencies and what held the load back; none if nothing did."""
     pace, latency = report.pace, report.latency
-    if pace is None:
-        return []
     lines = []
-    if pace.profile is not None:
+    if pace is not None and pace.profile is not None:
         lines.append(f"  {'due':<15}{pace.intended(time.monotonic()):>13,}  by {pace.profile}")
         worst = pace.worst_second_error
         if worst is not None and pace.lateness is not None:
@@ -38,7 +36,7 @@ def pace_lines(report: LoadReport) -> list[str]:
     if latency is not None and (found := latency.milliseconds(50, 99, 100)) is not None:
         p50, p99, longest = map(_ms, found)
         lines.append(f"  {'latency':<15}{p50:>13}  p50 from due to in; p99 {p99}, longest {longest}")
-    for name, seconds in sorted(pace.held_seconds.items()):
+    for name, seconds in sorted(report.holding.seconds.items()):
         lines.append(f"  {'held back':<15}{_seconds(seconds):>13}  by {name}")
     return lines
 

@@ -79,8 +79,7 @@ class Handover:
         records = delivery.source_records
         async with self._turn:
             while not self._stopping:
-                await self._clear(delivery)
-                if self._stopping:
+                if not await self._is_clear(delivery):
                     return
                 if (course := self._course) is None:
                     self._report.sent += len(records)
@@ -155,7 +154,8 @@ class Handover:
         course = self._course
         return course.overdue(now) if course is not None and course.is_started else 0
 
-    async def _clear(self, delivery: Delivery) -> None:
+    async def _is_clear(self, delivery: Delivery) -> bool:
+        """Returns once nothing holds a delivery any more; False if the load is to end."""
         while not self._stopping:
             if self._paused:
                 began = time.monotonic()
@@ -165,7 +165,8 @@ class Handover:
             if self._limits is not None:
                 self._shift(await self._limits.clear(delivery, lambda: self._stopping or self._paused))
             if not self._paused:
-                return
+                return not self._stopping
+        return False
 
     def _shift(self, seconds: float) -> None:
         for course in {self._planned, self._course}:

@@ -126,7 +126,7 @@ def test_what_a_limit_or_a_pause_holds_shifts_the_schedule_and_a_silent_server_d
         stalled = Stalled()
         course = ByRate(Constant(1_000_000))
         shifts: list[float] = []
-        course.shift = shifts.append  # type: ignore[method-assign]
+        course.shift = shifts.append  # type: ignore[assignment, method-assign]
         handover = Handover(Limits([stalled, Times(2, 0.01)], Holding()), course)
         waiting = asyncio.create_task(handover.wait(delivery()))
         await asyncio.sleep(0.1)
