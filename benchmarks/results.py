@@ -25,6 +25,8 @@ class Run:
         server_memory_bytes: By how much the server's memory has grown.
         gateway_seconds: CPU of the gateway, start-up included, if the contestant is one; a part of the client's CPU.
         sender_seconds: CPU for sending requests to the gateway, without making them; a part of the client's CPU.
+        loaded: Tasks that a load beside a foreground client has loaded meanwhile.
+        p50_ms, p99_ms, p99_9_ms: Percentiles of the time in which a foreground client got its answers.
     """
 
     round: int
@@ -39,6 +41,10 @@ class Run:
     gateway_seconds: float = 0
     sender_seconds: float = 0
     server_memory_bytes: int = 0
+    loaded: int = 0
+    p50_ms: float = 0
+    p99_ms: float = 0
+    p99_9_ms: float = 0
 
     @property
     def client_seconds(self) -> float:
@@ -163,6 +169,25 @@ class CaseResult:
         of_base = {run.round: run.client_seconds / base.tasks for run in base.runs}
         shares = [r.client_seconds / self.tasks / of_base[r.round] for r in self.runs if of_base.get(r.round)]
         return Spread.of(shares) if shares else None
+
+    def latency(self, percentile: str) -> Spread:
+        """A foreground client's percentile, in milliseconds.
+
+        Args:
+            percentile: ``p50_ms``, ``p99_ms`` or ``p99_9_ms``.
+        """
+        return Spread.of([getattr(run, percentile) for run in self.runs])
+
+    def latency_ratio(self, base: CaseResult, percentile: str) -> Spread | None:
+        """The same as a multiple of the base's in the same round."""
+        of_base = {run.round: getattr(run, percentile) for run in base.runs}
+        ratios = [getattr(run, percentile) / of_base[run.round] for run in self.runs if of_base.get(run.round)]
+        return Spread.of(ratios) if ratios else None
+
+    @property
+    def load_rate(self) -> Spread:
+        """Tasks a second of a load beside a foreground client."""
+        return Spread.of([run.loaded / run.seconds for run in self.runs])
 
     def _ratio(self, limit: CaseResult, clock: str) -> Spread | None:
         of_limit = {run.round: limit.tasks / getattr(run, clock) for run in limit.runs}

@@ -23,7 +23,16 @@ _ABOUT_WHOLE = (
     "Times are whole processes, from start to end, start-up included, and so is client CPU: user and system time of "
     "the process tree. Server CPU is that of all its threads; peak RSS that of the largest process, MB are 10^6 bytes."
 )
-_ABOUT: dict[View, str] = {"rates": _ABOUT_RATES, "start-up": _ABOUT_TIMES, "whole": _ABOUT_WHOLE}
+_ABOUT_FOREGROUND = (
+    "Times are from the moment at which a command was to be sent to its answer, in ms: the median over rounds. *of "
+    "alone* is the median over rounds of the ratio to the same client without a load in the same round."
+)
+_ABOUT: dict[View, str] = {
+    "rates": _ABOUT_RATES,
+    "start-up": _ABOUT_TIMES,
+    "whole": _ABOUT_WHOLE,
+    "foreground": _ABOUT_FOREGROUND,
+}
 
 
 class _Column(NamedTuple):
@@ -45,7 +54,7 @@ def markdown(result: Result, kind: type[Scenario]) -> str:
         f"{versions}.",
         "",
     ]
-    view = {"rates": _rates, "start-up": _times, "whole": _whole}[kind.view]
+    view = {"rates": _rates, "start-up": _times, "whole": _whole, "foreground": _foreground}[kind.view]
     columns = [*_names(result, kind), *view(result, kind)]
     main_cases = [case for case in result.measured if case.same_work or kind.view == "start-up"]
     if main_cases:
@@ -70,7 +79,7 @@ def _names(result: Result, kind: type[Scenario]) -> list[_Column]:
         *((_Column("server", lambda case: version(servers.get(case.server, ""))),) if len(result.servers) > 1 else ()),
         *((_Column(kind.variant_heading, lambda case: case.variant),) if kind.variant_heading else ()),
         *((_Column(varied.heading, lambda case: varied.text(case.parameter or 0)),) if varied else ()),
-        _Column("tasks", lambda case: f"{case.tasks:,}" if kind.view != "start-up" else ""),
+        _Column("tasks", lambda case: f"{case.tasks:,}" if kind.view not in ("start-up", "foreground") else ""),
     ]
 
 
@@ -135,6 +144,30 @@ def _whole(result: Result, kind: type[Scenario]) -> list[_Column]:
         _Column("server µs/task", lambda case: f"{case.server_us:.2f}"),
         *_server_memory(result),
         _Column("peak RSS, MB", lambda case: f"{case.peak_rss_bytes / 1e6:,.0f}"),
+        _Column("runs", lambda case: f"{len(case.runs)}"),
+    ]
+
+
+def _foreground(result: Result, kind: type[Scenario]) -> list[_Column]:
+    def milliseconds(percentile: str) -> Callable[[CaseResult], str]:
+        return lambda case: f"{case.latency(percentile).median:.2f}"
+
+    def of_base(percentile: str) -> Callable[[CaseResult], str]:
+        def text(case: CaseResult) -> str:
+            base = result.case(case.base)
+            ratio = case.latency_ratio(base, percentile) if base else None
+            return f"{ratio.median:.1f}" if ratio else ""
+
+        return text
+
+    percentiles = (("p50", "p50_ms"), ("p99", "p99_ms"), ("p99.9", "p99_9_ms"))
+    return [
+        _Column("load, tasks/s", lambda case: f"{case.load_rate.median:,.0f}" if case.load_rate.high else ""),
+        *(
+            column
+            for name, key in percentiles
+            for column in (_Column(name, milliseconds(key)), _Column("of alone", of_base(key)))
+        ),
         _Column("runs", lambda case: f"{len(case.runs)}"),
     ]
 

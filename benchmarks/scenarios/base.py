@@ -22,7 +22,7 @@ SMALL = 110
 """Bytes of the usual payload."""
 
 
-View = Literal["rates", "start-up", "whole"]
+View = Literal["rates", "start-up", "whole", "foreground"]
 
 
 class Varied(NamedTuple):

@@ -145,7 +145,7 @@ def test_a_limit_holds_deliveries_back_and_what_it_held_is_not_made_up_for() -> 
         handover = Handover(limit, course(FAST), report)
         first, second = deliveries(2)
         await handover.wait(first)
-        limit.holds = True
+        limit.holds, limit.seconds = True, 0.0
         waiting = asyncio.ensure_future(handover.wait(second))
         await asyncio.sleep(0.05)
         assert not waiting.done()

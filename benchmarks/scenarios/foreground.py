@@ -1,0 +1,209 @@
+"""What a client in the foreground sees of a load: without a load, and beside loads that are held back or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from cyclopts import Parameter
+
+from benchmarks import payloads
+from benchmarks.errors import WrongResultError
+from benchmarks.measure import environment
+from benchmarks.recorder import JOB, PROGRAM
+from benchmarks.results import CaseResult, Result, Run
+from benchmarks.runner import Runner, say
+from benchmarks.scenarios.base import SMALL, Scenario, View
+from benchmarks.server import Server
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_FASTEST = 300_000
+"""Tasks a second: no load on the usual machines is faster, so the input lasts for the whole measurement."""
+
+_END_SECONDS = 60
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreground(Scenario):
+    """Latency of a client beside loads that are held back or not."""
+
+    name: ClassVar[str] = "foreground"
+    title: ClassVar[str] = "What another client sees of a load"
+    view: ClassVar[View] = "foreground"
+    variant_heading: ClassVar[str] = "load beside it"
+    base_heading: ClassVar[str] = "of alone"
+
+    seconds: float = 10
+    """Seconds of each measurement."""
+
+    rate: float = 500
+    """Commands a second of the client."""
+
+    max_latency: str = "2ms"
+    """The value of --max-latency."""
+
+    runs: int = 5
+    """Rounds."""
+
+    size: int = SMALL
+    """Bytes a payload, about."""
+
+    @classmethod
+    def quick(cls) -> Self:
+        return cls(seconds=1, runs=1)
+
+    def measure(self, runner: Runner, server: Server, scratch: Path) -> list[CaseResult]:
+        dataset = payloads.dataset(self.size, int(_FASTEST * (self.seconds + 2)))
+        results = {
+            key: CaseResult(
+                key=key,
+                contestant="foreground",
+                label=f"GET, {self.rate:,.0f}/s",
+                parameter=None,
+                limit=None,
+                base="alone",
+                variant=variant,
+                tasks=round(self.rate * self.seconds),
+                payload_bytes=0,
+                batch_size=0,
+                workers=None,
+            )
+            for key, variant in (
+                ("alone", "none"),
+                ("unlimited", "as fast as it can"),
+                ("rate", "--rate, half of that"),
+                ("max-latency", f"--max-latency {self.max_latency}"),
+            )
+        }
+        for number in range(1, self.runs + 1):
+            half = 0.0
+            options: dict[str, tuple[str, ...]] = {"unlimited": (), "max-latency": ("--max-latency", self.max_latency)}
+            for key, result in results.items():
+                given = ("--rate", f"{half:.0f}/s") if key == "rate" else options.get(key)
+                try:
+                    run = self._once(server, scratch, number, None if given is None else (str(dataset.path), *given))
+                except WrongResultError as error:
+                    result.failures.append(f"round {number}: {error}")
+                    say(f"  round {number}/{self.runs}  {key}: FAILED: {error}")
+                    continue
+                if key == "unlimited":
+                    half = run.loaded / run.seconds / 2
+                result.runs.append(run)
+                say(
+                    f"  round {number}/{self.runs}  {key:<12} {run.loaded / run.seconds:>9,.0f} tasks/s  "
+                    f"p50 {run.p50_ms:.2f}  p99 {run.p99_ms:.2f}  p99.9 {run.p99_9_ms:.2f} ms"
+                )
+        return list(results.values())
+
+    def _once(self, server: Server, scratch: Path, number: int, load: Sequence[str] | None) -> Run:
+        """Measures the client for some seconds, beside a load or alone."""
+        server.clear()
+        load_average, before = os.getloadavg()[0], server.counters()
+        with _beside(server, scratch, load) as pending:
+            program = (sys.executable, "-m", "benchmarks.peers.python.foreground")
+            client = subprocess.Popen(
+                [*program, "--addr", server.target.address, "--rate", str(self.rate)],
+                env=environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            try:
+                assert client.stdout is not None
+                client.stdout.readline()
+                began, first = time.perf_counter(), pending()
+                time.sleep(self.seconds)
+                loaded, seconds = pending() - first, time.perf_counter() - began
+                said, _ = client.communicate(timeout=_END_SECONDS)
+            finally:
+                client.kill()
+                client.wait()
+        found = _latencies(said)
+        if load is not None and not loaded:
+            raise WrongResultError("the load was over before the end of the measurement")
+        if found["answers"] < 0.9 * self.rate * seconds:
+            raise WrongResultError(f"the client got {found['answers']:,} answers only")
+        after = server.counters()
+        return Run(
+            round=number,
+            seconds=seconds,
+            process_seconds=seconds,
+            client_user_seconds=0,
+            client_system_seconds=0,
+            server_seconds=after.user_seconds + after.system_seconds - before.user_seconds - before.system_seconds,
+            server_bytes_in=after.bytes_in - before.bytes_in,
+            peak_rss_bytes=0,
+            load_average=load_average,
+            loaded=loaded,
+            p50_ms=found["p50_ms"],
+            p99_ms=found["p99_ms"],
+            p99_9_ms=found["p99_9_ms"],
+        )
+
+    @classmethod
+    def remark(cls, result: Result) -> str:
+        return (
+            "The client sends one GET after the other over one connection, whether the server has answered or not. "
+            "All programs share the machine's processors. Loads run for the whole measurement, and are stopped then."
+        )
+
+    @classmethod
+    def draw(cls, result: Result) -> dict[str, Figure]:
+        return {}
+
+
+def _latencies(said: bytes) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(said)
+    except json.JSONDecodeError:
+        raise WrongResultError("the client told no latencies") from None
+    return found
+
+
+@contextmanager
+def _beside(server: Server, scratch: Path, load: Sequence[str] | None) -> Iterator[Any]:
+    """Runs a load, which is stopped at the end.
+
+    Args:
+        load: Its input and its options; None for no load.
+
+    Returns:
+        A function that tells how many tasks it has loaded.
+    """
+    if load is None:
+        yield lambda: 0
+        return
+    fixed = ("--queue", "inference", "--job", JOB, "--redis", server.target.url, "--layout", "documented", "--quiet")
+    process = subprocess.Popen([*PROGRAM, "load", *load, *fixed], cwd=scratch, env=environment())
+    try:
+        with server.connect() as control:
+
+            def pending() -> int:
+                return int(control.call("LLEN", "asynq:inference.default:pending"))
+
+            deadline = time.monotonic() + _END_SECONDS
+            while not pending():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise WrongResultError("the load loads nothing")
+                time.sleep(0.01)
+            time.sleep(1)  # so that a load that adapts has begun to do so
+            yield pending
+            if process.poll() is not None:
+                raise WrongResultError("the load was over before the end of the measurement")
+            process.send_signal(signal.SIGINT)
+            if (status := process.wait(_END_SECONDS)) != 130:  # interrupted
+                raise WrongResultError(f"the load ended with status {status}")
+    finally:
+        process.kill()
+        process.wait()
