@@ -38,7 +38,6 @@ async def probing(wanted: Measure, answered: Callable[[float], None]) -> AsyncIt
     Args:
         answered: Called with the seconds that the slowest server took to answer.
     """
-    require_interpreter()
     measuring = asyncio.create_task(_measure(wanted, answered))
     try:
         yield
