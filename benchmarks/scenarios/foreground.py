@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from cyclopts import Parameter
 
-from benchmarks import payloads
+from benchmarks.contestants.generated import template_in
 from benchmarks.errors import WrongResultError
 from benchmarks.measure import environment
 from benchmarks.recorder import JOB, PROGRAM
 from benchmarks.results import CaseResult, Result, Run
 from benchmarks.runner import Runner, say
-from benchmarks.scenarios.base import SMALL, Scenario, View
+from benchmarks.scenarios.base import Scenario, View
 from benchmarks.server import Server
 
 if TYPE_CHECKING:
@@ -57,15 +57,13 @@ class Foreground(Scenario):
     runs: int = 5
     """Rounds."""
 
-    size: int = SMALL
-    """Bytes a payload, about."""
-
     @classmethod
     def quick(cls) -> Self:
         return cls(seconds=1, runs=1)
 
     def measure(self, runner: Runner, server: Server, scratch: Path) -> list[CaseResult]:
-        dataset = payloads.dataset(self.size, int(_FASTEST * (self.seconds + 2)))
+        count = int(_FASTEST * (self.seconds + 2))
+        records = ("--generate", str(template_in(scratch)), "--count", str(count))
         results = {
             key: CaseResult(
                 key=key,
@@ -93,7 +91,7 @@ class Foreground(Scenario):
             for key, result in results.items():
                 given = ("--rate", f"{half:.0f}/s") if key == "rate" else options.get(key)
                 try:
-                    run = self._once(server, scratch, number, None if given is None else (str(dataset.path), *given))
+                    run = self._once(server, scratch, number, None if given is None else (*records, *given))
                 except WrongResultError as error:
                     result.failures.append(f"round {number}: {error}")
                     say(f"  round {number}/{self.runs}  {key}: FAILED: {error}")
@@ -155,7 +153,8 @@ class Foreground(Scenario):
     def remark(cls, result: Result) -> str:
         return (
             "The client sends one GET after the other over one connection, whether the server has answered or not. "
-            "All programs share the machine's processors. Loads run for the whole measurement, and are stopped then."
+            "All programs share the machine's processors. Loads make their records, of about 110 bytes, from a template. "
+            "They run for the whole measurement, and are stopped then."
         )
 
     @classmethod

@@ -360,7 +360,7 @@ class Pipeline:
             return None
         try:
             await self._handover.wait(delivery)
-        except asyncio.CancelledError:  # the worker has lost a connection; it asks again over another one
+        except BaseException:  # the worker has lost a connection, or a limit its server: it asks again
             self._given_back.append(delivery)
             raise
         return None if self._stopping else delivery  # the other workers find the end in the queue

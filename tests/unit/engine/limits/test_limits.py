@@ -11,6 +11,7 @@ import pytest
 from loader.engine.handover import Handover
 from loader.engine.limits.hours import OnlyBetween
 from loader.engine.limits.limits import Hold, Limits
+from loader.errors import TransientError
 from loader.jobs.holding import Holding
 from loader.jobs.orders import Orders
 from loader.pace.course import ByRate
@@ -197,6 +198,30 @@ def test_a_delivery_whose_worker_loses_its_connection_while_it_waits_goes_to_the
 
     bench.handover = handover = Handover()
     handover.order(Orders(paused=1.0))
+    bench.run([b"1", b"2", b"3"], work)
+
+    assert taken == [b"1", b"2", b"3"]
+
+
+def test_a_delivery_whose_limit_does_not_reach_its_server_goes_to_the_next_who_asks(bench: Bench) -> None:
+    taken: list[bytes] = []
+    limit = Times(0)
+
+    async def hold(delivery: Delivery) -> Hold | None:
+        if not limit.seen:
+            limit.seen.append("asked")
+            raise TransientError("the server is away")
+        return None
+
+    async def work(feed: Feed, observer: Observer) -> None:
+        with pytest.raises(TransientError):
+            await feed()
+        while (delivery := await feed()) is not None:
+            taken.extend(delivery.payloads)
+            observer.loaded(delivery)
+
+    limit.hold = hold  # type: ignore[method-assign]
+    bench.handover = Handover(Limits([limit], Holding()))
     bench.run([b"1", b"2", b"3"], work)
 
     assert taken == [b"1", b"2", b"3"]
