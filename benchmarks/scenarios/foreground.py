@@ -51,8 +51,8 @@ class Foreground(Scenario):
     rate: float = 500
     """Commands a second of the client."""
 
-    max_latency: str = "2ms"
-    """The value of --max-latency."""
+    factor: float = 3
+    """The value of --max-latency, as a multiple of the client's 99th percentile without a load in the same round."""
 
     runs: int = 5
     """Rounds."""
@@ -82,14 +82,16 @@ class Foreground(Scenario):
                 ("alone", "none"),
                 ("unlimited", "as fast as it can"),
                 ("rate", "--rate, half of that"),
-                ("max-latency", f"--max-latency {self.max_latency}"),
+                ("max-latency", f"--max-latency, {self.factor:g} times its p99 alone"),
             )
         }
         for number in range(1, self.runs + 1):
-            half = 0.0
-            options: dict[str, tuple[str, ...]] = {"unlimited": (), "max-latency": ("--max-latency", self.max_latency)}
+            options: dict[str, tuple[str, ...]] = {"unlimited": ()}
             for key, result in results.items():
-                given = ("--rate", f"{half:.0f}/s") if key == "rate" else options.get(key)
+                given = options.get(key)
+                if given is None and key != "alone":
+                    result.failures.append(f"round {number}: what it depends on failed")
+                    continue
                 try:
                     run = self._once(server, scratch, number, None if given is None else (*records, *given))
                 except WrongResultError as error:
@@ -97,7 +99,9 @@ class Foreground(Scenario):
                     say(f"  round {number}/{self.runs}  {key}: FAILED: {error}")
                     continue
                 if key == "unlimited":
-                    half = run.loaded / run.seconds / 2
+                    options["rate"] = ("--rate", f"{run.loaded / run.seconds / 2:.0f}/s")
+                elif key == "alone":
+                    options["max-latency"] = ("--max-latency", f"{self.factor * run.p99_ms:.3f}ms")
                 result.runs.append(run)
                 say(
                     f"  round {number}/{self.runs}  {key:<12} {run.loaded / run.seconds:>9,.0f} tasks/s  "
@@ -153,8 +157,8 @@ class Foreground(Scenario):
     def remark(cls, result: Result) -> str:
         return (
             "The client sends one GET after the other over one connection, whether the server has answered or not. "
-            "All programs share the machine's processors. Loads make their records, of about 110 bytes, from a template. "
-            "They run for the whole measurement, and are stopped then."
+            "All programs share the machine's processors. Loads make their records, of about 110 bytes, from a "
+            "template. They run for the whole measurement, and are stopped then."
         )
 
     @classmethod
