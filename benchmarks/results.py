@@ -25,8 +25,7 @@ class Run:
         server_memory_bytes: By how much the server's memory has grown.
         gateway_seconds: CPU of the gateway, start-up included, if the contestant is one; a part of the client's CPU.
         sender_seconds: CPU for sending requests to the gateway, without making them; a part of the client's CPU.
-        loaded: Tasks that a load beside a foreground client has loaded meanwhile.
-        p50_ms, p99_ms, p99_9_ms: Percentiles of the time in which a foreground client got its answers.
+        figures: What else the scenario measures, by name.
     """
 
     round: int
@@ -41,10 +40,7 @@ class Run:
     gateway_seconds: float = 0
     sender_seconds: float = 0
     server_memory_bytes: int = 0
-    loaded: int = 0
-    p50_ms: float = 0
-    p99_ms: float = 0
-    p99_9_ms: float = 0
+    figures: dict[str, float] = field(default_factory=dict)
 
     @property
     def client_seconds(self) -> float:
@@ -156,6 +152,11 @@ class CaseResult:
     def peak_rss_bytes(self) -> int:
         return max(run.peak_rss_bytes for run in self.runs)
 
+    def figure(self, name: str) -> Spread | None:
+        """A figure of the scenario's own; None if no run has it."""
+        values = [run.figures[name] for run in self.runs if name in run.figures]
+        return Spread.of(values) if values else None
+
     def ratio(self, limit: CaseResult) -> Spread | None:
         """Its rate as a share of the limit's in the same round."""
         return self._ratio(limit, "seconds")
@@ -170,24 +171,13 @@ class CaseResult:
         shares = [r.client_seconds / self.tasks / of_base[r.round] for r in self.runs if of_base.get(r.round)]
         return Spread.of(shares) if shares else None
 
-    def latency(self, percentile: str) -> Spread:
-        """A foreground client's percentile, in milliseconds.
-
-        Args:
-            percentile: ``p50_ms``, ``p99_ms`` or ``p99_9_ms``.
-        """
-        return Spread.of([getattr(run, percentile) for run in self.runs])
-
-    def latency_ratio(self, base: CaseResult, percentile: str) -> Spread | None:
-        """The same as a multiple of the base's in the same round."""
-        of_base = {run.round: getattr(run, percentile) for run in base.runs}
-        ratios = [getattr(run, percentile) / of_base[run.round] for run in self.runs if of_base.get(run.round)]
+    def figure_ratio(self, base: CaseResult, name: str) -> Spread | None:
+        """A figure of the scenario's own as a multiple of the base's in the same round; None if no round has both."""
+        of_base = {run.round: run.figures[name] for run in base.runs if run.figures.get(name)}
+        ratios = [
+            run.figures[name] / of_base[run.round] for run in self.runs if name in run.figures and run.round in of_base
+        ]
         return Spread.of(ratios) if ratios else None
-
-    @property
-    def load_rate(self) -> Spread:
-        """Tasks a second of a load beside a foreground client."""
-        return Spread.of([run.loaded / run.seconds for run in self.runs])
 
     def _ratio(self, limit: CaseResult, clock: str) -> Spread | None:
         of_limit = {run.round: limit.tasks / getattr(run, clock) for run in limit.runs}

@@ -27,11 +27,16 @@ _ABOUT_FOREGROUND = (
     "Times are from the moment at which a command was to be sent to its answer, in ms: the median over rounds. *of "
     "alone* is the median over rounds of the ratio to the same client without a load in the same round."
 )
+_ABOUT_PACE = (
+    "Figures are medians over rounds; the last column is the largest latency of all of them. CPU is user and system "
+    "time of the process tree, start-up included."
+)
 _ABOUT: dict[View, str] = {
     "rates": _ABOUT_RATES,
     "start-up": _ABOUT_TIMES,
     "whole": _ABOUT_WHOLE,
     "foreground": _ABOUT_FOREGROUND,
+    "pace": _ABOUT_PACE,
 }
 
 
@@ -54,7 +59,14 @@ def markdown(result: Result, kind: type[Scenario]) -> str:
         f"{versions}.",
         "",
     ]
-    view = {"rates": _rates, "start-up": _times, "whole": _whole, "foreground": _foreground}[kind.view]
+    views = {
+        "rates": _rates,
+        "start-up": _times,
+        "whole": _whole,
+        "pace": _pace,
+        "foreground": _foreground,
+    }
+    view = views[kind.view]
     columns = [*_names(result, kind), *view(result, kind)]
     main_cases = [case for case in result.measured if case.same_work or kind.view == "start-up"]
     if main_cases:
@@ -149,25 +161,63 @@ def _whole(result: Result, kind: type[Scenario]) -> list[_Column]:
 
 
 def _foreground(result: Result, kind: type[Scenario]) -> list[_Column]:
-    def milliseconds(percentile: str) -> Callable[[CaseResult], str]:
-        return lambda case: f"{case.latency(percentile).median:.2f}"
+    def figure(name: str, form: str) -> Callable[[CaseResult], str]:
+        def text(case: CaseResult) -> str:
+            spread = case.figure(name)
+            return format(spread.median, form) if spread is not None else ""
 
-    def of_base(percentile: str) -> Callable[[CaseResult], str]:
+        return text
+
+    def of_base(name: str) -> Callable[[CaseResult], str]:
         def text(case: CaseResult) -> str:
             base = result.case(case.base)
-            ratio = case.latency_ratio(base, percentile) if base else None
+            ratio = case.figure_ratio(base, name) if base else None
             return f"{ratio.median:.1f}" if ratio else ""
 
         return text
 
-    percentiles = (("p50", "p50_ms"), ("p99", "p99_ms"), ("p99.9", "p99_9_ms"))
     return [
-        _Column("load, tasks/s", lambda case: f"{case.load_rate.median:,.0f}" if case.load_rate.high else ""),
+        _Column("load, tasks/s", figure("load", ",.0f")),
         *(
             column
-            for name, key in percentiles
-            for column in (_Column(name, milliseconds(key)), _Column("of alone", of_base(key)))
+            for name in ("p50", "p99", "p99.9")
+            for column in (
+                _Column(f"{name}, ms", figure(name, ".2f")),
+                _Column(f"{name} {kind.base_heading}", of_base(name)),
+            )
         ),
+        _Column("runs", lambda case: f"{len(case.runs)}"),
+    ]
+
+
+def _pace(result: Result, kind: type[Scenario]) -> list[_Column]:
+    def figure(name: str, form: Callable[[float], str]) -> Callable[[CaseResult], str]:
+        def text(case: CaseResult) -> str:
+            spread = case.figure(name)
+            return form(spread.median) if spread is not None else ""
+
+        return text
+
+    def percent(share: float) -> str:
+        return f"{share * 100:.2f} %"
+
+    def ms(value: float) -> str:
+        return f"{value:.2f}"
+
+    def highest(case: CaseResult) -> str:
+        spread = case.figure("latency max")
+        return "" if spread is None else f"{spread.high:.1f}"
+
+    return [
+        _Column("a batch", figure("batch", lambda value: f"{value:.0f}")),
+        _Column("error, worst second", figure("error", percent)),
+        _Column("at the server", figure("error at the server", percent)),
+        _Column("jitter p50, ms", figure("jitter p50", ms)),
+        _Column("p99", figure("jitter p99", ms)),
+        _Column("latency p50, ms", figure("latency p50", ms)),
+        _Column("p99", figure("latency p99", ms)),
+        _Column("max", highest),
+        _Column("client µs/task", lambda case: f"{case.client_us:.2f}"),
         _Column("runs", lambda case: f"{len(case.runs)}"),
     ]
 

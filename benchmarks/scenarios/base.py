@@ -22,7 +22,7 @@ SMALL = 110
 """Bytes of the usual payload."""
 
 
-View = Literal["rates", "start-up", "whole", "foreground"]
+View = Literal["rates", "start-up", "whole", "pace", "foreground"]
 
 
 class Varied(NamedTuple):
@@ -41,7 +41,8 @@ class Scenario(ABC):
         varied: The value that changes from case to case; None if only the contestant changes.
         variant_heading: Heading of the column with the variants of cases.
         base_heading: Heading of the column that compares cases with their bases.
-        view: What its table shows: rates, how long short processes take, or the time and CPU of whole processes.
+        view: What its table shows: rates, how long short processes take, the time and CPU of whole processes, or how
+            exactly a rate is held.
         servers: The names of the servers that it is measured with by default.
         several_servers: Whether it can be measured with several.
         server_options: More options for the server.

@@ -99,14 +99,12 @@ class Foreground(Scenario):
                     say(f"  round {number}/{self.runs}  {key}: FAILED: {error}")
                     continue
                 if key == "unlimited":
-                    options["rate"] = ("--rate", f"{run.loaded / run.seconds / 2:.0f}/s")
+                    options["rate"] = ("--rate", f"{run.figures['load'] / 2:.0f}/s")
                 elif key == "alone":
-                    options["max-latency"] = ("--max-latency", f"{self.factor * run.p99_ms:.3f}ms")
+                    options["max-latency"] = ("--max-latency", f"{self.factor * run.figures['p99']:.3f}ms")
                 result.runs.append(run)
-                say(
-                    f"  round {number}/{self.runs}  {key:<12} {run.loaded / run.seconds:>9,.0f} tasks/s  "
-                    f"p50 {run.p50_ms:.2f}  p99 {run.p99_ms:.2f}  p99.9 {run.p99_9_ms:.2f} ms"
-                )
+                shown = "  ".join(f"{name} {value:,.2f}" for name, value in run.figures.items())
+                say(f"  round {number}/{self.runs}  {key:<12} {shown} ms")
         return list(results.values())
 
     def _once(self, server: Server, scratch: Path, number: int, load: Sequence[str] | None) -> Run:
@@ -147,10 +145,10 @@ class Foreground(Scenario):
             server_bytes_in=after.bytes_in - before.bytes_in,
             peak_rss_bytes=0,
             load_average=load_average,
-            loaded=loaded,
-            p50_ms=found["p50_ms"],
-            p99_ms=found["p99_ms"],
-            p99_9_ms=found["p99_9_ms"],
+            figures={
+                **({} if load is None else {"load": loaded / seconds}),
+                **{name: found[name] for name in ("p50", "p99", "p99.9")},
+            },
         )
 
     @classmethod

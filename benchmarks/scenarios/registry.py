@@ -11,6 +11,7 @@ from benchmarks.scenarios.foreground import Foreground
 from benchmarks.scenarios.generate import Generate
 from benchmarks.scenarios.layouts import Layouts
 from benchmarks.scenarios.memory import Memory
+from benchmarks.scenarios.pace import Pace
 from benchmarks.scenarios.payload_size import PayloadSize
 from benchmarks.scenarios.processes import Processes
 from benchmarks.scenarios.remote import Remote
@@ -44,5 +45,6 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     Tables,
     Shaping,
     Generate,
+    Pace,
     Foreground,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -24,6 +25,12 @@ _LONGEST_SLEEP = 1.0
 
 _TICK = 0.001
 """Seconds. The timers of uvloop and of epoll_wait(2) count milliseconds, and a shorter sleep may end too early."""
+
+
+_COARSE = 0.1
+"""Seconds: of batches that take longer at the highest rate, the user is warned."""
+
+log = logging.getLogger("runqy_loader")
 
 
 class Limits(Protocol):
@@ -195,6 +202,7 @@ def handover_of(
     """The handover of a load, and what keeps its latencies: None without due times. The report gets both."""
     if not (options.is_paced or limits):
         return Handover(), None
+    _warn_of_batches(options)
     course, latency = options.course(), None
     report.pace = PaceReport(options.paced_by)
     if course is not None:
@@ -203,6 +211,18 @@ def handover_of(
         report.pace.lateness = Lateness()
         report.latency = latency = LatencyRecorder()
     return Handover(limits, course, report.pace), latency
+
+
+def _warn_of_batches(options: LoadOptions) -> None:
+    """Warns of batches that are too large for the rate: given, or those with which a resumed job began."""
+    rates, batch = options.rates, options.records_a_batch
+    if rates is not None and batch / rates.highest >= _COARSE:
+        log.warning(
+            "batches of %s tasks are large for this pace: at %.10g/s, one is sent every %.3g s; see docs/pace.md",
+            f"{batch:,}",
+            rates.highest,
+            batch / rates.highest,
+        )
 
 
 def _ring(alarm: asyncio.Future[None]) -> None:

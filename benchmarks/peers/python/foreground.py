@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=500, help="commands a second")
     given = parser.parse_args()
     found = Client(given.addr, given.rate).run()
-    percentiles = {"p50_ms": 50, "p99_ms": 99, "p99_9_ms": 99.9}
+    percentiles = {"p50": 50, "p99": 99, "p99.9": 99.9}
     milliseconds = {name: found.get_value_at_percentile(share) / 1000 for name, share in percentiles.items()}
     print(json.dumps({"answers": found.get_total_count(), **milliseconds}))
 
