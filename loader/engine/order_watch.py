@@ -52,6 +52,11 @@ class OrderWatch:
             await asyncio.wait([watching])
             self._holding.ends(_PAUSE)
 
+    def tell_what_stays(self) -> None:
+        """Says that the next run of the job waits, if it does."""
+        if self._orders.paused is not None:
+            log.info("the job stays paused: runqy-loader jobs resume %s lets its next run go on", self._job)
+
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_SECONDS)

@@ -105,6 +105,16 @@ def test_outside_of_its_hours_a_load_says_until_when_it_waits(tool: Tool, db: Re
     assert db.llen(PENDING) == 10
 
 
+def test_hours_hold_a_load_that_goes_nowhere_too(tmp_path: Path) -> None:
+    numbered(tmp_path / "in.jsonl", 10)
+    opens = datetime.now(UTC) + timedelta(hours=3)
+    hours = f"{opens:%H}:00-{opens + timedelta(hours=1):%H}:00 UTC"
+
+    with Load("in.jsonl", "-q", "q", "--redis", "discard", "--only-between", hours, cwd=tmp_path) as load:
+        load.until_it_says("waiting until ")
+        interrupt(load)
+
+
 def test_a_slow_server_slows_a_load_down_and_does_not_stop_it(tool: Tool, db: Redis) -> None:
     lines = numbered(tool.folder / "in.jsonl", 8000)
 

@@ -120,7 +120,9 @@ def test_ctrl_c_ends_a_paused_load(tool: Tool, db: Redis) -> None:
         ordered(tool, "pause", "j")
         load.until_it_says("paused since ")
         load.signal(signal.SIGINT)
-        assert load.wait().status == 130
+        outcome = load.wait()
+        assert outcome.status == 130
+        assert "the job stays paused: runqy-loader jobs resume j lets its next run go on" in outcome.stderr
 
     ordered(tool, "resume", "j")
     assert_fine(tool.load("in.jsonl", *FIXED))

@@ -319,6 +319,7 @@ class _RedisLoad:
         if complete:
             await self._renew()
         else:
+            orders.tell_what_stays()
             with suppress(TransientError):  # a run that is to stop does not wait for the server
                 await self._lease.renew()
         self._report.end("completed" if complete else "interrupted")
