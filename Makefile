@@ -54,15 +54,16 @@ test-interop: $(STAMP) ## all tests with real peers: asynq, Go, Node.js, redis-c
 # What the code has branches for, beside what `make test` runs with (the oldest Python, Valkey 9.1, Debian's Redis 7.0 and
 # every package): a part of the tests each that goes through those branches. NEWEST_PYTHON says which Python is the newest.
 MATRIX_TESTS := tests/unit/wire tests/unit/layouts tests/unit/jobs tests/unit/tasks tests/unit/engine \
-	tests/unit/sources --ignore=tests/unit/sources/test_verdict.py \
+	tests/unit/pace tests/unit/sources --ignore=tests/unit/sources/test_verdict.py \
 	tests/integration/test_load.py tests/integration/test_jobs.py tests/integration/test_own_ids.py \
 	tests/integration/test_migrate_layout.py tests/integration/test_extras.py tests/integration/test_dump.py \
 	tests/integration/test_migrate.py::test_an_asynq_task_keeps_all_that_it_has \
 	tests/integration/test_migrate.py::test_a_queue_moves_to_another_name_on_one_server \
 	tests/integration/test_doctor.py::test_every_check_has_one_finding_and_a_good_server_is_fine \
 	tests/faults/test_killed.py::test_ids_from_the_records_some_of_them_taken
-# These test what extras are for: YAML, HTTP, Parquet and Arrow.
+# These test what extras are for: YAML, HTTP, histograms, Parquet and Arrow.
 NEED_EXTRAS := tests/unit/engine/test_known_queues.py tests/unit/engine/test_targets.py \
+	tests/unit/pace/test_latency.py \
 	tests/unit/sources/remote/test_stores.py tests/unit/sources/sql/test_connect_timeout.py \
 	tests/unit/sources/tables/test_arrow_text.py tests/unit/sources/tables/test_parquet.py
 # Redis 6.2 is in .venv alone, so its tests are in `make test-old`.

@@ -84,10 +84,11 @@ class Pace(Scenario):
     @classmethod
     def remark(cls, result: Result) -> str:
         return (
-            "*Error*: the tasks sent over each whole second against those due in it, in the worst second, as the loader "
-            "reports it. *At the server*: the growth of the queue over each second, asked for by another process once a "
-            "second; this has the jitter of the question as well, and whole batches. *Jitter*: how late batches are "
-            "sent. *Latency*: of a task, from due to acknowledged; a batch is sent when its last task is due."
+            "*Error*: the tasks sent over each whole second against those due in it, in the worst second, as the "
+            "loader reports it. *At the server*: the growth of the queue over each second, asked for by another "
+            "process once a second; this has the jitter of the question as well, and whole batches. *Jitter*: how "
+            "late batches are sent. *Latency*: of a task, from due to acknowledged; a batch is sent when its last "
+            "task is due."
         )
 
     @classmethod

@@ -104,7 +104,7 @@ class Execution:
 
 
 def _process_count(part: Part, shards: Sequence[Shard]) -> int:
-    if part.options.is_limited:
+    if part.options.is_limited and not part.options.writes_nothing:
         if part.options.processes not in ("auto", 1):
             log.info("limits such as --max-pending hold one process back: one process loads")
         return 1

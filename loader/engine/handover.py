@@ -216,7 +216,7 @@ def handover_of(
 def _warn_of_batches(options: LoadOptions) -> None:
     """Warns of batches that are too large for the rate: given, or those with which a resumed job began."""
     rates, batch = options.rates, options.records_a_batch
-    if rates is not None and batch / rates.highest >= _COARSE:
+    if rates is not None and batch > 1 and batch / rates.highest >= _COARSE:
         log.warning(
             "batches of %s tasks are large for this pace: at %.10g/s, one is sent every %.3g s; see docs/pace.md",
             f"{batch:,}",

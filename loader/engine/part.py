@@ -182,7 +182,7 @@ class PartialLoad:
             ids = IdsFile(part.options.ids_out, channel.proof, passed_over=channel.ids_passed_over)
             await ids.open()
         latency = None
-        if channel.worker is not None:
+        if not part.options.writes_nothing:
             self._handover, latency = handover_of(part.options, self._report, self._limits(channel))
             self._handover.order(self._orders)
         self._pipeline = Pipeline(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -11,6 +12,12 @@ _LOWEST, _HIGHEST, _DIGITS = 1, 24 * 3600 * 1_000_000, 3
 """Histograms hold from a microsecond to a day, with three significant digits. What takes longer counts as a day."""
 
 _MICROSECONDS = 1_000_000
+_BITS = 11
+"""So many of its first bits place a value in a histogram with three digits."""
+
+_MOST_COUNTS = 4096
+"""Different values that are kept beside the histogram: to add so many takes 6 ms."""
+
 _PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99_9": 99.9}
 
 
@@ -25,6 +32,7 @@ class LatencyRecorder:
     def __init__(self) -> None:
         self._before = new_histogram()
         self._now = new_histogram()
+        self._counts = Counter[int]()  # what is not in ``_now`` yet: how many tasks took so many microseconds
 
     def record(self, due: Sequence[float], skipped: Collection[int], now: float) -> None:
         """Adds tasks that are in since now.
@@ -34,13 +42,21 @@ class LatencyRecorder:
             skipped: Positions of those that are not in.
             now: The time on the same clock.
         """
-        record = self._now.record_value  # hot path: 1.4 µs a task
-        for position, at in enumerate(due):
-            if position not in skipped:
-                record(_clipped(now - at))
+        if skipped:
+            due = [at for position, at in enumerate(due) if position not in skipped]
+        if not due:
+            return
+        # Hot path: 0.2 µs a task. To record each value on its own takes ten times as long. Most values recur, the more
+        # as they are cut to what the histogram tells apart: 11 bits.
+        width = 1 << max(0, int((now - due[-1]) * _MICROSECONDS).bit_length() - _BITS)
+        scale = _MICROSECONDS / width
+        self._counts.update([int((now - at) * scale) * width for at in due])
+        if len(self._counts) > _MOST_COUNTS:
+            self._settle()
 
     def take_interval(self) -> HdrHistogram:
         """The histogram, in microseconds, of what was recorded since the last call."""
+        self._settle()
         taken, self._now = self._now, new_histogram()
         if taken.get_total_count():
             self._before.add(taken)
@@ -49,11 +65,17 @@ class LatencyRecorder:
     @property
     def total(self) -> HdrHistogram:
         """The histogram of the whole run, in microseconds."""
+        self._settle()
         whole = new_histogram()
         for part in (self._before, self._now):
             if part.get_total_count():  # findings/hdrhistogram-empty.sh: to add an empty one makes the minimum 0
                 whole.add(part)
         return whole
+
+    def _settle(self) -> None:
+        for microseconds, count in self._counts.items():
+            self._now.record_value(min(_HIGHEST, max(_LOWEST, microseconds)), count)
+        self._counts.clear()
 
     def milliseconds(self, *percentiles: float) -> list[float] | None:
         """Percentiles of the whole run; None if there is nothing yet."""

@@ -146,6 +146,24 @@ def test_a_job_that_began_without_a_rate_keeps_its_batches_with_one(tool: Tool, 
     assert done.report["pace"]["sent"] == done.report["loaded"] == 500
 
 
+@pytest.mark.parametrize(("batch", "warns"), [("1", False), ("10", False), ("100", True)])
+def test_batches_that_are_large_for_the_rate_are_told(valkey: Server, tmp_path: Path, batch: str, warns: bool) -> None:
+    (tmp_path / "in.jsonl").write_bytes(numbers(10))
+    done = run(*("load", "in.jsonl", "-q", "q", "--redis", valkey.url, "--rate", "500/s", "-b", batch), cwd=tmp_path)
+    assert done.status == 0, done.stderr
+    told = "batches of 100 tasks are large for this pace: at 500/s, one is sent every 0.2 s" in done.stderr
+    assert told == warns
+
+
+@pytest.mark.parametrize("option", [("--dry-run",), ("--preview", "10")])
+def test_what_writes_nothing_waits_for_nothing(tool: Tool, option: tuple[str, ...]) -> None:
+    tool.write("in.jsonl", numbers(10))
+    done = run(
+        "load", "in.jsonl", "-q", "q", *option, "--rate", "1/h", "--layout", "asynq", cwd=tool.folder, timeout=60
+    )
+    assert done.status == 0, done.stderr
+
+
 def test_what_is_in_already_is_not_paced(tool: Tool) -> None:
     tool.write("in.jsonl", numbers(500))
     assert_fine(tool.load("in.jsonl", "-q", "q", "-b", "1"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from hdrh.histogram import HdrHistogram
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loader.pace.latency import LatencyRecorder, Lateness
 
@@ -22,6 +24,16 @@ def test_tasks_that_are_not_in_do_not_count() -> None:
     recorder.record([10.0, 10.5, 10.9], {0: None, 2: None}, 11.0)
     assert recorder.total.get_total_count() == 1
     assert recorder.milliseconds(100) == pytest.approx([500], rel=1e-3)
+
+
+@given(latencies=st.lists(st.floats(0, 90_000), min_size=1, max_size=50))
+def test_the_histogram_is_that_of_each_value_on_its_own(latencies: list[float]) -> None:
+    recorder, alone = LatencyRecorder(), HdrHistogram(1, 24 * 3600 * 1_000_000, 3)
+    due = sorted(-latency for latency in latencies)
+    recorder.record(due, (), 0.0)
+    for at in due:
+        alone.record_value(min(24 * 3600 * 1_000_000, max(1, int(-at * 1_000_000))))
+    assert recorder.take_interval().encode() == alone.encode()
 
 
 def test_an_interval_is_taken_once_and_the_total_keeps_it() -> None:
