@@ -147,12 +147,16 @@ def _whole(result: Result, kind: type[Scenario]) -> list[_Column]:
 
 def _figures(result: Result, kind: type[Scenario]) -> list[_Column]:
     return [
-        *(_Column(shown.heading, partial(_figure, shown)) for shown in kind.figures),
+        *(_Column(shown.heading, partial(_figure, result, shown)) for shown in kind.figures),
         _Column("runs", lambda case: f"{len(case.runs)}"),
     ]
 
 
-def _figure(shown: Shown, case: CaseResult) -> str:
+def _figure(result: Result, shown: Shown, case: CaseResult) -> str:
+    if shown.of_runs == "of base":
+        base = result.case(case.base)
+        ratio = case.figure_ratio(base, shown.name) if base is not None else None
+        return shown.text(ratio.median) if ratio is not None else ""
     found = case.figure(shown.name)
     if found is None:
         return ""

@@ -37,7 +37,18 @@ if TYPE_CHECKING:
     )
     from loader.joblist.view import JobView
     from loader.jobs.report import LoadReport, SourceReport
-    from loader.public import Loader, list_jobs, load, rollback, wait_for_result, wait_for_results, watch_queues
+    from loader.public import (
+        Loader,
+        change_job_rate,
+        list_jobs,
+        load,
+        pause_job,
+        resume_job,
+        rollback,
+        wait_for_result,
+        wait_for_results,
+        watch_queues,
+    )
     from loader.results.result import TaskResult
     from loader.settings import LoadOptions
     from loader.tasks.reasons import ReasonCode
@@ -81,8 +92,11 @@ __all__ = [
     "UsageError",
     "WatchedQueue",
     "__version__",
+    "change_job_rate",
     "list_jobs",
     "load",
+    "pause_job",
+    "resume_job",
     "rollback",
     "wait_for_result",
     "wait_for_results",
@@ -124,8 +138,11 @@ _HOMES = {
     "JobView": "loader.joblist.view",
     "RollbackReport": "loader.undo.report",
     "RolledBackError": "loader.errors",
+    "change_job_rate": "loader.public",
     "list_jobs": "loader.public",
     "load": "loader.public",
+    "pause_job": "loader.public",
+    "resume_job": "loader.public",
     "rollback": "loader.public",
     "wait_for_result": "loader.public",
     "wait_for_results": "loader.public",

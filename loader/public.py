@@ -92,6 +92,24 @@ async def list_jobs(**fields: Unpack[JobsKeywords]) -> list[JobView]:
         return await joblist.list_jobs(**fields)
 
 
+async def pause_job(job: str, **fields: Unpack[JobsKeywords]) -> JobView:
+    with _named(fields, JobsOptions):
+        fields.setdefault("redis", REDIS_URL())
+        return await joblist.pause_job(job, **fields)
+
+
+async def resume_job(job: str, **fields: Unpack[JobsKeywords]) -> JobView:
+    with _named(fields, JobsOptions):
+        fields.setdefault("redis", REDIS_URL())
+        return await joblist.resume_job(job, **fields)
+
+
+async def change_job_rate(job: str, rate: float | str | None, **fields: Unpack[JobsKeywords]) -> JobView:
+    with _named(fields, JobsOptions):
+        fields.setdefault("redis", REDIS_URL())
+        return await joblist.change_job_rate(job, rate, **fields)
+
+
 def watch_queues(**fields: Unpack[WatchKeywords]) -> AsyncGenerator[Observation, None]:
     with _named(fields, WatchOptions):
         return _observations(watching.watch_queues(**fields), fields)
@@ -99,6 +117,9 @@ def watch_queues(**fields: Unpack[WatchKeywords]) -> AsyncGenerator[Observation,
 
 rollback.__doc__ = undo.rollback.__doc__
 list_jobs.__doc__ = joblist.list_jobs.__doc__
+pause_job.__doc__ = joblist.pause_job.__doc__
+resume_job.__doc__ = joblist.resume_job.__doc__
+change_job_rate.__doc__ = joblist.change_job_rate.__doc__
 wait_for_results.__doc__ = results.wait_for_results.__doc__
 wait_for_result.__doc__ = results.wait_for_result.__doc__
 watch_queues.__doc__ = watching.watch_queues.__doc__

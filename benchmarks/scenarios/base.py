@@ -31,13 +31,14 @@ class Shown(NamedTuple):
     Attributes:
         name: The name of the figure; see ``Run.figures``.
         text: The text of a value.
-        of_runs: What is shown of the values of all runs: the median, minimum and maximum beside it, or the maximum.
+        of_runs: What is shown of the values of all runs: the median, minimum and maximum beside it, the maximum, or the
+            median of their ratios to the base's in the same round.
     """
 
     heading: str
     name: str
     text: Callable[[float], str]
-    of_runs: Literal["median", "spread", "most"] = "median"
+    of_runs: Literal["median", "spread", "most", "of base"] = "median"
 
 
 class Varied(NamedTuple):

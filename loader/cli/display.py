@@ -118,7 +118,8 @@ class Display:
                             read_at, pending = time.monotonic(), await loader.pending()
                         bar.update(task, completed=report.bytes_read, total=_total(report))
                         counts = one_line(self._line(report, loader, pending))
-                        live.update(with_waiting(self, bar, counts), refresh=True)
+                        held = [one_line(text)] if (text := report.holding.text) else []
+                        live.update(with_waiting(self, bar, counts, *held), refresh=True)
                     await asyncio.sleep(LIVE_SECONDS)
             finally:
                 self._console = None
@@ -130,7 +131,8 @@ class Display:
             if report is not None:
                 total = _total(report)
                 share = f"{100 * report.bytes_read / total:.0f} %, " if total else ""
-                self.say(share + self._line(report, loader, await loader.pending()))
+                held = f" · {report.holding.text}" if report.holding.text else ""
+                self.say(share + self._line(report, loader, await loader.pending()) + held)
 
     def _line(self, report: LoadReport, loader: Loader, pending: int | None) -> str:
         rate, intended = self._rates(report)

@@ -15,7 +15,7 @@ from loader.cli.output import print_json
 from loader.cli.report_options import JsonOptions
 from loader.cli.stderr import for_terminal, tell
 from loader.errors import UsageError
-from loader.joblist.options import JobsOptions
+from loader.joblist.options import JobsOptions, ordered_rate
 from loader.settings import shared
 from loader.settings.option import flag_of
 from loader.tasks.sizes import counted
@@ -24,16 +24,29 @@ if TYPE_CHECKING:
     from loader.joblist.jobs import Cleaned, Forgotten
     from loader.joblist.view import JobView
 
-_ACTIONS = {"list": "", "show": "JOB", "forget": "JOB", "expire": "JOB DURATION", "clean": ""}
-_USAGE = "jobs [list], jobs show JOB, jobs forget JOB, jobs expire JOB 30d, jobs clean"
+_ACTIONS = {
+    "list": "",
+    "show": "JOB",
+    "pause": "JOB",
+    "resume": "JOB",
+    "rate": "JOB RATE",
+    "forget": "JOB",
+    "expire": "JOB DURATION",
+    "clean": "",
+}
+_USAGE = (
+    "jobs [list], jobs show JOB, jobs pause JOB, jobs resume JOB, jobs rate JOB 5000/s, jobs forget JOB, "
+    "jobs expire JOB 30d, jobs clean"
+)
 
 
 def jobs(action: tuple[str, ...], options: JobsOptions, shown: JsonOptions) -> int:
     """Lists the jobs of a server: their state and progress, and who loads them now.
 
-    "show JOB" shows one with all that is known, and the command that goes on with it. "forget JOB" deletes its record,
-    not its tasks. "expire JOB 30d" has the record of a finished job end ("forever": stay). "clean" deletes hashes that
-    killed loads have left and that were never pushed.
+    "show JOB" shows one with all that is known, and the command that goes on with it. "pause JOB", "resume JOB" and
+    "rate JOB 5000/s" ("none": as its own options say) reach a running load within about a second. "forget JOB" deletes
+    its record, not its tasks. "expire JOB 30d" has the record of a finished job end ("forever": stay). "clean" deletes
+    hashes that killed loads have left and that were never pushed.
     """
     from loader.cli.signals import run
 
@@ -50,13 +63,19 @@ async def _do(action: str, words: Sequence[str], options: JobsOptions, shown: Js
 
     if words:
         check_job(words[0])
-    if len(words) == 2 and (problem := keep_problem(words[1])):
+    if action == "expire" and (problem := keep_problem(words[1])):
         raise UsageError(f"jobs expire {words[0]} {words[1]}: {problem}", _USAGE)
+    rate = ordered_rate(words[1]) if action == "rate" else None
     async with Jobs(options) as all_jobs:
         if action == "list":
             _show_all([_with_server(one, options) for one in await all_jobs.every()], shown)
         elif action == "show":
             _show(_with_server(await all_jobs.show(words[0]), options), shown)
+        elif action in ("pause", "resume", "rate"):
+            job = words[0]
+            ordered = {"pause": all_jobs.pause, "resume": all_jobs.resume}.get(action)
+            view = await (ordered(job) if ordered else all_jobs.change_rate(job, rate))
+            _show_ordered(_with_server(view, options), action, shown)
         elif action == "expire":
             _show(_with_server(await all_jobs.expire(words[0], keep_seconds(words[1])), options), shown)
         elif action == "forget":
@@ -104,12 +123,18 @@ def _show_all(found: Sequence[JobView], shown: JsonOptions) -> None:
 
 def _remark(job: JobView) -> str:
     if job.pid is not None:
-        return f"process {job.pid} on {job.host}"
+        return ", ".join([*_orders(job), f"process {job.pid} on {job.host}"])
     if job.left:
         return f"{job.left:,} left with consumers"
     if job.go_on:
-        return "see jobs show JOB"
+        return ", ".join([*_orders(job), "see jobs show JOB"])
     return "" if job.expires is None else f"kept until {_when(job.expires)}"
+
+
+def _orders(job: JobView) -> list[str]:
+    """What was ordered from another terminal."""
+    rate = [] if job.rate is None else [f"at {job.rate:,.10g}/s"]
+    return rate if job.paused is None else ["paused", *rate]
 
 
 def _show(job: JobView, shown: JsonOptions) -> None:
@@ -124,6 +149,8 @@ def _show(job: JobView, shown: JsonOptions) -> None:
         ("kind", job.kind),
         ("state", job.state),
         ("works on it", process),
+        ("paused", None if job.paused is None else f"since {_when(job.paused)}: jobs resume {job.job} lets it go on"),
+        ("rate", None if job.rate is None else f"{job.rate:,.10g} tasks/s, as ordered by jobs rate"),
         ("begun", _when(job.begun)),
         ("finished", _when(job.finished)),
         ("kept until", kept if job.state in ("finished", "rolled back") else ""),
@@ -139,6 +166,20 @@ def _show(job: JobView, shown: JsonOptions) -> None:
         ("go on", job.go_on),
     ]
     _write(f"job {job.job}", *(f"  {name:<13}{value}" for name, value in rows if value not in (None, "")))
+
+
+def _show_ordered(job: JobView, action: str, shown: JsonOptions) -> None:
+    """Says what was ordered, and who does it when."""
+    if shown.json:
+        print_json(job.to_dict())
+        return
+    done = {"pause": "is paused", "resume": "goes on"}.get(action)
+    if done is None:
+        done = "is loaded as its own options say" if job.rate is None else f"is loaded at {job.rate:,.10g} tasks/s"
+    if job.pid is not None:
+        _write(f"job {job.job} {done}: process {job.pid} on {job.host} follows within about a second")
+    else:
+        _write(f"job {job.job} {done}: nobody loads it now, and its next run follows")
 
 
 def _show_forgotten(found: Forgotten, options: JobsOptions, shown: JsonOptions) -> int:
@@ -179,9 +220,11 @@ def _when(moment: float | None) -> str:
 COMMAND = Command(
     run=jobs,
     options=(JobsOptions, JsonOptions),
-    argument="list (the default), show JOB, forget JOB, expire JOB DURATION, or clean.",
+    argument="list (the default), show JOB, pause JOB, resume JOB, rate JOB RATE, forget JOB, expire JOB DURATION, or "
+    "clean.",
     argument_name="action",
-    usage="[list | show JOB | forget JOB | expire JOB DURATION | clean] [OPTIONS]",
+    usage="[list | show JOB | pause JOB | resume JOB | rate JOB RATE | forget JOB | expire JOB DURATION | clean] "
+    "[OPTIONS]",
     exit_status="Exit status: 0 done; 1 failed; 2 usage, or --yes is missing; 130 interrupted.",
     own_variables=ALL,
 )

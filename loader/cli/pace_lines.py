@@ -24,12 +24,10 @@ def pace_parts(report: LoadReport, rate: float, intended: float) -> list[str] | 
 
 
 def pace_lines(report: LoadReport) -> list[str]:
-    """Closing lines about the pace and the latencies; none if the load was not paced."""
+    """Closing lines about the pace, the latencies and what held the load back; none if nothing did."""
     pace, latency = report.pace, report.latency
-    if pace is None:
-        return []
     lines = []
-    if pace.profile is not None:
+    if pace is not None and pace.profile is not None:
         lines.append(f"  {'due':<15}{pace.intended(time.monotonic()):>13,}  by {pace.profile}")
         worst = pace.worst_second_error
         if worst is not None and pace.lateness is not None:
@@ -42,7 +40,7 @@ def pace_lines(report: LoadReport) -> list[str]:
     if knee is not None:
         at, offered = f"{knee.at:,.1f} s", f"{knee.offered:,.0f}/s"
         lines.append(f"  {'consumers':<15}{knee.capacity:>11,.0f}/s  fell behind at {at}, when {offered} were loaded")
-    for name, seconds in sorted(pace.held_seconds.items()):
+    for name, seconds in sorted(report.holding.seconds.items()):
         lines.append(f"  {'held back':<15}{_seconds(seconds):>13}  by {name}")
     return lines
 

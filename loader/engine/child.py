@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 
 from loader.engine.loop import loop_factory
-from loader.engine.messages import Begin, Counts, Ended, Judged, Log, NextShard, Stop, Waits, pack, receive
+from loader.engine.messages import Begin, Counts, Ended, Judged, Log, NextShard, Ordered, Stop, Waits, pack, receive
 from loader.engine.part import Part, PartialLoad
 from loader.engine.tuning import tune_process
 from loader.errors import LoaderError
@@ -63,6 +63,8 @@ class _Child:
         while (message := await receive(self._inbox)) is not None:
             if isinstance(message, Stop):
                 self._load.stop()
+            elif isinstance(message, Ordered):
+                self._load.order(message.orders)
             elif isinstance(message, NextShard):
                 self._shards.put_nowait(message.shard)
         # The parent is gone. The ledger has all batches that are in; a resume loads the rest.

@@ -17,6 +17,7 @@ from loader.engine.part import Part, PartialLoad
 from loader.engine.series import LookAtQueues, SeriesRecorder
 from loader.jobs.fenced_file import begin_file
 from loader.jobs.measurements import Measurements
+from loader.jobs.orders import Orders
 from loader.jobs.report import LoadReport
 from loader.settings import LoadOptions
 from loader.sources.shards import Shard
@@ -44,6 +45,7 @@ class Execution:
     def __init__(self) -> None:
         self._running: PartialLoad | ProcessPool | None = None
         self._preparing: asyncio.Task[Any] | None = None
+        self._orders = Orders()
         self._stopping = False
 
     @property
@@ -58,6 +60,12 @@ class Execution:
             self._running.stop()
         if self._preparing is not None:
             self._preparing.cancel()
+
+    def order(self, orders: Orders) -> None:
+        """Pauses the load, lets it go on, or changes its rate."""
+        self._orders = orders
+        if self._running is not None:
+            self._running.order(orders)
 
     async def unless_stopped(self, preparation: Coroutine[Any, Any, T]) -> T:
         """Awaits what comes before ``run``.
@@ -106,6 +114,7 @@ class Execution:
 
             self._running = pool = ProcessPool(part, report.processes, report)
             work = pool.run(shards)
+        self._running.order(self._orders)
         if self._stopping:
             self._running.stop()
         return await (work if recorder is None else recorder.during(work))
@@ -128,6 +137,10 @@ class Execution:
 
 
 def _process_count(part: Part, shards: Sequence[Shard]) -> int:
+    if part.options.is_limited and not part.options.writes_nothing:
+        if part.options.processes not in ("auto", 1):
+            log.info("limits such as --max-pending hold one process back: one process loads")
+        return 1
     if part.options.counts_in_order:
         if part.options.processes not in ("auto", 1):
             log.info("--dedup, --offset and --limit need all records in their order: one process loads them")

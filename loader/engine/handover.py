@@ -6,9 +6,10 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from loader.jobs.orders import Orders
 from loader.jobs.report import LoadReport
 from loader.pace.account import PaceReport
 from loader.pace.course import ByRate, Course
@@ -25,7 +26,6 @@ _LONGEST_SLEEP = 1.0
 _TICK = 0.001
 """Seconds. The timers of uvloop and of epoll_wait(2) count milliseconds, and a shorter sleep may end too early."""
 
-_PAUSE = "pause"
 
 _COARSE = 0.1
 """Seconds: of batches that take longer at the highest rate, the user is warned."""
@@ -33,24 +33,24 @@ _COARSE = 0.1
 log = logging.getLogger("runqy_loader")
 
 
-class Limit(Protocol):
-    """A reason to hold deliveries back for a time."""
+class Limits(Protocol):
+    """Reasons to hold deliveries back for a time; see ``loader.engine.limits.limits``."""
 
-    @property
-    def name(self) -> str:
-        """The option, without dashes before it: such as ``max-pending``."""
-        ...
+    async def clear(self, delivery: Delivery, stopping: Callable[[], bool]) -> float:
+        """Returns when a delivery may go on, or soon after ``stopping()`` is true.
 
-    @property
-    def holds(self) -> bool:
-        """Whether deliveries have to wait now. It is asked before each delivery, so it must not take long.
-
-        What a server says has to be asked for elsewhere: its slow answer would shift the schedule, which must show it.
+        Returns:
+            For how many seconds it was held. The time that a server takes to answer a question is no part of it: it
+            would shift the schedule, which must show it.
         """
         ...
 
-    async def clear(self, stopping: Callable[[], bool]) -> None:
-        """Returns when deliveries may go on, or soon after ``stopping()`` is true. Called only if it holds."""
+    def passed(self, delivery: Delivery) -> None:
+        """A delivery is handed over."""
+        ...
+
+    def landed(self, delivery: Delivery) -> None:
+        """A delivery is in."""
         ...
 
 
@@ -62,16 +62,18 @@ class Handover:
     schedule.
 
     Args:
+        limits: None for none.
         course: When tasks are due; None: at once.
-        report: Told what is handed over, and how long each limit, and ``pause``, held deliveries back.
+        report: Told what is handed over.
     """
 
     def __init__(
-        self, limits: Sequence[Limit] = (), course: Course | None = None, report: PaceReport | None = None
+        self, limits: Limits | None = None, course: Course | None = None, report: PaceReport | None = None
     ) -> None:
         self._limits = limits
         self._planned = self._course = course
         self._paused = self._stopping = False
+        self._ordered: float | None = None
         self._turn = asyncio.Lock()
         self._alarm: asyncio.Future[None] | None = None  # of the delivery that waits
         self._report = report or PaceReport()
@@ -84,10 +86,11 @@ class Handover:
         records = delivery.source_records
         async with self._turn:
             while not self._stopping:
-                await self._clear()
+                if not await self._is_clear(delivery):
+                    return
                 if (course := self._course) is None:
                     self._report.sent += len(records)
-                    return
+                    break
                 now = time.monotonic()
                 if not course.is_started:
                     course.start(now)
@@ -95,8 +98,15 @@ class Handover:
                 if left <= 0:
                     delivery.due = course.take(records)
                     self._report.sends(delivery.due, now)
-                    return
+                    break
                 await self._sleep(min(left, _LONGEST_SLEEP))
+            if self._limits is not None:
+                self._limits.passed(delivery)
+
+    def landed(self, delivery: Delivery) -> None:
+        """A delivery is in."""
+        if self._limits is not None:
+            self._limits.landed(delivery)
 
     def pause(self) -> None:
         """Hands nothing over until ``resume``."""
@@ -122,6 +132,14 @@ class Handover:
                 self._planned.go_on(now)
         self._wake()
 
+    def order(self, orders: Orders) -> None:
+        """Does what was ordered from outside."""
+        if orders.rate != self._ordered:
+            self._ordered = orders.rate
+            self.change_rate(orders.rate)
+        if (orders.paused is not None) != self._paused:
+            (self.pause if orders.paused else self.resume)()
+
     def stop(self) -> None:
         """Wakes whoever waits, and lets nobody wait any more."""
         self._stopping = True
@@ -143,23 +161,23 @@ class Handover:
         course = self._course
         return course.overdue(now) if course is not None and course.is_started else 0
 
-    async def _clear(self) -> None:
+    async def _is_clear(self, delivery: Delivery) -> bool:
+        """Returns once nothing holds a delivery any more; False if the load is to end."""
         while not self._stopping:
-            limit = next((limit for limit in self._limits if limit.holds), None)
-            if limit is None and not self._paused:
-                return
-            began = time.monotonic()
-            if limit is not None:
-                await limit.clear(lambda: self._stopping)
-            else:
+            if self._paused:
+                began = time.monotonic()
                 await self._sleep(_LONGEST_SLEEP)
-            self._was_held(_PAUSE if limit is None else limit.name, time.monotonic() - began)
+                self._shift(time.monotonic() - began)
+                continue
+            if self._limits is not None:
+                self._shift(await self._limits.clear(delivery, lambda: self._stopping or self._paused))
+            if not self._paused:
+                return not self._stopping
+        return False
 
-    def _was_held(self, name: str, seconds: float) -> None:
-        held = self._report.held_seconds
-        held[name] = held.get(name, 0.0) + seconds
+    def _shift(self, seconds: float) -> None:
         for course in {self._planned, self._course}:
-            if course is not None:
+            if course is not None and seconds:
                 course.shift(seconds)
 
     async def _sleep(self, seconds: float) -> None:
@@ -179,9 +197,11 @@ class Handover:
 
 
 def handover_of(
-    options: LoadOptions, report: LoadReport, limits: Sequence[Limit] = ()
+    options: LoadOptions, report: LoadReport, limits: Limits | None = None
 ) -> tuple[Handover, LatencyRecorder | None]:
-    """The handover of a paced load, and what keeps its latencies: None without due times. The report gets both."""
+    """The handover of a load, and what keeps its latencies: None without due times. The report gets both."""
+    if not (options.is_paced or limits):
+        return Handover(), None
     _warn_of_batches(options)
     course, latency = options.course(), None
     report.pace = PaceReport(options.paced_by)

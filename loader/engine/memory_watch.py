@@ -38,6 +38,7 @@ class MemoryWatch:
         self._servers = servers
         self._threshold = options.memory_threshold
         self._option = f"--stop-at-memory {options.stop_at_memory}"
+        self._headroom, self._given_headroom = options.headroom, options.memory_headroom
         self._before = before
         self._reached: MemoryLimitError | None = None
 
@@ -52,11 +53,7 @@ class MemoryWatch:
             return
         for address, memory in self._before.items():
             if memory is None:
-                raise SinkError(
-                    f"{address}: the server does not tell how much memory it uses (INFO is refused), which "
-                    f"{self._option} needs",
-                    "Give the user the right to INFO",
-                )
+                raise _untold(address, self._option)
             if self._threshold.share is not None and not memory.limit:
                 raise UsageError(
                     f"{address}: {self._option} is a share of maxmemory, and the server has none",
@@ -65,6 +62,29 @@ class MemoryWatch:
         self._compare(self._before)
         if self._reached is not None:
             raise self._reached
+
+    def check_headroom(self) -> None:
+        """Refuses a load whose ``--memory-headroom`` cannot be watched.
+
+        Raises:
+            LoaderError: A server does not tell how much memory it uses, has no ``maxmemory``, or one that is too small.
+        """
+        if self._headroom is None:
+            return
+        option = f"--memory-headroom {self._given_headroom}"
+        for address, memory in self._before.items():
+            if memory is None:
+                raise _untold(address, option)
+            if not memory.limit:
+                raise UsageError(
+                    f"{address}: {option} is memory below maxmemory, and the server has none", "Set maxmemory"
+                )
+            if self._headroom.of(memory.limit) >= memory.limit:
+                raise UsageError(
+                    f"{address}: {option} is as much as the server's maxmemory ({in_bytes(memory.limit)}), so nothing "
+                    "could be loaded",
+                    "Give less, or raise maxmemory",
+                )
 
     async def during(self, work: Callable[[], Awaitable[bool]], stop: Callable[[], None]) -> bool:
         """Runs a load. Returns whether every record was processed.
@@ -167,6 +187,13 @@ class MemoryWatch:
                 "Set maxmemory-policy noeviction and make room; then empty the queue and load under a new --job name",
             )
         return None
+
+
+def _untold(address: Address, option: str) -> SinkError:
+    return SinkError(
+        f"{address}: the server does not tell how much memory it uses (INFO is refused), which {option} needs",
+        "Give the user the right to INFO",
+    )
 
 
 def _bytes(threshold: MemoryThreshold, memory: Memory) -> float:

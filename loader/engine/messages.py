@@ -14,6 +14,7 @@ from typing import Any
 from loader.engine.part import Part
 from loader.errors import LoaderError
 from loader.jobs.counts import SourceCounts
+from loader.jobs.orders import Orders
 from loader.jobs.reject_kinds import RejectKinds
 from loader.jobs.report import LoadReport, SkippedFile
 from loader.servers.outage import Waiting
@@ -47,6 +48,13 @@ class Judged:
 @dataclass(frozen=True, slots=True)
 class Stop:
     """From the parent: finish the batches in flight, then end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """From the parent: pause, go on, or change the rate. A rate is that of this child alone."""
+
+    orders: Orders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,15 @@ from pathlib import Path
 from loader.engine.assign import Assigner
 from loader.engine.ends import Ends
 from loader.engine.handover import Handover, handover_of
+from loader.engine.limits.hours import OnlyBetween
+from loader.engine.limits.limits import Limit, Limits
 from loader.engine.loaded_before import StateOf
 from loader.engine.pipeline import Pipeline
 from loader.engine.plan import LoadPlan
 from loader.jobs.ids_file import IdsFile
 from loader.jobs.lease import Run
 from loader.jobs.ledger import LedgerState
+from loader.jobs.orders import Orders
 from loader.jobs.proof import Proof
 from loader.jobs.rejects import RejectsFile
 from loader.jobs.report import LoadReport
@@ -52,6 +55,7 @@ class Channel:
         ids_passed_over: Whether to write the ids of batches that are in already, when these batches are skipped.
         ends: Where input that cannot be read again has ended before.
         proof: That the run may still write to the files of the job.
+        limits: What holds the load back on behalf of the destination.
     """
 
     worker: Worker | None
@@ -61,6 +65,7 @@ class Channel:
     ids_passed_over: bool = True
     ends: Ends = field(default_factory=Ends)
     proof: Proof = field(default_factory=Proof)
+    limits: Sequence[Limit] = ()
 
 
 Destination = Callable[["Part"], AbstractAsyncContextManager[Channel]]
@@ -135,6 +140,8 @@ class PartialLoad:
         self._report = report
         self._judged = judged
         self._pipeline: Pipeline | None = None
+        self._handover = Handover()
+        self._orders = Orders()
         self._stopping = False
 
     @property
@@ -146,6 +153,11 @@ class PartialLoad:
         self._stopping = True
         if self._pipeline is not None:
             self._pipeline.stop()
+
+    def order(self, orders: Orders) -> None:
+        """Pauses the load, lets it go on, or changes its rate."""
+        self._orders = orders
+        self._handover.order(orders)
 
     async def run(self, shards: AsyncIterable[Shard]) -> bool:
         """Loads the shards. Returns whether every record was processed.
@@ -169,9 +181,10 @@ class PartialLoad:
         if part.options.ids_out is not None:
             ids = IdsFile(part.options.ids_out, channel.proof, passed_over=channel.ids_passed_over)
             await ids.open()
-        handover, latency = Handover(), None
-        if part.options.is_paced and not part.options.writes_nothing:
-            handover, latency = handover_of(part.options, self._report)
+        latency = None
+        if not part.options.writes_nothing:
+            self._handover, latency = handover_of(part.options, self._report, self._limits(channel))
+            self._handover.order(self._orders)
         self._pipeline = Pipeline(
             part.sources,
             shards,
@@ -189,7 +202,7 @@ class PartialLoad:
             records,
             first_version=part.first_version,
             passed_over=channel.passed_over,
-            handover=handover,
+            handover=self._handover,
             latency=latency,
         )
         if self._stopping:
@@ -198,7 +211,7 @@ class PartialLoad:
             try:
                 await self._pipeline.run()
             finally:
-                handover.end(complete=self._pipeline.complete)
+                self._handover.end(complete=self._pipeline.complete)
                 if ids is not None:
                     await ids.close()
         finally:
@@ -206,3 +219,8 @@ class PartialLoad:
             if rejects.used:
                 self._report.rejects_file = str(rejects.path)
         return self._pipeline.complete
+
+    def _limits(self, channel: Channel) -> Limits | None:
+        hours = self._part.options.hours
+        found = [*([] if hours is None else [OnlyBetween(hours)]), *channel.limits]
+        return Limits(found, self._report.holding) if found else None

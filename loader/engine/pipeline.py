@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from operator import itemgetter
@@ -99,6 +100,7 @@ class Pipeline:
         queues, default_queue = self._ends.queues, options.default_queue
         self._before = LoadedBefore(state_of, report, queues, default_queue, first_version=first_version)
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(options.queue_depth)
+        self._given_back: deque[Delivery] = deque()
         self._reader: asyncio.Task[None] | None = None
         self._failure: LoaderError | None = None
         self._stopping = False
@@ -352,11 +354,15 @@ class Pipeline:
     async def _next(self) -> Delivery | None:
         if self._ids is not None:
             await self._ids.settle()
-        delivery = await self._queue.get()
+        delivery = self._given_back.popleft() if self._given_back else await self._queue.get()
         if delivery is None or self._stopping:
             self._queue.put_nowait(None)  # for the other workers; there is room because an item was just taken
             return None
-        await self._handover.wait(delivery)
+        try:
+            await self._handover.wait(delivery)
+        except BaseException:  # the worker has lost a connection, or a limit its server: it asks again
+            self._given_back.append(delivery)
+            raise
         return None if self._stopping else delivery  # the other workers find the end in the queue
 
     # --- Observer -----------------------------------------------------------------------------------------------
@@ -384,6 +390,7 @@ class Pipeline:
 
     def loaded(self, delivery: Delivery) -> None:
         self._doubts.settle(delivery)
+        self._handover.landed(delivery)
         if self._latency is not None:
             self._latency.record(delivery.due, delivery.skipped, time.monotonic())
         if self._ids is not None:

@@ -18,9 +18,23 @@ from pathlib import Path
 
 import loader
 from loader.engine.first_records import FirstRecords, too_many
-from loader.engine.messages import Begin, Counts, Ended, Judged, Log, NextShard, Stop, Tally, Waits, pack, receive
+from loader.engine.messages import (
+    Begin,
+    Counts,
+    Ended,
+    Judged,
+    Log,
+    NextShard,
+    Ordered,
+    Stop,
+    Tally,
+    Waits,
+    pack,
+    receive,
+)
 from loader.engine.part import Part
 from loader.errors import LoaderError, SinkError, TooManyRejectsError
+from loader.jobs.orders import Orders
 from loader.jobs.report import LoadReport
 from loader.servers.outage import Outage
 from loader.sources.shards import Shard
@@ -41,6 +55,7 @@ class ProcessPool:
         self._count = count
         self._report = report
         self._children: list[asyncio.subprocess.Process] = []
+        self._ended: list[asyncio.subprocess.Process] = []
         self._tallies: list[Tally] = []
         self._shards: deque[Shard] = deque()
         # The first process judges the first records before the others load anything; see FirstRecords.
@@ -49,6 +64,7 @@ class ProcessPool:
         self._outage = Outage()
         self._told: set[str] = set()  # what is told once, although each child says it
         self._failure: LoaderError | None = None
+        self._orders = Orders()
         self._stopping = False
 
     @property
@@ -61,6 +77,13 @@ class ProcessPool:
         self._go_on()
         for child in self._children:
             _send(child, Stop())
+
+    def order(self, orders: Orders) -> None:
+        """Pauses all processes, lets them go on, or gives each its part of a rate."""
+        self._orders = orders
+        working = [child for child in self._children if child not in self._ended]
+        for child in working:
+            _send(child, Ordered(orders.shared(max(1, self._count - len(self._ended)))))
 
     async def run(self, shards: Sequence[Shard]) -> bool:
         """Loads the shards. Returns whether every record was processed.
@@ -91,7 +114,7 @@ class ProcessPool:
             "-P",  # the folder in which the user works may have a loader.py
             "-m",
             "loader.engine.child",
-            env=_environment(),
+            env=child_environment(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,  # only the parent gets Ctrl-C; it sends Stop to the children
@@ -101,6 +124,8 @@ class ProcessPool:
         self._children.append(child)
         self._tallies.append(tally)
         _send(child, Begin(replace(self._part, process=number), log.getEffectiveLevel(), self._report.resumed))
+        if self._orders != Orders():
+            self.order(self._orders)
         if self._stopping:
             _send(child, Stop())
         while (message := await receive(child.stdout)) is not None:
@@ -125,6 +150,9 @@ class ProcessPool:
                 if message.error is not None:
                     self._fail(message.error)
                 await child.wait()
+                self._ended.append(child)
+                if self._orders.rate is not None:
+                    self.order(self._orders)  # the others share its part
                 return message.complete
         status = await child.wait()
         if status == -signal.SIGTERM:
@@ -160,7 +188,7 @@ class ProcessPool:
             self.stop()
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """The environment, with the folder of this package: a child finds the same one, wherever it was imported from."""
     home, before = str(Path(loader.__file__).parents[1]), os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": home if before is None else f"{home}{os.pathsep}{before}"}

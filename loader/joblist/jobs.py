@@ -13,6 +13,7 @@ from loader.joblist.view import EXPIRED, JobView, connections, refuse_running, v
 from loader.jobs.index import enter_jobs, leave_jobs, listed_jobs
 from loader.jobs.job_keys import keys_of, queues_of
 from loader.jobs.keep import forget, keep_for
+from loader.jobs.ordering import order_pause, order_rate, order_resume
 from loader.jobs.records import prefix_of
 from loader.jobs.standing import DONE, LOADING, UNDOING, UNDONE, Standing, job_in, job_key, read_standing
 from loader.jobs.under_lease import UnderLease
@@ -26,6 +27,8 @@ from loader.undo.orphans import delete_never_pushed, hashes_with, never_pushed
 from loader.undo.selection import prefixes_of
 
 T = TypeVar("T")
+
+_WHY_OVER = {DONE: "is finished", UNDOING: "is being rolled back", UNDONE: "was rolled back"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,40 @@ class Jobs:
             )
         keys = await self._repeat(lambda: keys_of(self._servers, job))
         await self._repeat(lambda: keep_for(self._servers, keys, kept, quiet=False))
+
+    async def pause(self, name: str) -> JobView:
+        """Has the runs of a job pause: the one that loads it now, and later ones, until ``resume``.
+
+        Raises:
+            LoaderError: There is no such job, or it does not go on; or the server refuses, or cannot be reached.
+        """
+        return await self._ordered(name, partial(order_pause, self._servers, name))
+
+    async def resume(self, name: str) -> JobView:
+        """Has the runs of a job go on after ``pause``. Raises as ``pause``."""
+        return await self._ordered(name, partial(order_resume, self._servers, name))
+
+    async def change_rate(self, name: str, rate: float | None) -> JobView:
+        """Has the runs of a job load at a rate: the one that loads it now, and later ones. Raises as ``pause``.
+
+        Args:
+            rate: Tasks a second, above 0; None: as the options of the load say.
+        """
+        return await self._ordered(name, partial(order_rate, self._servers, name, rate))
+
+    async def _ordered(self, name: str, order: Callable[[], Awaitable[bool]]) -> JobView:
+        job = await self._known(name)
+        if job.is_migration:
+            raise LoaderError(
+                f"job {name} is a migration, which takes no orders",
+                "Interrupt it, and run the same command again later",
+            )
+        if not await self._repeat(order):
+            raise LoaderError(
+                f"job {name} {_WHY_OVER.get(job.state, 'has ended')}: there is nothing to pause or to slow down",
+                "runqy-loader jobs lists the jobs and their states",
+            )
+        return await self.show(name)
 
     async def clean(self) -> list[Cleaned]:
         """Deletes hashes that killed runs of unfinished jobs have left, and that were never pushed.

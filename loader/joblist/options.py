@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from loader.errors import UsageError
+from loader.pace.rates import rate
 from loader.settings import shared
 from loader.settings.check import check_declared
 from loader.settings.option import Option
 from loader.settings.values import convert_values
 
 _WHAT = "What to do"
+NO_RATE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,3 +46,19 @@ class JobsOptions:
     def check(self) -> None:
         """Raises UsageError if a value is not what its option takes."""
         check_declared(self)
+
+
+def ordered_rate(text: str) -> float | None:
+    """The rate in ``jobs rate JOB 5000/s``, in tasks a second; None for the word ``none``.
+
+    Raises:
+        UsageError: The text is no rate.
+    """
+    if text == NO_RATE:
+        return None
+    try:
+        return rate(text)
+    except ValueError as error:
+        raise UsageError(
+            f"the rate for a job: {error}", f"Or write {NO_RATE}: as the options of the load say"
+        ) from error

@@ -40,6 +40,8 @@ class JobView:
         rejects, ids: Paths of its rejects file and its ids file, on the host that has written them.
         sources: Names of its input.
         go_on: The command that goes on with it; '' if there is nothing to do.
+        paused: The Unix time since which it is to pause; None if it is not.
+        rate: Tasks a second that were ordered from another terminal; None if none were.
     """
 
     job: str
@@ -62,6 +64,8 @@ class JobView:
     ids: str | None = None
     sources: Sequence[str] = field(default_factory=list)
     go_on: str = ""
+    paused: float | None = None
+    rate: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -139,6 +143,8 @@ async def view_of(servers: Servers, job: Standing, names: Mapping[str, float] | 
         job.ids,
         [str(source.get("name")) for source in sources],
         "" if holder is not None or state == EXPIRED else next_step(job),
+        None if job.is_over else job.orders.paused,
+        None if job.is_over else job.orders.rate,
     )
 
 

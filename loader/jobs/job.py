@@ -9,6 +9,7 @@ import orjson
 
 from loader.jobs.ledger import LedgerState, QueueLedger, batches_keys, parse_skipped
 from loader.jobs.manifest import records_name_queues
+from loader.jobs.orders import PAUSED, RATE
 from loader.jobs.standing import DONE, LOADING, UNDONE, Standing, job_key, lease_key, packed, read_standing
 from loader.queues.slot_tag import slot_tag
 from loader.servers.routing import Servers
@@ -145,8 +146,8 @@ class Job:
             await self._client.execute("HSET", self._key, _ENDS, text)
 
     async def finish(self, report: dict[str, Any]) -> None:
-        """Records that every task is in."""
-        done = ("state", DONE, "finished", time.time(), "report", orjson.dumps(report))
+        """Records that every task is in. There is nothing to order any more."""
+        done = ("state", DONE, "finished", time.time(), "report", orjson.dumps(report), PAUSED, "", RATE, "")
         with translated(self._where):
             await self._client.execute("HSET", self._key, *done)
 

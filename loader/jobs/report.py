@@ -14,6 +14,7 @@ import orjson
 
 from loader.errors import LoaderError
 from loader.jobs.counts import SourceCounts
+from loader.jobs.holding import Holding
 from loader.jobs.measurements import Measurements
 from loader.jobs.reject_kinds import RejectKinds
 from loader.sources.base import printable
@@ -201,6 +202,7 @@ class LoadReport(RunReport):
         discarded: Whether tasks were counted as loaded but not written (``--redis discard``).
         fallback: What ``queue_fallbacks`` counts, and their queue, for people; '' unless ``--queue-field`` or
             ``--queue-from`` is given beside ``--queue``.
+        holding: What holds the load back, and for how long it has done so.
         valid: With ``dry_run``: the number of records that would be loaded.
         preview: With ``--preview``: the first tasks; otherwise None.
         measured: What ``--series`` has noted; None without it.
@@ -233,6 +235,7 @@ class LoadReport(RunReport):
     peak_child_rss_bytes: int = 0
     measured: Measurements | None = None
     failed_conditions: list[str] | None = None
+    holding: Holding = field(default_factory=Holding)
     pace: PaceReport | None = None
     latency: LatencyRecorder | None = None
 
@@ -300,6 +303,15 @@ class LoadReport(RunReport):
         size = self.server_bytes_a_task
         return {"compact": self.compact, "server_bytes_a_task": None if size is None else round(size, 1)}
 
+    def _paced(self) -> dict[str, Any] | None:
+        held = self.holding.seconds
+        if self.pace is None and not held:
+            return None
+        from loader.pace.account import PaceReport  # only for loads that wait for something
+
+        pace = self.pace or PaceReport(sent=self.loaded)
+        return pace.to_dict(time.monotonic(), held)
+
     def _http(self) -> dict[str, Any]:
         if self.journal is None:
             return {}
@@ -331,7 +343,7 @@ class LoadReport(RunReport):
             **self._written(),
             "seconds": round(self.seconds, 3),
             "tasks_per_second": round(self.tasks_per_second, 1),
-            "pace": None if self.pace is None else self.pace.to_dict(time.monotonic()),
+            "pace": self._paced(),
             "latency": None if self.latency is None else self.latency.to_dict(),
             "peak_rss_bytes": max(peak_rss_bytes(), self.peak_child_rss_bytes),
             "sources": [

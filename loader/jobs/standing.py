@@ -12,6 +12,7 @@ import orjson
 
 from loader.errors import RolledBackError
 from loader.jobs.manifest import has_own_ids, records_name_queues
+from loader.jobs.orders import PAUSED, RATE, Orders, orders_of
 from loader.jobs.records import digits_of, prefix_from
 from loader.servers.clock import clock_seconds
 from loader.servers.routing import Servers
@@ -62,6 +63,7 @@ class Standing:
         rejects: Path of its rejects file.
         is_noted: Whether each of its queues is noted, where records name them.
         read_at: When this was read: the server's Unix time, in seconds.
+        orders: What users have ordered from another terminal.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Standing:
     rejects: str | None = None
     is_noted: bool = False
     read_at: float = 0.0
+    orders: Orders = field(default_factory=Orders)
 
     @property
     def is_over(self) -> bool:
@@ -168,6 +171,7 @@ def standing_of(name: str, fields: Mapping[bytes, bytes], holder: bytes | None, 
         _path(fields.get(b"rejects")),
         fields.get(b"noted") == b"1",
         read_at,
+        orders_of(fields.get(PAUSED.encode()), fields.get(RATE.encode())),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,6 @@ class PaceReport:
         overdue: Returns the number of tasks that are due by a time and not sent yet.
         rate: Returns the tasks a second that are due at a time; None if the records tell.
         lateness: How late deliveries were handed over; None without a schedule.
-        held_seconds: How long each limit has held deliveries back.
     """
 
     profile: str | None = None
@@ -89,7 +88,6 @@ class PaceReport:
     overdue: Callable[[float], int] = field(default=lambda now: 0)
     rate: Callable[[float], float | None] = field(default=lambda now: None)
     lateness: Lateness | None = None
-    held_seconds: dict[str, float] = field(default_factory=dict)
     _seconds: Seconds = field(default_factory=Seconds)
     _left: int | None = None  # tasks that were due at the end and not sent
 
@@ -124,8 +122,12 @@ class PaceReport:
         """See ``Seconds.worst``."""
         return self._seconds.worst
 
-    def to_dict(self, now: float) -> dict[str, Any]:
-        """The JSON report; see docs/reference.md."""
+    def to_dict(self, now: float, held: Mapping[str, float]) -> dict[str, Any]:
+        """The JSON report; see docs/reference.md.
+
+        Args:
+            held: For how many seconds each limit, and a pause, has held the load.
+        """
         worst = self.worst_second_error
         return {
             "profile": self.profile,
@@ -133,5 +135,5 @@ class PaceReport:
             "sent": self.sent,
             "worst_second_error": None if worst is None else round(worst, 6),
             "jitter": None if self.lateness is None else self.lateness.to_dict(),
-            "held_seconds": {name: round(seconds, 3) for name, seconds in self.held_seconds.items()},
+            "held_seconds": {name: round(seconds, 3) for name, seconds in held.items()},
         }

@@ -213,7 +213,7 @@ def _refuse_what_cannot_fit(where: str, options: LoadOptions, needed: Finding, *
     least, left = needed.numbers.get("least_bytes"), needed.numbers.get("left_bytes")
     if least is None or left is None or least <= left:
         return
-    if options.force_memory or options.stop_at_memory is not None or is_consumed:
+    if options.force_memory or options.stop_at_memory is not None or options.headroom is not None or is_consumed:
         return
     raise MemoryLimitError(
         f"{where}: {needed.text}",

@@ -80,6 +80,10 @@ def _paced(options: LoadOptions) -> bool:
     return options.max_replica_lag is not None
 
 
+def _headroom(options: LoadOptions) -> bool:
+    return options.headroom is not None
+
+
 def _queue_check(options: LoadOptions) -> bool:
     return options.queue_check == "redis"
 
@@ -159,8 +163,10 @@ CAREFUL = (
     Right("WAIT 0 0", _waits),
     Right("WAITAOF 0 0 0", _waits_for_disk),
     Right("INFO replication", _paced),
+    Right("INFO memory", _headroom),
 )
-"""The rights for ``--wait-replicas``, ``--wait-fsync`` and ``--max-replica-lag``. Older servers do not know WAITAOF."""
+"""The rights for ``--wait-replicas``, ``--wait-fsync``, ``--max-replica-lag`` and ``--memory-headroom``. Older servers
+do not know WAITAOF."""
 
 OPTIONAL = (
     Right("CLIENT SETNAME x"),

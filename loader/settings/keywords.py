@@ -63,6 +63,10 @@ class LoadKeywords(TypedDict, total=False):
     replay: str | None
     speed: str
     series: float | str | timedelta | None
+    max_pending: int | None
+    max_latency: str | None
+    memory_headroom: str | None
+    only_between: str | None
     redis: str
     redis_password_file: Path | str | None
     redis_password_command: str | None

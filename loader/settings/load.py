@@ -377,7 +377,7 @@ class LoadOptions(SeriesFields):
     @property
     def waits_for_memory(self) -> bool:
         """Whether to wait for a server at its memory limit. By default, the load ends: workers may not make room."""
-        return self.retry_for is not None
+        return self.retry_for is not None or self.memory_headroom is not None
 
     @property
     def memory_threshold(self) -> MemoryThreshold | None:
@@ -386,9 +386,10 @@ class LoadOptions(SeriesFields):
 
     @property
     def records_a_batch(self) -> int:
-        """``batch_size``, or the default of the target and the pace."""
-        default, paced = self.unpaced_batch, self.paced_batch
-        return default if paced is None or self.batch_size is not None else min(default, paced)
+        """``batch_size``, or the default of the target, the pace and the limits."""
+        if self.batch_size is not None:
+            return self.batch_size
+        return min(most for most in (self.unpaced_batch, self.paced_batch, self.limited_batch) if most is not None)
 
     @property
     def unpaced_batch(self) -> int:

@@ -4,14 +4,14 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from loader.settings.limit_fields import LimitFields
 from loader.settings.option import DURATION, Excludes, Option
-from loader.settings.pace_fields import PaceFields
 
 _NOTHING = "Nothing is loaded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeriesFields(PaceFields):
+class SeriesFields(LimitFields):
     """The option of series."""
 
     series: Annotated[

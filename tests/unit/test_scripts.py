@@ -18,7 +18,7 @@ import redis
 
 from loader.consume import asynq_scripts, documented_scripts
 from loader.gateway import idempotency, push
-from loader.jobs import keep, lease, source_index
+from loader.jobs import keep, lease, ordering, source_index
 from loader.jobs.ledger import QueueLedger
 from loader.jobs.ledger_scripts import commit_script, insert_script
 from loader.layouts.asynq import AsynqEncoder
@@ -109,6 +109,7 @@ SCRIPTS: dict[str, bytes] = {
     **{f"estimate-tasks-{name}": tasks_script(encoder) for name, encoder in ENCODERS.items()},
     "estimate-entry": ENTRY,
     "job-strip": keep.STRIP,
+    "job-order": ordering.ORDER,
     "source-index-expire": keep.EXPIRE_SOURCE,
     **{f"undo-walk-{name}": scripts.walk for name, scripts in UNDO.items()},
     **{f"undo-end-{name}": scripts.end for name, scripts in UNDO.items()},

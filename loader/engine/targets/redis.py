@@ -15,6 +15,7 @@ from loader.engine.cluster import check_cluster
 from loader.engine.execution import Execution
 from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
 from loader.engine.memory_watch import MemoryWatch
+from loader.engine.order_watch import OrderWatch
 from loader.engine.part import Part
 from loader.engine.plan import LoadPlan, Proposal
 from loader.engine.targets.base import Choice, Cleared, LoadTarget, Preflight
@@ -36,6 +37,7 @@ from loader.jobs.job import Job
 from loader.jobs.keep import keep_finished, keep_record, standing_to_load, warn_of_leftovers
 from loader.jobs.lease import Lease, Run, while_held
 from loader.jobs.old_jobs import note_old_jobs
+from loader.jobs.orders import Orders
 from loader.jobs.record_limit import largest_overhead, record_limit
 from loader.jobs.rejects import rejects_path
 from loader.jobs.report import LoadReport
@@ -112,6 +114,7 @@ class _RedisLoad:
         self._lease: Lease | None = None
         self._memory: MemoryWatch | None = None
         self._records: RecordLimit | None = None
+        self._orders = Orders()
         self._patience = Patience.of(options.retry_seconds, full=options.waits_for_memory)
 
     @property
@@ -217,6 +220,7 @@ class _RedisLoad:
         before = {address: memory_of(info) for address, info in self._servers.info.items()}
         self._memory = MemoryWatch(self._servers, self._options, before)
         self._memory.check_threshold()
+        self._memory.check_headroom()
 
     async def begin(self) -> None:
         """Records the job, acquires its lease for this run, and claims its sources.
@@ -263,6 +267,7 @@ class _RedisLoad:
         if standing.manifest is None:  # it has ended, or was rolled back or forgotten in this moment
             await self._retry(lambda: job.begin(self._plan.manifest))
             job.resumed = False
+        self._orders = standing.orders
         await self._retry(lambda: keep_record(self._servers, job.name))
         queue = self._options.default_queue
         if queue is not None and not job.resumed:
@@ -316,14 +321,17 @@ class _RedisLoad:
             name = f"runqy-loader-series:{self._lease.run.token}:"
             look = QueueLook(self._servers, self._options.layout_name, self._options.timeout, name)
         run = partial(execution.run, part, self._plan.shards, self._report, look, server)
+        orders = OrderWatch(self._servers, self._job.name, self._orders, execution.order, self._report.holding)
         try:
-            complete = await while_held([self._lease], self._memory.during(run, execution.stop))
+            async with orders.watching():
+                complete = await while_held([self._lease], self._memory.during(run, execution.stop))
         finally:
             if look is not None:
                 await look.close()
         if complete:
             await self._renew()
         else:
+            orders.tell_what_stays()
             with suppress(TransientError):  # a run that is to stop does not wait for the server
                 await self._lease.renew()
         self._report.end("completed" if complete else "interrupted")

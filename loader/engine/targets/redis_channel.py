@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from loader.engine.ends import Ends
+from loader.engine.limits.of_server import limits_of
 from loader.engine.loaded_before import StateOf
 from loader.engine.part import Channel, Part
 from loader.jobs.job import Job, ledger_state
@@ -35,14 +36,17 @@ async def into_redis(place: Place, named: bool, compact: Dumps | None, part: Par
         servers.accepts_names = named
         sink = RedisSink(servers, part.options, part.job, lease, compact=compact)
         await retry(servers.refresh, sink.patience)
-        yield Channel(
-            sink.work,
-            _state_of(servers, sink),
-            lambda: retry(sink.confirm, sink.patience, between=servers.reconnect),
-            sink.acknowledged,
-            ends=await _ends(servers, part, lease, sink.patience),
-            proof=Proof(lambda: retry(lease.renew, sink.patience, between=servers.reconnect), lease.is_proved),
-        )
+        ends = await _ends(servers, part, lease, sink.patience)
+        async with limits_of(servers, sink, place) as limits:
+            yield Channel(
+                sink.work,
+                _state_of(servers, sink),
+                lambda: retry(sink.confirm, sink.patience, between=servers.reconnect),
+                sink.acknowledged,
+                ends=ends,
+                proof=Proof(lambda: retry(lease.renew, sink.patience, between=servers.reconnect), lease.is_proved),
+                limits=limits,
+            )
     finally:
         await servers.aclose()
 

@@ -14,7 +14,7 @@ from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis
 
 
 def require_extras(options: LoadOptions) -> None:
-    """Raises UsageError if these options need a package of an extra that is not installed."""
+    """Raises UsageError if these options need a package of an extra that is not installed, or an interpreter."""
     match options.target:
         case ToHttp():
             require("http", "--to")
@@ -22,6 +22,10 @@ def require_extras(options: LoadOptions) -> None:
             require("embedded", "--redis embedded")
     if options.queues_file is not None:
         require("yaml", "--queues-file")
+    if options.max_latency is not None:
+        from loader.engine.limits.probing import require_interpreter
+
+        require_interpreter()
     if options.scheduled_by is not None and not options.writes_nothing:
         require("pace", options.scheduled_by)
 

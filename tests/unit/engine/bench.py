@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import orjson
 
 from loader.engine.assign import Assigner
+from loader.engine.handover import Handover
 from loader.engine.pipeline import Pipeline
 from loader.jobs.ids_file import IdsFile
 from loader.jobs.ledger import LedgerState
@@ -67,6 +68,7 @@ class Bench:
     states: dict[str, LedgerState] = field(default_factory=dict)
     asked: list[tuple[str, int]] = field(default_factory=list)
     ids: IdsFile | None = None
+    handover: Handover | None = None
     _opened: list[RejectsFile] = field(default_factory=list)
 
     def pipeline(
@@ -79,7 +81,16 @@ class Bench:
         rejects = RejectsFile(self.folder / "rejects.jsonl")
         self._opened.append(rejects)
         pipeline = Pipeline(
-            [source], _one_shard(), options, assigner, rejects, report, worker, self._state_of, self.ids
+            [source],
+            _one_shard(),
+            options,
+            assigner,
+            rejects,
+            report,
+            worker,
+            self._state_of,
+            self.ids,
+            handover=self.handover,
         )
         return pipeline, report
 

@@ -1,0 +1,33 @@
+"""The value of ``--max-latency``: a short time with its unit."""
+
+from __future__ import annotations
+
+import re
+
+_LATENCY = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(us|ms|s)", re.ASCII)
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+_LONGEST = 60.0
+
+
+def latency_seconds(text: str) -> float:
+    """The seconds of a text such as ``20ms``. The unit is needed: other options count in seconds.
+
+    Raises:
+        ValueError: The text has another form, or is out of range.
+    """
+    found = _LATENCY.fullmatch(text.strip())
+    if found is None:
+        raise ValueError("must be a time with its unit, such as 20ms")
+    seconds = float(found[1]) * _SECONDS[found[2]]
+    if not 0 < seconds <= _LONGEST:
+        raise ValueError(f"must be above 0 and at most {_LONGEST:.0f}s")
+    return seconds
+
+
+def latency_problem(text: str) -> str | None:
+    """What is wrong with a value of ``--max-latency``; None if nothing is. A ``Rule`` of the option."""
+    try:
+        latency_seconds(text)
+    except ValueError as error:
+        return str(error)
+    return None

@@ -1,0 +1,227 @@
+"""Waiting for limits: what is told, what is counted, and that a stop ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from loader.engine.handover import Handover
+from loader.engine.limits.hours import OnlyBetween
+from loader.engine.limits.limits import Hold, Limits
+from loader.errors import TransientError
+from loader.jobs.holding import Holding
+from loader.jobs.orders import Orders
+from loader.pace.course import ByRate
+from loader.pace.schedule import Constant
+from loader.settings.hours import Hours
+from loader.sinks.base import Delivery, Feed, Observer
+from tests.unit.engine.bench import Bench
+from tests.unit.engine.limits.making import delivery
+
+LONG = 600.0
+"""Seconds that no test waits."""
+
+
+class Times:
+    """Holds each delivery so many times."""
+
+    name = "times"
+
+    def __init__(self, times: int, seconds: float = 0.001) -> None:
+        self.left = times
+        self.seconds = seconds
+        self.seen: list[str] = []
+
+    async def hold(self, delivery: Delivery) -> Hold | None:
+        if not self.left:
+            return None
+        self.left -= 1
+        return Hold(f"{self.left} times more", self.seconds)
+
+    def passed(self, delivery: Delivery) -> None:
+        self.seen.append("passed")
+
+    def landed(self, delivery: Delivery) -> None:
+        self.seen.append("landed")
+
+
+class Stalled(Times):
+    """Its server does not answer until the test says so."""
+
+    name = "stalled"
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.answers = asyncio.Event()
+
+    async def hold(self, delivery: Delivery) -> Hold | None:
+        await self.answers.wait()
+        return None
+
+
+def never() -> bool:
+    return False
+
+
+def test_a_reason_is_told_once_and_its_time_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "runqy_loader")
+    holding, limit = Holding(), Times(3)
+
+    async def run() -> None:
+        limits = Limits([limit], holding)
+        held = await limits.clear(delivery(), never)
+        assert held >= 3 * limit.seconds
+        assert holding.seconds["times"] >= held
+        limit.left = 2
+        assert await limits.clear(delivery(), never) > 0
+
+    asyncio.run(run())
+
+    assert [record.getMessage() for record in caplog.records] == ["2 times more"]
+    assert holding.text == ""
+
+
+def test_an_earlier_limit_is_asked_again_after_a_later_one_has_held() -> None:
+    first, second = Times(0), Times(1)
+
+    async def hold(delivery: Delivery) -> Hold | None:
+        first.seen.append("asked")
+        return None
+
+    first.hold = hold  # type: ignore[method-assign]
+    asyncio.run(Limits([first, second], Holding()).clear(delivery(), never))
+
+    assert first.seen == ["asked", "asked"]
+
+
+@pytest.mark.parametrize("limit", [lambda: Times(9, LONG), Stalled], ids=["it holds", "its server is silent"])
+def test_a_stop_ends_the_wait(limit: Callable[[], Times]) -> None:
+    async def run() -> None:
+        handover = Handover(Limits([limit()], Holding()))
+        waiting = asyncio.create_task(handover.wait(delivery()))
+        await asyncio.sleep(0)
+        handover.stop()
+        await asyncio.wait_for(waiting, LONG / 10)
+
+    asyncio.run(run())
+
+
+def test_a_stop_ends_a_pause() -> None:
+    async def run() -> None:
+        handover = Handover()
+        handover.order(Orders(paused=1.0))
+        waiting = asyncio.create_task(handover.wait(delivery()))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        handover.stop()
+        await asyncio.wait_for(waiting, LONG / 10)
+
+    asyncio.run(run())
+
+
+def test_what_a_limit_or_a_pause_holds_shifts_the_schedule_and_a_silent_server_does_not() -> None:
+    async def run() -> None:
+        stalled = Stalled()
+        course = ByRate(Constant(1_000_000))
+        shifts: list[float] = []
+        course.shift = shifts.append  # type: ignore[assignment, method-assign]
+        handover = Handover(Limits([stalled, Times(2, 0.01)], Holding()), course)
+        waiting = asyncio.create_task(handover.wait(delivery()))
+        await asyncio.sleep(0.1)
+        assert not shifts
+        stalled.answers.set()
+        await waiting
+        assert 0.02 <= sum(shifts) < 0.1
+
+        handover.order(Orders(paused=1.0))
+        shifts.clear()
+        waiting = asyncio.create_task(handover.wait(delivery()))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        handover.order(Orders())
+        await waiting
+        assert sum(shifts) >= 0.04
+
+    asyncio.run(run())
+
+
+def test_a_limit_learns_what_goes_and_what_is_in() -> None:
+    limit = Times(0)
+
+    async def run() -> None:
+        handover = Handover(Limits([limit], Holding()))
+        await handover.wait(delivery())
+        handover.landed(delivery())
+
+    asyncio.run(run())
+
+    assert limit.seen == ["passed", "landed"]
+
+
+def test_hours_say_when_the_load_goes_on() -> None:
+    moment = 1_767_614_400.0  # 2026-01-05 12:00 UTC
+    limit = OnlyBetween(Hours.parse("22:00-06:00 UTC"), lambda: moment)
+
+    async def run() -> None:
+        nonlocal moment
+        hold = await limit.hold(delivery())
+        assert hold is not None
+        assert hold.text == "waiting until 2026-01-05 22:00 UTC (--only-between 22:00-06:00)"
+        moment += 10 * 3600
+        assert await limit.hold(delivery()) is None
+
+    asyncio.run(run())
+
+
+def test_an_ordered_rate_is_shared_by_the_processes() -> None:
+    assert Orders(rate=9000.0).shared(3) == Orders(rate=3000.0)
+    assert Orders(paused=5.0).shared(3) == Orders(paused=5.0)
+
+
+def test_a_delivery_whose_worker_loses_its_connection_while_it_waits_goes_to_the_next_who_asks(bench: Bench) -> None:
+    """A worker that has to begin anew cancels its question for the next delivery."""
+    taken: list[bytes] = []
+
+    async def work(feed: Feed, observer: Observer) -> None:
+        asked = asyncio.ensure_future(feed())
+        await asyncio.sleep(0.01)
+        asked.cancel()
+        await asyncio.wait([asked])
+        assert asked.cancelled()
+        handover.order(Orders())
+        while (delivery := await feed()) is not None:
+            taken.extend(delivery.payloads)
+            observer.loaded(delivery)
+
+    bench.handover = handover = Handover()
+    handover.order(Orders(paused=1.0))
+    bench.run([b"1", b"2", b"3"], work)
+
+    assert taken == [b"1", b"2", b"3"]
+
+
+def test_a_delivery_whose_limit_does_not_reach_its_server_goes_to_the_next_who_asks(bench: Bench) -> None:
+    taken: list[bytes] = []
+    limit = Times(0)
+
+    async def hold(delivery: Delivery) -> Hold | None:
+        if not limit.seen:
+            limit.seen.append("asked")
+            raise TransientError("the server is away")
+        return None
+
+    async def work(feed: Feed, observer: Observer) -> None:
+        with pytest.raises(TransientError):
+            await feed()
+        while (delivery := await feed()) is not None:
+            taken.extend(delivery.payloads)
+            observer.loaded(delivery)
+
+    limit.hold = hold  # type: ignore[method-assign]
+    bench.handover = Handover(Limits([limit], Holding()))
+    bench.run([b"1", b"2", b"3"], work)
+
+    assert taken == [b"1", b"2", b"3"]
