@@ -62,11 +62,11 @@ class LoadKeywords(TypedDict, total=False):
     rate_file: Path | str | None
     replay: str | None
     speed: str
-    series: float | str | timedelta | None
     max_pending: int | None
     max_latency: str | None
     memory_headroom: str | None
     only_between: str | None
+    series: float | str | timedelta | None
     redis: str
     redis_password_file: Path | str | None
     redis_password_command: str | None
