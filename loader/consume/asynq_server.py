@@ -17,7 +17,7 @@ from loader.consume.calls import Call, Script, run_calls
 from loader.consume.way import HEARTBEAT_SECONDS, Taken
 from loader.layouts.task_message import decode, number_field, text_field
 from loader.preflight.consumers import SYNTHETIC
-from loader.servers.question import ask
+from loader.servers.question import Question, ask
 from loader.servers.session import Session
 from loader.wire.faults import code_of, from_reply
 
@@ -65,8 +65,8 @@ class AsynqServer:
             ask(b"DEL", self._key, self._workers_key),
         )
 
-    async def _each(self, *questions: object) -> None:
-        for reply in await self._session.values(questions):  # type: ignore[arg-type]
+    async def _each(self, *questions: Question) -> None:
+        for reply in await self._session.values(questions):
             if code_of(reply) == "WRONGTYPE":
                 # runqy's workers from before January 2026 keep asynq:workers as a plain set. asynq's server logs this
                 # error and goes on; its own key shows that it runs.
