@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from loader.extras import EXTRAS
-from tests.cli import Outcome, environment
+from tests.cli import run_without
 from tests.conftest import Server
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -20,22 +19,6 @@ ONLY_FASTER = ("simdjson", "uvloop")
 """What is used where it is installed, and not missed where it is not."""
 
 QUEUES = "queues:\n  simple: {priority: 1}\n"
-
-
-def run_without(modules: tuple[str, ...], *arguments: str | Path, cwd: Path) -> Outcome:
-    """Runs the tool in a process in which ``import`` does not find these modules."""
-    program = f"import sys; sys.modules.update(dict.fromkeys({modules!r})); from loader.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", program, *map(str, arguments)],
-        cwd=cwd,
-        env=environment(),
-        input="",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture
