@@ -66,3 +66,19 @@ def run(
         check=False,
     )
     return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def run_without(modules: tuple[str, ...], *arguments: str | Path, cwd: Path) -> Outcome:
+    """Runs the tool in a process in which ``import`` does not find these modules."""
+    program = f"import sys; sys.modules.update(dict.fromkeys({modules!r})); from loader.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        cwd=cwd,
+        env=environment(),
+        input="",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)

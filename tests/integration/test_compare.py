@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli import Outcome, run
+from tests.cli import Outcome, run, run_without
 from tests.conftest import Server
-from tests.integration.test_extras import run_without
 from tests.integration.tool import assert_error
 from tests.unit.reports.reports import around, report
 

