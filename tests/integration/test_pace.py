@@ -183,12 +183,19 @@ def test_an_interrupt_wakes_a_load_that_waits_for_an_hour(tool: Tool, db: Redis)
     assert stopped.report["loaded"] == stopped.report["pace"]["intended"] == 1
 
 
-def test_a_connection_that_is_lost_while_nothing_is_due_is_made_again(tool: Tool, db: Redis) -> None:
+def test_the_time_before_a_task_is_due_is_no_part_of_retry_for(
+    redis_server: Callable[..., RedisServer], tmp_path: Path
+) -> None:
+    own = redis_server("--appendonly", "yes", "--appendfsync", "always")
+    tool = Tool(tmp_path, own.start().url)
     tool.write("in.jsonl", numbers(2))
-    loading = begun(tool, "in.jsonl", "-q", "q", "--rate", "20/min", "--retry-for", "1s")
-    until(lambda: db.llen(PENDING) == 1, "the first task is in")
-    time.sleep(1.5)  # longer than the time for which a fault is retried
-    db.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    loading = begun(tool, "in.jsonl", "-q", "q", "--rate", "12/min", "--retry-for", "4s")
+    with own.client() as client:
+        until(lambda: client.llen(PENDING) == 1, "the first task is in")
+    time.sleep(4.3)  # longer than a fault is retried; the second task is due soon
+    own.kill()
+    time.sleep(1.2)
+    own.start()
     done = ended(loading)
     assert done.status == 0, done.stderr
     assert counts(done) == (2, 2, 0, 0)
