@@ -157,8 +157,8 @@ class Display:
         while self._samples[0][0] < now - _RATE_WINDOW and len(self._samples) > 2:
             del self._samples[0]
         start, loaded_before, due_before = self._samples[0]
-        if (elapsed := now - start) <= 0:
-            return report.tasks_per_second, 0.0
+        if (elapsed := now - start) <= 0:  # the first time
+            return report.tasks_per_second, self._samples[-1][2] / report.seconds if report.seconds else 0.0
         return (report.loaded - loaded_before) / elapsed, (self._samples[-1][2] - due_before) / elapsed
 
 

@@ -13,10 +13,9 @@ from loader.sources.generated.arguments import distribution
 from loader.sources.generated.call import Argument, Call, Literal, parse_call
 from loader.sources.generated.distribution import Distribution, fixed
 from loader.sources.generated.draws import WORD
-from loader.tasks.times import seconds
+from loader.tasks.times import fractional_seconds
 
-_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(?<![\w.])([0-9]+(?:\.[0-9]+)?) ?(us|ms|s|m|h)\b", re.ASCII)
+_DURATION = re.compile(r"(?<![\w.])((?:[0-9]+(?:\.[0-9]+)?(?:us|ms|[smhdw]))+)\b", re.ASCII)
 _EXAMPLES = "a duration such as 50ms, or a distribution of durations such as lognormal(50ms, 0.5)"
 _WORDS = struct.Struct("<2Q")
 
@@ -73,8 +72,8 @@ def service_time(text: str) -> Distribution:
         ValueError: The text is neither a duration nor a distribution; the message says what it must be.
     """
     with suppress(ValueError):  # 1m30s, as in other options
-        return fixed(float(seconds(text)))
-    in_seconds = _DURATION.sub(lambda found: repr(float(found[1]) * _UNITS[found[2]]), text)
+        return fixed(fractional_seconds(text))
+    in_seconds = _DURATION.sub(lambda found: repr(fractional_seconds(found[1])), text)
     try:
         return distribution(_not_negative(parse_call(in_seconds, "")), least=0.0)
     except UsageError:

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from loader.pace.profile import Sine, Stretch, Stretches
 from loader.pace.schedule import Constant, Schedule
-from loader.tasks.times import seconds as whole_seconds
+from loader.tasks.times import fractional_seconds
 
 _RATE = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([kM]?)(?:/(s|min|h))?")
 _SECONDS = {None: 1, "s": 1, "min": 60, "h": 3600}
@@ -59,9 +59,8 @@ def duration(text: str) -> float:
     Raises:
         ValueError: The text is no such duration.
     """
-    plain = text.strip().removesuffix("s")
-    found = float(plain) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", plain) else float(whole_seconds(text))
-    if not 0 < found < math.inf:
+    found = fractional_seconds(text)
+    if not found:
         raise ValueError(f"{text.strip()!r} must be above 0")
     return found
 

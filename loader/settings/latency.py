@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
+from loader.tasks.times import fractional_seconds
 
-_LATENCY = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(us|ms|s)", re.ASCII)
-_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 _LONGEST = 60.0
 
 
@@ -15,10 +13,13 @@ def latency_seconds(text: str) -> float:
     Raises:
         ValueError: The text has another form, or is out of range.
     """
-    found = _LATENCY.fullmatch(text.strip())
-    if found is None:
+    has_unit = not text.strip()[-1:].isdigit()
+    try:
+        seconds = fractional_seconds(text) if has_unit else None
+    except ValueError:
+        seconds = None
+    if seconds is None:
         raise ValueError("must be a time with its unit, such as 20ms")
-    seconds = float(found[1]) * _SECONDS[found[2]]
     if not 0 < seconds <= _LONGEST:
         raise ValueError(f"must be above 0 and at most {_LONGEST:.0f}s")
     return seconds

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from loader.settings.option import DURATION, TIME, Declared, Options, declared
-from loader.tasks.times import seconds
+from loader.tasks.times import fractional_seconds, seconds
 
 
 def convert_values(options: Options) -> None:
@@ -45,7 +45,7 @@ def duration(text: str, *, fractions: bool) -> float:
     """The seconds of a duration in text form.
 
     Args:
-        fractions: Whether a plain number of seconds may have a fraction.
+        fractions: Whether the seconds need not be whole.
 
     Raises:
         ValueError: The text is not a duration.
@@ -54,5 +54,5 @@ def duration(text: str, *, fractions: bool) -> float:
         try:
             return float(text)
         except ValueError:
-            pass  # not a plain number
+            return fractional_seconds(text)  # not a plain number
     return seconds(text)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime
 
+_FRACTIONS = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:us|ms|[smhdw]))+")
+_FRACTION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(us|ms|[smhdw])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _PART = re.compile(r"([0-9]+)([smhdw])")
 MAX_SECONDS = 2**53
@@ -29,6 +32,25 @@ def seconds(value: int | str) -> int:
         total = value
     if not 0 <= total < MAX_SECONDS:
         raise ValueError(f"{value!r} is out of range for a duration")
+    return total
+
+
+def fractional_seconds(text: str) -> float:
+    """Seconds that need not be whole of a duration: a number of seconds, or ``90s``, ``0.5s``, ``20ms``, ``1m30s``.
+
+    Raises:
+        ValueError: The text is none of these, or is beyond ``MAX_SECONDS``.
+    """
+    written = text.strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", written, re.ASCII):
+        total = float(written[:40])
+    elif written.isascii() and _FRACTIONS.fullmatch(written):
+        units = {**_UNITS, "ms": 1e-3, "us": 1e-6}
+        total = math.fsum(float(number[:40]) * units[unit] for number, unit in _FRACTION.findall(written))
+    else:
+        raise ValueError(f"{text!r} is no duration: write seconds, or a text such as 20ms, 0.5s, 90s, 5m, 1h30m, 7d")
+    if not total < MAX_SECONDS:
+        raise ValueError(f"{text!r} is out of range for a duration")
     return total
 
 

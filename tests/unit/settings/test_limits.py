@@ -29,7 +29,7 @@ def test_a_headroom_is_a_size_or_a_share_of_the_limit() -> None:
     assert Headroom.parse("500MB").of(1000) == 500_000_000
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("20ms", 0.02), ("1.5 ms", 0.0015), ("800us", 0.0008), ("1s", 1.0)])
+@pytest.mark.parametrize(("text", "seconds"), [("20ms", 0.02), ("1.5ms", 0.0015), ("800us", 0.0008), ("1s", 1.0)])
 def test_a_latency_has_its_unit(text: str, seconds: float) -> None:
     assert latency_seconds(text) == pytest.approx(seconds)
 

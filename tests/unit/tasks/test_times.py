@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.tasks.times import MAX_SECONDS, instant, seconds
+from loader.tasks.times import MAX_SECONDS, fractional_seconds, instant, seconds
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,34 @@ def test_what_is_no_duration_is_told(text: str) -> None:
 def test_durations_out_of_range_are_told(value: int | str) -> None:
     with pytest.raises(ValueError, match="out of range"):
         seconds(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *[("0", 0), ("90", 90), ("0.5", 0.5), ("0.5s", 0.5), ("500ms", 0.5), ("20us", 2e-5), ("1.5h", 5400)],
+        *[("1m30s", 90), ("1s500ms", 1.5), (" 7d ", 604_800)],
+    ],
+)
+def test_durations_need_not_be_whole_seconds_where_that_is_said(text: str, expected: float) -> None:
+    assert fractional_seconds(text) == pytest.approx(expected, rel=1e-12)
+
+
+@given(st.integers(0, MAX_SECONDS - 1))
+def test_whole_seconds_are_the_same_either_way(number: int) -> None:
+    assert fractional_seconds(f"{number}s") == seconds(f"{number}s") == fractional_seconds(str(number))
+
+
+@pytest.mark.parametrize("text", ["", "s", "-1", "-1s", "5 m", "1y", "h1", "٣s", "1h-3m", "1e3", "inf", "nan", ".5s"])
+def test_what_is_no_duration_with_a_fraction_is_told(text: str) -> None:
+    with pytest.raises(ValueError, match="is no duration"):
+        fractional_seconds(text)
+
+
+@pytest.mark.parametrize("text", [str(MAX_SECONDS), "9" * 30, "9" * 30 + "w", "9" * 500])
+def test_durations_with_a_fraction_out_of_range_are_told(text: str) -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        fractional_seconds(text)
 
 
 @given(st.integers(0, 4_000_000_000))
