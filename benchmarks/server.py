@@ -120,6 +120,12 @@ class Server:
             self._process = None
         self._directory.cleanup()
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        assert self._process is not None
+        return self._process.pid
+
     @contextmanager
     def stalled(self, after: float, seconds: float) -> Iterator[None]:
         """Stops the process for a time, while what is inside runs.

@@ -68,6 +68,10 @@ class Foreground(Scenario):
     runs: int = 5
     """Rounds."""
 
+    together: bool = False
+    """Let all programs run on all processors. Otherwise the server and the client have one of their own, as if the load
+    ran on another machine; with one processor, and where processors cannot be chosen, they share it all the same."""
+
     @classmethod
     def quick(cls) -> Self:
         return cls(seconds=1, runs=1)
@@ -96,6 +100,8 @@ class Foreground(Scenario):
                 ("max-latency", f"--max-latency, {self.factor:g} times its p99 alone"),
             )
         }
+        if not self.together:
+            _keep_to(server.pid, _OWN)
         for number in range(1, self.runs + 1):
             options: dict[str, tuple[str, ...]] = {"unlimited": ()}
             for key, result in results.items():
@@ -122,7 +128,7 @@ class Foreground(Scenario):
         """Measures the client for some seconds, beside a load or alone."""
         server.clear()
         load_average, before = os.getloadavg()[0], server.counters()
-        with _beside(server, scratch, load) as pending:
+        with _beside(server, scratch, load, apart=not self.together) as pending:
             program = (sys.executable, "-m", "benchmarks.peers.python.foreground")
             client = subprocess.Popen(
                 [*program, "--addr", server.target.address, "--rate", str(self.rate)],
@@ -130,6 +136,8 @@ class Foreground(Scenario):
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )
+            if not self.together:
+                _keep_to(client.pid, _OWN)
             try:
                 assert client.stdout is not None
                 client.stdout.readline()
@@ -166,14 +174,28 @@ class Foreground(Scenario):
     def remark(cls, result: Result) -> str:
         return (
             "The client sends one GET after the other over one connection, whether the server has answered or not. "
-            "All programs share the machine's processors. Loads make their records, of about 110 bytes, from a "
-            "template. They run for the whole measurement, and are stopped then. Times are from the moment at which a "
-            "command was to be sent to its answer; *of alone* is the ratio to the same client without a load."
+            "Unless --together is given, the server and the client have one processor, and the load has the others, as "
+            "if it ran on another machine: otherwise the client would wait for a processor rather than for the server. "
+            "Loads make their records, of about 110 bytes, from a template. They run for the whole measurement, and "
+            "are stopped then. Times are from the moment at which a command was to be sent to its answer; *of alone* "
+            "is the ratio to the same client without a load."
         )
 
     @classmethod
     def draw(cls, result: Result) -> dict[str, Figure]:
         return {}
+
+
+_PROCESSORS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+_OWN, _OTHERS = _PROCESSORS[:1], _PROCESSORS[1:]
+
+
+def _keep_to(pid: int, processors: Sequence[int]) -> None:
+    """Has all threads of a process, and those that it begins later, use these processors alone."""
+    if len(_PROCESSORS) < 2:
+        return
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), processors)
 
 
 def _latencies(said: bytes) -> dict[str, Any]:
@@ -185,11 +207,12 @@ def _latencies(said: bytes) -> dict[str, Any]:
 
 
 @contextmanager
-def _beside(server: Server, scratch: Path, load: Sequence[str] | None) -> Iterator[Any]:
+def _beside(server: Server, scratch: Path, load: Sequence[str] | None, *, apart: bool) -> Iterator[Any]:
     """Runs a load, which is stopped at the end.
 
     Args:
         load: Its input and its options; None for no load.
+        apart: Whether it may not use the processor of the server.
 
     Returns:
         A function that tells how many tasks it has loaded.
@@ -199,6 +222,8 @@ def _beside(server: Server, scratch: Path, load: Sequence[str] | None) -> Iterat
         return
     fixed = ("--queue", "inference", "--job", JOB, "--redis", server.target.url, "--layout", "documented", "--quiet")
     process = subprocess.Popen([*PROGRAM, "load", *load, *fixed], cwd=scratch, env=environment())
+    if apart:
+        _keep_to(process.pid, _OTHERS)
     try:
         with server.connect() as control:
 
