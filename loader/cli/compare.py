@@ -90,10 +90,10 @@ def _remarks(found: Comparison) -> list[str]:
     if max(found.runs) > 1:
         return [f"\nmeans of {found.runs[0]} and {found.runs[1]} runs; p by a permutation test of the runs, at 1%"]
     by = sorted({one.judgement.by for one in found.changes if one.judgement.low is not None})
+    if not by and any(one.judgement.beyond is None for one in found.changes):
+        return ["\nload for longer, with --series, or compare folders with five runs of each: then noise is known"]
     if not by:
-        return [
-            "\nnothing here can be judged: load for longer, with --series, or compare folders with five runs of each"
-        ]
+        return ["\nthe figures are the same"]
     return [
         f"\njudged at 1% within each run, by its {' and by its '.join(by)}",
         "what differs from run to run (the machine, other users of it) is not in this: five runs of each would show it",

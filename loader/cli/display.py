@@ -116,7 +116,7 @@ class Display:
                     if (report := loader.report) is not None:
                         if time.monotonic() - read_at > _PENDING_SECONDS:
                             read_at, pending = time.monotonic(), await loader.pending()
-                        bar.update(task, completed=report.bytes_read, total=_total(report))
+                        bar.update(task, completed=_done(report), total=_total(report))
                         counts = one_line(self._line(report, loader, pending))
                         held = [one_line(text)] if (text := report.holding.text) else []
                         live.update(with_waiting(self, bar, counts, *held), refresh=True)
@@ -130,7 +130,7 @@ class Display:
             report = loader.report
             if report is not None:
                 total = _total(report)
-                share = f"{100 * report.bytes_read / total:.0f} %, " if total else ""
+                share = f"{100 * _done(report) // total:.0f} %, " if total else ""
                 held = f" · {report.holding.text}" if report.holding.text else ""
                 self.say(share + self._line(report, loader, await loader.pending()) + held)
 
@@ -160,6 +160,15 @@ class Display:
         if (elapsed := now - start) <= 0:  # the first time
             return report.tasks_per_second, self._samples[-1][2] / report.seconds if report.seconds else 0.0
         return (report.loaded - loaded_before) / elapsed, (self._samples[-1][2] - due_before) / elapsed
+
+
+def _done(report: LoadReport) -> float:
+    """Bytes of input that are dealt with. A load that is held back has read more than that."""
+    if not report.records_read:
+        return 0.0
+    dealt_with = report.loaded + report.already_loaded + report.rejected + report.valid + report.left_out
+    done = report.bytes_read * min(1.0, dealt_with / report.records_read)
+    return done if (total := _total(report)) is None else min(done, total)
 
 
 def _total(report: LoadReport) -> int | None:

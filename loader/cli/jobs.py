@@ -51,8 +51,10 @@ def jobs(action: tuple[str, ...], options: JobsOptions, shown: JsonOptions) -> i
     from loader.cli.signals import run
 
     name, *words = action or ("list",)
-    if name not in _ACTIONS or len(words) != len(_ACTIONS[name].split()):
+    if name not in _ACTIONS:
         raise UsageError(f"jobs {' '.join(action)} is none of its forms", _USAGE)
+    if len(words) != len(_ACTIONS[name].split()):
+        raise UsageError(f"it is written: jobs {name} {_ACTIONS[name]}".rstrip(), "runqy-loader jobs lists the jobs")
     return run(_do(name, words, options, shown))
 
 

@@ -130,7 +130,8 @@ class Consumer:
         try:
             await require_queue(session, stored_queue(layout, queue), name_option="--queue", layout_option="--layout")
         except UnknownQueueError as error:
-            log.warning("%s; waiting for its tasks. %s", error.args[0], error.hint)
+            then = "there is nothing to do" if options.until_empty else "waiting for its tasks"
+            log.warning("%s; %s. %s", error.args[0], then, error.hint)
         if layout == "asynq":
             return AsynqWay(
                 session,

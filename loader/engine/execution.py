@@ -139,7 +139,10 @@ class Execution:
 def _process_count(part: Part, shards: Sequence[Shard]) -> int:
     if part.options.is_limited and not part.options.writes_nothing:
         if part.options.processes not in ("auto", 1):
-            log.info("limits such as --max-pending hold one process back: one process loads")
+            log.info(
+                "--processes %s is not used: a load with limits such as --max-pending is sent by one process",
+                part.options.processes,
+            )
         return 1
     if part.options.counts_in_order:
         if part.options.processes not in ("auto", 1):
@@ -147,7 +150,11 @@ def _process_count(part: Part, shards: Sequence[Shard]) -> int:
         return 1
     if part.options.is_paced:
         if part.options.processes not in ("auto", 1):
-            log.info("a paced load needs one clock: one process loads it")
+            log.info(
+                "--processes %s is not used: a load with %s is sent by one process",
+                part.options.processes,
+                part.options.scheduled_by,
+            )
         return 1
     wanted, repeatable = part.options.processes, all(source.identity.repeatable for source in part.sources)
     if wanted == "auto":

@@ -75,6 +75,22 @@ def _rate(point: Mapping[str, Any]) -> float:
     return float(point["loaded"] / point["seconds"])
 
 
+def kept_up(points: Sequence[Mapping[str, Any]]) -> float | None:
+    """The highest rate of loading, in tasks a second, that left no backlog; None if none did for long enough.
+
+    Args:
+        points: See ``find_knee``.
+    """
+    known = [point for point in points if point.get("pending") is not None and point["seconds"] > 0]
+    runs = [known[at : at + FEWEST_INTERVALS] for at in range(len(known) - FEWEST_INTERVALS + 1)]
+    rates = [
+        sum(point["loaded"] for point in run) / sum(point["seconds"] for point in run)
+        for run in runs
+        if not any(map(_has_backlog, run))
+    ]
+    return max(rates, default=None)
+
+
 def _longest_backlog(known: Sequence[Mapping[str, Any]]) -> tuple[int, int] | None:
     """The first and the last of the intervals at whose ends tasks wait, of the longest such run with one before it."""
     ends = [-1, *(at for at, point in enumerate(known) if not _has_backlog(point)), len(known)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _COMPARED = (
     "tasks_per_second",
+    "capacity",
     "p50",
     "p90",
     "p99",
@@ -43,7 +45,7 @@ class Change:
 
     Attributes:
         before: Of several runs, the mean.
-        change: As a share of ``before``; None if that is 0.
+        change: As a share of ``before``; None if only that is 0.
     """
 
     figure: Figure
@@ -53,7 +55,9 @@ class Change:
 
     @property
     def change(self) -> float | None:
-        return self.after / self.before - 1 if self.before else None
+        if not self.before:
+            return None if self.after else 0.0
+        return self.after / self.before - 1
 
     def to_dict(self) -> dict[str, Any]:
         judgement = self.judgement
@@ -102,15 +106,26 @@ def compare(before: Sequence[Report], after: Sequence[Report], conditions: Seque
         conditions: Over changes; see ``Condition.parse``.
     """
     pair = _Pair(before[0], after[0]) if len(before) == len(after) == 1 else None
-    found = (_change(FIGURES[name], before, after, pair) for name in _COMPARED)
+    named = [condition.figure.name for condition in conditions]
+    found = (
+        _change(FIGURES[name], before, after, pair, wanted=name in named)
+        for name in dict.fromkeys([*_COMPARED, *named])
+    )
     changes = [one for one in found if one is not None]
     failed = [line for line in (_failure(one, changes) for one in conditions) if line is not None]
     return Comparison(changes, differences(before, after), (len(before), len(after)), failed)
 
 
-def _change(figure: Figure, before: Sequence[Report], after: Sequence[Report], pair: _Pair | None) -> Change | None:
+def _change(
+    figure: Figure, before: Sequence[Report], after: Sequence[Report], pair: _Pair | None, *, wanted: bool
+) -> Change | None:
+    """The change of a figure; None if not all reports have it.
+
+    Args:
+        wanted: Whether it is told also if it is 0 everywhere.
+    """
     old, new = _values(figure, before), _values(figure, after)
-    if old is None or new is None or not any(old + new):
+    if old is None or new is None or not (wanted or any(old + new)):
         return None
     return Change(figure, statistics.fmean(old), statistics.fmean(new), _judgement(figure, old, new, pair))
 
@@ -177,7 +192,9 @@ def _failure(condition: Condition, changes: Sequence[Change]) -> str | None:
     found = next((one for one in changes if one.figure.name == name), None)
     if found is None:
         return f"{condition.text}: not all reports have {name}"
-    if found.change is None or found.judgement.beyond is False or not condition.holds(found.change):
+    change = math.inf if found.change is None else found.change  # it was 0 before
+    if found.judgement.beyond is False or not condition.holds(change):
         return None
     judged = "beyond noise" if found.judgement.beyond else "noise is not known"
-    return f"{condition.text}: {name} changed by {100 * found.change:+.1f}% ({judged})"
+    changed = f"by {100 * change:+.1f}%" if found.before else f"from 0 to {condition.figure.text(found.after)}"
+    return f"{condition.text}: {name} changed {changed} ({judged})"

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from loader.reports.figures import FIGURES, Figure, Kind, Needs, Report, share_of_records
+from loader.jobs.knee import kept_up
+from loader.reports.figures import FIGURES, Figure, Kind, Needs, Report, points, share_of_records
 
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
@@ -85,10 +86,25 @@ class Condition:
         share = self.figure.name == "rejected" and self.is_percent
         value = share_of_records(report) if share else self.figure.read(report)
         if value is None:
-            return f"{self.text}: the report has no {self.figure.name}"
+            return self._unknown(report)
         if not self.holds(value):
             return None
         return f"{self.text}: {self.figure.name} was {f'{100 * value:.3g}%' if share else self.figure.text(value)}"
+
+    def _unknown(self, report: Report) -> str | None:
+        """What there is to say of a figure that a report has not got; None if the condition is not met all the same."""
+        if not report.get("loaded"):
+            again = "; --again loads it a second time" if report.get("already_loaded") else ""
+            return f"{self.text}: nothing was loaded{again}"
+        if self.figure.name != "capacity":
+            return f"{self.text}: the report has no {self.figure.name}"
+        rate = kept_up(points(report))
+        if rate is not None and self.sign.startswith("<") and not self.holds(rate):
+            return None  # consumers did not fall behind at a rate that is high enough
+        kept = "" if rate is None else f", up to {self.figure.text(rate)}/s"
+        return (
+            f"{self.text}: not known, since consumers did not fall behind{kept}: let the rate rise further, or longer"
+        )
 
 
 def condition_problem(text: str) -> str | None:

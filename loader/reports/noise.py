@@ -109,7 +109,7 @@ def judge_blocks(
     """
     fewest = min(len(before), len(after))
     if fewest < FEWEST_BLOCKS:
-        return Judgement(None, f"too short: {FEWEST_BLOCKS} independent blocks of intervals are needed")
+        return Judgement(None, f"too short: {fewest} independent blocks of intervals, {FEWEST_BLOCKS} are needed")
     chance = random.Random(0)  # the same reports give the same answer
     changes = sorted(
         _change(figure(chance.choices(before, k=len(before))), figure(chance.choices(after, k=len(after))))

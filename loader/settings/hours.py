@@ -30,7 +30,7 @@ class Hours:
     put back, an hour that comes twice is open twice.
 
     Attributes:
-        text: The windows as they were given, without the time zone.
+        text: The windows and the time zone as they were given.
         windows: Minutes of the day, each with its first minute and the one after its last. A window whose end is not
             after its beginning goes over midnight.
         zone: The time zone; None for that of this machine.
@@ -51,7 +51,7 @@ class Hours:
         if found is None:
             raise ValueError(_FORM)
         windows = found[1].rstrip()
-        return cls(windows, tuple(_window(part.strip()) for part in windows.split(",")), _zone(found[2]))
+        return cls(text.strip(), tuple(_window(part.strip()) for part in windows.split(",")), _zone(found[2]))
 
     def is_open(self, moment: float) -> bool:
         """Whether a load may go on at this Unix time."""

@@ -76,5 +76,5 @@ class MaxPending:
         self._queues[delivery.queue].on_their_way -= len(delivery.payloads)
 
     def _text(self, name: str, queue: _Queue) -> str:
-        coming = f", and up to {queue.added:,} more by now" if queue.added else ""
-        return f"waiting for room: {name} has {queue.length:,} pending{coming} (--max-pending {self._limit})"
+        coming = f" when last asked, and {queue.added:,} have been sent since" if queue.added else ""
+        return f"waiting for room: {name} had {queue.length:,} pending{coming} (--max-pending {self._limit})"
