@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ def compare(paths: tuple[str, ...], options: CompareOptions, shown: JsonOptions)
     from loader.reports.conditions import Condition
     from loader.reports.read import read_side
 
+    gc.enable()  # main() has turned it off
     if len(paths) != 2:
         raise UsageError("compare needs two reports", "Name two files of load --report, or two folders with such files")
     options.check()

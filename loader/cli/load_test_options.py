@@ -84,4 +84,9 @@ class LoadTestOptions:
         for condition in conditions:
             if (lacks := missing(condition, there)) is not None:
                 raise UsageError(f"--fail-if {condition.text}: {lacks[0]}", lacks[1])
+            if condition.figure.name == "oldest_pending" and options.layout == "documented":
+                raise UsageError(
+                    f"--fail-if {condition.text}: layout documented keeps no times of tasks",
+                    "Use 'pending>N', or layout asynq",
+                )
         return any(condition.figure.needs == "queue" for condition in conditions)

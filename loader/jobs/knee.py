@@ -10,6 +10,9 @@ from typing import Any
 FEWEST_INTERVALS = 5
 """Intervals with a backlog that a capacity is told from. With fewer, one more or less would change it by a fifth."""
 
+_FEWEST_BEFORE = 2
+"""Intervals in which consumers kept up, before they fell behind. A load at full speed is not one at a rising rate."""
+
 _WAITING_SECONDS = 0.1
 """Tasks that arrive in this time may wait without a backlog: the state of a queue is read between two batches."""
 
@@ -42,7 +45,7 @@ class Knee:
 
 
 def find_knee(points: Sequence[Mapping[str, Any]]) -> Knee | None:
-    """The knee of a load; None if its queue was never longer for good, or from its beginning.
+    """The knee of a load; None if its queue was never longer for good, or from its beginning, or if nobody took tasks.
 
     What consumers took in an interval is what was loaded in it, less the growth of the pending list. While tasks wait,
     consumers have all that they can take, so that this is their capacity. Tasks that others enqueue, or that fail and
@@ -64,6 +67,9 @@ def find_knee(points: Sequence[Mapping[str, Any]]) -> Knee | None:
     loaded = sum(point["loaded"] for point in points if known[first]["at"] < point["at"] <= known[last]["at"])
     taken = loaded - (known[last]["pending"] - known[first]["pending"])
     capacity = taken / seconds
+    before = [point for point in known[:first] if point["loaded"] and not _has_backlog(point)]
+    if capacity <= 0 or len(before) < _FEWEST_BEFORE:
+        return None
     begin = next(at for at, point in enumerate(points) if point["at"] == known[first]["at"])
     # A queue is not seen to grow at once. Counts are of whole tasks, so one more or less is no difference.
     while begin and points[begin - 1]["loaded"] + 1 > capacity * points[begin - 1]["seconds"]:

@@ -107,10 +107,8 @@ def compare(before: Sequence[Report], after: Sequence[Report], conditions: Seque
     """
     pair = _Pair(before[0], after[0]) if len(before) == len(after) == 1 else None
     named = [condition.figure.name for condition in conditions]
-    found = (
-        _change(FIGURES[name], before, after, pair, wanted=name in named)
-        for name in dict.fromkeys([*_COMPARED, *named])
-    )
+    names = dict.fromkeys([*_COMPARED, *named])
+    found = (_change(FIGURES[name], before, after, pair, wanted=name in named) for name in names)
     changes = [one for one in found if one is not None]
     failed = [line for line in (_failure(one, changes) for one in conditions) if line is not None]
     return Comparison(changes, differences(before, after), (len(before), len(after)), failed)

@@ -96,15 +96,15 @@ class Condition:
         if not report.get("loaded"):
             again = "; --again loads it a second time" if report.get("already_loaded") else ""
             return f"{self.text}: nothing was loaded{again}"
+        if self.figure.name == "oldest_pending" and report["layout"] == "documented":
+            return f"{self.text}: not known, as layout documented keeps no times"
         if self.figure.name != "capacity":
             return f"{self.text}: the report has no {self.figure.name}"
         rate = kept_up(points(report))
         if rate is not None and self.sign.startswith("<") and not self.holds(rate):
             return None  # consumers did not fall behind at a rate that is high enough
         kept = "" if rate is None else f", up to {self.figure.text(rate)}/s"
-        return (
-            f"{self.text}: not known, since consumers did not fall behind{kept}: let the rate rise further, or longer"
-        )
+        return f"{self.text}: not known, as consumers did not fall behind{kept}; let the rate rise further, or longer"
 
 
 def condition_problem(text: str) -> str | None:

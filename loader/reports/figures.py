@@ -79,6 +79,12 @@ def _largest(name: str) -> Callable[[Report], float | None]:
     return read
 
 
+def _oldest(report: Report) -> float | None:
+    """How long the next task had waited at most; 0 if none ever waited."""
+    found = [0.0 if point.get("pending") == 0 else point.get("oldest_pending_seconds") for point in points(report)]
+    return max((one for one in found if one is not None), default=None)
+
+
 def _queue(name: str, what: str, field: str = "", kind: Kind = "count") -> Figure:
     return Figure(name=name, kind=kind, what=f"{what}, at most", read=_largest(field or name), needs="queue")
 
@@ -127,7 +133,13 @@ FIGURES: Mapping[str, Figure] = {
         _queue("scheduled", "tasks for later"),
         _queue("retry", "tasks that are to be tried again"),
         _queue("archived", "tasks that are given up"),
-        _queue("oldest_pending", "time that a task has waited", "oldest_pending_seconds", "s"),
+        Figure(
+            name="oldest_pending",
+            kind="s",
+            what="time that a task has waited, at most",
+            read=_oldest,
+            needs="queue",
+        ),
         Figure(name="seconds", kind="s", what="time of the load", read=_field("seconds")),
         Figure(name="peak_rss", kind="bytes", what="peak memory of the loader", read=_field("peak_rss_bytes")),
         Figure(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 from itertools import count
 from secrets import token_hex
 from typing import Any
 
+from loader.errors import SinkError
 from loader.extras import require
 from loader.servers.session import Session, open_session
 from loader.settings.server_address import server_address
@@ -117,12 +118,27 @@ class Watcher:
             finder = Finder(session, options.queue)
             begun = time.monotonic()
             for number in count(1):
-                yield await self._observe(session, finder, time.monotonic() - begun)
+                yield await self._in_time(self._observe(session, finder, time.monotonic() - begun), begun)
                 passed = time.monotonic() - begun
                 due = (math.floor(passed / options.interval) + 1) * options.interval
                 if number == options.count or (options.for_ is not None and due > options.for_ + _ROUNDING):
                     return
                 await asyncio.sleep(due - passed)
+
+    async def _in_time(self, observing: Coroutine[Any, Any, Observation], begun: float) -> Observation:
+        """Awaits an observation, but hardly longer than ``for_`` allows.
+
+        Raises:
+            SinkError: There was none in time.
+        """
+        if self._options.for_ is None:
+            return await observing
+        left = begun + self._options.for_ + self._options.interval - time.monotonic()
+        try:
+            return await asyncio.wait_for(observing, max(left, self._options.interval))
+        except TimeoutError:
+            message = f"{self.address.place} did not answer until the time of --for was over"
+            raise SinkError(message, "Check the server") from None
 
     def _session(self) -> AbstractAsyncContextManager[Session]:
         options, numbers, name = self._options, count(1), f"runqy-loader:watch:{token_hex(6)}"

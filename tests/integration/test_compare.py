@@ -97,6 +97,12 @@ def test_a_condition_over_a_change_beyond_noise_is_a_status(folder: Path) -> Non
         (("a.json", "list.json"), "list.json is no report of a load"),
         (("a.json", "other.json"), "other.json is no report of a load"),
         (("a.json", "dry.json"), "dry.json is the report of a dry run"),
+        (("a.json", "points.json"), "points.json is no report of a load: Object missing required field"),
+        (
+            ("a.json", "text.seconds.json"),
+            "text.seconds.json is no report of a load: Expected `float`",
+        ),
+        (("a.json", "damaged.json.gz"), "damaged.json.gz cannot be read"),
         (("a.json", "empty"), "no report in empty"),
         (("a.json", "cut.json.gz"), "cut.json.gz cannot be read"),
         (("a.json", "same.json", "--fail-if", "p99>50ms"), "--fail-if must have one of these units for p99: %"),
@@ -109,6 +115,10 @@ def test_what_is_no_report_is_named(folder: Path, arguments: tuple[str, ...], to
     (folder / "other.json").write_text('{"status":"completed"}')
     write(folder / "dry.json", {**report([1]), "dry_run": True})
     (folder / "cut.json.gz").write_bytes(gzip.compress((folder / "a.json").read_bytes())[:-20])
+    write(folder / "points.json", {**report([1]), "series": {"interval": 1, "queues": [], "points": [{}]}})
+    write(folder / "text.seconds.json", {**report([1]), "seconds": "3"})
+    whole = gzip.compress((folder / "a.json").read_bytes())
+    (folder / "damaged.json.gz").write_bytes(whole[:40] + b"\\xff" * 20 + whole[60:])
     (folder / "empty").mkdir()
 
     assert_error(compare(folder, *arguments), 2, told)

@@ -284,8 +284,8 @@ def test_in_a_cluster_jobs_are_listed_and_cleaned_up_after(cluster: Cluster, tmp
     ("words", "said"),
     [
         (("frob",), "jobs frob is none of its forms"),
-        (("show",), "jobs show is none of its forms"),
-        (("expire", "j"), "jobs expire j is none of its forms"),
+        (("show",), "it is written: jobs show JOB"),
+        (("expire", "j"), "it is written: jobs expire JOB DURATION"),
         (("expire", "j", "soon"), "must be a duration such as 30d, or forever"),
         (("expire", "j", "0"), "must be longer than 0"),
         (("show", "a b"), "'a b' is no name of a job"),

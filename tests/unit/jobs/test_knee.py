@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loader.jobs.knee import FEWEST_INTERVALS, find_knee
+from loader.jobs.knee import FEWEST_INTERVALS, find_knee, kept_up
 
 
 def _points(arrivals: list[float], consumers: int, service: float, interval: float = 1.0) -> list[dict[str, Any]]:
@@ -68,6 +68,28 @@ def test_a_queue_that_is_long_from_the_beginning_has_no_knee() -> None:
     assert find_knee(points) is None
 
 
+def test_a_queue_that_nobody_takes_from_has_no_knee() -> None:
+    points = [{"at": float(at), "seconds": 1.0, "loaded": 10 * at, "pending": 5 * at * (at + 1)} for at in range(1, 20)]
+    assert find_knee(points) is None
+    idle = [{"at": float(at), "seconds": 1.0, "loaded": 0, "pending": 0} for at in range(-10, 1)]
+    skewed = [{"at": float(at), "seconds": 1.0, "loaded": 1000, "pending": 1000 * at - 195} for at in range(1, 20)]
+    assert find_knee([*idle, *skewed]) is None  # a queue is looked at a little before the counts are
+
+
+def test_what_others_put_into_the_queue_is_no_knee() -> None:
+    before = [{"at": float(at), "seconds": 1.0, "loaded": 10, "pending": 0} for at in range(-5, 1)]
+    after = [{"at": float(at), "seconds": 1.0, "loaded": 10, "pending": 400 * at} for at in range(1, 20)]
+    assert find_knee([*before, *after]) is None
+
+
+def test_the_highest_rate_without_a_backlog_is_one_that_consumers_kept_up_with() -> None:
+    points = [
+        {"at": float(at), "seconds": 1.0, "loaded": 10 * at, "pending": 0 if at < 15 else 99} for at in range(1, 20)
+    ]
+    assert kept_up(points) == pytest.approx(10 * (10 + 11 + 12 + 13 + 14) / 5)
+    assert kept_up(points[:4]) is None
+
+
 def test_a_short_backlog_is_none() -> None:
     points = [
         {"at": float(at), "seconds": 1.0, "loaded": 100, "pending": 500 if 5 < at <= 5 + FEWEST_INTERVALS else 0}
@@ -77,7 +99,9 @@ def test_a_short_backlog_is_none() -> None:
 
 
 def test_intervals_without_a_state_of_the_queue_count_what_was_loaded() -> None:
-    points: list[dict[str, Any]] = [{"at": 1.0, "seconds": 1.0, "loaded": 10, "pending": 0}]
+    points: list[dict[str, Any]] = [
+        {"at": float(at), "seconds": 1.0, "loaded": 10, "pending": 0} for at in range(-1, 2)
+    ]
     for at in range(2, 20):
         pending = None if at % 3 == 0 else 60 * (at - 1)
         points.append({"at": float(at), "seconds": 1.0, "loaded": 100, "pending": pending})

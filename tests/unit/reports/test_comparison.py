@@ -126,3 +126,34 @@ def test_a_change_that_cannot_be_judged_meets_a_condition() -> None:
     assert compare([first], [second], [condition]).failed_conditions == [
         "peak_rss>1%: peak_rss changed by +100.0% (noise is not known)"
     ]
+
+
+def failed(condition: str, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    return compare([before], [after], [Condition.parse(condition, of_changes=True)]).failed_conditions
+
+
+def with_rejects(count: int) -> dict[str, Any]:
+    return {**report([100]), "rejected": count}
+
+
+def test_what_was_0_and_is_0_has_not_changed_and_what_is_more_now_has_changed_without_bound() -> None:
+    assert failed("rejected>0%", with_rejects(0), with_rejects(0)) == []
+    assert failed("rejected>10%", with_rejects(0), with_rejects(500)) == [
+        "rejected>10%: rejected changed from 0 to 500 (noise is not known)"
+    ]
+    assert failed("rejected<-10%", with_rejects(0), with_rejects(500)) == []
+
+
+def test_any_figure_can_have_a_condition_also_if_the_table_has_not_got_it() -> None:
+    def taking(capacity: float) -> dict[str, Any]:
+        found = report([100, 100])
+        found["series"]["knee"] = {"at": 1.0, "offered": 90.0, "capacity": capacity, "seconds": 9.0}
+        found["series"]["points"][0]["retry"] = round(capacity)
+        return found
+
+    assert failed("capacity<-5%", taking(100), taking(90)) == [
+        "capacity<-5%: capacity changed by -10.0% (noise is not known)"
+    ]
+    assert failed("capacity<-20%", taking(100), taking(90)) == []
+    assert failed("retry>5%", taking(100), taking(110)) == ["retry>5%: retry changed by +10.0% (noise is not known)"]
+    assert "capacity" in changes([taking(100)], [taking(90)])

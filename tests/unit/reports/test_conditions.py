@@ -79,6 +79,34 @@ def test_a_figure_that_is_not_there_is_no_success() -> None:
     assert failures([Condition.parse("p99>50ms")], report([100])) == ["p99>50ms: the report has no p99"]
 
 
+def test_a_load_of_nothing_says_so() -> None:
+    found = {**report([100]), "loaded": 0, "already_loaded": 7, "latency": None}
+
+    assert failures([Condition.parse("p99>50ms")], found) == [
+        "p99>50ms: nothing was loaded; --again loads it a second time"
+    ]
+
+
+def test_consumers_that_kept_up_can_take_the_rate_that_was_loaded() -> None:
+    found = report([60] * 8)
+    for point in found["series"]["points"]:
+        point["pending"] = 0
+    kept_up = found["series"]["points"][0]["loaded"] / found["series"]["points"][0]["seconds"]
+
+    assert failures([Condition.parse(f"capacity<{kept_up / 2:.0f}")], found) == []
+    (line,) = failures([Condition.parse(f"capacity<{2 * kept_up:.0f}")], found)
+    assert f"not known, as consumers did not fall behind, up to {kept_up:.3g}/s" in line
+
+
+def test_a_queue_in_which_nothing_waits_has_no_old_task() -> None:
+    found = report([100, 100])
+    for point in found["series"]["points"]:
+        point |= {"pending": 0, "oldest_pending_seconds": None}
+
+    assert failures([Condition.parse("oldest_pending>5s")], found) == []
+    assert failures([Condition.parse("oldest_pending>=0s")], found) != []
+
+
 def test_latencies_of_a_report_are_compared() -> None:
     found = report([200, 200], latency_ms=10)
 

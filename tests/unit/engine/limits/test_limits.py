@@ -169,7 +169,7 @@ def test_hours_say_when_the_load_goes_on() -> None:
         nonlocal moment
         hold = await limit.hold(delivery())
         assert hold is not None
-        assert hold.text == "waiting until 2026-01-05 22:00 UTC (--only-between 22:00-06:00)"
+        assert hold.text == "waiting until 2026-01-05 22:00 UTC (--only-between 22:00-06:00 UTC)"
         moment += 10 * 3600
         assert await limit.hold(delivery()) is None
 
