@@ -28,13 +28,22 @@ class OrderWatch:
         first: The orders when the run begins.
         order: Has the load do what is ordered.
         holding: Gets for how long the load has paused.
+        elsewhere: Whether the server is not the one that commands ask if nothing is said.
     """
 
     def __init__(
-        self, servers: Servers, job: str, first: Orders, order: Callable[[Orders], None], holding: Holding
+        self,
+        servers: Servers,
+        job: str,
+        first: Orders,
+        order: Callable[[Orders], None],
+        holding: Holding,
+        *,
+        elsewhere: bool = False,
     ) -> None:
         self._servers = servers
         self._job = job
+        self._resume = f"runqy-loader jobs resume {job}{', with the --redis of this load,' if elsewhere else ''}"
         self._orders = Orders()
         self._first = first
         self._order = order
@@ -55,7 +64,7 @@ class OrderWatch:
     def tell_what_stays(self) -> None:
         """Says that the next run of the job waits, if it does."""
         if self._orders.paused is not None:
-            log.info("the job stays paused: runqy-loader jobs resume %s lets its next run go on", self._job)
+            log.info("the job stays paused: %s lets its next run go on", self._resume)
 
     async def _watch(self) -> None:
         while True:
@@ -83,7 +92,7 @@ class OrderWatch:
             else:
                 log.info("loading at %s tasks/s (runqy-loader jobs rate)", f"{orders.rate:,.10g}")
         if orders.paused is not None and before.paused is None:
-            text = f"paused since {shown_time(orders.paused)}: runqy-loader jobs resume {self._job} lets it go on"
+            text = f"paused since {shown_time(orders.paused)}: {self._resume} lets it go on"
             log.info("%s", text)
             self._holding.begins(_PAUSE, text)
         elif orders.paused is None and before.paused is not None:

@@ -122,7 +122,7 @@ def test_ctrl_c_ends_a_paused_load(tool: Tool, db: Redis) -> None:
         load.signal(signal.SIGINT)
         outcome = load.wait()
         assert outcome.status == 130
-        assert "the job stays paused: runqy-loader jobs resume j lets its next run go on" in outcome.stderr
+        assert "the job stays paused: runqy-loader jobs resume j, with the --redis of this load, lets" in outcome.stderr
 
     ordered(tool, "resume", "j")
     assert_fine(tool.load("in.jsonl", *FIXED))

@@ -49,6 +49,7 @@ from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.settings.keep import keep_seconds
+from loader.settings.shared import REDIS_URL
 from loader.sources.base import Source
 from loader.sources.record_limit import RecordLimit
 from loader.wire.address import Address
@@ -321,7 +322,14 @@ class _RedisLoad:
             name = f"runqy-loader-series:{self._lease.run.token}:"
             look = QueueLook(self._servers, self._options.layout_name, self._options.timeout, name)
         run = partial(execution.run, part, self._plan.shards, self._report, look, server)
-        orders = OrderWatch(self._servers, self._job.name, self._orders, execution.order, self._report.holding)
+        orders = OrderWatch(
+            self._servers,
+            self._job.name,
+            self._orders,
+            execution.order,
+            self._report.holding,
+            elsewhere=self._options.redis != REDIS_URL(),
+        )
         try:
             async with orders.watching():
                 complete = await while_held([self._lease], self._memory.during(run, execution.stop))
