@@ -331,5 +331,9 @@ def test_values_are_those_that_python_writes(data: st.DataObject, column: tuple[
 
 
 def _doubles_as_python_writes(text: str) -> str:
-    """A text in which doubles are written in one way: Arrow has 1e+10 where Python has 10000000000.0."""
-    return re.sub(r"-?\d+(\.\d+)?e[+-]?\d+|-?\d{16,}\.0", lambda found: repr(float(found[0])), text)
+    """A text in which doubles are written in one way.
+
+    Arrow has 1e+10 where Python has 10000000000.0, and 0.00006 where Python has 6e-05.
+    """
+    doubles = r"-?\d+(\.\d+)?e[+-]?\d+|-?\d{16,}\.0|-?0\.0000\d*[1-9]"
+    return re.sub(doubles, lambda found: repr(float(found[0])), text)
