@@ -138,7 +138,7 @@ def test_a_job_that_does_not_go_on_takes_no_orders(tool: Tool, db: Redis) -> Non
     assert_error(jobs(tool, "pause", "nobody"), 1, "there is no job nobody", "over HTTP")
     assert_error(jobs(tool, "rate", "j", "much"), 2, "'much' is no rate", "write none")
     assert_error(jobs(tool, "rate", "j", "0"), 2, "a rate must be above 0", "jobs pause JOB")
-    assert_error(jobs(tool, "pause"), 2, "is none of its forms")
+    assert_error(jobs(tool, "pause"), 2, "it is written: jobs pause JOB")
 
 
 def test_a_migration_takes_no_orders(tool: Tool, db: Redis) -> None:

@@ -94,7 +94,7 @@ def test_each_queue_has_its_own_length() -> None:
         assert await limits.hold(delivery(1, "short.default")) is None
         hold = await limits.hold(delivery(1, "long.default"))
         assert hold is not None
-        assert "long.default has 10 pending (--max-pending 10)" in hold.text
+        assert "long.default had 10 pending (--max-pending 10)" in hold.text
 
     asyncio.run(run())
 
