@@ -36,12 +36,13 @@ log = logging.getLogger("runqy_loader")
 class Limits(Protocol):
     """Reasons to hold deliveries back for a time; see ``loader.engine.limits.limits``."""
 
-    async def clear(self, delivery: Delivery, stopping: Callable[[], bool]) -> float:
+    async def clear(self, delivery: Delivery, stopping: Callable[[], bool], held: Callable[[float], None]) -> None:
         """Returns when a delivery may go on, or soon after ``stopping()`` is true.
 
-        Returns:
-            For how many seconds it was held. The time that a server takes to answer a question is no part of it: it
-            would shift the schedule, which must show it.
+        Args:
+            held: Told again and again, as it waits, for how many further seconds it was held. The time that a server
+                takes to answer whether it must wait at all is no part of it: it would shift the schedule, which must
+                show it.
         """
         ...
 
@@ -170,7 +171,7 @@ class Handover:
                 self._shift(time.monotonic() - began)
                 continue
             if self._limits is not None:
-                self._shift(await self._limits.clear(delivery, lambda: self._stopping or self._paused))
+                await self._limits.clear(delivery, lambda: self._stopping or self._paused, self._shift)
             if not self._paused:
                 return not self._stopping
         return False

@@ -43,13 +43,12 @@ class Hold:
         self.holds = True
         self.seconds = 0.0
 
-    async def clear(self, delivery: Delivery, stopping: Callable[[], bool]) -> float:
+    async def clear(self, delivery: Delivery, stopping: Callable[[], bool], held: Callable[[float], None]) -> None:
         began = time.monotonic()
         while self.holds and not stopping():
             await asyncio.sleep(0.001)
-        held = time.monotonic() - began
-        self.seconds += held
-        return held
+        self.seconds += (seconds := time.monotonic() - began)
+        held(seconds)
 
     def passed(self, delivery: Delivery) -> None:
         """Nothing to note."""
