@@ -51,6 +51,7 @@ class Replay:
         self._speed = speed
         self._start = 0.0
         self._first: float | None = None  # the recorded time that is due at the start
+        self._goes_on = False  # whether the next recorded time is due at the start
         self._latest = 0.0  # the latest recorded time so far
         self._read: tuple[Sequence[bytes], Sequence[float | None]] = ((), ())
         self.is_started = False
@@ -61,14 +62,16 @@ class Replay:
         self.is_started = True
 
     def go_on(self, now: float) -> None:
-        self._start, self._first = now, None
+        self._start, self._goes_on = now, True
+        self.is_started = True
 
     def due(self, records: Sequence[bytes]) -> float:
         return self._due_times(records)[0][-1]
 
     def take(self, records: Sequence[bytes]) -> Sequence[float]:
         times, self._first, self._latest = self._due_times(records)
-        missing = self._recorded(records).count(None)
+        missing = (recorded := self._recorded(records)).count(None)
+        self._goes_on = self._goes_on and missing == len(recorded)
         if missing and not self.without_time:
             log.warning("a record has no time in %s: it and others like it are due at once", self._field)
         self.without_time += missing
@@ -83,16 +86,19 @@ class Replay:
     def overdue(self, now: float) -> int:
         return 0
 
-    def _due_times(self, records: Sequence[bytes]) -> tuple[list[float], float, float]:
+    def _due_times(self, records: Sequence[bytes]) -> tuple[list[float], float | None, float]:
         """The due times of the next records, and after them: the recorded time due at the start, and the latest one.
 
         Raises:
             UsageError: The first of all records has no time.
         """
-        first, latest = self._first, self._latest
+        first, latest = (None, 0.0) if self._goes_on else (self._first, self._latest)
         times: list[float] = []
         for found in self._recorded(records):
             if first is None:
+                if found is None and self._goes_on:  # not the first of all records
+                    times.append(self._start)
+                    continue
                 if found is None:
                     raise UsageError(
                         f"--replay {self._field}: the first record to send has no time in this field",
@@ -103,7 +109,6 @@ class Replay:
             if found is not None and found > latest:
                 latest = found
             times.append(self._start + (latest - first) / self._speed)
-        assert first is not None  # noqa: S101 - a delivery has records
         return times, first, latest
 
     def _recorded(self, records: Sequence[bytes]) -> Sequence[float | None]:

@@ -90,6 +90,16 @@ def test_after_another_rate_the_next_record_is_due_at_once() -> None:
     assert replay.take(records(300, 301)) == [5000.0, 5001.0]
 
 
+def test_after_another_rate_records_without_a_time_are_due_at_once_until_one_has_one() -> None:
+    replay = started()
+    replay.take(records(100, 101))
+    replay.go_on(5000.0)
+    assert replay.take(records(None, "soon")) == [5000.0, 5000.0]
+    assert replay.take(records(None, 300, 301)) == [5000.0, 5000.0, 5001.0]
+    assert replay.take(records(299, None, 303)) == [5001.0, 5001.0, 5003.0]
+    assert replay.without_time == 4
+
+
 @pytest.mark.parametrize(("text", "factor"), [("2x", 2), ("0.5x", 0.5), ("10", 10)])
 def test_a_speed_is_a_factor(text: str, factor: float) -> None:
     assert speed(text) == factor
