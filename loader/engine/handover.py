@@ -75,6 +75,7 @@ class Handover:
         self._planned = self._course = course
         self._paused = self._stopping = False
         self._ordered: float | None = None
+        self._tasks = 1  # of the last delivery that had to wait
         self._turn = asyncio.Lock()
         self._alarm: asyncio.Future[None] | None = None  # of the delivery that waits
         self._report = report or PaceReport()
@@ -85,6 +86,7 @@ class Handover:
         if not (self._limits or self._course or self._paused):  # hot path: nothing to wait for
             return
         records = delivery.source_records
+        self._tasks = len(records)
         async with self._turn:
             while not self._stopping:
                 if not await self._is_clear(delivery):
@@ -124,13 +126,16 @@ class Handover:
         Args:
             rate: Tasks a second, above 0; None: as the options say.
         """
-        now = time.monotonic()
+        before, planned = self._course, self._planned
         if rate is not None:
             self._course = ByRate(Constant(rate))
-        elif self._course is not self._planned:
-            self._course = self._planned
-            if self._planned is not None:
-                self._planned.go_on(now)
+        elif before is not planned:
+            self._course = planned
+        course = self._course
+        if course is not None and course is not before and before is not None and before.is_started:
+            # What the delivery that waits has saved up is kept: orders that come often neither hold it nor let more go.
+            now = time.monotonic()
+            course.go_on(now, min(before.saved(now), self._tasks))
         self._wake()
 
     def order(self, orders: Orders) -> None:

@@ -177,11 +177,11 @@ def test_another_rate_applies_at_once_and_until_it_is_taken_back() -> None:
         await settled()
         assert not waiting.done()
 
-        handover.change_rate(1000)
+        handover.change_rate(5)
         await waiting
         for delivery in all_of_them[2:5]:
             await handover.wait(delivery)
-        assert all_of_them[4].due[0] - all_of_them[2].due[0] == pytest.approx(0.002)
+        assert all_of_them[4].due[0] - all_of_them[2].due[0] == pytest.approx(0.4)
 
         handover.change_rate(None)
         waiting = asyncio.ensure_future(handover.wait(all_of_them[5]))
@@ -189,6 +189,40 @@ def test_another_rate_applies_at_once_and_until_it_is_taken_back() -> None:
         assert not waiting.done()
         handover.stop()
         await waiting
+
+    asyncio.run(run())
+
+
+def test_a_rate_that_changes_often_does_not_starve_a_batch() -> None:
+    """What the batch that waits has saved up is kept."""
+
+    async def run() -> None:
+        handover = Handover(course=course("100/s"))
+        first, second = deliveries(2, tasks=10)
+        await handover.wait(first)
+        waiting = asyncio.ensure_future(handover.wait(second))
+        for change in range(400):
+            await asyncio.sleep(0.005)
+            if waiting.done():
+                break
+            handover.change_rate(100 + change % 2)
+        assert waiting.done()
+        assert second.due[-1] - first.due[-1] == pytest.approx(0.1, rel=0.02)
+
+    asyncio.run(run())
+
+
+def test_a_rate_that_changes_often_lets_nothing_more_go() -> None:
+    async def run() -> None:
+        handover = Handover(course=course(SLOW))
+        waiting = [asyncio.ensure_future(handover.wait(delivery)) for delivery in deliveries(5)]
+        for change in range(4):
+            await settled()
+            handover.change_rate(None if change == 2 else 1 / (3600 + change))
+        await settled()
+        assert [task.done() for task in waiting] == [True, False, False, False, False]
+        handover.stop()
+        await asyncio.gather(*waiting)
 
     asyncio.run(run())
 
