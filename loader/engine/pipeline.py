@@ -354,10 +354,16 @@ class Pipeline:
     async def _next(self) -> Delivery | None:
         if self._ids is not None:
             await self._ids.settle()
-        delivery = self._given_back.popleft() if self._given_back else await self._queue.get()
-        if delivery is None or self._stopping:
-            self._queue.put_nowait(None)  # for the other workers; there is room because an item was just taken
-            return None
+        if self._stopping:
+            self._given_back.clear()
+        if self._given_back:
+            delivery = self._given_back.popleft()
+        else:
+            taken = await self._queue.get()
+            if taken is None or self._stopping:
+                self._queue.put_nowait(None)  # for the other workers; there is room because an item was just taken
+                return None
+            delivery = taken
         try:
             await self._handover.wait(delivery)
         except BaseException:  # the worker has lost a connection, or a limit its server: it asks again

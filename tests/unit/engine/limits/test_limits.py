@@ -12,9 +12,11 @@ import pytest
 from loader.engine.handover import Handover
 from loader.engine.limits.hours import OnlyBetween
 from loader.engine.limits.limits import Hold, Limits
+from loader.engine.pipeline import Pipeline
 from loader.errors import TransientError
 from loader.jobs.holding import Holding
 from loader.jobs.orders import Orders
+from loader.jobs.report import LoadReport
 from loader.pace.course import ByRate
 from loader.pace.schedule import Constant
 from loader.settings.hours import Hours
@@ -277,6 +279,33 @@ def test_a_delivery_whose_worker_loses_its_connection_while_it_waits_goes_to_the
     bench.run([b"1", b"2", b"3"], work)
 
     assert taken == [b"1", b"2", b"3"]
+
+
+def test_a_stop_drops_deliveries_that_were_given_back(bench: Bench) -> None:
+    """The queue has no room for another end after a stop: it has one already, and one is its depth."""
+
+    async def work(feed: Feed, observer: Observer) -> None:
+        asked = asyncio.ensure_future(feed())
+        await asyncio.sleep(0.01)
+        asked.cancel()
+        await asyncio.wait([asked])
+        running[0].stop()
+        await asyncio.sleep(0.01)
+        assert await feed() is None
+        assert await feed() is None
+
+    running: list[Pipeline] = []
+    bench.options["queue_depth"] = 1
+    bench.handover = handover = Handover()
+    handover.order(Orders(paused=1.0))
+
+    async def run() -> LoadReport:
+        pipeline, report = bench.pipeline([b"1", b"2", b"3"], work)
+        running.append(pipeline)
+        await pipeline.run()
+        return report
+
+    assert bench.drive(run()).loaded == 0
 
 
 def test_a_delivery_whose_limit_does_not_reach_its_server_goes_to_the_next_who_asks(bench: Bench) -> None:
