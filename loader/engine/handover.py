@@ -26,6 +26,9 @@ _LONGEST_SLEEP = 1.0
 _TICK = 0.001
 """Seconds. The timers of uvloop and of epoll_wait(2) count milliseconds, and a shorter sleep may end too early."""
 
+_REST = 0.01
+"""Seconds. An input that is later than this rests. Shorter waits are those for the loader's own work: a loader that is
+too slow for its rate must show."""
 
 _COARSE = 0.1
 """Seconds: of batches that take longer at the highest rate, the user is warned."""
@@ -75,6 +78,9 @@ class Handover:
         self._planned = self._course = course
         self._paused = self._stopping = False
         self._ordered: float | None = None
+        self._handed_at = 0.0  # when a delivery was handed over last
+        self._idle = 0  # workers that wait for a delivery while there is none
+        self._idle_since: float | None = None  # when the first of them began to wait
         self._tasks = 1  # of the last delivery that had to wait
         self._turn = asyncio.Lock()
         self._alarm: asyncio.Future[None] | None = None  # of the delivery that waits
@@ -101,10 +107,52 @@ class Handover:
                 if left <= 0:
                     delivery.due = course.take(records)
                     self._report.sends(delivery.due, now)
+                    self._handed_at = now
                     break
                 await self._sleep(min(left, _LONGEST_SLEEP))
             if self._limits is not None:
                 self._limits.passed(delivery)
+
+    async def next_of(self, queue: asyncio.Queue[Delivery | None]) -> Delivery | None:
+        """The next delivery of a queue; None at its end.
+
+        If the queue was empty, so that the delivery comes later than it was due, the schedule shifts by so much: a slow
+        input is no stall of the server, and what it holds up is not made up for.
+        """
+        if not queue.empty():  # hot path
+            return await queue.get()
+        self._idle += 1
+        if self._idle_since is None:
+            self._idle_since = time.monotonic()
+        try:
+            delivery = await queue.get()
+        except BaseException:
+            self._idles_no_more()
+            raise
+        if delivery is not None:  # at the end, nothing more is due
+            self._shift_for(delivery)
+            self._idles_no_more()
+        return delivery
+
+    def _idles_no_more(self) -> None:
+        self._idle -= 1
+        if not self._idle:
+            self._idle_since = None
+
+    def _shift_for(self, delivery: Delivery) -> None:
+        """Shifts the schedule if a delivery comes late although a worker has waited for it."""
+        course, idle_from = self._course, self._idle_from
+        if course is not None and course.is_started and idle_from is not None:
+            late = time.monotonic() - max(idle_from, course.due(delivery.source_records))
+            if late >= _REST:
+                self._shift(late)
+
+    @property
+    def _idle_from(self) -> float | None:
+        """Since when nothing is there to be handed over, although a worker waits for it; None if something is."""
+        if self._idle_since is None or self._turn.locked():
+            return None
+        return max(self._idle_since, self._handed_at)
 
     def landed(self, delivery: Delivery) -> None:
         """A delivery is in."""
@@ -164,8 +212,10 @@ class Handover:
         return course.rate(now) if course is not None and course.is_started else None
 
     def _overdue(self, now: float) -> int:
-        course = self._course
-        return course.overdue(now) if course is not None and course.is_started else 0
+        course, idle_from = self._course, self._idle_from
+        if course is None or not course.is_started:
+            return 0
+        return course.overdue(now if idle_from is None else min(now, idle_from))
 
     async def _is_clear(self, delivery: Delivery) -> bool:
         """Returns once nothing holds a delivery any more; False if the load is to end."""

@@ -359,7 +359,7 @@ class Pipeline:
         if self._given_back:
             delivery = self._given_back.popleft()
         else:
-            taken = await self._queue.get()
+            taken = await self._handover.next_of(self._queue)
             if taken is None or self._stopping:
                 self._queue.put_nowait(None)  # for the other workers; there is room because an item was just taken
                 return None

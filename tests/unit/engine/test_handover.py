@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +242,86 @@ def test_a_load_without_a_rate_can_be_given_one_and_lose_it() -> None:
         assert third.due == ()
 
     asyncio.run(run())
+
+
+def test_an_input_that_rests_shifts_the_schedule() -> None:
+    """Otherwise what comes after it is sent at full speed, with latencies that no server has caused."""
+
+    async def run() -> None:
+        report, queue = PaceReport(FAST), asyncio.Queue[Delivery | None]()
+        handover = Handover(course=course("100/s"), report=report)
+        all_of_them = deliveries(8)
+        for delivery in all_of_them[:2]:
+            await handover.wait(delivery)
+        coming = asyncio.ensure_future(handover.next_of(queue))
+        await asyncio.sleep(0.3)
+        assert report.intended(time.monotonic()) <= 3  # while it rests, nothing more is due
+        came_at = time.monotonic()
+        queue.put_nowait(all_of_them[2])
+        assert await coming is all_of_them[2]
+        for delivery in all_of_them[2:]:
+            await handover.wait(delivery)
+        assert all_of_them[2].due[0] >= came_at
+        assert all_of_them[7].due[0] - all_of_them[2].due[0] == pytest.approx(0.05)
+
+    asyncio.run(run())
+
+
+def test_an_input_shifts_nothing_when_the_server_stalls_or_nothing_is_due_yet_or_another_task_is_held() -> None:
+    async def run() -> None:
+        queue = asyncio.Queue[Delivery | None]()
+        handover = Handover(course=course("2/s"))
+        all_of_them = deliveries(4)
+        first, second, third, fourth = all_of_them
+        await handover.wait(first)
+        coming = asyncio.ensure_future(handover.next_of(queue))
+        await settled()
+        queue.put_nowait(second)  # before it is due
+        await handover.wait(await coming or first)
+        queue.put_nowait(third)
+        await asyncio.sleep(1)  # no worker waits for the input
+        assert await handover.next_of(queue) is third
+        handover.pause()
+        paused_at = time.monotonic()
+        waiting = asyncio.ensure_future(handover.wait(third))
+        await settled()
+        coming = asyncio.ensure_future(handover.next_of(queue))
+        await asyncio.sleep(0.05)
+        queue.put_nowait(fourth)
+        assert await coming is fourth
+        handover.resume()
+        await waiting
+        paused = time.monotonic() - paused_at
+        await handover.wait(fourth)
+        assert second.due[0] - first.due[0] == pytest.approx(0.5)
+        assert 0.5 < third.due[0] - second.due[0] <= 0.5 + paused
+        assert fourth.due[0] - third.due[0] == pytest.approx(0.5)
+
+    asyncio.run(run())
+
+
+def test_a_slow_iterable_is_loaded_at_its_rate_after_a_rest(tmp_path: Path) -> None:
+    from tests.unit.engine.bench import Bench, worker_that
+
+    bench = Bench(tmp_path, {"workers": 3})
+    due: list[float] = []
+
+    async def deliver(delivery: Delivery, observer: Any) -> None:
+        due.extend(delivery.due)
+        observer.loaded(delivery)
+
+    async def records() -> AsyncIterator[Any]:
+        for number in range(3):
+            yield {"n": number}
+        await asyncio.sleep(0.5)
+        for number in range(10):
+            yield {"n": number}
+
+    bench.handover = Handover(course=course("50/s"))
+    assert bench.run(records(), worker_that(deliver)).loaded == 13
+    due.sort()
+    assert due[3] - due[2] >= 0.4
+    assert due[12] - due[3] == pytest.approx(9 / 50)
 
 
 def test_a_cancelled_wait_leaves_the_next_one_its_turn() -> None:
