@@ -79,6 +79,7 @@ class Handover:
         self._paused = self._stopping = False
         self._ordered: float | None = None
         self._handed_at = 0.0  # when a delivery was handed over last
+        self._landed = 0  # tasks that are in
         self._idle = 0  # workers that wait for a delivery while there is none
         self._idle_since: float | None = None  # when the first of them began to wait
         self._tasks = 1  # of the last delivery that had to wait
@@ -156,6 +157,7 @@ class Handover:
 
     def landed(self, delivery: Delivery) -> None:
         """A delivery is in."""
+        self._landed += len(delivery.source_records)
         if self._limits is not None:
             self._limits.landed(delivery)
 
@@ -199,13 +201,14 @@ class Handover:
         self._stopping = True
         self._wake()
 
-    def end(self, *, complete: bool) -> None:
+    def end(self, left: int | None) -> None:
         """The run is over.
 
         Args:
-            complete: Whether its input is, too.
+            left: Records of the input that are not in; None if it was not read to its end.
         """
-        self._report.end(time.monotonic(), complete=complete)
+        on_their_way = max(0, self._report.sent - self._landed)
+        self._report.end(time.monotonic(), None if left is None else max(0, left - on_their_way))
 
     def _rate(self, now: float) -> float | None:
         course = self._course

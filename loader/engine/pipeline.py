@@ -130,9 +130,14 @@ class Pipeline:
     @property
     def complete(self) -> bool:
         """Whether every record has been read and processed."""
+        return self.left == 0
+
+    @property
+    def left(self) -> int | None:
+        """Records that are not processed; None if not all have been read."""
         report = self._report
         dealt_with = report.loaded + report.already_loaded + report.rejected + report.valid + report.left_out
-        return self._all_read and report.records_read == dealt_with
+        return report.records_read - dealt_with if self._all_read else None
 
     async def run(self) -> None:
         """Loads everything.

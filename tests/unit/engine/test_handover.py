@@ -324,6 +324,30 @@ def test_a_slow_iterable_is_loaded_at_its_rate_after_a_rest(tmp_path: Path) -> N
     assert due[12] - due[3] == pytest.approx(9 / 50)
 
 
+def test_no_more_was_due_than_the_input_had(tmp_path: Path) -> None:
+    """It is read to its end, its first task is on its way and lost, and the others wait."""
+    from tests.unit.engine.bench import Bench, worker_that
+
+    bench, report = Bench(tmp_path, {"workers": 2}), PaceReport(FAST)
+    bench.handover = handover = Handover(course=course(FAST), report=report)
+
+    async def deliver(delivery: Delivery, observer: Any) -> None:
+        await asyncio.sleep(LONG)
+
+    async def run() -> int | None:
+        pipeline, _ = bench.pipeline([{"n": n} for n in range(5)], worker_that(deliver))
+        running = asyncio.ensure_future(pipeline.run())
+        await asyncio.sleep(0.05)
+        running.cancel()
+        await asyncio.wait([running])
+        return pipeline.left
+
+    left = bench.drive(run())
+    assert (left, report.sent, report.intended(time.monotonic()) > 5) == (5, 2, True)
+    handover.end(left)
+    assert report.intended(time.monotonic()) == 5
+
+
 def test_a_cancelled_wait_leaves_the_next_one_its_turn() -> None:
     async def run() -> None:
         handover = Handover(course=course(FAST))
