@@ -15,6 +15,9 @@ from loader.errors import UsageError
 _UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9))
 """Numbers below each of these are in seconds, ms, µs and ns since 1970: the years to 5138."""
 
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?", re.ASCII)
+
 _SPEED = re.compile(r"([0-9]+(?:\.[0-9]+)?)x?")
 
 log = logging.getLogger("runqy_loader")
@@ -137,13 +140,23 @@ def recorded_time(record: bytes, field: str) -> float | None:
     return _seconds(value)
 
 
+def _of_text(text: str) -> float | None:
+    """Unix time of RFC 3339 text. ``fromisoformat`` alone takes any separator, and digits for a date."""
+    if _DATE.fullmatch(text) is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text.upper())
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
 def _seconds(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            return None
-        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+        text = value.strip()
+        if _NUMBER.fullmatch(text) is None:
+            return _of_text(text)
+        value = float(text)  # a cell of a CSV file
     return next((value / divisor for limit, divisor in _UNITS if 0 <= value < limit), None)
