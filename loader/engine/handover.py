@@ -26,6 +26,9 @@ _LONGEST_SLEEP = 1.0
 _TICK = 0.001
 """Seconds. The timers of uvloop and of epoll_wait(2) count milliseconds, and a shorter sleep may end too early."""
 
+_REST = 0.01
+"""Seconds. An input that is later than this rests. Shorter waits are those for the loader's own work: a loader that is
+too slow for its rate must show."""
 
 _COARSE = 0.1
 """Seconds: of batches that take longer at the highest rate, the user is warned."""
@@ -36,12 +39,13 @@ log = logging.getLogger("runqy_loader")
 class Limits(Protocol):
     """Reasons to hold deliveries back for a time; see ``loader.engine.limits.limits``."""
 
-    async def clear(self, delivery: Delivery, stopping: Callable[[], bool]) -> float:
+    async def clear(self, delivery: Delivery, stopping: Callable[[], bool], held: Callable[[float], None]) -> None:
         """Returns when a delivery may go on, or soon after ``stopping()`` is true.
 
-        Returns:
-            For how many seconds it was held. The time that a server takes to answer a question is no part of it: it
-            would shift the schedule, which must show it.
+        Args:
+            held: Told again and again, as it waits, for how many further seconds it was held. The time that a server
+                takes to answer whether it must wait at all is no part of it: it would shift the schedule, which must
+                show it.
         """
         ...
 
@@ -74,6 +78,11 @@ class Handover:
         self._planned = self._course = course
         self._paused = self._stopping = False
         self._ordered: float | None = None
+        self._handed_at = 0.0  # when a delivery was handed over last
+        self._landed = 0  # tasks that are in
+        self._idle = 0  # workers that wait for a delivery while there is none
+        self._idle_since: float | None = None  # when the first of them began to wait
+        self._tasks = 1  # of the last delivery that had to wait
         self._turn = asyncio.Lock()
         self._alarm: asyncio.Future[None] | None = None  # of the delivery that waits
         self._report = report or PaceReport()
@@ -84,6 +93,7 @@ class Handover:
         if not (self._limits or self._course or self._paused):  # hot path: nothing to wait for
             return
         records = delivery.source_records
+        self._tasks = len(records)
         async with self._turn:
             while not self._stopping:
                 if not await self._is_clear(delivery):
@@ -98,13 +108,56 @@ class Handover:
                 if left <= 0:
                     delivery.due = course.take(records)
                     self._report.sends(delivery.due, now)
+                    self._handed_at = now
                     break
                 await self._sleep(min(left, _LONGEST_SLEEP))
             if self._limits is not None:
                 self._limits.passed(delivery)
 
+    async def next_of(self, queue: asyncio.Queue[Delivery | None]) -> Delivery | None:
+        """The next delivery of a queue; None at its end.
+
+        If the queue was empty, so that the delivery comes later than it was due, the schedule shifts by so much: a slow
+        input is no stall of the server, and what it holds up is not made up for.
+        """
+        if not queue.empty():  # hot path
+            return await queue.get()
+        self._idle += 1
+        if self._idle_since is None:
+            self._idle_since = time.monotonic()
+        try:
+            delivery = await queue.get()
+        except BaseException:
+            self._idles_no_more()
+            raise
+        if delivery is not None:  # at the end, nothing more is due
+            self._shift_for(delivery)
+            self._idles_no_more()
+        return delivery
+
+    def _idles_no_more(self) -> None:
+        self._idle -= 1
+        if not self._idle:
+            self._idle_since = None
+
+    def _shift_for(self, delivery: Delivery) -> None:
+        """Shifts the schedule if a delivery comes late although a worker has waited for it."""
+        course, idle_from = self._course, self._idle_from
+        if course is not None and course.is_started and idle_from is not None:
+            late = time.monotonic() - max(idle_from, course.due(delivery.source_records))
+            if late >= _REST:
+                self._shift(late)
+
+    @property
+    def _idle_from(self) -> float | None:
+        """Since when nothing is there to be handed over, although a worker waits for it; None if something is."""
+        if self._idle_since is None or self._turn.locked():
+            return None
+        return max(self._idle_since, self._handed_at)
+
     def landed(self, delivery: Delivery) -> None:
         """A delivery is in."""
+        self._landed += len(delivery.source_records)
         if self._limits is not None:
             self._limits.landed(delivery)
 
@@ -123,13 +176,16 @@ class Handover:
         Args:
             rate: Tasks a second, above 0; None: as the options say.
         """
-        now = time.monotonic()
+        before, planned = self._course, self._planned
         if rate is not None:
             self._course = ByRate(Constant(rate))
-        elif self._course is not self._planned:
-            self._course = self._planned
-            if self._planned is not None:
-                self._planned.go_on(now)
+        elif before is not planned:
+            self._course = planned
+        course = self._course
+        if course is not None and course is not before and before is not None and before.is_started:
+            # What the delivery that waits has saved up is kept: orders that come often neither hold it nor let more go.
+            now = time.monotonic()
+            course.go_on(now, min(before.saved(now), self._tasks))
         self._wake()
 
     def order(self, orders: Orders) -> None:
@@ -145,21 +201,24 @@ class Handover:
         self._stopping = True
         self._wake()
 
-    def end(self, *, complete: bool) -> None:
+    def end(self, left: int | None) -> None:
         """The run is over.
 
         Args:
-            complete: Whether its input is, too.
+            left: Records of the input that are not in; None if it was not read to its end.
         """
-        self._report.end(time.monotonic(), complete=complete)
+        on_their_way = max(0, self._report.sent - self._landed)
+        self._report.end(time.monotonic(), None if left is None else max(0, left - on_their_way))
 
     def _rate(self, now: float) -> float | None:
         course = self._course
         return course.rate(now) if course is not None and course.is_started else None
 
     def _overdue(self, now: float) -> int:
-        course = self._course
-        return course.overdue(now) if course is not None and course.is_started else 0
+        course, idle_from = self._course, self._idle_from
+        if course is None or not course.is_started:
+            return 0
+        return course.overdue(now if idle_from is None else min(now, idle_from))
 
     async def _is_clear(self, delivery: Delivery) -> bool:
         """Returns once nothing holds a delivery any more; False if the load is to end."""
@@ -170,7 +229,7 @@ class Handover:
                 self._shift(time.monotonic() - began)
                 continue
             if self._limits is not None:
-                self._shift(await self._limits.clear(delivery, lambda: self._stopping or self._paused))
+                await self._limits.clear(delivery, lambda: self._stopping or self._paused, self._shift)
             if not self._paused:
                 return not self._stopping
         return False

@@ -211,7 +211,7 @@ class PartialLoad:
             try:
                 await self._pipeline.run()
             finally:
-                self._handover.end(complete=self._pipeline.complete)
+                self._handover.end(self._pipeline.left)
                 if ids is not None:
                     await ids.close()
         finally:

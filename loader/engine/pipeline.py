@@ -130,9 +130,14 @@ class Pipeline:
     @property
     def complete(self) -> bool:
         """Whether every record has been read and processed."""
+        return self.left == 0
+
+    @property
+    def left(self) -> int | None:
+        """Records that are not processed; None if not all have been read."""
         report = self._report
         dealt_with = report.loaded + report.already_loaded + report.rejected + report.valid + report.left_out
-        return self._all_read and report.records_read == dealt_with
+        return report.records_read - dealt_with if self._all_read else None
 
     async def run(self) -> None:
         """Loads everything.
@@ -354,10 +359,16 @@ class Pipeline:
     async def _next(self) -> Delivery | None:
         if self._ids is not None:
             await self._ids.settle()
-        delivery = self._given_back.popleft() if self._given_back else await self._queue.get()
-        if delivery is None or self._stopping:
-            self._queue.put_nowait(None)  # for the other workers; there is room because an item was just taken
-            return None
+        if self._stopping:
+            self._given_back.clear()
+        if self._given_back:
+            delivery = self._given_back.popleft()
+        else:
+            taken = await self._handover.next_of(self._queue)
+            if taken is None or self._stopping:
+                self._queue.put_nowait(None)  # for the other workers; there is room because an item was just taken
+                return None
+            delivery = taken
         try:
             await self._handover.wait(delivery)
         except BaseException:  # the worker has lost a connection, or a limit its server: it asks again

@@ -57,9 +57,9 @@ async def change_job_rate(job: str, rate: float | str | None, **fields: Unpack[J
         rate: Tasks a second, or a text such as ``5000/s``; None: as the options of the load say.
 
     Raises:
-        UsageError: The rate is none.
+        UsageError: The rate is none, or not above 0.
         LoaderError: As ``pause_job``.
     """
-    wanted = None if rate is None else ordered_rate(str(rate))
+    wanted = None if rate is None else ordered_rate(rate)
     async with Jobs(JobsOptions(**cast(dict[str, Any], fields))) as jobs:
         return await jobs.change_rate(job, wanted)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from loader.errors import UsageError
-from loader.pace.rates import rate
+from loader.pace.rates import constant, rate
 from loader.settings import shared
 from loader.settings.check import check_declared
 from loader.settings.option import Option
@@ -48,17 +48,24 @@ class JobsOptions:
         check_declared(self)
 
 
-def ordered_rate(text: str) -> float | None:
+def ordered_rate(given: float | str) -> float | None:
     """The rate in ``jobs rate JOB 5000/s``, in tasks a second; None for the word ``none``.
 
+    Args:
+        given: Tasks a second, or a text.
+
     Raises:
-        UsageError: The text is no rate.
+        UsageError: It is no rate, or not above 0: a rate of 0 would be an order to stop, and there is one for that.
     """
-    if text == NO_RATE:
+    if given == NO_RATE:
         return None
     try:
-        return rate(text)
+        wanted = rate(given) if isinstance(given, str) else given
     except ValueError as error:
         raise UsageError(
             f"the rate for a job: {error}", f"Or write {NO_RATE}: as the options of the load say"
         ) from error
+    try:
+        return constant(wanted).highest
+    except ValueError as error:
+        raise UsageError(f"the rate for a job: {error}", "To stop the load for a time: jobs pause JOB") from error

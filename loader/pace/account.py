@@ -102,16 +102,21 @@ class PaceReport:
         if self.lateness is not None:
             self.lateness.record(now - due[-1])
 
-    def end(self, now: float, *, complete: bool) -> None:
+    def end(self, now: float, left: int | None) -> None:
         """The run is over.
 
         Args:
-            complete: Whether its input is, too. Then nothing more was due.
+            left: Tasks of the input that were not sent; None if it was not read to its end. No more of them were due
+                than that.
         """
-        self._left = 0
-        if not complete:
-            self._left = self.overdue(now)
-            self._seconds.end(now, self.overdue)
+
+        def overdue(at: float) -> int:
+            due = self.overdue(at)
+            return due if left is None else min(due, left)
+
+        self._left = overdue(now)
+        if left != 0:
+            self._seconds.end(now, overdue)
 
     def intended(self, now: float) -> int:
         """Tasks that were due until now, or until the end."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -25,8 +24,19 @@ class Course(Protocol):
         """The next task, the first one, is due now. Before, nothing is due, and nothing can be shifted."""
         ...
 
-    def go_on(self, now: float) -> None:
-        """Another course has applied until now. What would have been due in this time is not made up for."""
+    def go_on(self, now: float, saved: float = 0.0) -> None:
+        """Another course has applied until now. What would have been due in this time is not made up for.
+
+        Args:
+            saved: What the other course has saved up; see ``saved``.
+        """
+        ...
+
+    def saved(self, now: float) -> float:
+        """How many tasks more than were sent the rate has allowed until now, with its fraction.
+
+        The next task is due when this is 0, and below 0 it is due later.
+        """
         ...
 
     def due(self, records: Sequence[bytes]) -> float:
@@ -57,15 +67,19 @@ class ByRate:
         self._schedule = schedule
         self._start = 0.0
         self.is_started = False
-        self._next = 0  # the schedule's number of the next task
+        self._next = 0.0  # the schedule's number of the next task; it has a fraction after another course
 
     def start(self, now: float) -> None:
         self._start = now
         self.is_started = True
 
-    def go_on(self, now: float) -> None:
-        if self.is_started:
-            self._next = math.ceil(self._schedule.count(now - self._start))
+    def go_on(self, now: float, saved: float = 0.0) -> None:
+        if not self.is_started:
+            self.start(now - self._schedule.due(max(0.0, saved)))
+        self._next = max(0.0, self._schedule.count(now - self._start) - saved)
+
+    def saved(self, now: float) -> float:
+        return self._schedule.count(now - self._start) - self._next
 
     def due(self, records: Sequence[bytes]) -> float:
         return self._start + self._schedule.due(self._next + len(records) - 1)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from loader.errors import UsageError
 from loader.pace.rates import Profile, duration, rate, through
 
+_ZERO = re.compile(r"0+(\.0*)?s?|\.0+s?")
+_BEGINS_A_NUMBER = frozenset("0123456789+-.")
 _EXAMPLE = "Each line is a time and a rate, such as 60,500 or 1m,500/s; see docs/pace.md"
 
 
 def read_rate_file(path: Path) -> Profile:
-    """The profile of a CSV file of time and rate. A first line without a digit in front is a heading.
+    """The profile of a CSV file of time and rate. A first line is a heading if no cell begins like a number.
 
     Raises:
         UsageError: It cannot be read, or is not such a file.
@@ -40,7 +43,7 @@ def _read(path: Path, state: tuple[int, int, int]) -> Profile:
         raise UsageError(f"--rate-file {path} cannot be read: {error.strerror}", "Check the path") from None
     except UnicodeDecodeError:
         raise UsageError(f"--rate-file {path} is no text in UTF-8", _EXAMPLE) from None
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         raise UsageError(f"--rate-file {path}: {error}", _EXAMPLE) from None
 
 
@@ -52,7 +55,7 @@ def _points(lines: Iterable[str]) -> list[tuple[float, float]]:
     """
     points: list[tuple[float, float]] = []
     for number, row in enumerate(csv.reader(lines), 1):
-        if not any(cell.strip() for cell in row) or (number == 1 and not row[0].strip()[:1].isdigit()):
+        if not any(cell.strip() for cell in row) or (number == 1 and _is_heading(row)):
             continue
         try:
             points.append(_point(row))
@@ -65,9 +68,12 @@ def _points(lines: Iterable[str]) -> list[tuple[float, float]]:
     return points
 
 
+def _is_heading(row: Sequence[str]) -> bool:
+    return not any(cell.strip()[:1] in _BEGINS_A_NUMBER for cell in row if cell.strip())
+
+
 def _point(row: list[str]) -> tuple[float, float]:
     if len(row) != 2:
         raise ValueError(f"it has {len(row)} columns, not 2")
     moment = row[0].strip()
-    is_zero = not moment.removesuffix("s").strip("0.")
-    return 0.0 if is_zero and moment else duration(moment), rate(row[1])
+    return 0.0 if _ZERO.fullmatch(moment) else duration(moment), rate(row[1])

@@ -15,6 +15,9 @@ from loader.errors import UsageError
 _UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9))
 """Numbers below each of these are in seconds, ms, µs and ns since 1970: the years to 5138."""
 
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?", re.ASCII)
+
 _SPEED = re.compile(r"([0-9]+(?:\.[0-9]+)?)x?")
 
 log = logging.getLogger("runqy_loader")
@@ -51,6 +54,7 @@ class Replay:
         self._speed = speed
         self._start = 0.0
         self._first: float | None = None  # the recorded time that is due at the start
+        self._goes_on = False  # whether the next recorded time is due at the start
         self._latest = 0.0  # the latest recorded time so far
         self._read: tuple[Sequence[bytes], Sequence[float | None]] = ((), ())
         self.is_started = False
@@ -60,15 +64,20 @@ class Replay:
         self._start = now
         self.is_started = True
 
-    def go_on(self, now: float) -> None:
-        self._start, self._first = now, None
+    def go_on(self, now: float, saved: float = 0.0) -> None:
+        self._start, self._goes_on = now, True
+        self.is_started = True
+
+    def saved(self, now: float) -> float:
+        return 0.0  # only the records tell
 
     def due(self, records: Sequence[bytes]) -> float:
         return self._due_times(records)[0][-1]
 
     def take(self, records: Sequence[bytes]) -> Sequence[float]:
         times, self._first, self._latest = self._due_times(records)
-        missing = self._recorded(records).count(None)
+        missing = (recorded := self._recorded(records)).count(None)
+        self._goes_on = self._goes_on and missing == len(recorded)
         if missing and not self.without_time:
             log.warning("a record has no time in %s: it and others like it are due at once", self._field)
         self.without_time += missing
@@ -83,16 +92,19 @@ class Replay:
     def overdue(self, now: float) -> int:
         return 0
 
-    def _due_times(self, records: Sequence[bytes]) -> tuple[list[float], float, float]:
+    def _due_times(self, records: Sequence[bytes]) -> tuple[list[float], float | None, float]:
         """The due times of the next records, and after them: the recorded time due at the start, and the latest one.
 
         Raises:
             UsageError: The first of all records has no time.
         """
-        first, latest = self._first, self._latest
+        first, latest = (None, 0.0) if self._goes_on else (self._first, self._latest)
         times: list[float] = []
         for found in self._recorded(records):
             if first is None:
+                if found is None and self._goes_on:  # not the first of all records
+                    times.append(self._start)
+                    continue
                 if found is None:
                     raise UsageError(
                         f"--replay {self._field}: the first record to send has no time in this field",
@@ -103,7 +115,6 @@ class Replay:
             if found is not None and found > latest:
                 latest = found
             times.append(self._start + (latest - first) / self._speed)
-        assert first is not None  # noqa: S101 - a delivery has records
         return times, first, latest
 
     def _recorded(self, records: Sequence[bytes]) -> Sequence[float | None]:
@@ -129,13 +140,23 @@ def recorded_time(record: bytes, field: str) -> float | None:
     return _seconds(value)
 
 
+def _of_text(text: str) -> float | None:
+    """Unix time of RFC 3339 text. ``fromisoformat`` alone takes any separator, and digits for a date."""
+    if _DATE.fullmatch(text) is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text.upper())
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
 def _seconds(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            return None
-        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+        text = value.strip()
+        if _NUMBER.fullmatch(text) is None:
+            return _of_text(text)
+        value = float(text)  # a cell of a CSV file
     return next((value / divisor for limit, divisor in _UNITS if 0 <= value < limit), None)

@@ -137,8 +137,9 @@ async def retry(
         is_known = connected and error.hint == CHECK_SERVER  # the address is right: the server has been reached
         if retriable(error) and (given.seconds or is_known):
             final = copy(error)
-            if given.seconds:
-                final.args = (f"{error.args[0]}; gave up after {given.seconds:g} s",)
+            gave_up = f"; gave up after {given.seconds:g} s"
+            if given.seconds and not str(error.args[0]).endswith(gave_up):  # a step inside this one may have said it
+                final.args = (f"{error.args[0]}{gave_up}",)
             final.hint = RESUME.capitalize() if is_known else error.hint or RESUME.capitalize()
             raise final from error
         raise

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from loader.settings.share import percent_of
 from loader.settings.sizes import size_of
 
+_LEAST_BYTES = 1_000_000
+"""A smaller headroom without a unit is most likely meant as megabytes, or as a percentage."""
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryThreshold:
@@ -71,6 +74,8 @@ class Headroom:
             return cls(share=percent / 100)
         if not (size := size_of(text)):
             raise ValueError("must be a size such as 500MB, or a share of maxmemory such as 20%")
+        if size < _LEAST_BYTES and text.strip()[-1].isdigit():
+            raise ValueError("must have a unit, such as 500MB or 5%: it would be a number of bytes")
         return cls(size=size)
 
     def of(self, limit: int) -> int:

@@ -1,7 +1,6 @@
 """The options of a load that say when its tasks are due. docs/pace.md describes them."""
 
 # Without "from __future__ import annotations": to make types of the texts again takes 2 ms of each start.
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,14 +22,17 @@ _LARGEST_BATCH = 100
 
 
 def _rate_problem(value: Any) -> str | None:
-    from loader.pace.rates import profile  # only for loads with this option
+    from loader.pace.rates import constant, profile  # only for loads with this option
 
-    if isinstance(value, float | int):
-        return None if 0 < value < math.inf else "must be above 0"
     try:
-        profile(value)
+        if isinstance(value, str):
+            profile(value)
+        else:
+            constant(value)
     except ValueError as error:
-        return f"must be a rate or a profile ({error})"
+        return (
+            f"must be a rate or a profile ({error})" if isinstance(value, str) else str(error).removeprefix("a rate ")
+        )
     return None
 
 

@@ -137,6 +137,7 @@ def test_a_job_that_does_not_go_on_takes_no_orders(tool: Tool, db: Redis) -> Non
         assert_error(jobs(tool, *words), 1, "job j is finished", "runqy-loader jobs")
     assert_error(jobs(tool, "pause", "nobody"), 1, "there is no job nobody", "over HTTP")
     assert_error(jobs(tool, "rate", "j", "much"), 2, "'much' is no rate", "write none")
+    assert_error(jobs(tool, "rate", "j", "0"), 2, "a rate must be above 0", "jobs pause JOB")
     assert_error(jobs(tool, "pause"), 2, "it is written: jobs pause JOB")
 
 
@@ -177,12 +178,16 @@ def test_from_python(tool: Tool, db: Redis, monkeypatch: pytest.MonkeyPatch) -> 
         while not db.llen(PENDING):
             await asyncio.sleep(0.01)
         assert (await runqy_loader.pause_job("j", redis=tool.url)).paused is not None
+        assert (await runqy_loader.change_job_rate("j", 0.00001, redis=tool.url)).rate == 0.00001
         assert (await runqy_loader.change_job_rate("j", "50k/s", redis=tool.url)).rate == 50_000
         assert (await runqy_loader.resume_job("j", redis=tool.url)).paused is None
         report = await work
         assert report.loaded == 2000
         with pytest.raises(UsageError, match="no rate"):
             await runqy_loader.change_job_rate("j", "much", redis=tool.url)
+        for stopped in (0, 0.0, "0", "0/h", "0." + 400 * "0" + "1"):
+            with pytest.raises(UsageError, match="a rate must be above 0"):
+                await runqy_loader.change_job_rate("j", stopped, redis=tool.url)
         with pytest.raises(LoaderError, match="job j is finished"):
             await runqy_loader.pause_job("j", redis=tool.url)
 

@@ -214,7 +214,7 @@ def test_a_pace_means_one_process(tool: Tool) -> None:
     given = ("load", "in.jsonl", "-q", "q", "--redis", tool.url, "--rate", "1000", "--processes", "4")
     done = run(*given, "--report", "-", cwd=tool.folder)
     assert (done.status, done.report["processes"]) == (0, 1)
-    assert "one process loads it" in done.stderr
+    assert "--processes 4 is not used: a load with --rate is sent by one process" in done.stderr
 
 
 @pytest.mark.parametrize(

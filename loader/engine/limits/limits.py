@@ -78,23 +78,23 @@ class Limits:
         self._holding = holding
         self._held_at: dict[str, float] = {}
 
-    async def clear(self, delivery: Delivery, stopping: Callable[[], bool]) -> float:
+    async def clear(self, delivery: Delivery, stopping: Callable[[], bool], held: Callable[[float], None]) -> None:
         """Returns when a delivery may go on, or when the load is to end.
 
-        Returns:
-            For how many seconds limits held it. The time that a server takes to answer is no part of it.
+        Args:
+            held: Told again and again for how many further seconds limits have held it: from the first answer that
+                it must wait to the last one that it may go on. The time of the question before the first such answer,
+                and of a question that fails, is no part of it.
 
         Raises:
             LoaderError: See ``Limit.hold``.
         """
-        held, is_clear = 0.0, False
+        time_held, is_clear = _TimeHeld(held), False
         while not (is_clear or stopping()):
             is_clear = True
-            for limit in self._limits:
-                if seconds := await self._wait_for(limit, delivery, stopping):
-                    held += seconds
+            for number, limit in enumerate(self._limits):
+                if await self._wait_for(limit, delivery, stopping, time_held) and number:
                     is_clear = False  # the limits before this one may hold by now
-        return held
 
     def passed(self, delivery: Delivery) -> None:
         """A delivery is handed over."""
@@ -106,31 +106,63 @@ class Limits:
         for limit in self._limits:
             limit.landed(delivery)
 
-    async def _wait_for(self, limit: Limit, delivery: Delivery, stopping: Callable[[], bool]) -> float:
-        """Waits while one limit holds a delivery. Returns for how many seconds it did."""
-        waited, is_news = 0.0, False
+    async def _wait_for(
+        self, limit: Limit, delivery: Delivery, stopping: Callable[[], bool], time_held: _TimeHeld
+    ) -> bool:
+        """Waits while one limit holds a delivery. Returns whether it did."""
+        has_held = is_news = False
         try:
-            while not stopping() and (hold := await _unless(stopping, limit.hold(delivery))) is not None:
-                is_news = hold.is_news
+            while not stopping():
+                hold = await _unless(stopping, limit.hold(delivery))
+                time_held.goes_on()
+                if hold is None:
+                    break
+                has_held, is_news = True, hold.is_news
                 if is_news:
                     self._tell(limit.name, hold)
                 self._holding.begins(limit.name, hold.text)
-                began = time.monotonic()
-                await _unless(stopping, asyncio.sleep(hold.seconds))
-                waited += time.monotonic() - began
+                time_held.begins()
+                until = time.monotonic() + hold.seconds
+                while not stopping() and (left := until - time.monotonic()) > 0:
+                    await asyncio.sleep(min(left, _LOOK_SECONDS))
+                    time_held.goes_on()
         finally:
             lasted = self._holding.ends(limit.name)
         if limit.name in self._held_at:
             self._held_at[limit.name] = time.monotonic()
         if is_news and lasted >= _LONG_SECONDS and not stopping():
             log.info("going on after %s s (--%s)", f"{lasted:,.0f}", limit.name)
-        return waited
+        return has_held
 
     def _tell(self, name: str, hold: Hold) -> None:
         now, before = time.monotonic(), self._held_at.get(name)
         self._held_at[name] = now
         if before is None or now - before > _TOLD_SECONDS:
             log.info("%s", hold.text)
+
+
+class _TimeHeld:
+    """Tells, piece by piece, for how long a delivery is held.
+
+    Args:
+        tell: Gets the seconds since it was called last.
+    """
+
+    def __init__(self, tell: Callable[[float], None]) -> None:
+        self._tell = tell
+        self._since: float | None = None  # what is told lasts until then
+
+    def begins(self) -> None:
+        """The delivery is held from now on, if it is not already."""
+        if self._since is None:
+            self._since = time.monotonic()
+
+    def goes_on(self) -> None:
+        """If the delivery is held, it was held until now."""
+        if self._since is not None:
+            now = time.monotonic()
+            self._tell(now - self._since)
+            self._since = now
 
 
 async def _unless(stopping: Callable[[], bool], asked: Awaitable[T]) -> T | None:

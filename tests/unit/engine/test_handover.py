@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +43,12 @@ class Hold:
         self.holds = True
         self.seconds = 0.0
 
-    async def clear(self, delivery: Delivery, stopping: Callable[[], bool]) -> float:
+    async def clear(self, delivery: Delivery, stopping: Callable[[], bool], held: Callable[[float], None]) -> None:
         began = time.monotonic()
         while self.holds and not stopping():
             await asyncio.sleep(0.001)
-        held = time.monotonic() - began
-        self.seconds += held
-        return held
+        self.seconds += (seconds := time.monotonic() - began)
+        held(seconds)
 
     def passed(self, delivery: Delivery) -> None:
         """Nothing to note."""
@@ -178,11 +177,11 @@ def test_another_rate_applies_at_once_and_until_it_is_taken_back() -> None:
         await settled()
         assert not waiting.done()
 
-        handover.change_rate(1000)
+        handover.change_rate(5)
         await waiting
         for delivery in all_of_them[2:5]:
             await handover.wait(delivery)
-        assert all_of_them[4].due[0] - all_of_them[2].due[0] == pytest.approx(0.002)
+        assert all_of_them[4].due[0] - all_of_them[2].due[0] == pytest.approx(0.4)
 
         handover.change_rate(None)
         waiting = asyncio.ensure_future(handover.wait(all_of_them[5]))
@@ -190,6 +189,40 @@ def test_another_rate_applies_at_once_and_until_it_is_taken_back() -> None:
         assert not waiting.done()
         handover.stop()
         await waiting
+
+    asyncio.run(run())
+
+
+def test_a_rate_that_changes_often_does_not_starve_a_batch() -> None:
+    """What the batch that waits has saved up is kept."""
+
+    async def run() -> None:
+        handover = Handover(course=course("100/s"))
+        first, second = deliveries(2, tasks=10)
+        await handover.wait(first)
+        waiting = asyncio.ensure_future(handover.wait(second))
+        for change in range(400):
+            await asyncio.sleep(0.005)
+            if waiting.done():
+                break
+            handover.change_rate(100 + change % 2)
+        assert waiting.done()
+        assert second.due[-1] - first.due[-1] == pytest.approx(0.1, rel=0.02)
+
+    asyncio.run(run())
+
+
+def test_a_rate_that_changes_often_lets_nothing_more_go() -> None:
+    async def run() -> None:
+        handover = Handover(course=course(SLOW))
+        waiting = [asyncio.ensure_future(handover.wait(delivery)) for delivery in deliveries(5)]
+        for change in range(4):
+            await settled()
+            handover.change_rate(None if change == 2 else 1 / (3600 + change))
+        await settled()
+        assert [task.done() for task in waiting] == [True, False, False, False, False]
+        handover.stop()
+        await asyncio.gather(*waiting)
 
     asyncio.run(run())
 
@@ -209,6 +242,110 @@ def test_a_load_without_a_rate_can_be_given_one_and_lose_it() -> None:
         assert third.due == ()
 
     asyncio.run(run())
+
+
+def test_an_input_that_rests_shifts_the_schedule() -> None:
+    """Otherwise what comes after it is sent at full speed, with latencies that no server has caused."""
+
+    async def run() -> None:
+        report, queue = PaceReport(FAST), asyncio.Queue[Delivery | None]()
+        handover = Handover(course=course("100/s"), report=report)
+        all_of_them = deliveries(8)
+        for delivery in all_of_them[:2]:
+            await handover.wait(delivery)
+        coming = asyncio.ensure_future(handover.next_of(queue))
+        await asyncio.sleep(0.3)
+        assert report.intended(time.monotonic()) <= 3  # while it rests, nothing more is due
+        came_at = time.monotonic()
+        queue.put_nowait(all_of_them[2])
+        assert await coming is all_of_them[2]
+        for delivery in all_of_them[2:]:
+            await handover.wait(delivery)
+        assert all_of_them[2].due[0] >= came_at
+        assert all_of_them[7].due[0] - all_of_them[2].due[0] == pytest.approx(0.05)
+
+    asyncio.run(run())
+
+
+def test_an_input_shifts_nothing_when_the_server_stalls_or_nothing_is_due_yet_or_another_task_is_held() -> None:
+    async def run() -> None:
+        queue = asyncio.Queue[Delivery | None]()
+        handover = Handover(course=course("2/s"))
+        all_of_them = deliveries(4)
+        first, second, third, fourth = all_of_them
+        await handover.wait(first)
+        coming = asyncio.ensure_future(handover.next_of(queue))
+        await settled()
+        queue.put_nowait(second)  # before it is due
+        await handover.wait(await coming or first)
+        queue.put_nowait(third)
+        await asyncio.sleep(1)  # no worker waits for the input
+        assert await handover.next_of(queue) is third
+        handover.pause()
+        paused_at = time.monotonic()
+        waiting = asyncio.ensure_future(handover.wait(third))
+        await settled()
+        coming = asyncio.ensure_future(handover.next_of(queue))
+        await asyncio.sleep(0.05)
+        queue.put_nowait(fourth)
+        assert await coming is fourth
+        handover.resume()
+        await waiting
+        paused = time.monotonic() - paused_at
+        await handover.wait(fourth)
+        assert second.due[0] - first.due[0] == pytest.approx(0.5)
+        assert 0.5 < third.due[0] - second.due[0] <= 0.5 + paused
+        assert fourth.due[0] - third.due[0] == pytest.approx(0.5)
+
+    asyncio.run(run())
+
+
+def test_a_slow_iterable_is_loaded_at_its_rate_after_a_rest(tmp_path: Path) -> None:
+    from tests.unit.engine.bench import Bench, worker_that
+
+    bench = Bench(tmp_path, {"workers": 3})
+    due: list[float] = []
+
+    async def deliver(delivery: Delivery, observer: Any) -> None:
+        due.extend(delivery.due)
+        observer.loaded(delivery)
+
+    async def records() -> AsyncIterator[Any]:
+        for number in range(3):
+            yield {"n": number}
+        await asyncio.sleep(0.5)
+        for number in range(10):
+            yield {"n": number}
+
+    bench.handover = Handover(course=course("50/s"))
+    assert bench.run(records(), worker_that(deliver)).loaded == 13
+    due.sort()
+    assert due[3] - due[2] >= 0.4
+    assert due[12] - due[3] == pytest.approx(9 / 50)
+
+
+def test_no_more_was_due_than_the_input_had(tmp_path: Path) -> None:
+    """It is read to its end, its first task is on its way and lost, and the others wait."""
+    from tests.unit.engine.bench import Bench, worker_that
+
+    bench, report = Bench(tmp_path, {"workers": 2}), PaceReport(FAST)
+    bench.handover = handover = Handover(course=course(FAST), report=report)
+
+    async def deliver(delivery: Delivery, observer: Any) -> None:
+        await asyncio.sleep(LONG)
+
+    async def run() -> int | None:
+        pipeline, _ = bench.pipeline([{"n": n} for n in range(5)], worker_that(deliver))
+        running = asyncio.ensure_future(pipeline.run())
+        await asyncio.sleep(0.05)
+        running.cancel()
+        await asyncio.wait([running])
+        return pipeline.left
+
+    left = bench.drive(run())
+    assert (left, report.sent, report.intended(time.monotonic()) > 5) == (5, 2, True)
+    handover.end(left)
+    assert report.intended(time.monotonic()) == 5
 
 
 def test_a_cancelled_wait_leaves_the_next_one_its_turn() -> None:

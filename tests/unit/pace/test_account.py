@@ -58,13 +58,21 @@ def test_what_is_left_at_an_early_end_was_due() -> None:
     for at in (100.0, 101.0, 102.0):
         report.sends([at], at)
     assert report.intended(102.5) == 3
-    report.end(106.5, complete=False)
+    report.end(106.5, None)
     assert (report.sent, report.intended(999.0), report.worst_second_error) == (3, 7, 1.0)
+
+
+def test_no_more_was_due_than_was_left_of_an_input_that_was_read_to_its_end() -> None:
+    report = PaceReport("1/s", overdue=lambda now: max(0, int(now - 102)))
+    for at in (100.0, 101.0, 102.0):
+        report.sends([at], at)
+    report.end(106.5, 2)
+    assert (report.sent, report.intended(999.0), report.worst_second_error) == (3, 5, 1.0)
 
 
 def test_at_the_end_of_the_input_nothing_more_was_due() -> None:
     report = PaceReport("1/s", overdue=lambda now: 99)
     for at in (100.0, 101.0):
         report.sends([at], at)
-    report.end(106.5, complete=True)
+    report.end(106.5, 0)
     assert (report.intended(999.0), report.worst_second_error) == (2, 0)

@@ -45,9 +45,26 @@ def test_a_shift_delays_all_that_follows() -> None:
 def test_after_another_rate_the_profile_goes_on_where_it_would_be_and_makes_up_for_nothing() -> None:
     course = started("steps(10/s, 1/s, 10s)")
     course.take([NONE] * 5)
-    course.go_on(1019.5)
+    course.go_on(1019.5, -0.5)
     assert course.take([NONE] * 2) == pytest.approx([1020.0, 1021.0])
     assert course.rate(1020.0) == 1
+
+
+@pytest.mark.parametrize("text", ["4/s", "steps(4/s, 1/s, 1h)"])
+@pytest.mark.parametrize(("saved", "due"), [(-1.0, 1000.25), (-0.5, 1000.125), (0.0, 1000.0), (1.5, 999.625)])
+def test_what_another_rate_has_saved_up_is_kept(text: str, saved: float, due: float) -> None:
+    course = ByRate(profile(text).schedule)
+    course.go_on(1000.0, saved)
+    assert course.saved(1000.0) == pytest.approx(saved)
+    assert course.due([NONE]) == pytest.approx(due)
+    assert course.take([NONE] * 3) == pytest.approx([due, due + 0.25, due + 0.5])
+
+
+def test_what_is_saved_up_is_what_was_due_and_is_not_taken() -> None:
+    course = started("10/s")
+    course.take([NONE])
+    assert course.saved(1000.0) == pytest.approx(-1)
+    assert course.saved(1000.25) == pytest.approx(1.5)
 
 
 def test_what_is_overdue_is_what_was_due_and_is_not_taken() -> None:

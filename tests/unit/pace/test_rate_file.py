@@ -22,6 +22,11 @@ def test_the_rate_goes_evenly_from_line_to_line_and_stays_at_the_last(tmp_path: 
     assert (found.text, found.lowest, found.highest) == ("rates of rates.csv", 10, 40)
 
 
+@pytest.mark.parametrize("zero", ["0", "0s", "0.0", "00s", ".0"])
+def test_a_time_may_be_0(tmp_path: Path, zero: str) -> None:
+    assert read_rate_file(written(tmp_path, f"{zero},10\n10,20\n")).schedule.rate(5) == pytest.approx(15)
+
+
 def test_two_lines_with_one_time_are_a_jump(tmp_path: Path) -> None:
     schedule = read_rate_file(written(tmp_path, "0,10\n10,10\n10,50\n")).schedule
     assert [schedule.rate(at) for at in (9.9, 10.0)] == [10, 50]
@@ -47,6 +52,12 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
         ("0,10\nlater,10\n", "line 2: 'later' is no duration"),
         ("0,10,20\n", "line 1: it has 3 columns, not 2"),
         ("0,10\n60,20\n30,20\n", "line 3: the time is before that of the line before"),
+        ("-10,5/s\n60,10\n", "line 1: '-10' is no duration"),
+        ("+10,5/s\n60,10\n", "line 1: '\\+10' is no duration"),
+        ("time,5/s\n60,10\n", "line 1: 'time' is no duration"),
+        ("0,10\ns,20\n", "line 2: 's' is no duration"),
+        ("0,10\n.,20\n", "line 2: '.' is no duration"),
+        ("0,10\n60," + "9" * 200_000 + "\n", "field larger than field limit"),
         ("0,10\n60,0\n", "the last rate must be above 0"),
     ],
 )

@@ -39,7 +39,29 @@ def test_a_time_is_rfc_3339_or_a_number_in_any_unit(value: Any) -> None:
     assert recorded_time(records(value)[0], "at") == pytest.approx(1767323045)
 
 
-@pytest.mark.parametrize("value", [None, "soon", True, -1, 1e30, [], {"at": 1}, "1767323045"])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1767323045", 1767323045),
+        (" 1767323045.5 ", 1767323045.5),
+        ("1767323045000", 1767323045),
+        ("1767323045000000", 1767323045),
+        ("1767323045000000000", 1767323045),
+        ("20260102", 20260102),
+        ("2026-01-02t03:04:05z", 1767323045),
+        ("2026-01-02", 1767312000),
+    ],
+)
+def test_digits_are_a_number_and_letters_may_be_small(text: str, seconds: float) -> None:
+    assert recorded_time(records(text)[0], "at") == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["20260102T030405Z", "2026-01-02x03:04:05", "2026-W01-5", "2026-01-02T25:00:00", "-5"])
+def test_another_form_of_a_date_is_no_time(text: str) -> None:
+    assert recorded_time(records(text)[0], "at") is None
+
+
+@pytest.mark.parametrize("value", [None, "soon", True, -1, 1e30, [], {"at": 1}, "", "1767323045x"])
 def test_anything_else_is_no_time(value: Any) -> None:
     assert recorded_time(records(value)[0], "at") is None
 
@@ -88,6 +110,16 @@ def test_after_another_rate_the_next_record_is_due_at_once() -> None:
     replay.take(records(100, 101))
     replay.go_on(5000.0)
     assert replay.take(records(300, 301)) == [5000.0, 5001.0]
+
+
+def test_after_another_rate_records_without_a_time_are_due_at_once_until_one_has_one() -> None:
+    replay = started()
+    replay.take(records(100, 101))
+    replay.go_on(5000.0)
+    assert replay.take(records(None, "soon")) == [5000.0, 5000.0]
+    assert replay.take(records(None, 300, 301)) == [5000.0, 5000.0, 5001.0]
+    assert replay.take(records(299, None, 303)) == [5001.0, 5001.0, 5003.0]
+    assert replay.without_time == 4
 
 
 @pytest.mark.parametrize(("text", "factor"), [("2x", 2), ("0.5x", 0.5), ("10", 10)])

@@ -369,3 +369,12 @@ class Failed:
     def __init__(self, error: Exception) -> None:
         self.outcome = Future(1)
         self.outcome.set_exception(error)
+
+
+def test_what_a_step_inside_has_said_is_not_said_again() -> None:
+    step = Step(*(TransientError("host:1: a fault") for _ in range(1000)), seconds=0.01)
+
+    with pytest.raises(TransientError) as caught:
+        asyncio.run(retry(lambda: retry(step, 0.05), 0.05))
+
+    assert caught.value.args == ("host:1: a fault; gave up after 0.05 s",)

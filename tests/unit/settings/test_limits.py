@@ -27,6 +27,14 @@ def test_another_text_is_no_size(text: str) -> None:
 def test_a_headroom_is_a_size_or_a_share_of_the_limit() -> None:
     assert Headroom.parse("20%").of(1000) == 200
     assert Headroom.parse("500MB").of(1000) == 500_000_000
+    assert Headroom.parse("1000000").of(1000) == 1_000_000
+    assert Headroom.parse("1kB").of(1000) == 1000
+
+
+@pytest.mark.parametrize("text", ["5", "500", "1.5", "999999"])
+def test_a_small_headroom_needs_a_unit(text: str) -> None:
+    with pytest.raises(UsageError, match="--memory-headroom must have a unit, such as 500MB or 5%"):
+        LoadOptions(queue="q", memory_headroom=text).check()
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("20ms", 0.02), ("1.5ms", 0.0015), ("800us", 0.0008), ("1s", 1.0)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 import pytest
@@ -11,9 +12,11 @@ import pytest
 from loader.engine.handover import Handover
 from loader.engine.limits.hours import OnlyBetween
 from loader.engine.limits.limits import Hold, Limits
+from loader.engine.pipeline import Pipeline
 from loader.errors import TransientError
 from loader.jobs.holding import Holding
 from loader.jobs.orders import Orders
+from loader.jobs.report import LoadReport
 from loader.pace.course import ByRate
 from loader.pace.schedule import Constant
 from loader.settings.hours import Hours
@@ -66,17 +69,92 @@ def never() -> bool:
     return False
 
 
+def nothing(seconds: float) -> None:
+    """Nothing to note."""
+
+
+class Slow(Times):
+    """Its server takes its time for each answer, and gives none after some.
+
+    Attributes:
+        asking: For how many seconds each answer was waited for.
+    """
+
+    name = "slow"
+
+    def __init__(self, times: int, answers: int = 99) -> None:
+        super().__init__(times)
+        self.answers = answers
+        self.asking: list[float] = []
+
+    async def hold(self, delivery: Delivery) -> Hold | None:
+        began = time.monotonic()
+        await asyncio.sleep(0.03)
+        self.asking.append(time.monotonic() - began)
+        if len(self.asking) > self.answers:
+            raise TransientError("the server is away")
+        return await super().hold(delivery)
+
+
+def test_what_is_held_lasts_from_the_first_answer_that_it_must_wait_to_the_last_one() -> None:
+    """Questions between two sleeps are part of it: otherwise a load at a rate makes up for them."""
+    limit, held = Slow(4), list[float]()
+
+    async def run() -> float:
+        began = time.monotonic()
+        await Limits([limit, Times(2)], Holding()).clear(delivery(), never, held.append)
+        return time.monotonic() - began
+
+    lasted = asyncio.run(run())
+
+    assert len(limit.asking) == 6  # five times, and once again after the hold of the other limit
+    assert sum(limit.asking[1:]) <= sum(held) <= lasted - limit.asking[0]
+
+
+def test_a_question_that_fails_is_no_part_of_what_is_held() -> None:
+    limit, held = Slow(9, answers=2), list[float]()
+
+    async def run() -> float:
+        began = time.monotonic()
+        with pytest.raises(TransientError):
+            await Limits([limit], Holding()).clear(delivery(), never, held.append)
+        return time.monotonic() - began
+
+    lasted = asyncio.run(run())
+
+    assert limit.asking[1] <= sum(held) <= lasted - limit.asking[0] - limit.asking[2]
+
+
+def test_a_long_hold_is_told_piece_by_piece() -> None:
+    """The schedule goes on while it lasts; otherwise what is not due yet would count as due."""
+
+    async def run() -> None:
+        held: list[float] = []
+        waiting = asyncio.create_task(Limits([Times(1, LONG)], Holding()).clear(delivery(), lambda: stops, held.append))
+        stops = False
+        while len(held) < 3:
+            await asyncio.sleep(0.01)
+        assert max(held) < LONG
+        stops = True
+        await asyncio.wait_for(waiting, LONG / 10)
+
+    asyncio.run(run())
+
+
 def test_a_reason_is_told_once_and_its_time_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "runqy_loader")
     holding, limit = Holding(), Times(3)
 
     async def run() -> None:
         limits = Limits([limit], holding)
-        held = await limits.clear(delivery(), never)
-        assert held >= 3 * limit.seconds
-        assert holding.seconds["times"] >= held
+        held: list[float] = []
+        await limits.clear(delivery(), never, held.append)
+        assert sum(held) >= 3 * limit.seconds
+        assert holding.seconds["times"] >= sum(held)
         limit.left = 2
-        assert await limits.clear(delivery(), never) > 0
+        held.clear()
+        await limits.clear(delivery(), never, held.append)
+        assert sum(held) > 0
 
     asyncio.run(run())
 
@@ -92,7 +170,7 @@ def test_an_earlier_limit_is_asked_again_after_a_later_one_has_held() -> None:
         return None
 
     first.hold = hold  # type: ignore[method-assign]
-    asyncio.run(Limits([first, second], Holding()).clear(delivery(), never))
+    asyncio.run(Limits([first, second], Holding()).clear(delivery(), never, nothing))
 
     assert first.seen == ["asked", "asked"]
 
@@ -201,6 +279,33 @@ def test_a_delivery_whose_worker_loses_its_connection_while_it_waits_goes_to_the
     bench.run([b"1", b"2", b"3"], work)
 
     assert taken == [b"1", b"2", b"3"]
+
+
+def test_a_stop_drops_deliveries_that_were_given_back(bench: Bench) -> None:
+    """The queue has no room for another end after a stop: it has one already, and one is its depth."""
+
+    async def work(feed: Feed, observer: Observer) -> None:
+        asked = asyncio.ensure_future(feed())
+        await asyncio.sleep(0.01)
+        asked.cancel()
+        await asyncio.wait([asked])
+        running[0].stop()
+        await asyncio.sleep(0.01)
+        assert await feed() is None
+        assert await feed() is None
+
+    running: list[Pipeline] = []
+    bench.options["queue_depth"] = 1
+    bench.handover = handover = Handover()
+    handover.order(Orders(paused=1.0))
+
+    async def run() -> LoadReport:
+        pipeline, report = bench.pipeline([b"1", b"2", b"3"], work)
+        running.append(pipeline)
+        await pipeline.run()
+        return report
+
+    assert bench.drive(run()).loaded == 0
 
 
 def test_a_delivery_whose_limit_does_not_reach_its_server_goes_to_the_next_who_asks(bench: Bench) -> None:
