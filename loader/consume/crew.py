@@ -89,6 +89,7 @@ class Crew:
         self._put_back_at = math.inf
         self._error: Exception | None = None
         self._found_empty = False
+        self._settled: set[int] = set()
         self.uncertain = False
 
     # --- what others ask for ------------------------------------------------------------------------------------
@@ -110,12 +111,17 @@ class Crew:
         for turn in self._turns:
             turn.cancel()
 
+    def settle(self, ending: Ending) -> None:
+        """Forgets a task that is no longer this crew's. For the time after ``serve``."""
+        self._settled.add(ending.task.number)
+
     @property
     def left(self) -> list[Ending]:
         """The endings that are still to come of the tasks that this crew has taken; the last one taken comes first."""
         under_way = (ending for endings in self._turns.values() for ending in endings)
         found = [*(entry[2] for entry in self._serving), *(entry[1] for entry in self._due), *under_way]
-        return sorted(found, key=lambda ending: -ending.task.number)
+        kept = (ending for ending in found if ending.task.number not in self._settled)
+        return sorted(kept, key=lambda ending: -ending.task.number)
 
     @property
     def in_service(self) -> list[Taken]:
@@ -200,7 +206,7 @@ class Crew:
         error = None if task.cancelled() else task.exception()
         if error is not None or task.cancelled():
             self._due.extend((0.0, ending) for ending in endings)  # it is not known whether they have ended
-            self.uncertain = True
+            self.uncertain = True  # what it has taken is not known either
         if isinstance(error, Exception):
             self.fail(error)
         self._report.in_service = len(self._serving) + len(self._due)
@@ -228,11 +234,15 @@ class Crew:
         self._note_ended(endings, turn, repeated=repeated)
         self._note_taken(slots, turn)
         if turn.error is not None:
+            self.uncertain = True
             self.fail(turn.error)
 
     def _note_ended(self, endings: Sequence[Ending], turn: Turn, *, repeated: bool) -> None:
         report = self._report
         for ending, ours in zip(endings, turn.ended, strict=True):
+            if ours is None:
+                self._due.append((0.0, ending))  # the server has refused it
+                continue
             report.count(ending)
             if not (ours or repeated):  # a repeated call finds what the first attempt has done
                 report.no_longer_ours += 1
