@@ -183,6 +183,10 @@ class AsynqWay:
         (count,) = await self._session.call([ask(b"LLEN", self._pending)], self._where)
         return int(count)
 
+    async def paused(self) -> bool:
+        (found,) = await self._session.call([ask(b"EXISTS", self._base + b"paused")], self._where)
+        return bool(found)
+
     async def mine(self) -> list[bytes]:
         (ids,) = await self._session.call([ask(b"LRANGE", self._active, b"0", b"-1")], self._where)
         found: list[bytes] = []

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import logging
 import math
 import time
 from collections import deque
@@ -33,6 +34,9 @@ FAILED = "failed by runqy-loader consume"
 
 _TOO_LATE = "context deadline exceeded"
 """The error of an execution that takes longer than its task allows (Go's ``context.DeadlineExceeded``)."""
+
+
+log = logging.getLogger("runqy_loader")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,8 @@ class Crew:
         self._put_back_at = math.inf
         self._error: Exception | None = None
         self._found_empty = False
+        self._look: asyncio.Task[None] | None = None
+        self._told_paused = False
         self._settled: set[int] = set()
         self.uncertain = False
 
@@ -110,6 +116,8 @@ class Crew:
         self.end(0.0)
         for turn in self._turns:
             turn.cancel()
+        if self._look is not None:
+            self._look.cancel()
 
     def settle(self, ending: Ending) -> None:
         """Forgets a task that is no longer this crew's. For the time after ``serve``."""
@@ -142,7 +150,10 @@ class Crew:
             while self._begin_turn():
                 pass
             if self._found_empty:
-                await self._look_whether_empty()
+                self._look = asyncio.ensure_future(self._look_whether_empty())
+                await asyncio.wait([self._look])
+                if not self._look.cancelled():
+                    self._look.result()
             await self._sleep()
         if self._error is not None:
             raise self._error
@@ -296,5 +307,12 @@ class Crew:
             self._poll_at = time.monotonic()  # what was pending may be another's to take, or the queue is paused
             if not moved:
                 self._poll_at += self._limits.poll_seconds
+                await self._tell_if_paused()
         else:
             self.end()
+
+    async def _tell_if_paused(self) -> None:
+        """Says once that the queue is paused, as the run may wait long for its end."""
+        if not self._told_paused and await self._way.paused():
+            self._told_paused = True
+            log.warning("queue %s is paused: waiting until it is resumed", self._way.queue)

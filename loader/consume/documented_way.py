@@ -130,6 +130,9 @@ class DocumentedWay:
         (count,) = await self._session.call([ask(b"LLEN", self._pending)], self._where)
         return int(count)
 
+    async def paused(self) -> bool:
+        return False
+
     async def mine(self) -> list[bytes]:
         (ids,) = await self._session.call([ask(b"LRANGE", self._active, b"0", b"-1")], self._where)
         found: list[bytes] = []

@@ -169,7 +169,7 @@ class Consumer:
         timer = None
         patience = options.retry_for
         try:
-            await way.beat([], stopping=False)
+            await self._unless_in_a_hurry(way.beat([], stopping=False))
             log.info("consuming from queue %s as %s", way.queue, way.name)
             if options.duration is not None:
                 timer = asyncio.get_running_loop().call_later(options.duration, crew.end, options.grace)
@@ -188,6 +188,17 @@ class Consumer:
             fault = await self._leave(way, patience)
         if fault is not None and not self._hurry.is_set():
             raise fault
+
+    async def _unless_in_a_hurry(self, step: Coroutine[Any, Any, None]) -> None:
+        """Runs a step, which ends unfinished if the user wants an end at once."""
+        task, hurry = asyncio.ensure_future(step), asyncio.ensure_future(self._hurry.wait())
+        await asyncio.wait([task, hurry], return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if task.done():
+            task.result()
+            return
+        task.cancel()
+        await asyncio.wait([task])
 
     def _steps(self, session: Session, way: Way) -> list[tuple[Callable[[], Awaitable[object]], float, bool]]:
         """What is done beside taking tasks: the step, its interval, whether it is done at the beginning, too."""

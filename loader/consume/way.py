@@ -141,6 +141,10 @@ class Way(Protocol):
         """How many tasks are pending."""
         ...
 
+    async def paused(self) -> bool:
+        """Whether the queue is paused, so that none of its tasks are taken."""
+        ...
+
     async def mine(self) -> list[bytes]:
         """The ids of the active tasks that this consumer has taken, by a mark that it leaves; the last one first."""
         ...

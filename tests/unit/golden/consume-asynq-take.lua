@@ -12,8 +12,8 @@ if not id then return false end
 local key = ARGV[2] .. id
 local task = redis.call('HMGET', key, 'msg', 'pending_since')
 local done, fault = pcall(function()
-  redis.call('HDEL', key, 'pending_since')
   redis.call('HSET', key, 'state', 'active')
+  redis.call('HDEL', key, 'pending_since')
   redis.call('ZADD', KEYS[4], ARGV[1], id)
   redis.call('RPOPLPUSH', KEYS[1], KEYS[3])
 end)
