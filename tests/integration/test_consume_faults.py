@@ -6,16 +6,15 @@ import asyncio
 import itertools
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
 from loader.consume.asynq_way import AsynqWay
 from loader.consume.documented_way import ClusterDocumentedWay, DocumentedWay
 from loader.consume.run import Consumer
-from loader.consume.way import Ending, Way
+from loader.consume.way import Ending, Taken, Way
 from loader.errors import LoaderError
 from loader.servers.session import Session, open_session
 from loader.wire.address import parse_address
@@ -292,43 +291,51 @@ def test_tasks_left_active_are_a_failure(redis_server: Callable[..., RedisServer
     assert report.error is not None
 
 
-@pytest.mark.parametrize("moment", ["first beat", "look at an empty queue"])
+@pytest.mark.parametrize("moment", ["beat", "forward"])
 def test_an_end_at_once_does_not_wait_for_a_server_that_hangs(
-    redis_server: Callable[..., RedisServer], moment: str
+    redis_server: Callable[..., RedisServer], monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
+    """The server stops at the first registration, or when an empty queue is looked at."""
     own = redis_server()
     url = own.start().url
     assert own.process is not None
     process = own.process
 
-    async def scenario(db: Any) -> Consumer:
-        consumer = Consumer(options(url, "asynq", until_empty=True, timeout=600, retry_for=600, poll_interval=0.001))
+    class Hanging(AsynqWay):
+        async def beat(self, active: Sequence[Taken], *, stopping: bool) -> None:
+            hang("beat")
+            await super().beat(active, stopping=stopping)
+
+        async def forward(self) -> int:
+            hang("forward")
+            return await super().forward()
+
+    def hang(at: str) -> None:
+        if at == moment:
+            process.send_signal(signal.SIGSTOP)
+            hangs.append(at)
+
+    async def scenario() -> Consumer:
+        consumer = Consumer(options(url, "asynq", until_empty=True, timeout=600, retry_for=600))
         running = asyncio.ensure_future(consumer.run())
-        while moment == "first beat" and not consumer_connected(db):
-            await asyncio.sleep(0)
-        while moment != "first beat" and not registered(db):
+        while not hangs:
             await asyncio.sleep(0.01)
-        process.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(0.5)
         consumer.stop()
         running.cancel()
         await asyncio.wait([running], timeout=HANGS)
         assert running.cancelled()
         return consumer
 
+    hangs: list[str] = []
+    monkeypatch.setattr("loader.consume.run.AsynqWay", Hanging)
     with own.client() as client:
         enqueue(client, "asynq", 1)
-        client.set(BASE + "paused", 1)
-        try:
-            consumer = asyncio.run(scenario(client))
-        finally:
-            process.send_signal(signal.SIGCONT)
+    try:
+        consumer = asyncio.run(scenario())
+    finally:
+        process.send_signal(signal.SIGCONT)
 
     assert (consumer.report.status, consumer.report.exit_status) == ("interrupted", 130)
-
-
-def consumer_connected(db: Any) -> bool:
-    return any("runqy-loader:consume" in one["name"] for one in db.client_list())
 
 
 # --- registrations that nobody ends ------------------------------------------------------------------------------
