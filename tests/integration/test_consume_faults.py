@@ -14,7 +14,7 @@ import pytest
 from loader.consume.asynq_way import AsynqWay
 from loader.consume.documented_way import ClusterDocumentedWay, DocumentedWay
 from loader.consume.run import Consumer
-from loader.consume.way import Ending, Taken, Way
+from loader.consume.way import MOST_AT_ONCE, Ending, Taken, Turn, Way
 from loader.errors import LoaderError
 from loader.servers.session import Session, open_session
 from loader.wire.address import parse_address
@@ -336,6 +336,51 @@ def test_an_end_at_once_does_not_wait_for_a_server_that_hangs(
         process.send_signal(signal.SIGCONT)
 
     assert (consumer.report.status, consumer.report.exit_status) == ("interrupted", 130)
+
+
+def test_all_last_steps_together_wait_no_longer_than_retry_for(
+    redis_server: Callable[..., RedisServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server hangs when tasks are put back; a lost connection would be noticed after ten minutes only."""
+    own = redis_server()
+    url = own.start().url
+    assert own.process is not None
+    process = own.process
+
+    class Hanging(AsynqWay):
+        async def put_back(self, ids: Sequence[bytes]) -> Turn:
+            process.send_signal(signal.SIGSTOP)
+            return await super().put_back(ids)
+
+    async def scenario() -> Consumer:
+        consumer = Consumer(
+            options(url, "asynq", service_time="1h", duration=0.5, grace=0, timeout=600, retry_for=2, consumers=4)
+        )
+        with pytest.raises(LoaderError, match="did not answer"):
+            await asyncio.wait_for(consumer.run(), HANGS)
+        return consumer
+
+    monkeypatch.setattr("loader.consume.run.AsynqWay", Hanging)
+    with own.client() as client:
+        enqueue(client, "asynq", 4)
+    try:
+        report = asyncio.run(scenario()).report
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+    assert (report.status, report.exit_status, report.left_active) == ("failed", 1, 4)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_more_tasks_than_one_round_trip_puts_back_keep_their_order(tool: Tool, db: Redis, layout: str) -> None:
+    names = enqueue(db, layout, 3 * MOST_AT_ONCE)
+
+    timing = ("--service-time", "1h", "--duration", "1s", "--grace", "0")
+    outcome = consume(tool, tool.url, layout, "-c", str(2 * MOST_AT_ONCE + 500), *timing)
+
+    assert (outcome.status, outcome.report["put_back"]) == (0, outcome.report["taken"])
+    assert outcome.report["taken"] > MOST_AT_ONCE
+    assert (pending(db, layout), active(db, layout)) == (names, [])
 
 
 # --- registrations that nobody ends ------------------------------------------------------------------------------
