@@ -2,6 +2,9 @@
 
 One task is one call of a script, as with asynq's server, so the work of Redis is what real consumers would cause.
 ``tests/unit/golden`` has the scripts whole.
+
+A script whose last steps the server refuses (a right is missing, a key has another type) takes its first ones back: a
+task that it has not taken is pending, and one that it has not ended is active with its lease.
 """
 
 from __future__ import annotations
@@ -21,9 +24,23 @@ end
 """
 
 _RELEASED = b"""\
--- Whether the task was active and had a lease. It has neither after this.
-local function released(active, lease, id)
-  return redis.call('LREM', active, 0, id) > 0 and redis.call('ZREM', lease, id) > 0
+-- If the task is active and has a lease: ends both, and has rest() move the task. Returns 1; 0 if it has not.
+-- If anything is refused, the task is active as before, and not in the sorted set target.
+local function released(active, lease, id, rest, target)
+  local score = redis.call('ZSCORE', lease, id)
+  if not score then return 0 end
+  local removed = 0
+  local done, fault = pcall(function()
+    redis.call('ZREM', lease, id)
+    removed = redis.call('LREM', active, 1, id)
+    if removed > 0 then rest() end
+  end)
+  if done and removed > 0 then return 1 end
+  redis.call('ZADD', lease, score, id)
+  if removed > 0 then redis.call('LPUSH', active, id) end
+  if done then return 0 end
+  if target then redis.pcall('ZREM', target, id) end
+  error(fault, 0)
 end
 """
 
@@ -62,13 +79,22 @@ TAKE = b"""\
 -- ARGV[2]: what the keys of tasks begin with
 -- Reply: its id, its message, since when it was pending; none if there is none
 if redis.call('EXISTS', KEYS[2]) == 1 then return false end
-local id = redis.call('RPOPLPUSH', KEYS[1], KEYS[3])
+local id = redis.call('LINDEX', KEYS[1], -1)
 if not id then return false end
 local key = ARGV[2] .. id
-redis.call('HSET', key, 'state', 'active')
 local task = redis.call('HMGET', key, 'msg', 'pending_since')
-redis.call('HDEL', key, 'pending_since')
-redis.call('ZADD', KEYS[4], ARGV[1], id)
+local done, fault = pcall(function()
+  redis.call('HSET', key, 'state', 'active')
+  redis.call('HDEL', key, 'pending_since')
+  redis.call('ZADD', KEYS[4], ARGV[1], id)
+  redis.call('RPOPLPUSH', KEYS[1], KEYS[3])
+end)
+if not done then
+  redis.pcall('ZREM', KEYS[4], id)
+  if task[1] then redis.pcall('HSET', key, 'state', 'pending') end
+  if task[2] then redis.pcall('HSET', key, 'pending_since', task[2]) end
+  error(fault, 0)
+end
 return {id, task[1], task[2]}
 """
 
@@ -83,7 +109,9 @@ DONE = b"".join(
         _RELEASED,
         _UNLOCK,
         b"""\
-if not released(KEYS[1], KEYS[2], ARGV[1]) or redis.call('DEL', KEYS[3]) == 0 then return 0 end
+local deleted = 0
+released(KEYS[1], KEYS[2], ARGV[1], function() deleted = redis.call('DEL', KEYS[3]) end)
+if deleted == 0 then return 0 end
 count(KEYS[4], KEYS[5], ARGV[2], ARGV[3])
 unlock(KEYS[6], ARGV[1])
 return 1
@@ -105,9 +133,11 @@ COMPLETE = b"".join(
         _RELEASED,
         _UNLOCK,
         b"""\
-if not released(KEYS[1], KEYS[2], ARGV[1]) then return 0 end
-redis.call('ZADD', KEYS[6], ARGV[4], ARGV[1])
-redis.call('HSET', KEYS[3], 'msg', ARGV[5], 'state', 'completed')
+local function keep()
+  redis.call('ZADD', KEYS[6], ARGV[4], ARGV[1])
+  redis.call('HSET', KEYS[3], 'msg', ARGV[5], 'state', 'completed')
+end
+if released(KEYS[1], KEYS[2], ARGV[1], keep, KEYS[6]) == 0 then return 0 end
 count(KEYS[4], KEYS[5], ARGV[2], ARGV[3])
 unlock(KEYS[7], ARGV[1])
 return 1
@@ -128,9 +158,11 @@ RETRY = b"".join(
         _COUNT,
         _RELEASED,
         b"""\
-if not released(KEYS[1], KEYS[2], ARGV[1]) then return 0 end
-redis.call('ZADD', KEYS[8], ARGV[4], ARGV[1])
-redis.call('HSET', KEYS[3], 'msg', ARGV[5], 'state', 'retry')
+local function wait()
+  redis.call('ZADD', KEYS[8], ARGV[4], ARGV[1])
+  redis.call('HSET', KEYS[3], 'msg', ARGV[5], 'state', 'retry')
+end
+if released(KEYS[1], KEYS[2], ARGV[1], wait, KEYS[8]) == 0 then return 0 end
 count(KEYS[4], KEYS[5], ARGV[2], ARGV[3])
 count(KEYS[6], KEYS[7], ARGV[2], ARGV[3])
 return 1
@@ -154,13 +186,15 @@ ARCHIVE = b"".join(
         _COUNT,
         _RELEASED,
         b"""\
-if not released(KEYS[1], KEYS[2], ARGV[1]) then return 0 end
-redis.call('ZADD', KEYS[8], ARGV[4], ARGV[1])
+local function archive()
+  redis.call('ZADD', KEYS[8], ARGV[4], ARGV[1])
+  redis.call('HSET', KEYS[3], 'msg', ARGV[5], 'state', 'archived')
+end
+if released(KEYS[1], KEYS[2], ARGV[1], archive, KEYS[8]) == 0 then return 0 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[8], '-inf', ARGV[6])) do redis.call('DEL', ARGV[8] .. id) end
 redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', ARGV[6])
 for _, id in ipairs(redis.call('ZRANGE', KEYS[8], 0, -ARGV[7])) do redis.call('DEL', ARGV[8] .. id) end
 redis.call('ZREMRANGEBYRANK', KEYS[8], 0, -ARGV[7])
-redis.call('HSET', KEYS[3], 'msg', ARGV[5], 'state', 'archived')
 count(KEYS[4], KEYS[5], ARGV[2], ARGV[3])
 count(KEYS[6], KEYS[7], ARGV[2], ARGV[3])
 return 1
@@ -181,10 +215,10 @@ PUT_BACK = b"".join(
         _REPLY,
         _RELEASED,
         b"""\
-if not released(KEYS[1], KEYS[2], ARGV[1]) then return 0 end
-redis.call('RPUSH', KEYS[3], ARGV[1])
-redis.call('HSET', KEYS[4], 'state', 'pending')
-return 1
+return released(KEYS[1], KEYS[2], ARGV[1], function()
+  redis.call('HSET', KEYS[4], 'state', 'pending')
+  redis.call('RPUSH', KEYS[3], ARGV[1])
+end)
 """,
     )
 )

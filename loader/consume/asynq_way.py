@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from loader.consume.asynq_message import MessageReader
 from loader.consume.asynq_scripts import SENT
 from loader.consume.asynq_server import AsynqServer
 from loader.consume.calls import Call, Script, run_calls
-from loader.consume.way import Ending, Taken, Turn
+from loader.consume.way import MOST_AT_ONCE, Ending, Taken, Turn
 from loader.layouts.task_message import decode, encode_message
 from loader.queues.asynq_keys import base_of
 from loader.servers.question import ask
@@ -25,6 +26,10 @@ from loader.wire.faults import from_reply
 
 LEASE_SECONDS = 30
 """``LeaseDuration``: for how long a task is taken, and for how long each heartbeat extends it (``rdb.go``)."""
+
+_MARKS = 2**20
+"""A lease ends at a fraction of a second that is a consumer's own. asynq's servers write whole seconds. A double has 20
+bits for it, and more, until the year 2242."""
 
 _RECOVER_AFTER = 30
 """Seconds after the end of its lease at which a task is recovered (``recoverer.go``)."""
@@ -67,6 +72,7 @@ class AsynqWay:
         self._take_keys = (self._pending, base + b"paused", self._active, self._lease)
         self._messages = MessageReader()
         self._server = AsynqServer(session, queue, consumers)
+        self._mark = (1 + secrets.randbelow(_MARKS - 1)) / _MARKS
 
     @property
     def name(self) -> str:
@@ -79,11 +85,11 @@ class AsynqWay:
     async def turn(self, endings: Sequence[Ending], wanted: int) -> Turn:
         now = time.time()
         calls = [self._end(ending, now) for ending in endings]
-        take = Call(_SCRIPTS["take"], self._take_keys, (b"%d" % (now + LEASE_SECONDS), self._tasks))
+        take = Call(_SCRIPTS["take"], self._take_keys, (self._lease_end(now), self._tasks))
         replies = await run_calls(self._session, [*calls, *[take] * wanted])
         turn = Turn()
         for reply in replies[: len(calls)]:
-            turn.ended.append(self._checked(reply, turn) == 1)
+            turn.ended.append(_ended(self._checked(reply, turn)))
         for reply in replies[len(calls) :]:
             if isinstance(found := self._checked(reply, turn), list):
                 self._add(turn, *found)
@@ -136,18 +142,20 @@ class AsynqWay:
             return self._retry_delay
         return int(math.pow(retried, 4)) + 15 + random.randrange(30) * (retried + 1)
 
-    async def put_back(self, ids: Sequence[bytes]) -> list[bool]:
+    async def put_back(self, ids: Sequence[bytes]) -> Turn:
         script = _SCRIPTS["put-back"]
         keys = self._active, self._lease, self._pending
         calls = [Call(script, (*keys, self._tasks + name), (name,)) for name in ids]
-        return [reply == 1 for reply in await self._called(calls)]
+        turn = Turn()
+        turn.ended = [_ended(self._checked(reply, turn)) for reply in await run_calls(self._session, calls)]
+        return turn
 
     async def beat(self, active: Sequence[Taken], *, stopping: bool) -> None:
-        await self._server.write(active, stopping=stopping)
-        if active:
-            until = b"%d" % (time.time() + LEASE_SECONDS)
+        if active:  # first, before any of them can have ended
+            until = self._lease_end(time.time())
             pairs = [part for task in active for part in (until, task.id)]
             await self._session.call([ask(b"ZADD", self._lease, b"XX", *pairs)], self._where)
+        await self._server.write(active, stopping=stopping)
 
     async def leave(self) -> None:
         await self._server.clear()
@@ -175,9 +183,22 @@ class AsynqWay:
         (count,) = await self._session.call([ask(b"LLEN", self._pending)], self._where)
         return int(count)
 
-    async def active_ids(self) -> set[bytes]:
+    async def paused(self) -> bool:
+        (found,) = await self._session.call([ask(b"EXISTS", self._base + b"paused")], self._where)
+        return bool(found)
+
+    async def mine(self) -> list[bytes]:
         (ids,) = await self._session.call([ask(b"LRANGE", self._active, b"0", b"-1")], self._where)
-        return set(ids)
+        found: list[bytes] = []
+        for at in range(0, len(ids), MOST_AT_ONCE):
+            some = ids[at : at + MOST_AT_ONCE]
+            ends = await self._session.call([ask(b"ZSCORE", self._lease, name) for name in some], self._where)
+            found += [name for name, end in zip(some, ends, strict=True) if end and float(end) % 1 == self._mark]
+        return found
+
+    def _lease_end(self, now: float) -> bytes:
+        """Unix time at which a lease ends that begins now, with this consumer's mark."""
+        return repr(int(now) + LEASE_SECONDS + self._mark).encode()
 
     async def _until_none(self, calls: list[Call]) -> int:
         """Repeats calls that do a part of the work at a time. Returns how many tasks they were in all."""
@@ -192,3 +213,7 @@ class AsynqWay:
         if turn.error is not None:
             raise turn.error
         return replies
+
+
+def _ended(reply: Reply) -> bool | None:
+    return None if reply is None else reply == 1

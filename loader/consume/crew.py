@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import logging
 import math
 import time
 from collections import deque
@@ -33,6 +34,9 @@ FAILED = "failed by runqy-loader consume"
 
 _TOO_LATE = "context deadline exceeded"
 """The error of an execution that takes longer than its task allows (Go's ``context.DeadlineExceeded``)."""
+
+
+log = logging.getLogger("runqy_loader")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,9 @@ class Crew:
         self._put_back_at = math.inf
         self._error: Exception | None = None
         self._found_empty = False
+        self._look: asyncio.Task[None] | None = None
+        self._told_paused = False
+        self._settled: set[int] = set()
         self.uncertain = False
 
     # --- what others ask for ------------------------------------------------------------------------------------
@@ -109,13 +116,20 @@ class Crew:
         self.end(0.0)
         for turn in self._turns:
             turn.cancel()
+        if self._look is not None:
+            self._look.cancel()
+
+    def settle(self, ending: Ending) -> None:
+        """Forgets a task that is no longer this crew's. For the time after ``serve``."""
+        self._settled.add(ending.task.number)
 
     @property
     def left(self) -> list[Ending]:
         """The endings that are still to come of the tasks that this crew has taken; the last one taken comes first."""
         under_way = (ending for endings in self._turns.values() for ending in endings)
         found = [*(entry[2] for entry in self._serving), *(entry[1] for entry in self._due), *under_way]
-        return sorted(found, key=lambda ending: -ending.task.number)
+        kept = (ending for ending in found if ending.task.number not in self._settled)
+        return sorted(kept, key=lambda ending: -ending.task.number)
 
     @property
     def in_service(self) -> list[Taken]:
@@ -136,7 +150,10 @@ class Crew:
             while self._begin_turn():
                 pass
             if self._found_empty:
-                await self._look_whether_empty()
+                self._look = asyncio.ensure_future(self._look_whether_empty())
+                await asyncio.wait([self._look])
+                if not self._look.cancelled():
+                    self._look.result()
             await self._sleep()
         if self._error is not None:
             raise self._error
@@ -200,7 +217,7 @@ class Crew:
         error = None if task.cancelled() else task.exception()
         if error is not None or task.cancelled():
             self._due.extend((0.0, ending) for ending in endings)  # it is not known whether they have ended
-            self.uncertain = True
+            self.uncertain = True  # what it has taken is not known either
         if isinstance(error, Exception):
             self.fail(error)
         self._report.in_service = len(self._serving) + len(self._due)
@@ -228,11 +245,15 @@ class Crew:
         self._note_ended(endings, turn, repeated=repeated)
         self._note_taken(slots, turn)
         if turn.error is not None:
+            self.uncertain = True
             self.fail(turn.error)
 
     def _note_ended(self, endings: Sequence[Ending], turn: Turn, *, repeated: bool) -> None:
         report = self._report
         for ending, ours in zip(endings, turn.ended, strict=True):
+            if ours is None:
+                self._due.append((0.0, ending))  # the server has refused it
+                continue
             report.count(ending)
             if not (ours or repeated):  # a repeated call finds what the first attempt has done
                 report.no_longer_ours += 1
@@ -286,5 +307,12 @@ class Crew:
             self._poll_at = time.monotonic()  # what was pending may be another's to take, or the queue is paused
             if not moved:
                 self._poll_at += self._limits.poll_seconds
+                await self._tell_if_paused()
         else:
             self.end()
+
+    async def _tell_if_paused(self) -> None:
+        """Says once that the queue is paused, as the run may wait long for its end."""
+        if not self._told_paused and await self._way.paused():
+            self._told_paused = True
+            log.warning("queue %s is paused: waiting until it is resumed", self._way.queue)

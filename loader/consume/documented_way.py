@@ -14,14 +14,14 @@ from collections.abc import Sequence
 import hiredis
 
 from loader.consume.calls import Call, Script, run_calls
-from loader.consume.documented_scripts import SENT
+from loader.consume.documented_scripts import OWNER, SENT
 from loader.consume.documented_worker import DocumentedWorker
-from loader.consume.way import Ending, Taken, Turn
+from loader.consume.way import MOST_AT_ONCE, Ending, Taken, Turn
 from loader.servers.question import Question, ask
 from loader.servers.session import Session
 from loader.tasks.profiles import LayoutName
 from loader.wire.connection import Reply
-from loader.wire.faults import from_reply
+from loader.wire.faults import code_of, from_reply
 
 _SCRIPTS = {name: Script(text) for name, text in SENT.items()}
 
@@ -56,6 +56,7 @@ class DocumentedWay:
         self._pending = b"asynq:%b:pending" % queue.encode()
         self._active = b"asynq:%b:active" % queue.encode()
         self._worker = DocumentedWorker(session, queue, consumers)
+        self._owner = self._worker.name.encode()
 
     @property
     def name(self) -> str:
@@ -66,11 +67,11 @@ class DocumentedWay:
         return self._session.repeats
 
     async def turn(self, endings: Sequence[Ending], wanted: int) -> Turn:
-        take = Call(_SCRIPTS["take"], (self._pending, self._active), (_TASKS, *_FIELDS))
+        take = Call(_SCRIPTS["take"], (self._pending, self._active), (_TASKS, self._owner, *_FIELDS))
         replies = await run_calls(self._session, [*map(self._end, endings), *[take] * wanted])
         turn = Turn()
         for reply in replies[: len(endings)]:
-            turn.ended.append(self._checked(reply, turn) == 1)
+            turn.ended.append(_ended(self._checked(reply, turn)))
         for reply in replies[len(endings) :]:
             if isinstance(found := self._checked(reply, turn), list):
                 task_id, *fields = found
@@ -103,14 +104,12 @@ class DocumentedWay:
             return Call(_SCRIPTS["retry"], (*keys, self._pending), (task.id, b"%d" % (task.retried + 1)))
         return Call(_SCRIPTS["archive"], keys, (task.id, ending.error.encode()))
 
-    async def put_back(self, ids: Sequence[bytes]) -> list[bool]:
+    async def put_back(self, ids: Sequence[bytes]) -> Turn:
         script = _SCRIPTS["put-back"]
         calls = [Call(script, (self._active, _TASKS + name, self._pending), (name,)) for name in ids]
         turn = Turn()
-        replies = [self._checked(reply, turn) for reply in await run_calls(self._session, calls)]
-        if turn.error is not None:
-            raise turn.error
-        return [reply == 1 for reply in replies]
+        turn.ended = [_ended(self._checked(reply, turn)) for reply in await run_calls(self._session, calls)]
+        return turn
 
     async def beat(self, active: Sequence[Taken], *, stopping: bool) -> None:
         await self._worker.write()
@@ -131,9 +130,17 @@ class DocumentedWay:
         (count,) = await self._session.call([ask(b"LLEN", self._pending)], self._where)
         return int(count)
 
-    async def active_ids(self) -> set[bytes]:
+    async def paused(self) -> bool:
+        return False
+
+    async def mine(self) -> list[bytes]:
         (ids,) = await self._session.call([ask(b"LRANGE", self._active, b"0", b"-1")], self._where)
-        return set(ids)
+        found: list[bytes] = []
+        for at in range(0, len(ids), MOST_AT_ONCE):
+            some = ids[at : at + MOST_AT_ONCE]
+            owners = await self._session.values([ask(b"HMGET", _TASKS + name, OWNER) for name in some])
+            found += [name for name, owner in zip(some, owners, strict=True) if owner == [self._owner]]
+        return found
 
 
 class ClusterDocumentedWay(DocumentedWay):
@@ -146,47 +153,62 @@ class ClusterDocumentedWay(DocumentedWay):
         turn = Turn()
         pops = [ask(b"RPOP", self._pending)] * wanted
         replies = await self._values([*(self._released(ending.task.id) for ending in endings), *pops], turn)
-        turn.ended = [reply == 1 for reply in replies[: len(endings)]]
+        turn.ended = [_ended(reply) for reply in replies[: len(endings)]]
         ids = [reply for reply in replies[len(endings) :] if isinstance(reply, bytes)]
-        questions = [
-            question
-            for ending, ours in zip(endings, turn.ended, strict=True)
-            if ours
-            for question in self._commands(ending)
-        ]
-        reads = [ask(b"HMGET", _TASKS + task_id, *_FIELDS) for task_id in ids]
-        pushes = [ask(b"LPUSH", self._active, *ids)] if ids else []
-        found = await self._values([*pushes, *reads, *questions], turn)
-        for task_id, fields in zip(ids, found[len(pushes) : len(pushes) + len(ids)], strict=True):
-            self._add(turn, task_id, fields or ())
-        readable = {task.id for task in turn.taken}
-        states = [ask(b"HSET", _TASKS + task_id, b"state", b"active") for task_id in ids if task_id in readable]
-        dropped = [self._released(task_id) for task_id in ids if task_id not in readable]
-        await self._values([*states, *dropped], turn)
+        await self._finish([ending for ending, ours in zip(endings, turn.ended, strict=True) if ours], turn)
+        if ids:
+            await self._take(ids, turn)
         return turn
 
-    async def put_back(self, ids: Sequence[bytes]) -> list[bool]:
+    async def _finish(self, endings: Sequence[Ending], turn: Turn) -> None:
+        """Does what is left to do with tasks that are no longer active."""
+        questions = [question for ending in endings for question in self._commands(ending)]
+        await self._values(questions, turn)
+
+    async def _take(self, ids: Sequence[bytes], turn: Turn) -> None:
+        """Makes tasks active that are in no list, or pending again if the server refuses."""
+        pushed, *found = await self._session.values(
+            [ask(b"LPUSH", self._active, *ids), *(ask(b"HMGET", _TASKS + task_id, *_FIELDS) for task_id in ids)]
+        )
+        is_pushed = not isinstance(pushed, hiredis.ReplyError)
+        back: list[bytes] = []
+        for task_id, reply in zip(ids, found, strict=True):
+            if is_pushed and not _refused(reply):
+                self._add(turn, task_id, reply if isinstance(reply, list) else ())
+            else:
+                self._checked(reply if is_pushed else pushed, turn)
+                back.append(task_id)
+        readable = {task.id for task in turn.taken}
+        marks = (b"state", b"active", OWNER, self._owner)
+        states = [ask(b"HSET", _TASKS + task_id, *marks) for task_id in ids if task_id in readable]
+        dropped = [self._released(task_id) for task_id in ids if task_id not in readable]
+        again = [ask(b"RPUSH", self._pending, *reversed(back))] if back else []
+        await self._values([*again, *states, *(dropped if is_pushed else ())], turn)
+
+    async def put_back(self, ids: Sequence[bytes]) -> Turn:
         turn = Turn()
         released = await self._values([self._released(task_id) for task_id in ids], turn)
-        ours = [task_id for task_id, reply in zip(ids, released, strict=True) if reply == 1]
-        states = [ask(b"HDEL", _TASKS + task_id, b"state") for task_id in ours]
+        turn.ended = [_ended(reply) for reply in released]
+        ours = [task_id for task_id, was_active in zip(ids, turn.ended, strict=True) if was_active]
+        states = [ask(b"HDEL", _TASKS + task_id, b"state", OWNER) for task_id in ours]
         await self._values([*states, *(ask(b"RPUSH", self._pending, task_id) for task_id in ours)], turn)
-        if turn.error is not None:
-            raise turn.error
-        return [reply == 1 for reply in released]
+        return turn
 
     def _commands(self, ending: Ending) -> list[Question]:
         """What is left to do with a task that is no longer active."""
         task_id = ending.task.id
         key = _TASKS + task_id
+        unmark = ask(b"HDEL", key, OWNER)
         if ending.kind == "retry":
             count = b"%d" % (ending.task.retried + 1)
-            return [ask(b"HSET", key, b"retry", count, b"state", b"pending"), ask(b"LPUSH", self._pending, task_id)]
+            state = ask(b"HSET", key, b"retry", count, b"state", b"pending")
+            return [unmark, state, ask(b"LPUSH", self._pending, task_id)]
         if ending.kind == "archive":
-            return [ask(b"HSET", key, b"state", b"archived", b"error_msg", ending.error.encode())]
+            return [unmark, ask(b"HSET", key, b"state", b"archived", b"error_msg", ending.error.encode())]
         if self._retention == b"0":
             return [ask(b"DEL", key)]
         return [
+            unmark,
             ask(b"SET", _RESULTS + task_id, _RESULT, b"EX", self._retention),
             ask(b"HSET", key, b"state", b"completed"),
             ask(b"EXPIRE", key, self._retention),
@@ -199,6 +221,15 @@ class ClusterDocumentedWay(DocumentedWay):
         if not questions:
             return []
         return [self._checked(reply, turn) for reply in await self._session.values(questions)]
+
+
+def _ended(reply: Reply) -> bool | None:
+    return None if reply is None else reply == 1
+
+
+def _refused(reply: Reply) -> bool:
+    """Whether it is an error; that a key holds no hash only means that there is no task."""
+    return isinstance(reply, hiredis.ReplyError) and code_of(reply) != "WRONGTYPE"
 
 
 def _number(text: bytes | None, default: int) -> int:

@@ -51,14 +51,28 @@ class DocumentedWorker:
     async def write(self) -> None:
         """Writes that the worker runs. Raises LoaderError."""
         await self._each(
-            ask_script(SENT["register"], [_WORKERS], self._member, _TTL),
             ask(b"HSET", self._key, *self._fields, b"last_beat", b"%d" % time.time()),
             ask(b"EXPIRE", self._key, _TTL),
         )
+        await self._each(ask_script(SENT["register"], [_WORKERS], self._member, _TTL, SYNTHETIC.encode()))
+        await self._drop_dead()
 
     async def clear(self) -> None:
         """Ends the registration. Raises LoaderError."""
         await self._each(ask(b"SREM", _WORKERS, self._member), ask(b"DEL", self._key))
+        await self._drop_dead()
+
+    async def _drop_dead(self) -> None:
+        """Ends the registrations of synthetic consumers that were killed. Their hashes have expired."""
+        (members,) = await self._session.values([ask(b"SMEMBERS", _WORKERS)])
+        if not isinstance(members, list):
+            return  # a sorted set, of workers of the other layout
+        others = [one for one in members if SYNTHETIC.encode() in one and one != self._member]
+        if not others:
+            return
+        living = await self._session.call([ask(b"EXISTS", b"asynq:workers:" + one) for one in others])
+        if dead := [one for one, lives in zip(others, living, strict=True) if not lives]:
+            await self._each(ask(b"SREM", _WORKERS, *dead))
 
     async def _each(self, *questions: Question) -> None:
         for reply in await self._session.values(questions):

@@ -25,6 +25,10 @@ def _rate_problem(text: str) -> str | None:
     return None if percent is not None and percent <= 100 else "must be a share such as 1%, at most 100%"
 
 
+def _retention_problem(seconds: float) -> str | None:
+    return None if seconds % 1 == 0 else "must be whole seconds: Redis keeps a task for no less"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumeOptions:
     """Options of ``consume``. Field names are the long options of the command line with underscores."""
@@ -47,7 +51,15 @@ class ConsumeOptions:
         ),
     ] = False
     consumers: Annotated[
-        int, Option(help="How many tasks are in service at once.", group=_SERVICE, short="-c", unit=COUNT, at_least=1)
+        int,
+        Option(
+            help="How many tasks are in service at once.",
+            group=_SERVICE,
+            short="-c",
+            unit=COUNT,
+            at_least=1,
+            at_most=100_000,
+        ),
     ] = 8
     service_time: Annotated[
         str,
@@ -83,6 +95,7 @@ class ConsumeOptions:
             group=_SERVICE,
             unit=DURATION,
             at_least=0,
+            rule=_retention_problem,
             default_text="what the task says; in the documented layout 0",
         ),
     ] = None

@@ -6,19 +6,19 @@ import asyncio
 import itertools
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from typing import Any
 
 from loader.consume.asynq_way import AsynqWay
 from loader.consume.crew import Crew, Limits
 from loader.consume.documented_way import ClusterDocumentedWay, DocumentedWay
 from loader.consume.options import ConsumeOptions
-from loader.consume.real_workers import consumers_of, refuse_real_workers
+from loader.consume.real_workers import refuse_real_workers
 from loader.consume.report import ConsumeReport
 from loader.consume.service import Service, service_time
-from loader.consume.way import HEARTBEAT_SECONDS, Way, failure
-from loader.errors import LoaderError, UnknownQueueError
+from loader.consume.way import HEARTBEAT_SECONDS, MOST_AT_ONCE, Way, failure
+from loader.errors import LoaderError, TransientError, UnknownQueueError
 from loader.servers.session import Session, open_session
 from loader.settings.server_address import server_address
 from loader.stored.existence import require_queue
@@ -35,7 +35,7 @@ _LEASE_EXPIRED = "asynq: task lease expired"
 """``ErrLeaseExpired`` (``recoverer.go``)."""
 
 _LAST_SECONDS = 2.0
-"""How long the last steps may take once the user wants an end at once."""
+"""How long the last steps may take once the user wants an end at once, or the server was waited for already."""
 
 log = logging.getLogger("runqy_loader")
 
@@ -161,21 +161,23 @@ class Consumer:
         service = Service(service_time(options.service_time), options.failing_share, options.seed)
         limits = Limits(options.count, options.until_empty, options.poll_interval)
         self._crew = crew = Crew(way, options.consumers, service, limits, self.report)
-        before: set[bytes] = set()
         if self._stopping:
             crew.end(0.0)
         if self._hurry.is_set():
             crew.abandon()
         background: list[asyncio.Task[None]] = []
         timer = None
+        patience = options.retry_for
         try:
-            before = await way.active_ids()
-            await way.beat([], stopping=False)
+            await self._unless_in_a_hurry(way.beat([], stopping=False))
             log.info("consuming from queue %s as %s", way.queue, way.name)
             if options.duration is not None:
                 timer = asyncio.get_running_loop().call_later(options.duration, crew.end, options.grace)
             background = [asyncio.ensure_future(self._repeat(*step)) for step in self._steps(session, way)]
             await crew.serve()
+        except TransientError:
+            patience = min(patience, _LAST_SECONDS)
+            raise
         finally:
             if timer is not None:
                 timer.cancel()
@@ -183,7 +185,20 @@ class Consumer:
                 task.cancel()
             if background:
                 await asyncio.wait(background)
-            await self._leave(session, way, before)
+            fault = await self._leave(way, patience)
+        if fault is not None and not self._hurry.is_set():
+            raise fault
+
+    async def _unless_in_a_hurry(self, step: Coroutine[Any, Any, None]) -> None:
+        """Runs a step, which ends unfinished if the user wants an end at once."""
+        task, hurry = asyncio.ensure_future(step), asyncio.ensure_future(self._hurry.wait())
+        await asyncio.wait([task, hurry], return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if task.done():
+            task.result()
+            return
+        task.cancel()
+        await asyncio.wait([task])
 
     def _steps(self, session: Session, way: Way) -> list[tuple[Callable[[], Awaitable[object]], float, bool]]:
         """What is done beside taking tasks: the step, its interval, whether it is done at the beginning, too."""
@@ -220,58 +235,98 @@ class Consumer:
         tasks = await way.expired()
         if tasks:
             turn = await way.turn([failure(task, _LEASE_EXPIRED) for task in tasks], 0)
-            self.report.recovered += sum(turn.ended)
-            log.info("%s whose consumer is gone ended as failed", counted(sum(turn.ended), "active task"))
+            recovered = turn.ended.count(True)
+            self.report.recovered += recovered
+            log.info("%s whose consumer is gone ended as failed", counted(recovered, "active task"))
+            if turn.error is not None:
+                raise turn.error
 
     # --- the end ------------------------------------------------------------------------------------------------
 
-    async def _leave(self, session: Session, way: Way, before: set[bytes]) -> None:
-        """Puts back what is in service, and ends the registration. This is the only way out of ``_work``."""
+    async def _leave(self, way: Way, patience: float) -> LoaderError | None:
+        """Puts back what is in service, and ends the registration. This is the only way out of ``_work``.
+
+        Args:
+            patience: Seconds that all of this may take.
+
+        Returns:
+            The first error, which is told already.
+        """
         crew, report = self._crew, self.report
         assert crew is not None  # noqa: S101 - see _steps
         report.in_service = 0
         report.left_active = len(crew.left)
-        await self._last(self._put_back(session, way, before))
-        await self._last(way.leave())
+        until = time.monotonic() + patience
+        faults = [await self._last(step, until) for step in (self._put_back(way), way.leave())]
         if report.left_active:
+            then = "asynq's servers end them as failed when their lease has ended" if way.layout == "asynq" else ""
             log.warning(
-                "%s could not be put back, and stay active%s",
+                "%s could not be put back, and may stay active%s",
                 counted(report.left_active, "task"),
-                "; asynq's servers take them again when their lease has ended" if way.layout == "asynq" else "",
+                f"; {then}" if then else "",
             )
+        return next((fault for fault in faults if fault is not None), None)
 
-    async def _put_back(self, session: Session, way: Way, before: set[bytes]) -> None:
+    async def _put_back(self, way: Way) -> None:
+        """Puts back what this consumer has taken, and says meanwhile that it still runs."""
         crew, report = self._crew, self.report
         assert crew is not None  # noqa: S101 - see _steps
-        if left := crew.left:
-            for ending, was_active in zip(left, await way.put_back([one.task.id for one in left]), strict=True):
+        error: LoaderError | None = None
+        beaten = time.monotonic()
+        left = crew.left
+        for at in range(0, len(left), MOST_AT_ONCE):
+            some = left[at : at + MOST_AT_ONCE]
+            turn = await way.put_back([ending.task.id for ending in some])
+            error = error or turn.error
+            for ending, was_active in zip(some, turn.ended, strict=True):
+                if was_active is None:
+                    continue  # refused
+                report.left_active -= 1
+                crew.settle(ending)
                 if was_active:
                     report.put_back += 1
                 else:
                     report.count(ending)  # the call whose answer was lost has ended it
-            report.left_active = 0
-        if crew.uncertain and len(await consumers_of(session, way.queue, way.layout)) <= 1:
-            # Nobody else takes tasks here. So what is active and was not before, was taken by a lost call.
-            unknown = sorted(await way.active_ids() - before)
-            found = sum(await way.put_back(unknown))
-            report.taken += found
-            report.put_back += found
+            if time.monotonic() - beaten > HEARTBEAT_SECONDS:
+                await way.beat(crew.in_service, stopping=True)
+                beaten = time.monotonic()
+        if crew.uncertain and not self._options.with_workers:
+            await self._put_back_unknown(way, {ending.task.id for ending in crew.left})
+        if error is not None:
+            raise error
 
-    async def _last(self, step: Coroutine[Any, Any, None]) -> None:
-        """Runs a last step. Its failure is told, and the next step is taken all the same."""
+    async def _put_back_unknown(self, way: Way, known: set[bytes]) -> None:
+        """Puts back tasks that a call has taken whose answer was lost: they bear this consumer's mark."""
+        mine = [name for name in await way.mine() if name not in known]
+        for at in range(0, len(mine), MOST_AT_ONCE):
+            turn = await way.put_back(mine[at : at + MOST_AT_ONCE])
+            found = turn.ended.count(True)
+            self.report.taken += found
+            self.report.put_back += found
+            if turn.error is not None:
+                raise turn.error
+
+    async def _last(self, step: Coroutine[Any, Any, None], until: float) -> LoaderError | None:
+        """Runs a last step until a time (``time.monotonic``), or shortly if the user wants an end at once.
+
+        Returns:
+            Its error, which is told: the next step is taken all the same.
+        """
         task = asyncio.ensure_future(step)
         hurry = asyncio.ensure_future(self._hurry.wait())
-        await asyncio.wait([task, hurry], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            [task, hurry], timeout=max(0.0, until - time.monotonic()), return_when=asyncio.FIRST_COMPLETED
+        )
         hurry.cancel()
-        if not task.done():
+        if not task.done() and self._hurry.is_set():
             await asyncio.wait([task], timeout=_LAST_SECONDS)
+        if not task.done():
             task.cancel()
             await asyncio.wait([task])
-        if task.cancelled():
-            return
-        with suppress(asyncio.CancelledError):
-            error = task.exception()
-            if isinstance(error, LoaderError):
-                log.warning("while leaving: %s", error)
-            elif error is not None:
-                raise error
+        error = LoaderError(f"{self._address}: the server did not answer") if task.cancelled() else task.exception()
+        if isinstance(error, LoaderError):
+            log.warning("while leaving: %s", error)
+            return error
+        if error is not None:
+            raise error
+        return None

@@ -17,6 +17,9 @@ from loader.tasks.times import fractional_seconds
 
 _DURATION = re.compile(r"(?<![\w.])((?:[0-9]+(?:\.[0-9]+)?(?:us|ms|[smhdw]))+)\b", re.ASCII)
 _EXAMPLES = "a duration such as 50ms, or a distribution of durations such as lognormal(50ms, 0.5)"
+_LONGEST = 365 * 86_400.0
+"""Seconds that no execution exceeds: a distribution may draw numbers that no clock can wait for."""
+
 _WORDS = struct.Struct("<2Q")
 
 
@@ -44,7 +47,7 @@ class Service:
     def __init__(self, times: Distribution, fail_rate: float, seed: int) -> None:
         self._numbers = times.numbers
         always = times.least == times.most and fail_rate in (0.0, 1.0)
-        self._always = Execution(times.least, fail_rate == 1.0) if always else None
+        self._always = Execution(min(times.least, _LONGEST), fail_rate == 1.0) if always else None
         self._fails_below = round(fail_rate * WORD)
         self._seed = b"%d" % seed
 
@@ -58,8 +61,11 @@ class Service:
             return self._always
         key = b"%b\0consume\0%d\0%b" % (self._seed, retried, task_id)
         time_word, fail_word = _WORDS.unpack(shake_128(key).digest(_WORDS.size))
-        (drawn,) = self._numbers((time_word,))
-        return Execution(drawn, fail_word < self._fails_below)
+        try:
+            (drawn,) = self._numbers((time_word,))
+        except OverflowError:
+            drawn = _LONGEST
+        return Execution(min(drawn, _LONGEST), fail_word < self._fails_below)
 
 
 def service_time(text: str) -> Distribution:

@@ -15,6 +15,10 @@ HEARTBEAT_SECONDS = 5
 ``heartbeat.go``)."""
 
 
+MOST_AT_ONCE = 1000
+"""How many active tasks one round trip asks about, or puts back, when this consumer leaves."""
+
+
 @dataclass(slots=True, eq=False)
 class Taken:
     """A task that this consumer has taken.
@@ -70,14 +74,14 @@ class Turn:
     """The outcome of one round trip.
 
     Attributes:
-        ended: For each ending, whether the task was still this consumer's.
+        ended: For each ending, whether the task was still this consumer's; None if the server refused it.
         taken: The tasks that were taken, in their order in the queue.
         unreadable: How many ids were taken that have no task that can be read.
         found: How many ids were taken; fewer than asked for if the queue has no more.
         error: The first refusal of the server among the replies; the others count all the same.
     """
 
-    ended: list[bool] = field(default_factory=list)
+    ended: list[bool | None] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
     unreadable: int = 0
     found: int = 0
@@ -108,8 +112,9 @@ class Way(Protocol):
         """Ends tasks, then takes up to ``wanted`` tasks."""
         ...
 
-    async def put_back(self, ids: Sequence[bytes]) -> list[bool]:
-        """Makes active tasks pending again, as the next ones to be taken. Returns for each whether it was active."""
+    async def put_back(self, ids: Sequence[bytes]) -> Turn:
+        """Makes active tasks pending again, as the next ones to be taken. ``ended`` tells for each whether it was
+        active."""
         ...
 
     async def beat(self, active: Sequence[Taken], *, stopping: bool) -> None:
@@ -136,6 +141,10 @@ class Way(Protocol):
         """How many tasks are pending."""
         ...
 
-    async def active_ids(self) -> set[bytes]:
-        """The ids of all active tasks of the queue, whoever has taken them."""
+    async def paused(self) -> bool:
+        """Whether the queue is paused, so that none of its tasks are taken."""
+        ...
+
+    async def mine(self) -> list[bytes]:
+        """The ids of the active tasks that this consumer has taken, by a mark that it leaves; the last one first."""
         ...

@@ -216,7 +216,12 @@ def test_a_paused_queue_is_not_served(tool: Tool, db: Redis) -> None:
     names = enqueue(db, "asynq", 3)
     db.set(f"asynq:{{{QUEUE}}}:paused", 1)
 
-    assert consumed(tool, "--until-empty", "--duration", "1s")["taken"] == 0
+    outcome = run(
+        "consume", "-q", "q", "--redis", tool.url, "--until-empty", "--duration", "1s", "--report", "-", cwd=tool.folder
+    )
+
+    assert (outcome.status, outcome.report["taken"]) == (0, 0)
+    assert outcome.stderr.count("queue q.default is paused") == 1, "it polls many times, and says it once"
     assert pending(db, "asynq") == names
 
 
@@ -362,7 +367,9 @@ def test_a_queue_that_does_not_exist_is_waited_for_and_told(tool: Tool, db: Redi
         (("--service-time", "uniform(-1s, 1s)"), "values could be below 0"),
         (("--fail-rate", "101%"), "--fail-rate must be a share such as 1%"),
         (("--layout", "documented", "--retry-delay", "5s"), "--retry-delay needs --layout asynq"),
-        (("--consumers", "0"), "--consumers must be at least 1"),
+        (("--consumers", "0"), "--consumers must be between 1 and 100000"),
+        (("--consumers", "100001"), "--consumers must be between 1 and 100000"),
+        (("--retention", "500ms"), "--retention must be whole seconds"),
     ],
 )
 def test_wrong_options_are_told_in_one_line(tool: Tool, arguments: tuple[str, ...], words: str) -> None:

@@ -71,3 +71,8 @@ def test_an_execution_follows_from_seed_task_and_retry(seed: int, task: bytes, r
     assert Service(times, 0.5, seed).draw(task, retried) == Service(times, 0.5, seed).draw(task, retried)
     assert Service(times, 0.5, seed).draw(task, retried) != Service(times, 0.5, seed + 1).draw(task, retried)
     assert Service(times, 0.5, seed).draw(task, retried) != Service(times, 0.5, seed).draw(task, retried + 1)
+
+
+@pytest.mark.parametrize("text", ["lognormal(50ms, 1000)", "lognormal(50ms, 300)", "3000w"])
+def test_no_execution_exceeds_what_a_clock_can_wait_for(text: str) -> None:
+    assert max(execution.seconds for execution in drawn(text)) == 365 * 86_400

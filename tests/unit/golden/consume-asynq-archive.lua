@@ -25,17 +25,33 @@ local function count(day, total, expires, most)
     redis.call('INCR', total)
   end
 end
--- Whether the task was active and had a lease. It has neither after this.
-local function released(active, lease, id)
-  return redis.call('LREM', active, 0, id) > 0 and redis.call('ZREM', lease, id) > 0
+-- If the task is active and has a lease: ends both, and has rest() move the task. Returns 1; 0 if it has not.
+-- If anything is refused, the task is active as before, and not in the sorted set target.
+local function released(active, lease, id, rest, target)
+  local score = redis.call('ZSCORE', lease, id)
+  if not score then return 0 end
+  local removed = 0
+  local done, fault = pcall(function()
+    redis.call('ZREM', lease, id)
+    removed = redis.call('LREM', active, 1, id)
+    if removed > 0 then rest() end
+  end)
+  if done and removed > 0 then return 1 end
+  redis.call('ZADD', lease, score, id)
+  if removed > 0 then redis.call('LPUSH', active, id) end
+  if done then return 0 end
+  if target then redis.pcall('ZREM', target, id) end
+  error(fault, 0)
 end
-if not released(KEYS[1], KEYS[2], ARGV[1]) then return 0 end
-redis.call('ZADD', KEYS[8], ARGV[4], ARGV[1])
+local function archive()
+  redis.call('ZADD', KEYS[8], ARGV[4], ARGV[1])
+  redis.call('HSET', KEYS[3], 'msg', ARGV[5], 'state', 'archived')
+end
+if released(KEYS[1], KEYS[2], ARGV[1], archive, KEYS[8]) == 0 then return 0 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[8], '-inf', ARGV[6])) do redis.call('DEL', ARGV[8] .. id) end
 redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', ARGV[6])
 for _, id in ipairs(redis.call('ZRANGE', KEYS[8], 0, -ARGV[7])) do redis.call('DEL', ARGV[8] .. id) end
 redis.call('ZREMRANGEBYRANK', KEYS[8], 0, -ARGV[7])
-redis.call('HSET', KEYS[3], 'msg', ARGV[5], 'state', 'archived')
 count(KEYS[4], KEYS[5], ARGV[2], ARGV[3])
 count(KEYS[6], KEYS[7], ARGV[2], ARGV[3])
 return 1

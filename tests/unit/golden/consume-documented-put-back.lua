@@ -4,7 +4,16 @@
 -- KEYS[3]: the pending list
 -- ARGV[1]: its id
 -- Reply: 1; 0 if the task is no longer active
-if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
-redis.call('RPUSH', KEYS[3], ARGV[1])
-redis.call('HDEL', KEYS[2], 'state')
-return 1
+-- If the task is active: removes it from the active list, and has rest() move it. Returns 1; 0 if it is not active.
+-- If anything is refused, the task is active as before.
+local function released(active, id, rest)
+  if redis.call('LREM', active, 1, id) == 0 then return 0 end
+  local done, fault = pcall(rest)
+  if done then return 1 end
+  redis.call('LPUSH', active, id)
+  error(fault, 0)
+end
+return released(KEYS[1], ARGV[1], function()
+  redis.call('HDEL', KEYS[2], 'state', 'runqy-loader-consumer')
+  redis.call('RPUSH', KEYS[3], ARGV[1])
+end)
