@@ -49,7 +49,7 @@ def test_a_load_waits_while_its_queue_is_long_and_goes_on_as_it_is_consumed(tool
     kept: list[bytes] = []
 
     with begin(tool, "--max-pending", "500", "-b", "100") as load:
-        load.until_it_says("waiting for room: q.default has ")
+        load.until_it_says("waiting for room: q.default had ")
         while len(kept) < len(lines):
             longest = max(longest, db.llen(PENDING))
             taken += 1
