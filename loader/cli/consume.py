@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loader.cli.commands import ALL, Command
+from loader.cli.recent import Recent
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
 from loader.consume.options import ConsumeOptions
@@ -40,9 +41,9 @@ async def _consume(options: ConsumeOptions, reporting: ReportOptions, display: D
 
     consumer = Consumer(options)
     report = consumer.report
-    rate = _Rate(report)
+    recent = Recent()
     try:
-        async with counting(display, lambda: _line(report, rate), shown=reporting.shows_progress):
+        async with counting(display, lambda: _line(report, recent), shown=reporting.shows_progress):
             if await stoppable(consumer.run(), consumer.stop, display) is None:
                 report.end("interrupted")
     finally:
@@ -52,23 +53,9 @@ async def _consume(options: ConsumeOptions, reporting: ReportOptions, display: D
     return report.exit_status
 
 
-class _Rate:
-    """Tasks a second over the last seconds."""
-
-    def __init__(self, report: ConsumeReport) -> None:
-        self._report = report
-        self._samples = [(0.0, 0)]
-
-    def __call__(self) -> float:
-        self._samples.append((self._report.seconds, self._report.ended))
-        while len(self._samples) > 2 and self._samples[0][0] < self._samples[-1][0] - 5:
-            del self._samples[0]
-        (start, before), (end, after) = self._samples[0], self._samples[-1]
-        return (after - before) / max(end - start, 1e-6)
-
-
-def _line(report: ConsumeReport, rate: _Rate) -> str:
-    parts = [f"{report.ended:,} ended", f"{rate():,.0f}/s", f"{report.in_service:,} in service"]
+def _line(report: ConsumeReport, recent: Recent) -> str:
+    (rate,) = recent.rates(report.seconds, report.ended)
+    parts = [f"{report.ended:,} ended", f"{rate:,.0f}/s", f"{report.in_service:,} in service"]
     parts += [f"{report.failed:,} failed"] if report.failed else []
     return " · ".join(parts)
 

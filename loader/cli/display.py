@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from loader.cli.pace_lines import pace_parts
 from loader.cli.progress import LINE_SECONDS, LIVE_SECONDS, one_line, progress, with_waiting
+from loader.cli.recent import Recent
 from loader.cli.stderr import for_terminal, tell
 from loader.jobs.report import LoadReport
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from loader.api import Loader
 
 _PENDING_SECONDS = 1.0
-_RATE_WINDOW = 5.0
 
 
 class Waiting(Protocol):
@@ -47,7 +47,7 @@ class Display:
         self._quiet = quiet
         self._progress = progress
         self._console: Console | None = None
-        self._samples: list[tuple[float, int, int]] = []
+        self._recent = Recent(2)
         self._is_live = False
         self._waiting: Waiting | None = None
         self.stopping = False
@@ -116,7 +116,7 @@ class Display:
                     if (report := loader.report) is not None:
                         if time.monotonic() - read_at > _PENDING_SECONDS:
                             read_at, pending = time.monotonic(), await loader.pending()
-                        bar.update(task, completed=_done(report), total=_total(report))
+                        bar.update(task, completed=done_bytes(report), total=_total(report))
                         counts = one_line(self._line(report, loader, pending))
                         held = [one_line(text)] if (text := report.holding.text) else []
                         live.update(with_waiting(self, bar, counts, *held), refresh=True)
@@ -130,7 +130,7 @@ class Display:
             report = loader.report
             if report is not None:
                 total = _total(report)
-                share = f"{100 * _done(report) // total:.0f} %, " if total else ""
+                share = f"{100 * done_bytes(report) // total:.0f} %, " if total else ""
                 held = f" · {report.holding.text}" if report.holding.text else ""
                 self.say(share + self._line(report, loader, await loader.pending()) + held)
 
@@ -152,22 +152,16 @@ class Display:
 
     def _rates(self, report: LoadReport) -> tuple[float, float]:
         """Tasks per second over the last seconds: loaded, and due by the schedule, if there is one."""
-        now = time.monotonic()
-        self._samples.append((now, report.loaded, 0 if report.pace is None else report.pace.intended(now)))
-        while self._samples[0][0] < now - _RATE_WINDOW and len(self._samples) > 2:
-            del self._samples[0]
-        start, loaded_before, due_before = self._samples[0]
-        if (elapsed := now - start) <= 0:  # the first time
-            return report.tasks_per_second, self._samples[-1][2] / report.seconds if report.seconds else 0.0
-        return (report.loaded - loaded_before) / elapsed, (self._samples[-1][2] - due_before) / elapsed
+        due = 0 if report.pace is None else report.pace.intended(time.monotonic())
+        loaded, intended = self._recent.rates(report.seconds, report.loaded, due)
+        return loaded, intended
 
 
-def _done(report: LoadReport) -> float:
+def done_bytes(report: LoadReport) -> float:
     """Bytes of input that are dealt with. A load that is held back has read more than that."""
     if not report.records_read:
         return 0.0
-    dealt_with = report.loaded + report.already_loaded + report.rejected + report.valid + report.left_out
-    done = report.bytes_read * min(1.0, dealt_with / report.records_read)
+    done = report.bytes_read * min(1.0, report.dealt_with / report.records_read)
     return done if (total := _total(report)) is None else min(done, total)
 
 

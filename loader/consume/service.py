@@ -13,9 +13,9 @@ from loader.sources.generated.arguments import distribution
 from loader.sources.generated.call import Argument, Call, Literal, parse_call
 from loader.sources.generated.distribution import Distribution, fixed
 from loader.sources.generated.draws import WORD
-from loader.tasks.times import fractional_seconds
+from loader.tasks.times import FRACTIONS, fractional_seconds
 
-_DURATION = re.compile(r"(?<![\w.])((?:[0-9]+(?:\.[0-9]+)?(?:us|ms|[smhdw]))+)\b", re.ASCII)
+_DURATION = re.compile(rf"(?<![\w.])({FRACTIONS})\b", re.ASCII)
 _EXAMPLES = "a duration such as 50ms, or a distribution of durations such as lognormal(50ms, 0.5)"
 _LONGEST = 365 * 86_400.0
 """Seconds that no execution exceeds: a distribution may draw numbers that no clock can wait for."""

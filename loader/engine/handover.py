@@ -157,7 +157,7 @@ class Handover:
 
     def landed(self, delivery: Delivery) -> None:
         """A delivery is in."""
-        self._landed += len(delivery.source_records)
+        self._landed += len(delivery.records)
         if self._limits is not None:
             self._limits.landed(delivery)
 

@@ -135,9 +135,7 @@ class Pipeline:
     @property
     def left(self) -> int | None:
         """Records that are not processed; None if not all have been read."""
-        report = self._report
-        dealt_with = report.loaded + report.already_loaded + report.rejected + report.valid + report.left_out
-        return report.records_read - dealt_with if self._all_read else None
+        return self._report.records_read - self._report.dealt_with if self._all_read else None
 
     async def run(self) -> None:
         """Loads everything.

@@ -285,6 +285,11 @@ class LoadReport(RunReport):
         return sum(source.left_out for source in self.sources)
 
     @property
+    def dealt_with(self) -> int:
+        """Records whose fate is known: of those that are read, the others are on their way."""
+        return self.loaded + self.already_loaded + self.rejected + self.valid + self.left_out
+
+    @property
     def bytes_read(self) -> int:
         return sum(source.bytes_read for source in self.sources)
 

@@ -6,7 +6,9 @@ import math
 import re
 from datetime import datetime
 
-_FRACTIONS = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:us|ms|[smhdw]))+")
+FRACTIONS = r"(?:[0-9]+(?:\.[0-9]+)?(?:us|ms|[smhdw]))+"
+"""What ``fractional_seconds`` reads beside plain numbers, as a regular expression."""
+
 _FRACTION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(us|ms|[smhdw])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _PART = re.compile(r"([0-9]+)([smhdw])")
@@ -44,7 +46,7 @@ def fractional_seconds(text: str) -> float:
     written = text.strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", written, re.ASCII):
         total = float(written[:40])
-    elif written.isascii() and _FRACTIONS.fullmatch(written):
+    elif written.isascii() and re.fullmatch(FRACTIONS, written):
         units = {**_UNITS, "ms": 1e-3, "us": 1e-6}
         total = math.fsum(float(number[:40]) * units[unit] for number, unit in _FRACTION.findall(written))
     else:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli import Outcome, run, run_without
+from tests.cli import Outcome, environment, run, run_without
 from tests.conftest import Server
 from tests.integration.tool import assert_error
 from tests.unit.reports.reports import around, report
@@ -142,3 +144,14 @@ def test_a_narrow_terminal_shows_every_figure(folder: Path) -> None:
 
     assert done.status == 0
     assert "tasks_per_second" in done.stdout
+
+
+def test_memory_is_freed_while_reports_are_compared(folder: Path) -> None:
+    """The tool begins without a search for garbage, which a long comparison needs."""
+    ask = "import atexit, gc; atexit.register(lambda: print('gc', gc.isenabled()))"
+    program = f"{ask}\nfrom loader.cli import main\nmain(['compare', 'a.json', 'same.json'])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, env=environment(), capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.splitlines()[-1] == "gc True"

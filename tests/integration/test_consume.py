@@ -351,6 +351,15 @@ def test_doctor_sees_it_and_a_load_writes_the_layout_that_it_reads(tool: Tool, d
         assert json.loads(out)["done"] == 1
 
 
+def test_until_empty_does_not_wait_for_a_queue_that_does_not_exist(tool: Tool, db: Redis) -> None:
+    enqueue(db, "asynq", 1)
+    outcome = run("consume", "-q", "qq", "--redis", tool.url, "--until-empty", "--layout", "asynq", cwd=tool.folder)
+
+    assert outcome.status == 0
+    assert "there is no queue qq.default" in outcome.stderr and "; there is nothing to do. " in outcome.stderr
+    assert "waiting" not in outcome.stderr
+
+
 def test_a_queue_that_does_not_exist_is_waited_for_and_told(tool: Tool, db: Redis) -> None:
     enqueue(db, "asynq", 1)
     outcome = run("consume", "-q", "qq", "--redis", tool.url, "--duration", "0.3", "--layout", "asynq", cwd=tool.folder)

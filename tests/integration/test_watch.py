@@ -297,3 +297,21 @@ def test_a_program_may_leave_the_loop_at_any_time(valkey: Server) -> None:
             lambda: not [one for one in client.client_list() if one["name"].startswith("runqy-loader:watch")],
             "the connection is closed",
         )
+
+
+def test_the_time_of_for_ends_a_watch_whose_server_is_gone(
+    redis_server: Callable[..., RedisServer], tmp_path: Path
+) -> None:
+    server = redis_server()
+    url = server.start().url
+    arguments = command("watch", "--redis", url, "--json", "--for", "2s", "--interval", "0.2s", "--retry-for", "1h")
+    with subprocess.Popen(
+        arguments, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        server.stop()
+        _, said = running.communicate(timeout=120)
+
+    assert running.returncode == 1
+    assert "did not answer until the time of --for was over" in said.decode()

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from loader.cli.display import Display
+from loader.cli.display import Display, done_bytes
 from loader.cli.progress import one_line, with_waiting
+from loader.jobs.report import LoadReport, SourceReport
 
 log = logging.getLogger("runqy_loader")
 
@@ -78,3 +79,16 @@ def test_a_quiet_run_shows_neither(capsys: pytest.CaptureFixture[str]) -> None:
     Display(quiet=True, verbose=False, progress=False)
     lose()
     assert capsys.readouterr().err == ""
+
+
+def test_progress_is_what_is_dealt_with_and_not_what_is_read() -> None:
+    source = SourceReport("in.jsonl", "jsonl", 1000)
+    report = LoadReport(job="j", layout="asynq", sources=[source])
+    assert done_bytes(report) == 0
+
+    source.bytes_read, source.records_read = 1000, 20  # a load that is held back has read all of a small input
+    source.loaded, source.rejected = 4, 1
+    assert done_bytes(report) == 250
+
+    source.bytes_read, source.loaded = 1010, 19  # the size of generated records is an estimate
+    assert done_bytes(report) == 1000
