@@ -41,6 +41,8 @@ class Stretch:
         if count <= 0:
             return 0.0
         root = math.sqrt(max(0.0, self.begin**2 + 2 * self._slope * count))
+        if self.begin + root == 0:  # a count so small that its product with the slope is no number above 0
+            return 0.0
         return min(self.seconds, 2 * count / (self.begin + root))
 
     @property

@@ -137,9 +137,12 @@ class Load:
     def until_it_says(self, words: str, *, times: int = 1) -> None:
         """Waits until it has said these words so often on its stderr."""
         assert self.process.stderr is not None
+        stderr = self.process.stderr.fileno()
+        give_up = time.monotonic() + HANG
         while self._said.decode().count(words) < times:
-            piece = os.read(self.process.stderr.fileno(), 4096)
-            assert piece, f"the load ended before it said {words!r}: {self._said.decode()}"
+            ready, _, _ = select.select([stderr], [], [], max(0.0, give_up - time.monotonic()))
+            piece = os.read(stderr, 4096) if ready else b""
+            assert piece, f"{'ended' if ready else 'still running'} before {words!r}; it said: {self._said.decode()}"
             self._said += piece
 
     def wait(self, seconds: float = HANG) -> Outcome:

@@ -94,9 +94,9 @@ def test_a_load_that_waits_keeps_its_lease(tool: Tool, db: Redis) -> None:
 def test_outside_of_its_hours_a_load_says_until_when_it_waits(tool: Tool, db: Redis) -> None:
     numbered(tool.folder / "in.jsonl", 10)
     opens = datetime.now(UTC) + timedelta(hours=3)
-    hours = f"{opens:%H}:00-{opens + timedelta(hours=1):%H}:00"
+    hours = f"{opens:%H}:00-{opens + timedelta(hours=1):%H}:00 UTC"
 
-    with begin(tool, "--only-between", f"{hours} UTC") as load:
+    with begin(tool, "--only-between", hours) as load:
         load.until_it_says(f"waiting until {opens:%Y-%m-%d %H}:00 UTC (--only-between {hours})")
         assert db.llen(PENDING) == 0
         interrupt(load)

@@ -56,6 +56,11 @@ def test_later_tasks_are_due_later(schedule: Schedule, counts: list[float]) -> N
     assert all(before <= after + 1e-6 for before, after in itertools.pairwise(times))
 
 
+def test_the_smallest_count_of_all_is_due_when_the_rate_leaves_0() -> None:
+    schedule = Stretches([Stretch(1.0, 0.0, 0.0), Stretch(4.0, 0.0, 1.0)], repeated=True)
+    assert schedule.due(math.ulp(0.0)) == 1.0
+
+
 @pytest.mark.parametrize(
     ("text", "end"),
     [
