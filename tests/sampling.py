@@ -1,5 +1,7 @@
 """``--sample``: of some folders' tests, a share that a seed draws. A run is short; the runs together cover all.
 
+``--sample-variants`` draws from the variants of each test: those with other parameters, such as another server.
+
 The seed also sets the order of the tests (pytest-randomly). It is drawn from the commit: the same commit is tested in
 the same way again, the next one in another.
 """
@@ -11,7 +13,7 @@ import os
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from zlib import crc32
 
@@ -29,6 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run this share (above 0, up to 1) of the tests below each of these folders of tests/, and of each file "
         f"one test at least; which ones follows from the environment variable {SEED}",
     )
+    parser.getgroup("sample").addoption(
+        "--sample-variants",
+        default="",
+        metavar="FOLDER:SHARE,...",
+        help="run this share of the variants of each test below each of these folders of tests/, one at least",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -42,31 +50,47 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    sample = config.getoption("sample")
-    return f"{SEED}={os.environ[SEED]}, sample: {sample or 'none, all tests are run'}"
+    sample, variants = config.getoption("sample"), config.getoption("sample_variants")
+    of_variants = f", of variants: {variants}" if variants else ""
+    return f"{SEED}={os.environ[SEED]}, sample: {sample or 'none, all tests are run'}{of_variants}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    shares = parse(config.getoption("sample"))
-    tests = config.rootpath / "tests"
-    files: dict[tuple[str, Path], list[str]] = defaultdict(list)
-    for item in items:
-        folder = item.path.relative_to(tests).parts[0] if item.path.is_relative_to(tests) else ""
-        if folder in shares:
-            files[folder, item.path].append(item.nodeid)
-    dropped: set[str] = set()
-    for (folder, _), names in files.items():
-        dropped |= set(names) - draw(names, shares[folder], int(os.environ[SEED]))
+    dropped = {
+        *_dropped(config, items, parse(config.getoption("sample")), lambda item: str(item.path)),
+        *_dropped(config, items, parse(config.getoption("sample_variants")), _without_parameters),
+    }
     if dropped:
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in dropped])
         items[:] = [item for item in items if item.nodeid not in dropped]
+
+
+def _dropped(
+    config: pytest.Config,
+    items: Sequence[pytest.Item],
+    shares: Mapping[str, float],
+    group: Callable[[pytest.Item], str],
+) -> set[str]:
+    """The names of the tests that are not drawn, of those in the folders. Each group has a draw of its own."""
+    tests = config.rootpath / "tests"
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for item in items:
+        folder = item.path.relative_to(tests).parts[0] if item.path.is_relative_to(tests) else ""
+        if folder in shares:
+            groups[folder, group(item)].append(item.nodeid)
+    seed = int(os.environ[SEED])
+    return {name for (folder, _), names in groups.items() for name in set(names) - draw(names, shares[folder], seed)}
+
+
+def _without_parameters(item: pytest.Item) -> str:
+    return item.nodeid.partition("[")[0]
 
 
 def parse(sample: str) -> Mapping[str, float]:
     """Folder to share.
 
     Raises:
-        UsageError: It is not as ``--sample`` wants it.
+        UsageError: It is not as ``--sample`` and ``--sample-variants`` want it.
     """
     shares: dict[str, float] = {}
     for part in filter(None, sample.split(",")):

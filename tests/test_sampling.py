@@ -88,6 +88,21 @@ def test_a_sampled_run_takes_from_each_file_of_the_folder_and_all_of_the_others(
 
 
 @pytest.mark.slow
+def test_a_run_of_some_variants_takes_one_of_each_test_at_least(project: Path) -> None:
+    (project / "tests/unit/test_d.py").write_text(
+        f"def test_one():\n    open('{project}/ran-test_d-one', 'x')\n"
+        f"def test_two():\n    open('{project}/ran-test_d-two', 'x')\n"
+    )
+
+    said, ran = _run(project, "5", "--sample=faults:0.34", "--sample-variants=unit:0.1")
+    _, other = _run(project, "6", "--sample=faults:0.34", "--sample-variants=unit:0.1")
+
+    assert f"{SEED}=5, sample: faults:0.34, of variants: unit:0.1" in said
+    assert [sum(f"test_{file}-" in name for name in ran) for file in "abcd"] == [7, 7, 2, 2]
+    assert other != ran and len(other) == len(ran)
+
+
+@pytest.mark.slow
 def test_the_seed_sets_the_order_of_the_tests_too(project: Path) -> None:
     first, again, other = (
         [line for line in _run(project, seed, "-v")[0].splitlines() if "PASSED" in line] for seed in ("5", "5", "6")
