@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
+from loader.engine.engines.registry import engine_of
 from loader.engine.execution import Execution, StoppedError
 from loader.engine.queue_field import require_queue_field
 from loader.engine.targets.base import Preflight
@@ -64,7 +65,7 @@ class Loader:
         if not asks_server(self.options):
             self.options = settled(self.options, self.options.layout_without_server)
         self._target = target_for(self.options, Preflight(choose_layout, check_before_load))
-        self._execution = Execution()
+        self._execution = Execution(engine_of(self.options))
 
     async def __aenter__(self) -> Self:
         await self._target.open()
@@ -130,7 +131,7 @@ class Loader:
         try:
             sources = await self._execution.unless_stopped(opening)
         except StoppedError:  # most often, it has waited for standard input
-            self._execution = Execution()
+            self._execution = Execution(engine_of(self.options))
             report = _report(options, [])
             report.end("interrupted")
             return report
@@ -149,7 +150,7 @@ class Loader:
             report.end("interrupted")
             raise
         finally:
-            self._execution = Execution()
+            self._execution = Execution(engine_of(self.options))
         return report
 
 

@@ -72,6 +72,24 @@ _INSERT_HEAD = b"""\
 %b
 """ % (_LEDGER, _SKIPPED)
 
+FENCE = b"""\
+-- KEYS[%(key)d]: who may write the shard: a hash with the newest claim (loader/jobs/claims.py)
+-- The last argument: the claim of the run that writes
+local claim = table.remove(ARGV)
+local newest = redis.call('HGET', KEYS[%(key)d], 'claim')
+if newest ~= claim then
+  local function number(text) return tonumber(string.match(text, '^%%d+')) end
+  if newest and number(newest) >= number(claim) then
+    return redis.error_reply('CLAIMED another run of this shard has the newer claim ' .. newest)
+  end
+  -- The server has lost it.
+  redis.call('HSET', KEYS[%(key)d], 'claim', claim)
+end
+"""
+"""Lua that refuses the run of a shard that another run has taken over. It takes the last argument away."""
+
+_FENCE = FENCE % {b"key": 6}
+
 _KNOWN = b"""\
 if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KEYS[4], ARGV[1]) or '' end
 """
@@ -130,15 +148,21 @@ end
 """
 
 
-def commit_script() -> bytes:
-    """The script of ``QueueLedger.commit``. It is the same for every layout."""
-    return placing_script(_COMMIT_HEAD, _PLACE_WRITTEN, _MARK, known=_KNOWN + lost(4))
+def commit_script(*, fenced: bool = False) -> bytes:
+    """The script of ``QueueLedger.commit``. It is the same for every layout.
+
+    Args:
+        fenced: Whether the last argument is a claim, and an older one than the newest is refused.
+    """
+    known = (_FENCE if fenced else b"") + _KNOWN + lost(4)
+    return placing_script(_COMMIT_HEAD, _PLACE_WRITTEN, _MARK, known=known)
 
 
-def insert_script(encoder: QueueEncoder) -> bytes:
-    """The script of ``QueueLedger.insert``."""
+def insert_script(encoder: QueueEncoder, *, fenced: bool = False) -> bytes:
+    """The script of ``QueueLedger.insert``. ``fenced`` as for ``commit_script``."""
     place = _PLACE_FRESH % {b"write": encoder.insert_script, b"width": encoder.insert_width}
-    return placing_script(_INSERT_HEAD, place, _MARK, known=_KNOWN, full=REFUSED_IF_FULL % b"KEYS[3]")
+    known = (_FENCE if fenced else b"") + _KNOWN
+    return placing_script(_INSERT_HEAD, place, _MARK, known=known, full=REFUSED_IF_FULL % b"KEYS[3]")
 
 
 def lost(first: int) -> bytes:

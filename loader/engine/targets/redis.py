@@ -73,7 +73,7 @@ class RedisTarget(LoadTarget):
         self._begun: _RedisLoad | None = None
 
     async def run(self, sources: Sequence[Source], report: LoadReport, execution: Execution) -> None:
-        load = _RedisLoad(self._options, self._address, sources, report)
+        load = _RedisLoad(self._options, self._address, sources, report, is_spread=execution.is_spread)
         try:
             await load.reach()
             await load.find(self._preflight)
@@ -98,7 +98,15 @@ class RedisTarget(LoadTarget):
 class _RedisLoad:
     """One load. The methods are its steps, in this order."""
 
-    def __init__(self, options: LoadOptions, address: Address, sources: Sequence[Source], report: LoadReport) -> None:
+    def __init__(
+        self,
+        options: LoadOptions,
+        address: Address,
+        sources: Sequence[Source],
+        report: LoadReport,
+        *,
+        is_spread: bool,
+    ) -> None:
         self._given = options
         self._proposals = Proposal.for_each_layout(options, sources)
         self._proposal = self._proposals[0]
@@ -106,7 +114,7 @@ class _RedisLoad:
         self._report = report
         self._sources = list(report.sources)
         self._servers = Servers(address, options.timeout)
-        self._run = Run.new()
+        self._run = Run.new(is_spread=is_spread)
         self._job: Job
         self._before: dict[str, Any] | None = None  # the manifest of a resumed job, if this run has changed it
         self._plan: LoadPlan
