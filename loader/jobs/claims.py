@@ -3,7 +3,7 @@
 A cluster of workers may run one shard twice at the same moment: it hands a shard over when its worker does not answer,
 and that worker may wake up later. Process ids and host names mean nothing across machines. So each run of a shard takes
 a claim with a rising number, for each queue, before it reads that queue's ledger. The script that commits a batch
-checks it (``ledger_scripts.FENCE``), and the run with the older claim stops.
+checks it (``ledger_scripts``), and the run with the older claim stops.
 
 Hashes are written before the script runs, by plain commands, which check nothing. So a run that takes a shard over has
 the server close the connections of the run before it, after it has taken its claim: what they have sent and the server
@@ -34,15 +34,17 @@ TAKE = b"""\
 --          claim: the number, a blank, and who has it: the run of the loader, a colon, the process
 --          before: the batches that were in when that run of the loader took its first claim
 --          others: all of that run of the loader who have had it, each after a blank
--- KEYS[2] to KEYS[4]: the ledger: batches, checksums, skipped
+-- KEYS[2]: the bitmap of the batches that are in
+-- KEYS[3]: the CRC-32 of each batch
+-- KEYS[4]: the hash from batch to skipped positions
 -- ARGV[1]: who takes it
--- Reply: the claim; the field others; the field before; the ledger
+-- Reply: the claim; the field others; the field before; the three keys of the ledger
 local number, holder = string.match(redis.call('HGET', KEYS[1], 'claim') or '', '^(%d+) (.*)$')
 local claim = string.format('%d %s', (tonumber(number) or 0) + 1, ARGV[1])
 local batches = redis.call('GET', KEYS[2]) or ''
 local before, others = batches, ''
 if holder and string.match(holder, '^[^:]*') == string.match(ARGV[1], '^[^:]*') then
-  before, others = unpack(redis.call('HMGET', KEYS[1], 'before', 'others'))
+  before, others = redis.call('HGET', KEYS[1], 'before'), redis.call('HGET', KEYS[1], 'others')
   if not string.find(others .. ' ', ' ' .. holder .. ' ', 1, true) then others = others .. ' ' .. holder end
 end
 redis.call('HSET', KEYS[1], 'claim', claim, 'before', before, 'others', others)

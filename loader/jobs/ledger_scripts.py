@@ -72,23 +72,23 @@ _INSERT_HEAD = b"""\
 %b
 """ % (_LEDGER, _SKIPPED)
 
-FENCE = b"""\
--- KEYS[%(key)d]: who may write the shard: a hash with the newest claim (loader/jobs/claims.py)
--- The last argument: the claim of the run that writes
+_FENCE_HEAD = b"""\
+-- KEYS[6]: which run of the shard may write: a hash (loader/jobs/claims.py)
+-- The last argument: the claim of the run that writes. An older one than the newest is refused, with the error CLAIMED.
+"""
+
+_FENCE = b"""\
 local claim = table.remove(ARGV)
-local newest = redis.call('HGET', KEYS[%(key)d], 'claim')
+local newest = redis.call('HGET', KEYS[6], 'claim')
 if newest ~= claim then
-  local function number(text) return tonumber(string.match(text, '^%%d+')) end
+  local function number(text) return tonumber(string.match(text, '^%d+')) end
   if newest and number(newest) >= number(claim) then
     return redis.error_reply('CLAIMED another run of this shard has the newer claim ' .. newest)
   end
   -- The server has lost it.
-  redis.call('HSET', KEYS[%(key)d], 'claim', claim)
+  redis.call('HSET', KEYS[6], 'claim', claim)
 end
 """
-"""Lua that refuses the run of a shard that another run has taken over. It takes the last argument away."""
-
-_FENCE = FENCE % {b"key": 6}
 
 _KNOWN = b"""\
 if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KEYS[4], ARGV[1]) or '' end
@@ -154,15 +154,15 @@ def commit_script(*, fenced: bool = False) -> bytes:
     Args:
         fenced: Whether the last argument is a claim, and an older one than the newest is refused.
     """
-    known = (_FENCE if fenced else b"") + _KNOWN + lost(4)
-    return placing_script(_COMMIT_HEAD, _PLACE_WRITTEN, _MARK, known=known)
+    head, known = (_COMMIT_HEAD + _FENCE_HEAD, _FENCE) if fenced else (_COMMIT_HEAD, b"")
+    return placing_script(head, _PLACE_WRITTEN, _MARK, known=known + _KNOWN + lost(4))
 
 
 def insert_script(encoder: QueueEncoder, *, fenced: bool = False) -> bytes:
     """The script of ``QueueLedger.insert``. ``fenced`` as for ``commit_script``."""
     place = _PLACE_FRESH % {b"write": encoder.insert_script, b"width": encoder.insert_width}
-    known = (_FENCE if fenced else b"") + _KNOWN
-    return placing_script(_INSERT_HEAD, place, _MARK, known=known, full=REFUSED_IF_FULL % b"KEYS[3]")
+    head, known = (_INSERT_HEAD + _FENCE_HEAD, _FENCE) if fenced else (_INSERT_HEAD, b"")
+    return placing_script(head, place, _MARK, known=known + _KNOWN, full=REFUSED_IF_FULL % b"KEYS[3]")
 
 
 def lost(first: int) -> bytes:
