@@ -145,7 +145,7 @@ def test_two_runs_of_a_shard_leave_each_task_once_and_rewrite_none_that_was_take
         assert not all(run.is_over for run in runs)
 
 
-@pytest.mark.parametrize("kind", ["valkey", "redis_server"])
+@pytest.mark.parametrize("kind", ["_valkey", "_redis"])
 def test_the_run_with_the_older_claim_is_refused_and_does_nothing(kind: str, request: pytest.FixtureRequest) -> None:
     server: Server = request.getfixturevalue(kind)
 
