@@ -123,6 +123,7 @@ class Loader:
                 force_format=options.force_format,
                 tables=options.tables,
                 spool=spool,
+                elsewhere=self._execution.is_spread,
             )
             return await self._load(opening, problems)
 
