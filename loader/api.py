@@ -14,7 +14,7 @@ from loader.engine.execution import Execution, StoppedError
 from loader.engine.queue_field import require_queue_field
 from loader.engine.targets.base import Preflight
 from loader.engine.targets.registry import asks_server, target_for
-from loader.errors import SourceError
+from loader.errors import SourceError, UsageError
 from loader.jobs.rejects import rejects_path
 from loader.jobs.report import LoadReport, SkippedFile, SourceReport
 from loader.outputs.gzip import repair_gzip
@@ -58,6 +58,8 @@ class Loader:
             raise TypeError("give a LoadOptions or its fields, not both")
         self.options = options or LoadOptions(**cast(dict[str, Any], fields))
         self.options.check()
+        if self.options.detach:
+            raise UsageError("detach is for the command line", "Give the options without it to a Loader on the cluster")
         self.options = settled_shape(self.options)
         self.report: LoadReport | None = None
         if self.options.preview is not None and self.options.layout == "auto" and not self.options.implied_layout:
@@ -80,6 +82,11 @@ class Loader:
     def batches_waiting(self) -> int:
         """The number of batches in the bounded queue."""
         return self._execution.batches_waiting
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether all checks of the load that runs have passed, and it loads."""
+        return self._execution.has_begun
 
     def stop(self) -> None:
         """Ends a running load soon. Batches in flight are acknowledged, then ``load`` returns with 'interrupted'."""

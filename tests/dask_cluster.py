@@ -18,7 +18,14 @@ from tests.faults.helpers import Load, until
 START_SECONDS = 120.0
 """An upper bound; a worker takes two seconds of a quiet machine."""
 
-_SMALL_SHARDS = "from loader.sources import shards; shards.SHARD_BYTES = {size}; from loader.cli import main; main()"
+_SMALL_SHARDS = """
+from loader.sources import shards
+from loader.engine.dask import engine
+from loader.cli import main
+shards.SHARD_BYTES = {size}
+engine.SILENT_SECONDS = {silent}
+main()
+"""
 
 
 class DaskCluster:
@@ -111,11 +118,12 @@ class SmallShards(Load):
 
     Args:
         size: Bytes.
+        silent: Seconds after which a silent worker is left.
     """
 
-    def __init__(self, size: int, *arguments: str | Path, cwd: Path) -> None:
+    def __init__(self, size: int, *arguments: str | Path, cwd: Path, silent: float = 30.0) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _SMALL_SHARDS.format(size=size), "load", *map(str, arguments)],
+            [sys.executable, "-c", _SMALL_SHARDS.format(size=size, silent=silent), "load", *map(str, arguments)],
             cwd=cwd,
             env=environment(),
             stdin=subprocess.DEVNULL,

@@ -32,12 +32,16 @@ class Execution:
 
     Args:
         engine: Runs the shards.
+
+    Attributes:
+        has_begun: Whether the shards are being loaded, or were.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._preparing: asyncio.Task[Any] | None = None
         self._stopping = False
+        self.has_begun = False
 
     @property
     def batches_waiting(self) -> int:
@@ -96,6 +100,7 @@ class Execution:
         Raises:
             LoaderError: See ``Engine.run``.
         """
+        self.has_begun = True
         await asyncio.to_thread(begin_file, part.rejects, resumed=report.resumed)
         recorder = await self._recorder(part.options, report, look, server)
         work = self._engine.run(part, shards, report)

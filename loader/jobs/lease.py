@@ -213,6 +213,9 @@ class Lease:
             LoaderError: The server does not answer, or replies with an error.
         """
         asked_at = _now()
+        if self.run.is_spread and self._process != 0 and await self._is_held_by_driver():
+            self._proved_at = asked_at
+            return
         with translated(self._where):
             reply = await self._eval(RENEW, self._keys, self._holder, LEASE_MS, self.run.number)
             # A server that was restarted with older data may have the lease of a run that is gone.
@@ -226,6 +229,20 @@ class Lease:
             )
             lost.taken_over = True
             raise lost
+
+    async def _is_held_by_driver(self) -> bool:
+        """Whether the first process of this run has the lease; False if another run has.
+
+        The other processes of a spread run may outlive it, and do not keep the lease in its place.
+
+        Raises:
+            TransientError: Nobody has it: the run is over, or its first process is about to renew it.
+        """
+        with translated(self._where):
+            holder = await self._client.execute("GET", self._key)
+        if holder is None:
+            raise TransientError(f"job {self._job}: the process that drives the load does not hold its lease")
+        return bool(holder == self._holder)
 
     async def _take_from_dead(self, holder: bytes) -> bool:
         others = await self._connections_of(holder) if _is_named(holder) else None

@@ -68,6 +68,7 @@ class EngineFields(SeriesFields):
                 Excludes("redis", "embedded", hint="The embedded server ends with this command"),
                 Excludes("redis", "discard", hint="Nothing is written there"),
                 Excludes("dry_run", hint="Nothing is loaded"),
+                Needs("rejects", hint="Name a file that the machines of the cluster see: bad records go there"),
             ),
         ),
     ] = False

@@ -37,11 +37,14 @@ from loader.wire.faults import RESUME
 MOST_RUNS = 5
 """So often a shard is run, if its runs fail by faults that may pass, before the load ends."""
 
+SILENT_SECONDS = 30.0
+"""Workers tell their progress twice a second. A shard whose worker has been silent for so long runs elsewhere as well:
+Dask itself would wait for ``worker-ttl``, five minutes as it comes."""
+
 _MOST_TAKEN_OVER = 20
 _AHEAD_A_THREAD = 3
 _LEAST_AHEAD = 16
 _LOOK_SECONDS = 1.0
-_GATHER_SECONDS = 2.0
 _BROADCAST_SECONDS = 5.0
 
 log = logging.getLogger("runqy_loader")
@@ -55,12 +58,14 @@ class _Attempts:
         number: How often it was submitted.
         failed: How many of its runs have failed.
         taken_over: How many of them have ended because another run had the shard.
+        heard_at: When its worker told progress last (``time.monotonic``); None before it did.
     """
 
     shard: Shard
     number: int = 0
     failed: int = 0
     taken_over: int = 0
+    heard_at: float | None = None
 
 
 class DaskEngine:
@@ -130,8 +135,8 @@ class _Run:
         self._gathered = Gathered(part, report, channel)
         self._left = deque(map(_Attempts, shards))
         self._futures: dict[Future, _Attempts] = {}
+        self._unsettled: dict[int, _Attempts] = {}  # the same by the number of the shard
         self._beside: set[asyncio.Task[None]] = set()
-        self._ready: list[Future] = []
         self._results: list[tuple[Future, ShardResult | LoaderError]] = []
         self._news = asyncio.Event()
         # The first shard is judged before the others are loaded; see FirstRecords.
@@ -144,6 +149,7 @@ class _Run:
         self._failure: LoaderError | None = None
         self._stopping = False
         self._stopped_at: float | None = None
+        self._looked_at = time.monotonic()
 
     @property
     def batches_waiting(self) -> int:
@@ -186,9 +192,6 @@ class _Run:
             if self._stopping:
                 self._broadcast(stop_run, self._token)
                 self._gave_up_on_silent_workers()
-            ready, self._ready = self._ready, []
-            if ready:
-                self._spawn(self._collect(ready))
             results, self._results = self._results, []
             for future, result in results:
                 await self._settle(future, result)
@@ -201,6 +204,8 @@ class _Run:
             if number == self._first:
                 require_picklable(task)
             attempts.number += 1
+            attempts.heard_at = None
+            self._unsettled[number] = attempts
             # The first part of a tuple is the group of tasks in the scheduler: one group a run.
             key = (f"runqy-loader-shard-{self._token}", number, attempts.number)
             future = self._client.submit(run_shard, task, key=key, pure=False, retries=0)
@@ -220,31 +225,11 @@ class _Run:
         task.add_done_callback(self._beside.discard)
 
     async def _follow(self, future: Future) -> None:
-        await future.exception()  # returns once the task is over, with or without one
-        self._ready.append(future)
-        self._news.set()
-
-    async def _collect(self, ready: Sequence[Future]) -> None:
-        """Gets results, many at once. A worker that is silent then holds up only its own."""
-        finished = [future for future in ready if future.status == "finished"]
-        results: Sequence[ShardResult] | None = None
-        with suppress(Exception):  # one of them is lost by now, or its worker is silent
-            async with asyncio.timeout(_GATHER_SECONDS):
-                results = await self._client.gather(finished)
-        if results is not None:
-            self._results += zip(finished, results, strict=True)
-            ready = [future for future in ready if future not in set(finished)]
-        for future in ready:
-            self._spawn(self._collect_one(future))
-        self._news.set()
-
-    async def _collect_one(self, future: Future) -> None:
         try:
-            result = await outcome_of(self._client, future)
+            result: ShardResult | LoaderError = await outcome_of(self._client, future)
         except LoaderError as error:
-            self._results.append((future, error))
-        else:
-            self._results.append((future, result))
+            result = error
+        self._results.append((future, result))
         self._news.set()
 
     async def _settle(self, future: Future, result: ShardResult | LoaderError) -> None:
@@ -254,6 +239,7 @@ class _Run:
             return
         future.release()
         number = attempts.shard.number
+        del self._unsettled[number]
         if isinstance(result, LoaderError):
             self._again(attempts, result)
         elif result.taken_over:
@@ -314,6 +300,8 @@ class _Run:
         message = unpacked(event[1])
         if isinstance(message, Progress):
             self._gathered.progress(message)
+            if (attempts := self._unsettled.get(message.shard)) is not None:
+                attempts.heard_at = time.monotonic()
             self._check_rejects()
         elif isinstance(message, JudgedFirst):
             self._judged = True
@@ -341,8 +329,33 @@ class _Run:
                     self._threads = threads
                     self._report.processes = max(self._report.processes, threads)
                     self.order(self._orders)
+            await self._leave_silent_workers()
             self._news.set()
             await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _leave_silent_workers(self) -> None:
+        """Has shards run elsewhere whose workers say nothing any more. Claims end what a silent one may do yet."""
+        now = time.monotonic()
+        if now - self._looked_at > SILENT_SECONDS / 2:  # this process was suspended: what was told is still to be read
+            for attempts in self._futures.values():
+                attempts.heard_at = now
+        self._looked_at, before = now, now - SILENT_SECONDS
+        silent = [
+            future
+            for future, attempts in self._futures.items()
+            if attempts.heard_at is not None and attempts.heard_at < before and not future.done()
+        ]
+        for future in silent:
+            attempts = self._futures.pop(future)
+            del self._unsettled[attempts.shard.number]
+            log.warning(
+                "shard %d: its worker has said nothing for %.0f s; another one runs it",
+                attempts.shard.number,
+                SILENT_SECONDS,
+            )
+            self._left.appendleft(attempts)
+        if silent:
+            await self._client.cancel(silent)
 
     async def _ask_threads(self) -> int | None:
         """The number of threads of all workers; None if the scheduler is lost."""
@@ -370,6 +383,7 @@ class _Run:
             log.warning("%d shards are with workers that do not answer; not waiting for them", len(self._futures))
             self._left.extendleft(self._futures.values())
             self._futures.clear()
+            self._unsettled.clear()
 
     def _share(self) -> Orders:
         """The orders for each shard that runs."""

@@ -103,9 +103,10 @@ class _Host:
         self._loop = (loop_factory() or asyncio.new_event_loop)()
         self._open: dict[str, _Open] = {}
         self._stopped: set[str] = set()
+        thread = threading.Thread(target=self._loop.run_forever, name="runqy-loader", daemon=True)
+        thread.start()
         _log.propagate = False
-        _log.addHandler(_Forward(self._tell_all))
-        threading.Thread(target=self._loop.run_forever, name="runqy-loader", daemon=True).start()
+        _log.addHandler(_Forward(self._tell_all, thread.ident))
 
     def run(self, task: ShardTask) -> ShardResult:
         """Runs a shard; called in a thread of the Dask worker."""
@@ -207,6 +208,7 @@ class _Open:
         if self._progress is None:
             self._progress = asyncio.create_task(self._tell_progress())
         running.judged = lambda: self._tell(self._setup.token, JudgedFirst())
+        self._tell(self._setup.token, running.progress())  # from now on, the driver knows that it runs
         channel: Channel | None = None
         error: LoaderError | None = None
         taken_over = complete = False
@@ -313,11 +315,16 @@ async def _only(shard: Shard) -> AsyncIterator[Shard]:
 
 
 class _Forward(logging.Handler):
-    def __init__(self, tell: Callable[[object], None]) -> None:
+    """Tells the driver what shards say, but not what a driver says that runs in this process."""
+
+    def __init__(self, tell: Callable[[object], None], thread: int | None) -> None:
         super().__init__()
         self._tell = tell
+        self._thread = thread
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.thread != self._thread:
+            return
         if hasattr(record, "waiting"):
             self._tell(Said(waiting=record.waiting, is_wait=True))
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from distributed import Client, Future, KilledWorker
@@ -12,25 +13,34 @@ from loader.wire.faults import RESUME
 
 
 async def outcome_of(client: Client, future: Future) -> ShardResult:
-    """The result of a task that is over.
+    """Waits for a task and returns its result. Dask gets the results of several tasks at once where it can.
 
     Raises:
-        TransientError: Its worker has died, or the scheduler has dropped it.
-        LoaderError: It cannot run there.
+        TransientError: Its worker has died.
+        LoaderError: It cannot run there, or the scheduler has forgotten it.
     """
     try:
-        if future.status == "finished":
-            (result,) = await client.gather([future])
-            if isinstance(result, ShardResult):
-                return result
-            raise SinkError(f"a Dask task has returned {type(result).__name__}", "Install one version on all machines")
-        if future.status == "error":
-            raise from_exception(await future.exception())
-    except KilledWorker as error:
-        raise from_exception(error) from error
+        # If the result is lost with its worker, Dask runs the task again, and this waits for that.
+        found = await client.gather([future], errors="skip")
+        if not found:
+            raise lost_scheduler() if future.cancelled() else from_exception(await future.exception())
+    except asyncio.CancelledError:  # this task's, or the future's: Dask raises the same
+        if not future.cancelled():
+            raise
+        raise lost_scheduler() from None
     except OSError as error:
-        raise TransientError(f"a Dask worker was lost: {error}") from error
-    raise lost_scheduler()
+        raise SinkError(f"the Dask scheduler was lost: {error}", RESUME.capitalize()) from error
+    (result,) = found
+    if not isinstance(result, ShardResult):
+        raise SinkError(f"a Dask task has returned {type(result).__name__}", "Install one version on all machines")
+    return result
+
+
+async def outcome_error(client: Client, future: Future) -> LoaderError | None:
+    """Waits for a task of any result. Returns the error with which it has ended, if it has."""
+    if not await client.gather([future], errors="skip"):
+        return lost_scheduler() if future.cancelled() else from_exception(await future.exception())
+    return None
 
 
 def lost_scheduler() -> LoaderError:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import hiredis
 
@@ -54,6 +55,9 @@ from loader.sources.base import Source
 from loader.sources.record_limit import RecordLimit
 from loader.wire.address import Address
 
+if TYPE_CHECKING:
+    from loader.engine.course_note import CourseNote
+
 T = TypeVar("T")
 
 log = logging.getLogger("runqy_loader")
@@ -89,7 +93,7 @@ class RedisTarget(LoadTarget):
             raise
         finally:
             self._begun = None
-            await load.close()
+            await load.end(sys.exception())
 
     async def pending(self) -> int | None:
         return None if self._begun is None else await self._begun.pending()
@@ -124,6 +128,7 @@ class _RedisLoad:
         self._memory: MemoryWatch | None = None
         self._records: RecordLimit | None = None
         self._orders = Orders()
+        self._course: CourseNote | None = None
         self._patience = Patience.of(options.retry_seconds, full=options.waits_for_memory)
 
     @property
@@ -339,7 +344,7 @@ class _RedisLoad:
             elsewhere=self._options.redis != REDIS_URL(),
         )
         try:
-            async with orders.watching():
+            async with orders.watching(), self._noted(execution):
                 complete = await while_held([self._lease], self._memory.during(run, execution.stop))
         finally:
             if look is not None:
@@ -352,6 +357,16 @@ class _RedisLoad:
                 await self._lease.renew()
         self._report.end("completed" if complete else "interrupted")
         return complete
+
+    def _noted(self, execution: Execution) -> AbstractAsyncContextManager[None]:
+        """Has others look on, if the load may go on without the command that began it."""
+        if not execution.is_spread:
+            return nullcontext()
+        from loader.engine.course_note import CourseNote
+
+        assert self._lease is not None  # noqa: S101 - begin() has acquired it
+        self._course = CourseNote(self._servers, self._lease, self._report)
+        return self._course.noting()
 
     async def finish(self) -> None:
         """Marks the job as done in its record."""
@@ -389,8 +404,14 @@ class _RedisLoad:
         except LoaderError as failure:
             log.warning("the record of job %s was not restored: %s", self._job.name, failure)
 
-    async def close(self) -> None:
-        """Releases the lease, and closes all connections."""
+    async def end(self, error: BaseException | None) -> None:
+        """Releases the lease, and closes all connections.
+
+        Args:
+            error: What has ended the load.
+        """
+        if self._course is not None:
+            await self._course.end(error)
         if self._lease is not None:
             await close_quietly(self._lease.release())
         await self._servers.aclose()
