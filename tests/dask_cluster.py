@@ -7,10 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from distributed import Client
 
 from tests.cli import environment
 from tests.faults.helpers import Load, until
@@ -101,6 +102,12 @@ class DaskCluster:
         """SIGKILL for a worker."""
         os.kill(pid, signal.SIGKILL)
 
+    def retire(self, pid: int) -> None:
+        """Has the scheduler retire a worker: its tasks start elsewhere at once, and run on where they are."""
+        with Client(self.address, set_as_default=False) as client:
+            pids = client.run(os.getpid)
+            client.retire_workers([address for address, one in pids.items() if one == pid])
+
     def heal(self) -> None:
         """Starts a worker for each that has ended."""
         for worker in [one for one in self.workers if one.poll() is not None]:
@@ -134,12 +141,11 @@ class SmallShards(Load):
         self._said = b""
 
 
-def pause(pid: int) -> None:
-    """SIGSTOP, until it holds."""
+def stop_process(pid: int) -> None:
+    """SIGSTOP."""
     os.kill(pid, signal.SIGSTOP)
-    until(lambda: " T " in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3], "the process is stopped")
 
 
 def go_on(pid: int) -> None:
+    """SIGCONT."""
     os.kill(pid, signal.SIGCONT)
-    time.sleep(0)

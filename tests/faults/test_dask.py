@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import random
+import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
-from tests.dask_cluster import DaskCluster, SmallShards
+from tests.dask_cluster import DaskCluster, SmallShards, go_on, stop_process
 from tests.fault_counts import Fault, count
-from tests.faults.helpers import Load, payload, until, write_lines
+from tests.faults.helpers import (
+    HANG,
+    Command,
+    Load,
+    assert_adds_up,
+    assert_each_once,
+    assert_one_error,
+    assert_tidy,
+    payload,
+    until,
+    write_lines,
+)
 from tests.faults.proxy import COMMIT, Link, Verdict
 from tests.faults.scene import QUEUE, Scene
 from tests.faults.test_seeded import Round
@@ -57,10 +72,18 @@ class DaskRound(Round):
         )  # fmt: skip
 
 
-def dask_load(scene: Scene, cluster: DaskCluster, *more: str) -> Load:
+def dask_load(
+    scene: Scene,
+    cluster: DaskCluster,
+    *more: str,
+    size: int = SHARD_BYTES,
+    silent: float = 30.0,
+    report: bool = True,
+) -> Load:
     return SmallShards(
-        SHARD_BYTES, "in.jsonl", "-b", "10", "-q", "q", "--job", "j", "--rejects", "rejects.jsonl", "--report", "-",
-        "--redis", scene.proxy.url, "--engine", "dask", "--scheduler", cluster.address, *more, cwd=scene.folder,
+        size, "in.jsonl", "-b", "10", "-q", "q", "--job", "j", "--rejects", "rejects.jsonl",
+        *(("--report", "-") if report else ()), "--redis", scene.proxy.url, "--engine", "dask", "--scheduler",
+        cluster.address, *more, cwd=scene.folder, silent=silent,
     )  # fmt: skip
 
 
