@@ -99,7 +99,7 @@ class DaskCluster:
             )  # fmt: skip
 
     def kill(self, pid: int) -> None:
-        """SIGKILL for a worker."""
+        """SIGKILL."""
         os.kill(pid, signal.SIGKILL)
 
     def retire(self, pid: int) -> None:

@@ -186,7 +186,7 @@ def test_a_stopped_worker_that_wakes_up_writes_nothing_that_was_handed_out(
     scene.proxy.latency = 0.003
 
     with scene.consumed() as consumer:
-        with dask_load(scene, cluster, silent=2.0) as running:
+        with dask_load(scene, cluster, "--timeout", "5", silent=2.0) as running:
             strike = Strike(scene, 15, stop_process, verdict)
             running.until(strike.happened.is_set, "a worker is stopped")
             done = running.wait()
@@ -195,10 +195,10 @@ def test_a_stopped_worker_that_wakes_up_writes_nothing_that_was_handed_out(
         before = len(scene.proxy.links())
         scene.proxy.release()  # what the network has held arrives now
         go_on(strike.pid)
-        # It finds its connections closed, and asks for its lease and its claims again.
-        until(lambda: "does not hold its lease" in cluster.logs() or len(scene.proxy.links()) > before, "it woke up")
+        # It finds its connections closed, and asks for its lease and its claims again over others.
+        until(lambda: len(scene.proxy.links()) > before, "it woke up")
         scene.assert_all_in(done)
-    assert "said nothing for 2 s; another one runs it" in done.stderr
+    assert "Dask workers have said nothing for 2 s, and others run their shards" in done.stderr
     assert done.report["already_loaded"] == 0
 
 
@@ -318,7 +318,8 @@ def test_a_killed_scheduler_is_one_clear_error_and_the_job_goes_on_with_another(
     with scene.consumed() as consumer:
         with DaskCluster(folder, 2) as own, dask_load(scene, own) as running:
             assert own.scheduler is not None
-            strike = Strike(scene, 30, lambda pid: own.scheduler and own.scheduler.kill(), Verdict.PASS)
+            scheduler = own.scheduler.pid
+            strike = Strike(scene, 30, lambda pid: own.kill(scheduler), Verdict.PASS)
             running.until(strike.happened.is_set, "the scheduler is killed")
             failed = running.wait()
         assert_one_error(failed, "Dask scheduler")

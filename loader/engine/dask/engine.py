@@ -21,7 +21,7 @@ from distributed import Client, Future
 from loader.engine.dask.cluster import allowed_failures, connected
 from loader.engine.dask.gathered import Gathered
 from loader.engine.dask.host import end_run, order_run, run_shard, stop_run
-from loader.engine.dask.messages import JudgedFirst, Progress, Said, ShardResult, topic_of, unpacked
+from loader.engine.dask.messages import JudgedFirst, Progress, Said, ShardResult, ShardTask, topic_of, unpacked
 from loader.engine.dask.outcome import lost_scheduler, outcome_of
 from loader.engine.dask.shipping import Shipping, require_picklable
 from loader.engine.first_records import FirstRecords, too_many
@@ -38,8 +38,8 @@ MOST_RUNS = 5
 """So often a shard is run, if its runs fail by faults that may pass, before the load ends."""
 
 SILENT_SECONDS = 30.0
-"""Workers tell their progress twice a second. A shard whose worker has been silent for so long runs elsewhere as well:
-Dask itself would wait for ``worker-ttl``, five minutes as it comes."""
+"""Workers tell the scheduler every second that they are there. The shards of one that has been silent for so long run
+elsewhere as well: Dask itself would wait for ``worker-ttl``, five minutes as it comes."""
 
 _MOST_TAKEN_OVER = 20
 _AHEAD_A_THREAD = 3
@@ -58,14 +58,12 @@ class _Attempts:
         number: How often it was submitted.
         failed: How many of its runs have failed.
         taken_over: How many of them have ended because another run had the shard.
-        heard_at: When its worker told progress last (``time.monotonic``); None before it did.
     """
 
     shard: Shard
     number: int = 0
     failed: int = 0
     taken_over: int = 0
-    heard_at: float | None = None
 
 
 class DaskEngine:
@@ -135,7 +133,6 @@ class _Run:
         self._gathered = Gathered(part, report, channel)
         self._left = deque(map(_Attempts, shards))
         self._futures: dict[Future, _Attempts] = {}
-        self._unsettled: dict[int, _Attempts] = {}  # the same by the number of the shard
         self._beside: set[asyncio.Task[None]] = set()
         self._results: list[tuple[Future, ShardResult | LoaderError]] = []
         self._news = asyncio.Event()
@@ -143,13 +140,14 @@ class _Run:
         self._first = shards[0].number if shards and FirstRecords.are_judged(part.options.error_limit) else None
         self._judged = self._first is None or part.options.dry_run
         self._threads = 0
+        self._live: set[str] = set()
+        self._silent: set[str] = set()
         self._outage = Outage()
         self._told: set[str] = set()
         self._orders = Orders()
         self._failure: LoaderError | None = None
         self._stopping = False
         self._stopped_at: float | None = None
-        self._looked_at = time.monotonic()
 
     @property
     def batches_waiting(self) -> int:
@@ -197,18 +195,25 @@ class _Run:
                 await self._settle(future, result)
 
     def _submit(self) -> None:
-        while self._left and not self._stopping and len(self._futures) < self._ahead:
-            attempts = self._left.popleft()
+        """Submits what there is room for, at once: each call of Dask costs a millisecond, whatever it submits."""
+        room = self._ahead - len(self._futures)
+        if self._stopping or not self._left or room < min(len(self._left), 1 + self._ahead // 4):
+            return
+        keys: list[tuple[str, int, int]] = []
+        tasks: list[ShardTask] = []
+        taken = [self._left.popleft() for _ in range(min(room, len(self._left)))]
+        orders = self._share()
+        for attempts in taken:
             number = attempts.shard.number
-            task = self._shipping.task(attempts.shard, 1 if number == self._first else 2, self._share())
+            tasks.append(self._shipping.task(attempts.shard, 1 if number == self._first else 2, orders))
             if number == self._first:
-                require_picklable(task)
+                require_picklable(tasks[-1])
             attempts.number += 1
-            attempts.heard_at = None
-            self._unsettled[number] = attempts
             # The first part of a tuple is the group of tasks in the scheduler: one group a run.
-            key = (f"runqy-loader-shard-{self._token}", number, attempts.number)
-            future = self._client.submit(run_shard, task, key=key, pure=False, retries=0)
+            keys.append((f"runqy-loader-shard-{self._token}", number, attempts.number))
+        live = sorted(self._live) if self._silent else None  # Dask would give a silent worker more
+        futures = self._client.map(run_shard, tasks, key=keys, pure=False, retries=0, workers=live)
+        for future, attempts in zip(futures, taken, strict=True):
             self._futures[future] = attempts
             self._spawn(self._follow(future))
 
@@ -239,7 +244,6 @@ class _Run:
             return
         future.release()
         number = attempts.shard.number
-        del self._unsettled[number]
         if isinstance(result, LoaderError):
             self._again(attempts, result)
         elif result.taken_over:
@@ -300,8 +304,6 @@ class _Run:
         message = unpacked(event[1])
         if isinstance(message, Progress):
             self._gathered.progress(message)
-            if (attempts := self._unsettled.get(message.shard)) is not None:
-                attempts.heard_at = time.monotonic()
             self._check_rejects()
         elif isinstance(message, JudgedFirst):
             self._judged = True
@@ -315,13 +317,16 @@ class _Run:
         self._news.set()
 
     async def _look(self) -> None:
-        """Looks now and then at how many workers there are, and whether the scheduler is there."""
+        """Looks now and then which workers there are, and whether the scheduler is there."""
         told = False
         while True:
-            threads = await self._ask_threads()
-            if threads is None:
-                self._lost_scheduler()
-            else:
+            if (workers := await self._ask_workers()) is not None:
+                newest = max((seen for _, seen in workers.values()), default=0.0)
+                silent = {address for address, (_, seen) in workers.items() if newest - seen > SILENT_SECONDS}
+                self._live = workers.keys() - silent
+                if silent:
+                    await self._leave(silent)
+                threads = sum(workers[address][0] for address in self._live)
                 if not threads and not told:
                     log.warning("the Dask cluster has no workers; waiting for the first one")
                 told = not threads
@@ -329,45 +334,38 @@ class _Run:
                     self._threads = threads
                     self._report.processes = max(self._report.processes, threads)
                     self.order(self._orders)
-            await self._leave_silent_workers()
             self._news.set()
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _leave_silent_workers(self) -> None:
-        """Has shards run elsewhere whose workers say nothing any more. Claims end what a silent one may do yet."""
-        now = time.monotonic()
-        if now - self._looked_at > SILENT_SECONDS / 2:  # this process was suspended: what was told is still to be read
-            for attempts in self._futures.values():
-                attempts.heard_at = now
-        self._looked_at, before = now, now - SILENT_SECONDS
-        silent = [
-            future
-            for future, attempts in self._futures.items()
-            if attempts.heard_at is not None and attempts.heard_at < before and not future.done()
-        ]
-        for future in silent:
-            attempts = self._futures.pop(future)
-            del self._unsettled[attempts.shard.number]
-            log.warning(
-                "shard %d: its worker has said nothing for %.0f s; another one runs it",
-                attempts.shard.number,
-                SILENT_SECONDS,
-            )
-            self._left.appendleft(attempts)
-        if silent:
-            await self._client.cancel(silent)
-
-    async def _ask_threads(self) -> int | None:
-        """The number of threads of all workers; None if the scheduler is lost."""
-        if self._client.status != "running":
-            return None
+    async def _ask_workers(self) -> dict[str, tuple[int, float]] | None:
+        """The threads of each worker, and when the scheduler has heard of it last; None if that is not known."""
         try:
-            async with asyncio.timeout(_BROADCAST_SECONDS):
-                found: dict[str, int] = await self._client.nthreads()
-                return sum(found.values())
+            if self._client.status == "running":
+                async with asyncio.timeout(_BROADCAST_SECONDS):
+                    found = (await self._client.scheduler.identity(n_workers=-1))["workers"]
+                return {address: (one["nthreads"], one["last_seen"]) for address, one in found.items()}
         except (OSError, TimeoutError) as error:
             log.debug("the Dask scheduler does not tell its workers: %s", error)
-            return None if self._client.status != "running" else self._threads
+        if self._client.status != "running":
+            self._lost_scheduler()
+        return None
+
+    async def _leave(self, silent: set[str]) -> None:
+        """Has the shards of silent workers run elsewhere. Claims end what such a worker may do yet."""
+        new, self._silent = silent - self._silent, self._silent | silent
+        if new:
+            log.warning(
+                "Dask workers have said nothing for %.0f s, and others run their shards: %s",
+                SILENT_SECONDS,
+                ", ".join(sorted(new)),
+            )
+        processing = await self._client.processing(workers=list(silent))
+        keys = {key for keys in processing.values() for key in keys}
+        left = [future for future in self._futures if future.key in keys]
+        for future in left:
+            self._left.appendleft(self._futures.pop(future))
+        if left:
+            await self._client.cancel(left)
 
     def _lost_scheduler(self) -> None:
         self._fail(SinkError("the Dask scheduler is gone", f"Start it again, and {RESUME}"))
@@ -383,7 +381,6 @@ class _Run:
             log.warning("%d shards are with workers that do not answer; not waiting for them", len(self._futures))
             self._left.extendleft(self._futures.values())
             self._futures.clear()
-            self._unsettled.clear()
 
     def _share(self) -> Orders:
         """The orders for each shard that runs."""

@@ -208,7 +208,6 @@ class _Open:
         if self._progress is None:
             self._progress = asyncio.create_task(self._tell_progress())
         running.judged = lambda: self._tell(self._setup.token, JudgedFirst())
-        self._tell(self._setup.token, running.progress())  # from now on, the driver knows that it runs
         channel: Channel | None = None
         error: LoaderError | None = None
         taken_over = complete = False

@@ -53,9 +53,15 @@ async def into_redis(place: Place, named: bool, compact: Dumps | None, part: Par
             claims = Claims(servers, lease, part.run.process_name(part.name))
 
             async def claimed(queue: str, shard: int) -> LedgerState:
-                await queues.begin(queue)
                 ledger = sink.ledger(queue, shard)
-                return await retry(lambda: claims.take(ledger), sink.patience, between=servers.reconnect)
+
+                async def taken() -> LedgerState:
+                    await lease.renew()  # a cluster may begin a shard late, when the load is over
+                    return await claims.take(ledger)
+
+                state = await retry(taken, sink.patience, between=servers.reconnect)
+                await queues.begin(queue)
+                return state
 
             return replace(channel, worker=partial(sink.work, admit=claims.prove), state_of=claimed)
 
