@@ -12,10 +12,21 @@ from typing import Any
 import orjson
 
 from loader.jobs.standing import job_key, lease_key
+from loader.layouts.lua import as_sent
 from loader.servers.routing import Servers
 from loader.wire.faults import translated
 
 _PROGRESS, _OUTCOME = "progress", "outcome"
+
+NOTE = b"""\
+-- Notes fields of a job's record, unless it is gone: a load that is refused takes back what it has recorded.
+-- KEYS[1]: the job
+-- ARGV[1] and on: names and values
+-- Reply: 1 if they are noted
+if not redis.call('HGET', KEYS[1], 'manifest') then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV))
+return 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +57,23 @@ async def note_begin(servers: Servers, job: str, progress: dict[str, Any]) -> No
     Raises:
         LoaderError: The server refuses, or cannot be reached.
     """
-    with translated(str(servers)):
-        await servers.client_of(job_key(job)).execute(
-            "HSET", job_key(job), _PROGRESS, orjson.dumps(progress), _OUTCOME, ""
-        )
+    await _note(servers, job, _PROGRESS, orjson.dumps(progress), _OUTCOME, "")
 
 
 async def note_progress(servers: Servers, job: str, progress: dict[str, Any]) -> None:
     """A run goes on. Raises as ``note_begin``."""
-    with translated(str(servers)):
-        await servers.client_of(job_key(job)).execute("HSET", job_key(job), _PROGRESS, orjson.dumps(progress))
+    await _note(servers, job, _PROGRESS, orjson.dumps(progress))
 
 
 async def note_outcome(servers: Servers, job: str, outcome: dict[str, Any]) -> None:
     """A run has ended. Raises as ``note_begin``."""
-    with translated(str(servers)):
-        await servers.client_of(job_key(job)).execute("HSET", job_key(job), _OUTCOME, orjson.dumps(outcome))
+    await _note(servers, job, _OUTCOME, orjson.dumps(outcome))
+
+
+async def _note(servers: Servers, job: str, *fields: str | bytes) -> None:
+    key = job_key(job)
+    with translated(f"{servers}, key {key}"):
+        await servers.client_of(key).execute("EVAL", as_sent(NOTE), 1, key, *fields)
 
 
 async def read_course(servers: Servers, job: str) -> Course:

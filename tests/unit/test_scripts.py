@@ -18,7 +18,7 @@ import redis
 
 from loader.consume import asynq_scripts, documented_scripts
 from loader.gateway import idempotency, push
-from loader.jobs import claims, keep, lease, ordering, source_index
+from loader.jobs import claims, course, keep, lease, ordering, source_index
 from loader.jobs.ledger import QueueLedger
 from loader.jobs.ledger_scripts import commit_script, insert_script
 from loader.layouts.asynq import AsynqEncoder
@@ -80,6 +80,7 @@ SCRIPTS: dict[str, bytes] = {
     **{f"ledger-insert-{name}-fenced": insert_script(ENCODERS[name], fenced=True) for name in ("documented", "asynq")},
     "claim-take": claims.TAKE,
     "claim-prove": claims.PROVE,
+    "job-course": course.NOTE,
     "rewrite-documented": REWRITE,
     "lease-acquire": lease.ACQUIRE,
     "lease-renew": lease.RENEW,
