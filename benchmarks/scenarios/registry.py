@@ -7,6 +7,7 @@ from benchmarks.scenarios.base import Scenario
 from benchmarks.scenarios.batch_size import BatchSize
 from benchmarks.scenarios.compact import Compact
 from benchmarks.scenarios.compression import Compression
+from benchmarks.scenarios.dask import Dask
 from benchmarks.scenarios.foreground import Foreground
 from benchmarks.scenarios.generate import Generate
 from benchmarks.scenarios.layouts import Layouts
@@ -49,4 +50,5 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     Stall,
     Pace,
     Foreground,
+    Dask,
 )

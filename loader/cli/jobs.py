@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _ACTIONS = {
     "list": "",
     "show": "JOB",
+    "attach": "JOB",
     "pause": "JOB",
     "resume": "JOB",
     "rate": "JOB RATE",
@@ -35,18 +36,19 @@ _ACTIONS = {
     "clean": "",
 }
 _USAGE = (
-    "jobs [list], jobs show JOB, jobs pause JOB, jobs resume JOB, jobs rate JOB 5000/s, jobs forget JOB, "
-    "jobs expire JOB 30d, jobs clean"
+    "jobs [list], jobs show JOB, jobs attach JOB, jobs pause JOB, jobs resume JOB, jobs rate JOB 5000/s, "
+    "jobs forget JOB, jobs expire JOB 30d, jobs clean"
 )
 
 
 def jobs(action: tuple[str, ...], options: JobsOptions, shown: JsonOptions) -> int:
     """Lists the jobs of a server: their state and progress, and who loads them now.
 
-    "show JOB" shows one with all that is known, and the command that goes on with it. "pause JOB", "resume JOB" and
-    "rate JOB 5000/s" ("none": as its own options say) reach a running load within about a second. "forget JOB" deletes
-    its record, not its tasks. "expire JOB 30d" has the record of a finished job end ("forever": stay). "clean" deletes
-    hashes that killed loads have left and that were never pushed.
+    "show JOB" shows one with all that is known, and the command that goes on with it. "attach JOB" shows the progress
+    of a load on a Dask cluster, and ends with its exit status; Ctrl-C ends only the look at it. "pause JOB", "resume
+    JOB" and "rate JOB 5000/s" ("none": as its own options say) reach a running load within about a second. "forget JOB"
+    deletes its record, not its tasks. "expire JOB 30d" has the record of a finished job end ("forever": stay). "clean"
+    deletes hashes that killed loads have left and that were never pushed.
     """
     from loader.cli.signals import run
 
@@ -73,6 +75,10 @@ async def _do(action: str, words: Sequence[str], options: JobsOptions, shown: Js
             _show_all([_with_server(one, options) for one in await all_jobs.every()], shown)
         elif action == "show":
             _show(_with_server(await all_jobs.show(words[0]), options), shown)
+        elif action == "attach":
+            from loader.cli.attach import attach
+
+            return await attach(all_jobs, words[0], shown)
         elif action in ("pause", "resume", "rate"):
             job = words[0]
             ordered = {"pause": all_jobs.pause, "resume": all_jobs.resume}.get(action)
@@ -222,11 +228,11 @@ def _when(moment: float | None) -> str:
 COMMAND = Command(
     run=jobs,
     options=(JobsOptions, JsonOptions),
-    argument="list (the default), show JOB, pause JOB, resume JOB, rate JOB RATE, forget JOB, expire JOB DURATION, or "
-    "clean.",
+    argument="list (the default), show JOB, attach JOB, pause JOB, resume JOB, rate JOB RATE, forget JOB, "
+    "expire JOB DURATION, or clean.",
     argument_name="action",
-    usage="[list | show JOB | pause JOB | resume JOB | rate JOB RATE | forget JOB | expire JOB DURATION | clean] "
-    "[OPTIONS]",
-    exit_status="Exit status: 0 done; 1 failed; 2 usage, or --yes is missing; 130 interrupted.",
+    usage="[list | show JOB | attach JOB | pause JOB | resume JOB | rate JOB RATE | forget JOB | expire JOB DURATION | "
+    "clean] [OPTIONS]",
+    exit_status="Exit status: 0 done; 1 failed; 2 usage, or --yes is missing; 130 interrupted; of attach, as of load.",
     own_variables=ALL,
 )

@@ -15,7 +15,7 @@ from loader.cli.logins import without_password
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
 from loader.errors import LoaderError, UsageError
-from loader.settings import LoadOptions
+from loader.settings import LoadOptions, shared
 
 if TYPE_CHECKING:
     from loader.cli.display import Display
@@ -40,6 +40,8 @@ def load(paths: tuple[str, ...], options: LoadOptions, reporting: ReportOptions,
 
     display = reporting.display(progress=reporting.shows_progress)
     options = testing.settle(options)
+    if options.detach:
+        return run(_detached(list(paths), options, reporting, testing))
     tune_process()
     return run(_load(list(paths), options, reporting, LoadOutputs.of(reporting.report, testing), display))
 
@@ -89,6 +91,31 @@ async def _load(
         raise failure
     is_over = report.status == "completed"
     return CONDITION_MET if report.failed_conditions and is_over else report.exit_status
+
+
+async def _detached(paths: list[str], options: LoadOptions, reporting: ReportOptions, testing: LoadTestOptions) -> int:
+    """Has a cluster begin the load. The exit status is 0 once it is under way."""
+    from loader.extras import require
+
+    if reporting.report is not None or testing.html is not None or testing.fail_if:
+        raise UsageError(
+            "--detach does not wait for the end, so it writes no report and judges none",
+            "runqy-loader jobs attach JOB waits for it, and ends with its exit status",
+        )
+    options.check()
+    require("dask", "--engine dask")
+    from loader.detached import detach
+
+    begun = await detach(paths, options)
+    if begun.exit_status is None:
+        where = "" if options.redis == shared.REDIS_URL() else " with the --redis of this load"
+        tell(
+            f"runqy-loader: job {begun.job} is under way on the cluster; look on{where}: "
+            f"runqy-loader jobs attach {begun.job}"
+        )
+        return 0
+    tell(f"runqy-loader: job {begun.job} is over already: runqy-loader jobs show {begun.job}")
+    return begun.exit_status
 
 
 def _resume_command(report: LoadReport) -> str:

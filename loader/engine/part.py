@@ -15,12 +15,12 @@ from loader.engine.limits.limits import Limit, Limits
 from loader.engine.loaded_before import StateOf
 from loader.engine.pipeline import Pipeline
 from loader.engine.plan import LoadPlan
-from loader.jobs.ids_file import IdsFile
+from loader.jobs.ids_file import Ids, IdsFile
 from loader.jobs.lease import Run
 from loader.jobs.ledger import LedgerState
 from loader.jobs.orders import Orders
 from loader.jobs.proof import Proof
-from loader.jobs.rejects import RejectsFile
+from loader.jobs.rejects import Rejects, RejectsFile
 from loader.jobs.report import LoadReport
 from loader.settings import LoadOptions
 from loader.shaping.settle import shape_of
@@ -56,6 +56,9 @@ class Channel:
         ends: Where input that cannot be read again has ended before.
         proof: That the run may still write to the files of the job.
         limits: What holds the load back on behalf of the destination.
+        of_shard: The same channel for one run of a shard, of which another run may take it over.
+        take_acknowledged: The numbers of the batches of a shard that are in, by queue; they are no more kept here.
+        note_acknowledged: Has ``confirm`` cover batches that another process has loaded: queue, shard and numbers.
     """
 
     worker: Worker | None
@@ -66,6 +69,17 @@ class Channel:
     ends: Ends = field(default_factory=Ends)
     proof: Proof = field(default_factory=Proof)
     limits: Sequence[Limit] = ()
+    of_shard: Callable[[], Channel] | None = None
+    take_acknowledged: Callable[[int], dict[str, list[int]]] = lambda shard: {}
+    note_acknowledged: Callable[[str, int, Sequence[int]], None] = lambda queue, shard, batches: None
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where a load writes beside its destination. ``ids`` is None if no ids are wanted."""
+
+    rejects: Rejects
+    ids: Ids | None
 
 
 Destination = Callable[["Part"], AbstractAsyncContextManager[Channel]]
@@ -81,7 +95,8 @@ class Part:
         origins: See ``loader.engine.plan.LoadPlan``.
         known_queues: Full names of the queues that exist; None if this is not checked.
         rejects: The rejects file; None for none.
-        process: Number of the process within the run.
+        process: Number of the process within the run; 0 if it is the only one.
+        name: Name of the process, if it loads single shards of a run that is spread over machines; '' otherwise.
         records: The longest record; None for the limit of ``options``.
         forwarded: See ``loader.engine.targets.base.Cleared``.
         first_version: See ``Pipeline``.
@@ -99,6 +114,7 @@ class Part:
     records: RecordLimit | None = None
     forwarded: frozenset[str] | None = None
     first_version: bool = False
+    name: str = ""
 
     @classmethod
     def of(
@@ -133,9 +149,17 @@ class PartialLoad:
 
     Args:
         judged: Called once, when the first records are judged and good enough; see ``FirstRecords``.
+        outputs: Where rejects and ids go; None for the files of the options.
     """
 
-    def __init__(self, part: Part, report: LoadReport, judged: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        part: Part,
+        report: LoadReport,
+        judged: Callable[[], None] = lambda: None,
+        outputs: Outputs | None = None,
+    ) -> None:
+        self._outputs = outputs
         self._part = part
         self._report = report
         self._judged = judged
@@ -166,20 +190,24 @@ class PartialLoad:
             LoaderError: See ``Pipeline.run``.
         """
         async with self._part.destination(self._part) as channel:
-            complete = await self._run(shards, channel)
+            complete = await self.run_over(channel, shards)
             if complete:
                 await channel.confirm()
             return complete
 
-    async def _run(self, shards: AsyncIterable[Shard], channel: Channel) -> bool:
+    async def run_over(self, channel: Channel, shards: AsyncIterable[Shard]) -> bool:
+        """As ``run``, over a channel that is open, and without confirming what is in."""
         part = self._part
         assigner = Assigner(part.options, part.job, part.origins, part.known_queues, part.forwarded)
         records = part.records or RecordLimit.of_option(part.options.max_record_bytes)
         shape = shape_of(part.options, records, keep_values=assigner.needs_values)
-        rejects = RejectsFile(part.rejects, channel.proof)
-        ids = None
-        if part.options.ids_out is not None:
-            ids = IdsFile(part.options.ids_out, channel.proof, passed_over=channel.ids_passed_over)
+        if self._outputs is not None:
+            rejects, ids = self._outputs.rejects, self._outputs.ids
+        else:
+            rejects, ids = RejectsFile(part.rejects, channel.proof), None
+            if part.options.ids_out is not None:
+                ids = IdsFile(part.options.ids_out, channel.proof, passed_over=channel.ids_passed_over)
+        if ids is not None:
             await ids.open()
         latency = None
         if not part.options.writes_nothing:

@@ -19,9 +19,9 @@ from loader.engine.handover import Handover
 from loader.engine.hold_back import Admission, Callbacks, HoldBack
 from loader.engine.loaded_before import LoadedBefore, StateOf
 from loader.errors import LoaderError, TooManyRejectsError
-from loader.jobs.ids_file import IdsFile
+from loader.jobs.ids_file import Ids
 from loader.jobs.ledger import LedgerState
-from loader.jobs.rejects import RejectsFile
+from loader.jobs.rejects import Rejects
 from loader.jobs.report import InDoubt, LoadReport, SkippedFile, SourceReport
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Worker
@@ -67,11 +67,11 @@ class Pipeline:
         shards: AsyncIterable[Shard],
         options: LoadOptions,
         assigner: Assigner,
-        rejects: RejectsFile,
+        rejects: Rejects,
         report: LoadReport,
         worker: Worker | None,
         state_of: StateOf,
-        ids: IdsFile | None = None,
+        ids: Ids | None = None,
         ends: Ends | None = None,
         shape: Shape | None = None,
         process: int = 0,
@@ -312,7 +312,11 @@ class Pipeline:
             if state.is_loaded(batch.number):
                 self._passed_over(delivery)
                 skipped = state.skipped.get(batch.number, {})
-                tally.already_loaded += len(delivery.payloads) - len(skipped)
+                count = len(delivery.payloads) - len(skipped)
+                if state.is_of_this_load(batch.number):
+                    self._count(delivery, count)
+                else:
+                    tally.already_loaded += count
                 if self._ids is not None and self._ids.passed_over:
                     self._ids.add(delivery.queue, delivery.id_prefix, delivery.ids, skipped)
                     await self._ids.settle()
@@ -404,12 +408,14 @@ class Pipeline:
             self._latency.record(delivery.due, delivery.skipped, time.monotonic())
         if self._ids is not None:
             self._ids.add(delivery.queue, delivery.id_prefix, delivery.ids, delivery.skipped)
-        count = len(delivery.payloads) - len(delivery.skipped)
+        self._count(delivery, len(delivery.payloads) - len(delivery.skipped))
+        self._report.compact += delivery.compact
+
+    def _count(self, delivery: Delivery, count: int) -> None:
         report = self._report
         report.sources[delivery.batch.source_index].loaded += count
         report.queues[delivery.queue] = report.queues.get(delivery.queue, 0) + count
         report.batches += 1
-        report.compact += delivery.compact
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -14,7 +14,7 @@ from loader.jobs.manifest import adopted, derived_name, manifest_of, order_of
 from loader.jobs.report import SourceReport
 from loader.settings import LoadOptions, settled
 from loader.sources.base import Source
-from loader.sources.shards import Shard, plan, shard_bytes
+from loader.sources.shards import MOST_IN_VERSION_1, Shard, plan, shard_bytes
 from loader.tasks.ids import id_prefix
 from loader.tasks.profiles import LayoutName
 
@@ -81,7 +81,7 @@ class Proposal:
         else:
             names = [derived_name(options, identities, manifest)]
             if all(identity.repeatable for identity in identities) and not options.shape:
-                names.append(version_1.derived_name(options, identities, size))
+                names.append(version_1.derived_name(options, identities, shard_bytes(sources, MOST_IN_VERSION_1)))
         return cls(options, sources, manifest, names, needed)
 
     @classmethod

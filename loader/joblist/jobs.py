@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 from loader.errors import JobBusyError, LoaderError
 from loader.joblist.options import JobsOptions
 from loader.joblist.view import EXPIRED, JobView, connections, refuse_running, view_of
+from loader.jobs.course import Course, read_course
 from loader.jobs.index import enter_jobs, leave_jobs, listed_jobs
 from loader.jobs.job_keys import keys_of, queues_of
 from loader.jobs.keep import forget, keep_for
@@ -186,6 +187,17 @@ class Jobs:
                 "runqy-loader jobs lists the jobs and their states",
             )
         return await self.show(name)
+
+    async def course(self, name: str) -> Course:
+        """How the newest run of a job goes, if it notes that.
+
+        Raises:
+            LoaderError: There is no such job; or the server refuses, or cannot be reached.
+        """
+        found = await self._repeat(lambda: read_course(self._servers, name))
+        if not found.is_there:
+            await self._known(name)
+        return found
 
     async def clean(self) -> list[Cleaned]:
         """Deletes hashes that killed runs of unfinished jobs have left, and that were never pushed.

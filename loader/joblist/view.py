@@ -97,7 +97,7 @@ def holder_of(
         return None, None
     if names is None or not holder.get("named", True):
         return holder, None
-    prefix = f"{connections_of(job.name, database)}{holder.get('run')}:"
+    prefix = f"{connections_of(job.name, database)}{holder.get('run')}:{'0.' if holder.get('spread') else ''}"
     begun = [since for name, since in names.items() if name.startswith(prefix)]
     return (holder, min(begun)) if begun else (None, None)
 

@@ -8,6 +8,7 @@ import stat
 import time
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from loader.errors import LoaderError
 from loader.jobs.proof import Proof
@@ -56,6 +57,16 @@ def _remove(path: Path) -> int | None:
     return mode
 
 
+def id_lines(queue: str, id_prefix: bytes, ids: Sequence[bytes], skipped: Collection[int]) -> bytes:
+    """The lines of tasks that are in; see ``IdsFile.add``."""
+    if skipped:
+        ids = [task_id for position, task_id in enumerate(ids) if position not in skipped]
+    if not ids:
+        return b""
+    tail = b"\t%b\n" % queue.encode()
+    return b"".join((id_prefix, (tail + id_prefix).join(ids), tail))
+
+
 def append_ids(path: Path, batches: Iterable[tuple[str, Sequence[str]]]) -> None:
     """Appends ids from another place, such as the journal: the queue and the ids of each batch.
 
@@ -68,6 +79,27 @@ def append_ids(path: Path, batches: Iterable[tuple[str, Sequence[str]]]) -> None
                 file.write(as_stored(path, "".join(f"{task_id}\t{queue}\n" for task_id in ids).encode()))
     except OSError as error:
         raise _unwritable(path, error) from error
+
+
+class Ids(Protocol):
+    """Where the ids of tasks that are in go."""
+
+    @property
+    def passed_over(self) -> bool:
+        """Whether to add the ids of batches that were in already, when these batches are skipped."""
+        ...
+
+    async def open(self) -> None: ...
+
+    def add(self, queue: str, id_prefix: bytes, ids: Sequence[bytes], skipped: Collection[int]) -> None:
+        """Notes tasks that are in; see ``IdsFile.add``."""
+        ...
+
+    async def settle(self) -> None:
+        """Waits if too many are noted and not written yet."""
+        ...
+
+    async def close(self) -> None: ...
 
 
 class IdsFile:
@@ -117,14 +149,13 @@ class IdsFile:
             ids: The rest of each id, after the prefix; one a task.
             skipped: Positions of tasks that are not in.
         """
-        if skipped:
-            ids = [task_id for position, task_id in enumerate(ids) if position not in skipped]
-        if not ids:
-            return
-        tail = b"\t%b\n" % queue.encode()
-        part = b"".join((id_prefix, (tail + id_prefix).join(ids), tail))
-        self._parts.append(part)
-        self._unwritten += len(part)
+        self.add_lines(id_lines(queue, id_prefix, ids, skipped))
+
+    def add_lines(self, lines: bytes) -> None:
+        """Notes tasks that are in, as lines of the file."""
+        if lines:
+            self._parts.append(lines)
+            self._unwritten += len(lines)
 
     async def settle(self) -> None:
         """Starts writing the collected lines. Waits only if writing cannot keep up.

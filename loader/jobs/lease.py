@@ -21,7 +21,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, TypeVar
@@ -94,20 +94,27 @@ class Run:
 
     Attributes:
         number: The number of runs that have held the job's lease, including this run; 0 before it holds the lease.
+        is_spread: Whether its other processes may be on other machines. They may outlive it for a time, so the run is
+            gone when its first process has no connection.
     """
 
     token: str
     host: str
     pid: int
     number: int = 0
+    is_spread: bool = False
 
     @classmethod
-    def new(cls) -> Run:
-        return cls(secrets.token_hex(6), socket.gethostname(), os.getpid())
+    def new(cls, *, is_spread: bool = False) -> Run:
+        return cls(secrets.token_hex(6), socket.gethostname(), os.getpid(), is_spread=is_spread)
 
-    def connection_name(self, job: str, database: int, process: int, number: int) -> str:
+    def process_name(self, process: int | str) -> str:
+        """The name of a process of this run, in the names of its connections."""
+        return f"{self.token}:{process}"
+
+    def connection_name(self, job: str, database: int, process: int | str, number: int) -> str:
         """The name of a connection of this run."""
-        return f"{connections_of(job, database)}{self.token}:{process}.{number}"
+        return f"{connections_of(job, database)}{self.process_name(process)}.{number}"
 
 
 def connections_of(job: str, database: int) -> str:
@@ -121,11 +128,11 @@ class Lease:
     Args:
         job: Name of the job.
         run: The holder; all its processes may use and renew the lease.
-        process: Number of this process within the run.
+        process: Number or name of this process within the run; 0 for the one that holds the lease.
         doing: What the run does to the job, for messages: "rolled back", for example. '' for a load.
     """
 
-    def __init__(self, servers: Servers, job: str, run: Run, process: int = 0, *, doing: str = "") -> None:
+    def __init__(self, servers: Servers, job: str, run: Run, process: int | str = 0, *, doing: str = "") -> None:
         self._servers = servers
         self._job = job
         self.run = run
@@ -144,6 +151,8 @@ class Lease:
         run = self.run
         named = self._servers.accepts_names
         holder: dict[str, Any] = {"run": run.token, "host": run.host, "pid": run.pid, "named": named}
+        if run.is_spread:
+            holder["spread"] = True
         return orjson.dumps(holder | {"doing": self._doing} if self._doing else holder)
 
     @property
@@ -169,7 +178,7 @@ class Lease:
                 holder = await self._client.execute("GET", self._key)
                 if holder is None:
                     continue
-                others = await self._connections_of_other_runs() if _is_named(holder) else None
+                others = await self._connections_of(holder) if _is_named(holder) else None
                 if others == []:
                     if await self._take(holder):
                         log.info("took job %s over from %s, which is gone", self._job, _describe(holder))
@@ -204,6 +213,9 @@ class Lease:
             LoaderError: The server does not answer, or replies with an error.
         """
         asked_at = _now()
+        if self.run.is_spread and self._process != 0 and await self._is_held_by_driver():
+            self._proved_at = asked_at
+            return
         with translated(self._where):
             reply = await self._eval(RENEW, self._keys, self._holder, LEASE_MS, self.run.number)
             # A server that was restarted with older data may have the lease of a run that is gone.
@@ -218,8 +230,22 @@ class Lease:
             lost.taken_over = True
             raise lost
 
+    async def _is_held_by_driver(self) -> bool:
+        """Whether the first process of this run has the lease; False if another run has.
+
+        The other processes of a spread run may outlive it, and do not keep the lease in its place.
+
+        Raises:
+            TransientError: Nobody has it: the run is over, or its first process is about to renew it.
+        """
+        with translated(self._where):
+            holder = await self._client.execute("GET", self._key)
+        if holder is None:
+            raise TransientError(f"job {self._job}: the process that drives the load does not hold its lease")
+        return bool(holder == self._holder)
+
     async def _take_from_dead(self, holder: bytes) -> bool:
-        others = await self._connections_of_other_runs() if _is_named(holder) else None
+        others = await self._connections_of(holder) if _is_named(holder) else None
         return others == [] and await self._take(holder)
 
     def is_proved(self) -> bool:
@@ -251,13 +277,25 @@ class Lease:
         A server that hung may still have commands of a connection and run them later. Then it would write the hash of
         a task that a resend has pushed and a worker has taken. CLIENT KILL prevents this.
         """
+        await self._close(lambda name: name in connection_names)
+
+    async def _close(self, is_wanted: Callable[[str], bool]) -> None:
         for server in self._servers.clients():
             clients = await list_clients(server, self._where)
             if clients is None:
                 self._cannot_fence()
             for client in clients or ():
-                if client["name"] in connection_names:
+                if is_wanted(client["name"]):
                     await self._kill(server, client["id"])
+
+    async def close_connections(self, processes: Collection[str]) -> None:
+        """Has the servers close all connections of other processes of this run.
+
+        Args:
+            processes: See ``Run.process_name``.
+        """
+        beginnings = tuple(f"{connections_of(self._job, self._database)}{process}." for process in processes)
+        await self._close(lambda name: name.startswith(beginnings))
 
     async def _kill(self, server: Client, client_id: str) -> None:
         with translated(self._where):
@@ -277,8 +315,17 @@ class Lease:
                 "hash may be written once more after its task was taken"
             )
 
-    async def _connections_of_other_runs(self) -> list[tuple[Client, str]] | None:
-        """Servers and ids of connections; None if a server refuses to list them."""
+    async def _connections_of(self, holder: bytes) -> list[tuple[Client, str]] | None:
+        """The connections that show that a holder is there. Otherwise as ``_connections_of_other_runs``."""
+        fields = _fields(holder)
+        return await self._connections_of_other_runs(f"{fields.get('run')}:0." if fields.get("spread") else "")
+
+    async def _connections_of_other_runs(self, whose: str = "") -> list[tuple[Client, str]] | None:
+        """Servers and ids of connections; None if a server refuses to list them.
+
+        Args:
+            whose: The beginning of the names of the processes that count.
+        """
         prefix = connections_of(self._job, self._database)
         own = f"{prefix}{self.run.token}:"
         found: list[tuple[Client, str]] = []
@@ -287,7 +334,9 @@ class Lease:
             if clients is None:
                 return None
             names = ((client["id"], client["name"]) for client in clients)
-            found += [(server, id_) for id_, name in names if name.startswith(prefix) and not name.startswith(own)]
+            found += [
+                (server, id_) for id_, name in names if name.startswith(prefix + whose) and not name.startswith(own)
+            ]
         return found
 
 

@@ -10,6 +10,8 @@ Keys, all in the cluster slot of the queue's pending list:
 - ``<tag>:runqy-loader:<job>:<shard>:records``: which records each batch holds; see ``records.py``.
 - ``<tag>:runqy-loader:<job>:<shard>:skipped``: a hash from batch to the positions that were not loaded. They are
   comma-separated, each with the letter of ``_LETTERS`` for the reason. The key is missing if no task was skipped.
+- ``<tag>:runqy-loader:<job>:<shard>:claim``: which run of the shard may write, where several machines load the job; see
+  ``claims.py``. The key is missing otherwise.
 """
 
 from __future__ import annotations
@@ -38,22 +40,31 @@ _LETTERS = {
 
 The meaning of a letter never changes, because a job may be begun with one version and resumed with another.
 """
-PARTS = (b":batches", b":checksums", b":skipped", b":records")
+PARTS = (b":batches", b":checksums", b":skipped", b":records", b":claim")
 """The ends of the keys of a ledger; the first is the bitmap."""
 _REASONS = {letter: Reason.of(code) for code, letter in _LETTERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerState:
-    """The content of the ledger when a run begins."""
+    """The content of the ledger when a run begins.
+
+    Attributes:
+        before: The bitmap when the load began, if this is another run of a shard within the same load; None if
+            ``batches`` is that.
+    """
 
     batches: bytes = b""
     checksums: bytes = b""
     skipped: dict[int, dict[int, Reason]] = field(default_factory=dict)
+    before: bytes | None = None
 
     def is_loaded(self, batch: int) -> bool:
-        byte, bit = divmod(batch, 8)
-        return byte < len(self.batches) and bool(self.batches[byte] >> (7 - bit) & 1)
+        return is_set(self.batches, batch)
+
+    def is_of_this_load(self, batch: int) -> bool:
+        """Whether a batch that is loaded was not when the load began: an earlier run of its shard has loaded it."""
+        return self.before is not None and not is_set(self.before, batch)
 
     def has_after(self, batches: int) -> bool:
         """Whether a batch is loaded whose number is this one or a later one."""
@@ -62,6 +73,12 @@ class LedgerState:
 
     def checksum(self, batch: int) -> int:
         return int.from_bytes(self.checksums[4 * batch : 4 * batch + 4], "big")
+
+
+def is_set(bitmap: bytes, number: int) -> bool:
+    """Whether a bit of a Redis bitmap is set."""
+    byte, bit = divmod(number, 8)
+    return byte < len(bitmap) and bool(bitmap[byte] >> (7 - bit) & 1)
 
 
 def batches_keys(slot_tag: bytes, job: str, manifest: Mapping[str, Any]) -> list[bytes]:
@@ -74,7 +91,12 @@ def batches_keys(slot_tag: bytes, job: str, manifest: Mapping[str, Any]) -> list
     stored = sum(source.get("size") or 0 for source in manifest.get("sources", []))
     # A shard ends at its size, or at the end of a source.
     most = stored // int(manifest.get("shard_bytes") or 1) + len(manifest.get("sources", [])) + 1
-    return [_base(slot_tag, job, shard) + PARTS[0] for shard in range(most)]
+    return [batches_key(slot_tag, job, shard) for shard in range(most)]
+
+
+def batches_key(slot_tag: bytes, job: str, shard: int) -> bytes:
+    """The key with the loaded batches of one shard of a job in one queue."""
+    return _base(slot_tag, job, shard) + PARTS[0]
 
 
 def _base(slot_tag: bytes, job: str, shard: int) -> bytes:
@@ -82,17 +104,29 @@ def _base(slot_tag: bytes, job: str, shard: int) -> bytes:
 
 
 class QueueLedger:
-    """Builds the commands that commit batches of one shard of a job to one queue."""
+    """Builds the commands that commit batches of one shard of a job to one queue.
 
-    def __init__(self, job: str, encoder: QueueEncoder, shard: int = 0) -> None:
+    Args:
+        fenced: Whether each script checks ``claim``.
+
+    Attributes:
+        claim: The claim of the run that writes, if it is fenced.
+    """
+
+    def __init__(self, job: str, encoder: QueueEncoder, shard: int = 0, *, fenced: bool = False) -> None:
         base = _base(encoder.slot_tag, job, shard)
-        self.batches_key, self.checksums_key, self.skipped_key, self.records_key = (base + part for part in PARTS)
-        keys = (encoder.pending_key, self.batches_key, self.checksums_key, self.skipped_key, self.records_key)
+        self.batches_key, self.checksums_key, self.skipped_key, self.records_key, self.claim_key = (
+            base + part for part in PARTS
+        )
+        self.claim = b""
+        keys = [encoder.pending_key, self.batches_key, self.checksums_key, self.skipped_key, self.records_key]
+        keys += [self.claim_key] if fenced else []
+        self._fenced = fenced
         self._key_count = len(keys) + 1
         self._encoder = encoder
         self._looks = encoder.commands_a_task > 0  # otherwise, the hashes are on other servers of a cluster
         # EVAL with the whole script, not EVALSHA: it costs a kilobyte a batch, but avoids NOSCRIPT after a failover.
-        commit, insert = as_sent(commit_script()), as_sent(insert_script(encoder))
+        commit, insert = as_sent(commit_script(fenced=fenced)), as_sent(insert_script(encoder, fenced=fenced))
         self._commit_head = bulks((b"EVAL", commit, b"%d" % len(keys), *keys))
         self._insert_head = bulks((b"EVAL", insert, b"%d" % len(keys), *keys))
 
@@ -119,7 +153,7 @@ class QueueLedger:
         if self._looks and suffixes:
             first, last = (self._encoder.task_key(id_prefix + suffixes[at]) for at in (0, -1))
         head = b"*%d\r\n%b%b%b%b%b%b" % (
-            2 + self._key_count + 5 + len(suffixes),
+            2 + self._key_count + 5 + len(suffixes) + self._fenced,
             self._commit_head,
             bulk(b"%d" % batch),
             bulk(checksum.to_bytes(4, "big") + records),
@@ -127,7 +161,8 @@ class QueueLedger:
             bulk(first),
             bulk(last),
         )
-        return b"".join((head, between[2:], between.join(suffixes), b"\r\n")) if suffixes else head
+        tail = bulk(self.claim) if self._fenced else b""
+        return b"".join((head, between[2:], between.join(suffixes), b"\r\n", tail)) if suffixes else head + tail
 
     def insert(
         self,
@@ -158,6 +193,8 @@ class QueueLedger:
             b"1" if made else b"0",
         ]
         arguments += tasks
+        if self._fenced:
+            arguments.append(self.claim)
         return bulks(arguments, b"*%d\r\n%b" % (2 + self._key_count + len(arguments), self._insert_head))
 
     def touch(self, batch: int, checksum: int) -> bytes:

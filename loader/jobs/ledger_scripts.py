@@ -72,6 +72,24 @@ _INSERT_HEAD = b"""\
 %b
 """ % (_LEDGER, _SKIPPED)
 
+_FENCE_HEAD = b"""\
+-- KEYS[6]: which run of the shard may write: a hash (loader/jobs/claims.py)
+-- The last argument: the claim of the run that writes. An older one than the newest is refused, with the error CLAIMED.
+"""
+
+_FENCE = b"""\
+local claim = table.remove(ARGV)
+local newest = redis.call('HGET', KEYS[6], 'claim')
+if newest ~= claim then
+  local function number(text) return tonumber(string.match(text, '^%d+')) end
+  if newest and number(newest) >= number(claim) then
+    return redis.error_reply('CLAIMED another run of this shard has the newer claim ' .. newest)
+  end
+  -- The server has lost it.
+  redis.call('HSET', KEYS[6], 'claim', claim)
+end
+"""
+
 _KNOWN = b"""\
 if redis.call('GETBIT', KEYS[2], ARGV[1]) == 1 then return redis.call('HGET', KEYS[4], ARGV[1]) or '' end
 """
@@ -130,15 +148,21 @@ end
 """
 
 
-def commit_script() -> bytes:
-    """The script of ``QueueLedger.commit``. It is the same for every layout."""
-    return placing_script(_COMMIT_HEAD, _PLACE_WRITTEN, _MARK, known=_KNOWN + lost(4))
+def commit_script(*, fenced: bool = False) -> bytes:
+    """The script of ``QueueLedger.commit``. It is the same for every layout.
+
+    Args:
+        fenced: Whether the last argument is a claim, and an older one than the newest is refused.
+    """
+    head, known = (_COMMIT_HEAD + _FENCE_HEAD, _FENCE) if fenced else (_COMMIT_HEAD, b"")
+    return placing_script(head, _PLACE_WRITTEN, _MARK, known=known + _KNOWN + lost(4))
 
 
-def insert_script(encoder: QueueEncoder) -> bytes:
-    """The script of ``QueueLedger.insert``."""
+def insert_script(encoder: QueueEncoder, *, fenced: bool = False) -> bytes:
+    """The script of ``QueueLedger.insert``. ``fenced`` as for ``commit_script``."""
     place = _PLACE_FRESH % {b"write": encoder.insert_script, b"width": encoder.insert_width}
-    return placing_script(_INSERT_HEAD, place, _MARK, known=_KNOWN, full=REFUSED_IF_FULL % b"KEYS[3]")
+    head, known = (_INSERT_HEAD + _FENCE_HEAD, _FENCE) if fenced else (_INSERT_HEAD, b"")
+    return placing_script(head, place, _MARK, known=known + _KNOWN, full=REFUSED_IF_FULL % b"KEYS[3]")
 
 
 def lost(first: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import orjson
 
@@ -20,6 +21,26 @@ from loader.sources.validate import Reject
 def rejects_path(given: Path | None, job: str) -> Path:
     """The file of a job's rejects: the one that ``--rejects`` gives, or one in the current folder."""
     return given or Path(f"{job}{REJECTS_ENDING}")
+
+
+class Rejects(Protocol):
+    """Where rejected records go."""
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None if none is kept."""
+        ...
+
+    @property
+    def used(self) -> bool:
+        """Whether there was any."""
+        ...
+
+    async def add(self, rejects: Sequence[Reject]) -> None:
+        """Keeps rejects. Raises LoaderError if they cannot be kept."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class RejectsFile:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable
+from functools import lru_cache
 
 _PLAIN = frozenset((string.ascii_letters + string.digits + ":{}._-/@").encode())
 _LITERALS = [b"%c" % byte if byte in _PLAIN else b"\\%03d" % byte for byte in range(256)]
@@ -56,6 +57,7 @@ def lua_string(text: bytes) -> bytes:
     return b"'%b'" % b"".join(map(_LITERALS.__getitem__, text))
 
 
+@lru_cache(maxsize=128)
 def as_sent(script: bytes) -> bytes:
     """A script without comments and indentation, as it goes out with every batch.
 

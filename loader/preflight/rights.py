@@ -84,6 +84,10 @@ def _headroom(options: LoadOptions) -> bool:
     return options.headroom is not None
 
 
+def _spread(options: LoadOptions) -> bool:
+    return options.engine != "local"
+
+
 def _queue_check(options: LoadOptions) -> bool:
     return options.queue_check == "redis"
 
@@ -154,6 +158,10 @@ NEEDED = (
     Right("ZREM @group x", _grouped),
     Right("SADD @groups x", _grouped),
     Right("SREM @groups x", _grouped),
+    # loads over several machines (jobs/claims.py, within its scripts)
+    Right("EVAL @claim @batches @checksums @skipped", _spread),
+    Right("HGET @claim claim", _spread),
+    Right("HSET @claim claim x", _spread),
     # --queue-check redis
     Right(f"SMEMBERS {QUEUES_KEY}", _queue_check),
 )
@@ -232,6 +240,7 @@ def keys_of(job: str, encoder: QueueEncoder) -> dict[str, bytes]:
         "@checksums": ledger.checksums_key,
         "@skipped": ledger.skipped_key,
         "@records": ledger.records_key,
+        "@claim": ledger.claim_key,
         "@pending": encoder.pending_key,
         "@task": encoder.task_key(b"x"),
         "@reverse": b"asynq:t:x",

@@ -67,6 +67,9 @@ class LoadKeywords(TypedDict, total=False):
     memory_headroom: str | None
     only_between: str | None
     series: float | str | timedelta | None
+    engine: Literal["local", "dask"]
+    scheduler: str | None
+    detach: bool
     redis: str
     redis_password_file: Path | str | None
     redis_password_command: str | None

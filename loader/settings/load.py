@@ -10,12 +10,12 @@ from loader.outputs.names import IDS, JOURNAL
 from loader.queues.names import resolve_queue
 from loader.settings import shared
 from loader.settings.check import check_declared, check_outputs
+from loader.settings.engine_fields import EngineFields
 from loader.settings.error_limit import ErrorLimit, error_limit
 from loader.settings.keep import KEEP_JOB
 from loader.settings.load_tasks import REDIS_ONLY
 from loader.settings.memory import MemoryThreshold, threshold_problem
 from loader.settings.option import BYTES, COUNT, Excludes, Needs, Option, flag_of
-from loader.settings.series_fields import SeriesFields
 from loader.settings.sql_fields import from_variable
 from loader.settings.values import convert_values
 from loader.tasks.profiles import LayoutName
@@ -36,7 +36,7 @@ _KEPT = (REDIS_ONLY, Excludes("redis", DISCARD, hint="Nothing is written there")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoadOptions(SeriesFields):
+class LoadOptions(EngineFields):
     """Options of a load. Field names are the long options of the command line with underscores."""
 
     redis: Annotated[

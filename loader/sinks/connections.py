@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Self
 
 from loader.errors import ConnectionFailedError
 from loader.jobs.lease import Lease
@@ -12,21 +15,27 @@ from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
 from loader.wire.opening import open_connection
 
+Admit = Callable[[float], Awaitable[None]]
+"""Makes sure that this run may write over connections that were open at this time."""
+
 
 class Connections:
     """Connections that are opened at first use.
 
     Args:
         timeout: Seconds without any reply after which a connection counts as lost.
+        admit: Awaited when a connection is open, before it is used. Its argument is when that was (``time.monotonic``).
 
     Attributes:
         names: The names by which the server knows the connections.
     """
 
-    def __init__(self, servers: Servers, lease: Lease, timeout: float) -> None:
+    def __init__(self, servers: Servers, lease: Lease, timeout: float, admit: Admit | None = None) -> None:
         self._servers = servers
         self._lease = lease
         self._timeout = timeout
+        self._admit = admit
+        self._opened_at = -math.inf
         self._open: dict[Address, Connection] = {}
         self._opening = asyncio.Lock()
         self.names: list[str] = []
@@ -52,10 +61,13 @@ class Connections:
                         # This process may have been suspended since it named the connection. A run that takes over
                         # from now on closes it.
                         await self._lease.renew()
+                        if self._admit is not None:
+                            await self._admit(time.monotonic())
                     except BaseException:
                         connection.abort()
                         raise
                     self._open[address] = connection
+                    self._opened_at = time.monotonic()
         return self._open[address]
 
     async def scatter(self, commands: Sequence[tuple[bytes, bytes]]) -> list[Reply]:
@@ -76,6 +88,22 @@ class Connections:
             for position, reply in zip(positions, node_replies, strict=True):
                 replies[position] = reply
         return replies
+
+    async def handed_to(self, admit: Admit | None) -> Self:
+        """The same connections for another use. Nothing may be in flight.
+
+        Raises:
+            LoaderError: See ``admit``.
+        """
+        self._admit = admit
+        if admit is not None:
+            await admit(self._opened_at)
+        return self
+
+    @property
+    def are_usable(self) -> bool:
+        """Whether all connections are still open."""
+        return all(connection.is_open for connection in self._open.values())
 
     def opened(self) -> list[Connection]:
         """All connections that are open."""

@@ -16,18 +16,18 @@ from functools import partial
 import hiredis
 
 from loader.errors import LoaderError, SinkError, TransientError
-from loader.jobs.job import ledger_state
 from loader.jobs.lease import Lease
-from loader.jobs.ledger import QueueLedger, parse_skipped
+from loader.jobs.ledger import QueueLedger, batches_key, is_set, parse_skipped
 from loader.layouts.base import QueueEncoder
 from loader.layouts.compact import Dumps
 from loader.layouts.registry import encoder_for
 from loader.servers.replicas import ReplicaLag
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
+from loader.servers.scatter import ask_each
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer, is_pipelined
-from loader.sinks.connections import Connections
+from loader.sinks.connections import Admit, Connections
 from loader.sinks.oversized import Oversized
 from loader.sinks.replicated import Replicated
 from loader.sinks.replies import DumpRefusedError, check_script, outcome_of
@@ -53,10 +53,19 @@ class RedisSink:
 
     Args:
         compact: Which tasks are dumped, and how; None for no dumps.
+        fenced: Whether runs of shards have claims; see ``loader.jobs.claims``. Then the sink stays open for many runs
+            of shards, and keeps connections from one to the next.
     """
 
     def __init__(
-        self, servers: Servers, options: LoadOptions, job: str, lease: Lease, *, compact: Dumps | None = None
+        self,
+        servers: Servers,
+        options: LoadOptions,
+        job: str,
+        lease: Lease,
+        *,
+        compact: Dumps | None = None,
+        fenced: bool = False,
     ) -> None:
         self.servers = servers
         self.options = options
@@ -66,6 +75,8 @@ class RedisSink:
         self.replicated = Replicated(options)
         self.lag = ReplicaLag(servers, options.max_replica_lag or 0)
         self.job = job
+        self.fenced = fenced
+        self._idle: list[Connections] = []
         self._compact = compact
         self._told = False
         self._encoders: dict[str, QueueEncoder] = {}
@@ -85,7 +96,9 @@ class RedisSink:
         if self._compact:
             self._compact = None
             self._encoders.clear()
-            self._ledgers.clear()
+            before, self._ledgers = self._ledgers, {}
+            for (queue, shard), ledger in before.items():
+                self.ledger(queue, shard).claim = ledger.claim
 
     def tell(self, refusal: DumpRefusedError) -> None:
         """Says once that tasks are no longer written as dumps: when one has been written by HSET, so that it helped."""
@@ -96,12 +109,52 @@ class RedisSink:
     def ledger(self, queue: str, shard: int) -> QueueLedger:
         """The ledger of a queue (full name) for a shard, made at first use."""
         if (queue, shard) not in self._ledgers:
-            self._ledgers[queue, shard] = QueueLedger(self.job, self.encoder(queue), shard)
+            self._ledgers[queue, shard] = QueueLedger(self.job, self.encoder(queue), shard, fenced=self.fenced)
         return self._ledgers[queue, shard]
 
     def acknowledged(self, delivery: Delivery) -> None:
         """Notes that this batch is in: the server has acknowledged it, or the ledger says so."""
         self._acknowledged.setdefault((delivery.queue, delivery.batch.shard), []).append(delivery.batch.number)
+
+    def note_acknowledged(self, queue: str, shard: int, batches: Sequence[int]) -> None:
+        """Notes batches of another process that are in."""
+        self._acknowledged.setdefault((queue, shard), []).extend(batches)
+
+    def take_acknowledged(self, shard: int) -> dict[str, list[int]]:
+        """The numbers of the batches of a shard that are in, by queue. The sink forgets the shard."""
+        for key in [key for key in self._ledgers if key[1] == shard]:
+            del self._ledgers[key]
+        queues = [queue for queue, number in self._acknowledged if number == shard]
+        return {queue: self._acknowledged.pop((queue, shard)) for queue in queues}
+
+    async def connections(self, admit: Admit | None) -> Connections:
+        """Connections for a session: new ones, or idle ones of an earlier run of a shard.
+
+        Args:
+            admit: See ``Connections``.
+        """
+        while self._idle:
+            idle = self._idle.pop()
+            try:
+                if idle.are_usable:
+                    return await idle.handed_to(admit)
+            except BaseException:
+                idle.abort()
+                raise
+            idle.abort()
+        return Connections(self.servers, self.lease, self.options.timeout, admit)
+
+    async def give_back(self, connections: Connections) -> None:
+        """Closes the connections of a session that has ended in order, or keeps them for the next run of a shard."""
+        if self.fenced:
+            self._idle.append(connections)
+        else:
+            await connections.close()
+
+    async def close(self) -> None:
+        """Closes idle connections."""
+        while self._idle:
+            await self._idle.pop().close()
 
     async def confirm(self) -> None:
         """Checks that the server still has every batch: it may have lost its last seconds, or everything, since then.
@@ -113,12 +166,17 @@ class RedisSink:
         """
         if self.servers.address.sentinels is not None:
             await self.servers.reconnect()  # to the server that Sentinel names now
-        lost = 0
-        for (queue, shard), numbers in list(self._acknowledged.items()):
+        noted = list(self._acknowledged.items())
+        for queue in {queue: None for (queue, _), _ in noted}:
             if key := self.encoder(queue).queues_key:
                 await list_queue(self.servers, key, queue)
-            state = await ledger_state(self.servers, self.ledger(queue, shard))
-            lost += sum(not state.is_loaded(number) for number in numbers)
+        keys = [batches_key(self.encoder(queue).slot_tag, self.job, shard) for (queue, shard), _ in noted]
+        bitmaps = await ask_each(self.servers, [("GET", key) for key in keys])
+        lost = sum(
+            not is_set(bitmap or b"", number)
+            for bitmap, (_, numbers) in zip(bitmaps, noted, strict=True)
+            for number in numbers
+        )
         if lost:
             raise SinkError(
                 f"{self.servers} has lost {lost:,} batches that it had acknowledged: it was restarted, or failed over, "
@@ -126,17 +184,21 @@ class RedisSink:
                 "Run the same command again: it loads what is missing",
             )
 
-    async def work(self, feed: Feed, observer: Observer) -> None:
+    async def work(self, feed: Feed, observer: Observer, admit: Admit | None = None) -> None:
         """Runs one pipeline worker until its feed ends.
+
+        Args:
+            admit: See ``Connections``.
 
         Raises:
             SinkError: Redis refuses, or a transient fault outlasted ``retry_for``.
         """
-        await _Worker(self, feed, observer).run()
+        await _Worker(self, feed, observer, admit).run()
 
 
 class _Worker:
-    def __init__(self, sink: RedisSink, feed: Feed, observer: Observer) -> None:
+    def __init__(self, sink: RedisSink, feed: Feed, observer: Observer, admit: Admit | None) -> None:
+        self._admit = admit
         self._sink = sink
         self._feed = feed
         self._observer = observer
@@ -166,11 +228,11 @@ class _Worker:
             TransientError: The same, before the server acknowledged any delivery of this session.
         """
         before, self._sent = self._acknowledged, False
-        connections = Connections(self._sink.servers, self._sink.lease, self._sink.options.timeout)
+        connections = await self._sink.connections(self._admit)
         try:
             await self._settle(connections)
             await self._deliver_all(connections)
-            await connections.close()
+            await self._sink.give_back(connections)
         except BaseException as caught:
             error = _first(caught, self._sink.patience)
             connections.abort()

@@ -58,6 +58,7 @@ async def open_sources(
     force_format: bool = False,
     tables: TableOptions = DEFAULT_TABLES,
     spool: Spool | None = None,
+    elsewhere: bool = False,
 ) -> list[Source]:
     """Opens the input: a path, several paths or URLs, an iterable of payloads, a query, or records to generate.
 
@@ -72,6 +73,7 @@ async def open_sources(
         tables: How the rows of tables become records.
         spool: Has the copies of remote files, and must be there as long as the sources are used. Input without URLs
             needs none.
+        elsewhere: Whether processes that work in other folders read the sources as well.
 
     Raises:
         UsageError, SourceError: See ``discover`` and ``Problems.settle``.
@@ -100,6 +102,8 @@ async def open_sources(
         else:
             files = [file for source in discover(paths, forced, passing_over, problems) for file in source.files]
         files = [replace(file, tables=tables) for file in files]
+        if elsewhere:
+            files = [file if file.path is None else replace(file, path=file.path.absolute()) for file in files]
         files = await asyncio.to_thread(without_bad_files, files, problems, **looks)
         problems.settle(len(files))
         require_use(tables, [file.format for file in files])

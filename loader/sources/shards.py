@@ -13,7 +13,10 @@ from loader.sources.base import Source
 SHARD_BYTES = 16 * 1024 * 1024
 """The approximate size of a shard (bytes as stored). It is larger if the input would have more than ``MOST_SHARDS``."""
 
-MOST_SHARDS = 1024
+MOST_SHARDS = 8192
+"""So a thousand workers have several shards each of a large input. Jobs that were begun keep their size."""
+
+MOST_IN_VERSION_1 = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,14 @@ class Shard:
     pieces: tuple[Piece, ...]
 
 
-def shard_bytes(sources: Sequence[Source]) -> int:
-    """The shard size for this input; part of the job's manifest."""
+def shard_bytes(sources: Sequence[Source], most: int = MOST_SHARDS) -> int:
+    """The shard size for this input; part of the job's manifest.
+
+    Args:
+        most: About how many shards there may be.
+    """
     total = sum(source.identity.size or 0 for source in sources)
-    return max(SHARD_BYTES, -(-total // MOST_SHARDS))
+    return max(SHARD_BYTES, -(-total // most))
 
 
 def plan(sources: Sequence[Source], size: int, *, empty_apart: bool = True) -> list[Shard]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from loader.engine.engines.local import LocalEngine
 from loader.engine.execution import Execution
 from loader.engine.targets.registry import require_extras
 from loader.errors import LoaderError, UsageError
@@ -96,7 +97,7 @@ class Verifier:
         self._given = load
         self._own = list(own)
         self.has_begun = False
-        self._execution = Execution()
+        self._execution = Execution(LocalEngine())
         self._stopping = False
         self.report = VerifyReport(load.job or "", load.layout, undrained=options.undrained, write=write)
 

@@ -8,7 +8,15 @@ from contextlib import contextmanager
 
 import hiredis
 
-from loader.errors import ConnectionFailedError, LoaderError, OversizedError, RefusedNowError, SinkError, TransientError
+from loader.errors import (
+    ConnectionFailedError,
+    LoaderError,
+    OversizedError,
+    RefusedNowError,
+    ShardTakenOverError,
+    SinkError,
+    TransientError,
+)
 from loader.wire.tls import explain_tls
 
 RESUME = "run the same command again to go on where it stopped"
@@ -44,7 +52,7 @@ _FATAL = {
     "NOPERM": ("this user may not run a command that is needed", "Have the ACL extended (see docs/reference.md)"),
     "WRONGTYPE": ("a key holds another type than a task queue needs", "Rename or delete that key"),
 }
-_KNOWN = {*_TRANSIENT, *_REFUSED_NOW, *_FATAL}
+_KNOWN = {*_TRANSIENT, *_REFUSED_NOW, *_FATAL, "CLAIMED"}
 
 _NO_COMMAND = re.compile(r"(?:unknown|unsupported) (?:sub)?command[ :]*['`]?([A-Za-z|]+)?", re.IGNORECASE)
 """``unknown command 'EVAL', with args …`` (5.0: in back quotes), ``unknown subcommand 'LIST'. Try CLIENT HELP.``"""
@@ -114,6 +122,8 @@ def from_reply(text: str, where: str) -> LoaderError:
         return SinkError(f"{where}: the server has no such database", "Check the number at the end of the URL")
     if _FULL in text:
         return TransientError(f"{where}: the server takes no more connections", "Raise its maxclients")
+    if code == "CLAIMED":  # from our own scripts
+        return ShardTakenOverError(f"{where}: {text}")
     if code in _TRANSIENT:
         return TransientError(f"{where}: {_TRANSIENT[code]} ({text})")
     if code in _REFUSED_NOW:

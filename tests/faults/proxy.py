@@ -18,7 +18,7 @@ from tests.fault_counts import Fault, count
 
 T = TypeVar("T")
 
-_NAME = re.compile(rb"runqy-loader(?:/\d+)?:[^:\r\n]+:[0-9a-f]+:\d+\.(\d+)")
+_NAME = re.compile(rb"runqy-loader(?:/\d+)?:[^:\r\n]+:[0-9a-f]+:([0-9a-f-]+)\.(\d+)")
 _LONGEST_WORD = 16
 """Bytes, of the words that rules look for."""
 
@@ -58,7 +58,8 @@ class Link:
     """One proxied connection.
 
     Attributes:
-        name: The name it took; None before it has one.
+        name: The name it took, without what all of one process have in common; None before it has one.
+        process: The name of the process in it: a number, or for a worker of a cluster its pid (hex), a dash and more.
         is_control: Whether single commands go over it: it asks for slots before it has a name, or for connections.
         is_worker: Whether tasks have gone over it. A control connection only names such keys, to ask for rights.
         serial: Count of connections that the proxy had accepted before.
@@ -67,6 +68,7 @@ class Link:
     def __init__(self, serial: int, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self.serial = serial
         self.name: bytes | None = None
+        self.process: bytes | None = None
         self.is_control = False
         self.is_worker = False
         self.client = client
@@ -86,7 +88,7 @@ class Link:
         carries_tasks = not self.is_control and (b"asynq:t:" in seen or b"'LPUSH'" in seen)
         self.is_worker = self.is_worker or carries_tasks
         for match in _NAME.finditer(seen):
-            self.name = match[1]
+            self.process, self.name = match[1], match[2]
         return seen[max(0, len(seen) - len(chunk) - _LONGEST_WORD + 1) :]
 
     def reset(self) -> None:
@@ -216,6 +218,11 @@ class Proxy:
     def links(self) -> list[Link]:
         """The connections that are open now."""
         return list(self._links)
+
+    @property
+    def accepted(self) -> int:
+        """How many connections there have been."""
+        return self._serial
 
     @property
     def waiting(self) -> int:

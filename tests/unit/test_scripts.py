@@ -18,7 +18,7 @@ import redis
 
 from loader.consume import asynq_scripts, documented_scripts
 from loader.gateway import idempotency, push
-from loader.jobs import keep, lease, ordering, source_index
+from loader.jobs import claims, course, keep, lease, ordering, source_index
 from loader.jobs.ledger import QueueLedger
 from loader.jobs.ledger_scripts import commit_script, insert_script
 from loader.layouts.asynq import AsynqEncoder
@@ -76,6 +76,11 @@ ENCODERS: dict[str, QueueEncoder] = {
 SCRIPTS: dict[str, bytes] = {
     "ledger-commit": commit_script(),
     **{f"ledger-insert-{name}": insert_script(encoder) for name, encoder in ENCODERS.items()},
+    "ledger-commit-fenced": commit_script(fenced=True),
+    **{f"ledger-insert-{name}-fenced": insert_script(ENCODERS[name], fenced=True) for name in ("documented", "asynq")},
+    "claim-take": claims.TAKE,
+    "claim-prove": claims.PROVE,
+    "job-course": course.NOTE,
     "rewrite-documented": REWRITE,
     "lease-acquire": lease.ACQUIRE,
     "lease-renew": lease.RENEW,

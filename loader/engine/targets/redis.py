@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import hiredis
 
@@ -54,6 +55,9 @@ from loader.sources.base import Source
 from loader.sources.record_limit import RecordLimit
 from loader.wire.address import Address
 
+if TYPE_CHECKING:
+    from loader.engine.course_note import CourseNote
+
 T = TypeVar("T")
 
 log = logging.getLogger("runqy_loader")
@@ -73,7 +77,7 @@ class RedisTarget(LoadTarget):
         self._begun: _RedisLoad | None = None
 
     async def run(self, sources: Sequence[Source], report: LoadReport, execution: Execution) -> None:
-        load = _RedisLoad(self._options, self._address, sources, report)
+        load = _RedisLoad(self._options, self._address, sources, report, is_spread=execution.is_spread)
         try:
             await load.reach()
             await load.find(self._preflight)
@@ -89,7 +93,7 @@ class RedisTarget(LoadTarget):
             raise
         finally:
             self._begun = None
-            await load.close()
+            await load.end(sys.exception())
 
     async def pending(self) -> int | None:
         return None if self._begun is None else await self._begun.pending()
@@ -98,7 +102,15 @@ class RedisTarget(LoadTarget):
 class _RedisLoad:
     """One load. The methods are its steps, in this order."""
 
-    def __init__(self, options: LoadOptions, address: Address, sources: Sequence[Source], report: LoadReport) -> None:
+    def __init__(
+        self,
+        options: LoadOptions,
+        address: Address,
+        sources: Sequence[Source],
+        report: LoadReport,
+        *,
+        is_spread: bool,
+    ) -> None:
         self._given = options
         self._proposals = Proposal.for_each_layout(options, sources)
         self._proposal = self._proposals[0]
@@ -106,7 +118,7 @@ class _RedisLoad:
         self._report = report
         self._sources = list(report.sources)
         self._servers = Servers(address, options.timeout)
-        self._run = Run.new()
+        self._run = Run.new(is_spread=is_spread)
         self._job: Job
         self._before: dict[str, Any] | None = None  # the manifest of a resumed job, if this run has changed it
         self._plan: LoadPlan
@@ -116,6 +128,7 @@ class _RedisLoad:
         self._memory: MemoryWatch | None = None
         self._records: RecordLimit | None = None
         self._orders = Orders()
+        self._course: CourseNote | None = None
         self._patience = Patience.of(options.retry_seconds, full=options.waits_for_memory)
 
     @property
@@ -331,7 +344,7 @@ class _RedisLoad:
             elsewhere=self._options.redis != REDIS_URL(),
         )
         try:
-            async with orders.watching():
+            async with orders.watching(), self._noted(execution):
                 complete = await while_held([self._lease], self._memory.during(run, execution.stop))
         finally:
             if look is not None:
@@ -344,6 +357,16 @@ class _RedisLoad:
                 await self._lease.renew()
         self._report.end("completed" if complete else "interrupted")
         return complete
+
+    def _noted(self, execution: Execution) -> AbstractAsyncContextManager[None]:
+        """Has others look on, if the load may go on without the command that began it."""
+        if not execution.is_spread:
+            return nullcontext()
+        from loader.engine.course_note import CourseNote
+
+        assert self._lease is not None  # noqa: S101 - begin() has acquired it
+        self._course = CourseNote(self._servers, self._lease, self._report)
+        return self._course.noting()
 
     async def finish(self) -> None:
         """Marks the job as done in its record."""
@@ -381,8 +404,14 @@ class _RedisLoad:
         except LoaderError as failure:
             log.warning("the record of job %s was not restored: %s", self._job.name, failure)
 
-    async def close(self) -> None:
-        """Releases the lease, and closes all connections."""
+    async def end(self, error: BaseException | None) -> None:
+        """Releases the lease, and closes all connections.
+
+        Args:
+            error: What has ended the load.
+        """
+        if self._course is not None:
+            await self._course.end(error)
         if self._lease is not None:
             await close_quietly(self._lease.release())
         await self._servers.aclose()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 
 from loader.engine.ends import Ends
 from loader.engine.limits.of_server import limits_of
-from loader.engine.loaded_before import StateOf
 from loader.engine.part import Channel, Part
+from loader.jobs.claims import Claims
 from loader.jobs.job import Job, ledger_state
 from loader.jobs.job_keys import note_queue, noted_queues
 from loader.jobs.lease import Lease
 from loader.jobs.ledger import LedgerState
 from loader.jobs.proof import Proof
 from loader.layouts.compact import Dumps
+from loader.servers.closing import close_quietly
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
 from loader.sinks.redis import RedisSink, list_queue
@@ -31,23 +34,53 @@ async def into_redis(place: Place, named: bool, compact: Dumps | None, part: Par
         compact: See ``RedisSink``.
     """
     servers = Servers(place.address(), part.options.timeout)
+    lease = Lease(servers, part.job, part.run, part.name or part.process)
+    servers.accepts_names = named
+    sink = RedisSink(servers, part.options, part.job, lease, compact=compact, fenced=bool(part.name))
     try:
-        lease = Lease(servers, part.job, part.run, part.process)
-        servers.accepts_names = named
-        sink = RedisSink(servers, part.options, part.job, lease, compact=compact)
         await retry(servers.refresh, sink.patience)
         ends = await _ends(servers, part, lease, sink.patience)
+        queues = _Queues(servers, sink)
+
+        async def state_of(queue: str, shard: int) -> LedgerState:
+            # The ledger of a new job is read as well: the server may have lost the job's record, with other data,
+            # during a run.
+            await queues.begin(queue)
+            ledger = sink.ledger(queue, shard)
+            return await retry(lambda: ledger_state(servers, ledger), sink.patience, between=servers.reconnect)
+
+        def of_shard() -> Channel:
+            claims = Claims(servers, lease, part.run.process_name(part.name))
+
+            async def claimed(queue: str, shard: int) -> LedgerState:
+                ledger = sink.ledger(queue, shard)
+
+                async def taken() -> LedgerState:
+                    await lease.renew()  # a cluster may begin a shard late, when the load is over
+                    return await claims.take(ledger)
+
+                state = await retry(taken, sink.patience, between=servers.reconnect)
+                await queues.begin(queue)
+                return state
+
+            return replace(channel, worker=partial(sink.work, admit=claims.prove), state_of=claimed)
+
         async with limits_of(servers, sink, place) as limits:
-            yield Channel(
+            channel = Channel(
                 sink.work,
-                _state_of(servers, sink),
+                state_of,
                 lambda: retry(sink.confirm, sink.patience, between=servers.reconnect),
                 sink.acknowledged,
                 ends=ends,
                 proof=Proof(lambda: retry(lease.renew, sink.patience, between=servers.reconnect), lease.is_proved),
                 limits=limits,
+                of_shard=of_shard,
+                take_acknowledged=sink.take_acknowledged,
+                note_acknowledged=sink.note_acknowledged,
             )
+            yield channel
     finally:
+        await close_quietly(sink.close())
         await servers.aclose()
 
 
@@ -66,21 +99,20 @@ async def _ends(servers: Servers, part: Part, lease: Lease, patience: Patience) 
     return Ends(await retry(job.ends, patience, between=servers.reconnect), note, queues)
 
 
-def _state_of(servers: Servers, sink: RedisSink) -> StateOf:
-    # The ledger of a new job is read as well: the server may have lost the job's record, with other data, during a run.
-    listed: set[str] = set()
-    noted: set[str] = set()
-    names_queues = sink.options.records_name_queues
+class _Queues:
+    """Lists each queue for programs that show queues, and notes it in the job, before its first batch."""
 
-    async def state_of(queue: str, shard: int) -> LedgerState:
-        ledger = sink.ledger(queue, shard)
-        index = sink.encoder(queue).queues_key
-        if index and queue not in listed:
+    def __init__(self, servers: Servers, sink: RedisSink) -> None:
+        self._servers = servers
+        self._sink = sink
+        self._begun: set[str] = set()
+
+    async def begin(self, queue: str) -> None:
+        if queue in self._begun:
+            return
+        servers, sink = self._servers, self._sink
+        if index := sink.encoder(queue).queues_key:
             await retry(lambda: list_queue(servers, index, queue), sink.patience, between=servers.reconnect)
-            listed.add(queue)
-        if names_queues and queue not in noted:
+        if sink.options.records_name_queues:
             await retry(lambda: note_queue(servers, sink.job, queue), sink.patience, between=servers.reconnect)
-            noted.add(queue)
-        return await retry(lambda: ledger_state(servers, ledger), sink.patience, between=servers.reconnect)
-
-    return state_of
+        self._begun.add(queue)

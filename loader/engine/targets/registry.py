@@ -20,6 +20,8 @@ def require_extras(options: LoadOptions) -> None:
             require("http", "--to")
         case ToEmbedded():
             require("embedded", "--redis embedded")
+    if options.engine == "dask":
+        require("dask", "--engine dask")
     if options.queues_file is not None:
         require("yaml", "--queues-file")
     if options.max_latency is not None:

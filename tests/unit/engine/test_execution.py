@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loader.engine.execution import processors, spare_processes
+from loader.engine.engines.local import processors, spare_processes
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,130 @@
+"""Connects to a Dask cluster, or starts one of this machine's processors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import dask
+from distributed import Client, Scheduler
+
+from loader.engine.engines.local import processors
+from loader.engine.processes import child_environment
+from loader.errors import LoaderError
+from loader.servers.closing import close_quietly
+
+_CONNECT_SECONDS = 10.0
+_END_SECONDS = 5.0
+
+log = logging.getLogger("runqy_loader")
+
+
+@asynccontextmanager
+async def connected(scheduler: str | None) -> AsyncIterator[Client]:
+    """A client of the cluster that ``--scheduler`` names.
+
+    Raises:
+        LoaderError: The scheduler cannot be reached.
+    """
+    with _silenced():
+        async with _connected(scheduler) as client:
+            yield client
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Dask's own messages are not for the terminal of a load. What matters of them is told, or raised, here."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client", "tornado.application")]
+    before = [logger.level for logger in loggers]
+    if not log.isEnabledFor(logging.DEBUG):
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+@asynccontextmanager
+async def _connected(scheduler: str | None) -> AsyncIterator[Client]:
+    address = scheduler if scheduler not in (None, "auto") else dask.config.get("scheduler-address", None)
+    if address:
+        log.info("Dask scheduler %s%s", address, "" if address == scheduler else ", from Dask's configuration")
+        async with _client(address) as client:
+            yield client
+        return
+    count = processors()
+    log.info("no Dask scheduler is given: %d Dask workers on this machine, for this load", count)
+    async with _local(count) as address, _client(address) as client:
+        yield client
+
+
+@asynccontextmanager
+async def _client(address: str) -> AsyncIterator[Client]:
+    try:
+        client = await Client(address, asynchronous=True, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:  # TimeoutError is an OSError
+        raise LoaderError(
+            f"no Dask scheduler answers at {address} ({_first_line(error)})",
+            "Check that dask scheduler runs there, and the address in --scheduler",
+        ) from error
+    try:
+        yield client
+    finally:
+        await close_quietly(client.close())
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+@asynccontextmanager
+async def _local(workers: int) -> AsyncIterator[str]:
+    """A scheduler in this process, and workers in others.
+
+    Not distributed's own ``LocalCluster``: Ctrl-C goes to all processes of a terminal's group, and its workers would be
+    gone before their batches in flight are acknowledged. These have a session of their own.
+    """
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        scheduler = await Scheduler(host="127.0.0.1", port=0, dashboard=False, dashboard_address="127.0.0.1:0")
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # the folder in which the user works may have a loader.py
+            "-m",
+            "distributed.cli.dask_worker",
+            scheduler.address,
+            *("--nworkers", str(workers), "--nthreads", "1", "--no-dashboard", "--death-timeout", "10"),
+            env=child_environment(),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            yield scheduler.address
+        finally:
+            await _ended(process)
+    finally:
+        await close_quietly(scheduler.close())
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+        try:
+            async with asyncio.timeout(_END_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            os.killpg(process.pid, 9)
+            await process.wait()
+
+
+def allowed_failures(dask_scheduler: Scheduler) -> int:
+    """Runs in the scheduler: how many workers a task may lose before Dask gives it up."""
+    return int(dask_scheduler.allowed_failures)

@@ -1,0 +1,419 @@
+"""Drives a load on a Dask cluster: one Dask task for each run of a shard.
+
+Dask gives no guarantee that a task runs once. It may run twice at the same moment, and a result that is there may be of
+a run that was taken over. So what is in, and who may write, is decided in Redis (``loader.jobs.claims``); here, a shard
+is done when a run of it says that every record is processed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from distributed import Client, Future
+
+from loader.engine.dask.cluster import allowed_failures, connected
+from loader.engine.dask.gathered import Gathered
+from loader.engine.dask.host import end_run, order_run, run_shard, stop_run
+from loader.engine.dask.messages import JudgedFirst, Progress, Said, ShardResult, ShardTask, topic_of, unpacked
+from loader.engine.dask.outcome import lost_scheduler, outcome_of
+from loader.engine.dask.shipping import Shipping, require_picklable
+from loader.engine.first_records import FirstRecords, too_many
+from loader.engine.part import Channel, Part
+from loader.errors import LoaderError, SinkError, TooManyRejectsError, TransientError
+from loader.jobs.orders import Orders
+from loader.jobs.report import LoadReport
+from loader.servers.outage import Outage
+from loader.settings import LoadOptions
+from loader.sources.shards import Shard
+from loader.wire.faults import RESUME
+
+MOST_RUNS = 5
+"""So often a shard is run, if its runs fail by faults that may pass, before the load ends."""
+
+SILENT_SECONDS = 30.0
+"""Workers tell the scheduler every second that they are there. The shards of one that has been silent for so long run
+elsewhere as well: Dask itself would wait for ``worker-ttl``, five minutes as it comes."""
+
+_MOST_TAKEN_OVER = 20
+_AHEAD_A_THREAD = 3
+_LEAST_AHEAD = 16
+_LOOK_SECONDS = 1.0
+_BROADCAST_SECONDS = 5.0
+
+log = logging.getLogger("runqy_loader")
+
+
+@dataclass(slots=True, eq=False)
+class _Attempts:
+    """A shard that is not done.
+
+    Attributes:
+        number: How often it was submitted.
+        failed: How many of its runs have failed.
+        taken_over: How many of them have ended because another run had the shard.
+    """
+
+    shard: Shard
+    number: int = 0
+    failed: int = 0
+    taken_over: int = 0
+
+
+class DaskEngine:
+    """``--engine dask``. See ``loader.engine.engines.base`` for what it does."""
+
+    is_spread = True
+
+    def __init__(self, options: LoadOptions) -> None:
+        self._scheduler = options.scheduler
+        self._running: _Run | None = None
+        self._orders = Orders()
+        self._stopping = False
+
+    @property
+    def batches_waiting(self) -> int:
+        return 0 if self._running is None else self._running.batches_waiting
+
+    def stop(self) -> None:
+        self._stopping = True
+        if self._running is not None:
+            self._running.stop()
+
+    def order(self, orders: Orders) -> None:
+        self._orders = orders
+        if self._running is not None:
+            self._running.order(orders)
+
+    async def run(self, part: Part, shards: Sequence[Shard], report: LoadReport) -> bool:
+        """Loads the shards.
+
+        Raises:
+            UsageError: Other machines cannot read the input.
+            LoaderError: The scheduler cannot be reached or was lost; a shard failed too often; or see ``Pipeline.run``.
+        """
+        shipping = Shipping(
+            part,
+            resumed=report.resumed,
+            log_level=log.getEffectiveLevel(),
+            keeps_rejects=part.rejects is not None,
+        )
+        async with connected(self._scheduler) as client, part.destination(part) as channel:
+            self._running = run = _Run(client, part, shipping, shards, report, channel)
+            run.order(self._orders)
+            if self._stopping:
+                run.stop()
+            complete = await run.work()
+            if complete:
+                await channel.confirm()
+            return complete
+
+
+class _Run:
+    def __init__(
+        self,
+        client: Client,
+        part: Part,
+        shipping: Shipping,
+        shards: Sequence[Shard],
+        report: LoadReport,
+        channel: Channel,
+    ) -> None:
+        self._client = client
+        self._part = part
+        self._shipping = shipping
+        self._report = report
+        self._token = part.run.token
+        self._gathered = Gathered(part, report, channel)
+        self._left = deque(map(_Attempts, shards))
+        self._futures: dict[Future, _Attempts] = {}
+        self._beside: set[asyncio.Task[None]] = set()
+        self._results: list[tuple[Future, ShardResult | LoaderError]] = []
+        self._news = asyncio.Event()
+        # The first shard is judged before the others are loaded; see FirstRecords.
+        self._first = shards[0].number if shards and FirstRecords.are_judged(part.options.error_limit) else None
+        self._judged = self._first is None or part.options.dry_run
+        self._threads = 0
+        self._live: set[str] = set()
+        self._silent: set[str] = set()
+        self._outage = Outage()
+        self._told: set[str] = set()
+        self._orders = Orders()
+        self._failure: LoaderError | None = None
+        self._stopping = False
+        self._stopped_at: float | None = None
+
+    @property
+    def batches_waiting(self) -> int:
+        return self._gathered.batches_waiting
+
+    def stop(self) -> None:
+        """Submits nothing more; ``work`` returns when all tasks are back."""
+        self._stopping = True
+        self._news.set()
+
+    def order(self, orders: Orders) -> None:
+        self._orders = orders
+        self._broadcast(order_run, self._token, self._share())
+
+    async def work(self) -> bool:
+        """Runs all shards. Returns whether every record was processed."""
+        client, topic = self._client, topic_of(self._token)
+        client.subscribe_topic(topic, self._heard)
+        looking = asyncio.create_task(self._look())
+        try:
+            await self._warn_of_failures()
+            await self._work()
+        finally:
+            looking.cancel()
+            await self._end(topic)
+            await self._gathered.close()
+        if self._failure is not None:
+            raise self._failure
+        report, limit = self._report, self._part.options.error_limit
+        complete = not self._left
+        if complete and limit.is_exceeded(report.rejected, report.records_read, all_read=True):
+            raise self._too_many()
+        return complete
+
+    async def _work(self) -> None:
+        while self._futures or (self._left and not self._stopping):
+            self._submit()
+            await self._news.wait()
+            self._news.clear()
+            if self._stopping:
+                self._broadcast(stop_run, self._token)
+                self._gave_up_on_silent_workers()
+            results, self._results = self._results, []
+            for future, result in results:
+                await self._settle(future, result)
+
+    def _submit(self) -> None:
+        """Submits what there is room for, at once: each call of Dask costs a millisecond, whatever it submits."""
+        room = self._ahead - len(self._futures)
+        if self._stopping or not self._left or room < min(len(self._left), 1 + self._ahead // 4):
+            return
+        keys: list[tuple[str, int, int]] = []
+        tasks: list[ShardTask] = []
+        taken = [self._left.popleft() for _ in range(min(room, len(self._left)))]
+        orders = self._share()
+        for attempts in taken:
+            number = attempts.shard.number
+            tasks.append(self._shipping.task(attempts.shard, 1 if number == self._first else 2, orders))
+            if number == self._first:
+                require_picklable(tasks[-1])
+            attempts.number += 1
+            # The first part of a tuple is the group of tasks in the scheduler: one group a run.
+            keys.append((f"runqy-loader-shard-{self._token}", number, attempts.number))
+        live = sorted(self._live) if self._silent else None  # Dask would give a silent worker more
+        futures = self._client.map(run_shard, tasks, key=keys, pure=False, retries=0, workers=live)
+        for future, attempts in zip(futures, taken, strict=True):
+            self._futures[future] = attempts
+            self._spawn(self._follow(future))
+
+    @property
+    def _ahead(self) -> int:
+        """How many shards may be with the scheduler: a hundred thousand are not its business."""
+        if not self._judged:
+            return 1
+        return max(_LEAST_AHEAD, _AHEAD_A_THREAD * self._threads)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    async def _follow(self, future: Future) -> None:
+        try:
+            result: ShardResult | LoaderError = await outcome_of(self._client, future)
+        except LoaderError as error:
+            result = error
+        self._results.append((future, result))
+        self._news.set()
+
+    async def _settle(self, future: Future, result: ShardResult | LoaderError) -> None:
+        """Counts what is back, and has the shard run again if it is not done."""
+        attempts = self._futures.pop(future, None)
+        if attempts is None:
+            return
+        future.release()
+        number = attempts.shard.number
+        if isinstance(result, LoaderError):
+            self._again(attempts, result)
+        elif result.taken_over:
+            attempts.taken_over += 1
+            log.debug("shard %d: the run of it by %s was taken over by another one", number, result.worker)
+            if attempts.taken_over > _MOST_TAKEN_OVER:
+                self._fail(SinkError(f"shard {number} is taken over again and again", RESUME.capitalize()))
+            self._left.appendleft(attempts)
+        elif result.error is not None:
+            self._gathered.count(number, result)
+            self._again(attempts, result.error)
+        else:
+            await self._gathered.add(number, result)
+            if not result.complete:
+                self._left.appendleft(attempts)
+            elif number == self._first:
+                self._judged = True
+        self._check_rejects()
+
+    def _again(self, attempts: _Attempts, error: LoaderError) -> None:
+        """Has a shard run again whose run has failed, if that may help."""
+        self._left.appendleft(attempts)
+        attempts.failed += 1
+        if not isinstance(error, TransientError):
+            self._fail(error)
+        elif attempts.failed >= MOST_RUNS:
+            error.args = (
+                f"shard {attempts.shard.number} has failed {attempts.failed} times; the last time: {error.args[0]}",
+            )
+            self._fail(error)
+        elif not self._stopping:
+            log.warning(
+                "shard %d runs again (%d of %d): %s",
+                attempts.shard.number,
+                attempts.failed + 1,
+                MOST_RUNS,
+                error.args[0],
+            )
+
+    def _fail(self, error: LoaderError) -> None:
+        if self._failure is None:
+            self._failure = error
+            self.stop()
+
+    def _check_rejects(self) -> None:
+        report = self._report
+        if self._judged and self._part.options.error_limit.is_exceeded(report.rejected, report.records_read):
+            self._fail(self._too_many())
+
+    def _too_many(self) -> TooManyRejectsError:
+        report, limit = self._report, self._part.options.error_limit
+        return too_many(report, limit, report.last_reject, ", by all workers together")
+
+    # --- the cluster --------------------------------------------------------------------------------------------
+
+    def _heard(self, event: tuple[float, Any]) -> None:
+        """What a worker tells while it runs a shard."""
+        message = unpacked(event[1])
+        if isinstance(message, Progress):
+            self._gathered.progress(message)
+            self._check_rejects()
+        elif isinstance(message, JudgedFirst):
+            self._judged = True
+        elif isinstance(message, Said):
+            if message.is_wait:
+                self._outage.relay(message.waiting)
+            elif message.once not in self._told:
+                log.log(message.level, "%s", message.text)
+                if message.once:
+                    self._told.add(message.once)
+        self._news.set()
+
+    async def _look(self) -> None:
+        """Looks now and then which workers there are, and whether the scheduler is there."""
+        told = False
+        while True:
+            if (workers := await self._ask_workers()) is not None:
+                newest = max((seen for _, seen in workers.values()), default=0.0)
+                silent = {address for address, (_, seen) in workers.items() if newest - seen > SILENT_SECONDS}
+                self._live = workers.keys() - silent
+                if silent:
+                    await self._leave(silent)
+                threads = sum(workers[address][0] for address in self._live)
+                if not threads and not told:
+                    log.warning("the Dask cluster has no workers; waiting for the first one")
+                told = not threads
+                if threads != self._threads:
+                    self._threads = threads
+                    self._report.processes = max(self._report.processes, threads)
+                    self.order(self._orders)
+            self._news.set()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _ask_workers(self) -> dict[str, tuple[int, float]] | None:
+        """The threads of each worker, and when the scheduler has heard of it last; None if that is not known."""
+        try:
+            if self._client.status == "running":
+                async with asyncio.timeout(_BROADCAST_SECONDS):
+                    found = (await self._client.scheduler.identity(n_workers=-1))["workers"]
+                return {address: (one["nthreads"], one["last_seen"]) for address, one in found.items()}
+        except (OSError, TimeoutError) as error:
+            log.debug("the Dask scheduler does not tell its workers: %s", error)
+        if self._client.status != "running":
+            self._lost_scheduler()
+        return None
+
+    async def _leave(self, silent: set[str]) -> None:
+        """Has the shards of silent workers run elsewhere. Claims end what such a worker may do yet."""
+        new, self._silent = silent - self._silent, self._silent | silent
+        if new:
+            log.warning(
+                "Dask workers have said nothing for %.0f s, and others run their shards: %s",
+                SILENT_SECONDS,
+                ", ".join(sorted(new)),
+            )
+        processing = await self._client.processing(workers=list(silent))
+        keys = {key for keys in processing.values() for key in keys}
+        left = [future for future in self._futures if future.key in keys]
+        for future in left:
+            self._left.appendleft(self._futures.pop(future))
+        if left:
+            await self._client.cancel(left)
+
+    def _lost_scheduler(self) -> None:
+        self._fail(SinkError("the Dask scheduler is gone", f"Start it again, and {RESUME}"))
+        for future in list(self._futures):
+            self._results.append((future, lost_scheduler()))
+
+    def _gave_up_on_silent_workers(self) -> None:
+        """Once the load is to end, a worker that does not answer for long is not waited for."""
+        now = time.monotonic()
+        if self._stopped_at is None:
+            self._stopped_at = now
+        elif self._futures and now - self._stopped_at > self._part.options.timeout:
+            log.warning("%d shards are with workers that do not answer; not waiting for them", len(self._futures))
+            self._left.extendleft(self._futures.values())
+            self._futures.clear()
+
+    def _share(self) -> Orders:
+        """The orders for each shard that runs."""
+        return self._orders.shared(max(1, min(self._threads, len(self._futures) + len(self._left))))
+
+    def _broadcast(self, what: Callable[..., None], *arguments: object) -> None:
+        """Has every worker do something soon. A worker that is silent is not waited for."""
+        self._spawn(self._tell_workers(what, *arguments))
+
+    async def _tell_workers(self, what: Callable[..., None], *arguments: object) -> None:
+        try:
+            async with asyncio.timeout(_BROADCAST_SECONDS):
+                await self._client.run(what, *arguments, on_error="ignore")
+        except (OSError, ValueError, TimeoutError) as error:
+            log.debug("not all Dask workers were told: %s", error)
+
+    async def _warn_of_failures(self) -> None:
+        """Says how often Dask itself repeats a task that may have killed its worker."""
+        allowed = await self._client.run_on_scheduler(allowed_failures)
+        if allowed:
+            log.info(
+                "the Dask scheduler runs a task again by itself after the death of its worker, %d times "
+                "(distributed.scheduler.allowed-failures); with 0, this load alone decides",
+                allowed,
+            )
+
+    async def _end(self, topic: str) -> None:
+        """Leaves nothing of the run in the cluster."""
+        for task in list(self._beside):
+            task.cancel()
+        if self._client.status == "running":
+            await self._tell_workers(end_run, self._token)
+            with suppress(OSError, TimeoutError, KeyError):
+                async with asyncio.timeout(_BROADCAST_SECONDS):
+                    await self._client.cancel(list(self._futures))
+                    self._client.unsubscribe_topic(topic)

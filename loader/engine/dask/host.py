@@ -1,0 +1,330 @@
+"""Runs shards in a process of a Dask worker, in one thread of its own.
+
+The thread stays as long as the process. What a run of the loader has open (connections, encoders) stays open from one
+shard to the next, and is closed when no shard has come for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import cache
+
+from distributed import get_worker
+
+import loader
+from loader.engine.dask.collected import CollectedIds, CollectedRejects
+from loader.engine.dask.messages import (
+    JudgedFirst,
+    Progress,
+    Said,
+    Setup,
+    ShardResult,
+    ShardTask,
+    packed,
+    topic_of,
+    unpacked,
+)
+from loader.engine.loop import loop_factory
+from loader.engine.messages import Counts
+from loader.engine.part import Channel, Outputs, Part, PartialLoad
+from loader.engine.tuning import tune_process
+from loader.errors import LoaderError, ShardTakenOverError, SourceError
+from loader.jobs.counts import SourceCounts
+from loader.jobs.orders import Orders
+from loader.jobs.report import LoadReport, SourceReport, peak_rss_bytes
+from loader.servers.closing import close_quietly
+from loader.sources.shards import Shard
+
+_PROGRESS_SECONDS = 0.5
+_IDLE_SECONDS = 5.0
+"""After so long without a shard, connections are closed: the driver may be gone."""
+
+_log = logging.getLogger("runqy_loader")
+
+
+def run_shard(task: ShardTask) -> ShardResult:
+    """The Dask task: one run of one shard."""
+    if task.version != loader.__version__:
+        raise LoaderError(
+            f"Dask worker {_worker_name()} has runqy-loader {loader.__version__}, and this is {task.version}",
+            "Install the same version on all workers",
+        )
+    return _host().run(task)
+
+
+def stop_run(token: str) -> None:
+    """Has this process begin no more batch of a run."""
+    _host().stop(token)
+
+
+def order_run(token: str, orders: Orders) -> None:
+    """Has this process follow orders for a run. A rate is that of each of its shards."""
+    _host().order(token, orders)
+
+
+def end_run(token: str) -> None:
+    """The run is over: closes what it has open."""
+    _host().end(token)
+
+
+_making = threading.Lock()
+
+
+def _host() -> _Host:
+    with _making:  # of several threads that come first
+        return _the_host()
+
+
+@cache
+def _the_host() -> _Host:
+    tune_process()
+    return _Host()
+
+
+@cache
+def _worker_name() -> str:
+    worker = get_worker()
+    name = str(worker.name)
+    return f"{name if name == worker.address else f'{name} ({worker.address})'} on {socket.gethostname()}"
+
+
+class _Host:
+    def __init__(self) -> None:
+        self._worker = get_worker()
+        self._loop = (loop_factory() or asyncio.new_event_loop)()
+        self._open: dict[str, _Open] = {}
+        self._stopped: set[str] = set()
+        thread = threading.Thread(target=self._loop.run_forever, name="runqy-loader", daemon=True)
+        thread.start()
+        _log.propagate = False
+        _log.addHandler(_Forward(self._tell_all, thread.ident))
+
+    def run(self, task: ShardTask) -> ShardResult:
+        """Runs a shard; called in a thread of the Dask worker."""
+        _worker_name()  # only such a thread knows its worker
+        return asyncio.run_coroutine_threadsafe(self._run(task), self._loop).result()
+
+    def stop(self, token: str) -> None:
+        def stop() -> None:
+            self._stopped.add(token)
+            if token in self._open:
+                self._open[token].stop()
+
+        self._loop.call_soon_threadsafe(stop)
+
+    def order(self, token: str, orders: Orders) -> None:
+        def order() -> None:
+            if token in self._open:
+                self._open[token].order(orders)
+
+        self._loop.call_soon_threadsafe(order)
+
+    def end(self, token: str) -> None:
+        def end() -> None:
+            if token in self._open:
+                self._open[token].close_soon(0.0)
+
+        self._loop.call_soon_threadsafe(end)
+
+    async def _run(self, task: ShardTask) -> ShardResult:
+        run = self._open.get(task.token)
+        if run is None:
+            setup: Setup = unpacked(task.setup)
+            _log.setLevel(setup.log_level)
+            run = self._open[task.token] = _Open(setup, self._tell, lambda: self._open.pop(task.token, None))
+        return await run.shard(task, stopped=task.token in self._stopped)
+
+    def _tell(self, token: str, message: object) -> None:
+        self._worker.log_event(topic_of(token), packed(message))
+
+    def _tell_all(self, message: object) -> None:
+        for token in list(self._open):
+            self._tell(token, message)
+
+
+class _Open:
+    """One run of the loader in this process: its channel, and the shards that run.
+
+    Args:
+        closed: Called when nothing is open any more.
+    """
+
+    def __init__(self, setup: Setup, tell: Callable[[str, object], None], closed: Callable[[], object]) -> None:
+        self._setup = setup
+        self._part = replace(setup.part, name=f"{os.getpid():x}-{secrets.token_hex(4)}")
+        self._tell = tell
+        self._closed = closed
+        self._running: dict[int, _Running] = {}
+        self._users = 0
+        self._stack = AsyncExitStack()
+        self._channel: Channel | None = None
+        self._opening = asyncio.Lock()
+        self._timer: asyncio.TimerHandle | None = None
+        self._progress: asyncio.Task[None] | None = None
+
+    def stop(self) -> None:
+        for running in self._running.values():
+            running.load.stop()
+
+    def order(self, orders: Orders) -> None:
+        for running in self._running.values():
+            running.load.order(orders)
+
+    async def shard(self, task: ShardTask, *, stopped: bool) -> ShardResult:
+        self._users += 1
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        try:
+            # Dask may run a shard again in the process that runs it still. Claims tell processes apart, so this process
+            # must not run it twice at a time.
+            while (before := self._running.get(task.shard.number)) is not None:
+                before.load.stop()
+                await before.over.wait()
+            running = self._running[task.shard.number] = _Running(self._setup, _part_of(self._part, task), task)
+            try:
+                if stopped:
+                    return running.result(complete=False)
+                running.load.order(task.orders)
+                return await self._run(running)
+            finally:
+                del self._running[task.shard.number]
+                running.over.set()
+        finally:
+            self._users -= 1
+            if not self._users:
+                self.close_soon(_IDLE_SECONDS)
+
+    async def _run(self, running: _Running) -> ShardResult:
+        if self._progress is None:
+            self._progress = asyncio.create_task(self._tell_progress())
+        running.judged = lambda: self._tell(self._setup.token, JudgedFirst())
+        channel: Channel | None = None
+        error: LoaderError | None = None
+        taken_over = complete = False
+        try:
+            channel = await self._opened()
+            own = channel if channel.of_shard is None else channel.of_shard()
+            complete = await running.load.run_over(own, _only(running.task.shard))
+        except ShardTakenOverError:
+            taken_over = True
+        except SourceError as caught:
+            caught.args = (f"Dask worker {_worker_name()}: {caught.args[0]}",)
+            caught.hint = caught.hint or "Every worker must see the input under the same path"
+            error = caught
+        except LoaderError as caught:
+            error = caught
+        acknowledged = {} if channel is None else channel.take_acknowledged(running.task.shard.number)
+        return running.result(complete=complete, acknowledged=acknowledged, error=error, taken_over=taken_over)
+
+    async def _opened(self) -> Channel:
+        async with self._opening:
+            if self._channel is None:
+                self._channel = await self._stack.enter_async_context(self._part.destination(self._part))
+            return self._channel
+
+    async def _tell_progress(self) -> None:
+        while True:
+            await asyncio.sleep(_PROGRESS_SECONDS)
+            for running in self._running.values():
+                self._tell(self._setup.token, running.progress())
+
+    def close_soon(self, seconds: float) -> None:
+        """Closes everything after so many seconds, if no shard comes before."""
+        if self._timer is not None:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(seconds, lambda: loop.create_task(self._close()))
+
+    async def _close(self) -> None:
+        if self._users:
+            return
+        self._closed()  # a shard that comes now opens everything anew
+        if self._progress is not None:
+            self._progress.cancel()
+        await close_quietly(self._stack.aclose())
+
+
+class _Running:
+    """One run of a shard."""
+
+    def __init__(self, setup: Setup, part: Part, task: ShardTask) -> None:
+        self.task = task
+        self.over = asyncio.Event()
+        self.judged: Callable[[], None] = lambda: None
+        sources = [SourceReport(s.identity.name, s.identity.format, s.identity.size) for s in task.sources]
+        self._report = LoadReport(part.job, part.options.layout_name, sources, dry_run=part.options.dry_run)
+        self._report.resumed = setup.resumed
+        self._rejects = CollectedRejects(wanted=setup.keeps_rejects)
+        self._ids = CollectedIds() if setup.keeps_ids else None
+        outputs = Outputs(self._rejects, self._ids)
+        self.load = PartialLoad(part, self._report, lambda: self.judged(), outputs)
+
+    def progress(self) -> Progress:
+        return Progress(self.task.shard.number, self._sources(), self.load.batches_waiting)
+
+    def result(
+        self,
+        *,
+        complete: bool,
+        acknowledged: dict[str, list[int]] | None = None,
+        error: LoaderError | None = None,
+        taken_over: bool = False,
+    ) -> ShardResult:
+        report = self._report
+        counts = Counts(
+            sources=self._sources(),
+            queues=dict(report.queues),
+            rejected_by_code=Counter(report.rejected_by_code),
+            kinds=report.kinds,
+            batches=report.batches,
+            compact=report.compact,
+            valid=report.valid,
+            waiting=0,
+            rejects_file=None,
+            skipped_files=list(report.skipped_files),
+            last_reject=report.last_reject,
+            peak_rss_bytes=peak_rss_bytes(),
+        )
+        ids = b"" if self._ids is None else self._ids.lines
+        return ShardResult(
+            _worker_name(), complete, counts, acknowledged or {}, self._rejects.lines, ids, error, taken_over
+        )
+
+    def _sources(self) -> dict[int, SourceCounts]:
+        return dict(zip(self.task.indexes, (source.counts for source in self._report.sources), strict=True))
+
+
+def _part_of(part: Part, task: ShardTask) -> Part:
+    """The part of a worker for one shard."""
+    return replace(part, sources=task.sources, origins=task.origins, process=task.process)
+
+
+async def _only(shard: Shard) -> AsyncIterator[Shard]:
+    yield shard
+
+
+class _Forward(logging.Handler):
+    """Tells the driver what shards say, but not what a driver says that runs in this process."""
+
+    def __init__(self, tell: Callable[[object], None], thread: int | None) -> None:
+        super().__init__()
+        self._tell = tell
+        self._thread = thread
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread != self._thread:
+            return
+        if hasattr(record, "waiting"):
+            self._tell(Said(waiting=record.waiting, is_wait=True))
+        else:
+            self._tell(Said(record.levelno, record.getMessage(), getattr(record, "once", "")))

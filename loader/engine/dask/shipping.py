@@ -1,0 +1,76 @@
+"""Makes the Dask tasks of a load from its part."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import loader
+from loader.engine.dask.messages import Setup, ShardTask, packed
+from loader.engine.part import Part
+from loader.errors import UsageError
+from loader.jobs.orders import Orders
+from loader.sources.shards import Shard
+
+
+class Shipping:
+    """Makes tasks.
+
+    Args:
+        part: The part that is the whole of the load.
+
+    Raises:
+        UsageError: Its input cannot be read by other processes.
+    """
+
+    def __init__(self, part: Part, *, resumed: bool, log_level: int, keeps_rejects: bool) -> None:
+        for source in part.sources:
+            if source.identity.end_is_noted or not source.identity.repeatable:
+                raise UsageError(
+                    f"--engine dask cannot load {source.identity.name}: it can be read only once, and in one piece",
+                    "Give files that every worker sees, objects of a bucket, or URLs; or load it with --engine local",
+                )
+        self._part = part
+        common = replace(part, sources=(), origins=())
+        setup = Setup(
+            common,
+            loader.__version__,
+            resumed,
+            log_level,
+            keeps_rejects,
+            keeps_ids=part.options.ids_out is not None,
+        )
+        self._setup = packed(setup)
+
+    def task(self, shard: Shard, process: int, orders: Orders) -> ShardTask:
+        """The task of a shard.
+
+        Raises:
+            UsageError: Its sources cannot be sent to other processes.
+        """
+        indexes = list(dict.fromkeys(piece.source for piece in shard.pieces))
+        local = {index: at for at, index in enumerate(indexes)}
+        pieces = tuple(replace(piece, source=local[piece.source]) for piece in shard.pieces)
+        part = self._part
+        return ShardTask(
+            self._setup,
+            loader.__version__,
+            part.run.token,
+            replace(shard, pieces=pieces),
+            [part.sources[index] for index in indexes],
+            [part.origins[index] for index in indexes],
+            indexes,
+            process,
+            orders,
+        )
+
+
+def require_picklable(task: ShardTask) -> None:
+    """Raises UsageError if a task cannot be sent to other processes."""
+    try:
+        pickle.dumps(task)
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        raise UsageError(
+            f"--engine dask cannot load {task.sources[0].identity.name}: it cannot be sent to other machines ({error})",
+            "Load it with --engine local",
+        ) from error

@@ -1,0 +1,356 @@
+"""Dask workers that are killed, stopped, cut off or retired while they load: each record is in once all the same."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.dask_cluster import DaskCluster, SmallShards, go_on, stop_process
+from tests.fault_counts import Fault, count
+from tests.faults.helpers import (
+    HANG,
+    Command,
+    Load,
+    assert_adds_up,
+    assert_each_once,
+    assert_one_error,
+    assert_tidy,
+    payload,
+    until,
+    write_lines,
+)
+from tests.faults.proxy import COMMIT, Link, Verdict
+from tests.faults.scene import QUEUE, Scene
+from tests.faults.test_seeded import Round
+from tests.integration.stored import Consumer
+
+_TASK = b":t:"
+"""A word of what workers send with tasks, in either layout."""
+
+WORKERS = 4
+KILLS = 4
+"""Of workers, in a round."""
+
+RECORDS, WIDTH = 2400, 60
+SHARD_BYTES = 12_000
+"""So there are about 17 shards."""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    folder = tmp_path_factory.mktemp("dask")
+    with DaskCluster(folder, WORKERS, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0") as cluster:
+        yield cluster
+
+
+@dataclass(slots=True)
+class DaskRound(Round):
+    """A round with more and smaller shards."""
+
+    processes: int = field(default=1)
+
+    def prepare(self, scene: Scene) -> None:
+        every = self.chance.randint(2, 40) if self.rejects else RECORDS + 1
+        lines = [payload(n, WIDTH) if n % every else b'{"n": %d,' % n for n in range(1, RECORDS + 1)]
+        write_lines(scene.folder / "in.jsonl", lines)
+        self.bad = [("in.jsonl", n) for n in range(every, RECORDS + 1, every)]
+        self.good = [line for line in lines if line.endswith(b"}")]
+
+    def load(self, scene: Scene, cluster: DaskCluster) -> Load:
+        return dask_load(
+            scene, cluster, "--layout", self.layout, "--compact", self.compact, "--max-errors", "none",
+            *(("--id-field", "n") if self.own_ids else ()),
+        )  # fmt: skip
+
+
+def dask_load(
+    scene: Scene,
+    cluster: DaskCluster,
+    *more: str,
+    size: int = SHARD_BYTES,
+    silent: float = 30.0,
+    report: bool = True,
+) -> Load:
+    return SmallShards(
+        size, "in.jsonl", "-b", "10", "-q", "q", "--job", "j", "--rejects", "rejects.jsonl",
+        *(("--report", "-") if report else ()), "--redis", scene.proxy.url, "--engine", "dask", "--scheduler",
+        cluster.address, *more, cwd=scene.folder, silent=silent,
+    )  # fmt: skip
+
+
+def worker_of(link: Link) -> int | None:
+    """The pid of the Dask worker that a connection is of; None for another connection."""
+    if link.process is None or b"-" not in link.process:
+        return None
+    return int(link.process.partition(b"-")[0], 16)
+
+
+class Killer:
+    """Kills the worker that sends the n-th commit, or the n-th hashes, from here on; n is drawn.
+
+    Attributes:
+        happened: Whether it was killed.
+    """
+
+    def __init__(self, scene: Scene, cluster: DaskCluster, chance: random.Random) -> None:
+        self.happened = threading.Event()
+        self._cluster = cluster
+        self._left = chance.randint(1, 30)
+        self._word = chance.choice((COMMIT, _TASK))
+        self._verdict = chance.choice((Verdict.PASS, Verdict.CUT, Verdict.EXECUTE_AND_CUT))
+        self._scene = scene
+        scene.proxy.rule = self._rule
+
+    def _rule(self, link: Link, chunk: bytes) -> Verdict | None:
+        pid = worker_of(link)
+        if pid is None or self._word not in chunk or self.happened.is_set():
+            return None
+        self._left -= 1
+        if self._left:
+            return None
+        self._cluster.kill(pid)
+        count(Fault.DASK_KILL)
+        self.happened.set()
+        return self._verdict
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_workers_killed_again_and_again_load_each_record_once(scene: Scene, cluster: DaskCluster, seed: int) -> None:
+    round_ = DaskRound(random.Random(f"dask {seed}"))
+    round_.prepare(scene)
+    scene.proxy.latency = 0.003
+
+    with ExitStack() as stack:
+        consumer = stack.enter_context(Consumer(scene.server, round_.layout, QUEUE)) if round_.consumed else None
+        running = stack.enter_context(round_.load(scene, cluster))
+        for _ in range(KILLS):
+            killer = Killer(scene, cluster, round_.chance)
+            until(lambda killer=killer: killer.happened.is_set() or not running.running, "a worker is killed")  # type: ignore[misc]
+            cluster.heal()
+        scene.proxy.rule = None
+        done = running.wait()
+        if consumer is not None:
+            consumer.finish()
+
+    assert killer.happened.is_set(), f"the load ended before the last kill: {done.stderr}"
+    round_.check(scene, done, consumer)
+    assert done.report["already_loaded"] == 0, "what a killed worker has loaded is of this load"
+
+
+def plain_input(scene: Scene) -> None:
+    scene.lines = write_lines(scene.folder / "in.jsonl", (payload(n, WIDTH) for n in range(RECORDS)))
+
+
+class Strike:
+    """Does something to the worker that sends the n-th commit, once.
+
+    Attributes:
+        pid: Of that worker, once it happened.
+    """
+
+    def __init__(self, scene: Scene, commits: int, what: Callable[[int], object], verdict: Verdict) -> None:
+        self.pid: int | None = None
+        self.happened = threading.Event()
+        self._left = commits
+        self._what = what
+        self._verdict = verdict
+        scene.proxy.rule = self._rule
+
+    def _rule(self, link: Link, chunk: bytes) -> Verdict | None:
+        pid = worker_of(link)
+        if pid is None or COMMIT not in chunk or self.happened.is_set():
+            return None
+        self._left -= 1
+        if self._left:
+            return None
+        self.pid = pid
+        self._what(pid)
+        self.happened.set()
+        return self._verdict
+
+
+@pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.HOLD], ids=["delivered", "held in the network"])
+def test_a_stopped_worker_that_wakes_up_writes_nothing_that_was_handed_out(
+    scene: Scene, cluster: DaskCluster, verdict: Verdict
+) -> None:
+    plain_input(scene)
+    scene.proxy.latency = 0.003
+
+    with scene.consumed() as consumer:
+        with dask_load(scene, cluster, "--timeout", "5", silent=2.0) as running:
+            strike = Strike(scene, 15, stop_process, verdict)
+            running.until(strike.happened.is_set, "a worker is stopped")
+            done = running.wait()
+        consumer.finish()
+        assert strike.pid is not None
+        before = scene.proxy.accepted
+        scene.proxy.release()  # what the network has held arrives now
+        go_on(strike.pid)
+        # It finds its connections closed, and asks for its lease and its claims again over others.
+        until(lambda: scene.proxy.accepted > before, "it woke up")
+        scene.assert_all_in(done)
+    assert "Dask workers have said nothing for 2 s, and others run their shards" in done.stderr
+    assert done.report["already_loaded"] == 0
+
+
+def test_a_retired_worker_and_its_successor_run_a_shard_at_the_same_moment(scene: Scene, cluster: DaskCluster) -> None:
+    plain_input(scene)
+    retiring: list[threading.Thread] = []
+
+    def retire(pid: int) -> None:
+        retiring.append(threading.Thread(target=cluster.retire, args=(pid,)))
+        retiring[0].start()
+
+    with scene.consumed() as consumer:
+        with dask_load(scene, cluster) as running:
+            strike = Strike(scene, 15, retire, Verdict.WAIT)
+            running.until(strike.happened.is_set, "a worker is retired")
+            scene.proxy.let_pass()
+            scene.proxy.rule = None
+            done = running.wait()
+        consumer.finish()
+    retiring[0].join(HANG)
+    cluster.heal()
+
+    scene.assert_all_in(done)
+
+
+def test_cut_connections_between_workers_and_the_server(scene: Scene, cluster: DaskCluster) -> None:
+    plain_input(scene)
+    scene.proxy.latency = 0.003
+
+    with dask_load(scene, cluster) as running:
+        for _ in range(5):
+            strike = Strike(scene, 12, lambda pid: None, Verdict.EXECUTE_AND_CUT)
+            running.until(strike.happened.is_set, "a commit was executed, and its connection cut")
+            scene.proxy.cut()
+        scene.proxy.rule = None
+        done = running.wait()
+
+    assert_each_once(scene.client, scene.lines)
+    assert_adds_up(done, loaded_in_all=RECORDS)
+    assert done.report["already_loaded"] == 0
+
+
+def test_after_the_death_of_its_driver_the_same_command_goes_on_at_once(scene: Scene, cluster: DaskCluster) -> None:
+    plain_input(scene)
+    scene.proxy.latency = 0.003
+
+    with scene.consumed() as consumer:
+        with dask_load(scene, cluster) as running:
+            strike = Strike(scene, 40, lambda pid: running.strike(), Verdict.PASS)
+            running.until(strike.happened.is_set, "the driver is killed")
+            assert running.wait().status == -9
+        scene.proxy.rule = None
+        with dask_load(scene, cluster) as running:
+            done = running.wait()
+        consumer.finish()
+
+    scene.assert_all_in(done)
+    assert done.report["resumed"]
+
+
+def test_an_interrupted_load_ends_in_order_and_goes_on_locally(scene: Scene, cluster: DaskCluster) -> None:
+    plain_input(scene)
+    scene.proxy.latency = 0.003
+
+    with dask_load(scene, cluster) as running:
+        strike = Strike(scene, 30, lambda pid: running.signal(signal.SIGINT), Verdict.PASS)
+        running.until(strike.happened.is_set, "the user has pressed Ctrl-C")
+        stopped = running.wait()
+
+    assert stopped.status == 130, stopped.stderr
+    assert_tidy(stopped)
+    assert 0 < stopped.report["loaded"] < RECORDS
+    assert len(scene.loaded) == stopped.report["loaded"], "what is acknowledged is counted"
+
+    scene.input_of(scene.lines, "in.jsonl", "--job", "j")
+    local = scene.load("--engine", "local")
+    scene.assert_all_in(local)
+    assert local.report["loaded"] == RECORDS - stopped.report["loaded"]
+
+
+def test_a_shard_that_kills_its_workers_ends_the_load_with_the_reason(scene: Scene, cluster: DaskCluster) -> None:
+    lines = write_lines(scene.folder / "in.jsonl", (payload(n, WIDTH) for n in range(200)))
+    killed: set[int] = set()
+
+    def kill(link: Link, chunk: bytes) -> Verdict | None:
+        pid = worker_of(link)
+        if pid is None or COMMIT not in chunk:
+            return None
+        cluster.kill(pid)
+        killed.add(pid)
+        return Verdict.CUT
+
+    scene.proxy.rule = kill
+    with dask_load(scene, cluster, size=10**9) as running:
+        while running.running:
+            cluster.heal()
+            time.sleep(0.05)
+        failed = running.wait()
+    scene.proxy.rule = None
+    cluster.heal()
+
+    assert_one_error(failed, "shard 0 has failed 5 times", "has died", "go on")
+    assert len(killed) == 5
+    count(Fault.DASK_KILL, 5)
+    with dask_load(scene, cluster) as running:
+        assert running.wait().status == 0
+    assert_each_once(scene.client, lines)
+
+
+def test_a_killed_scheduler_is_one_clear_error_and_the_job_goes_on_with_another(scene: Scene, tmp_path: Path) -> None:
+    plain_input(scene)
+    scene.proxy.latency = 0.003
+    folder = tmp_path / "dask"
+    folder.mkdir()
+
+    with scene.consumed() as consumer:
+        with DaskCluster(folder, 2) as own, dask_load(scene, own) as running:
+            assert own.scheduler is not None
+            scheduler = own.scheduler.pid
+            strike = Strike(scene, 30, lambda pid: own.kill(scheduler), Verdict.PASS)
+            running.until(strike.happened.is_set, "the scheduler is killed")
+            failed = running.wait()
+        assert_one_error(failed, "Dask scheduler")
+        scene.proxy.rule = None
+        scene.input_of(scene.lines, "in.jsonl", "--job", "j")
+        done = scene.load()
+        consumer.finish()
+
+    scene.assert_all_in(done)
+    assert done.report["already_loaded"] > 0
+
+
+def test_a_detached_load_outlives_its_command_and_the_death_of_its_driver(scene: Scene, tmp_path: Path) -> None:
+    plain_input(scene)
+    scene.proxy.latency = 0.01
+    folder = tmp_path / "dask"
+    folder.mkdir()
+
+    # The scheduler allows three failures as it comes, so Dask runs the driver again elsewhere.
+    with DaskCluster(folder, 3) as own:
+        with dask_load(scene, own, "--detach", report=False) as running:
+            begun = running.wait()
+        assert begun.status == 0, begun.stderr
+        assert "job j is under way on the cluster" in begun.stderr
+        driver = json.loads(scene.client.get("runqy-loader:{j}:lease"))["pid"]
+        own.kill(driver)
+        count(Fault.DASK_KILL)
+        own.heal()
+        attached = Command("jobs", "attach", "j", "--redis", scene.server.url, cwd=scene.folder)
+        with attached:
+            seen = attached.wait()
+
+    assert seen.status == 0, seen.stderr
+    assert "job j: completed" in seen.stderr
+    assert_each_once(scene.client, scene.lines)
