@@ -133,7 +133,7 @@ class Execution:
             machine=await asyncio.to_thread(describe_machine),
             server=server,
         )
-        return SeriesRecorder(report, measured, options.default_queue, look)
+        return SeriesRecorder(report, measured, options.own_queues, look)
 
 
 def _process_count(part: Part, shards: Sequence[Shard]) -> int:
