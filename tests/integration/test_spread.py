@@ -45,7 +45,9 @@ def pending(cluster: Cluster) -> dict[str, list[int]]:
     with cluster.client() as client:
         for name in NAMES:
             ids = client.lrange(f"asynq:{{{name}}}:pending", 0, -1)[::-1]
-            messages = [decode(client.hget(f"asynq:{{{name}}}:t:{task.decode()}", "msg")) for task in ids]
+            messages: list[dict[str, Any]] = [
+                decode(client.hget(f"asynq:{{{name}}}:t:{task.decode()}", "msg")) for task in ids
+            ]
             assert {message["queue"] for message in messages} <= {name}
             found[name] = [json.loads(message["payload"])["n"] for message in messages]
     return found
