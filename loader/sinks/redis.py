@@ -28,12 +28,12 @@ from loader.servers.routing import Servers
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer, is_pipelined
 from loader.sinks.connections import Connections
+from loader.sinks.lanes import Lanes
 from loader.sinks.oversized import Oversized
 from loader.sinks.replicated import Replicated
 from loader.sinks.replies import DumpRefusedError, check_script, outcome_of
 from loader.sinks.scattered import scatter
 from loader.sinks.turns import Turn, Turns
-from loader.sinks.window import Window
 from loader.tasks.reasons import Reason
 from loader.wire.connection import Connection, Reply
 from loader.wire.faults import from_reply, translated
@@ -209,23 +209,24 @@ class _Worker:
         self._lost_connections.clear()
 
     async def _deliver_all(self, connections: Connections) -> None:
-        window = Window()
-        turns = Turns() if self._sink.options.workers == 1 else None  # several workers keep no order
+        servers, options = self._sink.servers, self._sink.options
+        lanes = Lanes(len(servers.primaries()), scattered=options.layout_name == "documented")
+        turns = Turns() if options.workers == 1 else None  # several workers keep no order
         async with asyncio.TaskGroup() as group:
 
             async def begin(delivery: Delivery) -> None:
                 # The asyncio tasks run, up to their first write, in the order in which they are made, and none has to
                 # wait for its connection. With turns, one worker keeps the order of the deliveries.
                 connection = await connections.to(self._sink.encoder(delivery.queue).pending_key)
-                window.enter(delivery)
                 turn = turns.next(delivery.queue) if turns is not None else None
-                group.create_task(self._deliver(connections, connection, delivery, window, turn))
+                lanes.hold(delivery)
+                group.create_task(self._deliver(connections, connection, delivery, lanes, turn))
 
             for delivery in list(self._unfinished):
-                await window.room()
+                await lanes.room()
                 await begin(delivery)
             while not self._exhausted:
-                await window.room()
+                await lanes.room()
                 await self._sink.lag.below(lambda: self._observer.is_stopping)
                 following = await self._feed()
                 if following is None:
@@ -242,9 +243,10 @@ class _Worker:
         connections: Connections,
         connection: Connection,
         delivery: Delivery,
-        window: Window,
+        lanes: Lanes,
         turn: Turn | None,
     ) -> None:
+        await lanes.enter(connection, delivery)
         self._sent = True
         try:
             await self._write(connections, connection, delivery, turn)
@@ -256,7 +258,7 @@ class _Worker:
             self._sink.tell(refusal)
         if turn is not None:
             turn.ends()
-        window.leave(delivery)
+        lanes.leave(connection, delivery)
 
     async def _write(
         self, connections: Connections, connection: Connection, delivery: Delivery, turn: Turn | None

@@ -45,12 +45,15 @@ def pending(cluster: Cluster) -> dict[str, list[int]]:
     with cluster.client() as client:
         for name in NAMES:
             ids = client.lrange(f"asynq:{{{name}}}:pending", 0, -1)[::-1]
-            messages: list[dict[str, Any]] = [
-                decode(client.hget(f"asynq:{{{name}}}:t:{task.decode()}", "msg")) for task in ids
-            ]
-            assert {message["queue"] for message in messages} <= {name}
-            found[name] = [json.loads(message["payload"])["n"] for message in messages]
+            messages = [client.hget(f"asynq:{{{name}}}:t:{task.decode()}", "msg") for task in ids]
+            assert {decode(message)["queue"] for message in messages} <= {name}
+            found[name] = list(map(_number, messages))
     return found
+
+
+def _number(message: bytes) -> int:
+    payload: Any = decode(message)["payload"]
+    return int(json.loads(payload)["n"])
 
 
 def test_batches_go_to_sub_queues_on_all_nodes_once_and_in_order(shared_cluster: Cluster, tmp_path: Path) -> None:
@@ -277,3 +280,50 @@ def test_an_iterable_is_spread_by_the_python_api(shared_cluster: Cluster) -> Non
     )
     with pytest.raises(LoaderError, match="spread"):
         Loader(queue="q", spread=300)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_node_that_takes_no_writes_for_a_while_does_not_stop_the_others(
+    shared_cluster: Cluster, workers: int
+) -> None:
+    """Its share waits, in its order, while the shares of the other nodes go on to their end."""
+    names = spread_names("q", 3)
+    lists = [f"asynq:{{{name}}}:pending" for name in names]
+    slow = shared_cluster.owner(lists[1])
+    job = next(f"job{n}" for n in range(100) if shared_cluster.owner(f"{{job{n}}}") != slow)
+
+    async def records() -> AsyncIterator[dict[str, int]]:
+        with shared_cluster.client() as client, slow.client() as paused:
+
+            async def until_in(*counts: int) -> None:
+                await asyncio.to_thread(until, lambda: [*map(client.llen, lists)] == [*counts], f"{counts} are in")
+
+            for n in range(9600):
+                if n == 1201:
+                    await until_in(400, 400, 400)
+                    paused.execute_command("CLIENT", "PAUSE", "60000", "WRITE")
+                if n == 9599:
+                    await until_in(3200, 400, 2800)
+                    paused.execute_command("CLIENT", "UNPAUSE")
+                yield {"n": n}
+
+    given = load(
+        records(),
+        queue="q",
+        redis=shared_cluster.url,
+        spread=3,
+        profile="asynq",
+        type="t",
+        batch_size=400,
+        workers=workers,
+        job=job,
+        max_errors="none",
+    )
+    assert asyncio.run(given).loaded == 9600
+
+    with shared_cluster.client() as client:
+        for at, (name, key) in enumerate(zip(names, lists, strict=True)):
+            ids = client.lrange(key, 0, -1)[::-1]
+            found = [_number(client.hget(f"asynq:{{{name}}}:t:{task.decode()}", "msg")) for task in ids]
+            expected = [n for n in range(9600) if n // 400 % 3 == at]
+            assert (found if workers == 1 else sorted(found)) == expected
