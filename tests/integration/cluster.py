@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -276,7 +276,9 @@ def move_slots(source: Server, to: Server, slots: Sequence[int], cluster: Cluste
                 while keys := old.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 200):
                     old.execute_command("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
                 new.execute_command("CLUSTER", "SETSLOT", slot, "NODE", target)
-                old.execute_command("CLUSTER", "SETSLOT", slot, "NODE", target)
+                # A node that has lost its last slot becomes a replica by itself, and needs not be told.
+                with suppress(redis.ResponseError):
+                    old.execute_command("CLUSTER", "SETSLOT", slot, "NODE", target)
     for node in cluster.nodes:
         with node.client() as client:
             _until(partial(_serves, client, slots, target), "all know the new owner")
