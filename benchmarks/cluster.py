@@ -55,6 +55,11 @@ class Cluster:
         self._stack.close()
 
     @property
+    def servers(self) -> list[Server]:
+        """Its nodes."""
+        return self._servers
+
+    @property
     def target(self) -> Target:
         return self._servers[0].target
 

@@ -12,6 +12,7 @@ from benchmarks.scenarios.foreground import Foreground
 from benchmarks.scenarios.generate import Generate
 from benchmarks.scenarios.layouts import Layouts
 from benchmarks.scenarios.memory import Memory
+from benchmarks.scenarios.nodes import NodesOfACluster
 from benchmarks.scenarios.pace import Pace
 from benchmarks.scenarios.payload_size import PayloadSize
 from benchmarks.scenarios.processes import Processes
@@ -37,6 +38,7 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     Layouts,
     Compact,
     Servers,
+    NodesOfACluster,
     Roads,
     Rollback,
     StartUp,

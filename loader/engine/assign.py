@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from loader.engine.queue_field import has_field, no_queue_field
 from loader.errors import QueueNameError
 from loader.queues.names import resolve_queue
+from loader.queues.spread import queue_of_batch, queue_of_id
 from loader.settings import LoadOptions
 from loader.settings.error_limit import FIRST_RECORDS
 from loader.shaping.settle import expression_of
@@ -50,6 +51,7 @@ class Assigner:
         self._known_queues = known_queues
         self._forwarded = forwarded
         self._default_queue = options.default_queue
+        self._spread = options.own_queues if options.spread is not None else []
         self._job = job
         self._origins = origins
         self._prefix: tuple[tuple[int, int], bytes] = ((-1, -1), b"")
@@ -130,13 +132,16 @@ class Assigner:
             for index in batch.kept:
                 keep[index] = True
         ids = id_suffixes(batch.raw.first_record, total, keep)
-        assert self._default_queue is not None  # noqa: S101 - checked by LoadOptions, or by the caller
-        return [Delivery(batch, self._default_queue, prefix, ids, payloads, batch.kept or range(total))]
+        queue = self._default_queue
+        assert queue is not None  # noqa: S101 - checked by LoadOptions, or by the caller
+        if self._spread:
+            queue = queue_of_batch(self._spread, batch.shard, batch.number)
+        return [Delivery(batch, queue, prefix, ids, payloads, batch.kept or range(total))]
 
     def _by_record(self, batch: Batch, prefix: bytes, values: list[Any]) -> list[Delivery]:
         id_field, has_own_ids = self._options.id_field, self._options.own_ids is not None
-        names_queues = self._options.records_name_queues
-        if id_field is not None and not names_queues and (own_ids := _ids_at_once(values, id_field)):
+        one_queue = not (self._options.records_name_queues or self._spread)
+        if id_field is not None and one_queue and (own_ids := _ids_at_once(values, id_field)):
             assert self._default_queue is not None  # noqa: S101 - checked by LoadOptions
             records = batch.kept or range(len(values))
             return [Delivery(batch, self._default_queue, b"", own_ids, batch.payloads, records)]
@@ -145,8 +150,9 @@ class Assigner:
         for position, (payload, value) in enumerate(zip(batch.payloads, values, strict=True)):
             index = position if batch.kept is None else batch.kept[position]
             try:
-                queue = self._queue_of(value)
+                queue = "" if self._spread else self._queue_of(value)
                 task_id = suffixes[index] if suffixes is not None else check_task_id(self._own_id(value)).encode()
+                queue = queue or queue_of_id(self._spread, task_id)
             except UnusableRecordError as error:
                 batch.rejected.append((index, error.reason))
                 continue

@@ -120,4 +120,4 @@ class Execution:
             machine=await asyncio.to_thread(describe_machine),
             server=server,
         )
-        return SeriesRecorder(report, measured, options.default_queue, look)
+        return SeriesRecorder(report, measured, options.own_queues, look)

@@ -21,10 +21,11 @@ class KnownQueues:
     names: frozenset[str] | None
     source: str
 
-    def check(self, queue: str | None) -> None:
-        """Raises UnknownQueueError if the queue is known not to exist. None means that each record names its queue."""
-        if self.names is not None and queue is not None:
-            check_queue(queue, self.names, self.source)
+    def check(self, *queues: str) -> None:
+        """Raises UnknownQueueError if one of these queues is known not to exist."""
+        if self.names is not None:
+            for queue in queues:
+                check_queue(queue, self.names, self.source)
 
 
 def queues_in_file(options: LoadOptions) -> KnownQueues:

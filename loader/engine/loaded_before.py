@@ -22,7 +22,7 @@ class LoadedBefore:
         state_of: Called once for each shard and queue.
         report: Names the job.
         queues: The queues of earlier runs, if records name them and may name others now; see ``Ends``.
-        default_queue: See ``LoadOptions``.
+        own_queues: See ``LoadOptions``.
         first_version: See ``Pipeline``.
     """
 
@@ -31,14 +31,14 @@ class LoadedBefore:
         state_of: StateOf,
         report: LoadReport,
         queues: Sequence[str],
-        default_queue: str | None,
+        own_queues: Sequence[str],
         *,
         first_version: bool,
     ) -> None:
         self._state_of = state_of
         self._report = report
         self._queues = queues
-        self._default_queue = default_queue
+        self._own_queues = own_queues
         self._first_version = first_version
         self._states: dict[tuple[str, int], LedgerState] = {}
 
@@ -84,8 +84,8 @@ class LoadedBefore:
         Raises:
             SourceChangedError: There is one.
         """
-        if self._default_queue is not None:
-            await self.state(self._default_queue, shard)  # no record has asked for it, or it is held back still
+        for queue in self._own_queues:
+            await self.state(queue, shard)  # no record has asked for it, or it is held back still
         if any(state.has_after(number) for state in self._states.values()):
             raise SourceChangedError(
                 f"{source.identity.name} has ended, and job {self._report.job} has loaded more records of it before",

@@ -97,8 +97,8 @@ class Pipeline:
         self._handover = handover or Handover()
         self._latency = latency
         self._records = records or RecordLimit.of_option(options.max_record_bytes)
-        queues, default_queue = self._ends.queues, options.default_queue
-        self._before = LoadedBefore(state_of, report, queues, default_queue, first_version=first_version)
+        queues = self._ends.queues
+        self._before = LoadedBefore(state_of, report, queues, options.own_queues, first_version=first_version)
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue(options.queue_depth)
         self._given_back: deque[Delivery] = deque()
         self._reader: asyncio.Task[None] | None = None

@@ -40,7 +40,7 @@ class SeriesRecorder:
 
     Args:
         report: Its counts are read, and ``measured`` is written.
-        queue: The queue that all tasks go to; None if records name their queues.
+        queues: The queues that ``--queue`` means. Records may name others.
         look: None if the load has no queue that can be looked at.
     """
 
@@ -48,12 +48,12 @@ class SeriesRecorder:
         self,
         report: LoadReport,
         measured: Measurements,
-        queue: str | None = None,
+        queues: Sequence[str] = (),
         look: LookAtQueues | None = None,
     ) -> None:
         self._report = report
         self._measured = measured
-        self._queue = queue
+        self._queues = queues
         self._look = look
         self._told = False
         self._last = self._counts()
@@ -113,7 +113,7 @@ class SeriesRecorder:
         return of_histogram(self._report.latency.take_interval())
 
     async def _queue_now(self) -> QueueLengths | None:
-        queues = sorted({*([self._queue] if self._queue is not None else []), *self._report.queues})[:MOST_QUEUES]
+        queues = sorted({*self._queues, *self._report.queues})[:MOST_QUEUES]
         if self._look is None or not queues:
             return None
         self._measured.queues = queues

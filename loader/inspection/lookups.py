@@ -15,7 +15,7 @@ from loader.inspection.survey import (
     queue_names,
 )
 from loader.jobs.ledger import batches_keys
-from loader.jobs.manifest import records_name_queues
+from loader.jobs.manifest import own_queues, records_name_queues
 from loader.queues.asynq_keys import PAUSED, WITH_TASKS
 from loader.queues.existing import QUEUES_KEY
 from loader.queues.slot_tag import slot_tag
@@ -78,8 +78,8 @@ def _parts(job: JobProgress, listed: Iterable[str]) -> Iterable[tuple[bytes, str
             for what in kinds:
                 yield b"%b:runqy-loader:%b:%b" % (queue.slot_tag, name, what.encode()), what
         return
-    queues = {manifest.get("queue"), *(job.report or {}).get("queues", {}), *listed} - {None}
-    for queue_name in sorted(map(str, queues)):
+    queues = {*own_queues(manifest), *(job.report or {}).get("queues", {}), *listed}
+    for queue_name in sorted(queues):
         tag = slot_tag(manifest["layout"], queue_name)
         for key in batches_keys(tag, job.job, manifest):
             yield key, "batches"

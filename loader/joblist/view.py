@@ -11,6 +11,7 @@ from loader.errors import LoaderError
 from loader.jobs.how import next_step
 from loader.jobs.job_keys import keys_of, marks_of, queues_of
 from loader.jobs.lease import connections_of
+from loader.jobs.manifest import own_queues
 from loader.jobs.standing import DONE, UNDOING, UNDONE, Standing
 from loader.servers.routing import Servers, list_clients
 from loader.undo.ledgers import total_tasks, totals_of
@@ -155,7 +156,7 @@ async def _progress(servers: Servers, job: Standing) -> tuple[list[str], int, in
         there = await marks_of(servers, await keys_of(servers, job))
         return [manifest["to_queue"]], there, job.report.get("migrated")
     if job.state == UNDONE:
-        return [manifest["queue"]] if manifest.get("queue") else [], 0, 0
+        return own_queues(manifest), 0, 0
     if job.records_name_queues and not job.is_noted:  # to find them would take a search through all keys
         queues = sorted(job.report.get("queues", {}))
         done = job.report.get("loaded", 0) + job.report.get("already_loaded", 0)

@@ -29,6 +29,7 @@ def load_command(job: Standing) -> str:
     for name in ("queue", "queue_field", "id_field", "layout", "profile"):
         if manifest.get(name) is not None and not (name == "profile" and manifest.get("layout") != "asynq"):
             words += [flag_of(name), str(manifest[name])]
+    words += ["--spread", str(len(manifest["spread"]))] if "spread" in manifest else []
     for name, value in manifest.get("shape", {}).items():
         for one in value if isinstance(value, list) else [value]:
             words += [flag_of(name), str(one)]

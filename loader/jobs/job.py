@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from loader.jobs.ledger import LedgerState, QueueLedger, batches_keys, parse_skipped
-from loader.jobs.manifest import records_name_queues
+from loader.jobs.manifest import own_queues, records_name_queues
 from loader.jobs.orders import PAUSED, RATE
 from loader.jobs.standing import DONE, LOADING, UNDONE, Standing, job_key, lease_key, packed, read_standing
 from loader.queues.slot_tag import slot_tag
@@ -103,11 +103,13 @@ class Job:
             return False  # every record was rejected
         if manifest.get("command") is not None or records_name_queues(manifest):
             return True  # its queues are not known here
-        tag = slot_tag(manifest["layout"], manifest["queue"])
-        ledgers = batches_keys(tag, self.name, manifest)
-        with translated(self._where):
-            # GET is a right that a load has.
-            return any(await self._servers.client_of(ledgers[0]).execute_all([("GET", key) for key in ledgers]))
+        for queue in own_queues(manifest):
+            ledgers = batches_keys(slot_tag(manifest["layout"], queue), self.name, manifest)
+            with translated(self._where):
+                # GET is a right that a load has.
+                if any(await self._servers.client_of(ledgers[0]).execute_all([("GET", key) for key in ledgers])):
+                    return True
+        return False
 
     async def forget(self) -> None:
         """Deletes the record if this run has created it, for a job that is refused before it has done anything."""

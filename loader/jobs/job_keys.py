@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loader.jobs.ledger import PARTS, batches_keys
+from loader.jobs.manifest import own_queues
 from loader.jobs.source_index import index_keys
 from loader.jobs.standing import Standing, queues_key
 from loader.queues.slot_tag import slot_tag
@@ -111,7 +112,7 @@ async def queues_of(servers: Servers, job: Standing) -> list[str]:
     """
     manifest = job.manifest or {}
     if not job.records_name_queues:
-        return [manifest["queue"]]
+        return own_queues(manifest)
     found = {*await noted_queues(servers, job.name), *job.report.get("queues", {})}
     if not job.is_noted:
         found |= await _searched(servers, job.name, manifest["layout"])

@@ -159,13 +159,13 @@ async def keep_record(servers: Servers, name: str) -> None:
     await servers.client_of(job_key(name)).ask([("PERSIST", job_key(name))])
 
 
-async def warn_of_leftovers(servers: Servers, name: str, manifest: dict[str, Any], queue: str) -> None:
+async def warn_of_leftovers(servers: Servers, name: str, manifest: dict[str, Any], queues: list[str]) -> None:
     """Says that a new job finds a ledger, which somebody has left by deleting a record by hand.
 
     Raises:
         LoaderError: The server refuses, or cannot be reached.
     """
-    if marks := await marks_of(servers, load_keys(name, manifest, [queue])):
+    if marks := await marks_of(servers, load_keys(name, manifest, queues)):
         log.warning(
             "job %s has no record, but a ledger that has %s batches as loaded: they are passed over. To load them "
             "again, stop this and run: runqy-loader jobs forget %s",

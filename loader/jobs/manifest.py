@@ -32,10 +32,11 @@ from loader.sources.generated.wanted import described
 from loader.tasks.sizes import counted
 from loader.wire.target import ToHttp
 
-VERSION = 3
+VERSION = 4
 """Version 1 counted empty files as sources, and its names of jobs were made from all options (``version_1.py``).
 
-Version 3 has ``shape``; loaders that do not know it would load other tasks. Jobs without it are of version 2."""
+Version 3 has ``shape``, and version 4 has ``spread``; loaders that do not know them would load other tasks, or into
+another queue. Jobs without both are of version 2."""
 
 _WHERE = ("to", "layout", "profile", "queue", "queue_field", "id_field", "envelope")
 """Where tasks go, and how they get their ids."""
@@ -52,11 +53,12 @@ def manifest_of(options: LoadOptions, sources: Sequence[SourceIdentity], shard_b
     tables = table_options(options.tables, [source.format for source in sources])
     shape = options.shape
     manifest = {
-        "version": VERSION if shape else 2,
+        "version": VERSION if options.spread else 3 if shape else 2,
         "to": target.url.rstrip("/") if isinstance(target, ToHttp) else None,
         "layout": options.layout_name,
         "profile": options.profile or ("runqy" if options.layout_name == "asynq" else None),
         "queue": options.default_queue,
+        **({"spread": options.own_queues} if options.spread else {}),
         "queue_field": options.queue_field,
         "id_field": options.id_field,
         "envelope": options.envelope,
@@ -92,7 +94,7 @@ def derived_name(options: LoadOptions, sources: Sequence[SourceIdentity], manife
     if not all(source.repeatable for source in sources):
         return f"{_plain(sources[0].name) or 'stdin'}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     parts = [[manifest[key] for key in _WHERE], sorted(map(_content, manifest["sources"]))]
-    parts += [manifest[name] for name in ("tables", "shape") if name in manifest]
+    parts += [manifest[name] for name in ("tables", "shape", "spread") if name in manifest]
     digest = hashlib.blake2b(orjson.dumps(parts), digest_size=5).hexdigest()
     return f"{_plain(options.default_queue or '') or 'load'}-{digest}"
 
@@ -101,6 +103,13 @@ def has_own_ids(manifest: Mapping[str, Any]) -> bool:
     """Whether the ids of a job's tasks may come from the records."""
     shape = manifest.get("shape", {})
     return manifest.get("id_field") is not None or bool(manifest.get("envelope")) or "id_from" in shape
+
+
+def own_queues(manifest: Mapping[str, Any]) -> list[str]:
+    """Full names of the queues that ``--queue`` meant: one, or those of ``--spread``; none without it."""
+    queue = manifest.get("queue")
+    spread: list[str] = manifest.get("spread", [])
+    return spread or ([] if queue is None else [queue])
 
 
 def records_name_queues(manifest: Mapping[str, Any]) -> bool:
@@ -190,6 +199,8 @@ def _other_place(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     before = {**dict.fromkeys(_WHERE), **recorded}
     if before["layout"] == "asynq":
         before["profile"] = before["profile"] or "runqy"  # version 1 recorded the option as it was given
+    if (spread := before.get("spread", [])) != now.get("spread", []):
+        return f"--spread {len(spread) or 'none'}, not {len(now.get('spread', [])) or 'none'}"
     shapes = before.get("shape", {}), now.get("shape", {})
     for options, others, keys in ((before, now, _WHERE), (*shapes, sorted({*shapes[0], *shapes[1]}))):
         for key in keys:

@@ -115,6 +115,7 @@ class AsynqEncoder:
     """
 
     queues_key = "asynq:queues"
+    elsewhere = b"asynq:t:"
     is_compact = False
 
     def __init__(self, queue: str, options: TaskOptions, *, reverse_lookup: bool, cluster: bool = False) -> None:
@@ -195,6 +196,11 @@ class AsynqEncoder:
         start = self._before_payload + _PAYLOAD_TAG + varint(length)
         size = len(start) + length + len(_ID_TAG) + ID_BYTES + len(self._after_id)
         return b"\r\n$3\r\nmsg\r\n$%d\r\n%b" % (size, start)
+
+    def write_elsewhere(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
+        # HSETNX, as below. All ids have the same length.
+        head = b"*4\r\n$6\r\nHSETNX\r\n$%d\r\nasynq:t:%b" % (len(b"asynq:t:") + ID_BYTES, id_prefix)
+        return b"".join((head, (self._reverse_tail + head).join(suffixes), self._reverse_tail))
 
     def other_slot_commands(self, ids: Sequence[bytes], payloads: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
         # HSETNX, not HSET: an id from the user may already be a task of another queue. Then this task is skipped.

@@ -24,8 +24,9 @@ class QueueEncoder(Protocol):
             decodes: '' if the key exists.
             ``ARGV[3]`` is the time in nanoseconds.
         queues_key: A set that must hold the queue's name, for programs that list queues; empty if there is no such set.
-        on_other_slots: Whether tasks have keys in cluster slots other than the queue's, see ``other_slot_commands``.
+        on_other_slots: Whether tasks have keys in cluster slots other than the queue's, see ``write_elsewhere``.
             True only for encoders that are made for a cluster.
+        elsewhere: What these keys begin with; the task's id follows.
         insert_width: The number of arguments that the script takes for each task; the first is the task's id.
         is_compact: Whether tasks are dumps, as far as possible. The reply to the RESTORE of a dump is OK, or the error
             BUSYKEY if the key exists; the reply to an HSET is a number.
@@ -50,6 +51,9 @@ class QueueEncoder(Protocol):
     def on_other_slots(self) -> bool: ...
 
     @property
+    def elsewhere(self) -> bytes: ...
+
+    @property
     def insert_script(self) -> bytes: ...
 
     @property
@@ -66,11 +70,15 @@ class QueueEncoder(Protocol):
         """The commands that write the hashes of tasks with generated ids."""
         ...
 
-    def other_slot_commands(self, ids: Sequence[bytes], payloads: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-        """For each task, a key in another slot and the command on it.
+    def write_elsewhere(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
+        """The commands that write the keys in other slots of tasks with generated ids, one command a task.
 
-        The commands must be sent to the nodes that serve the keys, before the tasks are pushed.
+        They must be sent to the node that serves these keys, before the tasks are pushed.
         """
+        ...
+
+    def other_slot_commands(self, ids: Sequence[bytes], payloads: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        """For each task, with an id of any kind, its key in another slot and the command on it."""
         ...
 
     def rewrite_commands(self, ids: Sequence[bytes], payloads: Sequence[bytes]) -> list[tuple[bytes, bytes]]:

@@ -101,10 +101,8 @@ class CompactDocumented(DocumentedEncoder):
         self._tails = ByLength(lambda length: frame.back(length) + following.data, MOST_LENGTHS)
         self._head_crcs = ByLength(frame.head_crc, MOST_LENGTHS)
 
-    def write_tasks(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
-        hsets = super().write_tasks
-        if self.on_other_slots:
-            return b""
+    def write_elsewhere(self, id_prefix: bytes, suffixes: Sequence[bytes], payloads: Sequence[bytes]) -> bytes:
+        hsets = super().write_elsewhere
         if sum(map(len, payloads)) > self._longest * len(payloads):
             return hsets(id_prefix, suffixes, payloads)
         return written(self._restores, hsets, id_prefix, suffixes, payloads)

@@ -164,17 +164,18 @@ async def _known_queues(
     servers: Servers, options: LoadOptions, in_file: KnownQueues
 ) -> tuple[KnownQueues, list[Finding]]:
     """The queues that exist, if an option gives a way to know them, and whether the load's queue is one of them."""
-    known, queue = in_file, options.default_queue
+    known, queues = in_file, options.own_queues
     try:
         known = await known_queues(options, in_file, servers)
-        known.check(queue)
+        known.check(*queues)
     except TransientError:
         raise
     except LoaderError as error:
         return known, [_of_error("queue", error)]
-    if known.names is None or queue is None:
+    if known.names is None or not queues:
         return known, []
-    return known, [Finding("queue", "ok", f"queue {queue} exists in {known.source}")]
+    named = f"queue {queues[0]} exists" if len(queues) == 1 else f"all {len(queues)} sub-queues exist"
+    return known, [Finding("queue", "ok", f"{named} in {known.source}")]
 
 
 async def _estimate(servers: Servers, options: LoadOptions, paths: Sequence[str], found: Examination) -> Finding:

@@ -111,6 +111,7 @@ async def examine(servers: Servers, load: IntendedLoad, choice: Choice | None = 
         *server.records(largest, load.options.max_record_bytes),
         *answers[allowed],
         *_use_findings(load, seen),
+        *_place_findings(servers, load, seen),
         *ignored_findings(load.options, seen.registered),
         how,
     ]
@@ -159,6 +160,16 @@ def _use_findings(load: IntendedLoad, seen: Seen) -> list[Finding]:
     return [finding for finding in findings if finding is not None]
 
 
+def _place_findings(servers: Servers, load: IntendedLoad, seen: Seen) -> list[Finding]:
+    """On which nodes of a cluster the tasks will be, and whether workers take all sub-queues of a spread load."""
+    if not servers.is_cluster and load.options.spread is None:
+        return []
+    from loader.preflight.spread import place_finding, spread_finding  # only these loads wait for the import
+
+    found = [place_finding(servers, load.options), spread_finding(servers, load, seen.usage)]
+    return [finding for finding in found if finding is not None]
+
+
 def _forwarded(load: IntendedLoad, seen: Seen) -> frozenset[str] | None:
     if not load.options.envelope:
         return None
@@ -193,7 +204,7 @@ async def check_before_load(
     if (refused := found.refused) is not None:
         raise refusal(refused, str(servers))
     # Missing optional rights cause a warning only when they are needed: see Lease.fence.
-    warnings = [one for one in found.findings if one.level == "warning" and one.name != "optional"]
+    warnings = [one for one in found.findings if one.level == "warning" and one.name not in ("optional", "nodes")]
     room = server.room(found.info)
     if room is not None and not found.begun and not surely_fits(sources, options, room):
         from loader.preflight.estimate import estimate_finding  # 2 ms, only for servers with a limit
@@ -204,6 +215,9 @@ async def check_before_load(
             warnings.append(needed)
     for finding in warnings:
         log.warning("%s: %s", servers, finding)
+    for finding in found.findings:
+        if finding.name == "nodes":
+            log.info("%s", finding)
     log.info("%s", found.how)
     return found.cleared
 

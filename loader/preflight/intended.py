@@ -26,7 +26,7 @@ class IntendedLoad:
     def queues(self) -> list[str]:
         """Full names of the queues that the load may write to, as far as they are known."""
         options = self.options
-        own = [options.default_queue] if options.default_queue is not None else []
+        own = options.own_queues
         if options.records_name_queues:
             own += sorted(set(self.known_queues or ()) - set(own))
         return own[: usage.MOST_QUEUES]

@@ -15,6 +15,7 @@ from loader.preflight.checks import Finding
 _KINDS: dict[str, type[LoaderError]] = {
     "layout": LayoutMismatchError,
     "queue_name": UnknownQueueError,
+    "spread": UnknownQueueError,
     "schedule": ScheduleError,
 }
 

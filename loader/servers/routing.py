@@ -17,6 +17,7 @@ from loader.wire.address import Address
 from loader.wire.client import Client, Guard
 from loader.wire.faults import from_reply, translated
 from loader.wire.replies import parse_clients
+from loader.wire.slots import checksums, key_slot
 
 log = logging.getLogger("runqy_loader")
 
@@ -51,6 +52,7 @@ class Servers:
         self._name = ""
         self._guard: Guard | None = None
         self._slots: SlotMap | None = None  # of a cluster
+        self._table: tuple[list[Address], list[int]] | None = None  # made of it at first use
         self._only_says_cluster = False
 
     def __str__(self) -> str:
@@ -148,7 +150,11 @@ class Servers:
             return
         if (missing := found.missing) and (self._slots is None or self._slots.missing != missing):
             log.warning("%s; tasks and records of jobs in these slots wait", found.not_served().args[0])
-        self._slots = found
+        self._take(found)
+
+    def _take(self, found: SlotMap) -> None:
+        """From now on, these nodes serve these slots."""
+        self._slots, self._table = found, None
 
     async def _takes_all_keys_at_once(self, address: Address) -> bool:
         """Whether a server takes keys of several slots in one command. No node of a Redis Cluster does.
@@ -204,6 +210,27 @@ class Servers:
         for position, key in enumerate(keys):
             found.setdefault(self._slots.node_of(key), []).append(position)
         return found
+
+    def parts(self, before: bytes, ends: Sequence[bytes]) -> list[Sequence[int]]:
+        """The positions of keys that begin alike and hold no braces, one part for each node that serves some of them.
+
+        Raises:
+            TransientError: No node of the cluster serves one of them now.
+        """
+        if self._slots is None:
+            return [range(len(ends))]
+        if self._table is None:
+            self._table = self._slots.by_checksum()
+        nodes, numbers = self._table
+        found: list[list[int]] = [[] for _ in [*nodes, None]]  # the last one is for keys that no node serves
+        # Hot path: about 130 ns a key.
+        adds = [one.append for one in found]
+        for position, number in enumerate(map(numbers.__getitem__, checksums(before, ends))):
+            adds[number](position)
+        if found[-1]:
+            key = before + ends[found[-1][0]]
+            raise self._slots.not_served(f"key {key.decode(errors='replace')}, slot {key_slot(key)}: ")
+        return [one for one in found if one]
 
     def client_of(self, key: bytes | str) -> Client:
         """A client of the node that serves a key."""

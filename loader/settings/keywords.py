@@ -11,6 +11,7 @@ class LoadKeywords(TypedDict, total=False):
     """Keywords that are the fields of ``LoadOptions``."""
 
     queue: str | None
+    spread: int | None
     queue_field: str | None
     id_field: str | None
     queue_from: str | None

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from loader.errors import UsageError
 from loader.queues.names import resolve_queue
+from loader.queues.spread import spread_names
 from loader.settings import shared
 from loader.settings.check import implied, in_seconds
 from loader.settings.option import DURATION, EXPRESSION, TIME, Excludes, Needs, Option, flag_of
@@ -19,6 +20,8 @@ _ASYNQ = "Tasks of the asynq layout"
 REDIS_ONLY = Excludes("to", hint="The first one is only for loads into Redis")
 _ASYNQ_ONLY = Needs("layout", "asynq", later="auto", hint="See docs/layouts.md")
 _TO_ASYNQ = (REDIS_ONLY, _ASYNQ_ONLY)
+_SPREAD_ALREADY = "In the documented layout, the tasks of one queue are on all nodes anyway"
+_NAME_THEM = "Have the records name the sub-queues, or have --spread make the names"
 
 
 def _asynq(text: str, *, unit: str = DURATION, goes_with: tuple[Needs | Excludes, ...] = _TO_ASYNQ) -> Option:
@@ -41,6 +44,24 @@ class TaskFields:
     """
 
     queue: Annotated[str | None, shared.QUEUE] = None
+    spread: Annotated[
+        int | None,
+        Option(
+            help="On a Redis Cluster: load into this many sub-queues NAME-1 …, which lie on different nodes. Workers "
+            "must take all of them; see docs/servers.md.",
+            group=_TASKS,
+            unit="COUNT",
+            at_least=2,
+            at_most=256,
+            goes_with=(
+                REDIS_ONLY,
+                Needs("layout", "asynq", later="auto", hint=_SPREAD_ALREADY),
+                Needs("queue", hint="The names of the sub-queues are made from it"),
+                *(Excludes(name, hint=_NAME_THEM) for name in ("queue_field", "queue_from", "envelope")),
+                Excludes("unique_ttl", hint="A task is unique within one queue only"),
+            ),
+        ),
+    ] = None
     queue_field: Annotated[
         str | None,
         _field(
@@ -152,6 +173,14 @@ class TaskFields:
     def default_queue(self) -> str | None:
         """The full name of ``queue``."""
         return None if self.queue is None else resolve_queue(self.queue, sub_queues=self.defaults.sub_queues)
+
+    @property
+    def own_queues(self) -> list[str]:
+        """Full names of the queues that ``queue`` means: itself, or the sub-queues of ``spread``; none without it."""
+        queue = self.default_queue
+        if queue is None:
+            return []
+        return [queue] if self.spread is None else spread_names(queue, self.spread)
 
     @property
     def layout_name(self) -> LayoutName:

@@ -28,16 +28,15 @@ from loader.servers.scatter import ask_each
 from loader.settings import LoadOptions
 from loader.sinks.base import Delivery, Feed, Observer, is_pipelined
 from loader.sinks.connections import Admit, Connections
+from loader.sinks.lanes import Lanes
 from loader.sinks.oversized import Oversized
 from loader.sinks.replicated import Replicated
 from loader.sinks.replies import DumpRefusedError, check_script, outcome_of
+from loader.sinks.scattered import scatter
 from loader.sinks.turns import Turn, Turns
-from loader.sinks.window import Window
 from loader.tasks.reasons import Reason
-from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
 from loader.wire.faults import from_reply, translated
-from loader.wire.resp import command
 
 log = logging.getLogger("runqy_loader")
 
@@ -272,23 +271,24 @@ class _Worker:
         self._lost_connections.clear()
 
     async def _deliver_all(self, connections: Connections) -> None:
-        window = Window()
-        turns = Turns() if self._sink.options.workers == 1 else None  # several workers keep no order
+        servers, options = self._sink.servers, self._sink.options
+        lanes = Lanes(len(servers.primaries()), scattered=options.layout_name == "documented")
+        turns = Turns() if options.workers == 1 else None  # several workers keep no order
         async with asyncio.TaskGroup() as group:
 
             async def begin(delivery: Delivery) -> None:
                 # The asyncio tasks run, up to their first write, in the order in which they are made, and none has to
                 # wait for its connection. With turns, one worker keeps the order of the deliveries.
                 connection = await connections.to(self._sink.encoder(delivery.queue).pending_key)
-                window.enter(delivery)
                 turn = turns.next(delivery.queue) if turns is not None else None
-                group.create_task(self._deliver(connections, connection, delivery, window, turn))
+                lanes.hold(delivery)
+                group.create_task(self._deliver(connections, connection, delivery, lanes, turn))
 
             for delivery in list(self._unfinished):
-                await window.room()
+                await lanes.room()
                 await begin(delivery)
             while not self._exhausted:
-                await window.room()
+                await lanes.room()
                 await self._sink.lag.below(lambda: self._observer.is_stopping)
                 following = await self._feed()
                 if following is None:
@@ -305,9 +305,10 @@ class _Worker:
         connections: Connections,
         connection: Connection,
         delivery: Delivery,
-        window: Window,
+        lanes: Lanes,
         turn: Turn | None,
     ) -> None:
+        await lanes.enter(connection, delivery)
         self._sent = True
         try:
             await self._write(connections, connection, delivery, turn)
@@ -319,7 +320,7 @@ class _Worker:
             self._sink.tell(refusal)
         if turn is not None:
             turn.ends()
-        window.leave(delivery)
+        lanes.leave(connection, delivery)
 
     async def _write(
         self, connections: Connections, connection: Connection, delivery: Delivery, turn: Turn | None
@@ -363,41 +364,7 @@ class _Worker:
         self._done(delivery)
 
     async def _scatter(self, connections: Connections, delivery: Delivery, encoder: QueueEncoder) -> dict[int, Reason]:
-        """Writes the keys in other slots of a cluster. Returns the positions of tasks whose key holds another type."""
-        ids, payloads, place = delivery.whole_ids, delivery.payloads, partial(_place, encoder, delivery)
-        commands = encoder.other_slot_commands(ids, payloads)
-        outcome = outcome_of(await connections.scatter(commands), encoder, place, 1)
-        delivery.compact += outcome.dumped
-        await self._look(connections, [key for key, _ in commands])
-        if not (existing := outcome.existing):
-            return outcome.refused
-        commands = encoder.rewrite_commands([ids[at] for at in existing], [payloads[at] for at in existing])
-        rewritten = outcome_of(await connections.scatter(commands), encoder, lambda at: place(existing[at]), 1)
-        delivery.compact += rewritten.dumped
-        return outcome.refused | {existing[at]: why for at, why in rewritten.refused.items()}
-
-    async def _look(self, connections: Connections, keys: Sequence[bytes]) -> None:
-        """Checks that no node has lost what it has just acknowledged; the script cannot see the keys of other nodes.
-
-        This does not cover the time until the script runs, which is about one round trip.
-
-        Args:
-            keys: In the order in which they were written.
-
-        Raises:
-            TransientError: A node has lost its first or last key.
-        """
-        first: dict[Address, bytes] = {}
-        last: dict[Address, bytes] = {}
-        for key in keys:
-            address = self._sink.servers.address_of(key)
-            first.setdefault(address, key)
-            last[address] = key
-        looked = [*first.values(), *last.values()]
-        replies = await connections.scatter([(key, command(b"EXISTS", key)) for key in looked])
-        for key, reply in zip(looked, replies, strict=True):
-            if reply == 0:  # an error: the user has no right to EXISTS, and does without this
-                raise from_reply("LOST the hash of a task that is to be pushed", f"key {key.decode()}")
+        return await scatter(self._sink.servers, connections, delivery, encoder, partial(_place, encoder, delivery))
 
     async def _insert(
         self, connections: Connections, connection: Connection, delivery: Delivery, turn: Turn | None

@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from loader.sinks.base import Delivery
 
-_MIN_DELIVERIES = 2
-_MAX_DELIVERIES = 8
-_MAX_TASKS = 2000
-_MAX_BYTES = 2 * 1024 * 1024
+
+@dataclass(frozen=True, slots=True)
+class WindowLimits:
+    """How much a window takes.
+
+    Attributes:
+        least: So many deliveries, of any size.
+        most: No more than so many deliveries.
+        tasks, size: Beyond ``least``, no delivery once there are so many tasks, or so many bytes of payloads.
+    """
+
+    least: int = 2
+    most: int = 8
+    tasks: int = 2000
+    size: int = 2 * 1024 * 1024
+
+    def times(self, factor: int) -> WindowLimits:
+        """Limits that are so many times as high."""
+        return WindowLimits(self.least * factor, self.most * factor, self.tasks * factor, self.size * factor)
+
+
+OF_ONE_SERVER = WindowLimits()
+"""Two deliveries: the server works on one while the client writes the next. More while they are small: the server would
+finish two deliveries of 100 tasks before the client has made another one. A server that becomes idle and wakes up again
+and again needs more time for each task."""
 
 
 class Window:
-    """Has room for two deliveries: the server works on one while the client writes the next.
+    """The deliveries that are in flight, and whether there is room for another one."""
 
-    It has room for more while they are small. The server would finish two deliveries of 100 tasks before the client has
-    made another one. A server that becomes idle and wakes up again and again needs more time for each task.
-    """
-
-    def __init__(self) -> None:
+    def __init__(self, limits: WindowLimits = OF_ONE_SERVER) -> None:
+        self._limits = limits
         self._deliveries = self._tasks = self._bytes = 0
         self._room = asyncio.Event()
         self._room.set()
+
+    @property
+    def has_room(self) -> bool:
+        return self._room.is_set()
 
     async def room(self) -> None:
         """Returns once there is room for a delivery."""
@@ -40,8 +63,9 @@ class Window:
         self._deliveries += sign
         self._tasks += sign * len(delivery.payloads)
         self._bytes += sign * delivery.size
-        small = self._deliveries < _MAX_DELIVERIES and self._tasks < _MAX_TASKS and self._bytes < _MAX_BYTES
-        if self._deliveries < _MIN_DELIVERIES or small:
+        limits = self._limits
+        small = self._deliveries < limits.most and self._tasks < limits.tasks and self._bytes < limits.size
+        if self._deliveries < limits.least or small:
             self._room.set()
         else:
             self._room.clear()

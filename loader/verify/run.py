@@ -146,6 +146,7 @@ class Verifier:
             given |= table_texts(TableOptions.of_record(job.manifest.get("tables", {})))
             shape = job.manifest.get("shape", {})
             given |= {name: tuple(value) if isinstance(value, list) else value for name, value in shape.items()}
+            given |= {"spread": len(job.manifest["spread"])} if "spread" in job.manifest else {}
             load = settled_shape(replace(self._load, job=name, type=job.manifest["tasks"].get("type"), **given))
             if (paths := _files(job.manifest)) is not None:
                 await self._by_input(access, load, paths)

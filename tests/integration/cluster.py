@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -235,3 +235,88 @@ def _is_whole(node: Server, count: int) -> bool:
         ranges = client.execute_command("CLUSTER", "SLOTS")
     text = info if isinstance(info, dict) else dict(line.split(":") for line in _text(info).splitlines() if ":" in line)
     return text.get("cluster_state") == "ok" and len(ranges) == count
+
+
+@contextmanager
+def added_node(cluster: Cluster, folder: Path, kind: str) -> Iterator[tuple[RedisServer, Server]]:
+    """A further primary, without slots, that all nodes know: its process and its address."""
+    own = RedisServer(folder, *_node_options(free_port()), kind=kind)
+    try:
+        node = own.start()
+        with node.client() as client, cluster.nodes[0].client() as first:
+            client.execute_command("CLUSTER", "MEET", "127.0.0.1", cluster.nodes[0].port, cluster.buses[0])
+            nodes = [client, first, *(other.client() for other in cluster.nodes[1:])]
+            name = _id(client)
+            _until(lambda: all(name in str(each.execute_command("CLUSTER", "NODES")) for each in nodes), "all know it")
+            _until(lambda: _state(client) == "ok", "it knows all slots")
+            for other in nodes[2:]:
+                other.close()
+        yield own, node
+    finally:
+        own.stop()
+
+
+def move_slots(source: Server, to: Server, slots: Sequence[int], cluster: Cluster) -> None:
+    """Moves slots with all their keys: one after the other by MIGRATE, or with Valkey at once (MIGRATESLOTS).
+
+    Args:
+        slots: Without gaps.
+        cluster: The nodes that must know.
+    """
+    with source.client() as old, to.client() as new:
+        target = _id(new)
+        if source.kind == "valkey":
+            old.execute_command("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slots[0], slots[-1], "NODE", target)
+            _until(lambda: _migration(old) in ("success", "failed", "cancelled"), "the slots have moved")
+            assert _migration(old) == "success"
+        else:
+            for slot in slots:
+                new.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", _id(old))
+                old.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", target)
+                while keys := old.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 200):
+                    old.execute_command("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
+                new.execute_command("CLUSTER", "SETSLOT", slot, "NODE", target)
+                # A node that has lost its last slot becomes a replica by itself, and needs not be told.
+                with suppress(redis.ResponseError):
+                    old.execute_command("CLUSTER", "SETSLOT", slot, "NODE", target)
+    for node in cluster.nodes:
+        with node.client() as client:
+            _until(partial(_serves, client, slots, target), "all know the new owner")
+
+
+def forget_node(cluster: Cluster, gone: Server, name: str) -> None:
+    """Has all other nodes forget a node that has no slots.
+
+    Args:
+        name: Its node id.
+    """
+    for node in cluster.nodes:
+        if node.port != gone.port:
+            with node.client() as client:
+                client.execute_command("CLUSTER", "FORGET", name)
+
+
+def slots_of(node: Server) -> list[int]:
+    """The slots that a node says it serves."""
+    with node.client() as client:
+        own = _id(client)
+        ranges = client.execute_command("CLUSTER", "SLOTS")
+    return [slot for first, last, primary, *_ in ranges if _text(primary[2]) == own for slot in range(first, last + 1)]
+
+
+def _migration(client: Any) -> str:
+    """The state of the last move that a node of Valkey took part in."""
+    (last, *_) = client.execute_command("CLUSTER", "GETSLOTMIGRATIONS")
+    fields = last if isinstance(last, dict) else dict(zip(last[::2], last[1::2], strict=True))
+    return _text(fields[b"state"])
+
+
+def _serves(client: Any, slots: Sequence[int], name: str) -> bool:
+    ranges = client.execute_command("CLUSTER", "SLOTS")
+    return any(_text(node[2]) == name and first <= slots[0] and slots[-1] <= last for first, last, node, *_ in ranges)
+
+
+def _state(client: Any) -> str:
+    info = client.execute_command("CLUSTER", "INFO")
+    text = info if isinstance(info, dict) else dict(line.split(":") for line in _text(info).splitlines() if ":" in line)
+    return str(text.get("cluster_state"))

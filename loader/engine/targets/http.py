@@ -43,7 +43,7 @@ class HttpTarget(LoadTarget):
         """
         options = self._options
         known = queues_in_file(options)
-        known.check(options.default_queue)
+        known.check(*options.own_queues)
         proposal = Proposal.of(options, sources)
         names = proposal.names
         report.job = next((name for name in names if self._journal_path(name).exists()), names[0])

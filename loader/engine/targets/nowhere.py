@@ -43,7 +43,7 @@ class Nowhere(LoadTarget):
     async def run(self, sources: Sequence[Source], report: LoadReport, execution: Execution) -> None:
         options = self._options
         known = queues_in_file(options)
-        known.check(options.default_queue)
+        known.check(*options.own_queues)
         proposal = Proposal.of(options, sources)
         plan = await proposal.planned(proposal.names[0])
         report.job = plan.job

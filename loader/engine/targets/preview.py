@@ -32,7 +32,7 @@ class Preview(LoadTarget):
     async def run(self, sources: Sequence[Source], report: LoadReport, execution: Execution) -> None:
         options, wanted = self._options, self._wanted
         known = queues_in_file(options)
-        known.check(options.default_queue)
+        known.check(*options.own_queues)
         proposal = Proposal.of(options, sources)
         plan = await proposal.planned(proposal.names[0])
         report.job = plan.job

@@ -48,6 +48,7 @@ from loader.servers.closing import close_quietly
 from loader.servers.memory import memory_of
 from loader.servers.retry import Patience, retry
 from loader.servers.routing import Servers
+from loader.servers.scatter import ask_each
 from loader.settings import LoadOptions
 from loader.settings.keep import keep_seconds
 from loader.settings.shared import REDIS_URL
@@ -205,9 +206,9 @@ class _RedisLoad:
         if known.names is None:
             log.info(
                 "it is not checked whether %s exists; use --queues-file or --queue-check redis to check it",
-                f"queue {options.default_queue}" if options.default_queue is not None else "each record's queue",
+                queue_named(options.own_queues),
             )
-        known.check(options.default_queue)
+        known.check(*options.own_queues)
         return known
 
     async def check(self, preflight: Preflight, known: KnownQueues) -> None:
@@ -283,9 +284,9 @@ class _RedisLoad:
             job.resumed = False
         self._orders = standing.orders
         await self._retry(lambda: keep_record(self._servers, job.name))
-        queue = self._options.default_queue
-        if queue is not None and not job.resumed:
-            await self._retry(lambda: warn_of_leftovers(self._servers, job.name, self._plan.manifest, queue))
+        queues = self._options.own_queues
+        if queues and not job.resumed:
+            await self._retry(lambda: warn_of_leftovers(self._servers, job.name, self._plan.manifest, queues))
         is_first = not job.resumed or standing.is_noted
         await self._retry(lambda: self._note_origin(noted=is_first))
 
@@ -417,14 +418,21 @@ class _RedisLoad:
         await self._servers.aclose()
 
     async def pending(self) -> int | None:
-        queue = self._options.default_queue
-        if queue is None:
+        queues = self._options.own_queues
+        if not queues:
             return None
         try:
-            key = encoder_for(self._options, queue).pending_key.decode()
-            return int(await self._servers.client_of(key).execute("LLEN", key))
+            keys = [encoder_for(self._options, queue).pending_key for queue in queues]
+            return sum(map(int, await ask_each(self._servers, [("LLEN", key) for key in keys])))
         except (hiredis.ReplyError, LoaderError):
             return None  # only a display needs it
+
+
+def queue_named(queues: Sequence[str]) -> str:
+    """The queues that ``--queue`` means, for messages."""
+    if len(queues) > 1:
+        return f"each of the {len(queues)} sub-queues"
+    return f"queue {queues[0]}" if queues else "each record's queue"
 
 
 async def _counts_none(job: str) -> bool:

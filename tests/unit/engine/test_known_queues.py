@@ -23,7 +23,7 @@ def test_a_file_tells_which_queues_exist_and_is_named_where_one_does_not(tmp_pat
     known = queues_in_file(LoadOptions(queue="a", queues_file=file))
     assert known == KnownQueues(frozenset({"a.high", "b.default"}), str(file))
     known.check("a.high")
-    known.check(None)  # each record names its own
+    known.check()  # each record names its own
     with pytest.raises(UnknownQueueError, match=r"queue a\.low does not exist in .*queues\.yaml\. Use one of these: a"):
         known.check("a.low")
 

@@ -28,7 +28,7 @@ async def record(look: LookAtQueues | None, *, fails: bool = False, steps: int =
             raise SinkError("the server is gone")
         return True
 
-    recorder = SeriesRecorder(report, measured, "q.default", look)
+    recorder = SeriesRecorder(report, measured, ["q.default"], look)
     if fails:
         with pytest.raises(SinkError):
             await recorder.during(work())
@@ -117,7 +117,7 @@ def test_of_many_queues_the_first_by_name_are_looked_at() -> None:
     measured = Measurements(interval=1.0)
 
     async def loaded() -> None:
-        await SeriesRecorder(report, measured, None, look).during(asyncio.sleep(0.01))
+        await SeriesRecorder(report, measured, [], look).during(asyncio.sleep(0.01))
 
     asyncio.run(loaded())
 

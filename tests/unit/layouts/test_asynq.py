@@ -51,6 +51,22 @@ def message(queue: str, task_id: bytes, payload: bytes, options: TaskOptions, un
     )
 
 
+@given(NAMES, st.integers(0, 2**48 - 1000), PAYLOADS)
+def test_look_ups_in_other_slots_are_the_same_one_by_one_and_together(
+    queue: str, first: int, payloads: list[bytes]
+) -> None:
+    suffixes = id_suffixes(first, len(payloads))
+    encoder = AsynqEncoder(queue, TaskOptions(type="t", max_retry=3), reverse_lookup=True, cluster=True)
+
+    together = encoder.write_elsewhere(PREFIX, suffixes, payloads)
+
+    singly = encoder.other_slot_commands([PREFIX + suffix for suffix in suffixes], payloads)
+    assert commands(together) == [
+        [b"HSETNX", encoder.elsewhere + PREFIX + suffix, b"queue", queue.encode()] for suffix in suffixes
+    ]
+    assert together == b"".join(one for _, one in singly)
+
+
 @given(NAMES, OPTIONS, st.booleans(), st.integers(0, 2**48 - 1000), PAYLOADS)
 def test_each_plain_task_is_the_hash_that_asynq_writes(
     queue: str, options: TaskOptions, reverse_lookup: bool, first: int, payloads: list[bytes]
