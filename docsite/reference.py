@@ -83,8 +83,8 @@ def _errors() -> str:
         for one in found
     ]
     intro = (
-        "`code` is `error_code` in the JSON report, and the attribute `code` of the exception. Each message says what to "
-        "do. "
+        "`code` is `error_code` in the JSON report, and the attribute `code` of the exception. Each message says "
+        "what to do. "
         "[Errors](../reference.md#errors) has more words about each.\n\n"
     )
     return f"{_NOTE}# Errors\n\n{intro}{table(('code', 'exception', 'is a', 'meaning', 'exit status'), rows)}"
@@ -127,8 +127,7 @@ def _python() -> str:
     parts = [
         ".. This page is made from the code: see docsite/reference.py.\n",
         heading("Python API", "="),
-        "Programs import ``runqy_loader``. Each error is a subclass of ``runqy_loader.LoaderError``: "
-        ":doc:`errors`.\n",
+        "Programs import ``runqy_loader``. Each error is a subclass of ``runqy_loader.LoaderError``: :doc:`errors`.\n",
         heading("Functions", "-"),
         *(f".. autofunction:: runqy_loader.{name}\n" for name in _FUNCTIONS),
         heading("Keywords of a load", "-"),

@@ -16,6 +16,7 @@ from loader.cli.output import print_json
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import for_terminal
 from loader.explanation.explanation import Explanation, WrittenKey
+from loader.explanation.written import SHARD
 from loader.settings import LoadOptions
 
 _PIPE_WIDTH = 100
@@ -59,9 +60,18 @@ def lines(found: Explanation, width: int) -> Iterator[str]:
 
 
 def _keys(keys: Sequence[WrittenKey]) -> Iterator[tuple[str, str]]:
-    """Each key, and what it holds. Of many keys that hold the same, such as one for each source, the first are told."""
+    """Each key, and what it holds. Of many keys that hold the same, such as one for each source, the first are told.
+
+    The keys of the ledger are told as one, since they differ in their ends alone.
+    """
+    ledger = [one.key.rpartition(":")[2] for one in keys if SHARD in one.key]
     for holds, group in groupby(keys, lambda one: f"{one.type}: {one.holds}"):
         alike = list(group)
+        if SHARD in alike[0].key:
+            if ledger:
+                yield f"{alike[0].key.rpartition(':')[0]}:…", f"the ledger, one bit for each batch: {', '.join(ledger)}"
+            ledger = []
+            continue
         yield from ((one.key, holds) for one in alike[:_ALIKE])
         if len(alike) > _ALIKE:
             yield f"… and {len(alike) - _ALIKE:,} more", holds
