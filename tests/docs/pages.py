@@ -56,7 +56,8 @@ def told(output: str) -> re.Pattern[str]:
         if line.strip() == "…":
             parts.append(r"(?:.*\n)*?")
         else:
-            parts.append(".*".join(map(re.escape, line.strip().split("…"))).join((r" *", r"\n")))
+            words = ".*".join(map(re.escape, line.strip().split("…")))
+            parts.append(re.sub(r"(?:\\ )+", " +", words).join((r" *", r"\n")))  # columns are as wide as need be
     return re.compile("".join(parts))
 
 
