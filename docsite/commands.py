@@ -63,7 +63,9 @@ def _page(name: str, declaration: Command) -> str:
     parts = [
         heading(f"{PROGRAM} {name}", "="),
         f".. program:: {PROGRAM} {name}\n",
+        heading("Synopsis", "-"),
         f"{literal(f'{PROGRAM} {name} {declaration.usage}')}\n",
+        heading("Description", "-"),
         f"{escaped(text)}\n",
     ]
     if declaration.argument is not None:
