@@ -7,12 +7,13 @@ DEMO_STAMP := .venv-demo/.installed
 NEWEST_STAMP := .venv-newest/.installed
 BARE_STAMP := .venv-bare/.installed
 AUDIT_STAMP := .venv-audit/.installed
+SBOM_STAMP := .venv-sbom/.installed
 REDIS8_STAMP := .venv/.redis-8
 REDIS62_STAMP := .venv/.redis-6.2
 PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-faults test-interop test-matrix test-newest test-old test-bare test-hset check lint types licences audit fuzz lock \
+.PHONY: help setup demo test test-all test-faults test-interop test-matrix test-newest test-old test-bare test-hset check lint types licences audit sbom package docs fuzz lock \
 	bench bench-quick clean new-enough
 
 help: ## show this list
@@ -137,6 +138,22 @@ $(AUDIT_STAMP): | new-enough
 audit: $(AUDIT_STAMP) ## known vulnerabilities of all locked packages (needs PyPI's JSON API)
 	.venv-audit/bin/pip-audit --strict --progress-spinner=off --disable-pip --require-hashes --requirement requirements.lock
 
+package: $(STAMP) ## source distribution and wheel in dist/, each tried in an empty environment, on the oldest and the newest Python
+	.ci/check-package
+
+# In an environment of its own, as for the audit.
+$(SBOM_STAMP): | new-enough
+	$(PYTHON) -m venv --clear .venv-sbom
+	.venv-sbom/bin/$(PIP_INSTALL) cyclonedx-bom==7.5.0 'cyclonedx-python-lib[json-validation]'
+	@touch $@
+
+sbom: $(SBOM_STAMP) $(STAMP) ## bill of materials in dist/: the locked packages that the loader and its extras need (CycloneDX)
+	mkdir -p dist
+	.venv-sbom/bin/python .ci/sbom dist/runqy-loader.cdx.json
+
+docs: $(STAMP) ## the site in build/site and the man pages in build/man; a broken link is an error
+	$(BIN)/python -m docsite
+
 # How long each target runs, and which ones (none for all): see docs/testing.md.
 SECONDS ?= 600
 TARGETS ?=
@@ -178,4 +195,4 @@ lock: $(STAMP) ## renew the lock files from pyproject.toml
 		--python-version 3.11 --custom-compile-command "make lock" requirements.in --override override.txt -o requirements.lock
 
 clean: ## remove the environments and what runs left behind
-	rm -rf .venv .venv-* demo benchmarks/out benchmarks/peers/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf .venv .venv-* build dist demo benchmarks/out benchmarks/peers/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

@@ -24,7 +24,11 @@ PROGRAM = "runqy-loader"
 _EXAMPLES = ("batch_size", "format", "timeout")
 """Options for which the help names the variable."""
 
-_HELP = "Loads millions of tasks into a runqy/asynq queue on Redis: fast, exactly once, resumable."
+_HELP = """Loads millions of tasks into a runqy/asynq queue on Redis: fast, exactly once, resumable.
+
+To begin: runqy-loader load FILE --queue NAME --explain says what would be written, and where. Without --explain, it
+loads.
+"""
 _CONFIG_HELP = "TOML file with options: a table a command, such as [load]."
 
 

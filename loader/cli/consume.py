@@ -47,7 +47,7 @@ async def _consume(options: ConsumeOptions, reporting: ReportOptions, display: D
             if await stoppable(consumer.run(), consumer.stop, display) is None:
                 report.end("interrupted")
     finally:
-        write_report(reporting.report, report.to_dict())
+        write_report(reporting.report_file, report.to_dict())
     if not reporting.quiet:
         _summary(report, consumer)
     return report.exit_status

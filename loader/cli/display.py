@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from loader.cli.pace_lines import pace_parts
 from loader.cli.progress import LINE_SECONDS, LIVE_SECONDS, one_line, progress, with_waiting
 from loader.cli.recent import Recent
-from loader.cli.stderr import for_terminal, tell
+from loader.cli.stderr import for_terminal, tell, wrapped
 from loader.jobs.report import LoadReport
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class Display:
         if self._quiet:
             return
         if self._console is not None:
-            self._console.print(f"runqy-loader: {for_terminal(text)}", markup=False, highlight=False, soft_wrap=True)
+            line = wrapped(f"runqy-loader: {for_terminal(text)}", self._console.width)
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             tell(f"runqy-loader: {text}")
 

@@ -34,6 +34,9 @@ def _shape(text: str) -> RichHelpConfiguration:
     """
     return RichHelpConfiguration(
         theme="default-box",
+        # The theme's yellow can hardly be read on white.
+        style_usage="bold",
+        style_metavar="magenta",
         text_markup=None,
         text_emojis=False,
         padding_helptext_first_line=(0, 0, int("\n\n" in text), 0),

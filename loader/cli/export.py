@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from loader.cli.commands import Command
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
-from loader.cli.whole_output import require_two_places, write_whole
+from loader.cli.whole_output import write_whole
 from loader.export.options import ExportOptions
 from loader.outputs.whole import WholeFile
 from loader.settings.shared import OUTPUT
@@ -38,7 +38,7 @@ def export(options: ExportOptions, to: OutputOptions, reporting: ReportOptions) 
     """
     from loader.cli.signals import run
 
-    require_two_places(to.output, reporting)
+    reporting.require_other_output(to.output, "--output")
     display = reporting.display()
     return run(_export(options, to.output, reporting, display))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +11,11 @@ from loader.cli.short_numbers import NOTHING
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+
+_GAP = 2
+_PIPE_WIDTH = 1000
+"""Where no terminal is, nothing is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,19 @@ def fitted_table(columns: Sequence[Column], width: int, gap: int) -> Table:
     for cells in zip(*(one.cells for one in kept), strict=True):
         table.add_row(*(Text(cell, style=_style(cell, one)) for cell, one in zip(cells, kept, strict=True)))
     return table
+
+
+def print_table(columns: Sequence[Column]) -> None:
+    """Prints a table on standard output. On a terminal, columns of less use are left out until it fits.
+
+    Names, in columns of rank 0, are always whole: one that is longer than the terminal goes on in its next line.
+    """
+    from rich.console import Console
+
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    width = Console().width if is_terminal else _PIPE_WIDTH
+    needed = sum(one.needs + _GAP for one in fitted(columns, width, _GAP))
+    Console(width=max(width, needed)).print(fitted_table(columns, width, _GAP), crop=False)
 
 
 def _style(cell: str, column: Column) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loader.cli.commands import ALL, Command
+from loader.cli.output import print_json
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
-from loader.cli.whole_output import require_two_places, write_whole
+from loader.cli.whole_output import write_whole
 from loader.generate.options import GenerateOptions
 from loader.outputs.whole import WholeFile
 
@@ -29,7 +30,7 @@ def generate(template: tuple[str, ...], options: GenerateOptions, reporting: Rep
     options.check(len(template))
     if options.like is not None:
         return run(_like(options.like, options.sample, reporting))
-    require_two_places(options.output, reporting)
+    reporting.require_other_output(options.output, "--output")
     return run(_generate(Path(template[0]), options, reporting, reporting.display()))
 
 
@@ -50,7 +51,10 @@ async def _like(path: Path, records: int, reporting: ReportOptions) -> int:
 
     reporting.display()
     found = await learn(path, records)
-    sys.stdout.write(f"{found.template}\n")
+    if reporting.json:
+        print_json({"template": found.value, **found.counts})
+    else:
+        sys.stdout.write(f"{found.template}\n")
     if not reporting.quiet:
         tell(f"template from {found.records:,} records of {path}")
         if found.unreadable:

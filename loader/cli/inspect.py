@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from loader.cli.commands import Command
@@ -77,55 +76,52 @@ async def _read(options: InspectOptions, display: Display) -> Findings | list[di
 
 
 def _show(findings: Findings) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from loader.cli.fitted_table import Column, print_table
 
-    console = Console(width=None if sys.stdout is not None and sys.stdout.isatty() else 160)
-    if findings.queues:
+    queues, others, jobs = findings.queues, findings.other_systems, findings.jobs
+    if queues:
+        columns = [
+            Column("queue", [for_terminal(one.queue) for one in queues], 0, "left"),
+            Column("layout", [one.layout for one in queues], 1, "left"),
+        ]
         # A state that no queue has tasks in takes no column: names need the room on a terminal of 80.
-        states = [name for name in _STATES if name == "pending" or any(getattr(q, name) for q in findings.queues)]
-        table = Table(box=None, pad_edge=False)
-        table.add_column("queue", overflow="fold")
-        table.add_column("layout", no_wrap=True)
-        for name in states:
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("", no_wrap=True)
-        for queue in findings.queues:
-            numbers = [f"{getattr(queue, name):,}" if queue.layout == "asynq" else "" for name in states]
-            numbers[0] = f"{queue.pending:,}"
-            table.add_row(_plain(queue.queue), queue.layout, *numbers, "paused" if queue.paused else "")
-        console.print(table)
+        for rank, name in enumerate(_STATES):
+            if name == "pending":
+                columns.append(Column(name, [f"{one.pending:,}" for one in queues], 0))
+            elif any(getattr(one, name) for one in queues):
+                counts = [f"{getattr(one, name):,}" if one.layout == "asynq" else "" for one in queues]
+                columns.append(Column(name, counts, rank + 2))
+        if any(one.paused for one in queues):
+            columns.append(Column("", ["paused" if one.paused else "" for one in queues], 2, "left"))
+        print_table(columns)
     else:
-        console.print(f"no queues of runqy or asynq on {findings.server}", markup=False)
-    if findings.other_systems:
-        console.print()
-        others = Table(box=None, pad_edge=False)
-        others.add_column("queue of another system", overflow="fold")
-        others.add_column("system", no_wrap=True)
-        others.add_column("waiting", justify="right", no_wrap=True)
-        others.add_column("copy with", overflow="fold")
-        for one in findings.other_systems:
-            waiting = "" if one.waiting is None else f"{one.waiting:,}"
-            how = "pickles: cannot be read" if one.waiting is None else f"migrate --from-system {one.system}"
-            others.add_row(_plain(one.queue), one.system, waiting, how)
-        console.print(others)
-    if findings.jobs:
-        console.print()
-        jobs = Table(box=None, pad_edge=False)
-        jobs.add_column("job", overflow="fold")
-        for name in ("kind", "state", "started"):
-            jobs.add_column(name, no_wrap=True)
-        jobs.add_column("done", justify="right", no_wrap=True)
-        jobs.add_column("", overflow="fold")
-        for job in findings.jobs:
-            jobs.add_row(_plain(job.job), job.kind, job.state, _when(job.created), _progress(job), _plain(_remark(job)))
-        console.print(jobs)
-
-
-def _plain(text: str) -> Any:
-    from rich.text import Text
-
-    return Text(for_terminal(text))  # as Text, a name in brackets is not read as markup
+        print(for_terminal(f"no queues of runqy or asynq on {findings.server}"))
+    if others:
+        how = [
+            "pickles: cannot be read" if one.waiting is None else f"migrate --from-system {one.system}"
+            for one in others
+        ]
+        print()
+        print_table(
+            [
+                Column("queue of another system", [for_terminal(one.queue) for one in others], 0, "left"),
+                Column("system", [one.system for one in others], 1, "left"),
+                Column("waiting", ["" if one.waiting is None else f"{one.waiting:,}" for one in others], 0),
+                Column("copy with", how, 2, "left"),
+            ]
+        )
+    if jobs:
+        print()
+        print_table(
+            [
+                Column("job", [for_terminal(one.job) for one in jobs], 0, "left"),
+                Column("kind", [one.kind for one in jobs], 5, "left"),
+                Column("state", [one.state for one in jobs], 1, "left"),
+                Column("started", [_when(one.created) for one in jobs], 3, "left"),
+                Column("done", [_progress(one) for one in jobs], 2),
+                Column("", [for_terminal(_remark(one)) for one in jobs], 4, "left"),
+            ]
+        )
 
 
 def _progress(job: JobProgress) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -107,26 +106,20 @@ def _show_all(found: Sequence[JobView], shown: JsonOptions) -> None:
     if shown.json:
         print_json([one.to_dict() for one in found])
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(width=None if sys.stdout is not None and sys.stdout.isatty() else 160)
     if not found:
-        console.print("no jobs; --scan finds those that earlier versions have begun", markup=False)
+        _write("no jobs; --scan finds those that earlier versions have begun")
         return
-    table = Table(box=None, pad_edge=False)
-    table.add_column("job", overflow="fold")
-    for title in ("kind", "state", "begun"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("tasks in", justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
-    for one in found:
-        tasks = "?" if one.tasks is None else f"{one.tasks:,}"
-        table.add_row(
-            Text(for_terminal(one.job)), one.kind, one.state, _when(one.begun), tasks, Text(for_terminal(_remark(one)))
-        )
-    console.print(table)
+    from loader.cli.fitted_table import Column, print_table
+
+    columns = [
+        Column("job", [for_terminal(one.job) for one in found], 0, "left"),
+        Column("kind", [one.kind for one in found], 5, "left"),
+        Column("state", [one.state for one in found], 1, "left"),
+        Column("begun", [_when(one.begun) for one in found], 3, "left"),
+        Column("tasks in", ["?" if one.tasks is None else f"{one.tasks:,}" for one in found], 2),
+        Column("", [for_terminal(_remark(one)) for one in found], 4, "left"),
+    ]
+    print_table(columns)
 
 
 def _remark(job: JobView) -> str:

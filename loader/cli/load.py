@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from loader.cli import INTERRUPTED
 from loader.cli.commands import Command
@@ -16,13 +18,36 @@ from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
 from loader.errors import LoaderError, UsageError
 from loader.settings import LoadOptions, shared
+from loader.settings.option import Option
 
 if TYPE_CHECKING:
     from loader.cli.display import Display
     from loader.jobs.report import LoadReport
 
+_REPORT = "Report"
 
-def load(paths: tuple[str, ...], options: LoadOptions, reporting: ReportOptions, testing: LoadTestOptions) -> int:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainOptions:
+    """What is told instead of loading."""
+
+    explain: Annotated[
+        bool,
+        Option(
+            help="Say in words what this load would write, and where: keys, layout, queue, ids, options, job and "
+            "files; with --json as JSON. The server is asked, and nothing is written.",
+            group=_REPORT,
+        ),
+    ] = False
+
+
+def load(
+    paths: tuple[str, ...],
+    options: LoadOptions,
+    reporting: ReportOptions,
+    testing: LoadTestOptions,
+    explaining: ExplainOptions,
+) -> int:
     """Loads payload files into a queue: JSON lines (.jsonl, .ndjson), JSON documents (.json), tables (CSV, TSV,
     Parquet, Arrow, Feather), and the members of tar and zip archives.
 
@@ -32,6 +57,10 @@ def load(paths: tuple[str, ...], options: LoadOptions, reporting: ReportOptions,
 
     Run again, the same command loads nothing twice. A load that was stopped or killed goes on where it stopped.
     """
+    if explaining.explain:
+        from loader.cli.explain import explain  # a load needs none of it
+
+        return explain(paths, options, reporting, testing)
     # Imported here, so that --help does not wait for imports that only a load needs, and before the search for garbage
     # begins, which took 3 ms of them.
     import loader.api  # noqa: F401 - see _load
@@ -43,7 +72,7 @@ def load(paths: tuple[str, ...], options: LoadOptions, reporting: ReportOptions,
     if options.detach:
         return run(_detached(list(paths), options, reporting, testing))
     tune_process()
-    return run(_load(list(paths), options, reporting, LoadOutputs.of(reporting.report, testing), display))
+    return run(_load(list(paths), options, reporting, LoadOutputs.of(reporting.report_file, testing), display))
 
 
 async def _load(
@@ -54,8 +83,8 @@ async def _load(
     from loader.cli.signals import stoppable
     from loader.wire.target import ToEmbedded
 
-    if options.preview is not None and str(reporting.report) == "-":
-        raise UsageError("--preview and --report cannot both be standard output", "Name a file for the report")
+    if options.preview is not None:
+        reporting.require_other_output(Path("-"), "--preview")
     loader = Loader(options)
     failure: LoaderError | None = None
 
@@ -97,7 +126,7 @@ async def _detached(paths: list[str], options: LoadOptions, reporting: ReportOpt
     """Has a cluster begin the load. The exit status is 0 once it is under way."""
     from loader.extras import require
 
-    if reporting.report is not None or testing.html is not None or testing.fail_if:
+    if reporting.report_file is not None or testing.html is not None or testing.fail_if:
         raise UsageError(
             "--detach does not wait for the end, so it writes no report and judges none",
             "runqy-loader jobs attach JOB waits for it, and ends with its exit status",
@@ -136,7 +165,7 @@ def format_names() -> Iterable[str]:
 
 COMMAND = Command(
     run=load,
-    options=(LoadOptions, ReportOptions, LoadTestOptions),
+    options=(LoadOptions, ReportOptions, LoadTestOptions, ExplainOptions),
     argument="Files, globs, directories (recursively), URLs (s3:, gs:, az:, https:, sftp:), or - for standard input.",
     values={"format": format_names},
     usage="PATH... --queue NAME [OPTIONS]",

@@ -37,7 +37,7 @@ async def _migrate(options: MigrateOptions, reporting: ReportOptions, display: D
 
     migration = Migration(options)
     report = migration.report
-    before, taken_over = FileMark.of(reporting.report), False
+    before, taken_over = FileMark.of(reporting.report_file), False
     try:
         async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
             await stoppable(migration.run(), migration.stop, display)
@@ -45,7 +45,7 @@ async def _migrate(options: MigrateOptions, reporting: ReportOptions, display: D
         taken_over = error.taken_over
         raise
     finally:
-        write_report(reporting.report, report.to_dict(), unless_changed=before if taken_over else None)
+        write_report(reporting.report_file, report.to_dict(), unless_changed=before if taken_over else None)
         if not reporting.quiet and report.status != "running" and not report.refused and _is_begun(report):
             _summary(report)
     return report.exit_status

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from loader.errors import UsageError
 from loader.outputs.names import JSON
 from loader.settings.check import check_declared
 from loader.settings.option import Excludes, Option
@@ -49,6 +50,9 @@ class LogOptions:
 class ProgressOptions:
     """Options of a command that shows its progress and writes no report."""
 
+    json: Annotated[
+        bool, Option(help="Print the counts as JSON at the end. The results need a file then.", group=_GROUP)
+    ] = False
     no_progress: NoProgress = False
     quiet: Quiet = False
     debug: Debug = False
@@ -68,6 +72,14 @@ class ReportOptions:
             help="Write the JSON report to this file; '-' for standard output.", group=_GROUP, unit="FILE", writes=JSON
         ),
     ] = None
+    json: Annotated[
+        bool,
+        Option(
+            help="Print the JSON report, as --report - does.",
+            group=_GROUP,
+            goes_with=(Excludes("report", alternative=True),),
+        ),
+    ] = False
     no_progress: NoProgress = False
     quiet: Quiet = False
     verbose: Verbose = False
@@ -79,6 +91,22 @@ class ReportOptions:
     def display(self, *, progress: bool = False) -> Display:
         """The display for the run. Raises UsageError if two of the options contradict each other."""
         return _display(self, progress=progress)
+
+    @property
+    def report_file(self) -> Path | None:
+        """Where the report goes: a file, '-' for standard output, or None for nowhere."""
+        return Path("-") if self.json else self.report
+
+    def require_other_output(self, path: Path | None, flag: str) -> None:
+        """Raises UsageError if both the report and the file of an option are standard output.
+
+        Args:
+            path: The file.
+            flag: The option that names it, or that prints something if it has no file.
+        """
+        if str(path) == "-" == str(self.report_file):
+            own = "--json" if self.json else "--report"
+            raise UsageError(f"{flag} and {own} cannot both be standard output", "Name a file for one of them")
 
     @property
     def shows_progress(self) -> bool:

@@ -43,7 +43,7 @@ async def _rollback(job: str, options: RollbackOptions, reporting: ReportOptions
         async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
             await stoppable(work.run(), work.stop, display)
     finally:
-        write_report(reporting.report, report.to_dict())
+        write_report(reporting.report_file, report.to_dict())
         if not reporting.quiet and report.status in ("completed", "interrupted"):
             _summary(report)
     return report.exit_status

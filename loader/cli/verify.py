@@ -38,8 +38,7 @@ def verify(paths: tuple[str, ...], load: LoadOptions, options: VerifyOptions, re
             "nothing to compare",
             "Name the files of the load ('-' for standard input), or a job, or give --sql or --generate",
         )
-    if str(options.differences) == "-" == str(reporting.report):
-        raise UsageError("--differences and --report cannot both be standard output", "Name a file for one of them")
+    reporting.require_other_output(options.differences, "--differences")
     return run(_verify(paths, load, options, reporting, reporting.display()))
 
 
@@ -50,7 +49,7 @@ async def _verify(
     from loader.cli.signals import stoppable
     from loader.verify.run import Verifier
 
-    own = [path for path in (options.differences, reporting.report) if path is not None and str(path) != "-"]
+    own = [path for path in (options.differences, reporting.report_file) if path is not None and str(path) != "-"]
     with _Differences(options.differences) as differences:
         verifier = Verifier(load, options, None if options.differences is None else differences.write, own)
         report = verifier.report
@@ -62,7 +61,7 @@ async def _verify(
             differences.keep()
         finally:
             if verifier.has_begun:  # otherwise the report's file may be the input
-                write_report(reporting.report, report.to_dict())
+                write_report(reporting.report_file, report.to_dict())
     if not reporting.quiet:
         for line in _summary(report, options):
             tell(line)

@@ -6,8 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from loader.cli.commands import ALL, Command
+from loader.cli.output import print_json
 from loader.cli.report_options import ProgressOptions
 from loader.cli.stderr import tell
+from loader.errors import UsageError
 from loader.results.options import WaitOptions
 
 if TYPE_CHECKING:
@@ -26,9 +28,13 @@ def wait(options: WaitOptions, shown: ProgressOptions) -> int:
     from loader.cli.signals import run
     from loader.results.session import WaitSession
 
+    if shown.json and str(options.out) == "-":
+        raise UsageError("--out and --json cannot both be standard output", "Name a file for the results")
     display = Display(quiet=shown.quiet, verbose=False, progress=False)
     session = WaitSession(options)
     report = run(_wait(session, display, shown=shown.shows_progress))
+    if shown.json:
+        print_json({**report.to_dict(), "interrupted": report.interrupted})
     if not shown.quiet:
         _summarise(session, report, display)
     return report.exit_status

@@ -95,7 +95,7 @@ class WatchTable:
         if hidden := len(seen.queues) - shown + seen.left_out:
             remarks.append(f"{hidden:,} more {'queue' if hidden == 1 else 'queues'}: --queue says which to show")
         if not seen.queues and not seen.missing:
-            remarks.append("the server lists no queues (asynq:queues); --queue NAME watches one of the other layout")
+            remarks.append("the set asynq:queues names no queue; --queue NAME watches any queue")
         return remarks
 
     def _columns(self, queues: Sequence[WatchedQueue], width: int) -> list[Column]:
@@ -113,7 +113,7 @@ class WatchTable:
             Column("queue", [_name(one) for one in queues], 0, "left", "cyan", least=_NAME_WIDTH),
         ]
         if any(one.state.layout == "documented" for one in queues):
-            columns.append(Column("layout", [one.state.layout for one in queues], 6, "left"))
+            columns.append(_layout_column(queues, 6))
         if any(one.state.paused for one in queues):
             columns.append(Column("", ["paused" if one.state.paused else "" for one in queues], 1, "left", "yellow"))
         columns += [
@@ -149,6 +149,8 @@ def _time_columns(queues: Sequence[WatchedQueue], width: int) -> list[Column]:
         return [NOTHING if one is None else short_count(one.tasks, full=wide) for one in found]
 
     columns = [Column("times", [_name(one) for one in queues], 0, "left", "cyan", least=_NAME_WIDTH)]
+    if _same_names(queues):
+        columns.append(_layout_column(queues, 0))
     for kind, name, rank in (("in_queue", "wait", 0), ("to_completion", "done", 1)):
         columns += [
             Column(f"{name} p50", times(kind, lambda one: one.p50), rank),
@@ -158,6 +160,15 @@ def _time_columns(queues: Sequence[WatchedQueue], width: int) -> list[Column]:
             Column("tasks", tasks(kind), rank + 2),
         ]
     return columns
+
+
+def _layout_column(queues: Sequence[WatchedQueue], rank: int) -> Column:
+    """The layouts. Two queues of the same name differ in nothing else, so then the column is always shown."""
+    return Column("layout", [one.state.layout for one in queues], 0 if _same_names(queues) else rank, "left")
+
+
+def _same_names(queues: Sequence[WatchedQueue]) -> bool:
+    return len({one.state.queue for one in queues}) < len(queues)
 
 
 def text_line(seen: Observation, one: WatchedQueue) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
-from loader.errors import UsageError
 from loader.outputs.whole import WholeFile
 
 if TYPE_CHECKING:
@@ -28,12 +27,6 @@ class Work(Protocol[R_co]):
     def run(self) -> Coroutine[Any, Any, R_co]: ...
 
     def stop(self) -> None: ...
-
-
-def require_two_places(output: Path, reporting: ReportOptions) -> None:
-    """Raises UsageError if the records and the report would both go to standard output."""
-    if str(output) == "-" == str(reporting.report):
-        raise UsageError("--output and --report cannot both be standard output", "Name a file for one of them")
 
 
 async def write_whole(
@@ -65,5 +58,5 @@ async def write_whole(
             if report.status == "completed":
                 out.keep()
         finally:
-            write_report(reporting.report, report.to_dict())
+            write_report(reporting.report_file, report.to_dict())
     return report

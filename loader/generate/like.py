@@ -6,6 +6,7 @@ import json
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from loader.errors import SourceError
 from loader.generate.seen import Seen
@@ -22,16 +23,26 @@ class Learnt:
     """A template, and what it was made from.
 
     Attributes:
-        template: Its text.
+        value: Its JSON value.
         records: The records that were read.
         unreadable: How many records beside them are no JSON.
         left_out: Names of members that are so rare, or so many, that they may be data.
     """
 
-    template: str
+    value: Any
     records: int
     unreadable: int
     left_out: int
+
+    @property
+    def template(self) -> str:
+        """The text of the template."""
+        return json.dumps(self.value, indent=2, ensure_ascii=False)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What is told beside the template."""
+        return {"records": self.records, "unreadable": self.unreadable, "left_out": self.left_out}
 
 
 async def learn(path: Path, records: int) -> Learnt:
@@ -45,9 +56,7 @@ async def learn(path: Path, records: int) -> Learnt:
         unreadable += await _read(source, seen, records)
     if not seen.total:
         raise SourceError(f"--like {path}: there is no record in it", "Name a file with records")
-    template = seen.template()
-    text = json.dumps(template, indent=2, ensure_ascii=False)
-    return Learnt(text, seen.total, unreadable, seen.all_left_out())
+    return Learnt(seen.template(), seen.total, unreadable, seen.all_left_out())
 
 
 async def _read(source: Source, seen: Seen, records: int) -> int:

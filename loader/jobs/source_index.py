@@ -13,6 +13,7 @@ from typing import Any
 from loader.jobs.manifest import records_name_queues
 from loader.layouts.lua import as_sent
 from loader.servers.routing import Servers
+from loader.servers.scatter import ask_each
 from loader.wire.faults import translated
 
 NOTE = b"""\
@@ -95,6 +96,22 @@ async def note_sources(
                     return part[int(reply[0]) - 1], other
             ignored += others
     return None
+
+
+async def users_of(servers: Servers, keys: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """The jobs that are noted in each hash. Writes nothing.
+
+    Args:
+        keys: See ``index_keys``.
+
+    Raises:
+        LoaderError: The server refuses, or cannot be reached.
+    """
+    found = []
+    for part in _parts(keys):
+        replies = await ask_each(servers, [("HGETALL", key) for key in part])
+        found += [(key, [name.decode() for name in reply]) for key, reply in zip(part, replies, strict=True)]
+    return found
 
 
 async def forget_sources(servers: Servers, job: str, keys: Sequence[str]) -> None:

@@ -107,8 +107,11 @@ def require_use(tables: TableOptions, formats: Iterable[str]) -> None:
 
 def format_hint() -> str:
     """The hint for a file whose name has no known ending, as one sentence."""
-    names = " or ".join(f"--format {name}" for name in FORMATS)
-    return f"Give {names} (with {_added()} added if it is compressed)"
+    first, *others, last = FORMATS
+    return (
+        f"Give --format {first} if each line is a JSON value; else {', '.join(others)} or {last} "
+        f"(with {_added()} added if it is compressed)"
+    )
 
 
 def _added() -> str:

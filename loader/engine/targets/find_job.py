@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from loader.engine.plan import LoadPlan, Proposal
 from loader.errors import AlreadyLoadedError, JobMismatchError, LoaderError
 from loader.jobs.job import Job
-from loader.jobs.source_index import index_keys, note_sources
+from loader.jobs.source_index import index_keys, note_sources, users_of
 from loader.jobs.standing import DONE
 from loader.servers.retry import Repeat
 from loader.servers.routing import Servers
@@ -129,15 +129,36 @@ async def claim_sources(servers: Servers, plan: LoadPlan, repeat: Repeat, *, res
         again = plan.options.again or (resumed and await Job(servers, plan.job).has_loaded())
         return await note_sources(servers, plan.job, keys, counts, again=again)
 
-    taken = await repeat(note)
-    if taken is None:
-        return
+    if (taken := await repeat(note)) is not None:
+        await refuse_taken(servers, plan, taken)
+
+
+async def taken_source(servers: Servers, plan: LoadPlan, *, resumed: bool) -> tuple[str, str] | None:
+    """The source of a plan that ``claim_sources`` would refuse, and the job that has loaded it. Writes nothing.
+
+    Args:
+        resumed: Whether the job was begun before, and has loaded something.
+
+    Raises:
+        LoaderError: The server refuses, or cannot be reached.
+    """
+    if plan.options.again or resumed:
+        return None
+    for key, jobs in await users_of(servers, index_keys(plan.manifest)):
+        for other in jobs:
+            if other != plan.job and await Job(servers, other).may_have_loaded():
+                return key, other
+    return None
+
+
+async def refuse_taken(servers: Servers, plan: LoadPlan, taken: tuple[str, str]) -> None:
+    """Raises AlreadyLoadedError for a source that another job has loaded; see ``taken_source``."""
     key, other = taken
     digest = key.rpartition(":")[2]
     source = next(source["name"] for source in plan.manifest["sources"] if source["digest"] == digest)
     queue = plan.options.default_queue
     where = f"on {servers}" if queue is None or "{*}" in key else f"in {queue}"  # *: records name their queues
-    standing = await repeat(Job(servers, other).standing)
+    standing = await Job(servers, other).standing()
     standing.refuse_rolled_back()
     if standing.state == DONE:
         raise AlreadyLoadedError(

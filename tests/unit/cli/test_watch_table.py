@@ -59,6 +59,15 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     assert all(len(line) <= width for line in drawn(seen(*queues), width=width))
 
 
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_two_queues_of_one_name_are_told_apart_at_any_width(width: int) -> None:
+    times = TaskTimes(Percentiles(10, 10, 0.2, 0.1, 0.2, 0.3, 0.4, 0.001), None, 0, 0, 0, 0)
+    both = [WatchedQueue(replace(BUSY, layout=layout), RATES, times) for layout in ("asynq", "documented")]
+    lines = drawn(seen(*both), width=width)
+    for layout in ("asynq", "documented"):
+        assert sum(layout in line for line in lines) == 2, lines
+
+
 def test_states_that_no_queue_has_take_no_column() -> None:
     lines = drawn(seen(WatchedQueue(QueueState("q", 1, 0, 0, 0, 0, 0, None), Rates())))
 

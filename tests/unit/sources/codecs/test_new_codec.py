@@ -108,7 +108,7 @@ def test_messages_list_it(folder: Path) -> None:
         discover(["d"], None)
     with pytest.raises(
         UsageError,
-        match=r"Give --format jsonl or --format json or .* \(with \.gz, .* or \.toy added if it is compressed\)",
+        match=r"Give --format jsonl if .*; else json, .* \(with \.gz, .* or \.toy added if it is compressed\)",
     ):
         discover(["a.txt"], None)
     with pytest.raises(UsageError, match=r"one of 'jsonl', 'json', .* with \.gz, .* or \.toy added, not 'xml'"):

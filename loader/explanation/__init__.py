@@ -1,0 +1,1 @@
+"""``load --explain``: what a load would write, and where. Nothing is written."""
