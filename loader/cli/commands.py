@@ -18,6 +18,7 @@ COMMANDS = {
     "jobs": "List jobs, show one, forget one, or clean up after killed ones.",
     "load": "Load payload files into a queue, exactly once.",
     "migrate": "Copy or move tasks to another queue, layout or server, exactly once.",
+    "plan": "Plan a large load: servers, memory, time, what to set on the servers.",
     "rollback": "Take back what a job has loaded and no consumer has taken.",
     "serve": "Serve runqy's enqueueing API over HTTP.",
     "verify": "Compare input with what Redis has of it.",

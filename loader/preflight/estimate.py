@@ -186,7 +186,7 @@ async def estimate(
         share = certain / size if size else 0.0
         size += (tasks - scheduled) * await _entry(control, options, stretches, "LPUSH") if tasks > scheduled else 0
         size += scheduled * await _entry(control, options, stretches, "ZADD") if scheduled else 0
-    size += _SLOT * (_slots(keys_there + new_keys) - _slots(keys_there))
+    size += _SLOT * (table_slots(keys_there + new_keys) - table_slots(keys_there))
     size += _LEDGER_BYTES_A_BATCH * tasks / options.records_a_batch
     return Estimate(round(tasks), all(stretch.exact for stretch in stretches), round(size), round(size * share))
 
@@ -395,6 +395,6 @@ def _scheduled_share(stretch: Stretch, options: LoadOptions) -> float:
     return later / stretch.sampled
 
 
-def _slots(keys: float) -> int:
+def table_slots(keys: float) -> int:
     """The number of slots of a table with this many keys: the next power of two."""
     return 1 << max(2, (max(1, round(keys)) - 1).bit_length())

@@ -1,0 +1,1 @@
+"""Plans large loads: servers, memory, time, network and disk, from measured figures."""
