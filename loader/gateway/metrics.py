@@ -15,9 +15,10 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
+CONTENT_TYPE = CONTENT_TYPE_LATEST
 
-_MAX_QUEUE_LABELS = 1000
+_MAX_LABEL_BYTES = 64 * 1024
+"""Bytes of all names of queues that are labels: clients choose the names, and each label is kept."""
 _OTHER_QUEUES = "(other)"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _TASKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 20_000)
@@ -53,6 +54,7 @@ class Metrics:
         )
         # Children are kept here, because a look-up by labels costs more than counting.
         self._queues: dict[str, Counter] = {}
+        self._label_bytes = 0
         self._routes: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
@@ -76,12 +78,14 @@ class Metrics:
         self._writes.observe(tasks)
 
     def enqueued(self, queue: str, tasks: int) -> None:
-        """Counts tasks that are in. Clients may name any number of queues, so only the first 1000 have a label."""
+        """Counts tasks that are in. Queues have labels until these are 64 KB long."""
         if (child := self._queues.get(queue)) is None:
-            label = queue if len(self._queues) < _MAX_QUEUE_LABELS else _OTHER_QUEUES
-            child = self._tasks.labels(label)
-            if label == queue:
-                self._queues[queue] = child
+            size = len(queue.encode())
+            if self._label_bytes + size > _MAX_LABEL_BYTES:
+                child = self._tasks.labels(_OTHER_QUEUES)
+            else:
+                self._label_bytes += size
+                child = self._queues[queue] = self._tasks.labels(queue)
         child.inc(tasks)
 
     def replayed(self) -> None:

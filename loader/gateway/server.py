@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
-import socket
+import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import cast
 
 import uvicorn
@@ -15,25 +17,30 @@ from loader.engine.loop import on_stop_signals
 from loader.errors import UsageError
 from loader.extras import require
 from loader.gateway.app import Gateway, Parts
+from loader.gateway.connection import Connection
 from loader.gateway.encoders import Encoders
 from loader.gateway.idempotency import IdempotencyKeys
 from loader.gateway.keys import ApiKeys
+from loader.gateway.lanes import Lanes
 from loader.gateway.link import Link
+from loader.gateway.listening import BACKLOG, listen, passed_sockets, url
 from loader.gateway.metrics import Metrics
 from loader.gateway.options import ServeOptions
 from loader.gateway.push import can_look
 from loader.gateway.queue_check import KnownQueues
+from loader.gateway.rare_warnings import RareWarnings
 from loader.gateway.reader import TaskReader
 from loader.gateway.target import check_target
 from loader.gateway.waiting import TaskWaiter
 from loader.gateway.writer import Writer
 from loader.settings.server_address import server_address
 from loader.settings.shared import API_KEY_VARIABLE
-from loader.wire.hosts import WRONG_NAME, can_be_a_name
 
-_BACKLOG = 2048
-_KEEP_ALIVE_SECONDS = 75
-"""How long an idle connection stays open: longer than usual clients and proxies keep theirs open (nginx: 60 s)."""
+_LEVELS = 3000
+"""Nesting that a body may have before its payloads are looked at, whose limit is that of a load."""
+
+_DROPPED = 4
+"""How often the longest body is read and dropped after a refusal, so that its sender can read the answer."""
 
 log = logging.getLogger("runqy_loader")
 
@@ -52,41 +59,52 @@ async def serve(options: ServeOptions, notify: Callable[[str], None]) -> bool:
         LoaderError: Redis cannot be reached or used; see ``check_target``.
     """
     options.check()
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), _LEVELS))
     if options.queues_file is not None:
         require("yaml", "--queues-file")
     keys = _keys(options)
     address = server_address(options)
-    writing, reading = (
-        Link(address, f"runqy-loader:gateway:{os.getpid()}:{use}", options.timeout) for use in ("write", "read")
+    writing, writing_large, reading = (
+        Link(address, f"runqy-loader:gateway:{os.getpid()}:{use}", options.timeout)
+        for use in ("write", "write-large", "read")
     )
     queues = KnownQueues(options, reading)
-    listening = _listen(options.host, options.port)
+    listening = passed_sockets(os.environ) or listen(options.host, options.port)
     async with contextlib.AsyncExitStack() as closing:
-        closing.callback(listening.close)
+        for one in listening:
+            closing.callback(one.close)
         target = await check_target(options, address, queues.configured)
         options = target.options
-        for link in (writing, reading):
+        for link in (writing, writing_large, reading):
             await link.open()
             closing.push_async_callback(link.close)
         encoders, metrics = Encoders(options, compact=target.compact), Metrics()
-        writer = Writer(writing, encoders, metrics, target.longest, looks=await can_look(writing))
-        reader = TaskReader(reading, encoders, options.layout, queues.all)
+        warnings, looks = RareWarnings(), await can_look(writing)
+        writer = Lanes(
+            *(
+                Writer(link, encoders, metrics, warnings, target.longest, looks=looks)
+                for link in (writing, writing_large)
+            )
+        )
+        look_up = options.defaults.reverse_lookup
+        reader = TaskReader(reading, encoders, options.layout, None if look_up else queues.some)
         waiter = TaskWaiter(reader)
         idempotency = IdempotencyKeys(reading, options.idempotency_seconds)
-        parts = Parts(options, keys, reading, encoders, queues, writer, idempotency, reader, waiter, metrics)
+        parts = Parts(options, keys, reading, encoders, queues, writer, idempotency, reader, waiter, metrics, warnings)
         server = _Server(_config(Gateway(parts), options))
 
         def stop() -> None:
             if server.should_exit:
                 server.force_exit = True  # the second signal: stop at once
                 return
-            notify("stopping: finishing requests in flight (signal again to stop at once)")
-            server.should_exit = True
+            server.should_exit = True  # first of all: what comes after it may fail, and is not called again
             waiter.stop()
+            notify("stopping: finishing requests in flight (signal again to stop at once)")
 
         on_stop_signals(stop)
-        notify(f"serving {options.layout} tasks to {address} at {_url(listening)}{_warning(options, keys)}")
-        await server.serve(sockets=[listening])
+        places = " and ".join(map(url, listening))
+        notify(f"serving {options.layout} tasks to {address} at {places}{_warning(options, keys)}")
+        await server.serve(sockets=listening)
         if not server.force_exit:
             await writer.drain()
         return not server.force_exit
@@ -115,7 +133,14 @@ def _config(gateway: Gateway, options: ServeOptions) -> uvicorn.Config:
     )  # the gateway logs what matters itself, without headers
     return uvicorn.Config(
         gateway,
-        http="httptools",
+        http=cast(
+            type[asyncio.Protocol],
+            partial(
+                Connection,
+                arrival_seconds=options.body_timeout,
+                most_dropped=_DROPPED * options.max_body_bytes,
+            ),
+        ),
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -123,28 +148,10 @@ def _config(gateway: Gateway, options: ServeOptions) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=cast(int, options.shutdown_timeout),  # uvicorn hands it to asyncio.wait_for
+        backlog=BACKLOG,
+        timeout_keep_alive=cast(int, options.idle_timeout),  # uvicorn hands both to asyncio
+        timeout_graceful_shutdown=cast(int, options.shutdown_timeout),
     )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    if not can_be_a_name(host):
-        raise UsageError(f"--host: {WRONG_NAME}", "Give an address or a name of this machine")
-    try:
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, where = addresses[0]
-        return socket.create_server(where[:2], family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise UsageError(
-            f"cannot listen at {host}, port {port}: {error.strerror}", "Change --host or --port"
-        ) from error
-
-
-def _url(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _warning(options: ServeOptions, keys: ApiKeys) -> str:
