@@ -260,6 +260,8 @@ class Connection(HttpToolsProtocol):
                 return
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+        if self.access_log:
+            self.access_logger.info("%s - %d, %s", ":".join(map(str, self.client or ("unknown",))), status, text)
         body = error_body(text)
         fields = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
         dates = b"".join(b"%b: %b\r\n" % field for field in self.server_state.default_headers)

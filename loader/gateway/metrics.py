@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from prometheus_client import (
@@ -14,6 +15,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -55,11 +57,23 @@ class Metrics:
         # Children are kept here, because a look-up by labels costs more than counting.
         self._queues: dict[str, Counter] = {}
         self._label_bytes = 0
+        self._watched: list[tuple[Gauge, Callable[[], float]]] = []
         self._routes: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes add up their metrics (prometheus_client, "Multiprocess Mode")."""
+        return "PROMETHEUS_MULTIPROC_DIR" in os.environ
+
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Adds a gauge. ``value`` is called whenever the gauge is read."""
-        Gauge(f"runqy_gateway_{name}", text, registry=self.registry).set_function(value)
+        """Adds a gauge. ``value`` is called whenever the metrics are read."""
+        gauge = Gauge(f"runqy_gateway_{name}", text, registry=self.registry, multiprocess_mode="livesum")
+        self._watched.append((gauge, value))
+
+    def refresh(self) -> None:
+        """Reads the values of all gauges."""
+        for gauge, value in self._watched:
+            gauge.set(value())
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Counts a request.
@@ -93,5 +107,10 @@ class Metrics:
         self._replays.inc()
 
     def page(self) -> bytes:
-        """All metrics in Prometheus's text format."""
-        return generate_latest(self.registry)
+        """All metrics in Prometheus's text format, of all processes."""
+        self.refresh()
+        if not self.is_shared:
+            return generate_latest(self.registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

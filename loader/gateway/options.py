@@ -72,6 +72,18 @@ class ServeOptions:
             unit="ORIGIN",
         ),
     ] = ()
+    workers: Annotated[
+        int,
+        Option(
+            help="Processes that serve the same port; limits hold for each.",
+            group=_HTTP,
+            unit=COUNT,
+            at_least=1,
+        ),
+    ] = 1
+    access_log: Annotated[
+        bool, Option(help="Write a line for each answer: client, method, path, status.", group=_HTTP)
+    ] = False
     layout: shared.Layout = "auto"
     profile: shared.Profile = None
     type: Annotated[str | None, shared.TYPE] = None

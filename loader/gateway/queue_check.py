@@ -35,15 +35,10 @@ class KnownQueues:
     def __init__(self, options: ServeOptions, link: Link) -> None:
         self._sub_queues = options.defaults.sub_queues
         self._link = link
-        self._configured = _configured(options.queues_file)
+        self._configured = configured(options.queues_file)
         self._asks_redis = options.queue_check == "redis"
         self._seen: dict[str, float] = {}  # on the server, and when that was asked
         self._created: dict[str, None] = {}
-
-    @property
-    def configured(self) -> set[str] | None:
-        """Full names of the queues in ``--queues-file``; None without that option."""
-        return self._configured
 
     def resolve(self, name: str) -> str:
         """The full name of a queue; see ``resolve_queue``.
@@ -117,7 +112,12 @@ def _bound(names: dict[str, Any]) -> None:
         del names[next(iter(names))]
 
 
-def _configured(path: Path | None) -> set[str] | None:
+def configured(path: Path | None) -> set[str] | None:
+    """Full names of the queues in ``--queues-file``; None without that option.
+
+    Raises:
+        UsageError: The file of queues cannot be used.
+    """
     if path is None:
         return None
     from loader.queues.runqy_yaml import configured_queues  # the gateway runs without YAML
