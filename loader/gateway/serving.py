@@ -32,6 +32,7 @@ from loader.gateway.reader import TaskReader
 from loader.gateway.target import CheckedTarget
 from loader.gateway.waiting import TaskWaiter
 from loader.gateway.writer import Writer
+from loader.servers.outage import Outage
 from loader.settings.server_address import server_address
 from loader.settings.shared import API_KEY_VARIABLE
 
@@ -80,8 +81,9 @@ class Serving:
         sys.setrecursionlimit(max(sys.getrecursionlimit(), _LEVELS))
         options = self._target.options
         address = server_address(options)
+        warnings, outage = RareWarnings(), Outage()
         writing, writing_large, reading = (
-            Link(address, f"runqy-loader:gateway:{os.getpid()}:{use}", options.timeout)
+            Link(address, f"runqy-loader:gateway:{os.getpid()}:{use}", options.timeout, outage, warnings)
             for use in ("write", "write-large", "read")
         )
         async with contextlib.AsyncExitStack() as closing:
@@ -89,7 +91,7 @@ class Serving:
                 await link.open()
                 closing.push_async_callback(link.close)
             encoders, metrics = Encoders(options, compact=self._target.compact), Metrics()
-            warnings, looks = RareWarnings(), await can_look(writing)
+            looks = await can_look(writing)
             writers = (
                 Writer(link, encoders, metrics, warnings, self._target.longest, looks=looks)
                 for link in (writing, writing_large)
