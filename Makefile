@@ -14,7 +14,7 @@ PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all test-faults test-interop test-matrix test-newest test-old test-bare test-hset check lint types licences audit sbom package docs fuzz lock \
-	bench bench-quick clean new-enough
+	bench bench-quick steady clean new-enough
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -182,6 +182,9 @@ bench: $(REDIS8_STAMP) $(REDIS62_STAMP) ## throughput beside redis-cli --pipe an
 
 bench-quick: $(REDIS8_STAMP) $(REDIS62_STAMP) ## every benchmark scenario, small: checks that the harness works
 	$(BIN)/python -m benchmarks quick
+
+steady: $(STAMP) ## the gateway under a steady load for ten minutes: its memory must stay flat (needs redis-server)
+	$(BIN)/python -m benchmarks.steady --seconds 600
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command "make lock" pyproject.toml

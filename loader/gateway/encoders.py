@@ -29,7 +29,7 @@ class Encoders:
 
         Args:
             queue: Full name.
-            timeout: Seconds its tasks may run; 0 for the value in the options. The documented layout has no timeout.
+            timeout: Seconds its tasks may run, or as in ``ServeOptions.load_options``.
         """
         key = (queue, timeout if self._has_timeouts else 0)
         if (encoder := self._encoders.get(key)) is None:

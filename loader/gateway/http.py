@@ -1,151 +1,145 @@
-"""HTTP for the handlers: requests, answers, and errors that are sent as answers. It works with any ASGI server."""
+"""HTTP for the handlers: fields of requests, errors that are sent as answers, and endpoints for Starlette's routes."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-from loader.gateway.messages import error_body
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Headers = tuple[tuple[bytes, bytes], ...]
+from loader.gateway.answers import error_body
+from loader.gateway.metrics import Metrics
 
-JSON = b"application/json"
-_READ_FACTOR = 4
-"""If a refused body is at most this many times the limit, its rest is read, so that its sender gets the answer."""
+if TYPE_CHECKING:
+    from loader.gateway.connection import Connection
 
+JSON = "application/json"
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole response."""
+_ONCE = frozenset(
+    (b"authorization", b"content-encoding", b"host", b"idempotency-key", b"transfer-encoding", b"x-api-key")
+)
+"""Fields that a request may have once: of two, a proxy and the gateway might each take another one."""
 
-    status: int
-    body: bytes
-    content_type: bytes = JSON
-    headers: Headers = ()
-
-    async def send(self, send: Send) -> None:
-        length = b"%d" % len(self.body)
-        headers = [(b"content-type", self.content_type), (b"content-length", length), *self.headers]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
+log = logging.getLogger("runqy_loader")
 
 
 class HttpError(Exception):
-    """An error that is sent as the answer to a request, in the form of runqy's API: ``{"errors": [...]}``."""
+    """An error that is sent as the answer to a request, in the form of runqy's API: ``{"errors": [...]}``.
 
-    def __init__(self, status: int, message: str, headers: Headers = ()) -> None:
+    Args:
+        close: Whether the connection ends with the answer.
+    """
+
+    def __init__(
+        self, status: int, message: str, headers: Mapping[str, str] | None = None, *, close: bool = False
+    ) -> None:
         super().__init__(message)
-        self.answer = Answer(status, error_body(message), headers=headers)
+        self.status = status
+        self._body = error_body(message)
+        self._headers = {**(headers or {}), **({"connection": "close"} if close else {})}
 
-
-class ClientGoneError(Exception):
-    """The client has closed the connection; there is nobody to answer."""
+    @property
+    def answer(self) -> Response:
+        return Response(self._body, self.status, self._headers, JSON)
 
 
 def unavailable(message: str, seconds: int = 1) -> HttpError:
     """Status 503. ``seconds`` is the ``Retry-After`` (RFC 9110, 10.2.3)."""
-    return HttpError(503, message, ((b"retry-after", b"%d" % seconds),))
+    return HttpError(503, message, {"retry-after": str(seconds)})
 
 
-class Budget:
-    """Limits the bytes of request bodies that are in memory at the same time."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self.used = 0
-
-    def take(self, size: int) -> None:
-        """Reserves bytes. Raises HttpError if the limit would be exceeded."""
-        if self.used + size > self._limit:
-            raise unavailable("the gateway is at its limit of buffered bytes; try again")
-        self.used += size
-
-    def release(self, size: int) -> None:
-        self.used -= size
-
-
+@dataclass(slots=True)
 class Request:
     """A request as its handler needs it.
 
     Attributes:
-        size: Bytes taken from the budget. The gateway releases them once the request is answered.
+        fields: Header fields that a request may have once, and ``Content-Length``; names in small letters.
+        held: Bytes of its body that are in memory. The endpoint gives them back to the budget.
     """
 
-    __slots__ = ("_budget", "_limit", "_receive", "_timeout", "authorization", "idempotency_key", "length", "path",
-                 "query", "size")  # fmt: skip
+    scope: Scope
+    receive: Receive
+    fields: Mapping[bytes, bytes]
+    held: int = 0
 
-    def __init__(self, scope: Scope, receive: Receive, budget: Budget, limit: int, timeout: float) -> None:
-        self.path: str = scope["path"]
-        self.query: bytes = scope["query_string"]
-        self.authorization = b""
-        self.idempotency_key: bytes | None = None
-        self.length: int | None = None
-        self.size = 0
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                self.authorization = value
-            elif name == b"idempotency-key":
-                self.idempotency_key = value
-            elif name == b"content-length":
-                self.length = int(value)  # the server has checked it
-        self._receive = receive
-        self._budget = budget
-        self._limit = limit
-        self._timeout = timeout
+    @property
+    def path(self) -> str:
+        path: str = self.scope["path"]
+        return path
 
-    async def body(self) -> bytes:
-        """The whole body.
+    @property
+    def connection(self) -> Connection:
+        connection: Connection = self.scope["state"]["connection"]
+        return connection
 
-        Raises:
-            HttpError: The body is too long, arrives too slowly, or does not fit in the budget now.
-            ClientGoneError: The client has closed the connection before the end of the body.
-        """
-        if self.length is not None:
-            if self.length > self._limit:
-                raise self._too_long(self.length)
-            self._take(self.length)
+
+def read_fields(scope: Scope) -> dict[bytes, bytes]:
+    """The header fields that count, once each.
+
+    Raises:
+        HttpError: A field that must not come twice does, ``Host`` is missing (RFC 9112, 3.2), or the transfer coding is
+            not known (RFC 9112, 6.1).
+    """
+    fields: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in _ONCE:
+            if name in fields:
+                raise HttpError(400, f"the header field {name.decode()} comes more than once", close=True)
+            fields[name] = value
+        elif name == b"content-length":
+            fields[name] = value
+    if b"host" not in fields and scope["http_version"] == "1.1":
+        raise HttpError(400, "the header field host is missing", close=True)
+    if fields.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        raise HttpError(400, "the only transfer coding that is read is chunked", close=True)
+    return fields
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Endpoint:
+    """An ASGI application for one path of the OpenAPI document.
+
+    Args:
+        path: As in the document; for metrics and the log.
+        handlers: By method.
+        release: Gives bytes of a body back.
+    """
+
+    def __init__(
+        self, path: str, handlers: Mapping[str, Handler], metrics: Metrics, release: Callable[[int], None]
+    ) -> None:
+        self._path = path
+        self._handlers = handlers
+        self._metrics = metrics
+        self._release = release
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        request = Request(scope, receive, {})
         try:
-            async with asyncio.timeout(self._timeout):
-                return await self._read()
-        except TimeoutError:
-            message = f"the body did not arrive within {self._timeout:g} s"
-            raise HttpError(408, message, ((b"connection", b"close"),)) from None
-
-    async def _read(self) -> bytes:
-        chunks: list[bytes] = []
-        total = 0
-        while True:
-            message = await self._receive()
-            if message["type"] != "http.request":
-                raise ClientGoneError
-            chunk = message.get("body", b"")
-            total += len(chunk)
-            if total > self._limit:
-                raise self._too_long(None)
-            if total > self.size:
-                self._take(total - self.size)
-            chunks.append(chunk)
-            if not message.get("more_body", False):
-                return b"".join(chunks) if len(chunks) > 1 else chunks[0]
-
-    async def gone(self) -> None:
-        """Returns once the client has closed the connection."""
-        while (await self._receive())["type"] == "http.request":
-            pass
-
-    def _take(self, size: int) -> None:
-        self._budget.take(size)
-        self.size += size
-
-    def _too_long(self, length: int | None) -> HttpError:
-        # After the answer, the server reads and drops what the client still sends, rather than reset the connection.
-        # A limit keeps this from going on without end.
-        close = length is None or length > _READ_FACTOR * self._limit
-        headers = ((b"connection", b"close"),) if close else ()
-        return HttpError(413, f"the body is too long: at most {self._limit} bytes", headers)
+            request.fields = read_fields(scope)
+            handler = self._handlers.get(scope["method"])
+            if handler is None:
+                allowed = ", ".join(sorted(self._handlers)) if self._handlers else None
+                if allowed is None:
+                    raise HttpError(404, "not found")  # noqa: TRY301 - as all other errors
+                raise HttpError(405, "method not allowed", {"allow": allowed})  # noqa: TRY301
+            answer = await handler(request)
+        except ClientDisconnect:
+            return
+        except HttpError as error:
+            answer = error.answer
+        except Exception:  # a bug: the client still gets an answer in the usual form
+            log.exception("while answering %s %s", scope["method"], self._path)
+            answer = HttpError(500, "internal error; this is a bug").answer
+        finally:
+            self._release(request.held)
+        await answer(scope, receive, send)
+        self._metrics.answered(self._path, answer.status_code, time.perf_counter() - began)

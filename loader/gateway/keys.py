@@ -41,11 +41,20 @@ class ApiKeys:
     def needed(self) -> bool:
         return bool(self._digests)
 
-    def allow(self, authorization: bytes) -> bool:
-        """Whether a request with this ``Authorization`` header (empty for none) may go on."""
+    def allow(self, authorization: bytes, api_key: bytes | None = None) -> bool:
+        """Whether a request may go on.
+
+        Args:
+            authorization: Its field ``Authorization``: ``Bearer KEY``; empty if it has none.
+            api_key: Its field ``X-API-Key``, which runqy's server takes as well.
+        """
         if not self._digests:
             return True
         scheme, _, key = authorization.partition(b" ")
-        given = hashlib.sha256(key.strip()).digest()
+        right = self._is_key(key.strip()) and scheme.lower() == b"bearer"
+        return (api_key is not None and self._is_key(api_key)) or right
+
+    def _is_key(self, key: bytes) -> bool:
+        given = hashlib.sha256(key).digest()
         matches = [hmac.compare_digest(given, digest) for digest in self._digests]  # always all, for a constant time
-        return any(matches) and scheme.lower() == b"bearer"
+        return any(matches)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 
 from loader.errors import ConnectionFailedError, LoaderError
-from loader.servers.retry import retry
+from loader.gateway.rare_warnings import RareWarnings
+from loader.servers.outage import Outage
+from loader.servers.retry import Patience, retry
 from loader.wire.address import Address
 from loader.wire.connection import Connection, Reply
 from loader.wire.opening import open_connection
@@ -16,8 +17,6 @@ from loader.wire.resp import command
 _PAUSE_AFTER_REFUSAL = 2.0
 _PING_TIMEOUT = 2.0
 
-log = logging.getLogger("runqy_loader")
-
 
 class Link:
     """Calls use the current connection and are never repeated: only the caller knows which calls may be repeated.
@@ -25,12 +24,16 @@ class Link:
     Args:
         name: The name of the connection.
         timeout: Seconds without any reply after which the connection counts as lost.
+        outage: Tells the user what is waited for; shared by the connections to a server, so that it is told once.
+        warnings: For what happens to each of these connections.
     """
 
-    def __init__(self, address: Address, name: str, timeout: float) -> None:
+    def __init__(self, address: Address, name: str, timeout: float, outage: Outage, warnings: RareWarnings) -> None:
         self._address = address
         self._name = name
         self._timeout = timeout
+        self._patience = Patience(math.inf, outage=outage)
+        self._warnings = warnings
         self._connection: Connection | None = None
         self._keeping: asyncio.Task[None] | None = None
 
@@ -85,15 +88,15 @@ class Link:
         while True:
             await connection.wait_closed()
             self._connection = None
-            log.warning("%s: the connection was lost; reconnecting", self._address)
+            self._warnings.warn(f"{self._address}: the connection was lost; reconnecting")
             connection = await self._reconnect()
             self._connection = connection
-            log.warning("%s: connected again", self._address)
+            self._warnings.warn(f"{self._address}: connected again")
 
     async def _reconnect(self) -> Connection:
         while True:
             try:
-                return await retry(self._connect, math.inf)
+                return await retry(self._connect, self._patience)
             except LoaderError as error:  # such as a changed password: the gateway keeps running in that case too
-                log.error("%s; trying again in %g s", error, _PAUSE_AFTER_REFUSAL)  # noqa: TRY400 - no traceback for users
+                self._warnings.warn(f"{error}; trying again in {_PAUSE_AFTER_REFUSAL:g} s")
                 await asyncio.sleep(_PAUSE_AFTER_REFUSAL)

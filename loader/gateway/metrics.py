@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from prometheus_client import (
@@ -14,10 +15,12 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
+CONTENT_TYPE = CONTENT_TYPE_LATEST
 
-_MAX_QUEUE_LABELS = 1000
+_MAX_LABEL_BYTES = 64 * 1024
+"""Bytes of all names of queues that are labels: clients choose the names, and each label is kept."""
 _OTHER_QUEUES = "(other)"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _TASKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 20_000)
@@ -53,11 +56,24 @@ class Metrics:
         )
         # Children are kept here, because a look-up by labels costs more than counting.
         self._queues: dict[str, Counter] = {}
+        self._label_bytes = 0
+        self._watched: list[tuple[Gauge, Callable[[], float]]] = []
         self._routes: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes add up their metrics (prometheus_client, "Multiprocess Mode")."""
+        return "PROMETHEUS_MULTIPROC_DIR" in os.environ
+
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Adds a gauge. ``value`` is called whenever the gauge is read."""
-        Gauge(f"runqy_gateway_{name}", text, registry=self.registry).set_function(value)
+        """Adds a gauge. ``value`` is called whenever the metrics are read."""
+        gauge = Gauge(f"runqy_gateway_{name}", text, registry=self.registry, multiprocess_mode="livesum")
+        self._watched.append((gauge, value))
+
+    def refresh(self) -> None:
+        """Reads the values of all gauges."""
+        for gauge, value in self._watched:
+            gauge.set(value())
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Counts a request.
@@ -76,12 +92,14 @@ class Metrics:
         self._writes.observe(tasks)
 
     def enqueued(self, queue: str, tasks: int) -> None:
-        """Counts tasks that are in. Clients may name any number of queues, so only the first 1000 have a label."""
+        """Counts tasks that are in. Queues have labels until these are 64 KB long."""
         if (child := self._queues.get(queue)) is None:
-            label = queue if len(self._queues) < _MAX_QUEUE_LABELS else _OTHER_QUEUES
-            child = self._tasks.labels(label)
-            if label == queue:
-                self._queues[queue] = child
+            size = len(queue.encode())
+            if self._label_bytes + size > _MAX_LABEL_BYTES:
+                child = self._tasks.labels(_OTHER_QUEUES)
+            else:
+                self._label_bytes += size
+                child = self._queues[queue] = self._tasks.labels(queue)
         child.inc(tasks)
 
     def replayed(self) -> None:
@@ -89,5 +107,10 @@ class Metrics:
         self._replays.inc()
 
     def page(self) -> bytes:
-        """All metrics in Prometheus's text format."""
-        return generate_latest(self.registry)
+        """All metrics in Prometheus's text format, of all processes."""
+        self.refresh()
+        if not self.is_shared:
+            return generate_latest(self.registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

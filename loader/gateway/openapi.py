@@ -8,9 +8,10 @@ import msgspec
 import orjson
 
 import loader
+from loader.gateway.answers import AddAnswer, BatchAnswer, Errors, Health, TaskAnswer
 from loader.gateway.idempotency import MAX_KEY
-from loader.gateway.messages import AddBatchRequest, AddRequest, BatchAnswer, Errors, Health, TaskAnswer
 from loader.gateway.options import ServeOptions
+from loader.gateway.requests import AddBatchRequest, AddRequest
 
 DOCUMENT_PATH = "/openapi.json"
 PAGE_PATH = "/docs"
@@ -23,6 +24,7 @@ _ERRORS = {
     "401": "The API key is wrong or missing",
     "404": "There is no such queue",
     "408": "The body did not arrive in time",
+    "415": "The body is compressed in another way than with gzip",
     "413": "The body is too long, or holds too many jobs",
     "422": "This Idempotency-Key was used before with a different request",
     "503": "Redis is not available, or a limit is reached; the text says whether the tasks may be in",
@@ -38,7 +40,7 @@ def document(options: ServeOptions, *, auth: bool) -> bytes:
     Args:
         auth: Whether the gateway requires API keys.
     """
-    kinds = (AddRequest, AddBatchRequest, TaskAnswer, BatchAnswer, Errors, Health)
+    kinds = (AddRequest, AddBatchRequest, AddAnswer, TaskAnswer, BatchAnswer, Errors, Health)
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     _refine(schemas, options)
     components: Json = {"schemas": schemas}
@@ -53,7 +55,7 @@ def document(options: ServeOptions, *, auth: bool) -> bytes:
         "paths": {
             "/queue/add": {
                 "post": _enqueueing(
-                    "Enqueue a task", "addTask", "AddRequest", "TaskAnswer", {"timeout": 300, "data": _EXAMPLE}, auth
+                    "Enqueue a task", "addTask", "AddRequest", "AddAnswer", {"timeout": 300, "data": _EXAMPLE}, auth
                 )
             },
             "/queue/add-batch": {
@@ -67,6 +69,7 @@ def document(options: ServeOptions, *, auth: bool) -> bytes:
                 )
             },
             "/queue/{id}": {"get": _looking_up(options, auth)},
+            "/health": {"get": _alive()},
             "/healthz": {"get": _health()},
             "/metrics": {"get": _metrics()},
         },
@@ -107,7 +110,7 @@ def _enqueueing(summary: str, name: str, request: str, answer: str, example: Jso
             "application/json": {"schema": _ref(request), "example": {"queue": "inference.default", **example}}
         },
     }
-    first_id = {"TaskAnswer": "/info/id", "BatchAnswer": "/task_ids/0"}[answer]
+    first_id = {"AddAnswer": "/info/id", "BatchAnswer": "/task_ids/0"}[answer]
     link = {"operationId": "getTask", "parameters": {"id": f"$response.body#{first_id}"}}
     enqueued = {
         **_json("Enqueued: the tasks are in Redis", answer),
@@ -158,6 +161,11 @@ def _looking_up(options: ServeOptions, auth: bool) -> Json:
 def _health() -> Json:
     responses = {"200": _json("Redis answers", "Health"), "503": _json("Redis does not answer", "Health")}
     return {"summary": "Whether the gateway can serve requests", "operationId": "health", "responses": responses}
+
+
+def _alive() -> Json:
+    responses = {"200": _json("It runs, whatever Redis does", "Health")}
+    return {"summary": "Whether the gateway runs", "operationId": "alive", "responses": responses}
 
 
 def _metrics() -> Json:

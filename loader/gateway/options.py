@@ -18,6 +18,12 @@ _HTTP = "HTTP"
 _TASKS = "Tasks"
 _LIMITS = "Limits"
 
+SINGLE = -1
+"""In place of a timeout: ``POST /queue/add`` was given none."""
+
+_SINGLE_SECONDS = 1800
+"""How long a task from ``POST /queue/add`` may run: asynq's default, which runqy's server (March 2026) keeps."""
+
 LONGEST_TIMEOUT = 2**31 - 1
 """The largest timeout of a task, in seconds, that a request may give."""
 
@@ -57,10 +63,39 @@ class ServeOptions:
             goes_with=(Excludes("api_key_env", alternative=True),),
         ),
     ] = False
+    cors_origin: Annotated[
+        tuple[str, ...],
+        Option(
+            help="Lets web pages from this origin, such as https://example.com, use the gateway; '*' for all. Give it "
+            "several times for several origins.",
+            group=_HTTP,
+            unit="ORIGIN",
+        ),
+    ] = ()
+    workers: Annotated[
+        int,
+        Option(
+            help="Processes that serve the same port; limits hold for each.",
+            group=_HTTP,
+            unit=COUNT,
+            at_least=1,
+        ),
+    ] = 1
+    access_log: Annotated[
+        bool, Option(help="Write a line for each answer: client, method, path, status.", group=_HTTP)
+    ] = False
     layout: shared.Layout = "auto"
     profile: shared.Profile = None
     type: Annotated[str | None, shared.TYPE] = None
     max_retry: Annotated[int | None, shared.MAX_RETRY] = None
+    wrap_jobs: Annotated[
+        bool,
+        Option(
+            help='Store the jobs of a batch whole, such as {"data": ...}, as the runqy server does. Without this '
+            "option, a task's payload is its job's data.",
+            group=_TASKS,
+        ),
+    ] = False
     task_timeout: Annotated[
         int | str | None,
         Option(
@@ -97,16 +132,20 @@ class ServeOptions:
     max_body_bytes: Annotated[int, _limit("Longer request bodies are answered with 413.", BYTES)] = 16 * 1024 * 1024
     max_jobs: Annotated[int, _limit("Requests with more jobs are answered with 413.")] = 10_000
     max_requests: Annotated[
-        int, _limit("Requests in progress at the same time; further requests are answered with 503.")
+        int, _limit("Requests in progress at the same time; further requests wait for their turn.")
     ] = 512
     max_buffered_bytes: Annotated[
-        int, _limit("Bytes of bodies held at the same time; further requests are answered with 503.", BYTES)
+        int, _limit("Bytes of bodies held at the same time; further requests wait for their turn.", BYTES)
     ] = 256 * 1024 * 1024
     max_waiting: Annotated[
         int, _limit("GET requests with wait=true at the same time; further requests are answered with 503.")
     ] = 1000
+    queue_timeout: Annotated[
+        float, _patience("How long a request waits for its turn; after that it is answered with 503.")
+    ] = 10.0
     wait_timeout: Annotated[float, _patience("How long a GET request with wait=true waits at most.")] = 30.0
-    body_timeout: Annotated[float, _patience("How long a request's body may take to arrive.")] = 30.0
+    body_timeout: Annotated[float, _patience("How long header fields, and then a body, may take to arrive.")] = 30.0
+    idle_timeout: Annotated[float, _patience("How long a connection without a request stays open.")] = 75.0
     shutdown_timeout: Annotated[
         float, _patience("How long requests in flight may take to finish after a signal to stop.")
     ] = 30.0
@@ -141,13 +180,14 @@ class ServeOptions:
         """The options of a load whose encoders write the gateway's tasks.
 
         Args:
-            timeout: Seconds a task may run; 0 for the value in the options or the profile. The documented layout has no
-                timeout.
+            timeout: Seconds a task may run; 0 for the value in the options or the profile, ``SINGLE`` for that of
+                ``POST /queue/add``. The documented layout has no timeout.
         """
-        task_timeout = timeout if timeout and self.layout != "documented" else self.task_timeout
         # runqy's workers read these two fields of the hash, not the message. The runqy server writes them as well
         # (2cc2434, ``EnqueueGenericTask``).
         for_runqy = self.layout == "asynq" and self.profile != "asynq"
+        given = timeout if timeout > 0 and self.layout != "documented" else self.task_timeout
+        is_default = given is None and timeout == SINGLE and for_runqy
         return LoadOptions(
             queue="any",
             layout=self.layout,
@@ -155,8 +195,8 @@ class ServeOptions:
             compact=self.compact,
             type=self.type,
             max_retry=self.max_retry,
-            task_timeout=task_timeout,
+            task_timeout=_SINGLE_SECONDS if is_default else given,
             retention=self.retention,
-            active_timeout=task_timeout if for_runqy else None,
+            active_timeout=given if for_runqy else None,
             ttl_completed=self.retention if for_runqy else None,
         )

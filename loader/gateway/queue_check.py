@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import hiredis
 
+from loader.errors import QueueNameError
 from loader.gateway.link import Link
 from loader.gateway.options import ServeOptions
+from loader.gateway.writer import WrongTypeError
 from loader.queues.existing import QUEUES_KEY
 from loader.queues.names import resolve_queue
 from loader.wire.faults import from_reply
 from loader.wire.resp import command
 
 _MAX_AGE_SECONDS = 1.0
+_LONGEST_NAME = 255
+"""Bytes of a queue's full name."""
+
+_MOST_NAMES = 1000
+"""Names that are remembered: a quarter of a megabyte at most."""
 
 
 class KnownQueues:
@@ -28,25 +35,21 @@ class KnownQueues:
     def __init__(self, options: ServeOptions, link: Link) -> None:
         self._sub_queues = options.defaults.sub_queues
         self._link = link
-        self._configured = _configured(options.queues_file)
+        self._configured = configured(options.queues_file)
         self._asks_redis = options.queue_check == "redis"
-        self._on_server: set[str] = set()
-        self._created: set[str] = set()
-        self._asked_at = -_MAX_AGE_SECONDS
-        self._asking = asyncio.Lock()
-
-    @property
-    def configured(self) -> set[str] | None:
-        """Full names of the queues in ``--queues-file``; None without that option."""
-        return self._configured
+        self._seen: dict[str, float] = {}  # on the server, and when that was asked
+        self._created: dict[str, None] = {}
 
     def resolve(self, name: str) -> str:
         """The full name of a queue; see ``resolve_queue``.
 
         Raises:
-            QueueNameError: The name breaks the rules.
+            QueueNameError: The name breaks the rules, or is longer than 255 bytes.
         """
-        return resolve_queue(name, sub_queues=self._sub_queues)
+        queue = resolve_queue(name, sub_queues=self._sub_queues)
+        if len(queue) > _LONGEST_NAME // 4 and len(queue.encode()) > _LONGEST_NAME:
+            raise QueueNameError(f"the name of the queue is longer than {_LONGEST_NAME} bytes")
+        return queue
 
     async def exists(self, queue: str) -> bool:
         """Whether tasks may be put into this queue. Without ``--queues-file`` and ``--queue-check``, they always may.
@@ -58,36 +61,63 @@ class KnownQueues:
             return True
         if self._configured is not None and queue in self._configured:
             return True
-        if self._asks_redis and queue not in self._on_server:
-            await self._ask()
-        return self._asks_redis and queue in self._on_server
+        return self._asks_redis and await self._is_on_server(queue)
 
     def created(self, queue: str) -> None:
-        """Notes that a task was put into this queue, so that the queue exists even if the last list lacks it."""
-        self._created.add(queue)
+        """Notes that a task was put into this queue. The names noted last are kept."""
+        if queue not in self._created:
+            _bound(self._created)
+            self._created[queue] = None
 
-    async def all(self) -> set[str]:
-        """Full names of all queues that may hold tasks: configured, created here, or listed by the server.
+    async def some(self, limit: int) -> tuple[set[str], bool]:
+        """Full names of queues that may hold tasks, and whether these are all.
+
+        Args:
+            limit: About how many of the server's names are read.
 
         Raises:
             SinkError: Redis is not available, or refuses.
         """
-        await self._ask()
-        return self._on_server | self._created | (self._configured or set())
+        found, cursor = {*self._created, *(self._configured or ())}, b"0"
+        while len(found) < limit:
+            reply = await self._ask(b"SSCAN", QUEUES_KEY.encode(), cursor, b"COUNT", b"1000")
+            cursor, members = reply
+            found |= {member.decode(errors="replace") for member in members}
+            if cursor == b"0":
+                return found, True
+        return found, False
 
-    async def _ask(self) -> None:
-        # At most one SMEMBERS a second, however many requests name queues that do not exist.
-        async with self._asking:
-            if time.monotonic() - self._asked_at < _MAX_AGE_SECONDS:
-                return
-            (reply,) = await self._link.call(command(b"SMEMBERS", QUEUES_KEY.encode()), replies=1)
-            if isinstance(reply, hiredis.ReplyError):
-                raise from_reply(str(reply), f"key {QUEUES_KEY}")
-            self._on_server = {member.decode(errors="replace") for member in reply}
-            self._asked_at = time.monotonic()
+    async def _is_on_server(self, queue: str) -> bool:
+        now = time.monotonic()
+        if now - self._seen.get(queue, -_MAX_AGE_SECONDS) < _MAX_AGE_SECONDS:
+            return True
+        if not await self._ask(b"SISMEMBER", QUEUES_KEY.encode(), queue.encode()):
+            return False
+        _bound(self._seen)
+        self._seen[queue] = now
+        return True
+
+    async def _ask(self, *words: bytes) -> Any:
+        (reply,) = await self._link.call(command(*words), replies=1)
+        if isinstance(reply, hiredis.ReplyError):
+            if str(reply).startswith("WRONGTYPE"):
+                raise WrongTypeError(f"the key {QUEUES_KEY} is of another type than a set of queues")
+            raise from_reply(str(reply), f"key {QUEUES_KEY}")
+        return reply
 
 
-def _configured(path: Path | None) -> set[str] | None:
+def _bound(names: dict[str, Any]) -> None:
+    """Makes room for a name, in place of the oldest one if need be: clients choose the names."""
+    if len(names) >= _MOST_NAMES:
+        del names[next(iter(names))]
+
+
+def configured(path: Path | None) -> set[str] | None:
+    """Full names of the queues in ``--queues-file``; None without that option.
+
+    Raises:
+        UsageError: The file of queues cannot be used.
+    """
     if path is None:
         return None
     from loader.queues.runqy_yaml import configured_queues  # the gateway runs without YAML

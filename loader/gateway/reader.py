@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 import hiredis
 import msgspec
 
+from loader.errors import LoaderError
+from loader.gateway.answers import TaskInfo
 from loader.gateway.encoders import Encoders
 from loader.gateway.link import Link
-from loader.gateway.messages import TaskInfo
 from loader.layouts.task_message import MessageError, TaskMessage, decode
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
@@ -22,10 +23,17 @@ from loader.wire.resp import command
 FINAL = frozenset({"completed", "archived"})
 """States that a task does not leave (asynq 0.26, ``TaskState``)."""
 
+_MOST_QUEUES = 1000
+"""Queues that are searched for a task, where no key tells its queue."""
+
 Fields = dict[bytes, bytes]
 
 _NUMBER = re.compile(rb"[0-9]{1,18}")
 """What JSON can hold as an integer of 64 bits. A field with anything else is shown as if it were not there."""
+
+
+class TooManyQueuesError(LoaderError):
+    """A task was not found in those queues that were searched, and there are more."""
 
 
 class TaskReader:
@@ -33,11 +41,16 @@ class TaskReader:
 
     Args:
         layout: ``documented`` or ``asynq``.
-        queues: Returns the full names of the queues that may hold a task. Used for tasks without a reverse look-up.
+        queues: Returns names of queues that may hold a task, up to about a number of them, and whether these are all.
+            None if each task has a reverse look-up: then a task without one is none, as for runqy's server.
     """
 
     def __init__(
-        self, link: Link, encoders: Encoders, layout: str, queues: Callable[[], Awaitable[Iterable[str]]]
+        self,
+        link: Link,
+        encoders: Encoders,
+        layout: str,
+        queues: Callable[[int], Awaitable[tuple[Iterable[str], bool]]] | None,
     ) -> None:
         self._link = link
         self._encoders = encoders
@@ -65,8 +78,10 @@ class TaskReader:
 
     async def _read_asynq(self, ids: Sequence[bytes]) -> list[TaskInfo | None]:
         queue_names = await self._ask([command(b"HGET", b"asynq:t:" + task_id, b"queue") for task_id in ids])
-        # Only the runqy profile writes a reverse look-up, and the runqy server lets it expire.
-        candidates = [] if all(isinstance(name, bytes) for name in queue_names) else list(await self._queues())
+        candidates: Iterable[str] = ()
+        is_all = True
+        if self._queues is not None and not all(isinstance(name, bytes) for name in queue_names):
+            candidates, is_all = await self._queues(_MOST_QUEUES)
         lookups: list[tuple[int, str]] = []
         for position, name in enumerate(queue_names):
             if isinstance(name, bytes):
@@ -74,13 +89,28 @@ class TaskReader:
             else:
                 lookups += ((position, queue) for queue in candidates)
         keys = [self._encoders.get(queue).task_key(ids[position]) for position, queue in lookups]
+        replies = await self._ask([command(b"HGETALL", key) for key in keys])
         tasks: list[TaskInfo | None] = [None] * len(ids)
-        for (position, queue), reply in zip(
-            lookups, await self._ask([command(b"HGETALL", k) for k in keys]), strict=True
-        ):
+        for (position, queue), reply in zip(lookups, replies, strict=True):
             if (fields := _fields(reply)) and tasks[position] is None:
                 tasks[position] = _asynq(ids[position], queue, fields)
+        if not is_all and len(ids) == 1 and tasks[0] is None:
+            raise TooManyQueuesError(
+                f"task not found in {_MOST_QUEUES:,} queues; there are more, and nothing in Redis tells an id's queue"
+            )
+        await self._add_starts(tasks)
         return tasks
+
+    async def _add_starts(self, tasks: Sequence[TaskInfo | None]) -> None:
+        """Adds when tasks start that are scheduled or wait for a retry (asynq 0.26, ``rdb/inspect.go``)."""
+        due = [task for task in tasks if task is not None and task.state in ("scheduled", "retry")]
+        commands = []
+        for task in due:
+            key = self._encoders.get(task.queue).pending_key.removesuffix(b"pending") + task.state.encode()
+            commands.append(command(b"ZSCORE", key, task.id.encode()))
+        for task, score in zip(due, await self._ask(commands), strict=True):
+            if isinstance(score, bytes):
+                task.next_process_at = _moment(int(float(score)))
 
     async def _ask(self, commands: Sequence[bytes]) -> list[Reply]:
         if not commands:
@@ -154,6 +184,9 @@ def _message_fields(info: TaskInfo, message: TaskMessage) -> None:
         info.last_err = message.error_msg
     info.last_failed_at = _moment(message.last_failed_at)
     info.completed_at = _moment(message.completed_at)
+    info.deadline = _moment(message.deadline)
+    if message.group_key:
+        info.group = message.group_key
 
 
 def _set_payload(info: TaskInfo, payload: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from loader.errors import LoaderError
-from loader.gateway.messages import TaskInfo
+from loader.gateway.answers import TaskInfo
 from loader.gateway.reader import FINAL, TaskReader
 
 _POLL_SECONDS = 0.1

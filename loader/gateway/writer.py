@@ -14,6 +14,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import hiredis
 
@@ -23,7 +24,9 @@ from loader.gateway.idempotency import Mark
 from loader.gateway.link import Link
 from loader.gateway.metrics import Metrics
 from loader.gateway.push import Written, push
+from loader.gateway.rare_warnings import RareWarnings
 from loader.layouts.base import QueueEncoder
+from loader.queues.existing import QUEUES_KEY
 from loader.servers.value_limit import SMALLEST_LIMIT
 from loader.sinks.replies import DumpRefusedError, refuse_dumps
 from loader.wire.connection import Reply
@@ -37,6 +40,9 @@ MAX_TASKS = 20_000
 MAX_BYTES = 8 * 1024 * 1024
 """Approximate limits of one write, in tasks and in bytes of payloads: a request is never split."""
 
+_SLICE = 500
+"""Commands that are built and sent at once."""
+
 _AROUND = 64 * 1024
 """More than a stored message has beside its payload."""
 
@@ -49,6 +55,10 @@ class NotEnqueuedError(TransientError):
 
 class UnknownOutcomeError(TransientError):
     """The connection was lost before the push was acknowledged. The tasks may or may not be in."""
+
+
+class WrongTypeError(SinkError):
+    """A key that the gateway writes to is of another type."""
 
 
 class PayloadTooLongError(SinkError):
@@ -86,9 +96,17 @@ class Writer:
     """
 
     def __init__(
-        self, link: Link, encoders: Encoders, metrics: Metrics, longest: int | None = None, *, looks: bool = True
+        self,
+        link: Link,
+        encoders: Encoders,
+        metrics: Metrics,
+        warnings: RareWarnings,
+        longest: int | None = None,
+        *,
+        looks: bool = True,
     ) -> None:
         self._link = link
+        self._warnings = warnings
         self._looks = looks
         self._longest = longest
         self._encoders = encoders
@@ -164,8 +182,11 @@ class Writer:
                 await pushed
         except Exception as error:  # on any error: a request must not wait for ever
             if isinstance(error, OversizedError):
-                _fail(_with_long_payloads(entries), PayloadTooLongError("Redis refuses the size of a payload"), error)
-            _fail(entries, NotEnqueuedError("Redis does not take the tasks now; nothing was enqueued"), error)
+                self._fail(
+                    _with_long_payloads(entries), PayloadTooLongError("Redis refuses the size of a payload"), error
+                )
+            why = error.args[0] if isinstance(error, WrongTypeError) else "Redis does not take the tasks now"
+            self._fail(entries, NotEnqueuedError(f"{why}; nothing was enqueued"), error)
             self._leave_replica(error)
             return
         try:
@@ -173,7 +194,7 @@ class Writer:
                 self._settle(share, reply)
         except Exception as error:
             what = "the connection to Redis was lost; it is not known whether this was enqueued"
-            _fail(entries, UnknownOutcomeError(what), error)
+            self._fail(entries, UnknownOutcomeError(what), error)
 
     async def _write_hashes(self, entries: Sequence[Entry]) -> Written:
         """Writes the hashes. Raises LoaderError if one could not be written; then no task of this write is in."""
@@ -195,18 +216,32 @@ class Writer:
         """
         commands: list[bytes] = []
         count, compact, first, last = 0, False, b"", b""
-        for encoder, ids, payloads in self._grouped(entries):
-            compact = compact or encoder.is_compact
-            first, last = first or encoder.task_key(ids[0]), encoder.task_key(ids[-1])
-            commands.append(encoder.write_tasks(b"", ids, payloads))
-            count += len(ids) * encoder.commands_a_task
         for queue in {entry.queue for entry in entries}:
             if key := self._encoders.get(queue).queues_key:
                 commands.append(command(b"SADD", key.encode(), queue.encode()))
                 count += 1
-        replies = await self._link.call(b"".join(commands), replies=count)
+        calls: list[asyncio.Future[list[Reply]]] = []
+        try:
+            for encoder, ids, payloads in self._grouped(entries):
+                compact = compact or encoder.is_compact
+                first, last = first or encoder.task_key(ids[0]), encoder.task_key(ids[-1])
+                for start in range(0, len(ids), _SLICE):
+                    if count >= _SLICE:
+                        calls.append(self._link.call(b"".join(commands), replies=count))
+                        commands, count = [], 0
+                        await asyncio.sleep(0)  # for other requests: a large write takes many milliseconds
+                    part = ids[start : start + _SLICE]
+                    commands.append(encoder.write_tasks(b"", part, payloads[start : start + _SLICE]))
+                    count += len(part) * encoder.commands_a_task
+            calls.append(self._link.call(b"".join(commands), replies=count))
+        except LoaderError:
+            await asyncio.gather(*calls, return_exceptions=True)  # they have failed as well
+            raise
+        replies = await calls[0] if len(calls) == 1 else list(chain.from_iterable(await asyncio.gather(*calls)))
         if not set(map(type, replies)) <= {int, bytes}:  # hot path: a C loop, 20 ns a task
             self._remove(entries)
+            if isinstance(replies[0], hiredis.ReplyError) and str(replies[0]).startswith("WRONGTYPE"):
+                raise WrongTypeError(f"the key {QUEUES_KEY} is of another type than a set of queues")
             text = next(str(reply) for reply in replies if isinstance(reply, hiredis.ReplyError))
             if compact:
                 refuse_dumps(text, "Redis")
@@ -240,8 +275,11 @@ class Writer:
         if isinstance(reply, hiredis.ReplyError):
             self._remove(share)
             what = f"Redis does not take tasks for queue {share[0].queue} now; nothing was enqueued"
+            if str(reply).startswith("WRONGTYPE"):
+                key = self._encoders.get(share[0].queue).pending_key.decode(errors="replace")
+                what = f"the key {key} is of another type than a list of tasks; nothing was enqueued"
             error = from_reply(str(reply), f"queue {share[0].queue}")
-            _fail(share, NotEnqueuedError(what), error)
+            self._fail(share, NotEnqueuedError(what), error)
             self._leave_replica(error)
             return
         earlier = share[0].mark.earlier(reply) if share[0].mark is not None else None
@@ -257,6 +295,16 @@ class Writer:
         """After a failover, the same address leads to the new primary, and this connection to the old one."""
         if isinstance(error, RefusedNowError) and error.condition == "READONLY":
             self._link.drop()
+
+    def _fail(self, entries: Iterable[Entry], error: LoaderError, cause: Exception) -> None:
+        """Fails requests. Errors of Redis and of the network go to the log, not to clients."""
+        if isinstance(cause, LoaderError):
+            self._warnings.warn(f"{error.args[0]}: {cause}")
+        else:
+            log.error("%s; this is a bug", error.args[0], exc_info=cause)
+        for entry in entries:
+            if not entry.done.done():
+                entry.done.set_exception(error)
 
     def _remove(self, entries: Sequence[Entry]) -> None:
         """Tries to remove the hashes of tasks that were not pushed. Nothing depends on its success."""
@@ -284,14 +332,3 @@ def _shares(entries: Sequence[Entry]) -> list[list[Entry]]:
 
 def _with_long_payloads(entries: Iterable[Entry]) -> list[Entry]:
     return [entry for entry in entries if max(map(len, entry.payloads)) >= SMALLEST_LIMIT - _AROUND]
-
-
-def _fail(entries: Iterable[Entry], error: LoaderError, cause: Exception) -> None:
-    """Fails requests. Errors of Redis and of the network go to the log, not to clients."""
-    if isinstance(cause, LoaderError):
-        log.warning("%s: %s", error.args[0], cause)
-    else:
-        log.error("%s; this is a bug", error.args[0], exc_info=cause)
-    for entry in entries:
-        if not entry.done.done():
-            entry.done.set_exception(error)

@@ -101,7 +101,7 @@ class Gateway:
 
     def _wait_for_port(self) -> int:
         while (line := self._lines.get(timeout=HANG)) is not None:
-            if found := re.search(r"at http://127\.0\.0\.1:([0-9]+)", line):
+            if found := re.search(r"serving .*http://127\.0\.0\.1:([0-9]+)", line):
                 self.serving = line
                 return int(found[1])
         raise AssertionError(f"the gateway does not come up: {self.said}")

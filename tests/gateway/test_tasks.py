@@ -81,10 +81,25 @@ def test_fields_without_a_message_are_read_as_the_worker_does(asynq_gateway: Gat
     assert info(asynq_gateway, "other") == {"id": "other", **expected}
 
 
-def test_without_a_reverse_look_up_all_queues_are_searched(asynq_gateway: Gateway, client: Any) -> None:
+def test_without_its_look_up_key_a_task_is_unknown_as_to_the_runqy_server(asynq_gateway: Gateway, client: Any) -> None:
     task_id = asynq_gateway.add("inference.premium", 1)
     client.delete(f"asynq:t:{task_id}")
-    assert info(asynq_gateway, task_id)["queue"] == "inference.premium"
+    assert asynq_gateway.get(f"/queue/{task_id}").errors == ["task not found"]
+
+
+def test_plain_asynq_has_no_look_up_so_a_bounded_number_of_queues_is_searched(valkey: Server, tmp_path: Path) -> None:
+    options = ("--layout", "asynq", "--profile", "asynq", "--type", "t")
+    with (
+        Gateway("--redis", valkey.url, "--api-key-env", KEY_ENV, *options, cwd=tmp_path) as gateway,
+        valkey.client() as client,
+    ):
+        client.sadd("asynq:queues", *(f"queue-{n}" for n in range(500)))
+        client.hset("asynq:{queue-7}:t:known", mapping={"state": "pending", "type": "t", "payload": "1"})
+        assert info(gateway, "known")["queue"] == "queue-7"
+        assert gateway.get("/queue/unknown").errors == ["task not found"]
+        client.sadd("asynq:queues", *(f"queue-{n}" for n in range(5000)))
+        (error,) = gateway.get("/queue/unknown").errors
+        assert error.startswith("task not found in 1,000 queues; there are more")
 
 
 def test_an_unknown_task_is_404(server: Server, start: Start, client: Any) -> None:

@@ -142,7 +142,7 @@ def check(answers: list[bytes], tasks: int, queue: str, *, batch: bool) -> None:
     for body in answers:
         answer = orjson.loads(body[body.index(b"\r\n\r\n") + 4 :])
         if batch:
-            if answer["failed"] or answer["errors"] or answer["enqueued"] != len(answer["task_ids"]):
+            if answer["failed"] or answer.get("errors") or answer["enqueued"] != len(answer["task_ids"]):
                 raise RuntimeError(f"the gateway answered {body[-500:]!r}")
             ids += answer["task_ids"]
         else:

@@ -10,7 +10,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from loader.gateway.messages import task_body
+from loader.gateway.answers import task_body
 from loader.gateway.reader import FINAL, _asynq, _documented
 from tests.fuzz.drawn import Pieces, packed, parameters, with_parameters
 from tests.unit.layouts.test_task_message_oracle import EVERY_FIELD

@@ -59,10 +59,10 @@ def test_ids_of_two_requests_have_nothing_in_common() -> None:
     assert len({task_id[:23] for _ in range(1000) for task_id in new_ids(1)}) == 1000
 
 
-def test_only_so_many_queues_have_a_metric_of_their_own() -> None:
+def test_metrics_have_labels_of_queues_up_to_so_many_bytes() -> None:
     metrics = Metrics()
     for number in range(1500):
-        metrics.enqueued(f"queue-{number}", 2)
+        metrics.enqueued(f"{number:064}", 2)
     page = metrics.page().decode()
-    assert page.count('runqy_gateway_tasks_enqueued_total{queue="queue-') == 1000
-    assert 'runqy_gateway_tasks_enqueued_total{queue="(other)"} 1000.0' in page
+    assert page.count('runqy_gateway_tasks_enqueued_total{queue="0') == 1024
+    assert 'runqy_gateway_tasks_enqueued_total{queue="(other)"} 952.0' in page

@@ -1,0 +1,99 @@
+"""Reads the bodies of requests, within limits."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Iterator
+
+from starlette.requests import ClientDisconnect
+
+from loader.gateway.http import HttpError, Request
+from loader.gateway.overload import Limit
+
+_GZIP = 31
+"""What zlib calls deflated data with the header and trailer of gzip."""
+
+_PIECE = 256 * 1024
+"""Bytes that are inflated at once: so many may be in memory before they are counted."""
+
+
+class Bodies:
+    """Reads bodies whole.
+
+    Args:
+        most: Bytes of a body, inflated if it is compressed.
+        seconds: How long a body may take to arrive.
+        memory: Bytes of all bodies that are in memory. Each takes from it what has arrived, not what it has announced.
+    """
+
+    def __init__(self, most: int, seconds: float, memory: Limit) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._memory = memory
+
+    async def read(self, request: Request) -> bytes:
+        """The body of a request.
+
+        Raises:
+            HttpError: It is too long, arrives too slowly or is compressed in a way that is not read, or there is no
+                memory for it.
+            ClientDisconnect: The client has closed the connection before its end.
+        """
+        coding = request.fields.get(b"content-encoding", b"identity").lower()
+        if coding not in (b"identity", b"gzip", b"x-gzip"):
+            raise HttpError(415, "the only content coding that is read is gzip", {"accept-encoding": "gzip"})
+        if int(request.fields.get(b"content-length", b"0")) > self._most:  # the server has checked that it is a number
+            raise self._too_long()
+        inflated = None if coding == b"identity" else _Inflated()
+        deadline = asyncio.get_running_loop().time() + self._seconds
+        parts: list[bytes] = []
+        more = True
+        while more:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await request.receive()
+            except TimeoutError:
+                raise HttpError(408, f"the body did not arrive within {self._seconds:g} s", close=True) from None
+            if message["type"] != "http.request":
+                raise ClientDisconnect
+            content, more = message.get("body", b""), message.get("more_body", False)
+            for part in (content,) if inflated is None else inflated.add(content):
+                if request.held + len(part) > self._most:
+                    raise self._too_long()
+                await self._memory.take(len(part))
+                request.held += len(part)
+                parts.append(part)
+        if inflated is not None:
+            inflated.check_end()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _too_long(self) -> HttpError:
+        return HttpError(413, f"the body is too long: at most {self._most} bytes")
+
+
+class _Inflated:
+    """Inflates gzip members one after the other (RFC 1952, 2.2)."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(_GZIP)
+        self._is_empty = True
+
+    def add(self, content: bytes) -> Iterator[bytes]:
+        """Inflates the next bytes. Raises HttpError if they are damaged."""
+        while content:
+            if self._member.eof:
+                self._member = zlib.decompressobj(_GZIP)
+            self._is_empty = False
+            try:
+                part = self._member.decompress(content, _PIECE)
+            except zlib.error:
+                raise HttpError(400, "the body is not the gzip data that its header fields announce") from None
+            content = self._member.unconsumed_tail or self._member.unused_data
+            if part:
+                yield part
+
+    def check_end(self) -> None:
+        """Raises HttpError if the data are cut."""
+        if not self._is_empty and not self._member.eof:
+            raise HttpError(400, "the body's gzip data are cut")

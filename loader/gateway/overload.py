@@ -1,0 +1,68 @@
+"""Limits of what goes on at the same time. Whoever meets one waits for a while, in turn, before it is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from loader.gateway.http import unavailable
+
+
+class Limit:
+    """A number of units (requests, or bytes) that may be taken at the same time.
+
+    Args:
+        total: How many there are.
+        seconds: How long a request waits for them at most.
+        what: For the error, such as "requests".
+    """
+
+    def __init__(self, total: int, seconds: float, what: str) -> None:
+        self._total = total
+        self._seconds = seconds
+        self._what = what
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self.used = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return len(self._waiting)
+
+    async def take(self, units: int = 1) -> None:
+        """Takes units, as soon as there are as many and nobody waits longer.
+
+        Raises:
+            HttpError: There were none in time (503).
+        """
+        if not self._waiting and self.used + units <= self._total:
+            self.used += units
+            return
+        place = (units, asyncio.get_running_loop().create_future())
+        self._waiting.append(place)
+        try:
+            async with asyncio.timeout(self._seconds):
+                await place[1]
+        except TimeoutError:
+            self._leave(place)
+            raise unavailable(f"the gateway is at its limit of {self._what}; try again") from None
+        except asyncio.CancelledError:
+            self._leave(place)
+            raise
+
+    def give_back(self, units: int = 1) -> None:
+        self.used -= units
+        self._admit()
+
+    def _leave(self, place: tuple[int, asyncio.Future[None]]) -> None:
+        if place[1].done() and not place[1].cancelled():  # admitted in the same moment
+            self.used -= place[0]
+        else:
+            self._waiting.remove(place)
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and self.used + self._waiting[0][0] <= self._total:
+            units, admitted = self._waiting.popleft()
+            self.used += units
+            admitted.set_result(None)

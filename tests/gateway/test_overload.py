@@ -1,0 +1,270 @@
+"""More requests, bytes and jobs than the gateway takes at once, and what clients may make it remember."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import RedisServer, Server
+from tests.gateway.conftest import Start
+from tests.gateway.helpers import KEY, Gateway, documented
+
+
+@contextmanager
+def paused(valkey: Server) -> Iterator[Any]:
+    """Redis answers nothing during the block."""
+    with valkey.client() as client:
+        client.client_pause(60_000, all=False)
+        try:
+            yield client
+        finally:
+            client.client_unpause()
+
+
+def metric(gateway: Gateway, name: str) -> float:
+    page = gateway.get("/metrics", key=None).body.decode()
+    return float(next(line.split()[-1] for line in page.splitlines() if line.startswith(f"runqy_gateway_{name} ")))
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.02)
+
+
+def test_requests_wait_for_their_turn(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url, "--max-requests", "2", "--queue-timeout", "60")
+    with ThreadPoolExecutor(40) as pool:
+        with paused(valkey):
+            answers = [pool.submit(gateway.add, "simple", n) for n in range(40)]
+            until(lambda: metric(gateway, "requests_queued") == 38, "the others to queue")
+            assert metric(gateway, "requests_in_progress") == 2
+        ids = {answer.result(60) for answer in answers}
+    with valkey.client() as client:
+        assert {task_id for task_id, _ in documented(client, "simple.default")} == ids
+    assert metric(gateway, "requests_in_progress") == metric(gateway, "requests_queued") == 0
+
+
+def test_whoever_waits_too_long_is_told_and_leaves_nothing(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url, "--max-requests", "1", "--queue-timeout", "0.2")
+    with ThreadPoolExecutor(2) as pool:
+        with paused(valkey):
+            first = pool.submit(gateway.add, "simple", 1)
+            until(lambda: metric(gateway, "requests_in_progress") == 1, "the first to arrive")
+            reply = gateway.post("/queue/add", {"queue": "simple", "data": 2})
+            assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+            assert reply.errors == ["the gateway is at its limit of requests; try again"]
+        first.result(60)
+    assert gateway.add("simple", 3)
+
+
+def test_requests_that_wait_for_a_task_take_no_turns(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url, "--max-requests", "1", "--max-waiting", "3")
+    task_id = gateway.add("simple", 1)
+    kept = [gateway.connect() for _ in range(3)]
+    for connection in kept:
+        connection.request("GET", f"/queue/{task_id}?wait=true", headers={"Authorization": f"Bearer {KEY}"})
+    until(lambda: metric(gateway, "waiting") == 3, "them to wait")
+    assert gateway.get(f"/queue/{gateway.add('simple', 2)}").status == 200
+    assert gateway.get(f"/queue/{task_id}?wait=true").status == 503
+    with valkey.client() as client:
+        client.set(f"asynq:result:{task_id}", "1")
+    assert [connection.getresponse().status for connection in kept] == [200] * 3
+    for connection in kept:
+        connection.close()
+
+
+def test_what_is_announced_takes_no_memory_before_it_arrives(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url, "--max-buffered-bytes", "16777216", "--body-timeout", "60")
+    head = f"POST /queue/add HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nContent-Length: 16000000\r\n\r\n"
+    silent = [socket.create_connection(("127.0.0.1", gateway.port), timeout=60) for _ in range(16)]
+    try:
+        for connection in silent:
+            connection.sendall(head.encode())
+        batch = {"queue": "simple", "jobs": [{"data": "x" * 1000}] * 1000}
+        assert gateway.post("/queue/add-batch", batch).status == 200
+        assert metric(gateway, "buffered_bytes") == 0
+    finally:
+        for connection in silent:
+            connection.close()
+
+
+def test_a_body_waits_for_memory_and_is_refused_in_the_end(valkey: Server, start: Start) -> None:
+    limits = ("--max-buffered-bytes", "200000", "--max-body-bytes", "150000", "--queue-timeout", "0.3")
+    gateway = start(valkey.url, *limits)
+    body = json.dumps({"queue": "simple", "data": "x" * 140_000}).encode()
+    head = f"POST /queue/add HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as first:
+        first.sendall(head.encode() + body[:-1])
+        until(lambda: metric(gateway, "buffered_bytes") == len(body) - 1, "the first to arrive")
+        reply = gateway.ask("POST", "/queue/add", body)
+        assert (reply.status, reply.errors) == (503, ["the gateway is at its limit of buffered bytes; try again"])
+        first.sendall(body[-1:])
+        assert first.recv(1000).startswith(b"HTTP/1.1 200 ")
+    assert gateway.ask("POST", "/queue/add", body).status == 200
+    until(lambda: metric(gateway, "buffered_bytes") == 0, "all memory to be given back")
+
+
+def test_too_many_jobs_are_noticed_before_they_are_objects(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url)
+    body = b'{"queue": "simple", "jobs": [%b{}]}' % (b"{}," * 5_300_000)
+    before = peak(gateway)
+    reply = gateway.ask("POST", "/queue/add-batch", body)
+    assert (reply.status, reply.errors) == (413, ["the jobs are too many: at most 10000 a request"])
+    assert peak(gateway) - before < 8 * len(body)  # one object takes 60 bytes, not 3
+    nested = {"queue": "simple", "jobs": [{"data": {"a": [{}, {}, {}]}}] * 10_000}
+    assert gateway.post("/queue/add-batch", nested).status == 200
+
+
+def peak(gateway: Gateway) -> int:
+    status = Path(f"/proc/{gateway.process.pid}/status").read_text()
+    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc here")
+def test_large_batches_and_small_requests_go_on_side_by_side(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url)
+    batch = {"queue": "inference", "jobs": [{"data": n} for n in range(10_000)]}
+    done: list[int] = []
+
+    def send_large() -> None:
+        done.extend(gateway.post("/queue/add-batch", batch).status for _ in range(2))
+
+    threads = [threading.Thread(target=send_large) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    small = 0
+    while any(thread.is_alive() for thread in threads):
+        gateway.add("simple", small)
+        small += 1
+    assert done == [200] * 8
+    assert small > 8  # more than one for each large one
+    with valkey.client() as client:
+        payloads = Counter(fields[b"payload"] for _, fields in documented(client, "inference.default"))
+        assert set(payloads.values()) == {8} and len(payloads) == 10_000
+        assert client.llen("asynq:simple.default:pending") == small
+
+
+# --- bounds ---------------------------------------------------------------------------------------------------------
+
+
+def test_names_of_queues_are_bounded(valkey: Server, tmp_path: Path) -> None:
+    with Gateway("--redis", valkey.url, "--no-auth", cwd=tmp_path) as gateway:
+        for name, status in (("q" * 247, 200), ("q" * 248, 400), ("é" * 123, 200), ("é" * 124, 400)):
+            reply = gateway.post("/queue/add", {"queue": name, "data": 1})
+            assert reply.status == status, name
+        assert reply.errors == ["the name of the queue is longer than 255 bytes"]
+
+
+def test_payloads_are_judged_as_a_load_judges_them(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url)
+    for payload, words in (
+        (b'"\\ud800"', "a lone surrogate \\ud800"),
+        (b"1e999", "a number beyond the range of a double"),
+        (b"[" * 1025 + b"]" * 1025, "nested more than 1,024 levels deep"),
+        (b"[" * 9000 + b"]" * 9000, "nested more than 1,024 levels deep"),
+    ):
+        for path, body in (
+            ("/queue/add", b'{"queue": "simple", "data": %b}'),
+            ("/queue/add-batch", b'{"queue": "simple", "jobs": [{"data": 1}, {"data": %b}]}'),
+        ):
+            reply = gateway.ask("POST", path, body % payload)
+            assert reply.status == 400
+            assert words in reply.errors[0], reply.errors
+    assert (
+        gateway.ask("POST", "/queue/add", b'{"queue": "simple", "data": %b}' % (b"[" * 1024 + b"]" * 1024)).status
+        == 200
+    )
+
+
+def test_a_key_of_another_type_is_named(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url, "--layout", "asynq", "--queue-check", "redis")
+    with valkey.client() as client:
+        client.set("asynq:{simple.default}:pending", "a string")
+        reply = gateway.post("/queue/add", {"queue": "simple", "data": 1})
+        pending = "the key asynq:{simple.default}:pending is of another type than a list of tasks; nothing was enqueued"
+        assert (reply.status, reply.errors) == (503, [pending])
+        client.delete("asynq:{simple.default}:pending", "asynq:queues")
+        client.set("asynq:queues", "a string")
+        named = "the key asynq:queues is of another type than a set of queues"
+        reply = gateway.post("/queue/add", {"queue": "simple", "data": 1})
+        assert (reply.status, reply.errors) == (503, [f"{named}; nothing was enqueued"])
+        reply = gateway.post("/queue/add", {"queue": "unknown", "data": 1})
+        assert (reply.status, reply.errors) == (503, [f"{named}; nothing was done"])
+
+
+def test_the_log_is_short_while_redis_is_away(start: Start, redis_server: Callable[..., RedisServer]) -> None:
+    redis = redis_server()
+    gateway = start(redis.start().url)
+    redis.kill()
+    until(lambda: gateway.get("/healthz", key=None).status == 503, "healthz to notice")
+    began, lines = time.monotonic(), len(gateway.said)
+    kept = gateway.connect()
+    for n in range(200):
+        assert gateway.post("/queue/add", {"queue": "simple", "data": n}, over=kept).status == 503
+        assert gateway.get("/queue/x", over=kept).status == 503
+    kept.close()
+    assert len(gateway.said) - lines <= 2 + (time.monotonic() - began)
+
+
+# --- signals and workers --------------------------------------------------------------------------------------------
+
+
+def test_a_signal_stops_it_though_nobody_reads_what_it_says(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url, "--access-log")
+    assert gateway.process.stderr is not None
+    reader = gateway.process.stderr.fileno()
+    with Path("/dev/null").open("rb") as nothing:
+        os.dup2(nothing.fileno(), reader)  # the pipe has no reader any more
+    gateway.add("simple", 1)
+    gateway.process.terminate()
+    assert gateway.process.wait(60) == 0
+
+
+def test_several_workers_share_a_port_and_keep_the_guarantees(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url, "--workers", "2", "--layout", "asynq")
+    assert "2 workers" in gateway.serving
+    ids = [gateway.add("simple", n) for n in range(40)]
+    batch = {"queue": "simple", "jobs": [{"data": n} for n in range(50)]}
+
+    def repeat(_: int) -> bytes:
+        return gateway.post("/queue/add-batch", batch, headers={"Idempotency-Key": "k"}).body
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(repeat, range(16)))) == 1
+    with valkey.client() as client:
+        assert client.llen("asynq:{simple.default}:pending") == 90
+    until(lambda: metric(gateway, 'tasks_enqueued_total{queue="simple.default"}') == 90, "the metrics of both")
+    workers = children(gateway)
+    assert len(workers) == 2
+    subprocess.run(["kill", "-KILL", workers[0]], check=True)
+    until(lambda: len(children(gateway)) == 2 and workers[0] not in children(gateway), "another worker")
+    assert gateway.get(f"/queue/{ids[0]}").status == 200
+    assert gateway.stop().status == 0
+    assert any("has ended by itself (exit status -9); starting another one" in line for line in gateway.said)
+
+
+def children(gateway: Gateway) -> list[str]:
+    done = subprocess.run(["pgrep", "-P", str(gateway.process.pid)], capture_output=True, text=True, check=False)
+    return done.stdout.split()
+
+
+def test_workers_stop_with_their_parent(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url, "--workers", "2")
+    workers = children(gateway)
+    gateway.process.kill()
+    gateway.process.wait(60)
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "the workers to end")
