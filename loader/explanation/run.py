@@ -110,7 +110,7 @@ def _embedded(directory: Path | None) -> str:
 
 async def _without_server(options: LoadOptions, sources: Sequence[Source]) -> _Explained:
     options = settled(options, options.layout_without_server)
-    queues_in_file(options).check(options.default_queue)
+    queues_in_file(options).check(*options.own_queues)
     proposal = Proposal.of(options, sources)
     plan = await proposal.planned(proposal.names[0])
     match options.target:
@@ -140,7 +140,7 @@ async def _on_server(address: Address, options: LoadOptions, sources: Sequence[S
         proposal, job, recorded, reason = await _job(servers, options, sources)
         plan = await proposal.planned(job.name, recorded)
         known = await known_queues(plan.options, queues_in_file(plan.options), servers)
-        known.check(plan.options.default_queue)
+        known.check(*plan.options.own_queues)
         standing = await job.standing()
         has_loaded = recorded is not None and await job.has_loaded()
         if taken := await taken_source(servers, plan, resumed=has_loaded):

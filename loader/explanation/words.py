@@ -59,7 +59,9 @@ def queue_part(options: LoadOptions) -> Part:
     if options.envelope:
         by = "--envelope"
     otherwise = options.default_queue
-    if by is None:
+    if options.spread is not None:
+        says = [f"the tasks go to {options.spread} sub-queues of {otherwise}: {', '.join(options.own_queues)}"]
+    elif by is None:
         says = [f"all tasks go to {otherwise}"]
     else:
         what = {
@@ -69,7 +71,8 @@ def queue_part(options: LoadOptions) -> Part:
         }[by]
         rest = "is rejected" if otherwise is None else f"goes to {otherwise}"
         says = [f"each record names its queue: {what}. A record without it {rest}"]
-    return Part("queue", says, {"name": otherwise, "named_by_records": by})
+    spread = options.own_queues if options.spread is not None else None
+    return Part("queue", says, {"name": otherwise, "sub_queues": spread, "named_by_records": by})
 
 
 def task_part(options: LoadOptions) -> Part:

@@ -24,6 +24,7 @@ _PARTS = {
     b":checksums": ("string", "a checksum of each batch"),
     b":records": ("string", "which records each batch holds"),
     b":skipped": ("hash", "positions of records that were not loaded, if there are any"),
+    b":claim": ("hash", "which run of the shard may write, as several machines load the job"),
 }
 
 
@@ -33,7 +34,7 @@ def task_keys(options: LoadOptions) -> Iterator[WrittenKey]:
     Args:
         options: Settled options.
     """
-    queue = options.default_queue if options.default_queue and not options.records_name_queues else QUEUE
+    queue = _queue(options)
     encoder = encoder_for(options, queue)
     base = encoder.pending_key.removesuffix(b"pending").decode()
     tasks, own = options.task_options, options.envelope
@@ -66,11 +67,18 @@ def job_keys(options: LoadOptions, job: str, manifest: dict[str, Any]) -> Iterat
         yield WrittenKey(key, "hash", "which jobs have loaded this source into this queue")
     if options.records_name_queues:
         yield WrittenKey(queues_key(job), "hash", "the queues of the job")
-    queue = QUEUE if options.records_name_queues else manifest["queue"]
-    tag = slot_tag(options.layout_name, queue).decode()
+    tag = slot_tag(options.layout_name, _queue(options)).decode()
     for part in PARTS:
+        if part == b":claim" and options.engine == "local":
+            continue
         kind, holds = _PARTS[part]
         yield WrittenKey(f"{tag}:runqy-loader:{job}:{SHARD}{part.decode()}", kind, f"ledger: {holds}")
+
+
+def _queue(options: LoadOptions) -> str:
+    """The queue of all tasks, or what stands for it."""
+    queues = options.own_queues
+    return QUEUE if options.records_name_queues or len(queues) != 1 else queues[0]
 
 
 def files_of(options: LoadOptions, job: str, further: dict[str, Path | None]) -> list[WrittenFile]:

@@ -72,7 +72,7 @@ def order_run(token: str, orders: Orders) -> None:
 
 
 def end_run(token: str) -> None:
-    """The run is over: closes what it has open."""
+    """The run is over: has its shards end that still run, and closes what it has open."""
     _host().end(token)
 
 
@@ -130,7 +130,9 @@ class _Host:
 
     def end(self, token: str) -> None:
         def end() -> None:
+            self._stopped.add(token)
             if token in self._open:
+                self._open[token].stop()
                 self._open[token].close_soon(0.0)
 
         self._loop.call_soon_threadsafe(end)
