@@ -8,6 +8,7 @@ import shlex
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import redis
@@ -91,9 +92,15 @@ class NodesOfACluster(Scenario):
     @classmethod
     def remark(cls, result: Result) -> str:
         cores = result.machine["cores"]
+        cpu = "; ".join(
+            f"{case.variant}: {_work(result, case):.2f}" for case in result.measured if case.base != case.key
+        )
         return (
             f"**This machine has {cores} cores, which all loads and all servers share**: the figures compare the work "
-            "of both ways, not what six or more machines could do. "
+            "of both ways, not what six or more machines could do. Where it is busy with other work, three loads get "
+            "more of its time than one, as they are more processes, and the processes of one load start while its "
+            "clock runs. So compare the CPU as well: that of three loads, with their servers, as a multiple of that of "
+            f"one load with its cluster, medians of the rounds: {cpu}. "
             "Three loads: each has a third of the tasks, one process, and a server of its own that is in no cluster; "
             "they begin together, and their seconds are those of the one that takes longest. One load has all tasks, "
             "and the three servers are a cluster of primaries; in layout asynq it is spread over three sub-queues "
@@ -112,6 +119,13 @@ def _case(key: str, layout: str, load: str, dataset: payloads.Dataset) -> Case:
 def _command(path: Path, layout: str, url: str, report: str, *more: str) -> str:
     options = ("--queue=bench", f"--redis={url}", "--again", "--quiet", f"--report={report}", *_LAYOUTS[layout])
     return shlex.join([*PROGRAM, "load", str(path), *options, *more])
+
+
+def _work(result: Result, case: CaseResult) -> float:
+    """The CPU of three loads and their servers, as a multiple of that of a case, in the median round."""
+    (base,) = (one for one in result.cases if one.key == case.base)
+    by_round = {run.round: run.client_seconds + run.server_seconds for run in base.runs}
+    return median(by_round[run.round] / (run.client_seconds + run.server_seconds) for run in case.runs)
 
 
 def _once(commands: list[str], stores: list[Server], scratch: Path, number: int) -> Run:

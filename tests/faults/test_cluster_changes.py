@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import signal
+import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
+import redis
 
 from loader import Loader
 from loader.queues.spread import spread_names
@@ -204,3 +210,136 @@ def test_a_node_that_is_away_for_a_while_is_waited_for(changing: Cluster, way: s
     assert loaded_through(changing.url, way, {4000: away}, timeout=5) == COUNT
 
     assert_each_once(changing.nodes, way)
+
+
+@pytest.mark.parametrize("way", ["documented", "own-ids", "spread"])
+def test_slots_nodes_and_pauses_change_beside_a_consumer_and_each_task_is_taken_once(
+    changing: Cluster, fourth: tuple[RedisServer, Server], way: str
+) -> None:
+    """What a consumer has taken is never written again: it deletes each hash, and none of them is there at the end."""
+    _, new = fourth
+    home = changing.owner(pending_key(way))
+    away = changing.next_to(home)
+    slot = [key_slot(pending_key(way).encode())]
+    process = changing.servers[changing.nodes.index(away)].process
+    assert process is not None
+    drawn = random.Random(crc32(f"{way} {changing.nodes[0].kind}".encode()))
+
+    def pause() -> None:
+        with drawn.choice(changing.nodes).client() as client:
+            client.execute_command("CLIENT", "PAUSE", "300", drawn.choice(["WRITE", "ALL"]))
+
+    def cut() -> None:
+        for node in changing.nodes:
+            with node.client() as client:
+                client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    def stand_still() -> None:
+        process.send_signal(signal.SIGSTOP)
+        try:
+            with home.client() as client:
+                _until(lambda: b"master,fail " in client.execute_command("CLUSTER", "NODES"), "it counts as failed")
+        finally:
+            process.send_signal(signal.SIGCONT)
+        for node in [*changing.nodes, new]:
+            with node.client() as client:
+                _until(partial(_is_whole, client), "all nodes count as well again")
+
+    faults: list[Callable[[], None]] = [
+        lambda: move_slots(home, new, slot, changing),
+        pause,
+        cut,
+        stand_still,
+        lambda: move_slots(new, away, slot, changing),
+        cut,
+        pause,
+        lambda: move_slots(away, home, slot, changing),
+        stand_still,
+        cut,
+    ]
+    steps = {1000 * (at + 1): fault for at, fault in enumerate(faults)}
+    with Taker([*changing.nodes, new], way) as taker:
+        assert loaded_through(changing.url, way, steps, timeout=5) == COUNT
+        _until(lambda: taker.is_idle or taker.error, "all are taken")
+
+    assert taker.error is None
+    done: list[bytes] = []
+    hashes: set[bytes] = set()
+    for node in changing.nodes:
+        with node.client() as client:
+            for key in client.keys("*:done"):
+                done += client.lrange(key, 0, -1)
+            hashes |= set(client.keys("asynq:*t:*"))
+    assert len(done) == len(set(done)) == COUNT
+    assert len(taker.deleted) > COUNT - 100  # the replies to a few pops are lost with their connections
+    assert not hashes & set(taker.deleted)
+
+
+def _is_whole(client: Any) -> bool:
+    return b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO") and b"fail" not in client.execute_command(
+        "CLUSTER", "NODES"
+    )
+
+
+class Taker:
+    """Takes tasks as a worker does, and deletes their hashes. It asks one node after the other for each key."""
+
+    def __init__(self, nodes: list[Server], way: str) -> None:
+        self._nodes: list[Any] = [redis.Redis(port=node.port, socket_timeout=5) for node in nodes]
+        documented = way == "documented"
+        self._lists: list[tuple[str, str, str]] = []
+        for name in queues(way):
+            pending = f"asynq:{name}:pending" if documented else f"asynq:{{{name}}}:pending"
+            # In the slot of the list, so that one command moves a task.
+            done = f"{{{pending}}}:done" if documented else f"{pending}:done"
+            self._lists.append((pending, done, "asynq:t:" if documented else f"asynq:{{{name}}}:t:"))
+        self.deleted: list[bytes] = []
+        self.error: BaseException | None = None
+        self._empty = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Taker:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        for node in self._nodes:
+            node.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there was nothing to take for several rounds."""
+        return self._empty > 20
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                before = len(self.deleted)
+                for pending, done, hashes in self._lists:
+                    task = self._of_one("RPOPLPUSH", pending, done)
+                    if task is not None:
+                        key = hashes.encode() + task
+                        self._of_one("DEL", key)
+                        self.deleted.append(key)
+                self._empty = 0 if len(self.deleted) > before else self._empty + 1
+                if self._empty:
+                    time.sleep(0.02)
+        except BaseException as error:
+            self.error = error
+
+    def _of_one(self, *command: str | bytes) -> Any:
+        """The reply of the node that has the key, once there is one."""
+        while not self._stop.is_set():
+            for node in list(self._nodes):
+                try:
+                    reply = node.execute_command(*command)
+                except redis.RedisError:
+                    continue  # it has not the key, or does not answer now
+                self._nodes.remove(node)
+                self._nodes.insert(0, node)
+                return reply
+            time.sleep(0.02)
+        return None

@@ -240,7 +240,9 @@ def _is_whole(node: Server, count: int) -> bool:
 @contextmanager
 def added_node(cluster: Cluster, folder: Path, kind: str) -> Iterator[tuple[RedisServer, Server]]:
     """A further primary, without slots, that all nodes know: its process and its address."""
-    own = RedisServer(folder, *_node_options(free_port()), kind=kind)
+    # Otherwise it would become a replica of the node that takes its last slot.
+    stays = ("--cluster-allow-replica-migration", "no")
+    own = RedisServer(folder, *_node_options(free_port()), *stays, kind=kind)
     try:
         node = own.start()
         with node.client() as client, cluster.nodes[0].client() as first:

@@ -30,11 +30,14 @@ type target struct {
 }
 
 func (t *target) register(flags *flag.FlagSet) {
-	flags.StringVar(&t.address, "redis", "127.0.0.1:6379", "host:port or path of a Unix socket")
+	flags.StringVar(&t.address, "redis", "127.0.0.1:6379", "host:port, path of a Unix socket, or cluster:host:port")
 	flags.IntVar(&t.db, "db", 0, "database")
 }
 
-func (t *target) options() asynq.RedisClientOpt {
+func (t *target) options() asynq.RedisConnOpt {
+	if address, isCluster := strings.CutPrefix(t.address, "cluster:"); isCluster {
+		return asynq.RedisClusterClientOpt{Addrs: []string{address}}
+	}
 	network := "tcp"
 	if strings.HasPrefix(t.address, "/") {
 		network = "unix"
