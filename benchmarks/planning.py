@@ -2,6 +2,7 @@
 
     python -m benchmarks.planning            # all of it: some 15 minutes
     python -m benchmarks.planning --again    # the same, and of two CPU times the less is kept
+    python -m benchmarks.planning --again redis-8.2      # only this server; the others stay as they are
     python -m benchmarks.planning --quick    # a part, and shorter: whether it works
 
 What else a machine does adds to the CPU time of a task, and never takes from it. So the least time of several runs is
@@ -49,17 +50,18 @@ FILES: dict[Persistence, tuple[str, ...]] = {
     "aof-everysec": ("--appendonly", "yes", "--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0"),
     "aof-always": ("--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0"),
 }
+_LEAST = "the least CPU time of several runs"
 _VARIED = 997
 """Payloads of different lengths, which are repeated."""
 
 
-def collect(*, quick: bool) -> Figures:
-    """Measures everything."""
+def collect(servers: Sequence[str], *, quick: bool) -> Figures:
+    """Measures these servers, and all else."""
     points: list[Point] = []
     snapshots: list[Snapshot] = []
     rates: list[Rate] = []
     sizes = SIZES[1:4:2] if quick else SIZES
-    for binary in map(binaries.find, binaries.NEWER):
+    for binary in map(binaries.find, servers):
         points += measured_points(binary, sizes)
         snapshots.append(snapshot(binary, 50_000 if quick else 1_200_000))
     rates += [measured_rate(binaries.find(binaries.DEFAULT), kind, 1 if quick else 5) for kind in FILES]
@@ -82,7 +84,7 @@ def measured_points(binary: str, sizes: Sequence[int]) -> list[Point]:
             for size, kind, compact in product(sizes, KINDS, ("always", "never")):
                 options = LoadOptions(queue="q", redis=url, compact=compact, **kind)
                 some = list(islice(payloads(size), _VARIED))
-                point = asyncio.run(measure(options, some, rewritten if with_files else None))
+                point = asyncio.run(measure(options, some, rewritten if with_files else None, warm=bool(points)))
                 say(point)
                 points.append(point)
     return points
@@ -234,9 +236,10 @@ def _lines(value: Any) -> str:
 
 
 def least(found: Figures, before: Figures) -> Figures:
-    """The same figures, with the least CPU time of both, and the highest rates."""
+    """The same figures, with the least CPU time of both, and the highest rates; servers of either."""
     known = {_kind(point): point for point in before.points}
-    points = []
+    measured = {point.server for point in found.points}
+    points = [point for point in before.points if point.server not in measured]
     for point in found.points:
         earlier = known.get(_kind(point), point)
         times = {name: min(getattr(point, name), getattr(earlier, name)) for name in ("client_us", "server_us")}
@@ -246,7 +249,12 @@ def least(found: Figures, before: Figures) -> Figures:
         max(rate, faster.get((rate.server, rate.persistence), rate), key=lambda one: one.tasks_per_second)
         for rate in found.rates
     ]
-    return replace(found, points=points, rates=rates)
+    fewer = [one for one in (found.scheduler, before.scheduler) if one is not None]
+    quickest = min(fewer, key=lambda one: one.task_seconds, default=None)
+    snapshots = [one for one in before.snapshots if one.server not in measured] + list(found.snapshots)
+    return replace(
+        found, points=points, snapshots=snapshots, rates=rates, scheduler=quickest, busy=f"{found.busy}, {_LEAST}"
+    )
 
 
 def _kind(point: Point) -> tuple[object, ...]:
@@ -258,7 +266,8 @@ def _kind(point: Point) -> tuple[object, ...]:
 def main() -> None:
     quick = "--quick" in sys.argv[1:]
     logging.getLogger("runqy_loader").setLevel(logging.ERROR)
-    figures = collect(quick=quick)
+    named = [word for word in sys.argv[1:] if not word.startswith("-")]
+    figures = collect(named or binaries.NEWER, quick=quick)
     path = Path(tempfile.gettempdir(), OWN) if quick else ROOT / "loader" / "planning" / OWN
     if "--again" in sys.argv[1:]:
         figures = least(figures, own_figures())

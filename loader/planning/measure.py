@@ -10,6 +10,7 @@ figures are those of the whole server: what other clients do meanwhile is counte
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
@@ -48,6 +49,10 @@ _SHARE = 8
 _FEWEST = 16 * _SHARE
 _SLOT = 8
 _KEEP = "1h"
+_LOOK_SECONDS = 0.15
+_REST_SECONDS = 3.0
+_STILL = 4096
+"""Bytes by which the memory of a server at rest may still change."""
 
 Look = Callable[[Client], Awaitable[float]]
 """Something to find out while all scratch tasks are there, with the server's control connection."""
@@ -118,12 +123,15 @@ class Load:
         return self.after.memory - self.before.memory - _SLOT * slots
 
 
-async def measure(options: LoadOptions, payloads: Sequence[bytes], look: Look | None = None) -> Point:
+async def measure(
+    options: LoadOptions, payloads: Sequence[bytes], look: Look | None = None, *, warm: bool = False
+) -> Point:
     """Measures tasks with these payloads, which are repeated as often as needed.
 
     Args:
         options: The server, layout, profile, type and way of writing. Settled layouts only.
         payloads: JSON texts, one at least.
+        warm: Whether this process has measured before, so that all that it needs once is there.
         look: What else to find out; its value, a task, becomes ``file_bytes``.
 
     Raises:
@@ -143,7 +151,8 @@ async def measure(options: LoadOptions, payloads: Sequence[bytes], look: Look | 
         with TemporaryDirectory(prefix="runqy-loader-") as folder, _quiet():
             few = _write(Path(folder, "few.jsonl"), payloads, count // _SHARE)
             many = _write(Path(folder, "many.jsonl"), payloads, count)
-            await _load(servers, options, few, look=None)  # what is imported and set up once
+            if not warm:
+                await _load(servers, options, few, look=None)  # what is imported and set up once
             short = await _load(servers, options, few, look)
             long = await _load(servers, options, many, look)
     finally:
@@ -222,7 +231,8 @@ async def _removed(servers: Servers, options: LoadOptions) -> AsyncIterator[None
                 if await control.execute("EXISTS", job_key(job)):
                     await Rollback(job, undoing).run()
                 await control.execute("DEL", job_key(job))
-                await control.execute("SREM", QUEUES_KEY, queue)
+                if options.layout == "asynq":
+                    await control.execute("SREM", QUEUES_KEY, queue)
         except LoaderError as error:
             raise LoaderError(
                 f"the scratch tasks of the measurement are still there: {error.args[0]}",
@@ -231,12 +241,28 @@ async def _removed(servers: Servers, options: LoadOptions) -> AsyncIterator[None
 
 
 async def _seen(servers: Servers) -> Seen:
-    control = servers.clients()[0]
-    with translated(str(servers)):
-        info: Any = await control.execute("INFO")
+    """What INFO says: times at once, memory and files when the server has come to rest.
+
+    A server frees the buffers of connections that are closed, and writes the end of its append-only file, a little
+    later. ``mem_clients_normal`` is renewed from time to time only.
+    """
+    control, until = servers.clients()[0], time.monotonic() + _REST_SECONDS
     (policy,) = await control.ask([("CONFIG", "GET", "appendfsync")])
-    known = isinstance(policy, list) and len(policy) > 1
-    return Seen.of(info, policy[1].decode() if known else "", servers.address.db)
+    how = policy[1].decode() if isinstance(policy, list) and len(policy) > 1 else ""
+
+    async def look() -> tuple[Seen, bool]:
+        with translated(str(servers)):
+            info: Any = await control.execute("INFO")
+        return Seen.of(info, how, servers.address.db), not int(info.get("aof_buffer_length", 0))
+
+    first, is_written = await look()
+    last, is_at_rest = first, False
+    while not is_at_rest and time.monotonic() < until:
+        before = last
+        await asyncio.sleep(_LOOK_SECONDS)
+        last, is_written = await look()
+        is_at_rest = is_written and abs(last.memory - before.memory) <= _STILL
+    return replace(first, memory=last.memory, keys=last.keys, aof=last.aof)
 
 
 def _write(path: Path, payloads: Sequence[bytes], count: int) -> Path:

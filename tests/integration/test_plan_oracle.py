@@ -99,12 +99,25 @@ def test_memory_stream_and_files_are_as_planned(
     )
     assert after["aof"] - before["aof"] == pytest.approx(planned_at("aof_growth"), rel=0.05)
     assert rewritten == pytest.approx(planned_at("snapshot_bytes"), rel=0.1)
-    assert keys == pytest.approx(TASKS * (2 if layout == ("--layout", "asynq") else 1), abs=20)
+    keys_a_task = 2 if layout == ("--layout", "asynq") else 1  # of runqy's tasks, each has its look-up
+    assert keys == pytest.approx(TASKS * keys_a_task, abs=200)  # those of the job are besides
     assert after["received"] - before["received"] == pytest.approx(TASKS * planned_at("task_sent_bytes"), rel=0.05)
 
 
 def _seen(client: Any) -> dict[str, int]:
-    """Memory without the buffers of clients, replicas and the file; bytes to replicas, of the file, and received."""
+    """Memory without the buffers of clients, replicas and the file; bytes to replicas, of the file, and received.
+
+    When the server has come to rest: the file has all that was written, and no buffer of a client grows or is freed.
+    """
+    memory = -1
+
+    def is_at_rest() -> bool:
+        nonlocal memory
+        before, now = memory, client.info()
+        memory = now["used_memory"]
+        return abs(memory - before) < 4096 and not now.get("aof_buffer_length")
+
+    _wait(is_at_rest)
     info = client.info()
     buffers = ("mem_clients_normal", "mem_clients_slaves", "mem_aof_buffer", "mem_total_replication_buffers")
     return {
@@ -119,4 +132,4 @@ def _wait(until: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not until():
         assert time.monotonic() < deadline, "the server does not get there"
-        time.sleep(0.05)
+        time.sleep(0.1)
