@@ -123,7 +123,7 @@ async def _load(seconds: float, port: int, redis_port: int, key: str, pid: int, 
     kinds = [
         (Clients("single", port, _request("/queue/add", key, {"queue": _QUEUE, "data": data})), 16),
         (Clients("batch of 100", port, _request("/queue/add-batch", key, batch)), 4),
-        (Clients("health", port, _request("/healthz", key)), 1),
+        (Clients("health", port, _request("/health", key)), 1),
         (Clients("batch of 10,000", port, _request("/queue/add-batch", key, huge)), large),
     ]
     client = redis.asyncio.Redis(port=redis_port)

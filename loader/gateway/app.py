@@ -64,7 +64,7 @@ class Gateway:
         self._memory = Limit(options.max_buffered_bytes, options.queue_timeout, "buffered bytes")
         slots = Limit(options.max_requests, options.queue_timeout, "requests")
         self._document = document(options, auth=parts.keys.needed)
-        bodies = Bodies(options.max_body_bytes, options.body_timeout, self._memory)
+        bodies = Bodies(options.max_body_bytes, self._memory)
         enqueueing = Enqueueing(
             options,
             bodies,
@@ -78,9 +78,12 @@ class Gateway:
         )
         look_ups = LookUps(parts.reader, parts.waiter, slots, options.max_waiting, options.wait_timeout, parts.warnings)
         self._other = self._endpoint(_OTHER, {})
+        # Hot path: to find these by their path takes a tenth of the time of a search by patterns.
+        self._enqueueing = {
+            path: self._endpoint(path, {"POST": self._with_key(handler)})
+            for path, handler in (("/queue/add", enqueueing.add), ("/queue/add-batch", enqueueing.add_batch))
+        }
         routes = [
-            self._route("/queue/add", {"POST": self._with_key(enqueueing.add)}),
-            self._route("/queue/add-batch", {"POST": self._with_key(enqueueing.add_batch)}),
             self._route("/queue/{id:path}", _readable(self._with_key(look_ups.get)), "/queue/{id}"),
             self._route("/health", _readable(self._health)),
             self._route("/healthz", _readable(self._healthz)),
@@ -89,10 +92,11 @@ class Gateway:
             *(self._route(path, _readable(handler)) for path, handler in page_handlers().items()),
             *page_files(),
         ]
-        self._router: ASGIApp = Router(routes, redirect_slashes=False, default=self._other)
+        self._router = Router(routes, redirect_slashes=False, default=self._other)
+        self._app: ASGIApp = self._route_request
         if options.cors_origin:
-            self._router = CORSMiddleware(
-                self._router,
+            self._app = CORSMiddleware(
+                self._app,
                 options.cors_origin,
                 allow_methods=("GET", "HEAD", "POST"),
                 allow_headers=_REQUEST_FIELDS,
@@ -109,9 +113,12 @@ class Gateway:
         if scope["type"] != "http":
             raise RuntimeError(f"no application for {scope['type']}")
         try:
-            await self._router(scope, receive, send)
+            await self._app(scope, receive, send)
         except HTTPException as error:  # a file of the page that is not there
             await HttpError(error.status_code, error.detail.lower()).answer(scope, receive, send)
+
+    async def _route_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._enqueueing.get(scope["path"], self._router)(scope, receive, send)
 
     def _route(self, path: str, handlers: Mapping[str, Handler], name: str | None = None) -> Route:
         return Route(path, self._endpoint(name or path, handlers))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from collections.abc import Iterator
 
@@ -23,22 +22,19 @@ class Bodies:
 
     Args:
         most: Bytes of a body, inflated if it is compressed.
-        seconds: How long a body may take to arrive.
         memory: Bytes of all bodies that are in memory. Each takes from it what has arrived, not what it has announced.
     """
 
-    def __init__(self, most: int, seconds: float, memory: Limit) -> None:
+    def __init__(self, most: int, memory: Limit) -> None:
         self._most = most
-        self._seconds = seconds
         self._memory = memory
 
     async def read(self, request: Request) -> bytes:
         """The body of a request.
 
         Raises:
-            HttpError: It is too long, arrives too slowly or is compressed in a way that is not read, or there is no
-                memory for it.
-            ClientDisconnect: The client has closed the connection before its end.
+            HttpError: It is too long or is compressed in a way that is not read, or there is no memory for it.
+            ClientDisconnect: The connection was closed before its end, by the client or because it was too slow.
         """
         coding = request.fields.get(b"content-encoding", b"identity").lower()
         if coding not in (b"identity", b"gzip", b"x-gzip"):
@@ -46,22 +42,18 @@ class Bodies:
         if int(request.fields.get(b"content-length", b"0")) > self._most:  # the server has checked that it is a number
             raise self._too_long()
         inflated = None if coding == b"identity" else _Inflated()
-        deadline = asyncio.get_running_loop().time() + self._seconds
         parts: list[bytes] = []
         more = True
         while more:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    message = await request.receive()
-            except TimeoutError:
-                raise HttpError(408, f"the body did not arrive within {self._seconds:g} s", close=True) from None
+            message = await request.receive()  # the connection is lost if the body does not arrive in time
             if message["type"] != "http.request":
                 raise ClientDisconnect
             content, more = message.get("body", b""), message.get("more_body", False)
             for part in (content,) if inflated is None else inflated.add(content):
                 if request.held + len(part) > self._most:
                     raise self._too_long()
-                await self._memory.take(len(part))
+                if not self._memory.take_now(len(part)):
+                    await self._memory.take(len(part))
                 request.held += len(part)
                 parts.append(part)
         if inflated is not None:

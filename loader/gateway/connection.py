@@ -15,9 +15,10 @@ import asyncio
 from typing import Any, cast
 
 import httptools
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from loader.gateway.answers import error_body
@@ -40,8 +41,7 @@ class Connection(HttpToolsProtocol):
     """A connection of the gateway.
 
     Args:
-        arrival_seconds: How long the header fields of a request may take to arrive, and the rest of a body after its
-            answer.
+        arrival_seconds: How long the header fields of a request may take to arrive, and then its body.
         most_dropped: Bytes of a body that are read and dropped after its answer.
 
     Attributes:
@@ -74,6 +74,7 @@ class Connection(HttpToolsProtocol):
         self._between = 0
         self._dropped = 0
         self._arrival: asyncio.TimerHandle | None = None
+        self._current: RequestResponseCycle | None = None  # the request that the application has
 
     def ended(self) -> asyncio.Future[None]:
         """See the class."""
@@ -97,14 +98,21 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
-    def eof_received(self) -> bool | None:  # type: ignore[override]
+    def eof_received(self) -> bool:  # type: ignore[override]
         """Keeps the connection for the answers of requests that have arrived whole."""
         self._end()
-        last = self.pipeline[0][0] if self.pipeline else self.cycle
-        if self._refused or last is None or last.response_complete or last.more_body:
-            return None  # the transport closes
-        last.keep_alive = False
-        return True
+        return self._finish()  # else the transport closes
+
+    def _finish(self) -> bool:
+        """Closes once those requests are answered that have arrived whole. Returns False if there are none."""
+        if self.pipeline and self.pipeline[0][0].more_body:
+            self.pipeline.popleft()
+        whole = [cycle for cycle, _ in self.pipeline]
+        if self._current is not None and not self._current.response_complete and not self._current.more_body:
+            whole.append(self._current)
+        if whole:
+            whole[0].keep_alive = False
+        return bool(whole)
 
     def _end(self) -> None:
         self._has_ended = True
@@ -122,9 +130,11 @@ class Connection(HttpToolsProtocol):
         elif self._begun:
             self._feed(data)
             self._count_head(len(data))
+            self._check_body(0)
         elif not self._held and 0 <= (end := data.find(_HEAD_END)) <= MAX_HEAD:
             self._feed(data)  # as nearly always: the header fields are whole
             self._count_head(len(data) - end)
+            self._check_body(0)
         else:
             self._hold(data)
 
@@ -139,6 +149,7 @@ class Connection(HttpToolsProtocol):
             whole = bytes(self._held)
             self._held.clear()
             self._feed(whole)
+            self._check_body(0)
         else:
             self._await_arrival()
 
@@ -152,6 +163,9 @@ class Connection(HttpToolsProtocol):
             self._refuse(431, f"the header fields are longer than {MAX_HEAD} bytes")
 
     def _check_body(self, size: int) -> None:
+        if self._in_head:
+            return
+        self._await_arrival()
         self._between = 0 if self._moved else self._between + size
         if self._between > _MAX_BETWEEN:
             self._refuse(400, f"chunk extensions or trailer fields are longer than {_MAX_BETWEEN} bytes")
@@ -171,6 +185,8 @@ class Connection(HttpToolsProtocol):
         self._arrival = None
         if self._in_head:
             self._refuse(408, f"the header fields did not arrive within {self._arrival_seconds:g} s")
+        elif self.cycle is not None and not self.cycle.response_complete:
+            self._refuse(408, f"the body did not arrive within {self._arrival_seconds:g} s")
         else:
             self.transport.close()
 
@@ -236,6 +252,10 @@ class Connection(HttpToolsProtocol):
         self._moved = self._in_head = True
         super().on_message_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._current = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if not self._in_head and not self.transport.is_closing():  # the rest of a body that nobody wants
@@ -254,12 +274,11 @@ class Connection(HttpToolsProtocol):
         self._refused = True
         self._arrived()
         self._held.clear()
-        if self.cycle is not None and not self.cycle.response_complete:
-            if not self.cycle.more_body:  # the request before gets its answer
-                (self.pipeline[0][0] if self.pipeline else self.cycle).keep_alive = False
-                return
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        if self._finish():
+            return
+        if self._current is not None and not self._current.response_complete:
+            self._current.disconnected = True
+            self._current.message_event.set()
         if self.access_log:
             self.access_logger.info("%s - %d, %s", ":".join(map(str, self.client or ("unknown",))), status, text)
         body = error_body(text)

@@ -100,7 +100,8 @@ class Enqueueing:
 
     async def _enqueue(self, request: Request, read: Read) -> Enqueued:
         body = await self._bodies.read(request)
-        await self._slots.take()
+        if not self._slots.take_now():
+            await self._slots.take()
         try:
             return await self._enqueue_body(request, body, read)
         finally:

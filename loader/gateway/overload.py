@@ -29,14 +29,20 @@ class Limit:
         """How many requests wait."""
         return len(self._waiting)
 
+    def take_now(self, units: int = 1) -> bool:
+        """Takes units if there are as many and nobody waits. Returns whether it did."""
+        if self._waiting or self.used + units > self._total:
+            return False
+        self.used += units
+        return True
+
     async def take(self, units: int = 1) -> None:
         """Takes units, as soon as there are as many and nobody waits longer.
 
         Raises:
             HttpError: There were none in time (503).
         """
-        if not self._waiting and self.used + units <= self._total:
-            self.used += units
+        if self.take_now(units):
             return
         place = (units, asyncio.get_running_loop().create_future())
         self._waiting.append(place)
@@ -55,14 +61,15 @@ class Limit:
         self._admit()
 
     def _leave(self, place: tuple[int, asyncio.Future[None]]) -> None:
-        if place[1].done() and not place[1].cancelled():  # admitted in the same moment
-            self.used -= place[0]
-        else:
+        if place in self._waiting:
             self._waiting.remove(place)
+        elif not place[1].cancelled():  # admitted in the same moment
+            self.used -= place[0]
         self._admit()
 
     def _admit(self) -> None:
         while self._waiting and self.used + self._waiting[0][0] <= self._total:
             units, admitted = self._waiting.popleft()
-            self.used += units
-            admitted.set_result(None)
+            if not admitted.cancelled():
+                self.used += units
+                admitted.set_result(None)

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.conftest import Server
@@ -280,3 +281,69 @@ def test_localhost_is_listened_at_in_both_families(valkey: Server, start: Start)
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             assert connection.recv(65536).startswith(b"HTTP/1.1 200")
         assert f"http://[{address}]" in gateway.serving or f"http://{address}" in gateway.serving
+
+
+# --- clients in other languages -------------------------------------------------------------------------------------
+
+GO = """
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+)
+
+func main() {
+	for n := 0; n < 3; n++ {
+		body := fmt.Sprintf(`{"queue": "simple", "data": %d}`, n)
+		var reader io.Reader = strings.NewReader(body)
+		if n == 2 { // of unknown length: net/http sends it chunked
+			reader = io.MultiReader(reader)
+		}
+		request, err := http.NewRequest("POST", os.Args[1]+"/queue/add", reader)
+		if err != nil {
+			panic(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+os.Args[2])
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			panic(err)
+		}
+		io.Copy(io.Discard, answer.Body)
+		answer.Body.Close()
+		fmt.Println(answer.StatusCode)
+	}
+}
+"""
+
+
+@pytest.mark.slow
+def test_gos_http_client_posts_whole_and_chunked(gateway: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "main.go").write_text(GO)
+    done = subprocess.run(
+        [tool("go", "Go's net/http"), "run", "main.go", gateway.url, KEY],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.stdout.split() == ["200"] * 3, done.stderr
+
+
+def test_httpx_posts_streamed_and_over_one_connection(gateway: Gateway) -> None:
+    with httpx.Client(base_url=gateway.url, headers={"X-API-Key": KEY}, timeout=60) as client:
+        assert client.post("/queue/add", content=iter([BODY[:10], BODY[10:]])).status_code == 200
+        for path in ("/docs", "/healthz", "/queue/unknown"):
+            assert client.get(path).status_code == (404 if "unknown" in path else 200)
+        added = client.post("/queue/add-batch", json={"queue": "simple", "jobs": [{"data": 1}] * 1000})
+        assert added.json()["enqueued"] == 1000
+
+
+def test_a_slow_second_request_does_not_take_the_first_ones_answer(valkey: Server, gateway: Gateway) -> None:
+    with valkey.client() as client:
+        client.client_pause(1500, all=False)  # longer than a body may take
+        assert statuses(exchange(gateway, post() + post()[:-3])) == [200]

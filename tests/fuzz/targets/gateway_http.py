@@ -155,7 +155,7 @@ async def _request(body: bytes, random: Random) -> None:
     memory = Limit(most, 0.001, "buffered bytes")
     request = Request({}, receive, fields)
     try:
-        got = await Bodies(limit, 60, memory).read(request)
+        got = await Bodies(limit, memory).read(request)
     except HttpError as error:
         assert error.status in (413, 503)
         asked = max(declared or 0, len(body)) if error.status == 413 else len(body)
