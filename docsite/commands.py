@@ -35,12 +35,13 @@ def man_pages() -> list[tuple[str, str, str, list[str], int]]:
 
 
 def _index() -> str:
-    rows = "\n".join(f"   * - :doc:`{name}`\n     - {escaped(summary)}" for name, summary in COMMANDS.items())
+    rows = "\n".join(f"   * - :doc:`{name} <{name}>`\n     - {escaped(summary)}" for name, summary in COMMANDS.items())
     toctree = "\n".join(f"   {name}" for name in COMMANDS)
     return f"""{heading("Commands", "=")}
 {literal(f"{PROGRAM} COMMAND [OPTIONS]")}
 
 .. list-table::
+   :widths: 20 80
 
 {rows}
 

@@ -110,7 +110,10 @@ def page() -> str:
     ]
     for name, (report, where) in _REPORTS.items():
         words = {**_SHARED, **_words(type(report))}
-        rows = [(f"`{field}`", _kind(value), _meaning(name, field, words)) for field, value in _fields(report).items()]
+        rows = [
+            (f"`{field}`", _kind(field, value, type(report)), _meaning(name, field, words))
+            for field, value in _fields(report).items()
+        ]
         text += [f"## {name}\n", f"{where[0].upper()}{where[1:]}.\n", table(("field", "type", "meaning"), rows)]
     return "\n".join(text)
 
@@ -143,14 +146,23 @@ def _plain(text: str) -> str:
     return " ".join(text.split()).replace("``", "`").replace("None", "null")
 
 
-def _kind(value: Any) -> str:
-    names = {
-        bool: "boolean",
-        int: "number",
-        float: "number",
-        str: "text",
-        dict: "object",
-        list: "array",
-        tuple: "array",
-    }
-    return "or null" if value is None else names.get(type(value), "text")
+_NOUNS = {
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    str: "text",
+    dict: "object",
+    list: "array",
+    tuple: "array",
+}
+_OF_ANNOTATIONS = {"str": "text", "int": "number", "float": "number", "bool": "boolean", "list": "array"}
+"""The others are written as objects."""
+
+
+def _kind(field: str, value: Any, report: type) -> str:
+    """The type of a field in JSON, from its value, or where that is null from what its class says of it."""
+    if value is not None:
+        return _NOUNS.get(type(value), "text")
+    said = {one.name: str(one.type).partition(" | ")[0].partition("[")[0] for one in dataclasses.fields(report)}
+    written = said.get(field, "str" if field in ("error", "error_code") else "")
+    return f"{_OF_ANNOTATIONS.get(written, 'object')} or null" if written else "number or null"

@@ -16,9 +16,10 @@ from loader.cli.load_test_options import LoadTestOptions
 from loader.cli.logins import without_password
 from loader.cli.report_options import ReportOptions
 from loader.cli.stderr import tell
-from loader.errors import LoaderError, UsageError
+from loader.errors import ConnectionFailedError, LoaderError, UsageError
 from loader.settings import LoadOptions, shared
 from loader.settings.option import Option
+from loader.settings.shared import DEFAULT_REDIS
 
 if TYPE_CHECKING:
     from loader.cli.display import Display
@@ -117,6 +118,7 @@ async def _load(
     for line in report.failed_conditions or ():
         tell(f"runqy-loader: --fail-if {line}")
     if failure is not None:
+        name_embedded(failure, options, report)
         raise failure
     is_over = report.status == "completed"
     return CONDITION_MET if report.failed_conditions and is_over else report.exit_status
@@ -145,6 +147,12 @@ async def _detached(paths: list[str], options: LoadOptions, reporting: ReportOpt
         return 0
     tell(f"runqy-loader: job {begun.job} is over already: runqy-loader jobs show {begun.job}")
     return begun.exit_status
+
+
+def name_embedded(failure: LoaderError, options: LoadOptions, report: LoadReport) -> None:
+    """Names the bundled server in the hint of an error, for a user who has given no server and has none."""
+    if isinstance(failure, ConnectionFailedError) and options.redis == DEFAULT_REDIS and not report.batches:
+        failure.hint += ". Without a server at hand, try --redis embedded: a bundled one, which ends with the load"
 
 
 def _resume_command(report: LoadReport) -> str:

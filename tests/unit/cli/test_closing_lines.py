@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loader.cli.closing_lines import closing_lines
+from loader.cli.load import name_embedded
 from loader.errors import (
     ConnectionFailedError,
     JobBusyError,
@@ -12,11 +13,13 @@ from loader.errors import (
     RejectStormError,
     SinkError,
     SourceChangedError,
+    SourceError,
     TooManyRejectsError,
     UnknownQueueError,
     UsageError,
 )
 from loader.jobs.report import LoadReport, SourceReport
+from loader.settings import LoadOptions
 
 RESUME = "runqy-loader load in.jsonl -q q --job j"
 
@@ -37,6 +40,20 @@ def test_a_limit_of_rejects_that_is_reached_again_is_not_gone_on_with_unchanged(
     report = LoadReport("j", "documented", [SourceReport("in.jsonl", "jsonl", 100, records_read=10)], resumed=True)
     report.fail(kind("too many"))
     assert closing_lines(report, RESUME, kept=True)[-1] == f"go on with another --max-errors: {RESUME}"
+
+
+def test_who_has_no_server_is_told_of_the_bundled_one() -> None:
+    def hint(failure: LoaderError, redis: str, batches: int = 0) -> str:
+        name_embedded(failure, LoadOptions(queue="q", redis=redis), LoadReport("j", "asynq", [], batches=batches))
+        return failure.hint
+
+    usual = "redis://localhost:6379/0"
+    assert hint(ConnectionFailedError("refused", "Check"), usual).startswith(
+        "Check. Without a server at hand, try --redis"
+    )
+    assert hint(ConnectionFailedError("refused", "Check"), "redis://elsewhere:6379/0") == "Check"
+    assert hint(ConnectionFailedError("refused", "Check"), usual, batches=1) == "Check"
+    assert hint(SourceError("gone", "Check"), usual) == "Check"
 
 
 def test_a_load_over_http_that_sent_nothing_is_told_by_its_error_alone() -> None:
