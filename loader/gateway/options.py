@@ -133,7 +133,7 @@ class ServeOptions:
     max_jobs: Annotated[int, _limit("Requests with more jobs are answered with 413.")] = 10_000
     max_requests: Annotated[
         int, _limit("Requests in progress at the same time; further requests wait for their turn.")
-    ] = 512
+    ] = 2048
     max_buffered_bytes: Annotated[
         int, _limit("Bytes of bodies held at the same time; further requests wait for their turn.", BYTES)
     ] = 256 * 1024 * 1024

@@ -44,6 +44,10 @@ _DROPPED = 4
 
 _METRICS_SECONDS = 1.0
 
+_ACCEPTS = 16
+"""Connections that are accepted in a turn of the event loop. uvloop accepts one for each socket that listens: beside
+hundreds of busy connections, whose turns take long, new ones would wait for seconds."""
+
 
 class Serving:
     """Serves from sockets that listen.
@@ -110,7 +114,9 @@ class Serving:
                 return True
             refreshing = asyncio.create_task(_refresh(metrics))
             closing.callback(refreshing.cancel)
-            await self._server.serve(sockets=list(self._listening))
+            with contextlib.ExitStack() as copies:
+                more = [copies.enter_context(one.dup()) for one in self._listening for _ in range(_ACCEPTS - 1)]
+                await self._server.serve(sockets=[*self._listening, *more])
             if not self._at_once:
                 await lanes.drain()
         return not self._at_once
