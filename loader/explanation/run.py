@@ -29,6 +29,7 @@ from loader.sources.open_sources import open_sources
 from loader.sources.option_input import input_of
 from loader.sources.problems import Problems
 from loader.sources.remote.spool import Spool
+from loader.tasks.sizes import counted
 from loader.wire.address import Address
 from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis
 
@@ -192,6 +193,7 @@ def _derived(options: LoadOptions) -> str:
 def _job_part(plan: LoadPlan, standing: Standing, batches: int) -> Part:
     named = "" if plan.options.job == plan.job else _derived(plan.options)
     kept = plan.options.keep_job
+    in_batches = f"{counted(batches, 'batch', 'es')} {'is' if batches == 1 else 'are'}"
     if standing.manifest is None:
         state = "new"
         says = (
@@ -199,10 +201,10 @@ def _job_part(plan: LoadPlan, standing: Standing, batches: int) -> Part:
         )
     elif standing.state == DONE:
         state = "finished"
-        says = f"it has finished: {batches:,} batches are in, and no record is loaded a second time (--again does so)"
+        says = f"it has finished: {in_batches} in, and no record is loaded a second time (--again does so)"
     else:
         state = "begun"
-        says = f"it was begun: {batches:,} batches are in, and the load goes on after them"
+        says = f"it was begun: {in_batches} in, and the load goes on after that"
     told = [f"{plan.job}{named}", says]
     if standing.holder is not None:
         process = f"{standing.holder.get('pid', '?')} on {standing.holder.get('host', '?')}"
