@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
         (("-q", "q", "--config", "a", "--config", "b"), "--config is given twice, as 'a' and as 'b'"),
         (("-q=q",), "The value of '--queue' begins with '='. Write -q VALUE, or --queue=VALUE"),
         (("-q", "q", "--max-retry"), "Option '--max-retry' requires an argument. See runqy-loader load --help."),
-        (("-q", "q", "--jbo", "x"), "(Did you mean one of: '--job', '--to'?) See runqy-loader load --help."),
+        (("-q", "q", "--jbo", "x"), "(Did you mean one of: '--job', '--json', '--to'?) See runqy-loader load --help."),
         (("-q", "q", "--ids-out", ""), "the path is empty"),
         (("-q", "q", "--header", b"A=\xff", "--layout", "asynq"), "--header must be UTF-8"),
         (("-q", "q", "--id-field", b"a\xff"), "--id-field must be UTF-8"),
