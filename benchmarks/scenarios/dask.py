@@ -77,7 +77,7 @@ class Dask(Scenario):
     @classmethod
     def remark(cls, result: Result) -> str:
         return (
-            "Each shard holds one record, so nearly all is what a shard costs beside its records: the Dask "
+            "Each shard holds one record or two, so nearly all is what a shard costs beside its records: the Dask "
             "task, its claim, its ledger, its one batch, and its share of the check at the end. The empty tasks run on "
             "the same cluster, right after the load. Scheduler and driver are one process each: a thousand "
             "milliseconds divided by the larger one of their figures is about the most shards a second, whatever the "
