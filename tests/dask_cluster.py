@@ -108,6 +108,12 @@ class DaskCluster:
             pids = client.run(os.getpid)
             client.retire_workers([address for address, one in pids.items() if one == pid])
 
+    def shards_on(self, pid: int) -> int:
+        """How many shards a worker runs, whatever Dask knows of them."""
+        with Client(self.address, set_as_default=False) as client:
+            found = client.run(_shards_here, on_error="ignore")
+        return next((count for one, count in found.values() if one == pid), 0)
+
     def heal(self) -> None:
         """Starts a worker for each that has ended."""
         for worker in [one for one in self.workers if one.poll() is not None]:
@@ -118,6 +124,13 @@ class DaskCluster:
     def logs(self) -> str:
         """What the processes have written, for messages."""
         return "\n".join(path.read_text()[-3000:] for path in sorted(self._folder.glob("*.log")))
+
+
+def _shards_here() -> tuple[int, int]:
+    """Runs in a worker: its pid, and how many shards it runs."""
+    from loader.engine.dask.host import shards_running
+
+    return os.getpid(), shards_running()
 
 
 class SmallShards(Load):

@@ -36,14 +36,14 @@ class Shard:
     pieces: tuple[Piece, ...]
 
 
-def shard_bytes(sources: Sequence[Source], most: int = MOST_SHARDS) -> int:
+def shard_bytes(sources: Sequence[Source], most: int | None = None) -> int:
     """The shard size for this input; part of the job's manifest.
 
     Args:
-        most: About how many shards there may be.
+        most: About how many shards there may be; None for ``MOST_SHARDS``.
     """
     total = sum(source.identity.size or 0 for source in sources)
-    return max(SHARD_BYTES, -(-total // most))
+    return max(SHARD_BYTES, -(-total // (most or MOST_SHARDS)))
 
 
 def plan(sources: Sequence[Source], size: int, *, empty_apart: bool = True) -> list[Shard]:

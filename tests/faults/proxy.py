@@ -220,11 +220,6 @@ class Proxy:
         return list(self._links)
 
     @property
-    def accepted(self) -> int:
-        """How many connections there have been."""
-        return self._serial
-
-    @property
     def waiting(self) -> int:
         """How many connections wait for ``go_on``; one that the server has closed meanwhile is none of them."""
         return sum(link.waits and not link.client.is_closing() for link in self.links())

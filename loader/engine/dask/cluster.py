@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shlex
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -19,6 +20,7 @@ from loader.servers.closing import close_quietly
 
 _CONNECT_SECONDS = 10.0
 _END_SECONDS = 5.0
+_START_SECONDS = 120.0
 
 log = logging.getLogger("runqy_loader")
 
@@ -61,6 +63,13 @@ async def _connected(scheduler: str | None) -> AsyncIterator[Client]:
     count = processors()
     log.info("no Dask scheduler is given: %d Dask workers on this machine, for this load", count)
     async with _local(count) as address, _client(address) as client:
+        try:
+            await client.wait_for_workers(1, timeout=_START_SECONDS)
+        except TimeoutError as error:
+            raise LoaderError(
+                f"no Dask worker of this machine has started within {_START_SECONDS:.0f} s",
+                f"See what this says: {shlex.join(_worker_command(address, 1))}",
+            ) from error
         yield client
 
 
@@ -94,12 +103,7 @@ async def _local(workers: int) -> AsyncIterator[str]:
         scheduler = await Scheduler(host="127.0.0.1", port=0, dashboard=False, dashboard_address="127.0.0.1:0")
     try:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # the folder in which the user works may have a loader.py
-            "-m",
-            "distributed.cli.dask_worker",
-            scheduler.address,
-            *("--nworkers", str(workers), "--nthreads", "1", "--no-dashboard", "--death-timeout", "10"),
+            *_worker_command(scheduler.address, workers),
             env=child_environment(),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
@@ -112,6 +116,12 @@ async def _local(workers: int) -> AsyncIterator[str]:
             await _ended(process)
     finally:
         await close_quietly(scheduler.close())
+
+
+def _worker_command(address: str, workers: int) -> list[str]:
+    # -P: the folder in which the user works may have a loader.py.
+    command = [sys.executable, "-P", "-m", "distributed.cli.dask_worker", address, "--nworkers", str(workers)]
+    return [*command, "--nthreads", "1", "--no-dashboard", "--death-timeout", "10"]
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +22,9 @@ from loader.engine.dask.cluster import allowed_failures, connected
 from loader.engine.dask.gathered import Gathered
 from loader.engine.dask.host import end_run, order_run, run_shard, stop_run
 from loader.engine.dask.messages import JudgedFirst, Progress, Said, ShardResult, ShardTask, topic_of, unpacked
-from loader.engine.dask.outcome import lost_scheduler, outcome_of
+from loader.engine.dask.outcome import from_exception, lost_scheduler, outcome_of
 from loader.engine.dask.shipping import Shipping, require_picklable
+from loader.engine.dask.workers import Workers
 from loader.engine.first_records import FirstRecords, too_many
 from loader.engine.part import Channel, Part
 from loader.errors import LoaderError, SinkError, TooManyRejectsError, TransientError
@@ -45,7 +46,6 @@ _MOST_TAKEN_OVER = 20
 _AHEAD_A_THREAD = 3
 _LEAST_AHEAD = 16
 _LOOK_SECONDS = 1.0
-_BROADCAST_SECONDS = 5.0
 
 log = logging.getLogger("runqy_loader")
 
@@ -139,14 +139,12 @@ class _Run:
         # The first shard is judged before the others are loaded; see FirstRecords.
         self._first = shards[0].number if shards and FirstRecords.are_judged(part.options.error_limit) else None
         self._judged = self._first is None or part.options.dry_run
-        self._threads = 0
-        self._live: set[str] = set()
-        self._silent: set[str] = set()
+        self._workers = Workers(client, SILENT_SECONDS)
         self._outage = Outage()
         self._told: set[str] = set()
         self._orders = Orders()
         self._failure: LoaderError | None = None
-        self._stopping = False
+        self._submitted = self._stopping = False
         self._stopped_at: float | None = None
 
     @property
@@ -155,12 +153,15 @@ class _Run:
 
     def stop(self) -> None:
         """Submits nothing more; ``work`` returns when all tasks are back."""
-        self._stopping = True
-        self._news.set()
+        if not self._stopping:
+            self._stopping = True
+            self._spawn(self._stop_workers())
+            self._news.set()
 
     def order(self, orders: Orders) -> None:
-        self._orders = orders
-        self._broadcast(order_run, self._token, self._share())
+        before, self._orders = self._orders, orders
+        if orders != before:
+            self._spawn(self._workers.tell(order_run, self._token, self._share()))
 
     async def work(self) -> bool:
         """Runs all shards. Returns whether every record was processed."""
@@ -169,7 +170,7 @@ class _Run:
         looking = asyncio.create_task(self._look())
         try:
             await self._warn_of_failures()
-            await self._work()
+            await self._work(looking)
         finally:
             looking.cancel()
             await self._end(topic)
@@ -182,14 +183,13 @@ class _Run:
             raise self._too_many()
         return complete
 
-    async def _work(self) -> None:
+    async def _work(self, looking: asyncio.Task[None]) -> None:
         while self._futures or (self._left and not self._stopping):
             self._submit()
             await self._news.wait()
             self._news.clear()
-            if self._stopping:
-                self._broadcast(stop_run, self._token)
-                self._gave_up_on_silent_workers()
+            if looking.done():
+                looking.result()  # it ends by an error only
             results, self._results = self._results, []
             for future, result in results:
                 await self._settle(future, result)
@@ -206,12 +206,15 @@ class _Run:
         for attempts in taken:
             number = attempts.shard.number
             tasks.append(self._shipping.task(attempts.shard, 1 if number == self._first else 2, orders))
-            if number == self._first:
-                require_picklable(tasks[-1])
+            if not self._submitted:
+                require_picklable(tasks[0])
+                self._submitted = True
             attempts.number += 1
             # The first part of a tuple is the group of tasks in the scheduler: one group a run.
             keys.append((f"runqy-loader-shard-{self._token}", number, attempts.number))
-        live = sorted(self._live) if self._silent else None  # Dask would give a silent worker more
+        live = (
+            sorted(self._workers.live) if self._workers.has_had_silent else None
+        )  # Dask would give a silent worker more
         futures = self._client.map(run_shard, tasks, key=keys, pure=False, retries=0, workers=live)
         for future, attempts in zip(futures, taken, strict=True):
             self._futures[future] = attempts
@@ -222,7 +225,7 @@ class _Run:
         """How many shards may be with the scheduler: a hundred thousand are not its business."""
         if not self._judged:
             return 1
-        return max(_LEAST_AHEAD, _AHEAD_A_THREAD * self._threads)
+        return max(_LEAST_AHEAD, _AHEAD_A_THREAD * self._workers.threads)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -232,8 +235,8 @@ class _Run:
     async def _follow(self, future: Future) -> None:
         try:
             result: ShardResult | LoaderError = await outcome_of(self._client, future)
-        except LoaderError as error:
-            result = error
+        except Exception as error:  # whatever it is, the shard must not be waited for for ever
+            result = from_exception(error)
         self._results.append((future, result))
         self._news.set()
 
@@ -318,84 +321,65 @@ class _Run:
 
     async def _look(self) -> None:
         """Looks now and then which workers there are, and whether the scheduler is there."""
-        told = False
+        told, threads = False, 0
+        silent: frozenset[str] = frozenset()
         while True:
-            if (workers := await self._ask_workers()) is not None:
-                newest = max((seen for _, seen in workers.values()), default=0.0)
-                silent = {address for address, (_, seen) in workers.items() if newest - seen > SILENT_SECONDS}
-                self._live = workers.keys() - silent
-                if silent:
-                    await self._leave(silent)
-                threads = sum(workers[address][0] for address in self._live)
-                if not threads and not told:
+            if not self._workers.is_scheduler_there:
+                self._lost_scheduler()
+            elif await self._workers.look():
+                if new := self._workers.silent - silent:
+                    log.warning(
+                        "Dask workers have said nothing for %.0f s, and others run their shards: %s",
+                        SILENT_SECONDS,
+                        ", ".join(sorted(new)),
+                    )
+                silent = self._workers.silent
+                if silent:  # claims end what they may do yet
+                    given = await self._workers.given(silent) or ()
+                    await self._take_back([future for future in self._futures if future.key in given])
+                if not self._workers.threads and not told:
                     log.warning("the Dask cluster has no workers; waiting for the first one")
-                told = not threads
-                if threads != self._threads:
-                    self._threads = threads
+                told = not self._workers.threads
+                if self._workers.threads != threads:
+                    threads = self._workers.threads
                     self._report.processes = max(self._report.processes, threads)
-                    self.order(self._orders)
+                    if self._orders.rate is not None:
+                        self._spawn(self._workers.tell(order_run, self._token, self._share()))
+            if self._stopping:
+                await self._stop_workers()
             self._news.set()
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _ask_workers(self) -> dict[str, tuple[int, float]] | None:
-        """The threads of each worker, and when the scheduler has heard of it last; None if that is not known."""
-        try:
-            if self._client.status == "running":
-                async with asyncio.timeout(_BROADCAST_SECONDS):
-                    found = (await self._client.scheduler.identity(n_workers=-1))["workers"]
-                return {address: (one["nthreads"], one["last_seen"]) for address, one in found.items()}
-        except (OSError, TimeoutError) as error:
-            log.debug("the Dask scheduler does not tell its workers: %s", error)
-        if self._client.status != "running":
-            self._lost_scheduler()
-        return None
-
-    async def _leave(self, silent: set[str]) -> None:
-        """Has the shards of silent workers run elsewhere. Claims end what such a worker may do yet."""
-        new, self._silent = silent - self._silent, self._silent | silent
-        if new:
-            log.warning(
-                "Dask workers have said nothing for %.0f s, and others run their shards: %s",
-                SILENT_SECONDS,
-                ", ".join(sorted(new)),
-            )
-        processing = await self._client.processing(workers=list(silent))
-        keys = {key for keys in processing.values() for key in keys}
-        left = [future for future in self._futures if future.key in keys]
-        for future in left:
+    async def _take_back(self, futures: Sequence[Future]) -> None:
+        """Waits no more for tasks, whose shards are not done."""
+        for future in futures:
             self._left.appendleft(self._futures.pop(future))
-        if left:
-            await self._client.cancel(left)
+        if futures:
+            await self._workers.cancel(futures)
 
     def _lost_scheduler(self) -> None:
         self._fail(SinkError("the Dask scheduler is gone", f"Start it again, and {RESUME}"))
         for future in list(self._futures):
             self._results.append((future, lost_scheduler()))
 
-    def _gave_up_on_silent_workers(self) -> None:
-        """Once the load is to end, a worker that does not answer for long is not waited for."""
+    async def _stop_workers(self) -> None:
+        """Has workers end their shards, and takes back what none has. One that is silent for long is not waited for."""
         now = time.monotonic()
-        if self._stopped_at is None:
-            self._stopped_at = now
-        elif self._futures and now - self._stopped_at > self._part.options.timeout:
-            log.warning("%d shards are with workers that do not answer; not waiting for them", len(self._futures))
-            self._left.extendleft(self._futures.values())
-            self._futures.clear()
+        self._stopped_at = self._stopped_at or now
+        if now - self._stopped_at > self._part.options.timeout:
+            if self._futures:
+                log.warning("%d shards are with workers that do not answer: not waiting for them", len(self._futures))
+            await self._take_back(list(self._futures))
+        else:
+            await self._workers.tell(stop_run, self._token)
+            if (given := await self._workers.given()) is not None:
+                waiting = [one for one in self._futures if not one.done() and one.key not in given]
+                await self._take_back(waiting)
+        self._news.set()
 
     def _share(self) -> Orders:
         """The orders for each shard that runs."""
-        return self._orders.shared(max(1, min(self._threads, len(self._futures) + len(self._left))))
-
-    def _broadcast(self, what: Callable[..., None], *arguments: object) -> None:
-        """Has every worker do something soon. A worker that is silent is not waited for."""
-        self._spawn(self._tell_workers(what, *arguments))
-
-    async def _tell_workers(self, what: Callable[..., None], *arguments: object) -> None:
-        try:
-            async with asyncio.timeout(_BROADCAST_SECONDS):
-                await self._client.run(what, *arguments, on_error="ignore")
-        except (OSError, ValueError, TimeoutError) as error:
-            log.debug("not all Dask workers were told: %s", error)
+        return self._orders.shared(max(1, min(self._workers.threads, len(self._futures) + len(self._left))))
 
     async def _warn_of_failures(self) -> None:
         """Says how often Dask itself repeats a task that may have killed its worker."""
@@ -412,8 +396,7 @@ class _Run:
         for task in list(self._beside):
             task.cancel()
         if self._client.status == "running":
-            await self._tell_workers(end_run, self._token)
-            with suppress(OSError, TimeoutError, KeyError):
-                async with asyncio.timeout(_BROADCAST_SECONDS):
-                    await self._client.cancel(list(self._futures))
-                    self._client.unsubscribe_topic(topic)
+            await self._workers.tell(end_run, self._token)
+            await self._workers.cancel(list(self._futures))
+            with suppress(ValueError):  # it is not subscribed to
+                self._client.unsubscribe_topic(topic)

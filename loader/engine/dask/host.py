@@ -76,6 +76,11 @@ def end_run(token: str) -> None:
     _host().end(token)
 
 
+def shards_running() -> int:
+    """How many shards this process runs."""
+    return _host().shards_running
+
+
 _making = threading.Lock()
 
 
@@ -137,6 +142,10 @@ class _Host:
 
         self._loop.call_soon_threadsafe(end)
 
+    @property
+    def shards_running(self) -> int:
+        return sum(len(run.running) for run in list(self._open.values()))
+
     async def _run(self, task: ShardTask) -> ShardResult:
         run = self._open.get(task.token)
         if run is None:
@@ -165,8 +174,9 @@ class _Open:
         self._part = replace(setup.part, name=f"{os.getpid():x}-{secrets.token_hex(4)}")
         self._tell = tell
         self._closed = closed
-        self._running: dict[int, _Running] = {}
+        self.running: dict[int, _Running] = {}
         self._users = 0
+        self._is_closed = False
         self._stack = AsyncExitStack()
         self._channel: Channel | None = None
         self._opening = asyncio.Lock()
@@ -174,11 +184,11 @@ class _Open:
         self._progress: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
-        for running in self._running.values():
+        for running in self.running.values():
             running.load.stop()
 
     def order(self, orders: Orders) -> None:
-        for running in self._running.values():
+        for running in self.running.values():
             running.load.order(orders)
 
     async def shard(self, task: ShardTask, *, stopped: bool) -> ShardResult:
@@ -189,17 +199,17 @@ class _Open:
         try:
             # Dask may run a shard again in the process that runs it still. Claims tell processes apart, so this process
             # must not run it twice at a time.
-            while (before := self._running.get(task.shard.number)) is not None:
+            while (before := self.running.get(task.shard.number)) is not None:
                 before.load.stop()
                 await before.over.wait()
-            running = self._running[task.shard.number] = _Running(self._setup, _part_of(self._part, task), task)
+            running = self.running[task.shard.number] = _Running(self._setup, _part_of(self._part, task), task)
             try:
                 if stopped:
                     return running.result(complete=False)
                 running.load.order(task.orders)
                 return await self._run(running)
             finally:
-                del self._running[task.shard.number]
+                del self.running[task.shard.number]
                 running.over.set()
         finally:
             self._users -= 1
@@ -237,7 +247,7 @@ class _Open:
     async def _tell_progress(self) -> None:
         while True:
             await asyncio.sleep(_PROGRESS_SECONDS)
-            for running in self._running.values():
+            for running in self.running.values():
                 self._tell(self._setup.token, running.progress())
 
     def close_soon(self, seconds: float) -> None:
@@ -248,8 +258,9 @@ class _Open:
         self._timer = loop.call_later(seconds, lambda: loop.create_task(self._close()))
 
     async def _close(self) -> None:
-        if self._users:
+        if self._users or self._is_closed:
             return
+        self._is_closed = True
         self._closed()  # a shard that comes now opens everything anew
         if self._progress is not None:
             self._progress.cancel()

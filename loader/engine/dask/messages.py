@@ -50,7 +50,7 @@ class ShardTask:
     """The argument of one Dask task.
 
     It has only the sources of its shard: an input may have a hundred thousand. ``setup`` is the same bytes in each
-    task, about three kilobytes. So a worker needs nothing but its task, whenever it joined, and nothing of a load that
+    task, one or two kilobytes. So a worker needs nothing but its task, whenever it joined, and nothing of a load that
     was killed stays in the scheduler.
 
     Attributes:

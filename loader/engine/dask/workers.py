@@ -1,0 +1,91 @@
+"""The workers of a Dask cluster, as its scheduler knows them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from distributed import Client, Future
+
+_ANSWER_SECONDS = 5.0
+_SIGNS_A_SECOND = 50
+"""Of all workers together at least, by a third of what Dask's workers do (``heartbeat_interval`` of its scheduler)."""
+
+log = logging.getLogger("runqy_loader")
+
+
+class Workers:
+    """Which workers there are, and what they have.
+
+    No call raises an error if the scheduler does not answer soon: whether it is lost is another question.
+
+    Args:
+        silent_seconds: After so long without a sign, a worker is silent.
+
+    Attributes:
+        threads: Of all workers that are not silent.
+        live, silent: Their addresses.
+        has_had_silent: Whether one was silent.
+    """
+
+    def __init__(self, client: Client, silent_seconds: float) -> None:
+        self._client = client
+        self._silent_seconds = silent_seconds
+        self.threads = 0
+        self.live: frozenset[str] = frozenset()
+        self.silent: frozenset[str] = frozenset()
+        self.has_had_silent = False
+
+    @property
+    def is_scheduler_there(self) -> bool:
+        """Whether the client is connected."""
+        return bool(self._client.status == "running")
+
+    async def look(self) -> bool:
+        """Asks which workers there are. Returns whether there was an answer."""
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                found = (await self._client.scheduler.identity(n_workers=-1))["workers"]
+        except (OSError, TimeoutError) as error:
+            log.debug("the Dask scheduler does not tell its workers: %s", error)
+            return False
+        newest = max((one["last_seen"] for one in found.values()), default=0.0)
+        # Of many workers, each tells less often that it is there.
+        limit = max(self._silent_seconds, len(found) / _SIGNS_A_SECOND)
+        self.silent = frozenset(address for address, one in found.items() if newest - one["last_seen"] > limit)
+        self.live = frozenset(found.keys() - self.silent)
+        self.threads = sum(found[address]["nthreads"] for address in self.live)
+        self.has_had_silent = self.has_had_silent or bool(self.silent)
+        return True
+
+    async def given(self, workers: Collection[str] | None = None) -> set[Any] | None:
+        """The keys of all tasks that the scheduler has given to these workers, or to any; None without an answer."""
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                found = await self._client.processing(workers=None if workers is None else list(workers))
+        except (OSError, TimeoutError) as error:
+            log.debug("the Dask scheduler does not tell what it has given to workers: %s", error)
+            return None
+        return {key for keys in found.values() for key in keys}
+
+    async def cancel(self, futures: Sequence[Future]) -> None:
+        """Has the scheduler forget tasks. Those that run go on."""
+        if not futures:
+            return
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._client.cancel(list(futures))
+        except (OSError, TimeoutError) as error:
+            log.debug("tasks were not cancelled: %s", error)
+
+    async def tell(self, what: Callable[..., None], *arguments: object) -> None:
+        """Has every worker do something. One that is silent is not waited for."""
+        if not self.live:
+            return
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._client.run(what, *arguments, workers=list(self.live), on_error="ignore")
+        except (OSError, ValueError, TimeoutError) as error:
+            log.debug("not all Dask workers were told: %s", error)
