@@ -37,14 +37,14 @@ def schedule_finding(load: IntendedLoad, usage: Usage, now: float) -> Finding | 
     options, living = load.options, usage.living
     if options.layout_name != "asynq" or not options.task_options.starts_at(now):
         return None
-    own, queues = options.default_queue, [queue.name for queue in usage.queues]
+    own, queues = options.own_queues, [queue.name for queue in usage.queues]
     waiting = [queue for queue in queues if _would_wait(options, living, queue)]
-    if own is not None:
-        refused = own in waiting
-    else:
+    of_own = [queue for queue in own if queue in waiting]
+    refused = bool(of_own)
+    if not own:
         refused = len(waiting) == len(queues) if queues else _would_wait(options, living, None)
     if refused:
-        where = "a queue here" if own is None else f"queue {own}"
+        where = f"queue {of_own[0]}" if of_own else "a queue here"
         found = Finding(_NAME, "error", f"{_NEVER} {where}", _HINT)
         return found.ignored_by("--force-schedule") if options.force_schedule else found
     forwarders = [one for one in living if one.forwards]

@@ -114,7 +114,7 @@ def test_what_is_spread_is_verified_shown_waited_for_and_rolled_back(
     shown = run("inspect", "--job", "spread", *redis, "--json", cwd=tmp_path)
     listed = run("jobs", "show", "spread", *redis, cwd=tmp_path)
     waited = run("wait", "--ids", "ids.tsv", *redis, "--out", "out", "--timeout", "0.1", cwd=tmp_path)
-    ids = [line.split("\t") for line in (tmp_path / "ids.tsv").read_text().splitlines()]
+    ids = [line.split("\t") for line in (tmp_path / "ids.tsv").read_text().splitlines() if not line.startswith("#")]
     back = run("rollback", "spread", *redis, "--report", "-", cwd=tmp_path)
 
     assert report["queues"].keys() == set(NAMES)
@@ -327,3 +327,15 @@ def test_a_node_that_takes_no_writes_for_a_while_does_not_stop_the_others(
             found = [_number(client.hget(f"asynq:{{{name}}}:t:{task.decode()}", "msg")) for task in ids]
             expected = [n for n in range(9600) if n // 400 % 3 == at]
             assert (found if workers == 1 else sorted(found)) == expected
+
+
+def test_start_times_are_refused_where_nothing_would_run_them_in_a_sub_queue(
+    shared_cluster: Cluster, tmp_path: Path
+) -> None:
+    write(tmp_path, 10)
+    given = ("in.jsonl", *TO_ALL, "--redis", shared_cluster.url, "--process-in", "1h")
+    refused = run("load", *given, cwd=tmp_path)
+    assert refused.status == 1
+    assert f"is seen to serve queue {NAMES[0]}" in refused.stderr
+    with shared_cluster.client() as client:
+        assert not any(client.exists(f"asynq:{{{name}}}:scheduled") for name in NAMES)
