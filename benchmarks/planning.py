@@ -5,6 +5,10 @@
     python -m benchmarks.planning --again redis-8.2      # only this server; the others stay as they are
     python -m benchmarks.planning --quick    # a part, and shorter: whether it works
 
+    python -m benchmarks.planning --snapshots  # snapshots and Dask only
+
+Forks, snapshots and Dask's scheduler are measured by CPU time as well: they are busy all the time that they take.
+
 What else a machine does adds to the CPU time of a task, and never takes from it. So the least time of several runs is
 the nearest to that of a quiet machine. Bytes do not depend on this.
 """
@@ -51,6 +55,8 @@ FILES: dict[Persistence, tuple[str, ...]] = {
     "aof-always": ("--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0"),
 }
 _LEAST = "the least CPU time of several runs"
+_SNAPSHOT_TASKS = 600_000
+_EMPTY_TASKS = 4_000
 _VARIED = 997
 """Payloads of different lengths, which are repeated."""
 
@@ -63,7 +69,7 @@ def collect(servers: Sequence[str], *, quick: bool) -> Figures:
     sizes = SIZES[1:4:2] if quick else SIZES
     for binary in map(binaries.find, servers):
         points += measured_points(binary, sizes)
-        snapshots.append(snapshot(binary, 50_000 if quick else 1_200_000))
+        snapshots.append(snapshot(binary, 50_000 if quick else _SNAPSHOT_TASKS))
     rates += [measured_rate(binaries.find(binaries.DEFAULT), kind, 1 if quick else 5) for kind in FILES]
     return Figures(
         date=time.strftime("%Y-%m-%d"),
@@ -72,7 +78,7 @@ def collect(servers: Sequence[str], *, quick: bool) -> Figures:
         points=points,
         snapshots=snapshots,
         rates=rates,
-        scheduler=scheduler(500 if quick else 10_000),
+        scheduler=scheduler(500 if quick else _EMPTY_TASKS),
     )
 
 
@@ -114,10 +120,9 @@ async def _snapshot(url: str, second: Path) -> Snapshot:
 
     control = Client(parse_address(url), 60.0)
     before: Any = await control.execute("INFO")
-    started = time.perf_counter()
     await control.execute("BGSAVE")
+    forked: Any = await control.execute("INFO")
     await _saved(control)
-    seconds = time.perf_counter() - started
     after: Any = await control.execute("INFO")
     folder: Any = await control.execute("CONFIG", "GET", "dir")
     size = Path(folder[1].decode(), "dump.rdb").stat().st_size
@@ -134,13 +139,18 @@ async def _snapshot(url: str, second: Path) -> Snapshot:
         server=version,
         used_bytes=int(before["used_memory"]),
         resident_bytes=int(before["used_memory_rss"]),
-        fork_seconds=int(after["latest_fork_usec"]) / 1e6,
-        save_seconds=seconds,
+        fork_seconds=min(int(after["latest_fork_usec"]) / 1e6, _grown(before, forked, "sys_main_thread")),
+        save_seconds=_grown(before, after, "user_children") + _grown(before, after, "sys_children"),
         file_bytes=size,
         copied_bytes=int(last["rdb_last_cow_size"]),
         tasks_meanwhile=meanwhile,
         keys=keys,
     )
+
+
+def _grown(before: Any, after: Any, kind: str) -> float:
+    """CPU seconds of the server or of its children between two replies to INFO."""
+    return float(after[f"used_cpu_{kind}"]) - float(before[f"used_cpu_{kind}"])
 
 
 async def _saved(control: Client) -> None:
@@ -182,9 +192,9 @@ def scheduler(tasks: int) -> Scheduler | None:
         distributed.Client(cluster) as client,
     ):
         client.gather(client.map(_nothing, range(100), pure=False))
-        started = time.perf_counter()
+        started = time.process_time()  # the scheduler is in this process
         client.gather(client.map(_nothing, range(tasks), pure=False, retries=0))
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
     return Scheduler(version=distributed.__version__, workers=2, tasks=tasks, seconds=seconds)
 
 
@@ -257,6 +267,12 @@ def least(found: Figures, before: Figures) -> Figures:
     )
 
 
+def with_snapshots(before: Figures) -> Figures:
+    """The same figures with new ones of snapshots and of Dask."""
+    snapshots = [snapshot(binaries.find(name), _SNAPSHOT_TASKS) for name in binaries.NEWER]
+    return replace(before, snapshots=snapshots, scheduler=scheduler(_EMPTY_TASKS))
+
+
 def _kind(point: Point) -> tuple[object, ...]:
     """What a point is of, without what was measured."""
     length = round(point.payload_bytes)
@@ -266,6 +282,10 @@ def _kind(point: Point) -> tuple[object, ...]:
 def main() -> None:
     quick = "--quick" in sys.argv[1:]
     logging.getLogger("runqy_loader").setLevel(logging.ERROR)
+    if "--snapshots" in sys.argv[1:]:
+        path = ROOT / "loader" / "planning" / OWN
+        path.write_bytes(saved(with_snapshots(own_figures())))
+        return
     named = [word for word in sys.argv[1:] if not word.startswith("-")]
     figures = collect(named or binaries.NEWER, quick=quick)
     path = Path(tempfile.gettempdir(), OWN) if quick else ROOT / "loader" / "planning" / OWN

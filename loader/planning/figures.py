@@ -70,8 +70,8 @@ class Snapshot:
     Attributes:
         used_bytes: ``used_memory`` at the fork.
         resident_bytes: ``used_memory_rss`` at the fork.
-        fork_seconds: How long the server stood still for the fork (``latest_fork_usec``).
-        save_seconds: From the fork to the end of the file, without a load beside it.
+        fork_seconds: CPU time of the fork, for which the server stands still.
+        save_seconds: CPU time of the process that writes the file: on a fast disk, it is busy from the fork to the end.
         file_bytes: Size of the file.
         copied_bytes: Memory copied while a load ran beside a second snapshot (``rdb_last_cow_size``).
         tasks_meanwhile: Tasks that were loaded during that one.
@@ -107,6 +107,7 @@ class Scheduler:
     Attributes:
         version: Of the package distributed.
         tasks: Empty tasks, from the first submission to the last result.
+        seconds: CPU time of the process of scheduler and client: on many cores, the scheduler is busy all the time.
     """
 
     version: str

@@ -186,7 +186,7 @@ def _files(work: Work) -> Section:
             _calculated("aof_rewrites", "rewrites by default", written.count, "", "at each doubling from 64 MB"),
             _calculated("aof_peak", "disk with them", written.peak, "bytes", "old and new file"),
         ]
-    saved = f"{snapshot.save_seconds:.1f} s for {in_bytes(snapshot.file_bytes)}"
+    saved = f"{snapshot.save_seconds:.1f} s of CPU for {in_bytes(snapshot.file_bytes)}"
     forked = f"{1000 * snapshot.fork_seconds:.1f} ms for {in_bytes(snapshot.resident_bytes)}"
     found += [
         _calculated("snapshot_bytes", "a snapshot at the end", work.file, "bytes", "tasks x snapshot"),
