@@ -117,7 +117,7 @@ def _is_timeout(value: Any) -> bool:
 
 
 def _is_odd(body: bytes) -> bool:
-    """Whether Python's ``json`` takes what the gateway refuses: lone surrogates, depth, constants, a mark, huge numbers.
+    """Whether Python's ``json`` takes what is refused here: lone surrogates, depth, constants, a mark, huge numbers.
 
     Also names that come twice: msgspec checks each value, ``json`` keeps the last.
     """
