@@ -13,6 +13,9 @@ from loader.gateway.overload import Limit
 _GZIP = 31
 """What zlib calls deflated data with the header and trailer of gzip."""
 
+DROPPED = 4
+"""Up to so many times the limit, a body that is refused is read to its end, and the connection goes on."""
+
 _PIECE = 256 * 1024
 """Bytes that are inflated at once: so many may be in memory before they are counted."""
 
@@ -39,8 +42,9 @@ class Bodies:
         coding = request.fields.get(b"content-encoding", b"identity").lower()
         if coding not in (b"identity", b"gzip", b"x-gzip"):
             raise HttpError(415, "the only content coding that is read is gzip", {"accept-encoding": "gzip"})
-        if int(request.fields.get(b"content-length", b"0")) > self._most:  # the server has checked that it is a number
-            raise self._too_long()
+        length = int(request.fields.get(b"content-length", b"0"))  # the server has checked that it is a number
+        if length > self._most:
+            raise self._too_long(length)
         inflated = None if coding == b"identity" else _Inflated()
         parts: list[bytes] = []
         more = True
@@ -51,7 +55,7 @@ class Bodies:
             content, more = message.get("body", b""), message.get("more_body", False)
             for part in (content,) if inflated is None else inflated.add(content):
                 if request.held + len(part) > self._most:
-                    raise self._too_long()
+                    raise self._too_long(length)
                 if not self._memory.take_now(len(part)):
                     await self._memory.take(len(part))
                 request.held += len(part)
@@ -60,8 +64,9 @@ class Bodies:
             inflated.check_end()
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _too_long(self) -> HttpError:
-        return HttpError(413, f"the body is too long: at most {self._most} bytes")
+    def _too_long(self, length: int) -> HttpError:
+        close = not 0 < length <= DROPPED * self._most
+        return HttpError(413, f"the body is too long: at most {self._most} bytes", close=close)
 
 
 class _Inflated:

@@ -46,6 +46,8 @@ class LookUps:
     async def get(self, request: Request) -> Response:
         """Answers ``GET /queue/{id}``."""
         task_id = request.scope["path_params"]["id"].encode(errors="surrogateescape")
+        if not task_id:
+            raise HttpError(404, "not found")
         wait_requested = _wait_requested(request.scope["query_string"])
         try:
             task = await self._read(task_id)

@@ -16,6 +16,7 @@ import uvicorn
 
 from loader.errors import UsageError
 from loader.gateway.app import Gateway, Parts
+from loader.gateway.bodies import DROPPED
 from loader.gateway.connection import Connection
 from loader.gateway.encoders import Encoders
 from loader.gateway.idempotency import IdempotencyKeys
@@ -38,9 +39,6 @@ from loader.settings.shared import API_KEY_VARIABLE
 
 _LEVELS = 3000
 """Nesting that a body may have before its payloads are looked at, whose limit is that of a load."""
-
-_DROPPED = 4
-"""How often the longest body is read and dropped after a refusal, so that its sender can read the answer."""
 
 _METRICS_SECONDS = 1.0
 
@@ -168,7 +166,7 @@ def _config(gateway: Gateway, options: ServeOptions) -> uvicorn.Config:
             partial(
                 Connection,
                 arrival_seconds=options.body_timeout,
-                most_dropped=_DROPPED * options.max_body_bytes,
+                most_dropped=DROPPED * options.max_body_bytes,
             ),
         ),
         ws="none",
