@@ -39,6 +39,7 @@ def with_json(url: str) -> Iterator[tuple[str, ...]]:
     yield ("generate", "template.json", "--count", "3", "-o", "made.jsonl", "--json")
     yield ("generate", "--like", "in.jsonl", "--json")
     yield ("compare", "report.json", "report.json", "--json")
+    yield ("plan", "--tasks", "1e6", "--payload", "300", "--json")
 
 
 def test_what_it_prints_is_one_json_value_and_nothing_else(tmp_path: Path, valkey: Server) -> None:
