@@ -243,6 +243,7 @@ def added_node(cluster: Cluster, folder: Path, kind: str) -> Iterator[tuple[Redi
     # Otherwise it would become a replica of the node that takes its last slot.
     stays = ("--cluster-allow-replica-migration", "no")
     own = RedisServer(folder, *_node_options(free_port()), *stays, kind=kind)
+    name = ""
     try:
         node = own.start()
         with node.client() as client, cluster.nodes[0].client() as first:
@@ -256,6 +257,9 @@ def added_node(cluster: Cluster, folder: Path, kind: str) -> Iterator[tuple[Redi
         yield own, node
     finally:
         own.stop()
+        for other in cluster.nodes:  # else the next test finds a node that fails
+            with other.client() as client, suppress(redis.RedisError):  # it was forgotten already, or is away
+                client.execute_command("CLUSTER", "FORGET", name)
 
 
 def move_slots(source: Server, to: Server, slots: Sequence[int], cluster: Cluster) -> None:
