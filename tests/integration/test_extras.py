@@ -52,6 +52,7 @@ def folder(tmp_path: Path) -> Path:
         ("serve --no-auth", "httptools", "serve", "httptools", "serve"),
         ("serve --no-auth", "uvicorn", "serve", "uvicorn", "serve"),
         ("serve --no-auth", "prometheus_client", "serve", "prometheus-client", "serve"),
+        ("serve --no-auth", "starlette", "serve", "starlette", "serve"),
     ],
 )  # fmt: skip
 def test_a_missing_package_is_told_with_the_command_that_installs_it(
@@ -73,7 +74,7 @@ def test_all_missing_packages_are_told_at_once(folder: Path) -> None:
 
     assert (done.status, done.stdout) == (2, "")
     assert done.stderr == (
-        "runqy-loader: error: serve needs the packages httptools, prometheus-client and uvicorn. "
+        "runqy-loader: error: serve needs the packages httptools, prometheus-client, starlette and uvicorn. "
         "Install them: pip install 'runqy-loader[serve]'\n"
     )
 
