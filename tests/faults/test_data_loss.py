@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli import run
 from tests.faults.helpers import ID_KINDS, assert_one_error, assert_tidy, until
-from tests.faults.proxy import COMMIT, Link, Verdict, from_nth
+from tests.faults.proxy import COMMIT, Link, Rule, Verdict, from_nth
 from tests.faults.scene import EACH_SERVER, Scene
 
 LOST = "the server has lost what it had just acknowledged"
@@ -92,13 +92,17 @@ def test_what_a_run_that_only_passes_over_reads_from_the_ledger_is_confirmed(sce
     scene.input(3000, "-b", "12")
     assert_tidy(scene.load())
 
-    def asks_the_ledger(link: Link, chunk: bytes) -> Verdict | None:
-        asks = b"HGETALL\r\n" in chunk and b":skipped\r\n" in chunk and b"DRYRUN" not in chunk
-        return Verdict.WAIT if asks else None
+    def asks(command: bytes, part: bytes) -> Rule:
+        def rule(link: Link, chunk: bytes) -> Verdict | None:
+            found = b"\r\n%b\r\n" % command in chunk and b":%b\r\n" % part in chunk and b"DRYRUN" not in chunk
+            return Verdict.WAIT if found else None
 
-    scene.proxy.rule = asks_the_ledger
+        return rule
+
+    scene.proxy.rule = asks(b"HGETALL", b"skipped")
     with scene.beside() as resumed:
         scene.until_halted(resumed)
+        scene.proxy.rule = asks(b"GET", b"batches")
         scene.proxy.let_pass()
         scene.until_halted(resumed)  # the ledger has been read, and is asked for once more
         scene.client.flushall()

@@ -84,7 +84,7 @@ def test_a_run_that_is_taken_over_when_all_is_in_does_not_report_the_job_as_its_
     scene.input(1000, "-b", "100", *JOB)
 
     def confirms(link: Link, chunk: bytes) -> Verdict | None:
-        asks = b"HGETALL\r\n" in chunk and b":skipped\r\n" in chunk and b"DRYRUN" not in chunk
+        asks = b"\r\nGET\r\n" in chunk and b":batches\r\n" in chunk and b"DRYRUN" not in chunk
         return Verdict.WAIT if asks and scene.pending == 1000 else None
 
     scene.proxy.rule = confirms
