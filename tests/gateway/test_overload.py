@@ -19,7 +19,7 @@ import pytest
 
 from tests.conftest import RedisServer, Server
 from tests.gateway.conftest import Start
-from tests.gateway.helpers import KEY, Gateway, documented
+from tests.gateway.helpers import KEY, Gateway, documented, peak
 
 
 @contextmanager
@@ -118,6 +118,7 @@ def test_a_body_waits_for_memory_and_is_refused_in_the_end(valkey: Server, start
     until(lambda: metric(gateway, "buffered_bytes") == 0, "all memory to be given back")
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc here")
 def test_too_many_jobs_are_noticed_before_they_are_objects(valkey: Server, start: Start) -> None:
     gateway = start(valkey.url)
     body = b'{"queue": "simple", "jobs": [%b{}]}' % (b"{}," * 5_300_000)
@@ -129,12 +130,6 @@ def test_too_many_jobs_are_noticed_before_they_are_objects(valkey: Server, start
     assert gateway.post("/queue/add-batch", nested).status == 200
 
 
-def peak(gateway: Gateway) -> int:
-    status = Path(f"/proc/{gateway.process.pid}/status").read_text()
-    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc here")
 def test_large_batches_and_small_requests_go_on_side_by_side(valkey: Server, start: Start) -> None:
     gateway = start(valkey.url)
     batch = {"queue": "inference", "jobs": [{"data": n} for n in range(10_000)]}
