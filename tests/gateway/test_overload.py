@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import os
 import socket
@@ -15,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.conftest import RedisServer, Server
@@ -153,6 +156,32 @@ def test_large_batches_and_small_requests_go_on_side_by_side(valkey: Server, sta
         assert client.llen("asynq:simple.default:pending") == small
 
 
+def test_a_batch_with_many_timeouts_lets_others_on(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url, "--layout", "asynq", "--force-layout")
+    batch = {"queue": "simple", "jobs": [{"data": n, "timeout": n + 1} for n in range(1500)]}
+    with ThreadPoolExecutor(1) as pool:
+        large = pool.submit(gateway.post, "/queue/add-batch", batch)
+        kept, others = gateway.connect(), 0
+        while not large.done():
+            assert gateway.get("/health", over=kept).status == 200
+            others += 1
+        kept.close()
+    assert large.result().json["enqueued"] == 1500
+    assert others > 20  # each timeout needs an encoder; more than one answer for each hundred
+
+
+def test_empty_gzip_members_count_as_they_arrive(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url, "--max-body-bytes", "100000")
+    pieces = iter([gzip.compress(b"") * 1000] * 6)
+    reply = httpx.post(
+        f"{gateway.url}/queue/add",
+        content=pieces,
+        headers={"Content-Encoding": "gzip", "X-API-Key": KEY},
+        timeout=60,
+    )
+    assert (reply.status_code, reply.json()) == (413, {"errors": ["the body is too long: at most 100000 bytes"]})
+
+
 # --- bounds ---------------------------------------------------------------------------------------------------------
 
 
@@ -199,6 +228,16 @@ def test_a_key_of_another_type_is_named(valkey: Server, start: Start) -> None:
         assert (reply.status, reply.errors) == (503, [f"{named}; nothing was enqueued"])
         reply = gateway.post("/queue/add", {"queue": "unknown", "data": 1})
         assert (reply.status, reply.errors) == (503, [f"{named}; nothing was done"])
+
+
+def test_a_key_of_another_type_for_an_idempotency_key_is_named(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url)
+    claim = f"runqy-loader:idempotency:{hashlib.sha256(b'k').hexdigest()}"
+    with valkey.client() as client:
+        client.lpush(claim, "1")
+    reply = gateway.post("/queue/add", {"queue": "simple", "data": 1}, headers={"Idempotency-Key": "k"})
+    named = f"the key {claim} is of another type than a mark; nothing was done"
+    assert (reply.status, reply.errors) == (503, [named])
 
 
 def test_the_log_is_short_while_redis_is_away(start: Start, redis_server: Callable[..., RedisServer]) -> None:
