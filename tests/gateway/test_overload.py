@@ -296,6 +296,14 @@ def children(gateway: Gateway) -> list[str]:
     return done.stdout.split()
 
 
+def test_a_long_line_of_a_worker_reaches_the_log(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url, "--workers", "2", "--access-log")
+    assert gateway.get("/" + "%FF" * 20_000, key=None).status == 404  # three times as long in the log
+    assert gateway.get("/health", key=None).status == 200
+    assert gateway.stop().status == 0
+    assert any("%EF%BF%BD" * 3000 in line for line in gateway.said)
+
+
 def test_workers_stop_with_their_parent(valkey: Server, start: Start) -> None:
     gateway = start(valkey.url, "--workers", "2")
     workers = children(gateway)
