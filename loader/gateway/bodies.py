@@ -19,6 +19,9 @@ DROPPED = 4
 _PIECE = 256 * 1024
 """Bytes that are inflated at once: so many may be in memory before they are counted."""
 
+_FED = 4 * 1024
+"""Bytes that zlib gets at once: what is left of them is copied for each gzip member that ends in them."""
+
 
 class Bodies:
     """Reads bodies whole.
@@ -47,12 +50,15 @@ class Bodies:
             raise self._too_long(length)
         inflated = None if coding == b"identity" else _Inflated()
         parts: list[bytes] = []
-        more = True
+        arrived, more = 0, True
         while more:
             message = await request.receive()  # the connection is lost if the body does not arrive in time
             if message["type"] != "http.request":
                 raise ClientDisconnect
             content, more = message.get("body", b""), message.get("more_body", False)
+            arrived += len(content)
+            if arrived > self._most:  # gzip members may be empty
+                raise self._too_long(length)
             for part in (content,) if inflated is None else inflated.add(content):
                 if request.held + len(part) > self._most:
                     raise self._too_long(length)
@@ -78,6 +84,10 @@ class _Inflated:
 
     def add(self, content: bytes) -> Iterator[bytes]:
         """Inflates the next bytes. Raises HttpError if they are damaged."""
+        for start in range(0, len(content), _FED):
+            yield from self._add(content[start : start + _FED])
+
+    def _add(self, content: bytes) -> Iterator[bytes]:
         while content:
             if self._member.eof:
                 self._member = zlib.decompressobj(_GZIP)

@@ -6,6 +6,8 @@
   first request, is not taken up. What follows it is the body of the request, as without the offer.
 - Trailer fields of a chunked body are dropped: they must not pass for header fields (RFC 9110, 6.5.1).
 - A client that has closed its own side only still gets its answer.
+- Of requests that a client sends in a row, a piece at a time is parsed and answered, however many there are.
+- A client that takes nothing of its answers is given up.
 - An answer is one write, and a refusal can be read: what the client still sends is read and dropped for a while.
 """
 
@@ -17,11 +19,11 @@ from typing import Any, cast
 import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from loader.gateway.answers import error_body
+from loader.gateway.transport import Flow, OneWrite
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request's first line and header fields."""
@@ -29,10 +31,9 @@ MAX_HEAD = 64 * 1024
 _MAX_BETWEEN = 16 * 1024
 """Bytes of a chunked body that are no content, in one piece: extensions and trailer fields."""
 
-_JOINED = 64 * 1024
-"""A longer body is written by itself: a copy of it would cost more than a second write."""
+_PIECE = 8 * 1024
+"""Bytes that are parsed at once. Each request in them takes some kilobytes until it is answered."""
 
-_LINGER_SECONDS = 1.0
 _HEAD_END = b"\r\n\r\n"
 _FRAMING = (b"content-length", b"transfer-encoding")
 
@@ -41,7 +42,8 @@ class Connection(HttpToolsProtocol):
     """A connection of the gateway.
 
     Args:
-        arrival_seconds: How long the header fields of a request may take to arrive, and then its body.
+        arrival_seconds: How long the header fields of a request may take to arrive, and then its body; and how long a
+            client may take nothing of its answers.
         most_dropped: Bytes of a body that are read and dropped after its answer.
 
     Attributes:
@@ -75,6 +77,8 @@ class Connection(HttpToolsProtocol):
         self._dropped = 0
         self._arrival: asyncio.TimerHandle | None = None
         self._current: RequestResponseCycle | None = None  # the request that the application has
+        self._later = bytearray()  # what is parsed once the requests before it are answered; nothing is read meanwhile
+        self._sending: asyncio.TimerHandle | None = None
 
     def ended(self) -> asyncio.Future[None]:
         """See the class."""
@@ -88,20 +92,22 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.transport = cast(asyncio.Transport, _OneWrite(transport, self))
-        self.flow = FlowControl(self.transport)
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self.transport = cast(asyncio.Transport, OneWrite(transport, self))
+        self.flow = Flow(self.transport, self)
+        self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._arrived()
         self._end()
         self._unset_keepalive_if_required()
+        if self._sending is not None:
+            self._sending.cancel()
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keeps the connection for the answers of requests that have arrived whole."""
         self._end()
-        return self._finish()  # else the transport closes
+        return bool(self._later) or self._finish()  # else the transport closes
 
     def _finish(self) -> bool:
         """Closes once those requests are answered that have arrived whole. Returns False if there are none."""
@@ -120,6 +126,35 @@ class Connection(HttpToolsProtocol):
             self._ended.set_result(None)
 
     def data_received(self, data: bytes) -> None:
+        if self._later or len(data) > _PIECE:
+            self._later += data
+            self._take_later()
+        else:
+            self._take(data)
+        self._rest()
+
+    def _take_later(self) -> None:
+        """Parses what has arrived, until a request has to wait for the one before it."""
+        while self._later and not self.pipeline and not self._refused:
+            piece = bytes(self._later[:_PIECE])
+            del self._later[:_PIECE]
+            self._take(piece)
+        if not self._later and self._has_ended and not self._finish():
+            self.transport.close()
+
+    def _rest(self) -> None:
+        """Waits for the next request, if there is none."""
+        if (
+            self._in_head
+            and not (self._begun or self._held or self._refused or self._later)
+            and (self.cycle is None or self.cycle.response_complete)
+            and self.timeout_keep_alive_task is None
+        ):
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def _take(self, data: bytes) -> None:
         if self._refused:
             return
         self._unset_keepalive_if_required()
@@ -155,7 +190,6 @@ class Connection(HttpToolsProtocol):
 
     def _count_head(self, size: int) -> None:
         if not self._begun:
-            self._head_bytes = 0
             return
         self._head_bytes += size
         self._await_arrival()
@@ -193,17 +227,22 @@ class Connection(HttpToolsProtocol):
     # --- the parser's side ------------------------------------------------------------------------------------------
 
     def _feed(self, data: bytes) -> None:
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            self._without_upgrade(data[offer.args[0] :])
-        except httptools.HttpParserError:
-            if self._field_bytes > MAX_HEAD:
-                self._refuse(431, f"the header fields are longer than {MAX_HEAD} bytes")
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                data = data[offer.args[0] :]
+                self._without_upgrade()
+            except httptools.HttpParserError:
+                if self._field_bytes > MAX_HEAD:
+                    self._refuse(431, f"the header fields are longer than {MAX_HEAD} bytes")
+                else:
+                    self._refuse(400, "this is not a valid HTTP/1.1 request")
+                return
             else:
-                self._refuse(400, "this is not a valid HTTP/1.1 request")
+                return
 
-    def _without_upgrade(self, rest: bytes) -> None:
+    def _without_upgrade(self) -> None:
         """Goes on after an offer to upgrade, at which the parser stops: with a new one, that is told the framing."""
         self.parser = httptools.HttpRequestParser(self)
         if not self._in_head:
@@ -211,13 +250,12 @@ class Connection(HttpToolsProtocol):
             self._is_going_on = True
             self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
             self._is_going_on = False
-        if rest:
-            self._feed(rest)
 
     def on_message_begin(self) -> None:
         if not self._is_going_on:
             self._begun = True
             self._field_bytes = 0
+            self._head_bytes = -_PIECE  # where in a piece it begins is not known
             super().on_message_begin()
             self.scope["state"]["connection"] = self
 
@@ -253,14 +291,48 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if self.transport.is_closing():
+            return  # nobody would get the answer
         self._current = cycle
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self._in_head and not self.transport.is_closing():  # the rest of a body that nobody wants
+        if self.transport.is_closing():
+            return
+        if self._later:
+            self._take_later()
+            self._rest()
+        self.flow.resume_reading()
+        if not self._in_head and self.cycle.response_complete:  # the rest of a body that nobody wants
             self._dropped = 0
             self._await_arrival()
+
+    # --- answers that nobody takes ---------------------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.watch_sending()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._sending is not None:
+            self._sending.cancel()
+            self._sending = None
+        if self.transport.is_closing():
+            self.watch_sending()
+
+    def watch_sending(self) -> None:
+        """Gives the client up if it takes nothing for a while of what it is sent."""
+        if self._sending is None and (unsent := self.transport.get_write_buffer_size()):
+            self._sending = self.loop.call_later(self._arrival_seconds, self._check_sent, unsent)
+
+    def _check_sent(self, unsent: int) -> None:
+        self._sending = None
+        if self.transport.get_write_buffer_size() >= unsent:
+            self.transport.abort()
+        else:
+            self.watch_sending()
 
     # --- refusals ---------------------------------------------------------------------------------------------------
 
@@ -274,6 +346,7 @@ class Connection(HttpToolsProtocol):
         self._refused = True
         self._arrived()
         self._held.clear()
+        self._later.clear()
         if self._finish():
             return
         if self._current is not None and not self._current.response_complete:
@@ -295,53 +368,3 @@ class Connection(HttpToolsProtocol):
 
 def _has_body(headers: list[tuple[bytes, bytes]]) -> bool:
     return any(name in _FRAMING and value != b"0" for name, value in headers)
-
-
-class _OneWrite:
-    """What uvicorn writes to. It writes the head and the body of an answer one after the other, in one turn.
-
-    uvloop sends each write at once since 0.23.
-    """
-
-    __slots__ = ("_closing", "_connection", "_held", "_transport", "get_extra_info", "pause_reading", "resume_reading")
-
-    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
-        self._transport = transport
-        self._connection = connection
-        self._held = b""
-        self._closing = False
-        self.get_extra_info = transport.get_extra_info
-        self.pause_reading = transport.pause_reading
-        self.resume_reading = transport.resume_reading
-
-    def write(self, data: bytes) -> None:
-        if self._closing:
-            return
-        if not self._held:
-            self._held = data
-            self._connection.loop.call_soon(self._flush)
-        elif len(data) <= _JOINED:
-            self._transport.write(self._held + data)
-            self._held = b""
-        else:
-            self._flush()
-            self._transport.write(data)
-
-    def _flush(self) -> None:
-        if self._held:
-            self._transport.write(self._held)
-            self._held = b""
-
-    def is_closing(self) -> bool:
-        return self._closing or self._transport.is_closing()
-
-    def close(self) -> None:
-        if self._closing:
-            return
-        self._flush()
-        self._closing = True
-        if self._connection.is_sending and self._transport.can_write_eof() and not self._transport.is_closing():
-            self._transport.write_eof()
-            self._connection.loop.call_later(_LINGER_SECONDS, self._transport.close)
-        else:
-            self._transport.close()

@@ -13,7 +13,7 @@ from loader.gateway.answers import add_body, batch_body
 from loader.gateway.bodies import Bodies
 from loader.gateway.encoders import Encoders
 from loader.gateway.faults import redis_unavailable
-from loader.gateway.http import JSON, HttpError, Request
+from loader.gateway.http import JSON, HttpError, Request, unavailable
 from loader.gateway.idempotency import IdempotencyKeys, KeyReusedError
 from loader.gateway.lanes import LARGE_BYTES, Lanes
 from loader.gateway.metrics import Metrics
@@ -132,7 +132,10 @@ class Enqueueing:
                 if earlier is not None:
                     return self._replayed(queue, earlier)
             ids = new_ids(len(payloads))
-            earlier = await self._writer.put(queue, ids, payloads, timeouts, mark)
+            try:
+                earlier = await self._writer.put(queue, ids, payloads, timeouts, mark)
+            except asyncio.CancelledError:  # it is not done after --shutdown-timeout
+                raise unavailable("the gateway stops; it is not known whether this was enqueued") from None
             self._queues.created(queue)
         except KeyReusedError:
             raise HttpError(422, "this Idempotency-Key was used before with a different request") from None

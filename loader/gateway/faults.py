@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from loader.errors import LoaderError
 from loader.gateway.http import HttpError, unavailable
+from loader.gateway.link import WrongTypeError
 from loader.gateway.rare_warnings import RareWarnings
-from loader.gateway.writer import NotEnqueuedError, UnknownOutcomeError, WrongTypeError
+from loader.gateway.writer import NotEnqueuedError, UnknownOutcomeError
 
 
 def redis_unavailable(error: LoaderError, warnings: RareWarnings) -> HttpError:

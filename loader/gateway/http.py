@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -136,6 +137,8 @@ class Endpoint:
             return
         except HttpError as error:
             answer = error.answer
+        except asyncio.CancelledError:  # it is not done after --shutdown-timeout
+            answer = unavailable("the gateway stops; nothing was done").answer
         except Exception:  # a bug: the client still gets an answer in the usual form
             log.exception("while answering %s %s", scope["method"], self._path)
             answer = HttpError(500, "internal error; this is a bug").answer

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import hiredis
 
-from loader.gateway.link import Link
+from loader.gateway.link import Link, WrongTypeError
 from loader.gateway.new_ids import ids_from
 from loader.gateway.push import Written
 from loader.jobs.ledger_scripts import lost
@@ -110,6 +110,7 @@ class IdempotencyKeys:
         Raises:
             ValueError: The key is not valid.
             KeyReusedError: The key was used before with a different request.
+            WrongTypeError: A key in Redis for it is of another type.
             SinkError: Redis is not available, or refuses.
         """
         if not _VALID.fullmatch(key) or len(key) > MAX_KEY:
@@ -125,9 +126,13 @@ class IdempotencyKeys:
             command(b"GET", mark.key),
         )
         replies = await self._link.call(b"".join(commands), replies=len(commands))
-        for reply in replies:
+        for key_asked, reply in zip((claim, claim, mark.key), replies, strict=True):
             if isinstance(reply, hiredis.ReplyError):
-                raise from_reply(str(reply), "Redis, Idempotency-Key")
+                if str(reply).startswith("WRONGTYPE"):
+                    raise WrongTypeError(f"the key {key_asked.decode(errors='replace')} is of another type than a mark")
+                error = from_reply(str(reply), "Redis, Idempotency-Key")
+                self._link.leave_replica(error)
+                raise error
         _, holder, earlier = replies
         if holder != request:
             raise KeyReusedError

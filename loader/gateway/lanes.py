@@ -9,7 +9,8 @@ from loader.gateway.writer import Writer
 
 LARGE_TASKS = 500
 LARGE_BYTES = 256 * 1024
-"""A request is large with more tasks, or more bytes of payloads."""
+LARGE_TIMEOUTS = 50
+"""A request is large with more tasks, more bytes of payloads, or more different timeouts: each needs an encoder."""
 
 
 class Lanes:
@@ -31,7 +32,9 @@ class Lanes:
         mark: Mark | None = None,
     ) -> list[bytes] | None:
         """Puts the tasks of a request into a queue; see ``Writer.put``."""
-        is_large = len(ids) > LARGE_TASKS or sum(map(len, payloads)) > LARGE_BYTES
+        is_large = (
+            len(ids) > LARGE_TASKS or sum(map(len, payloads)) > LARGE_BYTES or len(set(timeouts)) > LARGE_TIMEOUTS
+        )
         return await (self._large if is_large else self._small).put(queue, ids, payloads, timeouts, mark)
 
     async def drain(self) -> None:

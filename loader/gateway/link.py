@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 
-from loader.errors import ConnectionFailedError, LoaderError
+from loader.errors import ConnectionFailedError, LoaderError, RefusedNowError, SinkError
 from loader.gateway.rare_warnings import RareWarnings
 from loader.servers.outage import Outage
 from loader.servers.retry import Patience, retry
@@ -16,6 +16,10 @@ from loader.wire.resp import command
 
 _PAUSE_AFTER_REFUSAL = 2.0
 _PING_TIMEOUT = 2.0
+
+
+class WrongTypeError(SinkError):
+    """A key that the gateway needs is of another type."""
 
 
 class Link:
@@ -68,9 +72,12 @@ class Link:
             raise ConnectionFailedError(f"{self._address}: there is no connection at the moment")
         return self._connection.call(commands, replies)
 
-    def drop(self) -> None:
-        """Replaces the connection by a new one: the server that it leads to is the wrong one now."""
-        if self._connection is not None:
+    def leave_replica(self, error: Exception) -> None:
+        """Replaces the connection by a new one if an error says that it leads to a replica.
+
+        After a failover, the same address leads to the new primary, and this connection to the old one.
+        """
+        if isinstance(error, RefusedNowError) and error.condition == "READONLY" and self._connection is not None:
             self._connection.abort()
 
     async def answers(self) -> bool:

@@ -29,7 +29,10 @@ _ERRORS = {
     "422": "This Idempotency-Key was used before with a different request",
     "503": "Redis is not available, or a limit is reached; the text says whether the tasks may be in",
 }
-_AUTH = {"bearer": {"type": "http", "scheme": "bearer", "description": "An API key, as in runqy"}}
+_AUTH = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, as in runqy"},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same, in place of bearer"},
+}
 _PART = r"[^\x00-\x20\x7f-\xa0.{}]+"
 _EXAMPLE = {"prompt": "Hello"}
 
@@ -191,4 +194,4 @@ def _ref(schema: str) -> Json:
 
 
 def _security(auth: bool) -> Json:
-    return {"security": [{"bearer": []}]} if auth else {}
+    return {"security": [{name: []} for name in _AUTH]} if auth else {}

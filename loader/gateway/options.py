@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,6 +24,9 @@ SINGLE = -1
 
 _SINGLE_SECONDS = 1800
 """How long a task from ``POST /queue/add`` may run: asynq's default, which runqy's server (March 2026) keeps."""
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#A-Z]+|null")
+"""What browsers send as Origin: scheme and host in small letters, and a port if it is not the usual one."""
 
 LONGEST_TIMEOUT = 2**31 - 1
 """The largest timeout of a task, in seconds, that a request may give."""
@@ -164,6 +168,12 @@ class ServeOptions:
             raise UsageError(f"--max-buffered-bytes must not be below --max-body-bytes, not {self.max_buffered_bytes}")
         if self.redis in (EMBEDDED, DISCARD):
             raise UsageError(f"--redis {self.redis} is for load only", "Give the URL of a server")
+        for origin in self.cors_origin:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise UsageError(
+                    f"--cors-origin {origin} is not an origin",
+                    "Give it as browsers send it, such as https://example.com",
+                )
         self.load_options().check()
 
     @property

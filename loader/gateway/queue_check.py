@@ -9,9 +9,8 @@ from typing import Any
 import hiredis
 
 from loader.errors import QueueNameError
-from loader.gateway.link import Link
+from loader.gateway.link import Link, WrongTypeError
 from loader.gateway.options import ServeOptions
-from loader.gateway.writer import WrongTypeError
 from loader.queues.existing import QUEUES_KEY
 from loader.queues.names import resolve_queue
 from loader.wire.faults import from_reply

@@ -12,9 +12,9 @@ import msgspec
 
 from loader.errors import LoaderError
 from loader.gateway.answers import TaskInfo
-from loader.gateway.encoders import Encoders
 from loader.gateway.link import Link
 from loader.layouts.task_message import MessageError, TaskMessage, decode
+from loader.queues.asynq_keys import base_of
 from loader.wire.connection import Reply
 from loader.wire.faults import from_reply
 from loader.wire.replies import pairs
@@ -25,6 +25,9 @@ FINAL = frozenset({"completed", "archived"})
 
 _MOST_QUEUES = 1000
 """Queues that are searched for a task, where no key tells its queue."""
+
+_MOST_FOUND = 2000
+"""Tasks whose queue is remembered, where no key tells it."""
 
 Fields = dict[bytes, bytes]
 
@@ -48,12 +51,11 @@ class TaskReader:
     def __init__(
         self,
         link: Link,
-        encoders: Encoders,
         layout: str,
         queues: Callable[[int], Awaitable[tuple[Iterable[str], bool]]] | None,
     ) -> None:
         self._link = link
-        self._encoders = encoders
+        self._found: dict[bytes, str] = {}  # queues of tasks that no look-up key tells, as they were found
         self._queues = queues
         self._read = self._read_documented if layout == "documented" else self._read_asynq
 
@@ -77,23 +79,27 @@ class TaskReader:
         ]
 
     async def _read_asynq(self, ids: Sequence[bytes]) -> list[TaskInfo | None]:
-        queue_names = await self._ask([command(b"HGET", b"asynq:t:" + task_id, b"queue") for task_id in ids])
+        replies = await self._ask([command(b"HGET", b"asynq:t:" + task_id, b"queue") for task_id in ids])
+        queue_names = [
+            name.decode(errors="replace") if isinstance(name, bytes) else self._found.get(task_id)
+            for task_id, name in zip(ids, replies, strict=True)
+        ]
         candidates: Iterable[str] = ()
         is_all = True
-        if self._queues is not None and not all(isinstance(name, bytes) for name in queue_names):
+        if self._queues is not None and None in queue_names:
             candidates, is_all = await self._queues(_MOST_QUEUES)
         lookups: list[tuple[int, str]] = []
         for position, name in enumerate(queue_names):
-            if isinstance(name, bytes):
-                lookups.append((position, name.decode(errors="replace")))
-            else:
-                lookups += ((position, queue) for queue in candidates)
-        keys = [self._encoders.get(queue).task_key(ids[position]) for position, queue in lookups]
+            lookups += ((position, queue) for queue in (candidates if name is None else (name,)))
+        # Not from an encoder: to make one for each queue that is searched takes a second, in which nobody is served.
+        keys = (base_of(queue) + b"t:" + ids[position] for position, queue in lookups)
         replies = await self._ask([command(b"HGETALL", key) for key in keys])
         tasks: list[TaskInfo | None] = [None] * len(ids)
         for (position, queue), reply in zip(lookups, replies, strict=True):
             if (fields := _fields(reply)) and tasks[position] is None:
                 tasks[position] = _asynq(ids[position], queue, fields)
+        if self._queues is not None:
+            self._remember(ids, tasks)
         if not is_all and len(ids) == 1 and tasks[0] is None:
             raise TooManyQueuesError(
                 f"task not found in {_MOST_QUEUES:,} queues; there are more, and nothing in Redis tells an id's queue"
@@ -101,12 +107,22 @@ class TaskReader:
         await self._add_starts(tasks)
         return tasks
 
+    def _remember(self, ids: Sequence[bytes], tasks: Sequence[TaskInfo | None]) -> None:
+        """Who waits for a task asks for it ten times a second: its queue is searched once."""
+        for task_id, task in zip(ids, tasks, strict=True):
+            if task is None:
+                self._found.pop(task_id, None)
+            elif task_id not in self._found:
+                if len(self._found) >= _MOST_FOUND:
+                    del self._found[next(iter(self._found))]
+                self._found[task_id] = task.queue
+
     async def _add_starts(self, tasks: Sequence[TaskInfo | None]) -> None:
         """Adds when tasks start that are scheduled or wait for a retry (asynq 0.26, ``rdb/inspect.go``)."""
         due = [task for task in tasks if task is not None and task.state in ("scheduled", "retry")]
         commands = []
         for task in due:
-            key = self._encoders.get(task.queue).pending_key.removesuffix(b"pending") + task.state.encode()
+            key = base_of(task.queue) + task.state.encode()
             commands.append(command(b"ZSCORE", key, task.id.encode()))
         for task, score in zip(due, await self._ask(commands), strict=True):
             if isinstance(score, bytes):

@@ -100,7 +100,7 @@ class Serving:
             )
             lanes, queues = Lanes(*writers), KnownQueues(options, reading)
             search = None if options.defaults.reverse_lookup else queues.some
-            reader = TaskReader(reading, encoders, options.layout, search)
+            reader = TaskReader(reading, options.layout, search)
             self._waiter = TaskWaiter(reader)
             idempotency = IdempotencyKeys(reading, options.idempotency_seconds)
             keys = keys_of(options)

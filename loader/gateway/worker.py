@@ -15,7 +15,7 @@ from loader.engine.loop import loop_factory
 from loader.engine.tuning import tune_process
 from loader.errors import LoaderError
 from loader.gateway.serving import Serving
-from loader.gateway.workers import Start
+from loader.gateway.workers import LONGEST_TEXT, Start
 
 _INTERRUPTED = 130
 _FAILED = 1
@@ -23,7 +23,7 @@ _FAILED = 1
 
 class _ToParent(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        _say({"level": record.levelno, "text": self.format(record)})
+        _say({"level": record.levelno, "text": self.format(record)[:LONGEST_TEXT]})
 
 
 def _say(what: dict[str, object]) -> None:

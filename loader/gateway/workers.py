@@ -26,6 +26,12 @@ from loader.gateway.target import CheckedTarget
 _PAUSE_SECONDS = 1.0
 """Before a worker that has ended is replaced."""
 
+LONGEST_TEXT = 32 * 1024
+"""Characters of a worker's line for the log. An access line holds the path, which clients choose."""
+
+_LONGEST_LINE = 16 * LONGEST_TEXT
+"""Bytes: JSON writes a character in up to 12."""
+
 _STOP = b"s"
 METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable in which prometheus_client looks for the place that processes share."""
@@ -117,6 +123,7 @@ class Workers:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             pass_fds=self._start.sockets,
+            limit=_LONGEST_LINE,
             env={**os.environ, METRICS_DIRECTORY: str(shared)},
             start_new_session=True,  # Ctrl-C is for the parent, which tells the workers
         )

@@ -18,10 +18,10 @@ from itertools import chain
 
 import hiredis
 
-from loader.errors import LoaderError, OversizedError, RefusedNowError, SinkError, TransientError
+from loader.errors import LoaderError, OversizedError, SinkError, TransientError
 from loader.gateway.encoders import Encoders
 from loader.gateway.idempotency import Mark
-from loader.gateway.link import Link
+from loader.gateway.link import Link, WrongTypeError
 from loader.gateway.metrics import Metrics
 from loader.gateway.push import Written, push
 from loader.gateway.rare_warnings import RareWarnings
@@ -43,6 +43,9 @@ MAX_BYTES = 8 * 1024 * 1024
 _SLICE = 500
 """Commands that are built and sent at once."""
 
+_ENCODERS = 16
+"""Encoders that are made at once: each takes about half a millisecond."""
+
 _AROUND = 64 * 1024
 """More than a stored message has beside its payload."""
 
@@ -55,10 +58,6 @@ class NotEnqueuedError(TransientError):
 
 class UnknownOutcomeError(TransientError):
     """The connection was lost before the push was acknowledged. The tasks may or may not be in."""
-
-
-class WrongTypeError(SinkError):
-    """A key that the gateway writes to is of another type."""
 
 
 class PayloadTooLongError(SinkError):
@@ -187,7 +186,7 @@ class Writer:
                 )
             why = error.args[0] if isinstance(error, WrongTypeError) else "Redis does not take the tasks now"
             self._fail(entries, NotEnqueuedError(f"{why}; nothing was enqueued"), error)
-            self._leave_replica(error)
+            self._link.leave_replica(error)
             return
         try:
             for share, reply in zip(shares, await pushed, strict=True):
@@ -222,7 +221,9 @@ class Writer:
                 count += 1
         calls: list[asyncio.Future[list[Reply]]] = []
         try:
-            for encoder, ids, payloads in self._grouped(entries):
+            for number, (encoder, ids, payloads) in enumerate(self._grouped(entries), 1):
+                if number % _ENCODERS == 0:
+                    await asyncio.sleep(0)  # for other requests, as below
                 compact = compact or encoder.is_compact
                 first, last = first or encoder.task_key(ids[0]), encoder.task_key(ids[-1])
                 for start in range(0, len(ids), _SLICE):
@@ -280,7 +281,7 @@ class Writer:
                 what = f"the key {key} is of another type than a list of tasks; nothing was enqueued"
             error = from_reply(str(reply), f"queue {share[0].queue}")
             self._fail(share, NotEnqueuedError(what), error)
-            self._leave_replica(error)
+            self._link.leave_replica(error)
             return
         earlier = share[0].mark.earlier(reply) if share[0].mark is not None else None
         if earlier is not None:
@@ -290,11 +291,6 @@ class Writer:
         for entry in share:
             if not entry.done.done():
                 entry.done.set_result(earlier)
-
-    def _leave_replica(self, error: Exception) -> None:
-        """After a failover, the same address leads to the new primary, and this connection to the old one."""
-        if isinstance(error, RefusedNowError) and error.condition == "READONLY":
-            self._link.drop()
 
     def _fail(self, entries: Iterable[Entry], error: LoaderError, cause: Exception) -> None:
         """Fails requests. Errors of Redis and of the network go to the log, not to clients."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 T = TypeVar("T")
 
@@ -17,7 +17,12 @@ class ByLength(dict[int, T]):
     Args:
         make: Makes the value for a length.
         most: How many are kept.
+
+    Attributes:
+        made: How many values all instances have made together.
     """
+
+    made: ClassVar[int] = 0
 
     def __init__(self, make: Callable[[int], T], most: int = _MAX_LENGTHS) -> None:
         super().__init__()
@@ -27,5 +32,6 @@ class ByLength(dict[int, T]):
     def __missing__(self, length: int) -> T:
         if len(self) >= self._most:
             self.clear()
+        ByLength.made += 1
         made = self[length] = self._make(length)
         return made

@@ -177,6 +177,12 @@ class Gateway:
         return ids
 
 
+def peak(gateway: Gateway) -> int:
+    """Bytes of memory that the gateway has had at most so far."""
+    status = Path(f"/proc/{gateway.process.pid}/status").read_text()
+    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+
+
 def documented(client: Any, queue_name: str) -> list[tuple[str, dict[bytes, bytes]]]:
     """Tasks of a queue in the documented layout, the first to be consumed first."""
     ids = client.lrange(f"asynq:{queue_name}:pending", 0, -1)[::-1]

@@ -214,6 +214,30 @@ def test_who_waits_for_a_task_does_not_keep_it_from_stopping(valkey: Server, sta
     connection.close()
 
 
+def test_who_is_not_done_after_the_time_to_stop_is_told(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url, "--shutdown-timeout", "0.3")
+    body = b'{"queue": "simple", "data": 1}'
+    with (
+        valkey.client() as client,
+        socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as unsure,
+        socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as unfinished,
+    ):
+        client.client_pause(60_000, all=False)
+        unsure.sendall(head(len(body)) + body)
+        unfinished.sendall(head(100) + b"{")
+        until(lambda: f"runqy_gateway_buffered_bytes {len(body) + 1}.0" in metrics(gateway), "both to arrive")
+        gateway.process.terminate()
+        for connection, words in (
+            (unsure, b"the gateway stops; it is not known whether this was enqueued"),
+            (unfinished, b"the gateway stops; nothing was done"),
+        ):
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            assert (answer.status, words in answer.read()) == (503, True)
+        client.client_unpause()
+        assert gateway.wait().status == 0
+
+
 # --- Redis goes away ------------------------------------------------------------------------------------------------
 
 

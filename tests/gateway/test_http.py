@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import zlib
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import pytest
 
 from tests.conftest import Server
 from tests.gateway.conftest import Start
-from tests.gateway.helpers import KEY, KEY_ENV, QUEUES, Gateway
+from tests.gateway.helpers import KEY, KEY_ENV, QUEUES, Gateway, peak
 from tests.interop.installing import tool
 
 BODY = b'{"queue": "simple", "data": 1}'
@@ -183,6 +184,24 @@ def test_pipelined_requests_are_answered_in_their_order(gateway: Gateway) -> Non
     assert statuses(received) == [200, 401, 200]
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc here")
+@pytest.mark.parametrize("fields", [b"", b"Connection: Upgrade\r\nUpgrade: a\r\n"], ids=["plain", "offers"])
+def test_any_number_of_requests_in_a_row_is_answered_and_takes_no_more_memory(gateway: Gateway, fields: bytes) -> None:
+    assert statuses(exchange(gateway, post())) == [200]
+    before = peak(gateway)
+    request = b"GET /health HTTP/1.1\r\nHost: x\r\n%b\r\n" % fields
+    answers = exchange(gateway, request * 4000 + post(), half_close=True, answers=4001)
+    assert statuses(answers) == [200] * 4001
+    assert peak(gateway) - before < 4 * 1024 * 1024  # a request that waits takes about 3 KB
+
+
+def test_after_an_answer_that_closes_nothing_is_taken(valkey: Server, gateway: Gateway) -> None:
+    refused = post(b"Host: y\r\n")
+    assert statuses(exchange(gateway, refused[:-1], refused[-1:] + post(), answers=2)) == [400]
+    with valkey.client() as client:
+        assert client.keys("asynq:*") == []
+
+
 def test_what_comes_behind_a_request_does_not_keep_it_from_its_answer(gateway: Gateway) -> None:
     assert statuses(exchange(gateway, post() + b"\0nonsense")) == [200]
 
@@ -265,6 +284,41 @@ def test_silent_and_idle_connections_are_closed(gateway: Gateway) -> None:
         assert idle.recv(65536).startswith(b"HTTP/1.1 200")
         assert silent.recv(1) == b""
         assert idle.recv(1) == b""
+
+
+def test_a_connection_that_is_idle_after_what_is_no_request_is_closed(gateway: Gateway) -> None:
+    with (
+        socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as empty,
+        socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as late,
+    ):
+        empty.sendall(b"\r\n")
+        late.sendall(post(auth=b"")[: -len(BODY)])
+        assert late.recv(65536).startswith(b"HTTP/1.1 401")
+        late.sendall(BODY)
+        assert empty.recv(1) == b""
+        assert late.recv(1) == b""
+
+
+def test_a_client_that_takes_nothing_of_its_answers_is_given_up(gateway: Gateway) -> None:
+    request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 100
+    with socket.create_connection(("127.0.0.1", gateway.port), 60) as connection, pytest.raises(ConnectionError):
+        send_without_end(connection, request)  # the gateway reads no more after a while, and then resets it
+
+
+def send_without_end(connection: socket.socket, data: bytes) -> None:
+    while True:
+        connection.sendall(data)
+
+
+def test_clients_that_go_while_they_are_answered_leave_no_trace(gateway: Gateway) -> None:
+    said = len(gateway.said)
+    for _ in range(50):
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # ends by a reset
+            connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+            connection.recv(1)
+    assert gateway.get("/health").status == 200
+    assert gateway.said[said:] == []
 
 
 def test_slow_header_fields_are_given_up(gateway: Gateway) -> None:

@@ -88,6 +88,11 @@ def test_the_document_tells_the_limits(valkey: Server, start: Start) -> None:
     document = start(valkey.url, "--max-jobs", "77").get("/openapi.json").json
     schemas = document["components"]["schemas"]
     assert schemas["AddBatchRequest"]["properties"]["jobs"]["maxItems"] == 77
-    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    schemes = document["components"]["securitySchemes"]
+    assert schemes["bearer"]["scheme"] == "bearer"
+    assert (schemes["apiKey"]["in"], schemes["apiKey"]["name"]) == ("header", "X-API-Key")
+    for operation in ("/queue/add", "post"), ("/queue/add-batch", "post"), ("/queue/{id}", "get"):
+        path, method = operation
+        assert document["paths"][path][method]["security"] == [{"bearer": []}, {"apiKey": []}]  # one of the two
     assert KEY not in str(document)
     assert KEY_ENV not in str(document)

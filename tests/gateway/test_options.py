@@ -57,6 +57,8 @@ def test_a_variable_without_a_key_is_refused(valkey: Server, tmp_path: Path, val
     ("arguments", "words"),
     [
         (("--no-auth", "--api-key-env", "X"), "contradict"),
+        (("--no-auth", "--cors-origin", "https://example.com/"), "is not an origin. Give it as browsers send it"),
+        (("--no-auth", "--cors-origin", "example.com"), "is not an origin"),
         (("--no-auth", "--port", "70000"), "--port must be between 0 and 65535"),
         (("--no-auth", "--max-jobs", "0"), "--max-jobs must be at least 1"),
         (("--no-auth", "--timeout", "0"), "--timeout must be above 0"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import os
 import socket
@@ -15,11 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.conftest import RedisServer, Server
 from tests.gateway.conftest import Start
-from tests.gateway.helpers import KEY, Gateway, documented
+from tests.gateway.helpers import KEY, Gateway, documented, peak
 
 
 @contextmanager
@@ -118,6 +121,7 @@ def test_a_body_waits_for_memory_and_is_refused_in_the_end(valkey: Server, start
     until(lambda: metric(gateway, "buffered_bytes") == 0, "all memory to be given back")
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc here")
 def test_too_many_jobs_are_noticed_before_they_are_objects(valkey: Server, start: Start) -> None:
     gateway = start(valkey.url)
     body = b'{"queue": "simple", "jobs": [%b{}]}' % (b"{}," * 5_300_000)
@@ -129,12 +133,6 @@ def test_too_many_jobs_are_noticed_before_they_are_objects(valkey: Server, start
     assert gateway.post("/queue/add-batch", nested).status == 200
 
 
-def peak(gateway: Gateway) -> int:
-    status = Path(f"/proc/{gateway.process.pid}/status").read_text()
-    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc here")
 def test_large_batches_and_small_requests_go_on_side_by_side(valkey: Server, start: Start) -> None:
     gateway = start(valkey.url)
     batch = {"queue": "inference", "jobs": [{"data": n} for n in range(10_000)]}
@@ -156,6 +154,32 @@ def test_large_batches_and_small_requests_go_on_side_by_side(valkey: Server, sta
         payloads = Counter(fields[b"payload"] for _, fields in documented(client, "inference.default"))
         assert set(payloads.values()) == {8} and len(payloads) == 10_000
         assert client.llen("asynq:simple.default:pending") == small
+
+
+def test_a_batch_with_many_timeouts_lets_others_on(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url, "--layout", "asynq", "--force-layout")
+    batch = {"queue": "simple", "jobs": [{"data": n, "timeout": n + 1} for n in range(1500)]}
+    with ThreadPoolExecutor(1) as pool:
+        large = pool.submit(gateway.post, "/queue/add-batch", batch)
+        kept, others = gateway.connect(), 0
+        while not large.done():
+            assert gateway.get("/health", over=kept).status == 200
+            others += 1
+        kept.close()
+    assert large.result().json["enqueued"] == 1500
+    assert others > 20  # each timeout needs an encoder; more than one answer for each hundred
+
+
+def test_empty_gzip_members_count_as_they_arrive(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url, "--max-body-bytes", "100000")
+    pieces = iter([gzip.compress(b"") * 1000] * 6)
+    reply = httpx.post(
+        f"{gateway.url}/queue/add",
+        content=pieces,
+        headers={"Content-Encoding": "gzip", "X-API-Key": KEY},
+        timeout=60,
+    )
+    assert (reply.status_code, reply.json()) == (413, {"errors": ["the body is too long: at most 100000 bytes"]})
 
 
 # --- bounds ---------------------------------------------------------------------------------------------------------
@@ -204,6 +228,16 @@ def test_a_key_of_another_type_is_named(valkey: Server, start: Start) -> None:
         assert (reply.status, reply.errors) == (503, [f"{named}; nothing was enqueued"])
         reply = gateway.post("/queue/add", {"queue": "unknown", "data": 1})
         assert (reply.status, reply.errors) == (503, [f"{named}; nothing was done"])
+
+
+def test_a_key_of_another_type_for_an_idempotency_key_is_named(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url)
+    claim = f"runqy-loader:idempotency:{hashlib.sha256(b'k').hexdigest()}"
+    with valkey.client() as client:
+        client.lpush(claim, "1")
+    reply = gateway.post("/queue/add", {"queue": "simple", "data": 1}, headers={"Idempotency-Key": "k"})
+    named = f"the key {claim} is of another type than a mark; nothing was done"
+    assert (reply.status, reply.errors) == (503, [named])
 
 
 def test_the_log_is_short_while_redis_is_away(start: Start, redis_server: Callable[..., RedisServer]) -> None:
@@ -260,6 +294,14 @@ def test_several_workers_share_a_port_and_keep_the_guarantees(valkey: Server, st
 def children(gateway: Gateway) -> list[str]:
     done = subprocess.run(["pgrep", "-P", str(gateway.process.pid)], capture_output=True, text=True, check=False)
     return done.stdout.split()
+
+
+def test_a_long_line_of_a_worker_reaches_the_log(valkey: Server, start: Start) -> None:
+    gateway = start(valkey.url, "--workers", "2", "--access-log")
+    assert gateway.get("/" + "%FF" * 20_000, key=None).status == 404  # three times as long in the log
+    assert gateway.get("/health", key=None).status == 200
+    assert gateway.stop().status == 0
+    assert any("%EF%BF%BD" * 3000 in line for line in gateway.said)
 
 
 def test_workers_stop_with_their_parent(valkey: Server, start: Start) -> None:

@@ -18,8 +18,8 @@ MakeServer = Callable[..., RedisServer]
 SETTINGS = pytest.mark.parametrize("setting", ["proto-max-bulk-len", "client-query-buffer-limit"])
 
 
-def add(gateway: Gateway, characters: int) -> Reply:
-    return gateway.post("/queue/add", {"queue": "simple", "data": "x" * characters})
+def add(gateway: Gateway, characters: int, headers: dict[str, str] | None = None) -> Reply:
+    return gateway.post("/queue/add", {"queue": "simple", "data": "x" * characters}, headers=headers)
 
 
 def payloads(server: Server) -> list[int]:
@@ -60,7 +60,10 @@ def test_without_having_been_told_the_limit_only_the_long_payload_is_413(
     assert (reply.status, reply.errors) == (413, ["Redis refuses the size of a payload"])
 
 
-def test_after_a_failover_behind_one_address_the_new_primary_is_used(redis_server: MakeServer, start: Start) -> None:
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}], ids=["without a key", "with a key"])
+def test_after_a_failover_behind_one_address_the_new_primary_is_used(
+    redis_server: MakeServer, start: Start, headers: dict[str, str]
+) -> None:
     options = ("--repl-diskless-sync-delay", "0")
     primary = redis_server(*options).start()
     replica = redis_server("--replicaof", "127.0.0.1", str(primary.port), *options).start()
@@ -71,12 +74,12 @@ def test_after_a_failover_behind_one_address_the_new_primary_is_used(redis_serve
         new.replicaof("NO", "ONE")
         old.replicaof("127.0.0.1", replica.port)
 
-        refused = add(gateway, 2)
+        refused = add(gateway, 2, headers)
         proxy.target_port = replica.port
-        until(lambda: add(gateway, 3).status == 200, "the gateway has found the new primary")
+        until(lambda: add(gateway, 3, headers).status == 200, "the gateway has found the new primary")
 
     assert refused.status == 503
-    assert refused.errors == ["Redis does not take the tasks now; nothing was enqueued"]
+    assert "; nothing was " in refused.errors[0]
     assert sorted(payloads(replica)) == [1, 3]
 
 

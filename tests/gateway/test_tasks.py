@@ -100,6 +100,17 @@ def test_plain_asynq_has_no_look_up_so_a_bounded_number_of_queues_is_searched(va
         client.sadd("asynq:queues", *(f"queue-{n}" for n in range(5000)))
         (error,) = gateway.get("/queue/unknown").errors
         assert error.startswith("task not found in 1,000 queues; there are more")
+        client.config_resetstat()
+        waiting = gateway.connect()
+        waiting.request("GET", "/queue/known?wait=true", headers={"Authorization": f"Bearer {KEY}"})
+        deadline = time.monotonic() + 60
+        while client.info("commandstats").get("cmdstat_hgetall", {}).get("calls", 0) < 5:  # looked up five times
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        client.hset("asynq:{queue-7}:t:known", "state", "completed")
+        assert waiting.getresponse().status == 200
+        waiting.close()
+        assert client.info("commandstats")["cmdstat_hgetall"]["calls"] < 100  # in the queue where it was found before
 
 
 def test_an_unknown_task_is_404(server: Server, start: Start, client: Any) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import uuid
 
 import pytest
 
+from loader.gateway.encoders import Encoders
 from loader.gateway.keys import ApiKeys
 from loader.gateway.metrics import Metrics
 from loader.gateway.new_ids import ids_from, new_ids
+from loader.gateway.options import ServeOptions
+from loader.wire.lengths import ByLength
 
 
 @pytest.mark.parametrize(
@@ -57,6 +61,21 @@ def test_ids_are_distinct_uuids_that_follow_from_the_first(count: int) -> None:
 
 def test_ids_of_two_requests_have_nothing_in_common() -> None:
     assert len({task_id[:23] for _ in range(1000) for task_id in new_ids(1)}) == 1000
+
+
+def test_what_encoders_keep_by_length_is_bounded_over_all_of_them() -> None:
+    encoders = Encoders(ServeOptions(layout="asynq"))
+    before = _kept_by_length()
+    most = 0
+    for queue in range(20):
+        for length in range(1, 4000):
+            encoders.get(f"queue-{queue}").write_tasks(b"", [b"0" * 36], [b"1" * length])
+        most = max(most, _kept_by_length() - before)
+    assert 4000 <= most <= 70_000  # dropped between two calls: what one queue adds comes on top
+
+
+def _kept_by_length() -> int:
+    return sum(len(one) for one in gc.get_objects() if isinstance(one, ByLength))
 
 
 def test_metrics_have_labels_of_queues_up_to_so_many_bytes() -> None:
