@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from loader.engine.dask import cluster as cluster_module
+from loader.engine.dask.cluster import connected
+from loader.errors import LoaderError
 from tests.cli import Outcome, run
 from tests.conftest import Server
 from tests.dask_cluster import DaskCluster, SmallShards
@@ -187,6 +191,7 @@ def test_without_a_scheduler_a_cluster_of_this_machine_loads(valkey: Server, cli
         (("in.jsonl", "--scheduler", "tcp://127.0.0.1:1"), "--scheduler needs --engine dask"),
         (("in.jsonl", "--engine", "dask", "--scheduler", "nowhere"), "must be an address"),
         (("in.jsonl", "--engine", "dask", "--scheduler", "tcp://127.0.0.1:1"), "no Dask scheduler answers"),
+        (("in.jsonl", "--engine", "dask", "--scheduler", "tls://127.0.0.1:1"), "has no certificates"),
         (("in.jsonl", "--engine", "dask", "--detach"), "--detach needs --scheduler"),
     ],
 )
@@ -200,6 +205,17 @@ def test_what_cannot_work_is_said(
     assert done.status in (1, 2)
     assert words in done.stderr
     assert client.llen("asynq:q.default:pending") == 0
+
+
+def test_a_server_that_is_no_dask_scheduler_is_not_waited_for(valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_module, "_ANSWER_SECONDS", 1.0)
+
+    async def connect() -> None:
+        async with connected(f"tcp://127.0.0.1:{valkey.port}"):
+            pytest.fail("a Redis server is no scheduler")
+
+    with pytest.raises(LoaderError, match="no Dask scheduler answers"):
+        asyncio.run(connect())
 
 
 def test_nobody_can_look_on_at_a_job_that_is_not_there_or_not_on_a_cluster(
