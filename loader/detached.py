@@ -28,6 +28,7 @@ from loader.errors import LoaderError, UsageError
 from loader.settings import LoadOptions
 
 _LOOK_SECONDS = 0.1
+_WITHDRAW_SECONDS = 5.0
 
 log = logging.getLogger("runqy_loader")
 
@@ -94,8 +95,24 @@ async def detach(paths: Sequence[str], options: LoadOptions) -> Detached:
         failing = asyncio.create_task(_failure(client, future, news))
         try:
             return await _begun(news)
+        except asyncio.CancelledError:  # by a signal
+            await _withdraw(client, future)
+            raise
         finally:
             failing.cancel()
+
+
+async def _withdraw(client: Client, future: Any) -> None:
+    """Takes a load back that no worker has begun: it would begin with the next worker that joins."""
+    try:
+        async with asyncio.timeout(_WITHDRAW_SECONDS):
+            given = await client.processing()
+            if not any(future.key in keys for keys in given.values()):
+                await client.cancel([future], force=True)
+                return
+    except (OSError, TimeoutError) as error:
+        log.debug("the driver was not taken back: %s", error)
+    log.warning("the cluster may have begun the load, and goes on with it; runqy-loader jobs lists it")
 
 
 async def _begun(news: asyncio.Queue[object]) -> Detached:

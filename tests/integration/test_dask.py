@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,16 @@ from loader.errors import LoaderError
 from tests.cli import Outcome, run
 from tests.conftest import Server
 from tests.dask_cluster import DaskCluster, SmallShards
-from tests.faults.helpers import assert_adds_up, assert_each_once, numbered, payload, rejected_lines, tasks, write_lines
+from tests.faults.helpers import (
+    Command,
+    assert_adds_up,
+    assert_each_once,
+    numbered,
+    payload,
+    rejected_lines,
+    tasks,
+    write_lines,
+)
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +133,8 @@ def test_too_many_bad_records_of_all_workers_together(
     assert done.status == 1
     assert "more than --max-errors 20 records rejected" in done.stderr
     assert 0 < client.llen("asynq:q.default:pending") < 1800
+    kept = rejected_lines(Path(done.report["rejects_file"]))
+    assert len(kept) == len(set(kept)) > 0, "those that have ended it can be seen"
 
 
 def test_an_input_that_is_bad_from_the_beginning_loads_nothing(
@@ -205,6 +217,21 @@ def test_what_cannot_work_is_said(
     assert done.status in (1, 2)
     assert words in done.stderr
     assert client.llen("asynq:q.default:pending") == 0
+
+
+def test_a_detached_load_that_is_interrupted_before_a_worker_comes_is_taken_back(
+    valkey: Server, client: Any, tmp_path: Path
+) -> None:
+    numbered(tmp_path / "in.jsonl", 10)
+    with DaskCluster(tmp_path, 0) as empty:
+        with Command(
+            "load", "in.jsonl", "-q", "q", "--redis", valkey.url, "--engine", "dask", "--scheduler", empty.address,
+            "--detach", "--rejects", "r.jsonl", cwd=tmp_path,
+        ) as running:  # fmt: skip
+            running.until(lambda: empty.tasks == 1, "its driver waits for a worker")
+            running.signal(signal.SIGINT)
+            assert running.wait().status == 130
+        assert empty.tasks == 0
 
 
 def test_a_server_that_is_no_dask_scheduler_is_not_waited_for(valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
