@@ -168,9 +168,11 @@ class _Run:
         client, topic = self._client, topic_of(self._token)
         client.subscribe_topic(topic, self._heard)
         looking = asyncio.create_task(self._look())
+        looking.add_done_callback(lambda _: self._news.set())
         try:
             await self._warn_of_failures()
             await self._work(looking)
+            await self._gathered.keep_rejects()
         finally:
             looking.cancel()
             await self._end(topic)
