@@ -299,6 +299,9 @@ def test_an_interrupted_load_ends_in_order_and_goes_on_locally(scene: Scene, clu
     local = scene.load("--engine", "local")
     scene.assert_all_in(local)
     assert local.report["loaded"] == RECORDS - stopped.report["loaded"]
+    attached = run("jobs", "attach", "j", "--redis", scene.server.url, cwd=scene.folder)
+    assert attached.status == 0, attached.stderr
+    assert "job j: completed" in attached.stderr, "of the newest run, whichever engine it had"
 
 
 def test_a_shard_that_kills_its_workers_ends_the_load_with_the_reason(scene: Scene, cluster: DaskCluster) -> None:
