@@ -21,6 +21,7 @@ from distributed import Client, fire_and_forget, get_worker, secede
 import loader
 from loader.api import Loader
 from loader.engine.dask.cluster import connected
+from loader.engine.dask.fitness import check_scheduler, check_workers
 from loader.engine.dask.messages import Said, packed, unpacked
 from loader.engine.dask.outcome import outcome_error
 from loader.engine.loop import loop_factory
@@ -84,7 +85,10 @@ async def detach(paths: Sequence[str], options: LoadOptions) -> Detached:
     token = secrets.token_hex(6)
     news: asyncio.Queue[object] = asyncio.Queue()
     async with connected(options.scheduler) as client:
-        if not await client.nthreads():
+        await check_scheduler(client)
+        if workers := await client.nthreads():
+            await check_workers(client, workers)
+        else:
             log.warning("the Dask cluster has no workers; waiting for the first one")
         client.subscribe_topic(_topic(token), lambda event: news.put_nowait(unpacked(event[1])))
         wanted = _Wanted(

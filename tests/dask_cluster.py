@@ -73,17 +73,17 @@ class DaskCluster:
         )
         until(lambda: self._file.exists() and self._file.read_text().endswith("}"), "the scheduler", START_SECONDS)
 
-    def add_worker(self) -> subprocess.Popen[bytes]:
-        """Starts another worker; it need not be there yet."""
+    def add_worker(self, **variables: str) -> subprocess.Popen[bytes]:
+        """Starts another worker, with these variables in its environment; it need not be there yet."""
         self._count += 1
         worker = self._start(
             "worker", "--no-nanny", "--nthreads", "1", "--no-dashboard", "--name", f"w{self._count}",
-            "--death-timeout", "60",
+            "--death-timeout", "60", **variables,
         )  # fmt: skip
         self.workers.append(worker)
         return worker
 
-    def _start(self, what: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def _start(self, what: str, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
         with (self._folder / f"{what}{self._count}.log").open("wb") as log:
             return subprocess.Popen(
                 [
@@ -91,7 +91,7 @@ class DaskCluster:
                     *arguments,
                 ],
                 cwd=self._folder,
-                env=environment(**self._settings),
+                env=environment(**self._settings | variables),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

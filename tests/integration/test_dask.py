@@ -234,6 +234,23 @@ def test_a_detached_load_that_is_interrupted_before_a_worker_comes_is_taken_back
         assert empty.tasks == 0
 
 
+def test_workers_without_the_loader_are_one_error_and_stay(valkey: Server, tmp_path: Path) -> None:
+    numbered(tmp_path / "in.jsonl", 10)
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "loader.py").write_text("raise ModuleNotFoundError(\"No module named 'loader'\")")
+    with DaskCluster(tmp_path, 0) as own:
+        own.add_worker(PYTHONPATH=str(hidden))
+        for extra in ((), ("--detach", "--rejects", "r.jsonl")):
+            done = run(
+                "load", "in.jsonl", "-q", "q", "--redis", valkey.url, "--engine", "dask", "--scheduler", own.address,
+                *extra, cwd=tmp_path,
+            )  # fmt: skip
+            assert done.status == 1
+            assert "cannot import what the load needs" in done.stderr
+        assert own.workers[0].poll() is None
+
+
 def test_a_server_that_is_no_dask_scheduler_is_not_waited_for(valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_module, "_ANSWER_SECONDS", 1.0)
 
