@@ -21,6 +21,7 @@ from distributed import Client, fire_and_forget, get_worker, secede
 import loader
 from loader.api import Loader
 from loader.engine.dask.cluster import connected
+from loader.engine.dask.fitness import check_scheduler, check_workers
 from loader.engine.dask.messages import Said, packed, unpacked
 from loader.engine.dask.outcome import outcome_error
 from loader.engine.loop import loop_factory
@@ -28,6 +29,7 @@ from loader.errors import LoaderError, UsageError
 from loader.settings import LoadOptions
 
 _LOOK_SECONDS = 0.1
+_WITHDRAW_SECONDS = 5.0
 
 log = logging.getLogger("runqy_loader")
 
@@ -83,7 +85,10 @@ async def detach(paths: Sequence[str], options: LoadOptions) -> Detached:
     token = secrets.token_hex(6)
     news: asyncio.Queue[object] = asyncio.Queue()
     async with connected(options.scheduler) as client:
-        if not await client.nthreads():
+        await check_scheduler(client)
+        if workers := await client.nthreads():
+            await check_workers(client, workers)
+        else:
             log.warning("the Dask cluster has no workers; waiting for the first one")
         client.subscribe_topic(_topic(token), lambda event: news.put_nowait(unpacked(event[1])))
         wanted = _Wanted(
@@ -94,8 +99,24 @@ async def detach(paths: Sequence[str], options: LoadOptions) -> Detached:
         failing = asyncio.create_task(_failure(client, future, news))
         try:
             return await _begun(news)
+        except asyncio.CancelledError:  # by a signal
+            await _withdraw(client, future)
+            raise
         finally:
             failing.cancel()
+
+
+async def _withdraw(client: Client, future: Any) -> None:
+    """Takes a load back that no worker has begun: it would begin with the next worker that joins."""
+    try:
+        async with asyncio.timeout(_WITHDRAW_SECONDS):
+            given = await client.processing()
+            if not any(future.key in keys for keys in given.values()):
+                await client.cancel([future], force=True)
+                return
+    except (OSError, TimeoutError) as error:
+        log.debug("the driver was not taken back: %s", error)
+    log.warning("the cluster may have begun the load, and goes on with it; runqy-loader jobs lists it")
 
 
 async def _begun(news: asyncio.Queue[object]) -> Detached:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from distributed import Client
+from distributed import Client, Scheduler
 
 from tests.cli import environment
 from tests.faults.helpers import Load, until
@@ -73,17 +73,17 @@ class DaskCluster:
         )
         until(lambda: self._file.exists() and self._file.read_text().endswith("}"), "the scheduler", START_SECONDS)
 
-    def add_worker(self) -> subprocess.Popen[bytes]:
-        """Starts another worker; it need not be there yet."""
+    def add_worker(self, **variables: str) -> subprocess.Popen[bytes]:
+        """Starts another worker, with these variables in its environment; it need not be there yet."""
         self._count += 1
         worker = self._start(
             "worker", "--no-nanny", "--nthreads", "1", "--no-dashboard", "--name", f"w{self._count}",
-            "--death-timeout", "60",
+            "--death-timeout", "60", **variables,
         )  # fmt: skip
         self.workers.append(worker)
         return worker
 
-    def _start(self, what: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def _start(self, what: str, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
         with (self._folder / f"{what}{self._count}.log").open("wb") as log:
             return subprocess.Popen(
                 [
@@ -91,7 +91,7 @@ class DaskCluster:
                     *arguments,
                 ],
                 cwd=self._folder,
-                env=environment(**self._settings),
+                env=environment(**self._settings | variables),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -114,6 +114,12 @@ class DaskCluster:
             found = client.run(_shards_here, on_error="ignore")
         return next((count for one, count in found.values() if one == pid), 0)
 
+    @property
+    def tasks(self) -> int:
+        """How many tasks the scheduler has."""
+        with Client(self.address, set_as_default=False) as client:
+            return int(client.run_on_scheduler(_tasks))
+
     def heal(self) -> None:
         """Starts a worker for each that has ended."""
         for worker in [one for one in self.workers if one.poll() is not None]:
@@ -124,6 +130,10 @@ class DaskCluster:
     def logs(self) -> str:
         """What the processes have written, for messages."""
         return "\n".join(path.read_text()[-3000:] for path in sorted(self._folder.glob("*.log")))
+
+
+def _tasks(dask_scheduler: Scheduler) -> int:
+    return len(dask_scheduler.tasks)
 
 
 def _shards_here() -> tuple[int, int]:

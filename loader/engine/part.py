@@ -39,6 +39,10 @@ async def _nothing_to_confirm() -> None:
     pass
 
 
+async def _driven() -> bool:
+    return True
+
+
 def _not_noted(delivery: Delivery) -> None:
     pass
 
@@ -58,6 +62,8 @@ class Channel:
         limits: What holds the load back on behalf of the destination.
         of_shard: The same channel for one run of a shard, of which another run may take it over.
         take_acknowledged: The numbers of the batches of a shard that are in, by queue; they are no more kept here.
+        is_driven: Whether the first process of a run that is spread over machines has the job. Raises LoaderError if
+            the server does not tell.
         note_acknowledged: Has ``confirm`` cover batches that another process has loaded: queue, shard and numbers.
     """
 
@@ -71,6 +77,7 @@ class Channel:
     limits: Sequence[Limit] = ()
     of_shard: Callable[[], Channel] | None = None
     take_acknowledged: Callable[[int], dict[str, list[int]]] = lambda shard: {}
+    is_driven: Callable[[], Awaitable[bool]] = _driven
     note_acknowledged: Callable[[str, int, Sequence[int]], None] = lambda queue, shard, batches: None
 
 

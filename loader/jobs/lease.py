@@ -230,6 +230,15 @@ class Lease:
             lost.taken_over = True
             raise lost
 
+    async def is_driven(self) -> bool:
+        """Whether the first process of this run holds the lease.
+
+        Raises:
+            LoaderError: The server does not answer, or replies with an error.
+        """
+        with translated(self._where):
+            return bool(await self._client.execute("GET", self._key) == self._holder)
+
     async def _is_held_by_driver(self) -> bool:
         """Whether the first process of this run has the lease; False if another run has.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli import run
 from tests.dask_cluster import DaskCluster, SmallShards, go_on, stop_process
 from tests.fault_counts import Fault, count
 from tests.faults.helpers import (
@@ -258,6 +259,28 @@ def test_after_the_death_of_its_driver_the_same_command_goes_on_at_once(scene: S
     assert done.report["resumed"]
 
 
+def test_a_paused_load_whose_driver_dies_keeps_no_worker(scene: Scene, cluster: DaskCluster) -> None:
+    plain_input(scene)
+    scene.proxy.latency = 0.2  # so that it lasts until it is paused
+
+    with dask_load(scene, cluster) as running:
+        strike = Strike(scene, 4, lambda pid: None, Verdict.PASS)
+        running.until(strike.happened.is_set, "some batches are in")
+        assert run("jobs", "pause", "j", "--redis", scene.server.url, cwd=scene.folder).status == 0
+        pids = [worker.pid for worker in cluster.workers]
+        # Each has a shard that waits for the order to go on.
+        running.until(lambda: all(cluster.shards_on(pid) for pid in pids), "all workers have a shard")
+        running.strike()
+        assert running.wait().status == -9
+    scene.proxy.rule = None
+    scene.proxy.latency = 0.0
+    assert run("jobs", "resume", "j", "--redis", scene.server.url, cwd=scene.folder).status == 0
+    with dask_load(scene, cluster) as running:
+        done = running.wait()
+
+    scene.assert_all_in(done)
+
+
 def test_an_interrupted_load_ends_in_order_and_goes_on_locally(scene: Scene, cluster: DaskCluster) -> None:
     plain_input(scene)
     scene.proxy.latency = 0.003
@@ -276,6 +299,9 @@ def test_an_interrupted_load_ends_in_order_and_goes_on_locally(scene: Scene, clu
     local = scene.load("--engine", "local")
     scene.assert_all_in(local)
     assert local.report["loaded"] == RECORDS - stopped.report["loaded"]
+    attached = run("jobs", "attach", "j", "--redis", scene.server.url, cwd=scene.folder)
+    assert attached.status == 0, attached.stderr
+    assert "job j: completed" in attached.stderr, "of the newest run, whichever engine it had"
 
 
 def test_a_shard_that_kills_its_workers_ends_the_load_with_the_reason(scene: Scene, cluster: DaskCluster) -> None:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from loader.engine.dask import cluster as cluster_module
+from loader.engine.dask.cluster import connected
+from loader.errors import LoaderError
 from tests.cli import Outcome, run
 from tests.conftest import Server
 from tests.dask_cluster import DaskCluster, SmallShards
-from tests.faults.helpers import assert_adds_up, assert_each_once, numbered, payload, rejected_lines, tasks, write_lines
+from tests.faults.helpers import (
+    Command,
+    assert_adds_up,
+    assert_each_once,
+    numbered,
+    payload,
+    rejected_lines,
+    tasks,
+    write_lines,
+)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +133,8 @@ def test_too_many_bad_records_of_all_workers_together(
     assert done.status == 1
     assert "more than --max-errors 20 records rejected" in done.stderr
     assert 0 < client.llen("asynq:q.default:pending") < 1800
+    kept = rejected_lines(Path(done.report["rejects_file"]))
+    assert len(kept) == len(set(kept)) > 0, "those that have ended it can be seen"
 
 
 def test_an_input_that_is_bad_from_the_beginning_loads_nothing(
@@ -187,6 +203,7 @@ def test_without_a_scheduler_a_cluster_of_this_machine_loads(valkey: Server, cli
         (("in.jsonl", "--scheduler", "tcp://127.0.0.1:1"), "--scheduler needs --engine dask"),
         (("in.jsonl", "--engine", "dask", "--scheduler", "nowhere"), "must be an address"),
         (("in.jsonl", "--engine", "dask", "--scheduler", "tcp://127.0.0.1:1"), "no Dask scheduler answers"),
+        (("in.jsonl", "--engine", "dask", "--scheduler", "tls://127.0.0.1:1"), "has no certificates"),
         (("in.jsonl", "--engine", "dask", "--detach"), "--detach needs --scheduler"),
     ],
 )
@@ -200,6 +217,49 @@ def test_what_cannot_work_is_said(
     assert done.status in (1, 2)
     assert words in done.stderr
     assert client.llen("asynq:q.default:pending") == 0
+
+
+def test_a_detached_load_that_is_interrupted_before_a_worker_comes_is_taken_back(
+    valkey: Server, client: Any, tmp_path: Path
+) -> None:
+    numbered(tmp_path / "in.jsonl", 10)
+    with DaskCluster(tmp_path, 0) as empty:
+        with Command(
+            "load", "in.jsonl", "-q", "q", "--redis", valkey.url, "--engine", "dask", "--scheduler", empty.address,
+            "--detach", "--rejects", "r.jsonl", cwd=tmp_path,
+        ) as running:  # fmt: skip
+            running.until(lambda: empty.tasks == 1, "its driver waits for a worker")
+            running.signal(signal.SIGINT)
+            assert running.wait().status == 130
+        assert empty.tasks == 0
+
+
+def test_workers_without_the_loader_are_one_error_and_stay(valkey: Server, tmp_path: Path) -> None:
+    numbered(tmp_path / "in.jsonl", 10)
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "loader.py").write_text("raise ModuleNotFoundError(\"No module named 'loader'\")")
+    with DaskCluster(tmp_path, 0) as own:
+        own.add_worker(PYTHONPATH=str(hidden))
+        for extra in ((), ("--detach", "--rejects", "r.jsonl")):
+            done = run(
+                "load", "in.jsonl", "-q", "q", "--redis", valkey.url, "--engine", "dask", "--scheduler", own.address,
+                *extra, cwd=tmp_path,
+            )  # fmt: skip
+            assert done.status == 1
+            assert "cannot import what the load needs" in done.stderr
+        assert own.workers[0].poll() is None
+
+
+def test_a_server_that_is_no_dask_scheduler_is_not_waited_for(valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_module, "_ANSWER_SECONDS", 1.0)
+
+    async def connect() -> None:
+        async with connected(f"tcp://127.0.0.1:{valkey.port}"):
+            pytest.fail("a Redis server is no scheduler")
+
+    with pytest.raises(LoaderError, match="no Dask scheduler answers"):
+        asyncio.run(connect())
 
 
 def test_nobody_can_look_on_at_a_job_that_is_not_there_or_not_on_a_cluster(

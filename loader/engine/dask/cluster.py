@@ -19,6 +19,7 @@ from loader.errors import LoaderError
 from loader.servers.closing import close_quietly
 
 _CONNECT_SECONDS = 10.0
+_ANSWER_SECONDS = _CONNECT_SECONDS + 5.0
 _END_SECONDS = 5.0
 _START_SECONDS = 120.0
 
@@ -75,9 +76,21 @@ async def _connected(scheduler: str | None) -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def _client(address: str) -> AsyncIterator[Client]:
+    client: Client | None = None
     try:
-        client = await Client(address, asynchronous=True, timeout=_CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:  # TimeoutError is an OSError
+        # Another kind of server may take the connection and never answer: Dask itself would wait for ever.
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            client = Client(address, asynchronous=True, timeout=_CONNECT_SECONDS, set_as_default=False)
+            await client
+    except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:  # TimeoutError is an OSError
+        if client is not None:
+            await close_quietly(client.close())
+        if isinstance(error, TypeError) and address.startswith(("tls://", "wss://")):
+            raise LoaderError(
+                f"Dask has no certificates for {address}",
+                "Set distributed.comm.tls in Dask's configuration, here and on the workers "
+                "(https://distributed.dask.org/en/stable/tls.html)",
+            ) from error
         raise LoaderError(
             f"no Dask scheduler answers at {address} ({_first_line(error)})",
             "Check that dask scheduler runs there, and the address in --scheduler",

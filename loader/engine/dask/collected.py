@@ -1,7 +1,7 @@
 """Rejects and ids of one run of a shard, which the driver writes to the files of the load.
 
-A run of a shard that ends early has written none. That is as it must be: the next run of the shard finds the same
-rejects again, and passes over what is in with its ids.
+Those of a run that ends early are written only if no other run of the shard follows in this load, and then only the
+rejects: the next run of the shard finds the same again, and passes over what is in with its ids.
 """
 
 from __future__ import annotations

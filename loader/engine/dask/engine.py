@@ -18,7 +18,8 @@ from typing import Any
 
 from distributed import Client, Future
 
-from loader.engine.dask.cluster import allowed_failures, connected
+from loader.engine.dask.cluster import connected
+from loader.engine.dask.fitness import check_scheduler, check_workers
 from loader.engine.dask.gathered import Gathered
 from loader.engine.dask.host import end_run, order_run, run_shard, stop_run
 from loader.engine.dask.messages import JudgedFirst, Progress, Said, ShardResult, ShardTask, topic_of, unpacked
@@ -140,6 +141,7 @@ class _Run:
         self._first = shards[0].number if shards and FirstRecords.are_judged(part.options.error_limit) else None
         self._judged = self._first is None or part.options.dry_run
         self._workers = Workers(client, SILENT_SECONDS)
+        self._checked: frozenset[str] = frozenset()  # workers that have this program
         self._outage = Outage()
         self._told: set[str] = set()
         self._orders = Orders()
@@ -168,9 +170,11 @@ class _Run:
         client, topic = self._client, topic_of(self._token)
         client.subscribe_topic(topic, self._heard)
         looking = asyncio.create_task(self._look())
+        looking.add_done_callback(lambda _: self._news.set())
         try:
             await self._warn_of_failures()
             await self._work(looking)
+            await self._gathered.keep_rejects()
         finally:
             looking.cancel()
             await self._end(topic)
@@ -197,7 +201,7 @@ class _Run:
     def _submit(self) -> None:
         """Submits what there is room for, at once: each call of Dask costs a millisecond, whatever it submits."""
         room = self._ahead - len(self._futures)
-        if self._stopping or not self._left or room < min(len(self._left), 1 + self._ahead // 4):
+        if self._stopping or not self._left or not self._checked or room < min(len(self._left), 1 + self._ahead // 4):
             return
         keys: list[tuple[str, int, int]] = []
         tasks: list[ShardTask] = []
@@ -327,6 +331,7 @@ class _Run:
             if not self._workers.is_scheduler_there:
                 self._lost_scheduler()
             elif await self._workers.look():
+                await self._check(self._workers.live - self._checked)
                 if new := self._workers.silent - silent:
                     log.warning(
                         "Dask workers have said nothing for %.0f s, and others run their shards: %s",
@@ -349,6 +354,15 @@ class _Run:
                 await self._stop_workers()
             self._news.set()
             await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _check(self, workers: frozenset[str]) -> None:
+        try:
+            if workers:
+                await check_workers(self._client, workers)
+        except LoaderError as error:
+            self._fail(error)
+        else:
+            self._checked |= workers
 
     async def _take_back(self, futures: Sequence[Future]) -> None:
         """Waits no more for tasks, whose shards are not done."""
@@ -383,7 +397,7 @@ class _Run:
 
     async def _warn_of_failures(self) -> None:
         """Says how often Dask itself repeats a task that may have killed its worker."""
-        allowed = await self._client.run_on_scheduler(allowed_failures)
+        allowed = await check_scheduler(self._client)
         if allowed:
             log.info(
                 "the Dask scheduler runs a task again by itself after the death of its worker, %d times "

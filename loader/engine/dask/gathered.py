@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from loader.engine.dask.messages import Progress, ShardResult
 from loader.engine.messages import Tally
 from loader.engine.part import Channel, Part
@@ -27,6 +29,7 @@ class Gathered:
         self._so_far: dict[int, dict[int, SourceCounts]] = {}  # of shards that are not done
         self._waiting: dict[int, int] = {}
         self._done: set[int] = set()
+        self._rejected: dict[int, Sequence[bytes]] = {}  # lines of the last runs of shards that are not done
         self._rejects = RejectsFile(part.rejects, channel.proof)
         self._ids: IdsFile | None = None
         self._ids_path = part.options.ids_out
@@ -48,6 +51,7 @@ class Gathered:
         if shard not in self._done:
             self._replace(shard, result.counts.sources)
             self._report.last_reject = result.counts.last_reject or self._report.last_reject
+            self._rejected[shard] = result.rejects
 
     async def add(self, shard: int, result: ShardResult) -> None:
         """A run of a shard has ended in order.
@@ -67,15 +71,30 @@ class Gathered:
         Tally(self._report).add(result.counts)
         for queue, batches in result.acknowledged.items():
             self._channel.note_acknowledged(queue, shard, batches)
-        if result.rejects:
-            await self._rejects.append(result.rejects)
-            self._report.rejects_file = str(self._rejects.path)
+        self._rejected.pop(shard, None)
+        await self._append(result.rejects)
         if self._ids_path is not None and result.ids:
             if self._ids is None:
                 self._ids = IdsFile(self._ids_path, self._channel.proof)
                 await self._ids.open()
             self._ids.add_lines(result.ids)
             await self._ids.settle()
+
+    async def keep_rejects(self) -> None:
+        """Writes the rejects of shards that are not done, when no run of them follows: they may be why the load ends.
+
+        The next run of the job finds them again, and does not write them again.
+
+        Raises:
+            LoaderError: The file cannot be written, or another run has taken the job over.
+        """
+        for shard in list(self._rejected):
+            await self._append(self._rejected.pop(shard))
+
+    async def _append(self, rejects: Sequence[bytes]) -> None:
+        if rejects:
+            await self._rejects.append(rejects)
+            self._report.rejects_file = str(self._rejects.path)
 
     async def close(self) -> None:
         """Closes the files. Raises LoaderError if one cannot be written."""

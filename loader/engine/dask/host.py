@@ -48,6 +48,12 @@ _PROGRESS_SECONDS = 0.5
 _IDLE_SECONDS = 5.0
 """After so long without a shard, connections are closed: the driver may be gone."""
 
+_DRIVER_SECONDS = 3.0
+_LOOKS_WITHOUT_DRIVER = 2
+"""After so many looks, each of which finds that the driver does not have the job, its shards end: a driver that was
+cut off may take its lease again. A shard that is paused would keep its thread for ever: nobody is left to
+let it go on, and the next driver may wait for that thread."""
+
 _log = logging.getLogger("runqy_loader")
 
 
@@ -181,7 +187,7 @@ class _Open:
         self._channel: Channel | None = None
         self._opening = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
-        self._progress: asyncio.Task[None] | None = None
+        self._beside: list[asyncio.Task[None]] = []
 
     def stop(self) -> None:
         for running in self.running.values():
@@ -217,8 +223,8 @@ class _Open:
                 self.close_soon(_IDLE_SECONDS)
 
     async def _run(self, running: _Running) -> ShardResult:
-        if self._progress is None:
-            self._progress = asyncio.create_task(self._tell_progress())
+        if not self._beside:
+            self._beside = [asyncio.create_task(self._tell_progress()), asyncio.create_task(self._watch_driver())]
         running.judged = lambda: self._tell(self._setup.token, JudgedFirst())
         channel: Channel | None = None
         error: LoaderError | None = None
@@ -250,6 +256,20 @@ class _Open:
             for running in self.running.values():
                 self._tell(self._setup.token, running.progress())
 
+    async def _watch_driver(self) -> None:
+        """Ends shards whose driver has died, or has lost the job. One that comes back has them run again."""
+        looks = 0
+        while True:
+            await asyncio.sleep(_DRIVER_SECONDS)
+            if self._channel is None:
+                continue
+            try:
+                looks = 0 if await self._channel.is_driven() else looks + 1
+            except LoaderError as error:  # each shard waits for the server, and tells
+                _log.debug("it is not known whether the driver has the job: %s", error)
+            if looks >= _LOOKS_WITHOUT_DRIVER:
+                self.stop()
+
     def close_soon(self, seconds: float) -> None:
         """Closes everything after so many seconds, if no shard comes before."""
         if self._timer is not None:
@@ -262,8 +282,8 @@ class _Open:
             return
         self._is_closed = True
         self._closed()  # a shard that comes now opens everything anew
-        if self._progress is not None:
-            self._progress.cancel()
+        for task in self._beside:
+            task.cancel()
         await close_quietly(self._stack.aclose())
 
 

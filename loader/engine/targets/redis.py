@@ -345,7 +345,7 @@ class _RedisLoad:
             elsewhere=self._options.redis != REDIS_URL(),
         )
         try:
-            async with orders.watching(), self._noted(execution):
+            async with orders.watching(), await self._noted(execution):
                 complete = await while_held([self._lease], self._memory.during(run, execution.stop))
         finally:
             if look is not None:
@@ -359,10 +359,15 @@ class _RedisLoad:
         self._report.end("completed" if complete else "interrupted")
         return complete
 
-    def _noted(self, execution: Execution) -> AbstractAsyncContextManager[None]:
-        """Has others look on, if the load may go on without the command that began it."""
+    async def _noted(self, execution: Execution) -> AbstractAsyncContextManager[None]:
+        """Has others look on, if the load may go on without the command that began it, or did so in an earlier run."""
         if not execution.is_spread:
-            return nullcontext()
+            if not self._report.resumed:
+                return nullcontext()
+            from loader.jobs.course import read_course
+
+            if (await self._retry(lambda: read_course(self._servers, self._job.name))).progress is None:
+                return nullcontext()
         from loader.engine.course_note import CourseNote
 
         assert self._lease is not None  # noqa: S101 - begin() has acquired it

@@ -76,6 +76,7 @@ async def into_redis(place: Place, named: bool, compact: Dumps | None, part: Par
                 limits=limits,
                 of_shard=of_shard,
                 take_acknowledged=sink.take_acknowledged,
+                is_driven=lease.is_driven,
                 note_acknowledged=sink.note_acknowledged,
             )
             yield channel

@@ -85,3 +85,22 @@ def test_rejects_of_complete_runs_are_in_the_file_once(tmp_path: Path) -> None:
 
     asyncio.run(scenario())
     assert path.read_bytes() == line
+
+
+def test_rejects_of_shards_that_are_not_done_are_written_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    first, second = (b'{"source":"b","line":%d,"record":"x"}\n' % line for line in (1, 2))
+
+    async def scenario() -> None:
+        found, report, _ = gathered(path)
+        found.count(1, result(1, complete=False, rejects=(first,)))
+        found.count(1, result(1, complete=False, rejects=(first, second)))
+        found.count(2, result(1, complete=False, rejects=(b"of a run that another one follows",)))
+        await found.add(2, result(2))
+        assert not path.exists(), "runs may follow"
+        await found.keep_rejects()
+        await found.close()
+        assert report.rejects_file == str(path)
+
+    asyncio.run(scenario())
+    assert path.read_bytes() == first + second
