@@ -223,7 +223,7 @@ def test_a_file_whose_name_says_nothing_is_told_by_its_content(tool: Tool, db: R
         ("a.txt", 2, ("no known ending, and it looks like JSON lines. Give --format jsonl",)),
         ("a.bin", 2, ("it looks like JSON lines inside gzip. Give --format jsonl",)),
         ("a.arr", 2, BOTH),
-        ("words", 2, ("its name has no known ending. Give --format jsonl or",)),
+        ("words", 2, ("its name has no known ending. Give --format jsonl if ",)),
     ):
         done = tool.load(name, "-q", "q")
         assert_error(done, status, *words)
