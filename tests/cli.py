@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,24 @@ def environment(**extra: str) -> dict[str, str]:
         if name == COMPACT or not (name.startswith("RUNQY_LOADER_") or name in others)
     }
     return {**kept, **extra}
+
+
+def read_until(descriptor: int, words: str, said: bytes = b"", *, times: int = 1, seconds: float = 120.0) -> bytes:
+    """Reads what a program writes until it has said these words so often, and returns all that it has said.
+
+    Args:
+        said: What was read before.
+        seconds: An upper bound against hanging, not a measure.
+    """
+    give_up = time.monotonic() + seconds
+    while said.decode(errors="replace").count(words) < times:
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, give_up - time.monotonic()))
+        piece = os.read(descriptor, 4096) if ready else b""
+        assert piece, (
+            f"{'ended' if ready else 'still running'} before {words!r}; it said: {said.decode(errors='replace')}"
+        )
+        said += piece
+    return said
 
 
 def command(*arguments: str | Path) -> list[str]:

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-import sys
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
-import loader
+from loader.engine.child_program import child_command, child_environment
 from loader.engine.first_records import FirstRecords, too_many
 from loader.engine.messages import (
     Begin,
@@ -110,10 +107,7 @@ class ProcessPool:
 
     async def _child(self, number: int) -> bool:
         child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # the folder in which the user works may have a loader.py
-            "-m",
-            "loader.engine.child",
+            *child_command("loader.engine.child"),
             env=child_environment(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -186,12 +180,6 @@ class ProcessPool:
         if self._failure is None:
             self._failure = error
             self.stop()
-
-
-def child_environment() -> dict[str, str]:
-    """The environment, with the folder of this package: a child finds the same one, wherever it was imported from."""
-    home, before = str(Path(loader.__file__).parents[1]), os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": home if before is None else f"{home}{os.pathsep}{before}"}
 
 
 def _send(child: asyncio.subprocess.Process, message: object) -> None:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import pickle
 import socket
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from pathlib import Path
 
 from prometheus_client.multiprocess import mark_process_dead
 
+from loader.engine.child_program import child_command, child_environment
 from loader.errors import LoaderError
 from loader.gateway.target import CheckedTarget
 
@@ -117,14 +116,12 @@ class Workers:
 
     async def _begin(self, shared: Path) -> asyncio.subprocess.Process:
         child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "loader.gateway.worker",
+            *child_command("loader.gateway.worker"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             pass_fds=self._start.sockets,
             limit=_LONGEST_LINE,
-            env={**os.environ, METRICS_DIRECTORY: str(shared)},
+            env={**child_environment(), METRICS_DIRECTORY: str(shared)},
             start_new_session=True,  # Ctrl-C is for the parent, which tells the workers
         )
         assert child.stdin is not None  # noqa: S101 - asked for

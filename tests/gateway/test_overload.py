@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -20,9 +21,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.cli import environment, read_until
 from tests.conftest import RedisServer, Server
 from tests.gateway.conftest import Start
-from tests.gateway.helpers import KEY, Gateway, documented, peak
+from tests.gateway.helpers import HANG, KEY, Gateway, documented, peak
 
 
 @contextmanager
@@ -294,6 +296,21 @@ def test_several_workers_share_a_port_and_keep_the_guarantees(valkey: Server, st
 def children(gateway: Gateway) -> list[str]:
     done = subprocess.run(["pgrep", "-P", str(gateway.process.pid)], capture_output=True, text=True, check=False)
     return done.stdout.split()
+
+
+def test_a_module_of_the_users_with_the_name_of_this_package_is_not_run_by_a_worker(
+    valkey: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "loader.py").write_text("raise SystemExit('the module of the user')")
+    program = Path(sys.executable).with_name("runqy-loader")  # "python -m" itself looks for modules in the folder first
+    arguments = ("serve", "--no-auth", "--port", "0", "--workers", "2", "--redis", valkey.url)
+    with subprocess.Popen([program, *arguments], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE) as gateway:
+        assert gateway.stderr is not None
+        try:
+            read_until(gateway.stderr.fileno(), "runqy-loader: serving ", seconds=HANG)
+        finally:
+            gateway.terminate()
+        assert gateway.wait(60) == 0
 
 
 def test_a_long_line_of_a_worker_reaches_the_log(valkey: Server, start: Start) -> None:

@@ -6,15 +6,14 @@ import asyncio
 import logging
 import os
 import shlex
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import dask
 from distributed import Client, Scheduler
 
+from loader.engine.child_program import child_command, child_environment
 from loader.engine.engines.local import processors
-from loader.engine.processes import child_environment
 from loader.errors import LoaderError
 from loader.servers.closing import close_quietly
 
@@ -132,8 +131,7 @@ async def _local(workers: int) -> AsyncIterator[str]:
 
 
 def _worker_command(address: str, workers: int) -> list[str]:
-    # -P: the folder in which the user works may have a loader.py.
-    command = [sys.executable, "-P", "-m", "distributed.cli.dask_worker", address, "--nworkers", str(workers)]
+    command = child_command("distributed.cli.dask_worker", address, "--nworkers", str(workers))
     return [*command, "--nthreads", "1", "--no-dashboard", "--death-timeout", "10"]
 
 

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from loader.engine.child_program import child_command, child_environment
 from loader.engine.limits.measured import Answered, Measure, Unanswered
 from loader.engine.messages import pack, receive
-from loader.engine.processes import child_environment
 from loader.errors import UsageError
 
 _PAUSE = 1.0
@@ -50,10 +50,7 @@ async def _measure(wanted: Measure, answered: Callable[[float], None]) -> None:
     told = ""
     while True:
         child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # the folder in which the user works may have a loader.py
-            "-m",
-            "loader.engine.limits.probe",
+            *child_command("loader.engine.limits.probe"),
             env=child_environment(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
