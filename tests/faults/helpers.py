@@ -19,7 +19,7 @@ from typing import Any, Self
 import pytest
 import redis
 
-from tests.cli import COMPACT, Outcome, command, environment
+from tests.cli import COMPACT, Outcome, command, environment, read_until
 from tests.fault_counts import Fault, count
 
 HANG = 120.0
@@ -137,13 +137,7 @@ class Load:
     def until_it_says(self, words: str, *, times: int = 1) -> None:
         """Waits until it has said these words so often on its stderr."""
         assert self.process.stderr is not None
-        stderr = self.process.stderr.fileno()
-        give_up = time.monotonic() + HANG
-        while self._said.decode().count(words) < times:
-            ready, _, _ = select.select([stderr], [], [], max(0.0, give_up - time.monotonic()))
-            piece = os.read(stderr, 4096) if ready else b""
-            assert piece, f"{'ended' if ready else 'still running'} before {words!r}; it said: {self._said.decode()}"
-            self._said += piece
+        self._said = read_until(self.process.stderr.fileno(), words, self._said, times=times)
 
     def wait(self, seconds: float = HANG) -> Outcome:
         stdout, stderr = self.process.communicate(timeout=seconds)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -18,7 +17,7 @@ import pytest
 
 from loader.layouts.task_message import decode, encode
 from loader.tasks.options import Past, TaskOptions
-from tests.cli import Outcome, command, environment, run
+from tests.cli import Outcome, command, environment, read_until, run
 from tests.conftest import RedisServer, Server
 from tests.faults.proxy import Link, Proxy, Verdict, from_nth
 from tests.integration.stored import (
@@ -760,8 +759,7 @@ def test_a_second_signal_tells_what_is_held(
         assert stuck.wait(60)
         moving.send_signal(signal.SIGTERM)
         assert moving.stderr is not None
-        while b"stopping" not in os.read(moving.stderr.fileno(), 4096):
-            pass
+        read_until(moving.stderr.fileno(), "stopping")
         moving.send_signal(signal.SIGTERM)
         stdout, _ = moving.communicate(timeout=60)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli import command, environment, run
+from tests.cli import command, environment, read_until, run
 from tests.conftest import Server
 from tests.faults.proxy import Proxy
 from tests.integration.stored import until
@@ -120,9 +120,7 @@ def test_an_interrupt_stops_all_processes_and_leaves_a_job_to_resume(
         until(lambda: proxy.waiting or loading.poll() is not None, "some batches are in")
         os.killpg(loading.pid, signal.SIGINT)  # as a terminal does
         assert loading.stderr is not None
-        said = b""
-        while b"stopping" not in said and (piece := os.read(loading.stderr.fileno(), 4096)):
-            said += piece
+        read_until(loading.stderr.fileno(), "stopping")
         proxy.go_on()
         stdout, stderr = loading.communicate()
         assert loading.returncode == 130, stderr

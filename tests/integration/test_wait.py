@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -18,7 +17,7 @@ import loader
 from loader.errors import ResultTimeoutError, UsageError
 from loader.layouts.task_message import encode
 from loader.tasks.options import TaskOptions
-from tests.cli import Outcome, command, environment, run
+from tests.cli import Outcome, command, environment, read_until, run
 from tests.conftest import Server
 from tests.faults.helpers import until
 from tests.faults.proxy import Link, Proxy, Verdict
@@ -458,7 +457,7 @@ def test_a_signal_before_all_ids_are_read_is_no_success(valkey: Server, tmp_path
             waiting.stdin.write(b"id-%d\n" % n)
         waiting.stdin.flush()
         waiting.send_signal(signal.SIGTERM)
-        said = os.read(waiting.stderr.fileno(), 4096)
+        said = read_until(waiting.stderr.fileno(), "stopping")
         waiting.stdin.close()
         said += waiting.stderr.read()
 
