@@ -21,7 +21,7 @@ from distributed import Client, fire_and_forget, get_worker, secede
 import loader
 from loader.api import Loader
 from loader.engine.dask.cluster import connected
-from loader.engine.dask.fitness import check_scheduler, check_workers
+from loader.engine.dask.fitness import check_scheduler, check_workers, require_same_version
 from loader.engine.dask.messages import Said, packed, unpacked
 from loader.engine.dask.outcome import outcome_error
 from loader.engine.loop import loop_factory
@@ -158,11 +158,7 @@ def _elsewhere(options: LoadOptions) -> LoadOptions:
 def drive(wanted: _Wanted) -> int:
     """The Dask task: drives a load. Returns its exit status; the job's record has the outcome."""
     worker = get_worker()
-    if wanted.version != loader.__version__:
-        raise LoaderError(
-            f"Dask worker {worker.address} has runqy-loader {loader.__version__}, and this is {wanted.version}",
-            "Install the same version on all workers",
-        )
+    require_same_version(f"Dask worker {worker.address}", loader.__version__, wanted.version)
     secede()
     # The scheduler as this worker knows it: its address may be another one in the cluster's own network.
     options = replace(wanted.options, scheduler=worker.scheduler.address)

@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import sys
-from collections import Counter
 from collections.abc import AsyncGenerator
 
 from loader.engine.loop import loop_factory
@@ -16,7 +15,7 @@ from loader.engine.part import Part, PartialLoad
 from loader.engine.tuning import tune_process
 from loader.errors import LoaderError
 from loader.jobs.counts import SourceCounts
-from loader.jobs.report import LoadReport, SourceReport, peak_rss_bytes
+from loader.jobs.report import LoadReport, SourceReport
 from loader.sources.shards import Shard
 
 _COUNTS_SECONDS = 0.1
@@ -79,23 +78,7 @@ class _Child:
         now = {index: source.counts for index, source in enumerate(self._report.sources)}
         changed = {index: counts for index, counts in now.items() if counts != self._last_counts.get(index)}
         self._last_counts.update(changed)
-        report = self._report
-        self.send(
-            Counts(
-                sources=changed,
-                queues=dict(report.queues),
-                rejected_by_code=Counter(report.rejected_by_code),
-                kinds=report.kinds,
-                batches=report.batches,
-                compact=report.compact,
-                valid=report.valid,
-                waiting=self._load.batches_waiting,
-                rejects_file=report.rejects_file,
-                skipped_files=list(report.skipped_files),
-                last_reject=report.last_reject,
-                peak_rss_bytes=peak_rss_bytes(),
-            )
-        )
+        self.send(Counts.of(self._report, changed, self._load.batches_waiting))
 
 
 class _Forward(logging.Handler):

@@ -9,14 +9,14 @@ import asyncio
 import pickle
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from loader.engine.part import Part
 from loader.errors import LoaderError
 from loader.jobs.counts import SourceCounts
 from loader.jobs.orders import Orders
 from loader.jobs.reject_kinds import RejectKinds
-from loader.jobs.report import LoadReport, SkippedFile
+from loader.jobs.report import LoadReport, SkippedFile, peak_rss_bytes
 from loader.servers.outage import Waiting
 from loader.sources.shards import Shard
 from loader.tasks.reasons import ReasonCode
@@ -73,6 +73,29 @@ class Counts:
     skipped_files: list[SkippedFile]
     last_reject: str
     peak_rss_bytes: int
+
+    @classmethod
+    def of(cls, report: LoadReport, sources: dict[int, SourceCounts], waiting: int) -> Self:
+        """The counts of a report.
+
+        Args:
+            sources: Those of its sources.
+            waiting: Batches in the bounded queue.
+        """
+        return cls(
+            sources=sources,
+            queues=dict(report.queues),
+            rejected_by_code=Counter(report.rejected_by_code),
+            kinds=report.kinds,
+            batches=report.batches,
+            compact=report.compact,
+            valid=report.valid,
+            waiting=waiting,
+            rejects_file=report.rejects_file,
+            skipped_files=list(report.skipped_files),
+            last_reject=report.last_reject,
+            peak_rss_bytes=peak_rss_bytes(),
+        )
 
 
 @dataclass(frozen=True, slots=True)

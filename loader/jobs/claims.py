@@ -23,10 +23,11 @@ from dataclasses import dataclass
 
 from loader.errors import ShardTakenOverError
 from loader.jobs.lease import Lease
-from loader.jobs.ledger import LedgerState, QueueLedger, parse_skipped
+from loader.jobs.ledger import LedgerState, QueueLedger
 from loader.layouts.lua import as_sent
 from loader.servers.routing import Servers
 from loader.wire.faults import translated
+from loader.wire.replies import pairs
 
 TAKE = b"""\
 -- Gives a run of a shard the newest claim on the shard, and reads the ledger: from then on, no other run changes it.
@@ -100,8 +101,7 @@ class Claims:
             await self._lease.close_connections(stopped)
         ledger.claim = claim
         self._held.append(_Held(ledger, asked_at))
-        skipped = {int(batch): parse_skipped(text) for batch, text in zip(flat[::2], flat[1::2], strict=True)}
-        return LedgerState(batches, checksums, skipped, None if before == batches else before)
+        return LedgerState.of(batches, checksums, pairs(flat), None if before == batches else before)
 
     async def prove(self, opened: float) -> None:
         """Makes sure that no other run has taken a claim of this run, for connections that it is to use.

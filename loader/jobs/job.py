@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from loader.jobs.ledger import LedgerState, QueueLedger, batches_keys, parse_skipped
+from loader.jobs.ledger import LedgerState, QueueLedger, batches_keys
 from loader.jobs.manifest import own_queues, records_name_queues
 from loader.jobs.orders import PAUSED, RATE
 from loader.jobs.standing import DONE, LOADING, UNDONE, Standing, job_key, lease_key, packed, read_standing
@@ -168,8 +168,4 @@ async def ledger_state(servers: Servers, ledger: QueueLedger) -> LedgerState:
         batches, checksums, skipped = await servers.client_of(ledger.batches_key).execute_all(
             [("GET", ledger.batches_key), ("GET", ledger.checksums_key), ("HGETALL", ledger.skipped_key)]
         )
-    return LedgerState(
-        batches or b"",
-        checksums or b"",
-        {int(batch): parse_skipped(positions) for batch, positions in skipped.items()},
-    )
+    return LedgerState.of(batches, checksums, skipped)

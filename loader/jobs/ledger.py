@@ -20,7 +20,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from loader.jobs.ledger_scripts import commit_script, insert_script
 from loader.layouts.base import QueueEncoder
@@ -58,6 +58,14 @@ class LedgerState:
     checksums: bytes = b""
     skipped: dict[int, dict[int, Reason]] = field(default_factory=dict)
     before: bytes | None = None
+
+    @classmethod
+    def of(
+        cls, batches: bytes | None, checksums: bytes | None, skipped: Mapping[bytes, bytes], before: bytes | None = None
+    ) -> Self:
+        """The state, from the values of the ledger's keys. None is the value of a key that is not there."""
+        positions = {int(batch): parse_skipped(text) for batch, text in skipped.items()}
+        return cls(batches or b"", checksums or b"", positions, before)
 
     def is_loaded(self, batch: int) -> bool:
         return is_set(self.batches, batch)

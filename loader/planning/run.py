@@ -18,7 +18,7 @@ from loader.planning.options import PlanOptions
 from loader.planning.sampled import Sampled, sampled
 from loader.planning.wanted import DASK, RATES, SNAPSHOTS, TASKS, Known, Wanted
 from loader.settings import LoadOptions
-from loader.sources.shards import MOST_SHARDS, SHARD_BYTES
+from loader.sources.shards import shard_bytes_of
 from loader.tasks.sizes import counted, in_bytes
 
 OWN = "p"
@@ -179,13 +179,12 @@ def _with_files(cost: Cost, alone: list[Point], followed: list[Point], payload: 
 def _known(figures: Figures, every: Costs, server: str, wanted: Wanted) -> Known:
     rates = {rate.persistence: rate.tasks_per_second for rate in figures.rates}
     factor = min(1.0, rates["aof-always"] / rates["aof-everysec"]) if wanted.persistence == "aof-always" else 1.0
-    size = wanted.tasks * wanted.input_bytes
     return Known(
         costs=every,
         snapshot=figures.snapshot_of(server),
         sync_factor=factor,
         scheduler=figures.scheduler,
-        shard_bytes=max(SHARD_BYTES, math.ceil(size / MOST_SHARDS)),
+        shard_bytes=shard_bytes_of(math.ceil(wanted.tasks * wanted.input_bytes)),
     )
 
 

@@ -42,7 +42,11 @@ def shard_bytes(sources: Sequence[Source], most: int | None = None) -> int:
     Args:
         most: About how many shards there may be; None for ``MOST_SHARDS``.
     """
-    total = sum(source.identity.size or 0 for source in sources)
+    return shard_bytes_of(sum(source.identity.size or 0 for source in sources), most)
+
+
+def shard_bytes_of(total: int, most: int | None = None) -> int:
+    """The shard size for so many bytes of input. ``most`` as for ``shard_bytes``."""
     return max(SHARD_BYTES, -(-total // (most or MOST_SHARDS)))
 
 

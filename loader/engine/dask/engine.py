@@ -26,6 +26,7 @@ from loader.engine.dask.messages import JudgedFirst, Progress, Said, ShardResult
 from loader.engine.dask.outcome import from_exception, lost_scheduler, outcome_of
 from loader.engine.dask.shipping import Shipping, require_picklable
 from loader.engine.dask.workers import Workers
+from loader.engine.engines.base import Steered
 from loader.engine.first_records import FirstRecords, too_many
 from loader.engine.part import Channel, Part
 from loader.errors import LoaderError, SinkError, TooManyRejectsError, TransientError
@@ -67,30 +68,14 @@ class _Attempts:
     taken_over: int = 0
 
 
-class DaskEngine:
+class DaskEngine(Steered):
     """``--engine dask``. See ``loader.engine.engines.base`` for what it does."""
 
     is_spread = True
 
     def __init__(self, options: LoadOptions) -> None:
+        super().__init__()
         self._scheduler = options.scheduler
-        self._running: _Run | None = None
-        self._orders = Orders()
-        self._stopping = False
-
-    @property
-    def batches_waiting(self) -> int:
-        return 0 if self._running is None else self._running.batches_waiting
-
-    def stop(self) -> None:
-        self._stopping = True
-        if self._running is not None:
-            self._running.stop()
-
-    def order(self, orders: Orders) -> None:
-        self._orders = orders
-        if self._running is not None:
-            self._running.order(orders)
 
     async def run(self, part: Part, shards: Sequence[Shard], report: LoadReport) -> bool:
         """Loads the shards.
@@ -106,10 +91,8 @@ class DaskEngine:
             keeps_rejects=part.rejects is not None,
         )
         async with connected(self._scheduler) as client, part.destination(part) as channel:
-            self._running = run = _Run(client, part, shipping, shards, report, channel)
-            run.order(self._orders)
-            if self._stopping:
-                run.stop()
+            run = _Run(client, part, shipping, shards, report, channel)
+            self.steer(run)
             complete = await run.work()
             if complete:
                 await channel.confirm()

@@ -36,7 +36,7 @@ async def check_scheduler(client: Client) -> int:
     try:
         return int(await client.run_on_scheduler(allowed_failures))
     except (ImportError, AttributeError) as error:
-        raise _unfit(f"the Dask scheduler cannot import what the load needs ({error})") from error
+        raise unfit(f"the Dask scheduler cannot import what the load needs ({error})") from error
 
 
 async def check_workers(client: Client, workers: Collection[str]) -> None:
@@ -54,12 +54,19 @@ async def check_workers(client: Client, workers: Collection[str]) -> None:
     for address, answer in found.items():
         # The error with which it could not be read comes as the text of a plain Exception. OSError: the worker is gone.
         if isinstance(answer, Exception) and not isinstance(answer, OSError):
-            raise _unfit(f"Dask worker {address} cannot import what the load needs ({answer})")
-        if isinstance(answer, str) and answer != loader.__version__:
-            raise _unfit(f"Dask worker {address} has runqy-loader {answer}, and this is {loader.__version__}")
+            raise unfit(f"Dask worker {address} cannot import what the load needs ({answer})")
+        if isinstance(answer, str):
+            require_same_version(f"Dask worker {address}", answer, loader.__version__)
 
 
-def _unfit(what: str) -> LoaderError:
+def require_same_version(who: str, has: str, driver: str) -> None:
+    """Raises LoaderError if a machine has another version of this program than the driver of the load."""
+    if has != driver:
+        raise unfit(f"{who} has runqy-loader {has}, and this is {driver}")
+
+
+def unfit(what: str) -> LoaderError:
+    """The error for a machine that has not what the load needs."""
     return LoaderError(
         what,
         "Install runqy-loader[dask] on the scheduler and on all workers, in the same version and with the same extras "

@@ -12,7 +12,6 @@ import os
 import secrets
 import socket
 import threading
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -22,6 +21,7 @@ from distributed import get_worker
 
 import loader
 from loader.engine.dask.collected import CollectedIds, CollectedRejects
+from loader.engine.dask.fitness import require_same_version
 from loader.engine.dask.messages import (
     JudgedFirst,
     Progress,
@@ -40,7 +40,7 @@ from loader.engine.tuning import tune_process
 from loader.errors import LoaderError, ShardTakenOverError, SourceError
 from loader.jobs.counts import SourceCounts
 from loader.jobs.orders import Orders
-from loader.jobs.report import LoadReport, SourceReport, peak_rss_bytes
+from loader.jobs.report import LoadReport, SourceReport
 from loader.servers.closing import close_quietly
 from loader.sources.shards import Shard
 
@@ -59,11 +59,7 @@ _log = logging.getLogger("runqy_loader")
 
 def run_shard(task: ShardTask) -> ShardResult:
     """The Dask task: one run of one shard."""
-    if task.version != loader.__version__:
-        raise LoaderError(
-            f"Dask worker {_worker_name()} has runqy-loader {loader.__version__}, and this is {task.version}",
-            "Install the same version on all workers",
-        )
+    require_same_version(f"Dask worker {_worker_name()}", loader.__version__, task.version)
     return _host().run(task)
 
 
@@ -313,21 +309,7 @@ class _Running:
         error: LoaderError | None = None,
         taken_over: bool = False,
     ) -> ShardResult:
-        report = self._report
-        counts = Counts(
-            sources=self._sources(),
-            queues=dict(report.queues),
-            rejected_by_code=Counter(report.rejected_by_code),
-            kinds=report.kinds,
-            batches=report.batches,
-            compact=report.compact,
-            valid=report.valid,
-            waiting=0,
-            rejects_file=None,
-            skipped_files=list(report.skipped_files),
-            last_reject=report.last_reject,
-            peak_rss_bytes=peak_rss_bytes(),
-        )
+        counts = Counts.of(self._report, self._sources(), 0)
         ids = b"" if self._ids is None else self._ids.lines
         return ShardResult(
             _worker_name(), complete, counts, acknowledged or {}, self._rejects.lines, ids, error, taken_over

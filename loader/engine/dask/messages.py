@@ -26,14 +26,12 @@ class Setup:
 
     Attributes:
         part: The part of every worker, without its sources.
-        version: Of the loader that drives the load.
         resumed: Whether the job was begun before this run.
         log_level: Of the driver.
         keeps_rejects, keeps_ids: Whether the driver wants them.
     """
 
     part: Part
-    version: str
     resumed: bool
     log_level: int
     keeps_rejects: bool

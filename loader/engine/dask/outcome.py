@@ -7,6 +7,7 @@ from typing import Any
 
 from distributed import Client, Future, KilledWorker
 
+from loader.engine.dask.fitness import unfit
 from loader.engine.dask.messages import ShardResult
 from loader.errors import LoaderError, SinkError, TransientError
 from loader.wire.faults import RESUME
@@ -58,8 +59,5 @@ def from_exception(error: Any) -> LoaderError:
     if isinstance(error, KilledWorker):
         return TransientError(f"its Dask worker {error.last_worker.address} has died", RESUME.capitalize())
     if isinstance(error, ModuleNotFoundError) or "No module named" in str(error):
-        return LoaderError(
-            f"a Dask worker cannot import what the load needs ({error})",
-            "Install runqy-loader on all workers, in the same version and with the same extras as here",
-        )
+        return unfit(f"a Dask worker cannot import what the load needs ({error})")
     return SinkError(f"a Dask worker failed: {type(error).__name__}: {error}", RESUME.capitalize())

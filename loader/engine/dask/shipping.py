@@ -34,7 +34,6 @@ class Shipping:
         common = replace(part, sources=(), origins=())
         setup = Setup(
             common,
-            loader.__version__,
             resumed,
             log_level,
             keeps_rejects,

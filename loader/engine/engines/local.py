@@ -8,15 +8,11 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from loader.engine.engines.base import Steered
 from loader.engine.part import Part, PartialLoad
-from loader.jobs.orders import Orders
 from loader.jobs.report import LoadReport
 from loader.sources.shards import Shard
-
-if TYPE_CHECKING:
-    from loader.engine.processes import ProcessPool
 
 _CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 _LEFT_FOR_OTHERS = 2
@@ -26,45 +22,23 @@ _MOST_PROCESSES = 4
 log = logging.getLogger("runqy_loader")
 
 
-class LocalEngine:
+class LocalEngine(Steered):
     """``--engine local``. See ``loader.engine.engines.base`` for what it does."""
 
     is_spread = False
-
-    def __init__(self) -> None:
-        self._running: PartialLoad | ProcessPool | None = None
-        self._orders = Orders()
-        self._stopping = False
-
-    @property
-    def batches_waiting(self) -> int:
-        return 0 if self._running is None else self._running.batches_waiting
-
-    def stop(self) -> None:
-        self._stopping = True
-        if self._running is not None:
-            self._running.stop()
-
-    def order(self, orders: Orders) -> None:
-        self._orders = orders
-        if self._running is not None:
-            self._running.order(orders)
 
     async def run(self, part: Part, shards: Sequence[Shard], report: LoadReport) -> bool:
         """Loads the shards. See ``Pipeline.run`` and ``ProcessPool.run``."""
         report.processes = _process_count(part, shards)
         if report.processes == 1:
-            self._running = here = PartialLoad(part, report)
-            work = here.run(_each(shards))
-        else:
-            from loader.engine.processes import ProcessPool
+            here = PartialLoad(part, report)
+            self.steer(here)
+            return await here.run(_each(shards))
+        from loader.engine.processes import ProcessPool
 
-            self._running = pool = ProcessPool(part, report.processes, report)
-            work = pool.run(shards)
-        self._running.order(self._orders)
-        if self._stopping:
-            self._running.stop()
-        return await work
+        pool = ProcessPool(part, report.processes, report)
+        self.steer(pool)
+        return await pool.run(shards)
 
 
 def _process_count(part: Part, shards: Sequence[Shard]) -> int:
