@@ -11,6 +11,8 @@ The names follow from the queue's name and from N alone. Nodes that come, go, or
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from itertools import count
 from zlib import crc32
 
@@ -24,6 +26,11 @@ def spread_names(queue: str, parts: int) -> list[str]:
         queue: Full name of the queue.
         parts: How many sub-queues there are.
     """
+    return list(_names(queue, parts))
+
+
+@lru_cache(maxsize=8)  # options ask for them again and again; 256 names take milliseconds
+def _names(queue: str, parts: int) -> tuple[str, ...]:
     names: dict[int, str] = {}
     numbers = count(1)
     while len(names) < parts:
@@ -31,10 +38,10 @@ def spread_names(queue: str, parts: int) -> list[str]:
         part, within = divmod(key_slot(name.encode()) * parts, SLOTS)
         if SLOTS <= 4 * within < 3 * SLOTS:
             names.setdefault(part, name)
-    return [names[part] for part in range(parts)]
+    return tuple(names[part] for part in range(parts))
 
 
-def queue_of_batch(names: list[str], shard: int, batch: int) -> str:
+def queue_of_batch(names: Sequence[str], shard: int, batch: int) -> str:
     """The sub-queue of a batch whose ids are generated: in turn, so that each gets whole batches, and as many.
 
     Args:
@@ -43,6 +50,6 @@ def queue_of_batch(names: list[str], shard: int, batch: int) -> str:
     return names[(shard + batch) % len(names)]
 
 
-def queue_of_id(names: list[str], task_id: bytes) -> str:
+def queue_of_id(names: Sequence[str], task_id: bytes) -> str:
     """The sub-queue of a task whose id comes from its record. Equal ids meet in one queue, where they are noticed."""
     return names[crc32(task_id) % len(names)]

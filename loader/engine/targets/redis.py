@@ -130,6 +130,7 @@ class _RedisLoad:
         self._records: RecordLimit | None = None
         self._orders = Orders()
         self._course: CourseNote | None = None
+        self._lists: list[bytes] = []  # of the load's own queues, for displays: they ask several times a second
         self._patience = Patience.of(options.retry_seconds, full=options.waits_for_memory)
 
     @property
@@ -423,12 +424,12 @@ class _RedisLoad:
         await self._servers.aclose()
 
     async def pending(self) -> int | None:
-        queues = self._options.own_queues
-        if not queues:
+        if not self._lists:
+            self._lists = [encoder_for(self._options, queue).pending_key for queue in self._options.own_queues]
+        if not self._lists:
             return None
         try:
-            keys = [encoder_for(self._options, queue).pending_key for queue in queues]
-            return sum(map(int, await ask_each(self._servers, [("LLEN", key) for key in keys])))
+            return sum(map(int, await ask_each(self._servers, [("LLEN", key) for key in self._lists])))
         except (hiredis.ReplyError, LoaderError):
             return None  # only a display needs it
 
