@@ -126,13 +126,7 @@ class Endpoint:
         request = Request(scope, receive, {})
         try:
             request.fields = read_fields(scope)
-            handler = self._handlers.get(scope["method"])
-            if handler is None:
-                allowed = ", ".join(sorted(self._handlers)) if self._handlers else None
-                if allowed is None:
-                    raise HttpError(404, "not found")  # noqa: TRY301 - as all other errors
-                raise HttpError(405, "method not allowed", {"allow": allowed})  # noqa: TRY301
-            answer = await handler(request)
+            answer = await self._handler(scope["method"])(request)
         except ClientDisconnect:
             return
         except HttpError as error:
@@ -146,3 +140,10 @@ class Endpoint:
             self._release(request.held)
         await answer(scope, receive, send)
         self._metrics.answered(self._path, answer.status_code, time.perf_counter() - began)
+
+    def _handler(self, method: str) -> Handler:
+        if (handler := self._handlers.get(method)) is not None:
+            return handler
+        if not self._handlers:
+            raise HttpError(404, "not found")
+        raise HttpError(405, "method not allowed", {"allow": ", ".join(sorted(self._handlers))})

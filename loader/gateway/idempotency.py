@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import hiredis
 
-from loader.gateway.link import Link, WrongTypeError
+from loader.gateway.link import Link, wrong_type
 from loader.gateway.new_ids import ids_from
 from loader.gateway.push import Written
 from loader.jobs.ledger_scripts import lost
@@ -127,9 +127,9 @@ class IdempotencyKeys:
         )
         replies = await self._link.call(b"".join(commands), replies=len(commands))
         for key_asked, reply in zip((claim, claim, mark.key), replies, strict=True):
+            if (wrong := wrong_type(reply, key_asked.decode(errors="replace"), "a mark")) is not None:
+                raise wrong
             if isinstance(reply, hiredis.ReplyError):
-                if str(reply).startswith("WRONGTYPE"):
-                    raise WrongTypeError(f"the key {key_asked.decode(errors='replace')} is of another type than a mark")
                 error = from_reply(str(reply), "Redis, Idempotency-Key")
                 self._link.leave_replica(error)
                 raise error

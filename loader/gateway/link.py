@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 
+import hiredis
+
 from loader.errors import ConnectionFailedError, LoaderError, RefusedNowError, SinkError
 from loader.gateway.rare_warnings import RareWarnings
 from loader.servers.outage import Outage
@@ -20,6 +22,17 @@ _PING_TIMEOUT = 2.0
 
 class WrongTypeError(SinkError):
     """A key that the gateway needs is of another type."""
+
+
+def wrong_type(reply: Reply, key: str, wanted: str) -> WrongTypeError | None:
+    """The error if a reply says that a key is of another type; None otherwise.
+
+    Args:
+        wanted: What the key should hold, such as "a list of tasks".
+    """
+    if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("WRONGTYPE"):
+        return WrongTypeError(f"the key {key} is of another type than {wanted}")
+    return None
 
 
 class Link:

@@ -19,6 +19,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
+SHARED_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable in which prometheus_client looks for the place that processes share."""
+
 _MAX_LABEL_BYTES = 64 * 1024
 """Bytes of all names of queues that are labels: clients choose the names, and each label is kept."""
 _OTHER_QUEUES = "(other)"
@@ -63,7 +66,7 @@ class Metrics:
     @property
     def is_shared(self) -> bool:
         """Whether several processes add up their metrics (prometheus_client, "Multiprocess Mode")."""
-        return "PROMETHEUS_MULTIPROC_DIR" in os.environ
+        return SHARED_DIRECTORY in os.environ
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Adds a gauge. ``value`` is called whenever the metrics are read."""

@@ -9,12 +9,15 @@ from typing import Any
 import hiredis
 
 from loader.errors import QueueNameError
-from loader.gateway.link import Link, WrongTypeError
+from loader.gateway.link import Link, wrong_type
 from loader.gateway.options import ServeOptions
 from loader.queues.existing import QUEUES_KEY
 from loader.queues.names import resolve_queue
 from loader.wire.faults import from_reply
 from loader.wire.resp import command
+
+A_SET = "a set of queues"
+"""What the key with the names of the queues holds."""
 
 _MAX_AGE_SECONDS = 1.0
 _LONGEST_NAME = 255
@@ -98,9 +101,9 @@ class KnownQueues:
 
     async def _ask(self, *words: bytes) -> Any:
         (reply,) = await self._link.call(command(*words), replies=1)
+        if (error := wrong_type(reply, QUEUES_KEY, A_SET)) is not None:
+            raise error
         if isinstance(reply, hiredis.ReplyError):
-            if str(reply).startswith("WRONGTYPE"):
-                raise WrongTypeError(f"the key {QUEUES_KEY} is of another type than a set of queues")
             raise from_reply(str(reply), f"key {QUEUES_KEY}")
         return reply
 

@@ -20,6 +20,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from loader.engine.child_program import child_command, child_environment
 from loader.errors import LoaderError
+from loader.gateway.metrics import SHARED_DIRECTORY
 from loader.gateway.target import CheckedTarget
 
 _PAUSE_SECONDS = 1.0
@@ -32,8 +33,6 @@ _LONGEST_LINE = 16 * LONGEST_TEXT
 """Bytes: JSON writes a character in up to 12."""
 
 _STOP = b"s"
-METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
-"""The environment variable in which prometheus_client looks for the place that processes share."""
 
 log = logging.getLogger("runqy_loader")
 
@@ -121,7 +120,7 @@ class Workers:
             stdout=asyncio.subprocess.PIPE,
             pass_fds=self._start.sockets,
             limit=_LONGEST_LINE,
-            env={**child_environment(), METRICS_DIRECTORY: str(shared)},
+            env={**child_environment(), SHARED_DIRECTORY: str(shared)},
             start_new_session=True,  # Ctrl-C is for the parent, which tells the workers
         )
         assert child.stdin is not None  # noqa: S101 - asked for

@@ -21,9 +21,10 @@ import hiredis
 from loader.errors import LoaderError, OversizedError, SinkError, TransientError
 from loader.gateway.encoders import Encoders
 from loader.gateway.idempotency import Mark
-from loader.gateway.link import Link, WrongTypeError
+from loader.gateway.link import Link, WrongTypeError, wrong_type
 from loader.gateway.metrics import Metrics
 from loader.gateway.push import Written, push
+from loader.gateway.queue_check import A_SET
 from loader.gateway.rare_warnings import RareWarnings
 from loader.layouts.base import QueueEncoder
 from loader.queues.existing import QUEUES_KEY
@@ -241,8 +242,8 @@ class Writer:
         replies = await calls[0] if len(calls) == 1 else list(chain.from_iterable(await asyncio.gather(*calls)))
         if not set(map(type, replies)) <= {int, bytes}:  # hot path: a C loop, 20 ns a task
             self._remove(entries)
-            if isinstance(replies[0], hiredis.ReplyError) and str(replies[0]).startswith("WRONGTYPE"):
-                raise WrongTypeError(f"the key {QUEUES_KEY} is of another type than a set of queues")
+            if (error := wrong_type(replies[0], QUEUES_KEY, A_SET)) is not None:
+                raise error
             text = next(str(reply) for reply in replies if isinstance(reply, hiredis.ReplyError))
             if compact:
                 refuse_dumps(text, "Redis")
@@ -276,9 +277,9 @@ class Writer:
         if isinstance(reply, hiredis.ReplyError):
             self._remove(share)
             what = f"Redis does not take tasks for queue {share[0].queue} now; nothing was enqueued"
-            if str(reply).startswith("WRONGTYPE"):
-                key = self._encoders.get(share[0].queue).pending_key.decode(errors="replace")
-                what = f"the key {key} is of another type than a list of tasks; nothing was enqueued"
+            key = self._encoders.get(share[0].queue).pending_key.decode(errors="replace")
+            if (named := wrong_type(reply, key, "a list of tasks")) is not None:
+                what = f"{named.args[0]}; nothing was enqueued"
             error = from_reply(str(reply), f"queue {share[0].queue}")
             self._fail(share, NotEnqueuedError(what), error)
             self._link.leave_replica(error)
