@@ -117,15 +117,6 @@ class JobBusyError(LoaderError):
     loading = False
 
 
-class ShardTakenOverError(LoaderError):
-    """Another run of the same shard has taken it over from this one, which may write nothing more.
-
-    No user meets it: the other run loads the shard.
-    """
-
-    code = "shard_taken_over"
-
-
 class LayoutMismatchError(LoaderError):
     """The target is used with another layout than the load's, so that its consumers would not see the tasks.
 

@@ -21,12 +21,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from loader.errors import ShardTakenOverError
 from loader.jobs.lease import Lease
 from loader.jobs.ledger import LedgerState, QueueLedger
 from loader.layouts.lua import as_sent
 from loader.servers.routing import Servers
-from loader.wire.faults import translated
+from loader.wire.faults import ShardTakenOverError, translated
 from loader.wire.replies import pairs
 
 TAKE = b"""\

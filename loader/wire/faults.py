@@ -13,7 +13,6 @@ from loader.errors import (
     LoaderError,
     OversizedError,
     RefusedNowError,
-    ShardTakenOverError,
     SinkError,
     TransientError,
 )
@@ -65,6 +64,13 @@ LOWER_MAX_RECORD_BYTES = (
     "Give a lower --max-record-bytes, so that larger records are set aside, or raise proto-max-bulk-len and "
     "client-query-buffer-limit on the server"
 )
+
+
+class ShardTakenOverError(LoaderError):
+    """Another run of the same shard has taken it over from this one, which may write nothing more.
+
+    No user meets it: the other run loads the shard.
+    """
 
 
 def no_command(names: str) -> tuple[str, str]:

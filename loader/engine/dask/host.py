@@ -37,12 +37,13 @@ from loader.engine.loop import loop_factory
 from loader.engine.messages import Counts
 from loader.engine.part import Channel, Outputs, Part, PartialLoad
 from loader.engine.tuning import tune_process
-from loader.errors import LoaderError, ShardTakenOverError, SourceError
+from loader.errors import LoaderError, SourceError
 from loader.jobs.counts import SourceCounts
 from loader.jobs.orders import Orders
 from loader.jobs.report import LoadReport, SourceReport
 from loader.servers.closing import close_quietly
 from loader.sources.shards import Shard
+from loader.wire.faults import ShardTakenOverError
 
 _PROGRESS_SECONDS = 0.5
 _IDLE_SECONDS = 5.0

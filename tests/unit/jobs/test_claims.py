@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loader.errors import ShardTakenOverError
 from loader.jobs.claims import Claims
 from loader.jobs.lease import Lease, Run
 from loader.jobs.ledger import QueueLedger
@@ -21,7 +20,7 @@ from loader.servers.routing import Servers
 from loader.tasks.ids import id_prefix, id_suffixes
 from loader.wire.address import parse_address
 from loader.wire.connection import Connection
-from loader.wire.faults import from_reply
+from loader.wire.faults import ShardTakenOverError, from_reply
 from loader.wire.opening import open_connection
 from tests.conftest import Server
 
