@@ -14,7 +14,7 @@ PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all test-faults test-interop test-matrix test-newest test-old test-bare test-hset check lint types licences audit sbom package docs fuzz lock \
-	bench bench-quick steady clean new-enough
+	bench bench-quick steady clean new-enough dashboard
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -134,6 +134,11 @@ $(AUDIT_STAMP): | new-enough
 	$(PYTHON) -m venv --clear .venv-audit
 	.venv-audit/bin/$(PIP_INSTALL) pip-audit
 	@touch $@
+
+# The check is slow to build and seldom fails: tests compare the file with what the program makes.
+dashboard: $(STAMP) ## make the dashboard for Grafana anew, and check it by Grafana's schema (needs Go)
+	$(BIN)/python -m docsite.dashboard
+	cd tests/interop/peers/grafana && GOTOOLCHAIN=local GOWORK=off go run . <$(CURDIR)/deploy/grafana/runqy-loader.json
 
 audit: $(AUDIT_STAMP) ## known vulnerabilities of all locked packages (needs PyPI's JSON API)
 	.venv-audit/bin/pip-audit --strict --progress-spinner=off --disable-pip --require-hashes --requirement requirements.lock

@@ -30,6 +30,7 @@ from loader.sources.option_input import input_of
 from loader.sources.problems import Problems
 from loader.sources.remote.spool import Spool
 from loader.sources.sql.query import FORMAT as SQL
+from loader.spans import span
 from loader.wire.target import ToDiscard, ToHttp
 
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ class Loader:
     async def _load(self, opening: Coroutine[Any, Any, list[Source]], problems: Problems) -> LoadReport:
         options = self.options
         try:
-            sources = await self._execution.unless_stopped(opening)
+            with span("open input"):
+                sources = await self._execution.unless_stopped(opening)
         except StoppedError:  # most often, it has waited for standard input
             self._execution = Execution(engine_of(self.options))
             report = _report(options, [])

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from loader.cli.logins import without_logins
-from loader.cli.stderr import tell
+from loader.cli.stderr import is_json, tell
 from loader.errors import LoaderError
 from loader.outputs.room import NO_ROOM
 
@@ -132,13 +132,18 @@ def _path(tokens: list[str], error: click.UsageError) -> str:
 
 
 def _fail(tokens: list[str], error: BaseException, message: str, status: int) -> int:
+    trace = None
     if "--debug" in tokens:
         import traceback
 
-        traceback.print_exception(error)
+        if is_json():
+            trace = without_logins("".join(traceback.format_exception(error)))
+        else:
+            traceback.print_exception(error)
     keeps_lines = isinstance(error, LoaderError) and error.details
-    text = message if keeps_lines else _one_line(message)
-    tell(f"runqy-loader: error: {without_logins(text)}")
+    text = without_logins(message if keeps_lines else _one_line(message))
+    code = error.code if isinstance(error, LoaderError) else "usage" if status == USAGE else "unexpected"
+    tell(f"runqy-loader: error: {text}", level="error", code=code, exit_status=status, traceback=trace)
     return status
 
 

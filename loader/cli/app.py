@@ -16,7 +16,7 @@ from loader.cli import INTERRUPTED
 from loader.cli.commands import COMMANDS, EXIT_STATUS, VARIABLES, Command, command
 from loader.cli.config_file import check_table, read_config
 from loader.cli.once import Once, Words
-from loader.cli.stderr import tell
+from loader.cli.stderr import LogFormat, log_as, tell
 from loader.cli.variables import CONFIG, CONFIG_PATH, ENV_PREFIX, FROM_VARIABLE, misspelt_variables
 from loader.errors import LoaderError, UsageError
 
@@ -105,6 +105,7 @@ def _built(name: str, declaration: Command) -> click.Command:
         context = click.get_current_context()
         arguments = [context.params[one.name] for one in taken if one.name is not None]
         values = [given(kind, context) for kind in declaration.options]
+        log_as(_log_format(values), name)
         try:
             check_outputs(values, context.meta.get(CONFIG_PATH))
             prove_writable(values)
@@ -217,11 +218,30 @@ def launch(tokens: Sequence[str]) -> int:
     Raises:
         click.ClickException, LoaderError: The error to show to the user.
     """
+    if _early(tokens, "--log-format", "LOG_FORMAT") == "json":
+        log_as("json", next((token for token in tokens if token in COMMANDS), ""))
     if not _is_quiet(tokens):
         for line in misspelt_variables():
-            tell(f"{PROGRAM}: {line}")
+            tell(f"{PROGRAM}: {line}", level="warning")
     status = app().main(list(tokens) or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     return status if isinstance(status, int) else 0
+
+
+def _log_format(values: Sequence[Any]) -> LogFormat:
+    """The value of ``--log-format``, wherever it comes from."""
+    found: LogFormat = next((one.log_format for one in values if hasattr(one, "log_format")), "text")
+    return found
+
+
+def _early(tokens: Sequence[str], flag: str, variable: str) -> str | None:
+    """The value of an option before click reads the options: their errors are told in the way that it asks for."""
+    words = list(takewhile("--".__ne__, tokens))
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        if word == flag:
+            return following
+        if word.startswith(f"{flag}="):
+            return word.partition("=")[2]
+    return os.environ.get(f"{ENV_PREFIX}{variable}")
 
 
 def _is_quiet(tokens: Sequence[str]) -> bool:

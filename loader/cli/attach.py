@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from loader.cli import INTERRUPTED
 from loader.cli.output import print_json
 from loader.cli.report_options import JsonOptions
-from loader.cli.stderr import tell
+from loader.cli.stderr import tell, tell_end
 from loader.errors import LoaderError
 from loader.jobs.lease import LEASE_MS
 
@@ -40,7 +40,11 @@ async def attach(jobs: Jobs, job: str, shown: JsonOptions) -> int:
         )
     display = Display(quiet=False, verbose=False, progress=True)
     latest = [course]
-    async with counting(display, lambda: _line(latest[0].progress or {}), shown=not shown.json):
+
+    def now() -> dict[str, Any]:
+        return latest[0].progress or {}
+
+    async with counting(display, lambda: _line(now()), now, shown=not shown.json):
         ended = await _until_over(jobs, job, latest)
     if ended is None:
         raise LoaderError(
@@ -85,15 +89,16 @@ def _line(progress: dict[str, Any]) -> str:
 
 
 def _tell_end(job: str, ended: dict[str, Any]) -> None:
-    tell(f"job {job}: {ended.get('status')} in {ended.get('seconds', 0.0):,.1f} s")
+    lines = [f"job {job}: {ended.get('status')} in {ended.get('seconds', 0.0):,.1f} s"]
     for name, count in (
         ("loaded", ended.get("loaded", 0)),
         ("already loaded", ended.get("already_loaded", 0)),
         ("rejected", ended.get("rejected", 0)),
         ("records read", ended.get("records_read", 0)),
     ):
-        tell(f"  {name:<15}{count:>13,}")
+        lines.append(f"  {name:<15}{count:>13,}")
     if path := ended.get("rejects_file"):
-        tell(f"  rejects are in {path}, on the machine that drove the load")
+        lines.append(f"  rejects are in {path}, on the machine that drove the load")
+    tell_end(lines, ended)
     if error := ended.get("error"):
-        tell(f"runqy-loader: error: {error}")
+        tell(f"runqy-loader: error: {error}", level="error", code=ended.get("error_code"))

@@ -42,7 +42,7 @@ def compare(paths: tuple[str, ...], options: CompareOptions, shown: JsonOptions)
     else:
         _print(found)
     for line in found.failed_conditions:
-        tell(f"runqy-loader: --fail-if {line}")
+        tell(f"runqy-loader: --fail-if {line}", level="warning", event="condition")
     return _CONDITION_MET if found.failed_conditions else 0
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from loader.cli.commands import ALL, Command
 from loader.cli.recent import Recent
 from loader.cli.report_options import ReportOptions
-from loader.cli.stderr import tell
+from loader.cli.stderr import tell_end
 from loader.consume.options import ConsumeOptions
 from loader.extras import require
 
@@ -43,7 +43,7 @@ async def _consume(options: ConsumeOptions, reporting: ReportOptions, display: D
     report = consumer.report
     recent = Recent()
     try:
-        async with counting(display, lambda: _line(report, recent), shown=reporting.shows_progress):
+        async with counting(display, lambda: _line(report, recent), report.to_dict, shown=reporting.shows_progress):
             if await stoppable(consumer.run(), consumer.stop, display) is None:
                 report.end("interrupted")
     finally:
@@ -61,9 +61,9 @@ def _line(report: ConsumeReport, recent: Recent) -> str:
 
 
 def _summary(report: ConsumeReport, consumer: Consumer) -> None:
-    tell(f"consume: {report.status} in {report.seconds:.1f} s, queue {report.queue}, layout {report.layout}")
-    _count("taken", report.taken, f"{report.tasks_per_second:,.0f}/s ended")
-    _count("done", report.done)
+    lines = [f"consume: {report.status} in {report.seconds:.1f} s, queue {report.queue}, layout {report.layout}"]
+    lines.append(_count("taken", report.taken, f"{report.tasks_per_second:,.0f}/s ended"))
+    lines.append(_count("done", report.done))
     shown = {
         "retried": report.retried,
         "archived": report.archived,
@@ -73,19 +73,19 @@ def _summary(report: ConsumeReport, consumer: Consumer) -> None:
         "not ours any more": report.no_longer_ours,
         "recovered": report.recovered,
     }
-    for name, count in shown.items():
-        if count:
-            _count(name, count)
+    lines += [_count(name, count) for name, count in shown.items() if count]
     if report.capacity is not None:
         achieved = "" if report.achieved_capacity is None else f", {report.achieved_capacity:,.1f}/s while tasks waited"
-        tell(f"  {'capacity':<19}{report.capacity:>11,.1f}/s{achieved}; {100 * report.utilisation:.0f} % busy")
+        busy = f"{100 * report.utilisation:.0f} % busy"
+        lines.append(f"  {'capacity':<19}{report.capacity:>11,.1f}/s{achieved}; {busy}")
     if waited := report.time_in_queue.to_dict():
         figures = " ".join(f"{name} {waited[name]:,.1f}" for name in ("p50", "p99", "max"))
-        tell(f"  {'time in queue':<19}{figures} ms")
+        lines.append(f"  {'time in queue':<19}{figures} ms")
+    tell_end(lines, report.to_dict())
 
 
-def _count(name: str, count: int, remark: str = "") -> None:
-    tell(f"  {name:<19}{count:>13,}{f'  {remark}' if remark else ''}")
+def _count(name: str, count: int, remark: str = "") -> str:
+    return f"  {name:<19}{count:>13,}{f'  {remark}' if remark else ''}"
 
 
 COMMAND = Command(

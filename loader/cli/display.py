@@ -7,13 +7,14 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from loader.cli.pace_lines import pace_parts
-from loader.cli.progress import LINE_SECONDS, LIVE_SECONDS, one_line, progress, with_waiting
+from loader.cli.progress import LINE_SECONDS, LIVE_SECONDS, one_line, progress, say_progress, with_waiting
 from loader.cli.recent import Recent
 from loader.cli.stderr import for_terminal, tell, wrapped
 from loader.jobs.report import LoadReport
+from loader.log_fields import fields_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,17 +57,22 @@ class Display:
         log.propagate = False
         log.handlers[:] = [_DisplayHandler(self)]
 
-    def say(self, text: str) -> None:
-        """Shows one line to the user."""
+    def say(self, text: str, *, level: str = "info", **fields: Any) -> None:
+        """Shows one line to the user.
+
+        Args:
+            level: Its level in a JSON line.
+            fields: What a JSON line holds beside the message.
+        """
         if self._quiet:
             return
         if self._console is not None:
             line = wrapped(f"runqy-loader: {for_terminal(text)}", self._console.width)
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
-            tell(f"runqy-loader: {text}")
+            tell(f"runqy-loader: {text}", level=level, **fields)
 
-    def wait_for(self, waiting: Waiting | None, text: str) -> None:
+    def wait_for(self, waiting: Waiting | None, text: str, level: str) -> None:
         """Shows that a server is waited for: on a terminal one line that is kept up to date, elsewhere line after line.
 
         Args:
@@ -75,7 +81,7 @@ class Display:
         """
         self._waiting = waiting
         if waiting is None or not self._is_live:
-            self.say(text)
+            self.say(text, level=level, event="waiting" if waiting is not None else "reached")
 
     def waiting_line(self) -> str:
         """The line about the server that is waited for; '' if there is none."""
@@ -133,7 +139,9 @@ class Display:
                 total = _total(report)
                 share = f"{100 * done_bytes(report) // total:.0f} %, " if total else ""
                 held = f" · {report.holding.text}" if report.holding.text else ""
-                self.say(share + self._line(report, loader, await loader.pending()) + held)
+                pending = await loader.pending()
+                line = share + self._line(report, loader, pending) + held
+                say_progress(self, line, report.to_dict() | {"bytes": total, "pending": pending})
 
     def _line(self, report: LoadReport, loader: Loader, pending: int | None) -> str:
         rate, intended = self._rates(report)
@@ -177,7 +185,8 @@ class _DisplayHandler(logging.Handler):
         self._display = display
 
     def emit(self, record: logging.LogRecord) -> None:
+        level = record.levelname.lower()
         if hasattr(record, "waiting"):
-            self._display.wait_for(record.waiting, record.getMessage())
+            self._display.wait_for(record.waiting, record.getMessage(), level)
         else:
-            self._display.say(record.getMessage())
+            self._display.say(record.getMessage(), level=level, **fields_of(record))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from loader.cli.commands import Command
 from loader.cli.report_options import ReportOptions
-from loader.cli.stderr import tell
+from loader.cli.stderr import tell_end
 from loader.cli.whole_output import write_whole
 from loader.export.options import ExportOptions
 from loader.outputs.whole import WholeFile
@@ -84,8 +84,7 @@ def _summary(report: ExportReport, output: Path) -> None:
     if report.elsewhere:
         other = "asynq" if report.layout == "documented" else "documented"
         lines.append(f"the queue has {report.elsewhere:,} pending tasks in the other layout: --layout {other}")
-    for line in lines:
-        tell(line)
+    tell_end(lines, report.to_dict())
 
 
 def _tasks(count: int) -> str:

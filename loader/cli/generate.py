@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from loader.cli.commands import ALL, Command
 from loader.cli.output import print_json
 from loader.cli.report_options import ReportOptions
-from loader.cli.stderr import tell
+from loader.cli.stderr import tell_end
 from loader.cli.whole_output import write_whole
 from loader.generate.options import GenerateOptions
 from loader.outputs.whole import WholeFile
@@ -56,11 +56,12 @@ async def _like(path: Path, records: int, reporting: ReportOptions) -> int:
     else:
         sys.stdout.write(f"{found.template}\n")
     if not reporting.quiet:
-        tell(f"template from {found.records:,} records of {path}")
+        lines = [f"template from {found.records:,} records of {path}"]
         if found.unreadable:
-            tell(f"  {found.unreadable:,} more records are no JSON, and were passed over")
+            lines.append(f"  {found.unreadable:,} more records are no JSON, and were passed over")
         if found.left_out:
-            tell(f"  {found.left_out:,} names of members are rare or many, so they may be data: left out")
+            lines.append(f"  {found.left_out:,} names of members are rare or many, so they may be data: left out")
+        tell_end(lines, found.counts)
     return 0
 
 
@@ -71,11 +72,12 @@ def _line(report: GenerateReport) -> str:
 def _summary(report: GenerateReport, options: GenerateOptions) -> None:
     where = "" if str(options.output) == "-" else f" to {options.output}"
     kept = "" if report.status == "completed" or str(options.output) == "-" else ", not kept"
-    tell(f"generate: {report.status} in {report.seconds:.1f} s")
-    tell(f"  {'records':<15}{report.records:>13,}  {report.bytes_written / 1e6:,.1f} MB{where}{kept}")
+    lines = [f"generate: {report.status} in {report.seconds:.1f} s"]
+    lines.append(f"  {'records':<15}{report.records:>13,}  {report.bytes_written / 1e6:,.1f} MB{where}{kept}")
     if options.count is None and report.status == "completed":
         again = f"--first {report.first} " if report.first != 1 else ""
-        tell(f"  the same again: {again}--count {report.records} --seed {report.seed}")
+        lines.append(f"  the same again: {again}--count {report.records} --seed {report.seed}")
+    tell_end(lines, report.to_dict())
 
 
 COMMAND = Command(

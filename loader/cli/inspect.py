@@ -71,7 +71,11 @@ async def _read(options: InspectOptions, display: Display) -> Findings | list[di
                 )
             return Findings(str(address), queues=queues)
         walk = Walk()
-        async with counting(display, lambda: f"{walk.passed:,} of {walk.total:,} keys looked at", shown=True):
+
+        def counts() -> dict[str, int]:
+            return {"passed": walk.passed, "total": walk.total}
+
+        async with counting(display, lambda: f"{walk.passed:,} of {walk.total:,} keys looked at", counts, shown=True):
             return await survey(session, walk)
 
 

@@ -15,15 +15,17 @@ from loader.cli.load_reports import CONDITION_MET, LoadOutputs
 from loader.cli.load_test_options import LoadTestOptions
 from loader.cli.logins import without_password
 from loader.cli.report_options import ReportOptions
-from loader.cli.stderr import tell
+from loader.cli.stderr import tell, tell_end
 from loader.errors import ConnectionFailedError, LoaderError, UsageError
 from loader.settings import LoadOptions, shared
 from loader.settings.option import Option
 from loader.settings.shared import DEFAULT_REDIS
+from loader.telemetry.options import TelemetryOptions
 
 if TYPE_CHECKING:
     from loader.cli.display import Display
     from loader.jobs.report import LoadReport
+    from loader.telemetry.samples import Sample
 
 _REPORT = "Report"
 
@@ -48,6 +50,7 @@ def load(
     reporting: ReportOptions,
     testing: LoadTestOptions,
     explaining: ExplainOptions,
+    telemetry: TelemetryOptions,
 ) -> int:
     """Loads payload files into a queue: JSON lines (.jsonl, .ndjson), JSON documents (.json), tables (CSV, TSV,
     Parquet, Arrow, Feather), and the members of tar and zip archives.
@@ -70,18 +73,32 @@ def load(
 
     display = reporting.display(progress=reporting.shows_progress)
     options = testing.settle(options)
+    telemetry.check()
     if options.detach:
+        if telemetry.is_on:
+            raise UsageError(
+                "--detach: the cluster drives the load, so it has no metrics here", "Leave out the options of metrics"
+            )
         return run(_detached(list(paths), options, reporting, testing))
     tune_process()
-    return run(_load(list(paths), options, reporting, LoadOutputs.of(reporting.report_file, testing), display))
+    outputs = LoadOutputs.of(reporting.report_file, testing)
+    return run(_load(list(paths), options, reporting, outputs, telemetry, display))
 
 
 async def _load(
-    paths: list[str], options: LoadOptions, reporting: ReportOptions, outputs: LoadOutputs, display: Display
+    paths: list[str],
+    options: LoadOptions,
+    reporting: ReportOptions,
+    outputs: LoadOutputs,
+    telemetry: TelemetryOptions,
+    display: Display,
 ) -> int:
     from loader.api import Loader
     from loader.cli.closing_lines import closing_lines
     from loader.cli.signals import stoppable
+    from loader.telemetry.queue_labels import QueueLabels
+    from loader.telemetry.readings import of_load
+    from loader.telemetry.session import telling
     from loader.wire.target import ToEmbedded
 
     if options.preview is not None:
@@ -93,8 +110,14 @@ async def _load(
         async with loader, display.showing(loader):
             await loader.load(paths, passing_over=outputs.paths)
 
+    queues = QueueLabels()
+
+    def metrics(report: LoadReport) -> Iterable[Sample]:
+        return of_load(report, loader.batches_waiting, queues)
+
     try:
-        await stoppable(work(), loader.stop, display)
+        async with telling(telemetry, "load", lambda: loader.report, metrics, display.say):
+            await stoppable(work(), loader.stop, display)
     except LoaderError as error:
         failure = error
     report = loader.report
@@ -107,16 +130,15 @@ async def _load(
         outputs.write(report, options, failure)
     except LoaderError as error:
         if failure is not None:  # the failure of the load matters more
-            display.say(str(error))
+            display.say(str(error), level="error")
         failure = failure or error
     for task in report.preview or ():
         sys.stdout.buffer.write(task.to_line())
     if not reporting.quiet:
         kept = options.target != ToEmbedded(directory=None)
-        for line in closing_lines(report, _resume_command(report), kept=kept):
-            tell(line)
+        tell_end(closing_lines(report, _resume_command(report), kept=kept), report.to_dict())
     for line in report.failed_conditions or ():
-        tell(f"runqy-loader: --fail-if {line}")
+        tell(f"runqy-loader: --fail-if {line}", level="warning", event="condition")
     if failure is not None:
         name_embedded(failure, options, report)
         raise failure
@@ -173,7 +195,7 @@ def format_names() -> Iterable[str]:
 
 COMMAND = Command(
     run=load,
-    options=(LoadOptions, ReportOptions, LoadTestOptions, ExplainOptions),
+    options=(LoadOptions, ReportOptions, LoadTestOptions, ExplainOptions, TelemetryOptions),
     argument="Files, globs, directories (recursively), URLs (s3:, gs:, az:, https:, sftp:), or - for standard input.",
     values={"format": format_names},
     usage="PATH... --queue NAME [OPTIONS]",

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 from loader.cli.commands import Command
 from loader.cli.output import FileMark, write_report
 from loader.cli.report_options import ReportOptions
-from loader.cli.stderr import tell
+from loader.cli.stderr import tell_end
 from loader.errors import JobBusyError, TooManyRejectsError
 from loader.migrate.options import MigrateOptions
+from loader.telemetry.options import TelemetryOptions
 
 if TYPE_CHECKING:
     from loader.cli.display import Display
     from loader.migrate.report import MigrateReport
 
 
-def migrate(options: MigrateOptions, reporting: ReportOptions) -> int:
+def migrate(options: MigrateOptions, reporting: ReportOptions, telemetry: TelemetryOptions) -> int:
     """Copies or moves the pending tasks of a queue: to another layout, another server, another queue.
 
     --from-system copies the jobs that wait in Celery, BullMQ, Sidekiq, Dramatiq, RQ, saq, bee-queue or taskiq.
@@ -27,19 +28,27 @@ def migrate(options: MigrateOptions, reporting: ReportOptions) -> int:
     from loader.cli.signals import run
 
     display = reporting.display()
-    return run(_migrate(options, reporting, display))
+    telemetry.check()
+    return run(_migrate(options, reporting, telemetry, display))
 
 
-async def _migrate(options: MigrateOptions, reporting: ReportOptions, display: Display) -> int:
+async def _migrate(
+    options: MigrateOptions, reporting: ReportOptions, telemetry: TelemetryOptions, display: Display
+) -> int:
     from loader.cli.progress import counting
     from loader.cli.signals import stoppable
     from loader.migrate.run import Migration
+    from loader.telemetry.readings import of_migrate
+    from loader.telemetry.session import telling
 
     migration = Migration(options)
     report = migration.report
     before, taken_over = FileMark.of(reporting.report_file), False
     try:
-        async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
+        async with (
+            telling(telemetry, "migrate", lambda: report, of_migrate, display.say),
+            counting(display, lambda: _line(report), report.to_dict, shown=reporting.shows_progress),
+        ):
             await stoppable(migration.run(), migration.stop, display)
     except JobBusyError as error:
         taken_over = error.taken_over
@@ -94,13 +103,12 @@ def _summary(report: MigrateReport) -> None:
         lines.append(f"the source queue has {report.elsewhere:,} pending tasks in the other layout: see --from-layout")
     if report.status != "completed" and report.error_code not in (TooManyRejectsError.code, JobBusyError.code):
         lines.append(f"run the same command again to go on (job {report.job})")
-    for line in lines:
-        tell(line)
+    tell_end(lines, report.to_dict())
 
 
 COMMAND = Command(
     run=migrate,
-    options=(MigrateOptions, ReportOptions),
+    options=(MigrateOptions, ReportOptions, TelemetryOptions),
     usage="--from-queue NAME [OPTIONS]",
     own_variables={"job", "batch_size"},  # a job of a load is another job, and its batches may be larger
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
+
+from loader.cli.stderr import is_json, is_live
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -20,8 +21,8 @@ LINE_SECONDS = 5.0
 Showing = Callable[[], Coroutine[Any, Any, None]]
 """Shows progress until it is cancelled."""
 
-Say = Callable[[str], None]
-"""Shows one line to the user."""
+Figures = Callable[[], Mapping[str, Any]]
+"""The JSON report so far."""
 
 
 @asynccontextmanager
@@ -30,7 +31,7 @@ async def progress(live: Showing, lines: Showing, *, shown: bool) -> AsyncIterat
     if not shown:
         yield
         return
-    task = asyncio.create_task(live() if sys.stderr.isatty() else lines())
+    task = asyncio.create_task(live() if is_live() else lines())
     try:
         yield
     finally:
@@ -38,9 +39,11 @@ async def progress(live: Showing, lines: Showing, *, shown: bool) -> AsyncIterat
         await asyncio.wait([task])
 
 
-def counting(display: Display, line: Callable[[], str], *, shown: bool) -> AbstractAsyncContextManager[None]:
+def counting(
+    display: Display, line: Callable[[], str], report: Figures, *, shown: bool
+) -> AbstractAsyncContextManager[None]:
     """Shows a line of counts while the block runs, for commands without a progress bar."""
-    return progress(lambda: _live(display, line), lambda: repeat_line(display.say, line), shown=shown)
+    return progress(lambda: _live(display, line), lambda: repeat_line(display, line, report), shown=shown)
 
 
 def one_line(text: str) -> Text:
@@ -57,11 +60,21 @@ def with_waiting(display: Display, *rows: RenderableType) -> Group:
     return Group(*rows, *([one_line(text)] if (text := display.waiting_line()) else []))
 
 
-async def repeat_line(say: Say, line: Callable[[], str]) -> None:
+async def repeat_line(display: Display, line: Callable[[], str], report: Figures) -> None:
     """Shows a line every few seconds."""
     while True:
         await asyncio.sleep(LINE_SECONDS)
-        say(line())
+        say_progress(display, line(), report() if is_json() else {})
+
+
+def say_progress(display: Display, line: str, report: Mapping[str, Any]) -> None:
+    """Shows a line of progress; as JSON, with the figures of the report so far."""
+    if not is_json():
+        display.say(line)
+        return
+    from loader.cli.json_lines import figures
+
+    display.say(line, event="progress", **figures(report))
 
 
 async def _live(display: Display, line: Callable[[], str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from loader.errors import UsageError
 from loader.outputs.names import JSON
@@ -20,6 +20,14 @@ _GROUP = "Report"
 Quiet = Annotated[bool, Option(help="Show errors only.", group=_GROUP)]
 NoProgress = Annotated[bool, Option(help="Show no progress.", group=_GROUP)]
 Debug = Annotated[bool, Option(help="On an error, show where in the program it occurred.", group=_GROUP)]
+LogFormat = Annotated[
+    Literal["text", "json"],
+    Option(
+        help="Form of what is told on standard error: lines for people, or one JSON object a line for programs; see "
+        "docs/observability.md.",
+        group=_GROUP,
+    ),
+]
 Verbose = Annotated[
     bool, Option(help="Show more details.", group=_GROUP, goes_with=(Excludes("quiet", alternative=True),))
 ]
@@ -31,6 +39,7 @@ class JsonOptions:
 
     json: Annotated[bool, Option(help="Print JSON.", group=_GROUP)] = False
     debug: Debug = False
+    log_format: LogFormat = "text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +49,7 @@ class LogOptions:
     quiet: Quiet = False
     verbose: Verbose = False
     debug: Debug = False
+    log_format: LogFormat = "text"
 
     def display(self) -> Display:
         """The display for the run. Raises UsageError if two of the options contradict each other."""
@@ -56,6 +66,7 @@ class ProgressOptions:
     no_progress: NoProgress = False
     quiet: Quiet = False
     debug: Debug = False
+    log_format: LogFormat = "text"
 
     @property
     def shows_progress(self) -> bool:
@@ -84,6 +95,7 @@ class ReportOptions:
     quiet: Quiet = False
     verbose: Verbose = False
     debug: Debug = False
+    log_format: LogFormat = "text"
 
     def __post_init__(self) -> None:
         convert_values(self)

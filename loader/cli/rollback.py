@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from loader.cli.commands import Command
 from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
-from loader.cli.stderr import tell
+from loader.cli.stderr import tell_end
 from loader.errors import UsageError
 from loader.undo.options import RollbackOptions
 
@@ -40,7 +40,7 @@ async def _rollback(job: str, options: RollbackOptions, reporting: ReportOptions
     work = Rollback(job, options)
     report = work.report
     try:
-        async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
+        async with counting(display, lambda: _line(report), report.to_dict, shown=reporting.shows_progress):
             await stoppable(work.run(), work.stop, display)
     finally:
         write_report(reporting.report_file, report.to_dict())
@@ -67,8 +67,7 @@ def _summary(report: RollbackReport) -> None:
         lines.append(f"  {'left':<22}{left:>13}  {'' if report.left == 0 else 'taken by consumers'}".rstrip())
     else:
         lines.append(f"run the same command again to go on (job {report.job})")
-    for line in lines:
-        tell(line)
+    tell_end(lines, report.to_dict())
 
 
 def _where(report: RollbackReport) -> str:

@@ -6,6 +6,13 @@ import os
 import re
 import sys
 import textwrap
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from loader.cli.json_lines import JsonLines
+
+LogFormat = Literal["text", "json"]
 
 _OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 """Control characters but the line feed."""
@@ -61,15 +68,69 @@ def _width() -> int | None:
         return None
 
 
-def tell(line: str) -> None:
+_json: JsonLines | None = None
+"""Makes the lines of this run, if they are JSON."""
+
+
+def log_as(form: LogFormat, command: str) -> None:
+    """Sets the form of all lines from now on.
+
+    Args:
+        command: The name of the command, which JSON lines hold.
+    """
+    global _json
+    if form == "text":
+        _json = None
+        return
+    from loader.cli.json_lines import JsonLines
+
+    _json = JsonLines(command)
+
+
+def is_json() -> bool:
+    """Whether lines are JSON now. Programs read them then, so nothing may be drawn between them."""
+    return _json is not None
+
+
+def is_live() -> bool:
+    """Whether progress can be drawn: standard error is a terminal, and its lines are for people."""
+    return _json is None and sys.stderr.isatty()
+
+
+def tell(line: str, *, level: str = "info", **fields: Any) -> None:
     """Prints a line; on a terminal, a long one is broken between words.
 
     If nobody reads it any more (``2>&1 | head``), it is dropped, and the work goes on.
+
+    Args:
+        level: debug, info, warning, error or critical.
+        fields: What a JSON line holds beside the message.
     """
-    text, width = for_terminal(line), _width()
+    if _json is not None:
+        text, width = _json.line(line, level, fields), None
+    else:
+        text, width = for_terminal(line), _width()
     try:
         print(text if width is None else wrapped(text, width), file=sys.stderr, flush=True)
     except BrokenPipeError:
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, 2)  # also for what is still in the buffer, and for later lines
         os.close(nothing)
+
+
+def tell_end(lines: Iterable[str], report: Mapping[str, Any]) -> None:
+    """Prints the closing lines of a command; as JSON, one line with the first of them and the figures of the report.
+
+    Args:
+        lines: For people. If there are none, nothing is printed.
+        report: The JSON report.
+    """
+    if _json is None:
+        for line in lines:
+            tell(line)
+        return
+    from loader.cli.json_lines import figures
+
+    for first in lines:
+        tell(first, event="end", **figures(report))
+        return

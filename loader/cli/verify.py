@@ -11,7 +11,7 @@ from loader.cli.commands import Command
 from loader.cli.load import format_names
 from loader.cli.output import write_report
 from loader.cli.report_options import ReportOptions
-from loader.cli.stderr import tell
+from loader.cli.stderr import tell_end
 from loader.errors import UsageError
 from loader.outputs.whole import WholeFile
 from loader.settings import LoadOptions
@@ -54,7 +54,7 @@ async def _verify(
         verifier = Verifier(load, options, None if options.differences is None else differences.write, own)
         report = verifier.report
         try:
-            async with counting(display, lambda: _line(report), shown=reporting.shows_progress):
+            async with counting(display, lambda: _line(report), report.to_dict, shown=reporting.shows_progress):
                 work = verifier.run_job(paths[0]) if paths and _is_job(paths) else verifier.run(paths)
                 if await stoppable(work, verifier.stop, display) is None:
                     report.end("interrupted")
@@ -63,8 +63,7 @@ async def _verify(
             if verifier.has_begun:  # otherwise the report's file may be the input
                 write_report(reporting.report_file, report.to_dict())
     if not reporting.quiet:
-        for line in _summary(report, options):
-            tell(line)
+        tell_end(_summary(report, options), report.to_dict())
     return report.exit_status
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from loader.cli.commands import ALL, Command
 from loader.cli.output import print_json
 from loader.cli.report_options import ProgressOptions
-from loader.cli.stderr import tell
+from loader.cli.stderr import is_json, tell_end
 from loader.errors import UsageError
 from loader.results.options import WaitOptions
 
@@ -45,7 +45,7 @@ async def _wait(session: WaitSession, display: Display, *, shown: bool) -> WaitR
     from loader.cli.signals import stoppable
 
     report = session.report
-    lines = partial(repeat_line, display.say, lambda: _line(report))
+    lines = partial(repeat_line, display, lambda: _line(report), report.to_dict)
     async with progress(lambda: _bar(report, display), lines, shown=shown):
         if await stoppable(session.run(), session.stop, display) is None:
             report.interrupted = True  # the results in the file stay
@@ -84,13 +84,16 @@ def _summarise(session: WaitSession, report: WaitReport, display: Display) -> No
         counts["already in file"] = report.already
     if report.timed_out:
         counts |= {"pending": report.pending, "missing": report.missing}
-    for name, count in counts.items():
-        tell(f"  {name:<18}{count:>13,}")
+    lines = [f"  {name:<18}{count:>13,}" for name, count in counts.items()]
+    if is_json():
+        lines.insert(0, _line(report))
+    tell_end(lines, report.to_dict())
+    again = "run the same command again to go on"
     if report.interrupted:
-        display.say(f"interrupted with {report.left:,} left; run the same command again to go on")
+        display.say(f"interrupted with {report.left:,} left; {again}", level="warning")
     elif report.timed_out:
         where = f": see {session.missing_file}" if session.missing_file is not None else ""
-        display.say(f"timed out with {report.left:,} not done{where}; run the same command again to go on")
+        display.say(f"timed out with {report.left:,} not done{where}; {again}", level="warning")
 
 
 COMMAND = Command(

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.live import Live
 
@@ -44,11 +44,11 @@ class Notes(Display):
         finally:
             self._is_shown = False
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, *, level: str = "info", **fields: Any) -> None:
         if self._is_shown:
             self._note = for_terminal(text)
         else:
-            super().say(text)
+            super().say(text, level=level, **fields)
 
     def line(self) -> str:
         """What there is to say now."""

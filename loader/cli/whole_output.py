@@ -52,7 +52,7 @@ async def write_whole(
         work = begin(out)
         report = work.report
         try:
-            async with counting(display, lambda: line(report), shown=reporting.shows_progress):
+            async with counting(display, lambda: line(report), report.to_dict, shown=reporting.shows_progress):
                 if await stoppable(work.run(), work.stop, display) is None:
                     report.end("interrupted")
             if report.status == "completed":

@@ -30,6 +30,7 @@ from loader.gateway.queue_check import KnownQueues
 from loader.gateway.rare_warnings import RareWarnings
 from loader.gateway.reader import TaskReader
 from loader.gateway.waiting import TaskWaiter
+from loader.telemetry import names
 
 _OTHER = "(other)"
 _REQUEST_FIELDS = ("authorization", "content-encoding", "content-type", "idempotency-key", "x-api-key")
@@ -103,11 +104,11 @@ class Gateway:
                 expose_headers=_ANSWER_FIELDS,
                 max_age=_PREFLIGHT_SECONDS,
             )
-        parts.metrics.watch("requests_in_progress", "Requests in progress.", lambda: slots.used)
-        parts.metrics.watch("requests_queued", "Requests that wait until others are done.", lambda: slots.waiting)
-        parts.metrics.watch("buffered_bytes", "Bytes of request bodies in memory.", lambda: self._memory.used)
-        parts.metrics.watch("waiting", "Requests that wait for a task to end.", lambda: parts.waiter.count)
-        parts.metrics.watch("redis_up", "Whether there is a connection to Redis.", lambda: parts.link.is_up)
+        parts.metrics.watch(names.IN_PROGRESS, lambda: slots.used)
+        parts.metrics.watch(names.QUEUED, lambda: slots.waiting)
+        parts.metrics.watch(names.BUFFERED, lambda: self._memory.used)
+        parts.metrics.watch(names.WAITING, lambda: parts.waiter.count)
+        parts.metrics.watch_redis(lambda: parts.link.is_up)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,63 +16,67 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from loader.pace.buckets import SECONDS
+from loader.telemetry import names
+from loader.telemetry.names import Metric
+from loader.telemetry.queue_labels import QueueLabels
+from loader.telemetry.samples import of_program
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 SHARED_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable in which prometheus_client looks for the place that processes share."""
 
-_MAX_LABEL_BYTES = 64 * 1024
-"""Bytes of all names of queues that are labels: clients choose the names, and each label is kept."""
-_OTHER_QUEUES = "(other)"
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_RUN = ("serve", "")
+"""The values of ``names.RUN_LABELS``: a gateway has no job."""
+
 _TASKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 20_000)
 
 
 class Metrics:
-    """The gateway's metrics, in a registry of their own."""
+    """The gateway's metrics, in a registry of their own. ``loader.telemetry.names`` has their names."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self._answers = Counter(
-            "runqy_gateway_requests", "Answered requests.", ["route", "status"], registry=self.registry
-        )
-        self._seconds = Histogram(
-            "runqy_gateway_request_seconds",
-            "Seconds from a request's headers to its answer.",
-            ["route"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self._tasks = Counter(
-            "runqy_gateway_tasks_enqueued", "Tasks that are in Redis.", ["queue"], registry=self.registry
-        )
-        self._writes = Histogram(
-            "runqy_gateway_write_tasks", "Tasks in a shared write.", buckets=_TASKS, registry=self.registry
-        )
-        self._replays = Counter(
-            "runqy_gateway_idempotent_replays",
-            "Requests that were answered with the tasks of an earlier request.",
-            registry=self.registry,
-        )
+        self._answers = self._counter(names.REQUESTS)
+        self._seconds = self._histogram(names.REQUEST_SECONDS, SECONDS)
+        self._tasks = self._counter(names.TASKS_ENQUEUED)
+        self._writes = self._histogram(names.WRITE_TASKS, _TASKS)
+        self._replays = self._counter(names.REPLAYS)
+        for sample in of_program():
+            self._gauge(sample.metric, "livemax").labels(*sample.labels).set(sample.value)
         # Children are kept here, because a look-up by labels costs more than counting.
         self._queues: dict[str, Counter] = {}
-        self._label_bytes = 0
+        self._labels = QueueLabels()
         self._watched: list[tuple[Gauge, Callable[[], float]]] = []
         self._routes: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+    def _counter(self, metric: Metric) -> Counter:
+        return Counter(metric.family, metric.help, metric.all_labels, registry=self.registry)
+
+    def _histogram(self, metric: Metric, buckets: Sequence[float]) -> Histogram:
+        return Histogram(metric.family, metric.help, metric.all_labels, buckets=buckets, registry=self.registry)
+
+    def _gauge(self, metric: Metric, mode: Literal["livesum", "livemin", "livemax"]) -> Gauge:
+        return Gauge(metric.family, metric.help, metric.all_labels, registry=self.registry, multiprocess_mode=mode)
 
     @property
     def is_shared(self) -> bool:
         """Whether several processes add up their metrics (prometheus_client, "Multiprocess Mode")."""
         return SHARED_DIRECTORY in os.environ
 
-    def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Adds a gauge. ``value`` is called whenever the metrics are read."""
-        gauge = Gauge(f"runqy_gateway_{name}", text, registry=self.registry, multiprocess_mode="livesum")
-        self._watched.append((gauge, value))
+    def watch(self, metric: Metric, value: Callable[[], float]) -> None:
+        """Adds a gauge. ``value`` is called whenever the metrics are read. Of several processes, the sum is shown."""
+        self._watched.append((self._gauge(metric, "livesum"), value))
+
+    def watch_redis(self, is_up: Callable[[], bool]) -> None:
+        """Adds the gauge for the connection to Redis. Of several processes, the worst is shown."""
+        self._watched.append((self._gauge(names.REDIS_UP, "livemin").labels(*_RUN), is_up))
 
     def refresh(self) -> None:
         """Reads the values of all gauges."""
@@ -95,19 +100,22 @@ class Metrics:
         self._writes.observe(tasks)
 
     def enqueued(self, queue: str, tasks: int) -> None:
-        """Counts tasks that are in. Queues have labels until these are 64 KB long."""
+        """Counts tasks that are in."""
         if (child := self._queues.get(queue)) is None:
-            size = len(queue.encode())
-            if self._label_bytes + size > _MAX_LABEL_BYTES:
-                child = self._tasks.labels(_OTHER_QUEUES)
-            else:
-                self._label_bytes += size
-                child = self._queues[queue] = self._tasks.labels(queue)
+            label = self._labels.label(queue)
+            child = self._tasks.labels(*_RUN, label)
+            if label == queue:
+                self._queues[queue] = child
         child.inc(tasks)
 
     def replayed(self) -> None:
         """Counts a request that was answered with the tasks of an earlier request."""
         self._replays.inc()
+
+    def collect(self) -> Iterable[Family]:
+        """The metrics of this process."""
+        self.refresh()
+        return self.registry.collect()
 
     def page(self) -> bytes:
         """All metrics in Prometheus's text format, of all processes."""

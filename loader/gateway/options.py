@@ -14,6 +14,7 @@ from loader.settings.option import BYTES, COUNT, DURATION, Excludes, Option
 from loader.settings.values import convert_values
 from loader.tasks.profiles import Profile
 from loader.tasks.times import seconds
+from loader.telemetry.options import OTLP, check_otlp
 
 _HTTP = "HTTP"
 _TASKS = "Tasks"
@@ -85,6 +86,7 @@ class ServeOptions:
             at_least=1,
         ),
     ] = 1
+    otlp: Annotated[str | None, OTLP] = None
     access_log: Annotated[
         bool, Option(help="Write a line for each answer: client, method, path, status.", group=_HTTP)
     ] = False
@@ -174,6 +176,8 @@ class ServeOptions:
                     f"--cors-origin {origin} is not an origin",
                     "Give it as browsers send it, such as https://example.com",
                 )
+        if self.otlp is not None:
+            check_otlp(self.otlp)
         self.load_options().check()
 
     @property

@@ -13,6 +13,7 @@ from functools import partial
 from typing import cast
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from loader.errors import UsageError
 from loader.gateway.app import Gateway, Parts
@@ -107,7 +108,15 @@ class Serving:
             parts = Parts(
                 options, keys, reading, encoders, queues, lanes, idempotency, reader, self._waiter, metrics, warnings
             )
-            self._server = _Server(_config(Gateway(parts), options), ready)
+            application: ASGIApp = Gateway(parts)
+            if options.otlp is not None:
+                from loader.gateway.tracing import traced
+                from loader.telemetry.otlp import Otlp
+
+                otlp = Otlp(options.otlp)
+                await closing.enter_async_context(otlp.sending(metrics))
+                application = traced(application, otlp.tracer_provider)
+            self._server = _Server(_config(application, options), ready)
             if self.is_stopping:
                 return True
             refreshing = asyncio.create_task(_refresh(metrics))
@@ -156,7 +165,7 @@ def keys_of(options: ServeOptions) -> ApiKeys:
     return ApiKeys.from_environment(options.api_key_env or API_KEY_VARIABLE)
 
 
-def _config(gateway: Gateway, options: ServeOptions) -> uvicorn.Config:
+def _config(gateway: ASGIApp, options: ServeOptions) -> uvicorn.Config:
     # The gateway logs what matters itself, without header fields.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     config = uvicorn.Config(

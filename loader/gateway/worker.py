@@ -16,6 +16,7 @@ from loader.engine.tuning import tune_process
 from loader.errors import LoaderError
 from loader.gateway.serving import Serving
 from loader.gateway.workers import LONGEST_TEXT, Start
+from loader.log_fields import fields_of
 
 _INTERRUPTED = 130
 _FAILED = 1
@@ -23,7 +24,12 @@ _FAILED = 1
 
 class _ToParent(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        _say({"level": record.levelno, "text": self.format(record)[:LONGEST_TEXT]})
+        found = {"level": record.levelno, "text": self.format(record)[:LONGEST_TEXT]}
+        if fields := fields_of(record):
+            found["fields"] = {
+                name: one[:LONGEST_TEXT] if isinstance(one, str) else one for name, one in fields.items()
+            }
+        _say(found)
 
 
 def _say(what: dict[str, object]) -> None:

@@ -29,8 +29,8 @@ _PAUSE_SECONDS = 1.0
 LONGEST_TEXT = 32 * 1024
 """Characters of a worker's line for the log. An access line holds the path, which clients choose."""
 
-_LONGEST_LINE = 16 * LONGEST_TEXT
-"""Bytes: JSON writes a character in up to 12."""
+_LONGEST_LINE = 48 * LONGEST_TEXT
+"""Bytes: JSON writes a character in up to 12, and the path of an access line is there twice."""
 
 _STOP = b"s"
 
@@ -134,7 +134,7 @@ class Workers:
         async for line in child.stdout:
             said = json.loads(line)
             if "text" in said:
-                log.log(said["level"], "%s", said["text"])
+                log.log(said["level"], "%s", said["text"], extra={"fields": said.get("fields", {})})
             elif len(self._are_ready) < self._count:
                 self._are_ready.add(number)
                 if len(self._are_ready) == self._count:

@@ -41,6 +41,7 @@ class RunReport:
         error_code: ``LoaderError.code`` of the error, or "unexpected" for any other exception.
         rejected_by_code: The number of rejected records or tasks for each reason.
         kinds: The same by kind of reason, with examples.
+        started_at: Seconds since 1970 (``time.time``) when it began.
     """
 
     status: Status = "running"
@@ -48,6 +49,7 @@ class RunReport:
     error_code: str | None = None
     rejected_by_code: Counter[ReasonCode] = field(default_factory=Counter)
     kinds: RejectKinds = field(default_factory=RejectKinds)
+    started_at: float = field(default_factory=time.time)
     _started: float = field(default_factory=time.monotonic)
     _seconds: float | None = None
 

@@ -14,6 +14,7 @@ class MigrateReport(RunReport):
     """Counts of tasks of a migration, updated as it runs.
 
     Attributes:
+        target_queue: Name of the queue that tasks go to; '' until it is known.
         migrated: Placed in the target by this run.
         already: Already in the target: from an earlier run, or, with ``--on-conflict skip``, from other programs.
         missing: Ids whose task was gone: a worker had taken it, or it was deleted.
@@ -30,6 +31,7 @@ class MigrateReport(RunReport):
     moves: bool
     source: str
     target: str
+    target_queue: str = ""
     resumed: bool = False
     migrated: int = 0
     already: int = 0

@@ -158,6 +158,7 @@ class Migration:
         options = self._options
         kind = options.from_system or options.source_layout
         self.report.source = f"{options.source_queue} ({kind}) on {place(self._from)}"
+        self.report.target_queue = options.target_queue
         self.report.target = f"{options.target_queue} ({options.target_layout}) on {place(self._to)}"
         if place(self._from) == place(self._to):
             self._refuse_same_queue()

@@ -15,6 +15,7 @@ RECORDS = "records as JSON lines"
 JSON_LINES = "JSON lines"
 JSON = "JSON"
 HTML = "HTML"
+METRICS = "metrics for Prometheus"
 IDS = "ids, one a line"
 JOURNAL = "the journal, which is never compressed"
 
@@ -49,7 +50,15 @@ _OTHERS = {
 }
 """By the ending: what a name says that no output of this program is."""
 
-_USUAL = {RECORDS: ".jsonl", JSON_LINES: ".jsonl", JSON: ".json", HTML: ".html", IDS: ".tsv", JOURNAL: ".journal"}
+_USUAL = {
+    RECORDS: ".jsonl",
+    JSON_LINES: ".jsonl",
+    JSON: ".json",
+    HTML: ".html",
+    METRICS: ".prom",
+    IDS: ".tsv",
+    JOURNAL: ".journal",
+}
 
 
 def is_gzip(path: Path) -> bool:

@@ -22,14 +22,15 @@ class WholeFile:
     Args:
         path: '-' for standard output. A link is followed.
         option: Names the file, for errors.
+        mode: Permissions of a file that is new; None: those that the process gives to files.
 
     Raises:
         LoaderError: From each method: it cannot be written.
         BrokenPipeError: From each method: nobody reads from the pipe.
     """
 
-    def __init__(self, path: Path, option: str) -> None:
-        self._path, self._option = path, option
+    def __init__(self, path: Path, option: str, *, mode: int | None = None) -> None:
+        self._path, self._option, self._mode = path, option, mode
         self._target = Path(os.path.realpath(path))
         self._part: Path | None = None
         try:
@@ -49,6 +50,8 @@ class WholeFile:
         except PermissionError:
             return self._target.open("wb")
         self._part = part
+        if self._mode is not None:
+            part.chmod(self._mode)
         with suppress(OSError):  # a file that is replaced keeps its permissions
             part.chmod(stat.S_IMODE(self._target.stat().st_mode))
         return file

@@ -8,6 +8,8 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
+from loader.pace.buckets import Buckets
+
 _LOWEST, _HIGHEST, _DIGITS = 1, 24 * 3600 * 1_000_000, 3
 """Histograms hold from a microsecond to a day, with three significant digits. What takes longer counts as a day."""
 
@@ -32,6 +34,7 @@ class LatencyRecorder:
     def __init__(self) -> None:
         self._before = new_histogram()
         self._now = new_histogram()
+        self._buckets = Buckets()
         self._counts = Counter[int]()  # what is not in ``_now`` yet: how many tasks took so many microseconds
 
     def record(self, due: Sequence[float], skipped: Collection[int], now: float) -> None:
@@ -74,6 +77,7 @@ class LatencyRecorder:
 
     def _settle(self) -> None:
         for microseconds, count in self._counts.items():
+            self._buckets.add(microseconds, count)
             self._now.record_value(min(_HIGHEST, max(_LOWEST, microseconds)), count)
         self._counts.clear()
 
@@ -83,6 +87,12 @@ class LatencyRecorder:
         if not total.get_total_count():
             return None
         return [in_ms(total.get_value_at_percentile(percentile)) for percentile in percentiles]
+
+    @property
+    def buckets(self) -> Buckets:
+        """The times of the whole run so far, in buckets. They are not to be changed."""
+        self._settle()
+        return self._buckets
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON report; see ``histogram_report``."""

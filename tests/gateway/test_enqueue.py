@@ -82,18 +82,18 @@ def test_concurrent_requests_share_writes(gateway: Gateway, client: Any) -> None
     client.client_pause(60_000, all=False)  # so that all of them arrive while the first is on its way
     with ThreadPoolExecutor(40) as pool:
         answers = [pool.submit(gateway.add, "simple", n) for n in range(40)]
-        until_metric(gateway, "requests_in_progress 40.0")
+        until_metric(gateway, "http_requests_in_progress 40.0")
         client.client_unpause()
         ids = {answer.result(60) for answer in answers}
     assert ids == {task_id for task_id, _ in documented(client, "simple.default")}
     until_metric(gateway, "write_tasks_sum 40.0")
-    (writes,) = re.findall(r"runqy_gateway_write_tasks_count (\d+)", gateway.get("/metrics").body.decode())
+    (writes,) = re.findall(r"runqy_loader_write_tasks_count (\d+)", gateway.get("/metrics").body.decode())
     assert int(writes) <= 4
 
 
 def until_metric(gateway: Gateway, line: str) -> None:
     deadline = time.monotonic() + 60
-    while f"runqy_gateway_{line}" not in gateway.get("/metrics").body.decode():
+    while f"runqy_loader_{line}" not in gateway.get("/metrics").body.decode():
         assert time.monotonic() < deadline, line
         time.sleep(0.02)
 

@@ -195,7 +195,7 @@ def test_a_second_signal_ends_it_at_once(valkey: Server, start: Start) -> None:
     gateway = start(valkey.url)
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as never_ending:
         never_ending.sendall(head(100) + b"{")
-        until(lambda: "runqy_gateway_buffered_bytes 1.0" in metrics(gateway), "the request to arrive")
+        until(lambda: "runqy_loader_http_buffered_bytes 1.0" in metrics(gateway), "the request to arrive")
         gateway.process.terminate()
         until(lambda: "stopping" in gateway.said[-1], "it to say that it stops")
         assert gateway.process.poll() is None
@@ -208,7 +208,7 @@ def test_who_waits_for_a_task_does_not_keep_it_from_stopping(valkey: Server, sta
     task_id = gateway.add("simple", 1)
     connection = gateway.connect()
     connection.request("GET", f"/queue/{task_id}?wait=true", headers={"Authorization": f"Bearer {KEY}"})
-    until(lambda: "runqy_gateway_waiting 1.0" in metrics(gateway), "the request to wait")
+    until(lambda: "runqy_loader_http_requests_waiting 1.0" in metrics(gateway), "the request to wait")
     assert gateway.stop().status == 0
     assert connection.getresponse().status == 503
     connection.close()
@@ -225,7 +225,7 @@ def test_who_is_not_done_after_the_time_to_stop_is_told(valkey: Server, start: S
         client.client_pause(60_000, all=False)
         unsure.sendall(head(len(body)) + body)
         unfinished.sendall(head(100) + b"{")
-        until(lambda: f"runqy_gateway_buffered_bytes {len(body) + 1}.0" in metrics(gateway), "both to arrive")
+        until(lambda: f"runqy_loader_http_buffered_bytes {len(body) + 1}.0" in metrics(gateway), "both to arrive")
         gateway.process.terminate()
         for connection, words in (
             (unsure, b"the gateway stops; it is not known whether this was enqueued"),
@@ -259,7 +259,7 @@ def test_without_redis_it_says_so_and_goes_on_when_it_is_back(
         assert (reply.status, reply.headers["retry-after"]) == (503, "1")
         assert len(reply.errors) == 1
     assert gateway.post("/queue/add", {"queue": "nope", "data": 1}).status == 404  # needs no Redis
-    assert "runqy_gateway_redis_up 0.0" in gateway.get("/metrics").body.decode()
+    assert 'runqy_loader_redis_up{command="serve",job_name=""} 0.0' in gateway.get("/metrics").body.decode()
     server = redis.start()
     until(lambda: gateway.get("/healthz", key=None).status == 200, "healthz to recover")
     until(lambda: gateway.post("/queue/add", {"queue": "simple", "data": 2}).status == 200, "a task to get in")
@@ -325,8 +325,8 @@ def test_an_unfinished_body_is_given_up(valkey: Server, start: Start) -> None:
     for _ in range(50):  # and one whose client has gone leaves nothing behind
         with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as gone:
             gone.sendall(head(100) + b'{"queue"')
-    until(lambda: "runqy_gateway_requests_in_progress 0.0" in metrics(gateway), "requests to end")
-    assert "runqy_gateway_buffered_bytes 0.0" in metrics(gateway)
+    until(lambda: "runqy_loader_http_requests_in_progress 0.0" in metrics(gateway), "requests to end")
+    assert "runqy_loader_http_buffered_bytes 0.0" in metrics(gateway)
 
 
 def head(length: int) -> bytes:

@@ -40,7 +40,7 @@ def paused(valkey: Server) -> Iterator[Any]:
 
 def metric(gateway: Gateway, name: str) -> float:
     page = gateway.get("/metrics", key=None).body.decode()
-    return float(next(line.split()[-1] for line in page.splitlines() if line.startswith(f"runqy_gateway_{name} ")))
+    return float(next(line.split()[-1] for line in page.splitlines() if line.startswith(f"runqy_loader_{name} ")))
 
 
 def until(holds: Callable[[], bool], what: str) -> None:
@@ -55,12 +55,12 @@ def test_requests_wait_for_their_turn(valkey: Server, start: Start) -> None:
     with ThreadPoolExecutor(40) as pool:
         with paused(valkey):
             answers = [pool.submit(gateway.add, "simple", n) for n in range(40)]
-            until(lambda: metric(gateway, "requests_queued") == 38, "the others to queue")
-            assert metric(gateway, "requests_in_progress") == 2
+            until(lambda: metric(gateway, "http_requests_queued") == 38, "the others to queue")
+            assert metric(gateway, "http_requests_in_progress") == 2
         ids = {answer.result(60) for answer in answers}
     with valkey.client() as client:
         assert {task_id for task_id, _ in documented(client, "simple.default")} == ids
-    assert metric(gateway, "requests_in_progress") == metric(gateway, "requests_queued") == 0
+    assert metric(gateway, "http_requests_in_progress") == metric(gateway, "http_requests_queued") == 0
 
 
 def test_whoever_waits_too_long_is_told_and_leaves_nothing(valkey: Server, start: Start) -> None:
@@ -68,7 +68,7 @@ def test_whoever_waits_too_long_is_told_and_leaves_nothing(valkey: Server, start
     with ThreadPoolExecutor(2) as pool:
         with paused(valkey):
             first = pool.submit(gateway.add, "simple", 1)
-            until(lambda: metric(gateway, "requests_in_progress") == 1, "the first to arrive")
+            until(lambda: metric(gateway, "http_requests_in_progress") == 1, "the first to arrive")
             reply = gateway.post("/queue/add", {"queue": "simple", "data": 2})
             assert (reply.status, reply.headers["retry-after"]) == (503, "1")
             assert reply.errors == ["the gateway is at its limit of requests; try again"]
@@ -82,7 +82,7 @@ def test_requests_that_wait_for_a_task_take_no_turns(valkey: Server, start: Star
     kept = [gateway.connect() for _ in range(3)]
     for connection in kept:
         connection.request("GET", f"/queue/{task_id}?wait=true", headers={"Authorization": f"Bearer {KEY}"})
-    until(lambda: metric(gateway, "waiting") == 3, "them to wait")
+    until(lambda: metric(gateway, "http_requests_waiting") == 3, "them to wait")
     assert gateway.get(f"/queue/{gateway.add('simple', 2)}").status == 200
     assert gateway.get(f"/queue/{task_id}?wait=true").status == 503
     with valkey.client() as client:
@@ -101,7 +101,7 @@ def test_what_is_announced_takes_no_memory_before_it_arrives(valkey: Server, sta
             connection.sendall(head.encode())
         batch = {"queue": "simple", "jobs": [{"data": "x" * 1000}] * 1000}
         assert gateway.post("/queue/add-batch", batch).status == 200
-        assert metric(gateway, "buffered_bytes") == 0
+        assert metric(gateway, "http_buffered_bytes") == 0
     finally:
         for connection in silent:
             connection.close()
@@ -114,13 +114,13 @@ def test_a_body_waits_for_memory_and_is_refused_in_the_end(valkey: Server, start
     head = f"POST /queue/add HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as first:
         first.sendall(head.encode() + body[:-1])
-        until(lambda: metric(gateway, "buffered_bytes") == len(body) - 1, "the first to arrive")
+        until(lambda: metric(gateway, "http_buffered_bytes") == len(body) - 1, "the first to arrive")
         reply = gateway.ask("POST", "/queue/add", body)
         assert (reply.status, reply.errors) == (503, ["the gateway is at its limit of buffered bytes; try again"])
         first.sendall(body[-1:])
         assert first.recv(1000).startswith(b"HTTP/1.1 200 ")
     assert gateway.ask("POST", "/queue/add", body).status == 200
-    until(lambda: metric(gateway, "buffered_bytes") == 0, "all memory to be given back")
+    until(lambda: metric(gateway, "http_buffered_bytes") == 0, "all memory to be given back")
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc here")
@@ -283,7 +283,10 @@ def test_several_workers_share_a_port_and_keep_the_guarantees(valkey: Server, st
         assert len(set(pool.map(repeat, range(16)))) == 1
     with valkey.client() as client:
         assert client.llen("asynq:{simple.default}:pending") == 90
-    until(lambda: metric(gateway, 'tasks_enqueued_total{queue="simple.default"}') == 90, "the metrics of both")
+    until(
+        lambda: metric(gateway, 'tasks_enqueued_total{command="serve",job_name="",queue="simple.default"}') == 90,
+        "the metrics of both",
+    )
     workers = children(gateway)
     assert len(workers) == 2
     subprocess.run(["kill", "-KILL", workers[0]], check=True)

@@ -180,7 +180,7 @@ def test_so_many_may_wait(valkey: Server, start: Start) -> None:
 
 def until_waiting(gateway: Gateway, count: int) -> None:
     deadline = time.monotonic() + 30
-    while f"runqy_gateway_waiting {count}.0" not in gateway.get("/metrics").body.decode():
+    while f"runqy_loader_http_requests_waiting {count}.0" not in gateway.get("/metrics").body.decode():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

@@ -54,6 +54,7 @@ from loader.settings.keep import keep_seconds
 from loader.settings.shared import REDIS_URL
 from loader.sources.base import Source
 from loader.sources.record_limit import RecordLimit
+from loader.spans import span
 from loader.wire.address import Address
 
 if TYPE_CHECKING:
@@ -80,15 +81,21 @@ class RedisTarget(LoadTarget):
     async def run(self, sources: Sequence[Source], report: LoadReport, execution: Execution) -> None:
         load = _RedisLoad(self._options, self._address, sources, report, is_spread=execution.is_spread)
         try:
-            await load.reach()
-            await load.find(self._preflight)
-            known = await load.known_queues()
-            await load.check(self._preflight, known)
-            await load.begin()
-            self._begun = load
-            await load.note_ids_file()
-            if await load.work(execution, known):
-                await load.finish()
+            with span("connect"):
+                await load.reach()
+            with span("check"):
+                await load.find(self._preflight)
+                known = await load.known_queues()
+                await load.check(self._preflight, known)
+            with span("begin job"):
+                await load.begin()
+                self._begun = load
+                await load.note_ids_file()
+            with span("load shards"):
+                complete = await load.work(execution, known)
+            if complete:
+                with span("confirm"):
+                    await load.finish()
         except (TooManyRejectsError, SourceChangedError) as error:
             await load.take_back(error)
             raise

@@ -83,5 +83,5 @@ def test_metrics_have_labels_of_queues_up_to_so_many_bytes() -> None:
     for number in range(1500):
         metrics.enqueued(f"{number:064}", 2)
     page = metrics.page().decode()
-    assert page.count('runqy_gateway_tasks_enqueued_total{queue="0') == 1024
-    assert 'runqy_gateway_tasks_enqueued_total{queue="(other)"} 952.0' in page
+    assert page.count('runqy_loader_tasks_enqueued_total{command="serve",job_name="",queue="0') == 1024
+    assert 'runqy_loader_tasks_enqueued_total{command="serve",job_name="",queue="(other)"} 952.0' in page

@@ -1,0 +1,253 @@
+"""Metrics of loads and migrations, at a port and in a file."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from loader.telemetry.names import METRICS, RUN_STATUS
+from tests.cli import command, environment, read_until, run, run_without
+from tests.conftest import RedisServer, Server
+
+QUEUE = "inference"
+Found = dict[str, dict[tuple[tuple[str, str], ...], float]]
+"""By the name of a sample: its values by their labels, without those that name the run."""
+
+
+@pytest.fixture
+def payloads(tmp_path: Path) -> Path:
+    path = tmp_path / "payloads.jsonl"
+    path.write_text("".join(f'{{"n": {number}}}\n' for number in range(100)) + "broken\n")
+    return path
+
+
+def parsed(text: str) -> Found:
+    found: Found = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = tuple(sorted((k, v) for k, v in sample.labels.items() if k not in ("command", "job_name")))
+            found.setdefault(sample.name, {})[labels] = sample.value
+    return found
+
+
+def value(found: Found, name: str, **labels: str) -> float:
+    return found[f"runqy_loader_{name}"][tuple(sorted(labels.items()))]
+
+
+def scraped(url: str) -> str:
+    reply = httpx.get(url, timeout=60)
+    assert reply.headers["content-type"].startswith("text/plain")
+    return reply.text
+
+
+@contextmanager
+def paced(payloads: Path, server: Server, *arguments: str | Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A load that takes its time, and the address of its metrics."""
+    process = subprocess.Popen(
+        command(
+            "load",
+            payloads,
+            "--queue",
+            QUEUE,
+            "--redis",
+            server.url,
+            "--rate",
+            "20/s",
+            "--metrics-port",
+            "0",
+            *arguments,
+        ),
+        cwd=payloads.parent,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert process.stderr is not None
+        said = read_until(process.stderr.fileno(), "/metrics\n").decode()
+        address = re.search(r"metrics are at (http://127\.0\.0\.1:\d+/metrics)", said)
+        assert address is not None
+        yield process, address[1]
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close() if process.stderr is not None else None
+
+
+def until(address: str, holds: Callable[[Found], bool]) -> Found:
+    give_up = time.monotonic() + 60
+    while True:
+        found = parsed(scraped(address))
+        if holds(found):
+            return found
+        assert time.monotonic() < give_up, found
+        time.sleep(0.05)
+
+
+def test_a_load_shows_its_metrics_while_it_runs(server: Server, payloads: Path) -> None:
+    with paced(payloads, server) as (process, address):
+        queue = {"queue": "inference.default"}
+        found = until(
+            address,
+            lambda now: "runqy_loader_tasks_enqueued_total" in now and value(now, "tasks_enqueued_total", **queue) > 3,
+        )
+        assert value(found, "run_status", status="running") == 1
+        assert value(found, "records_read_total") == 101
+        assert value(found, "input_bytes") == value(found, "read_bytes_total") == payloads.stat().st_size
+        assert value(found, "redis_up") == 1
+        assert value(found, "tasks_due_total") >= value(found, "tasks_enqueued_total", **queue)
+        buckets = found["runqy_loader_enqueue_latency_seconds_bucket"]
+        assert buckets[(("le", "+Inf"),)] == value(found, "enqueue_latency_seconds_count") >= 3
+        assert list(buckets.values()) == sorted(buckets.values())
+        assert "process_resident_memory_bytes" in found
+        assert "runqy_loader_run_exit_status" not in found
+        assert all("queue.default" not in name for name in found)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 130
+        with pytest.raises(httpx.ConnectError):
+            scraped(address)
+
+
+def test_the_file_has_the_last_state(server: Server, payloads: Path) -> None:
+    path = payloads.with_name("load.prom")
+    usual = ("load", payloads, "--queue", QUEUE, "--redis", server.url, "--metrics-file", path)
+    assert run(*usual, cwd=payloads.parent).status == 3
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644  # node_exporter is another user
+    text = path.read_text()
+    found = parsed(text)
+    assert value(found, "tasks_enqueued_total", queue="inference.default") == 100
+    assert value(found, "tasks_already_enqueued_total") == 0
+    assert value(found, "records_rejected_total", reason="invalid_json") == 1
+    assert value(found, "run_exit_status") == 3
+    assert {name for (((_, name),)), one in found[RUN_STATUS.name].items() if one} == {"completed"}
+    assert 'command="load",job_name="inference-default-' in text
+    assert not any(name.startswith(("process_", "python_")) for name in found)  # node_exporter has its own
+    assert {path.name for path in payloads.parent.iterdir() if "prom" in path.name} == {"load.prom"}
+
+    path.chmod(0o600)  # what the user has set stays
+    assert run(*usual, cwd=payloads.parent).status == 3
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    again = parsed(path.read_text())
+    assert value(again, "tasks_already_enqueued_total") == 100
+
+
+def test_a_failed_load_tells_so_in_the_file(valkey: Server, payloads: Path) -> None:
+    path = payloads.with_name("load.prom")
+    arguments = ("load", payloads, "--queue", QUEUE, "--redis", valkey.url, "--max-errors", "0", "--metrics-file", path)
+    assert run(*arguments, cwd=payloads.parent).status == 1
+    found = parsed(path.read_text())
+    assert value(found, "run_status", status="failed") == 1
+    assert value(found, "run_exit_status") == 1
+
+
+def test_a_load_of_several_processes_shows_all_of_them(valkey: Server, tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.jsonl").write_text('{"n": 1}\n' * 2000)
+    arguments = ("--processes", "2", "--queue", QUEUE, "--redis", valkey.url, "--metrics-file", "load.prom")
+    assert run("load", *(f"{number}.jsonl" for number in range(3)), *arguments, cwd=tmp_path).status == 0
+    found = parsed((tmp_path / "load.prom").read_text())
+    assert value(found, "tasks_enqueued_total", queue="inference.default") == 6000
+
+
+def test_many_queues_are_few_labels(valkey: Server, tmp_path: Path) -> None:
+    lines = "".join(f'{{"q": "{"x" * 100}-{number}"}}\n' for number in range(800))
+    (tmp_path / "payloads.jsonl").write_text(lines)
+    arguments = ("--queue-field", "q", "--redis", valkey.url, "--metrics-file", "load.prom")
+    assert run("load", "payloads.jsonl", *arguments, cwd=tmp_path).status == 0
+    tasks = parsed((tmp_path / "load.prom").read_text())["runqy_loader_tasks_enqueued_total"]
+    assert sum(tasks.values()) == 800
+    assert 500 < len(tasks) < 700
+    assert tasks[(("queue", "(other)"),)] == 801 - len(tasks)
+
+
+def test_a_migration_has_metrics(server: Server, payloads: Path) -> None:
+    run("load", payloads, "--queue", QUEUE, "--redis", server.url, cwd=payloads.parent)
+    arguments = ("--from-queue", QUEUE, "--to-queue", "other", "--from-redis", server.url, "--to-redis", server.url)
+    done = run("migrate", *arguments, "--metrics-file", "migrate.prom", "--move", cwd=payloads.parent)
+    assert done.status == 0
+    text = (payloads.parent / "migrate.prom").read_text()
+    found = parsed(text)
+    assert value(found, "tasks_enqueued_total", queue="other.default") == value(found, "source_tasks") == 100
+    assert value(found, "run_exit_status") == value(found, "tasks_held") == 0
+    assert 'command="migrate",job_name="' in text
+
+
+def test_redis_down_is_seen(redis_server: Callable[..., RedisServer], payloads: Path) -> None:
+    redis = redis_server("--appendonly", "yes", "--appendfsync", "always")
+    with paced(payloads, redis.start()) as (process, address):
+        until(address, lambda now: "runqy_loader_tasks_enqueued_total" in now)
+        redis.kill()
+        until(address, lambda now: value(now, "redis_up") == 0)
+        redis.start()
+        found = until(address, lambda now: value(now, "redis_up") == 1)
+        assert value(found, "log_records_total", level="warning") >= 1
+        assert process.wait(60) == 3
+
+
+def test_what_the_file_has_is_in_the_table(server: Server, payloads: Path) -> None:
+    options = ("--metrics-file", "load.prom", "--rate", "1000/s", "--sample", "50%")
+    outcome = run("load", payloads, "--queue", QUEUE, "--redis", server.url, *options, cwd=payloads.parent)
+    assert outcome.status in (0, 3), outcome
+    text = (payloads.parent / "load.prom").read_text()
+    shown = {family.name: family for family in text_string_to_metric_families(text)}
+    assert len(shown) > 15
+    by_family = {one.family: one for one in METRICS}
+    for name, family in shown.items():
+        metric = by_family[name]
+        assert (family.type, family.documentation) == (metric.kind, metric.help)
+        assert "load" in metric.commands
+        for sample in family.samples:
+            assert set(sample.labels) - {"le"} == set(metric.all_labels)
+
+
+def test_wrong_use(valkey: Server, payloads: Path) -> None:
+    usual = ("load", payloads, "--queue", QUEUE, "--redis", valkey.url)
+
+    def refused(*arguments: str) -> str:
+        outcome = run(*usual, *arguments, cwd=payloads.parent)
+        assert outcome.status == 2
+        (line,) = outcome.stderr.splitlines()
+        return line.removeprefix("runqy-loader: error: ")
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert refused("--metrics-port", str(port)) == (
+            f"--metrics-port {port}: cannot listen at 127.0.0.1: Address already in use. Give another port"
+        )
+    assert refused("--metrics-file", "load.txt").startswith("--metrics-file load.txt: the name must end in .prom")
+    assert refused("--metrics-file", "no/load.prom").startswith("--metrics-file no/load.prom cannot be written")
+    assert refused("--metrics-host", "127.0.0.2") == "--metrics-host needs --metrics-port"
+    assert refused("--otlp", "localhost:4318").startswith("--otlp 'localhost:4318' is no URL of HTTP")
+    assert valkey.client().dbsize() == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "option", "extra"),
+    [
+        ("prometheus_client", ("--metrics-file", "x.prom"), "metrics"),
+        ("prometheus_client", ("--metrics-port", "0"), "metrics"),
+        ("opentelemetry", ("--otlp", "http://127.0.0.1:1"), "otel"),
+    ],
+)
+def test_a_missing_extra_is_named(
+    valkey: Server, payloads: Path, module: str, option: tuple[str, str], extra: str
+) -> None:
+    usual = ("load", payloads, "--queue", QUEUE, "--redis", valkey.url)
+    refused = run_without((module,), *usual, *option, cwd=payloads.parent)
+    assert refused.status == 2
+    assert f"pip install 'runqy-loader[{extra}]'" in refused.stderr
+    assert run_without((module,), *usual, cwd=payloads.parent).status == 3  # without the option, nothing needs it
