@@ -178,7 +178,7 @@ def test_every_panel_of_the_dashboard_has_data(valkey: Server, tmp_path: Path) -
             return not missing
 
         _until(missing, all_have_data)
-        (rejected,) = ask("runqy_loader_records_rejected_total > 0")
+        (rejected,) = _until("a rejected record", lambda: ask("runqy_loader_records_rejected_total > 0"))
         assert rejected["metric"]["job_name"].startswith("paced-default-")
         assert rejected["metric"]["job"] == "tests"  # Prometheus's own label is not ours
         assert float(ask('runqy_loader_run_exit_status{command="migrate"}')[0]["value"][1]) == 0
