@@ -54,7 +54,7 @@ def running(name: str, *arguments: str | Path, ready: str, folder: Path) -> Iter
 def _load(server: Server, folder: Path, name: str, *arguments: str) -> Iterator[str]:
     """A load that runs for a long time, and the address of its metrics."""
     path = folder / f"{name}.jsonl"
-    path.write_text("".join(f'{{"n": {number}}}\n' for number in range(200)) + "broken\n" + '{"n": 0}\n' * 2000)
+    path.write_text('{"n": 0}\n' * 3 + "broken\n" + '{"n": 0}\n' * 2000)
     process = subprocess.Popen(
         command(*("load", path, "--queue", name, "--redis", server.url, "--metrics-port", "0"), *arguments),
         cwd=folder,
