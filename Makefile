@@ -41,7 +41,7 @@ demo: $(DEMO_STAMP) ## load a real data set into the embedded server and look at
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 test: $(STAMP) ## the tests, of those that take long a sample (see tests/README.md)
-	$(PYTEST) --sample=faults:0.1,interop:0.25,integration:0.4,gateway:0.6 --sample-variants=integration:0.34,gateway:0.5
+	$(PYTEST) --sample=faults:0.06,interop:0.15,integration:0.2,gateway:0.3 --sample-variants=integration:0.34,gateway:0.5
 
 test-all: $(STAMP) ## all tests, nothing left out
 	$(PYTEST)
@@ -68,7 +68,7 @@ NEED_EXTRAS := tests/unit/engine/test_known_queues.py tests/unit/engine/test_tar
 	tests/unit/sources/remote/test_stores.py tests/unit/sources/sql/test_connect_timeout.py \
 	tests/unit/sources/tables/test_arrow_text.py tests/unit/sources/tables/test_parquet.py
 # Redis 6.2 is in .venv alone, so its tests are in `make test-old`.
-MATRIX_PYTEST := python -m pytest -n auto --dist worksteal -p no:cacheprovider --sample=integration:0.34
+MATRIX_PYTEST := python -m pytest -n auto --dist worksteal -p no:cacheprovider --sample=integration:0.2,unit:0.34
 WITHOUT_OLD := -k "not redis_62 and not redis-6.2"
 
 # Compact tasks depend on how a server keeps and stores them: these run on Redis 8 too.
@@ -113,7 +113,7 @@ test-bare: $(BARE_STAMP)
 
 test-hset: export RUNQY_LOADER_COMPACT := never
 test-hset: $(STAMP)
-	$(PYTEST) $(HSET_TESTS)
+	$(PYTEST) --sample=faults:0.34,integration:0.34 $(HSET_TESTS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
