@@ -15,12 +15,14 @@ def serve(options: ServeOptions, shown: LogOptions) -> int:
     """
     # Imported here, so that --help does not wait for imports that only a gateway needs.
     from loader.cli.signals import run
+    from loader.cli.stderr import never_wait
     from loader.engine.tuning import tune_process
 
     require("serve", "serve")
     from loader.gateway.server import serve as serve_gateway
 
     display = shown.display()
+    never_wait()
     tune_process()
     finished = run(serve_gateway(options, display.say))
     return 0 if finished else 130

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping
@@ -97,6 +98,29 @@ def is_live() -> bool:
     return _json is None and sys.stderr.isatty()
 
 
+_waits = True
+_left_out = 0
+"""Lines that were left out since the last one that was written."""
+
+_is_cut = False
+"""Whether the last line that was written has no end."""
+
+_PIECE = 4096
+"""Bytes that a pipe takes at once if it is writable (pipe(7), PIPE_BUF)."""
+
+_LONGEST_WAIT = 1.0
+"""Seconds for which the end of a line waits that is longer than a piece."""
+
+
+def never_wait() -> None:
+    """From now on, a line is left out if the reader of standard error is so far behind that to write would wait.
+
+    For a server: it must answer requests and signals, whoever does not read its log.
+    """
+    global _waits
+    _waits = False
+
+
 def tell(line: str, *, level: str = "info", **fields: Any) -> None:
     """Prints a line; on a terminal, a long one is broken between words.
 
@@ -106,16 +130,51 @@ def tell(line: str, *, level: str = "info", **fields: Any) -> None:
         level: debug, info, warning, error or critical.
         fields: What a JSON line holds beside the message.
     """
-    if _json is not None:
-        text, width = _json.line(line, level, fields), None
-    else:
-        text, width = for_terminal(line), _width()
+    global _left_out
+    if not _waits and not _has_room(0):
+        _left_out += 1
+        return
     try:
-        print(text if width is None else wrapped(text, width), file=sys.stderr, flush=True)
+        if _left_out:
+            count, _left_out = _left_out, 0
+            told = f"runqy-loader: lines of this log that were left out, as it was not read: {count:,}"
+            _print(_shown(told, "warning", {"left_out": count}))
+        _print(_shown(line, level, fields))
     except BrokenPipeError:
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, 2)  # also for what is still in the buffer, and for later lines
         os.close(nothing)
+
+
+def _shown(line: str, level: str, fields: Mapping[str, Any]) -> str:
+    if _json is not None:
+        return _json.line(line, level, fields)
+    text, width = for_terminal(line), _width()
+    return text if width is None else wrapped(text, width)
+
+
+def _print(text: str) -> None:
+    if _waits:
+        print(text, file=sys.stderr, flush=True)
+        return
+    global _left_out, _is_cut
+    data = f"{text}\n".encode(errors="backslashreplace")
+    if _is_cut:
+        data, _is_cut = b"\n" + data, False
+    for start in range(0, len(data), _PIECE):
+        if start and not _has_room(_LONGEST_WAIT):
+            _left_out += 1
+            _is_cut = True
+            return
+        os.write(2, data[start : start + _PIECE])
+
+
+def _has_room(seconds: float) -> bool:
+    """Whether standard error takes a piece now, or within some seconds."""
+    try:
+        return bool(select.select([], [2], [], seconds)[1])
+    except (OSError, ValueError):  # it is closed
+        return True
 
 
 def tell_end(lines: Iterable[str], report: Mapping[str, Any]) -> None:

@@ -43,9 +43,18 @@ class Link:
         timeout: Seconds without any reply after which the connection counts as lost.
         outage: Tells the user what is waited for; shared by the connections to a server, so that it is told once.
         warnings: For what happens to each of these connections.
+        group: The links to this server, which are added to it: what shows one of them a failover holds for all.
     """
 
-    def __init__(self, address: Address, name: str, timeout: float, outage: Outage, warnings: RareWarnings) -> None:
+    def __init__(
+        self,
+        address: Address,
+        name: str,
+        timeout: float,
+        outage: Outage,
+        warnings: RareWarnings,
+        group: list[Link] | None = None,
+    ) -> None:
         self._address = address
         self._name = name
         self._timeout = timeout
@@ -53,6 +62,8 @@ class Link:
         self._warnings = warnings
         self._connection: Connection | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self._group = group if group is not None else []
+        self._group.append(self)
 
     async def open(self) -> None:
         """Connects. From then on, a lost connection is replaced.
@@ -86,12 +97,16 @@ class Link:
         return self._connection.call(commands, replies)
 
     def leave_replica(self, error: Exception) -> None:
-        """Replaces the connection by a new one if an error says that it leads to a replica.
+        """Replaces the connections of the group by new ones if an error says that this one leads to a replica.
 
-        After a failover, the same address leads to the new primary, and this connection to the old one.
+        After a failover, the same address leads to the new primary, and the connections to the old one. Those that only
+        read get no such error: they would go on to show the old state.
         """
-        if isinstance(error, RefusedNowError) and error.condition == "READONLY" and self._connection is not None:
-            self._connection.abort()
+        if not (isinstance(error, RefusedNowError) and error.condition == "READONLY"):
+            return
+        for link in self._group:
+            if link._connection is not None:
+                link._connection.abort()
 
     async def answers(self) -> bool:
         """Whether the server answers a PING within 2 s."""

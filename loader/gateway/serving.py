@@ -85,8 +85,9 @@ class Serving:
         options = self._target.options
         address = server_address(options)
         warnings, outage = RareWarnings(), Outage()
+        group: list[Link] = []
         writing, writing_large, reading = (
-            Link(address, f"runqy-loader:gateway:{os.getpid()}:{use}", options.timeout, outage, warnings)
+            Link(address, f"runqy-loader:gateway:{os.getpid()}:{use}", options.timeout, outage, warnings, group)
             for use in ("write", "write-large", "read")
         )
         async with contextlib.AsyncExitStack() as closing:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.cli import command, environment, read_until
 from tests.conftest import Server
 from tests.gateway.helpers import Gateway
 
@@ -40,3 +46,48 @@ def test_a_long_path_is_cut_in_every_field(valkey: Server, tmp_path: Path) -> No
     answers = [line for line in found if line.get("event") == "access"]
     assert [line["method"] for line in answers] == ["GET", "POST"]
     assert path.startswith(answers[0]["path"])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_log_that_nobody_reads_holds_up_neither_requests_nor_signals(
+    valkey: Server, tmp_path: Path, workers: int
+) -> None:
+    """The pipe is full, and its reader is there."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ("--no-auth", "--access-log", "--log-format", "json", "--port", str(port), "--workers", str(workers))
+    process = subprocess.Popen(
+        command("serve", "--redis", valkey.url, *options),
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert process.stderr is not None
+        said = read_until(process.stderr.fileno(), "serving ")
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            for number in range(1000):  # some 200 KB of log; a pipe holds 64 KB
+                path = "/health" if number % 10 else f"/health?{'x' * 6000}"
+                assert client.get(path).status_code == 200
+            said += read_until(process.stderr.fileno(), '"event":"access"')
+            # Once it is read again, it goes on, and says what is missing.
+            answers = 0
+            while b"left_out" not in said:
+                assert client.get("/health").status_code == 200
+                answers += 1
+                said += os.read(process.stderr.fileno(), 65536)
+                assert answers < 1000
+        process.send_signal(signal.SIGTERM)
+        said += process.stderr.read()
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()
+    lines = [json.loads(line) for line in said.decode().splitlines() if line.endswith("}")]
+    left_out = sum(line.get("left_out", 0) for line in lines)
+    shown = sum(line.get("event") == "access" for line in lines)
+    assert left_out > 0
+    assert shown + left_out >= 1000 + answers  # a line that was cut counts as left out

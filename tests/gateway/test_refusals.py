@@ -83,6 +83,22 @@ def test_after_a_failover_behind_one_address_the_new_primary_is_used(
     assert sorted(payloads(replica)) == [1, 3]
 
 
+def test_after_a_failover_tasks_are_looked_up_in_the_new_primary(redis_server: MakeServer, start: Start) -> None:
+    """Reading from a replica is no error, so nothing else would show that the state is old."""
+    primary, other = redis_server().start(), redis_server().start()
+    with Proxy(primary.port) as proxy, primary.client() as old:
+        gateway = start(proxy.url)
+        assert add(gateway, 1).status == 200
+        old.replicaof("127.0.0.1", 1)  # of a primary that is away: it keeps what it has
+        proxy.target_port = other.port
+        reply = add(gateway, 2)
+        assert reply.status == 503
+        until(lambda: add(gateway, 3).status == 200, "the gateway has found the new primary")
+        with other.client() as client:
+            ((task_id, _),) = documented(client, "simple.default")
+        until(lambda: gateway.get(f"/queue/{task_id}").status == 200, "the task to be found")
+
+
 def until(holds: Callable[[], Any], what: str) -> None:
     deadline = time.monotonic() + 60
     while not holds():
