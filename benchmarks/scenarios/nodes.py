@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _NODES = 3
 _ASIDE = "three loads, three servers"
+_ALONE = "three loads, three clusters of one node"
 _LAYOUTS = {
     "documented": ("--layout=documented",),
     "asynq": ("--layout=asynq", "--profile=asynq", "--type=task"),
@@ -66,25 +67,28 @@ class NodesOfACluster(Scenario):
         results = [
             _case(f"{layout}/{load}", layout, load, whole).result()
             for layout in _LAYOUTS
-            for load in (_ASIDE, "one load, three processes", "one load, one process")
+            for load in (_ASIDE, _ALONE, "one load, three processes", "one load, one process")
         ]
         with ExitStack() as stack:
             cluster = stack.enter_context(Cluster(server.binary, _NODES))
+            alone = [stack.enter_context(Cluster(server.binary, 1)).servers[0] for _ in range(_NODES)]
             servers = [stack.enter_context(Server(server.binary)) for _ in range(_NODES)]
             for number in range(1, self.runs + 1):
                 for result in results:
                     layout, load = result.key.split("/")
-                    commands = [
-                        _command(third.path, layout, one.target.url, f"{at}.json")
-                        for at, (third, one) in enumerate(zip(thirds, servers, strict=True))
-                    ]
-                    if load != _ASIDE:
+                    if load in (_ASIDE, _ALONE):
+                        stores, tasks = servers if load == _ASIDE else alone, self.tasks // _NODES * _NODES
+                        commands = [
+                            _command(third.path, layout, one.target.url, f"{at}.json")
+                            for at, (third, one) in enumerate(zip(thirds, stores, strict=True))
+                        ]
+                    else:
+                        stores, tasks = cluster.servers, self.tasks
                         more: tuple[str, ...] = () if layout == "documented" else _SPREAD
                         more += (f"--processes={_NODES if 'three' in load else 1}",)
                         commands = [_command(whole.path, layout, cluster.target.url, "0.json", *more)]
-                    stores = servers if load == _ASIDE else cluster.servers
                     run = _once(commands, stores, scratch, number)
-                    _check(stores, self.tasks // _NODES * _NODES if load == _ASIDE else self.tasks)
+                    _check(stores, tasks)
                     result.runs.append(run)
                     say(f"  round {number}/{self.runs}  {result.key:<44} {self.tasks / run.seconds:>11,.0f} tasks/s")
         return results
@@ -104,7 +108,9 @@ class NodesOfACluster(Scenario):
             "Three loads: each has a third of the tasks, one process, and a server of its own that is in no cluster; "
             "they begin together, and their seconds are those of the one that takes longest. One load has all tasks, "
             "and the three servers are a cluster of primaries; in layout asynq it is spread over three sub-queues "
-            "(`--spread 3`). Batches of 1,000."
+            "(`--spread 3`). Three clusters of one node: the same three loads, into servers in cluster mode that have "
+            "all slots each. What these need beyond three plain servers is what the server's cluster mode costs, and "
+            "no load can win it back. Batches of 1,000."
         )
 
     @classmethod
