@@ -77,7 +77,15 @@ class Gateway:
             parts.metrics,
             parts.warnings,
         )
-        look_ups = LookUps(parts.reader, parts.waiter, slots, options.max_waiting, options.wait_timeout, parts.warnings)
+        look_ups = LookUps(
+            parts.reader,
+            parts.waiter,
+            slots,
+            self._memory,
+            options.max_waiting,
+            options.wait_timeout,
+            parts.warnings,
+        )
         self._other = self._endpoint(_OTHER, {})
         # Hot path: to find these by their path takes a tenth of the time of a search by patterns.
         self._enqueueing = {

@@ -88,6 +88,11 @@ class Connection(HttpToolsProtocol):
                 self._ended.set_result(None)
         return self._ended
 
+    async def sent(self) -> None:
+        """Waits until the client has taken what was written, but for 64 KB at most, or is gone."""
+        await asyncio.sleep(0)  # what was written is with the transport then
+        await self.flow.drain()
+
     # --- the transport's side ---------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -61,12 +61,14 @@ class Request:
     Attributes:
         fields: Header fields that a request may have once, and ``Content-Length``; names in small letters.
         held: Bytes of its body that are in memory. The endpoint gives them back to the budget.
+        held_answer: Bytes of its answer, which are given back once it is sent.
     """
 
     scope: Scope
     receive: Receive
     fields: Mapping[bytes, bytes]
     held: int = 0
+    held_answer: int = 0
 
     @property
     def path(self) -> str:
@@ -110,7 +112,7 @@ class Endpoint:
     Args:
         path: As in the document; for metrics and the log.
         handlers: By method.
-        release: Gives bytes of a body back.
+        release: Gives bytes of a body or an answer back.
     """
 
     def __init__(
@@ -138,7 +140,12 @@ class Endpoint:
             answer = HttpError(500, "internal error; this is a bug").answer
         finally:
             self._release(request.held)
-        await answer(scope, receive, send)
+        try:
+            await answer(scope, receive, send)
+            if request.held_answer:
+                await request.connection.sent()
+        finally:
+            self._release(request.held_answer)
         self._metrics.answered(self._path, answer.status_code, time.perf_counter() - began)
 
     def _handler(self, method: str) -> Handler:

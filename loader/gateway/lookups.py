@@ -17,12 +17,16 @@ from loader.gateway.rare_warnings import RareWarnings
 from loader.gateway.reader import FINAL, TaskReader, TooManyQueuesError
 from loader.gateway.waiting import StoppingError, TaskWaiter
 
+_SMALL = 16 * 1024
+"""Bytes of an answer that are not counted: a connection takes about as many by itself."""
+
 
 class LookUps:
     """The handler, and what it needs.
 
     Args:
         slots: Requests in progress at the same time. A request that waits for a task has none.
+        memory: Bytes of bodies in memory. An answer takes as many as its payload and its result have.
         most_waiting: Requests that wait for a task at the same time.
         wait_seconds: How long a request waits for a task at most.
     """
@@ -32,6 +36,7 @@ class LookUps:
         reader: TaskReader,
         waiter: TaskWaiter,
         slots: Limit,
+        memory: Limit,
         most_waiting: int,
         wait_seconds: float,
         warnings: RareWarnings,
@@ -39,6 +44,7 @@ class LookUps:
         self._reader = reader
         self._waiter = waiter
         self._slots = slots
+        self._memory = memory
         self._most_waiting = most_waiting
         self._wait_seconds = wait_seconds
         self._warnings = warnings
@@ -50,9 +56,12 @@ class LookUps:
             raise HttpError(404, "not found")
         wait_requested = _wait_requested(request.scope["query_string"])
         try:
-            task = await self._read(task_id)
+            task = await self._read(request, task_id)
             if wait_requested and task is not None and task.state not in FINAL:
+                self._memory.give_back(request.held_answer)
+                request.held_answer = 0
                 task = await self._wait(request, task_id)
+                await self._hold(request, task)
         except TooManyQueuesError as error:
             raise HttpError(404, str(error)) from None
         except LoaderError as error:
@@ -61,13 +70,23 @@ class LookUps:
             raise HttpError(404, "task not found")
         return Response(task_body(task), 200, None, JSON)
 
-    async def _read(self, task_id: bytes) -> TaskInfo | None:
+    async def _read(self, request: Request, task_id: bytes) -> TaskInfo | None:
         await self._slots.take()
         try:
             (task,) = await self._reader.read([task_id])
+            await self._hold(request, task)
             return task
         finally:
             self._slots.give_back()
+
+    async def _hold(self, request: Request, task: TaskInfo | None) -> None:
+        """Takes the memory of an answer. One that is longer than all there is waits until it is alone."""
+        if task is None:
+            return
+        size = min(len(task.payload or "") + len(task.result or ""), self._memory.total)
+        if size > _SMALL:
+            await self._memory.take(size)
+            request.held_answer = size
 
     async def _wait(self, request: Request, task_id: bytes) -> TaskInfo | None:
         if self._waiter.count >= self._most_waiting:

@@ -141,7 +141,7 @@ class ServeOptions:
         int, _limit("Requests in progress at the same time; further requests wait for their turn.")
     ] = 2048
     max_buffered_bytes: Annotated[
-        int, _limit("Bytes of bodies held at the same time; further requests wait for their turn.", BYTES)
+        int, _limit("Bytes of bodies and of long answers held at once; further requests wait for their turn.", BYTES)
     ] = 256 * 1024 * 1024
     max_waiting: Annotated[
         int, _limit("GET requests with wait=true at the same time; further requests are answered with 503.")

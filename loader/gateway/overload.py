@@ -12,13 +12,13 @@ class Limit:
     """A number of units (requests, or bytes) that may be taken at the same time.
 
     Args:
-        total: How many there are.
+        total: How many there are; an attribute too.
         seconds: How long a request waits for them at most.
         what: For the error, such as "requests".
     """
 
     def __init__(self, total: int, seconds: float, what: str) -> None:
-        self._total = total
+        self.total = total
         self._seconds = seconds
         self._what = what
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
@@ -31,7 +31,7 @@ class Limit:
 
     def take_now(self, units: int = 1) -> bool:
         """Takes units if there are as many and nobody waits. Returns whether it did."""
-        if self._waiting or self.used + units > self._total:
+        if self._waiting or self.used + units > self.total:
             return False
         self.used += units
         return True
@@ -75,7 +75,7 @@ class Limit:
         self._admit()
 
     def _admit(self) -> None:
-        while self._waiting and self.used + self._waiting[0][0] <= self._total:
+        while self._waiting and self.used + self._waiting[0][0] <= self.total:
             units, admitted = self._waiting.popleft()
             if not admitted.cancelled():
                 self.used += units

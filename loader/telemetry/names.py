@@ -194,7 +194,7 @@ WAITING = Metric(
 BUFFERED = Metric(
     kind="gauge",
     short="http_buffered_bytes",
-    help="Bytes of request bodies in memory.",
+    help="Bytes of request bodies and of long answers in memory.",
     commands=("serve",),
     of_run=False,
 )

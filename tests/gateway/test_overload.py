@@ -107,6 +107,27 @@ def test_what_is_announced_takes_no_memory_before_it_arrives(valkey: Server, sta
             connection.close()
 
 
+def test_long_answers_that_nobody_takes_are_bounded_in_memory(valkey: Server, start: Start) -> None:
+    gateway = start(
+        valkey.url, "--max-buffered-bytes", "10000000", "--max-body-bytes", "9000000", "--queue-timeout", "0.3"
+    )
+    long = 8_000_000
+    task_id = gateway.add("simple", "x" * long)
+    small = gateway.add("simple", "x")
+    ask = f"GET /queue/{task_id} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\r\n".encode()
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(("127.0.0.1", gateway.port))
+        slow.sendall(ask)
+        until(lambda: metric(gateway, "http_buffered_bytes") == long + 2, "the answer to begin")
+        refused = gateway.get(f"/queue/{task_id}")
+        assert (refused.status, refused.errors) == (503, ["the gateway is at its limit of buffered bytes; try again"])
+        assert gateway.get(f"/queue/{small}").status == 200  # small ones are not counted
+    until(lambda: metric(gateway, "http_buffered_bytes") == 0, "the memory to be given back")
+    assert gateway.get(f"/queue/{task_id}").status == 200
+    until(lambda: metric(gateway, "http_buffered_bytes") == 0, "the memory to be given back")
+
+
 def test_a_body_waits_for_memory_and_is_refused_in_the_end(valkey: Server, start: Start) -> None:
     limits = ("--max-buffered-bytes", "200000", "--max-body-bytes", "150000", "--queue-timeout", "0.3")
     gateway = start(valkey.url, *limits)
