@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -150,6 +151,55 @@ def test_a_failed_load_tells_so_in_the_file(valkey: Server, payloads: Path) -> N
     found = parsed(path.read_text())
     assert value(found, "run_status", status="failed") == 1
     assert value(found, "run_exit_status") == 1
+
+
+def test_a_load_that_fails_before_it_begins_tells_so_too(valkey: Server, payloads: Path) -> None:
+    usual = ("load", "missing.jsonl", "--queue", QUEUE, "--redis", valkey.url, "--metrics-file", "load.prom")
+    assert run(*usual, "--job", "nightly", cwd=payloads.parent).status == 1
+    text = payloads.with_name("load.prom").read_text()
+    found = parsed(text)
+    assert value(found, "run_status", status="failed") == value(found, "run_exit_status") == 1
+    assert value(found, "log_records_total", level="error") == 1
+    assert 'job_name="nightly"' in text
+
+
+def test_the_exit_status_is_that_of_the_command(valkey: Server, payloads: Path) -> None:
+    """Also if a condition decides it, or a report that cannot be written."""
+    usual = ("load", payloads, "--queue", QUEUE, "--redis", valkey.url, "--metrics-file", "load.prom")
+    for options, status in ((("--fail-if", "rejected>0"), 4), (("--report", "/dev/full"), 1)):
+        assert run(*usual, *options, cwd=payloads.parent).status == status
+        assert value(parsed(payloads.with_name("load.prom").read_text()), "run_exit_status") == status
+
+
+@pytest.mark.parametrize("command_name", ["load", "migrate"])
+def test_a_collector_that_hangs_does_not_hold_the_report_back(
+    valkey: Server, payloads: Path, command_name: str
+) -> None:
+    usual = ("load", payloads, "--queue", QUEUE, "--redis", valkey.url)
+    if command_name == "migrate":
+        run(*usual, cwd=payloads.parent)
+        usual = ("migrate", "--move", "--from-queue", QUEUE, "--to-queue", "o", "--from-redis", valkey.url)
+        usual = (*usual, "--to-redis", valkey.url)
+    with socket.socket() as hangs:
+        hangs.bind(("127.0.0.1", 0))
+        hangs.listen()
+        process = subprocess.Popen(
+            command(*usual, "--report", "report.json", "--otlp", f"http://127.0.0.1:{hangs.getsockname()[1]}"),
+            cwd=payloads.parent,
+            env=environment(OTEL_EXPORTER_OTLP_TIMEOUT="600"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            assert process.stderr is not None
+            read_until(process.stderr.fileno(), "completed in")
+            assert json.loads(payloads.with_name("report.json").read_text())["status"] == "completed"
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+        finally:
+            process.kill()
+            process.communicate()
 
 
 def test_a_load_of_several_processes_shows_all_of_them(valkey: Server, tmp_path: Path) -> None:
