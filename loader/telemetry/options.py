@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 from loader.errors import UsageError
 from loader.extras import require
@@ -12,6 +13,9 @@ from loader.outputs.names import METRICS
 from loader.settings.check import check_declared
 from loader.settings.option import Needs, Option
 from loader.settings.values import convert_values
+
+if TYPE_CHECKING:
+    from loader.telemetry.otlp import Otlp
 
 _GROUP = "Metrics and traces"
 
@@ -82,8 +86,37 @@ class TelemetryOptions:
             check_otlp(self.otlp)
 
 
+def sender(endpoint: str) -> Otlp:
+    """What sends to ``--otlp``.
+
+    Raises:
+        UsageError: OpenTelemetry refuses the value of one of its variables, some of them when it is imported.
+    """
+    try:
+        from loader.telemetry.otlp import Otlp
+
+        return Otlp(endpoint)
+    except ValueError as error:
+        why = str(error).rstrip(".")
+        raise UsageError(
+            f"--otlp: OpenTelemetry refuses its settings: {why}", "Look at the variables OTEL_… that are set"
+        ) from error
+
+
+def _is_base(endpoint: str) -> bool:
+    """Whether ``/v1/metrics`` can be put after a URL."""
+    try:
+        parts = urlsplit(endpoint)
+        port = parts.port
+    except ValueError:
+        return False
+    is_whole = bool(parts.hostname) and not any(one.isspace() for one in endpoint)
+    return parts.scheme in ("http", "https") and is_whole and port != 0 and not parts.query and not parts.fragment
+
+
 def check_otlp(endpoint: str) -> None:
     """Raises UsageError if ``--otlp`` cannot be used."""
-    if not endpoint.startswith(("http://", "https://")):
-        raise UsageError(f"--otlp {endpoint!r} is no URL of HTTP", "Write it like http://localhost:4318")
+    if not _is_base(endpoint):
+        shown = endpoint if "@" not in endpoint else f"…@{endpoint.rpartition('@')[2]}"
+        raise UsageError(f"--otlp {shown!r} is no URL of HTTP", "Write it like http://localhost:4318")
     require("otel", "--otlp")

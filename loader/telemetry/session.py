@@ -15,7 +15,7 @@ from loader.errors import LoaderError
 from loader.jobs.report import RunReport
 from loader.spans import trace_with
 from loader.telemetry import names
-from loader.telemetry.options import TelemetryOptions
+from loader.telemetry.options import TelemetryOptions, sender
 from loader.telemetry.readings import of_status
 from loader.telemetry.samples import Sample, of_program
 
@@ -94,9 +94,7 @@ async def telling(
             ready = _shown(notify)
             await stack.enter_async_context(at_port(collector, options.metrics_host, options.metrics_port, ready))
         if options.otlp is not None:
-            from loader.telemetry.otlp import Otlp
-
-            otlp = Otlp(options.otlp)
+            otlp = sender(options.otlp)
             await stack.enter_async_context(otlp.sending(collector))
             stack.enter_context(_traced(otlp.tracer_provider, command, report))
         if options.metrics_file is not None:
@@ -142,11 +140,15 @@ class _LogLines(logging.Handler):
 
 @contextlib.contextmanager
 def _added(handler: logging.Handler) -> Iterator[None]:
+    """During the block, the log has one more reader, also of what ``--quiet`` does not show."""
+    before = log.level
+    log.setLevel(min(before, logging.INFO))
     log.addHandler(handler)
     try:
         yield
     finally:
         log.removeHandler(handler)
+        log.setLevel(before)
 
 
 @contextlib.contextmanager
