@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from loader.telemetry.names import METRICS, RUN_STATUS
 from tests.cli import command, environment, read_until, run, run_without
-from tests.conftest import RedisServer, Server
+from tests.conftest import RedisServer, Server, free_port
 
 QUEUE = "inference"
 Found = dict[str, dict[tuple[tuple[str, str], ...], float]]
@@ -53,7 +55,9 @@ def scraped(url: str) -> str:
 
 
 @contextmanager
-def paced(payloads: Path, server: Server, *arguments: str | Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def paced(
+    payloads: Path, server: Server, *arguments: str | Path, port: int = 0
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A load that takes its time, and the address of its metrics."""
     process = subprocess.Popen(
         command(
@@ -66,7 +70,7 @@ def paced(payloads: Path, server: Server, *arguments: str | Path) -> Iterator[tu
             "--rate",
             "20/s",
             "--metrics-port",
-            "0",
+            str(port),
             *arguments,
         ),
         cwd=payloads.parent,
@@ -77,6 +81,9 @@ def paced(payloads: Path, server: Server, *arguments: str | Path) -> Iterator[tu
     )
     try:
         assert process.stderr is not None
+        if "--quiet" in arguments:
+            yield process, f"http://127.0.0.1:{port}/metrics"
+            return
         said = read_until(process.stderr.fileno(), "/metrics\n").decode()
         address = re.search(r"metrics are at (http://127\.0\.0\.1:\d+/metrics)", said)
         assert address is not None
@@ -90,8 +97,10 @@ def paced(payloads: Path, server: Server, *arguments: str | Path) -> Iterator[tu
 def until(address: str, holds: Callable[[Found], bool]) -> Found:
     give_up = time.monotonic() + 60
     while True:
-        found = parsed(scraped(address))
-        if holds(found):
+        found: Found = {}
+        with contextlib.suppress(httpx.ConnectError):  # not yet
+            found = parsed(scraped(address))
+        if found and holds(found):
             return found
         assert time.monotonic() < give_up, found
         time.sleep(0.05)
@@ -119,6 +128,27 @@ def test_a_load_shows_its_metrics_while_it_runs(server: Server, payloads: Path) 
         assert process.wait(60) == 130
         with pytest.raises(httpx.ConnectError):
             scraped(address)
+
+
+def test_what_scrapers_do_is_not_told(server: Server, payloads: Path) -> None:
+    """They reset their connections, or keep them open at the end of the load."""
+    with paced(payloads, server) as (process, address):
+        place = ("127.0.0.1", int(address.split(":")[2].split("/")[0]))
+        for request in (b"GET /met", b"GET /metrics HTTP/1.0\r\n\r\n"):
+            scraper = socket.create_connection(place)
+            scraper.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            scraper.sendall(request)
+            scraper.close()  # with a reset
+        silent, half = socket.create_connection(place), socket.create_connection(place)
+        half.sendall(b"GET /metrics HTTP/1.1\r\nHo")
+        with silent, half:
+            until(address, lambda now: "runqy_loader_tasks_enqueued_total" in now)
+            process.send_signal(signal.SIGTERM)
+            assert process.stderr is not None
+            said = process.stderr.read().decode()
+            assert process.wait(60) == 130
+    assert "interrupted in" in said
+    assert "Traceback" not in said
 
 
 def test_the_file_has_the_last_state(server: Server, payloads: Path) -> None:
@@ -175,7 +205,7 @@ def test_the_exit_status_is_that_of_the_command(valkey: Server, payloads: Path) 
 def test_a_collector_that_hangs_does_not_hold_the_report_back(
     valkey: Server, payloads: Path, command_name: str
 ) -> None:
-    usual = ("load", payloads, "--queue", QUEUE, "--redis", valkey.url)
+    usual: tuple[str | Path, ...] = ("load", payloads, "--queue", QUEUE, "--redis", valkey.url)
     if command_name == "migrate":
         run(*usual, cwd=payloads.parent)
         usual = ("migrate", "--move", "--from-queue", QUEUE, "--to-queue", "o", "--from-redis", valkey.url)
@@ -234,9 +264,11 @@ def test_a_migration_has_metrics(server: Server, payloads: Path) -> None:
     assert 'command="migrate",job_name="' in text
 
 
-def test_redis_down_is_seen(redis_server: Callable[..., RedisServer], payloads: Path) -> None:
+@pytest.mark.parametrize("shown", [(), ("--quiet",)])
+def test_redis_down_is_seen(redis_server: Callable[..., RedisServer], payloads: Path, shown: tuple[str, ...]) -> None:
     redis = redis_server("--appendonly", "yes", "--appendfsync", "always")
-    with paced(payloads, redis.start()) as (process, address):
+    port = free_port()
+    with paced(payloads, redis.start(), *shown, port=port) as (process, address):
         until(address, lambda now: "runqy_loader_tasks_enqueued_total" in now)
         redis.kill()
         until(address, lambda now: value(now, "redis_up") == 0)
@@ -278,10 +310,16 @@ def test_wrong_use(valkey: Server, payloads: Path) -> None:
         assert refused("--metrics-port", str(port)) == (
             f"--metrics-port {port}: cannot listen at 127.0.0.1: Address already in use. Give another port"
         )
+    assert refused("--metrics-port", "0", "--metrics-host", "a..b").startswith(
+        "--metrics-port 0: cannot listen at a..b: "
+    )
     assert refused("--metrics-file", "load.txt").startswith("--metrics-file load.txt: the name must end in .prom")
     assert refused("--metrics-file", "no/load.prom").startswith("--metrics-file no/load.prom cannot be written")
     assert refused("--metrics-host", "127.0.0.2") == "--metrics-host needs --metrics-port"
     assert refused("--otlp", "localhost:4318").startswith("--otlp 'localhost:4318' is no URL of HTTP")
+    for url in ("http://", "http://h:99999", "http://[::1", "http://a b", "http://h/?a=b", "u:secret@h:4318"):
+        assert refused("--otlp", url).endswith(" is no URL of HTTP. Write it like http://localhost:4318")
+        assert "secret" not in refused("--otlp", url)
     assert valkey.client().dbsize() == 0
 
 
