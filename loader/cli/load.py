@@ -74,6 +74,7 @@ def load(
     display = reporting.display(progress=reporting.shows_progress)
     options = testing.settle(options)
     telemetry.check()
+    telemetry.require_no_input(paths)
     if options.detach:
         if telemetry.is_on:
             raise UsageError(
@@ -104,7 +105,7 @@ async def _load(
 
     async def work() -> None:
         async with loader, display.showing(loader):
-            await loader.load(paths, passing_over=outputs.paths)
+            await loader.load(paths, passing_over=[*outputs.paths, *telemetry.files])
 
     async def work_and_report() -> int:
         failure: LoaderError | None = None

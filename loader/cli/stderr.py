@@ -9,6 +9,8 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from loader.outputs.room import NO_ROOM
+
 if TYPE_CHECKING:
     from loader.cli.json_lines import JsonLines
 
@@ -100,7 +102,7 @@ def is_live() -> bool:
 def tell(line: str, *, level: str = "info", **fields: Any) -> None:
     """Prints a line; on a terminal, a long one is broken between words.
 
-    If nobody reads it any more (``2>&1 | head``), it is dropped, and the work goes on.
+    If nobody reads it any more (``2>&1 | head``), or its disk is full, it is dropped, and the work goes on.
 
     Args:
         level: debug, info, warning, error or critical.
@@ -116,6 +118,9 @@ def tell(line: str, *, level: str = "info", **fields: Any) -> None:
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, 2)  # also for what is still in the buffer, and for later lines
         os.close(nothing)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
 
 
 def tell_end(lines: Iterable[str], report: Mapping[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -71,6 +73,20 @@ class TelemetryOptions:
     def is_on(self) -> bool:
         """Whether anything is asked for."""
         return self.metrics_port is not None or self.metrics_file is not None or self.otlp is not None
+
+    @property
+    def files(self) -> list[Path]:
+        """The files. They are no input."""
+        return [] if self.metrics_file is None else [self.metrics_file]
+
+    def require_no_input(self, paths: Iterable[str]) -> None:
+        """Raises UsageError if a file is an input that is named itself: it is written before the input is read."""
+        own = {os.path.realpath(path) for path in self.files}
+        for path in paths:
+            if os.path.realpath(path) in own:
+                raise UsageError(
+                    f"{path} is an input, and --metrics-file would write to it", "Name another file to write to"
+                )
 
     def check(self) -> None:
         """Raises UsageError if the options cannot be used here."""

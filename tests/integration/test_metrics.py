@@ -294,6 +294,18 @@ def test_what_the_file_has_is_in_the_table(server: Server, payloads: Path) -> No
             assert set(sample.labels) - {"le"} == set(metric.all_labels)
 
 
+def test_the_file_is_no_input(valkey: Server, tmp_path: Path) -> None:
+    """It is written before the inputs are read, so an input would be lost."""
+    (tmp_path / "in.prom").write_text('{"n": 1}\n')
+    (tmp_path / "link.prom").symlink_to("in.prom")
+    usual = ("--format", "jsonl", "--queue", QUEUE, "--redis", valkey.url, "--metrics-file")
+    for name in ("in.prom", "link.prom"):
+        refused = run("load", "in.prom", *usual, name, cwd=tmp_path)
+        assert refused.status == 2
+        assert "in.prom is an input, and --metrics-file would write to it" in refused.stderr
+    assert (tmp_path / "in.prom").read_text() == '{"n": 1}\n'
+
+
 def test_wrong_use(valkey: Server, payloads: Path) -> None:
     usual = ("load", payloads, "--queue", QUEUE, "--redis", valkey.url)
 
