@@ -149,7 +149,7 @@ async def _load(
     def metrics(report: LoadReport) -> Iterable[Sample]:
         return of_load(report, loader.batches_waiting, queues)
 
-    job = options.job or ""
+    job = options.job or "".join(path.stem for path in telemetry.files)
     async with telling(telemetry, "load", lambda: loader.report, metrics, display.say, job=job) as outcome:
         outcome.exit_status = await work_and_report()
     return outcome.exit_status

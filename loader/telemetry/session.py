@@ -59,7 +59,7 @@ async def telling(
     At the end it waits for those who are told, so the block holds all that the run itself has to do.
 
     Args:
-        job: Its name, as far as it is known without a report.
+        job: Its name as long as there is no report. node_exporter refuses what is the same in two files.
         command: Its name, which is the label of that name.
         report: The report, once there is one.
         read: Reads the metrics of the report.

@@ -201,6 +201,16 @@ def test_the_exit_status_is_that_of_the_command(valkey: Server, payloads: Path) 
         assert value(parsed(payloads.with_name("load.prom").read_text()), "run_exit_status") == status
 
 
+def test_the_files_of_two_jobs_have_nothing_in_common(valkey: Server, payloads: Path) -> None:
+    """node_exporter reports an error for each metric that is the same in two files."""
+    found = []
+    for name, path in (("a", payloads), ("b", payloads), ("c", "missing.jsonl"), ("d", "missing.jsonl")):
+        run("load", path, "--queue", name, "--redis", valkey.url, "--metrics-file", f"{name}.prom", cwd=payloads.parent)
+        text = (payloads.parent / f"{name}.prom").read_text()
+        found += [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+    assert len(found) == len(set(found)) > 40
+
+
 @pytest.mark.parametrize("command_name", ["load", "migrate"])
 def test_a_collector_that_hangs_does_not_hold_the_report_back(
     valkey: Server, payloads: Path, command_name: str
