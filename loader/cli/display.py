@@ -53,9 +53,10 @@ class Display:
         self._waiting: Waiting | None = None
         self.stopping = False
         log = logging.getLogger("runqy_loader")
-        log.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
+        level = logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO
+        log.setLevel(level)
         log.propagate = False
-        log.handlers[:] = [_DisplayHandler(self)]
+        log.handlers[:] = [_DisplayHandler(self, level)]
 
     def say(self, text: str, *, level: str = "info", **fields: Any) -> None:
         """Shows one line to the user.
@@ -64,7 +65,7 @@ class Display:
             level: Its level in a JSON line.
             fields: What a JSON line holds beside the message.
         """
-        if self._quiet:
+        if self._quiet and level not in ("error", "critical"):
             return
         if self._console is not None:
             line = wrapped(f"runqy-loader: {for_terminal(text)}", self._console.width)
@@ -180,8 +181,8 @@ def _total(report: LoadReport) -> int | None:
 
 
 class _DisplayHandler(logging.Handler):
-    def __init__(self, display: Display) -> None:
-        super().__init__()
+    def __init__(self, display: Display, level: int) -> None:
+        super().__init__(level)  # metrics may need more of the log than is shown
         self._display = display
 
     def emit(self, record: logging.LogRecord) -> None:

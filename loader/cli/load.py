@@ -74,6 +74,7 @@ def load(
     display = reporting.display(progress=reporting.shows_progress)
     options = testing.settle(options)
     telemetry.check()
+    telemetry.require_no_input(paths)
     if options.detach:
         if telemetry.is_on:
             raise UsageError(
@@ -96,54 +97,62 @@ async def _load(
     from loader.api import Loader
     from loader.cli.closing_lines import closing_lines
     from loader.cli.signals import stoppable
-    from loader.telemetry.queue_labels import QueueLabels
-    from loader.telemetry.readings import of_load
-    from loader.telemetry.session import telling
     from loader.wire.target import ToEmbedded
 
     if options.preview is not None:
         reporting.require_other_output(Path("-"), "--preview")
     loader = Loader(options)
-    failure: LoaderError | None = None
 
     async def work() -> None:
         async with loader, display.showing(loader):
-            await loader.load(paths, passing_over=outputs.paths)
+            await loader.load(paths, passing_over=[*outputs.paths, *telemetry.files])
+
+    async def work_and_report() -> int:
+        failure: LoaderError | None = None
+        try:
+            await stoppable(work(), loader.stop, display)
+        except LoaderError as error:
+            failure = error
+        report = loader.report
+        if report is None:
+            if failure is not None:
+                raise failure
+            return INTERRUPTED
+        outputs.judge(report)
+        try:
+            outputs.write(report, options, failure)
+        except LoaderError as error:
+            if failure is not None:  # the failure of the load matters more
+                display.say(str(error), level="error")
+            failure = failure or error
+        for task in report.preview or ():
+            sys.stdout.buffer.write(task.to_line())
+        if not reporting.quiet:
+            kept = options.target != ToEmbedded(directory=None)
+            tell_end(closing_lines(report, _resume_command(report), kept=kept), report.to_dict())
+        for line in report.failed_conditions or ():
+            tell(f"runqy-loader: --fail-if {line}", level="warning", event="condition")
+        if failure is not None:
+            name_embedded(failure, options, report)
+            raise failure
+        is_over = report.status == "completed"
+        return CONDITION_MET if report.failed_conditions and is_over else report.exit_status
+
+    if not telemetry.is_on:
+        return await work_and_report()
+    from loader.telemetry.queue_labels import QueueLabels
+    from loader.telemetry.readings import of_load
+    from loader.telemetry.session import telling
 
     queues = QueueLabels()
 
     def metrics(report: LoadReport) -> Iterable[Sample]:
         return of_load(report, loader.batches_waiting, queues)
 
-    try:
-        async with telling(telemetry, "load", lambda: loader.report, metrics, display.say):
-            await stoppable(work(), loader.stop, display)
-    except LoaderError as error:
-        failure = error
-    report = loader.report
-    if report is None:
-        if failure is not None:
-            raise failure
-        return INTERRUPTED
-    outputs.judge(report)
-    try:
-        outputs.write(report, options, failure)
-    except LoaderError as error:
-        if failure is not None:  # the failure of the load matters more
-            display.say(str(error), level="error")
-        failure = failure or error
-    for task in report.preview or ():
-        sys.stdout.buffer.write(task.to_line())
-    if not reporting.quiet:
-        kept = options.target != ToEmbedded(directory=None)
-        tell_end(closing_lines(report, _resume_command(report), kept=kept), report.to_dict())
-    for line in report.failed_conditions or ():
-        tell(f"runqy-loader: --fail-if {line}", level="warning", event="condition")
-    if failure is not None:
-        name_embedded(failure, options, report)
-        raise failure
-    is_over = report.status == "completed"
-    return CONDITION_MET if report.failed_conditions and is_over else report.exit_status
+    job = options.job or "".join(path.stem for path in telemetry.files)
+    async with telling(telemetry, "load", lambda: loader.report, metrics, display.say, job=job) as outcome:
+        outcome.exit_status = await work_and_report()
+    return outcome.exit_status
 
 
 async def _detached(paths: list[str], options: LoadOptions, reporting: ReportOptions, testing: LoadTestOptions) -> int:

@@ -38,26 +38,33 @@ async def _migrate(
     from loader.cli.progress import counting
     from loader.cli.signals import stoppable
     from loader.migrate.run import Migration
-    from loader.telemetry.readings import of_migrate
-    from loader.telemetry.session import telling
 
     migration = Migration(options)
     report = migration.report
     before, taken_over = FileMark.of(reporting.report_file), False
-    try:
-        async with (
-            telling(telemetry, "migrate", lambda: report, of_migrate, display.say),
-            counting(display, lambda: _line(report), report.to_dict, shown=reporting.shows_progress),
-        ):
-            await stoppable(migration.run(), migration.stop, display)
-    except JobBusyError as error:
-        taken_over = error.taken_over
-        raise
-    finally:
-        write_report(reporting.report_file, report.to_dict(), unless_changed=before if taken_over else None)
-        if not reporting.quiet and report.status != "running" and not report.refused and _is_begun(report):
-            _summary(report)
-    return report.exit_status
+
+    async def work_and_report() -> int:
+        nonlocal taken_over
+        try:
+            async with counting(display, lambda: _line(report), report.to_dict, shown=reporting.shows_progress):
+                await stoppable(migration.run(), migration.stop, display)
+        except JobBusyError as error:
+            taken_over = error.taken_over
+            raise
+        finally:
+            write_report(reporting.report_file, report.to_dict(), unless_changed=before if taken_over else None)
+            if not reporting.quiet and report.status != "running" and not report.refused and _is_begun(report):
+                _summary(report)
+        return report.exit_status
+
+    if not telemetry.is_on:
+        return await work_and_report()
+    from loader.telemetry.readings import of_migrate
+    from loader.telemetry.session import telling
+
+    async with telling(telemetry, "migrate", lambda: report, of_migrate, display.say) as outcome:
+        outcome.exit_status = await work_and_report()
+    return outcome.exit_status
 
 
 def _is_begun(report: MigrateReport) -> bool:

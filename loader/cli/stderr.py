@@ -10,6 +10,8 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from loader.outputs.room import NO_ROOM
+
 if TYPE_CHECKING:
     from loader.cli.json_lines import JsonLines
 
@@ -124,7 +126,7 @@ def never_wait() -> None:
 def tell(line: str, *, level: str = "info", **fields: Any) -> None:
     """Prints a line; on a terminal, a long one is broken between words.
 
-    If nobody reads it any more (``2>&1 | head``), it is dropped, and the work goes on.
+    If nobody reads it any more (``2>&1 | head``), or its disk is full, it is dropped, and the work goes on.
 
     Args:
         level: debug, info, warning, error or critical.
@@ -144,6 +146,9 @@ def tell(line: str, *, level: str = "info", **fields: Any) -> None:
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, 2)  # also for what is still in the buffer, and for later lines
         os.close(nothing)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
 
 
 def _shown(line: str, level: str, fields: Mapping[str, Any]) -> str:

@@ -49,7 +49,7 @@ class Metrics:
         self._writes = self._histogram(names.WRITE_TASKS, _TASKS)
         self._replays = self._counter(names.REPLAYS)
         for sample in of_program():
-            self._gauge(sample.metric, "livemax").labels(*sample.labels).set(sample.value)
+            self._gauge(sample.metric, "livemax").labels(*_RUN, *sample.labels).set(sample.value)
         # Children are kept here, because a look-up by labels costs more than counting.
         self._queues: dict[str, Counter] = {}
         self._labels = QueueLabels()

@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -37,6 +37,10 @@ from loader.gateway.writer import Writer
 from loader.servers.outage import Outage
 from loader.settings.server_address import server_address
 from loader.settings.shared import API_KEY_VARIABLE
+from loader.telemetry.options import sender
+
+if TYPE_CHECKING:
+    from loader.telemetry.otlp import Otlp
 
 _LEVELS = 3000
 """Nesting that a body may have before its payloads are looked at, whose limit is that of a load."""
@@ -60,6 +64,7 @@ class Serving:
         self._listening = listening
         self._server: uvicorn.Server | None = None
         self._waiter: TaskWaiter | None = None
+        self._otlp: Otlp | None = None
         self.is_stopping = False
         self._at_once = False
 
@@ -71,6 +76,8 @@ class Serving:
             self._server.should_exit, self._server.force_exit = True, self._at_once
         if self._waiter is not None:
             self._waiter.stop()
+        if self._otlp is not None and self._at_once:
+            self._otlp.abandon()
 
     async def run(self, ready: Callable[[], None]) -> bool:
         """Serves until ``stop`` is called. Returns whether the requests in flight could finish.
@@ -112,11 +119,10 @@ class Serving:
             application: ASGIApp = Gateway(parts)
             if options.otlp is not None:
                 from loader.gateway.tracing import traced
-                from loader.telemetry.otlp import Otlp
 
-                otlp = Otlp(options.otlp)
-                await closing.enter_async_context(otlp.sending(metrics))
-                application = traced(application, otlp.tracer_provider)
+                self._otlp = sender(options.otlp)
+                await closing.enter_async_context(self._otlp.sending(metrics))
+                application = traced(application, self._otlp.tracer_provider)
             self._server = _Server(_config(application, options), ready)
             if self.is_stopping:
                 return True

@@ -56,7 +56,7 @@ _RUNS: tuple[Of, ...] = ("load", "migrate")
 _ALL: tuple[Of, ...] = ("load", "migrate", "serve")
 
 BUILD_INFO = Metric(
-    kind="gauge", short="build_info", help="1; the version.", commands=_ALL, labels=("version", "python"), of_run=False
+    kind="gauge", short="build_info", help="1; the version.", commands=_ALL, labels=("version", "python")
 )
 RUN_STATUS = Metric(
     kind="gauge", short="run_status", help="1 for the status of the run, 0 for the others.", commands=_RUNS,

@@ -9,9 +9,11 @@ import asyncio
 import contextlib
 import logging
 import os
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -56,20 +58,33 @@ class Otlp:
 
     Args:
         endpoint: The address without ``/v1/metrics`` and ``/v1/traces``.
+
+    Raises:
+        ValueError: OpenTelemetry refuses the value of a variable.
     """
 
     def __init__(self, endpoint: str) -> None:
+        self._told = False
+        self._abandoned = asyncio.Event()
+        self._began = time.time_ns()
+        with _own_log(self._tell):
+            self._prepare(endpoint)
+        self._told = False  # what is wrong with a variable does not hide what is wrong with the collector
+
+    def _prepare(self, endpoint: str) -> None:
         base = endpoint.rstrip("/")
         is_given = any(name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith("TIMEOUT") for name in os.environ)
         timeout = None if is_given else _TIMEOUT_SECONDS
         self._resource = resource()
         self._metrics = OTLPMetricExporter(f"{base}/v1/metrics", timeout=timeout)
-        self.tracer_provider = TracerProvider(resource=self._resource)
+        self.tracer_provider = TracerProvider(resource=self._resource, shutdown_on_exit=False)
         self.tracer_provider.add_span_processor(
             BatchSpanProcessor(OTLPSpanExporter(f"{base}/v1/traces", timeout=timeout)),
         )
-        self._began = time.time_ns()
-        self._told = False
+
+    def abandon(self) -> None:
+        """Ends the sending at once; what is left is lost."""
+        self._abandoned.set()
 
     @contextlib.asynccontextmanager
     async def sending(self, collector: Collects) -> AsyncIterator[None]:
@@ -82,16 +97,34 @@ class Otlp:
                 finally:
                     sending.cancel()
                     await asyncio.wait([sending])
-                    await asyncio.to_thread(self._send, list(collector.collect()))
-                    await asyncio.to_thread(self.tracer_provider.shutdown)
-                    await asyncio.to_thread(self._metrics.shutdown)
+                    metrics = partial(self._send, list(collector.collect()))
+                    await self._all_sent(metrics, self.tracer_provider.shutdown)
         finally:
             sending.cancel()
+
+    async def _all_sent(self, *works: Callable[[], None]) -> None:
+        """Waits for the last metrics and spans, or for ``abandon``."""
+        sent = asyncio.ensure_future(self._sent(works))
+        abandoned = asyncio.ensure_future(self._abandoned.wait())
+        waited: set[asyncio.Future[Any]] = {sent, abandoned}
+        try:
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waited:
+                one.cancel()
+            await asyncio.wait(waited)
+        if not sent.cancelled():
+            sent.result()
+
+    async def _sent(self, works: Iterable[Callable[[], None]]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(_in_thread(work))
 
     async def _keep_sending(self, collector: Collects) -> None:
         while True:
             await asyncio.sleep(_EVERY_SECONDS)
-            await asyncio.to_thread(self._send, list(collector.collect()))
+            await _in_thread(partial(self._send, list(collector.collect())))
 
     def _send(self, families: Iterable[Family]) -> None:
         found = metrics_data(families, self._resource, self._began, time.time_ns())
@@ -182,13 +215,53 @@ def _unit(family: Family) -> str:
     return ""
 
 
+async def _in_thread(work: Callable[[], None]) -> None:
+    """Runs work in a thread that neither the event loop nor the process waits for at its end."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def told(error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        done.set_result(None) if error is None else done.set_exception(error)
+
+    def run() -> None:
+        failed: BaseException | None = None
+        try:
+            work()
+        except BaseException as error:  # it is raised where the work is waited for
+            failed = error
+        with contextlib.suppress(RuntimeError):  # the event loop is over
+            loop.call_soon_threadsafe(told, failed)
+
+    threading.Thread(target=run, name="otlp", daemon=True).start()
+    await done
+
+
+_OF_SENDING = ("opentelemetry.exporter", "opentelemetry.sdk")
+"""What else OpenTelemetry logs is about headers of clients: these must not use up the one warning."""
+
+
 class _ToLog(logging.Handler):
     def __init__(self, tell: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._tell(" ".join(record.getMessage().split()))
+        text = _without_headers(" ".join(record.getMessage().split()))
+        if record.name.startswith((*_OF_SENDING, "opentelemetry.util")):
+            self._tell(text)
+        else:
+            log.debug("OpenTelemetry: %s", text)
+
+
+def _without_headers(text: str) -> str:
+    """A text without what OTEL_EXPORTER_OTLP_HEADERS and its like hold: keys of access, as a rule."""
+    for name, value in os.environ.items():
+        if name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith("HEADERS"):
+            for header in filter(None, (" ".join(one.split()) for one in value.split(","))):
+                text = text.replace(header, "…")
+    return text
 
 
 @contextlib.contextmanager

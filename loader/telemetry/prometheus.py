@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import logging
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
@@ -89,13 +91,17 @@ class RunCollector(Collector):
         if threading.get_ident() == self._thread:
             self._last = self._now()
         elif not self._loop.is_closed():
-            asked = asyncio.run_coroutine_threadsafe(self._read_there(), self._loop)
-            with contextlib.suppress(TimeoutError):
+            asked: concurrent.futures.Future[list[Family]] = concurrent.futures.Future()
+            with contextlib.suppress(TimeoutError, RuntimeError):  # the second: the loop has ended just now
+                self._loop.call_soon_threadsafe(self._answer, asked)
                 self._last = asked.result(_ANSWER_SECONDS)
         return self._last
 
-    async def _read_there(self) -> list[Family]:
-        return self._now()
+    def _answer(self, asked: concurrent.futures.Future[list[Family]]) -> None:
+        try:
+            asked.set_result(self._now())
+        except Exception as error:  # for the thread that asks
+            asked.set_exception(error)
 
     def _now(self) -> list[Family]:
         return list(families(self._read(), self._run()))
@@ -117,9 +123,11 @@ async def at_port(collector: Collector, host: str, port: int, ready: Callable[[s
     PlatformCollector(registry=registry)
     try:
         server, thread = start_http_server(port, host, registry)
-    except OSError as error:
-        why = error.strerror or str(error)
+    except (OSError, UnicodeError) as error:  # the second: no name of a host
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UsageError(f"--metrics-port {port}: cannot listen at {host}: {why}", "Give another port") from error
+    # What a scraper does to its connection is no fault of the run: socketserver would print a traceback.
+    server.handle_error = _passed_over  # type: ignore[method-assign, assignment]
     name = f"[{host}]" if ":" in host else host
     ready(f"http://{name}:{server.server_port}/metrics")
     try:
@@ -128,6 +136,10 @@ async def at_port(collector: Collector, host: str, port: int, ready: Callable[[s
         await asyncio.to_thread(server.shutdown)
         server.server_close()
         await asyncio.to_thread(thread.join)
+
+
+def _passed_over(request: object, address: object) -> None:
+    log.debug("a scraper at %s has ended its connection: %s", address, sys.exception())
 
 
 @contextlib.asynccontextmanager

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 STATUSES = ("running", "completed", "interrupted", "failed")
 
 
+def of_status(status: str) -> Iterator[Sample]:
+    """The status of a run."""
+    for one in STATUSES:
+        yield Sample(names.RUN_STATUS, float(one == status), (one,))
+
+
 def of_load(report: LoadReport, waiting: int, queues: QueueLabels) -> Iterator[Sample]:
     """The metrics of a load.
 
@@ -26,7 +32,7 @@ def of_load(report: LoadReport, waiting: int, queues: QueueLabels) -> Iterator[S
         waiting: Batches that wait for a connection.
         queues: The labels of queues so far; it is written.
     """
-    yield from _of_run(report, report.exit_status)
+    yield from _of_run(report)
     by_label: dict[str, int] = {}
     for queue, tasks in report.queues.items():
         label = queues.label(queue)
@@ -61,7 +67,7 @@ def of_load(report: LoadReport, waiting: int, queues: QueueLabels) -> Iterator[S
 
 def of_migrate(report: MigrateReport) -> Iterator[Sample]:
     """The metrics of a migration."""
-    yield from _of_run(report, report.exit_status)
+    yield from _of_run(report)
     if report.target_queue:
         yield Sample(names.TASKS_ENQUEUED, report.migrated, (report.target_queue,))
     yield Sample(names.TASKS_ALREADY, report.already)
@@ -71,11 +77,8 @@ def of_migrate(report: MigrateReport) -> Iterator[Sample]:
     yield Sample(names.TASKS_HELD, report.held)
 
 
-def _of_run(report: RunReport, exit_status: int) -> Iterator[Sample]:
-    for status in STATUSES:
-        yield Sample(names.RUN_STATUS, float(report.status == status), (status,))
-    if report.status != "running":
-        yield Sample(names.RUN_EXIT_STATUS, exit_status)
+def _of_run(report: RunReport) -> Iterator[Sample]:
+    yield from of_status(report.status)
     yield Sample(names.RUN_START, report.started_at)
     yield Sample(names.RUN_DURATION, report.seconds)
     # All reasons from the beginning: Prometheus sees no increase in a counter that begins with what it has counted.

@@ -8,12 +8,15 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from loader.errors import LoaderError
 from loader.jobs.report import RunReport
 from loader.spans import trace_with
 from loader.telemetry import names
-from loader.telemetry.options import TelemetryOptions
+from loader.telemetry.options import TelemetryOptions, sender
+from loader.telemetry.readings import of_status
 from loader.telemetry.samples import Sample, of_program
 
 if TYPE_CHECKING:
@@ -21,10 +24,24 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=RunReport)
 
+_FAILED, _INTERRUPTED = 1, 130
+"""Exit statuses."""
+
 Notify = Callable[[str], None]
 """Shows a line to the user."""
 
 log = logging.getLogger("runqy_loader")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a run ends.
+
+    Attributes:
+        exit_status: None until it is over. The block sets it; an exception that leaves the block sets its own.
+    """
+
+    exit_status: int | None = None
 
 
 @contextlib.asynccontextmanager
@@ -34,10 +51,15 @@ async def telling(
     report: Callable[[], R | None],
     read: Callable[[R], Iterable[Sample]],
     notify: Notify,
-) -> AsyncIterator[None]:
-    """Tells of a run while the block works, as the options say; without any, nothing is imported.
+    *,
+    job: str = "",
+) -> AsyncIterator[Outcome]:
+    """Tells of a run while the block works, as the options say.
+
+    At the end it waits for those who are told, so the block holds all that the run itself has to do.
 
     Args:
+        job: Its name as long as there is no report. node_exporter refuses what is the same in two files.
         command: Its name, which is the label of that name.
         report: The report, once there is one.
         read: Reads the metrics of the report.
@@ -47,21 +69,23 @@ async def telling(
         LoaderError: The file with metrics cannot be written at the end, and nothing else has failed.
     """
     options.check()
-    if not options.is_on:
-        yield
-        return
     from loader.telemetry.prometheus import RunCollector, at_port, in_file
 
-    lines = _LogLines()
+    lines, outcome = _LogLines(), Outcome()
 
     def samples() -> Iterator[Sample]:
         yield from of_program()
         if (found := report()) is not None:
             yield from read(found)
+        elif (status := outcome.exit_status) is not None:  # it has failed before there was anything to count
+            yield from of_status("interrupted" if status == _INTERRUPTED else "failed")
+        if found is not None or outcome.exit_status is not None:
             yield from lines.samples()
+        if outcome.exit_status is not None:
+            yield Sample(names.RUN_EXIT_STATUS, outcome.exit_status)
 
     def run() -> tuple[str, str]:
-        return command, getattr(report(), "job", "")
+        return command, getattr(report(), "job", job)
 
     collector = RunCollector(asyncio.get_running_loop(), samples, run)
     async with contextlib.AsyncExitStack() as stack:
@@ -70,14 +94,21 @@ async def telling(
             ready = _shown(notify)
             await stack.enter_async_context(at_port(collector, options.metrics_host, options.metrics_port, ready))
         if options.otlp is not None:
-            from loader.telemetry.otlp import Otlp
-
-            otlp = Otlp(options.otlp)
+            otlp = sender(options.otlp)
             await stack.enter_async_context(otlp.sending(collector))
             stack.enter_context(_traced(otlp.tracer_provider, command, report))
         if options.metrics_file is not None:
             await stack.enter_async_context(in_file(collector, options.metrics_file))
-        yield
+        try:
+            yield outcome
+        except BaseException as error:
+            outcome.exit_status = error.exit_status if isinstance(error, LoaderError) else _status_of(error)
+            lines.count("error")  # the line that tells it is written outside the log
+            raise
+
+
+def _status_of(error: BaseException) -> int:
+    return _FAILED if isinstance(error, Exception) else _INTERRUPTED
 
 
 def _shown(notify: Notify) -> Notify:
@@ -93,10 +124,13 @@ class _LogLines(logging.Handler):
         self._waits = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        level = record.levelname.lower()
-        self._counts[level] = self._counts.get(level, 0) + 1
+        self.count(record.levelname.lower())
         if hasattr(record, "waiting"):
             self._waits = record.waiting is not None
+
+    def count(self, level: str) -> None:
+        """Counts a line."""
+        self._counts[level] = self._counts.get(level, 0) + 1
 
     def samples(self) -> Iterator[Sample]:
         for level, count in self._counts.items():
@@ -106,11 +140,15 @@ class _LogLines(logging.Handler):
 
 @contextlib.contextmanager
 def _added(handler: logging.Handler) -> Iterator[None]:
+    """During the block, the log has one more reader, also of what ``--quiet`` does not show."""
+    before = log.level
+    log.setLevel(min(before, logging.INFO))
     log.addHandler(handler)
     try:
         yield
     finally:
         log.removeHandler(handler)
+        log.setLevel(before)
 
 
 @contextlib.contextmanager

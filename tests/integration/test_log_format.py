@@ -181,3 +181,21 @@ def test_a_server_that_is_waited_for(redis_server: Callable[..., RedisServer], p
     assert events[0] == "waiting"
     assert events[-2:] == ["reached", "end"]
     assert found[-1]["loaded"] == 50
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_log_whose_disk_is_full_does_not_stop_the_load(valkey: Server, payloads: Path, form: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = subprocess.run(
+            command("load", payloads, "--queue", QUEUE, "--redis", valkey.url, "--log-format", form, "--json"),
+            cwd=payloads.parent,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=full,
+            timeout=60,
+            check=False,
+        )
+    assert process.returncode == 3
+    assert json.loads(process.stdout)["loaded"] == 50

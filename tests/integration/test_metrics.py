@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from loader.telemetry.names import METRICS, RUN_STATUS
 from tests.cli import command, environment, read_until, run, run_without
-from tests.conftest import RedisServer, Server
+from tests.conftest import RedisServer, Server, free_port
 
 QUEUE = "inference"
 Found = dict[str, dict[tuple[tuple[str, str], ...], float]]
@@ -52,7 +55,9 @@ def scraped(url: str) -> str:
 
 
 @contextmanager
-def paced(payloads: Path, server: Server, *arguments: str | Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def paced(
+    payloads: Path, server: Server, *arguments: str | Path, port: int = 0
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A load that takes its time, and the address of its metrics."""
     process = subprocess.Popen(
         command(
@@ -65,7 +70,7 @@ def paced(payloads: Path, server: Server, *arguments: str | Path) -> Iterator[tu
             "--rate",
             "20/s",
             "--metrics-port",
-            "0",
+            str(port),
             *arguments,
         ),
         cwd=payloads.parent,
@@ -76,6 +81,9 @@ def paced(payloads: Path, server: Server, *arguments: str | Path) -> Iterator[tu
     )
     try:
         assert process.stderr is not None
+        if "--quiet" in arguments:
+            yield process, f"http://127.0.0.1:{port}/metrics"
+            return
         said = read_until(process.stderr.fileno(), "/metrics\n").decode()
         address = re.search(r"metrics are at (http://127\.0\.0\.1:\d+/metrics)", said)
         assert address is not None
@@ -89,8 +97,10 @@ def paced(payloads: Path, server: Server, *arguments: str | Path) -> Iterator[tu
 def until(address: str, holds: Callable[[Found], bool]) -> Found:
     give_up = time.monotonic() + 60
     while True:
-        found = parsed(scraped(address))
-        if holds(found):
+        found: Found = {}
+        with contextlib.suppress(httpx.ConnectError):  # not yet
+            found = parsed(scraped(address))
+        if found and holds(found):
             return found
         assert time.monotonic() < give_up, found
         time.sleep(0.05)
@@ -118,6 +128,27 @@ def test_a_load_shows_its_metrics_while_it_runs(server: Server, payloads: Path) 
         assert process.wait(60) == 130
         with pytest.raises(httpx.ConnectError):
             scraped(address)
+
+
+def test_what_scrapers_do_is_not_told(server: Server, payloads: Path) -> None:
+    """They reset their connections, or keep them open at the end of the load."""
+    with paced(payloads, server) as (process, address):
+        place = ("127.0.0.1", int(address.split(":")[2].split("/")[0]))
+        for request in (b"GET /met", b"GET /metrics HTTP/1.0\r\n\r\n"):
+            scraper = socket.create_connection(place)
+            scraper.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            scraper.sendall(request)
+            scraper.close()  # with a reset
+        silent, half = socket.create_connection(place), socket.create_connection(place)
+        half.sendall(b"GET /metrics HTTP/1.1\r\nHo")
+        with silent, half:
+            until(address, lambda now: "runqy_loader_tasks_enqueued_total" in now)
+            process.send_signal(signal.SIGTERM)
+            assert process.stderr is not None
+            said = process.stderr.read().decode()
+            assert process.wait(60) == 130
+    assert "interrupted in" in said
+    assert "Traceback" not in said
 
 
 def test_the_file_has_the_last_state(server: Server, payloads: Path) -> None:
@@ -152,6 +183,65 @@ def test_a_failed_load_tells_so_in_the_file(valkey: Server, payloads: Path) -> N
     assert value(found, "run_exit_status") == 1
 
 
+def test_a_load_that_fails_before_it_begins_tells_so_too(valkey: Server, payloads: Path) -> None:
+    usual = ("load", "missing.jsonl", "--queue", QUEUE, "--redis", valkey.url, "--metrics-file", "load.prom")
+    assert run(*usual, "--job", "nightly", cwd=payloads.parent).status == 1
+    text = payloads.with_name("load.prom").read_text()
+    found = parsed(text)
+    assert value(found, "run_status", status="failed") == value(found, "run_exit_status") == 1
+    assert value(found, "log_records_total", level="error") == 1
+    assert 'job_name="nightly"' in text
+
+
+def test_the_exit_status_is_that_of_the_command(valkey: Server, payloads: Path) -> None:
+    """Also if a condition decides it, or a report that cannot be written."""
+    usual = ("load", payloads, "--queue", QUEUE, "--redis", valkey.url, "--metrics-file", "load.prom")
+    for options, status in ((("--fail-if", "rejected>0"), 4), (("--report", "/dev/full"), 1)):
+        assert run(*usual, *options, cwd=payloads.parent).status == status
+        assert value(parsed(payloads.with_name("load.prom").read_text()), "run_exit_status") == status
+
+
+def test_the_files_of_two_jobs_have_nothing_in_common(valkey: Server, payloads: Path) -> None:
+    """node_exporter reports an error for each metric that is the same in two files."""
+    found = []
+    for name, path in (("a", payloads), ("b", payloads), ("c", "missing.jsonl"), ("d", "missing.jsonl")):
+        run("load", path, "--queue", name, "--redis", valkey.url, "--metrics-file", f"{name}.prom", cwd=payloads.parent)
+        text = (payloads.parent / f"{name}.prom").read_text()
+        found += [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+    assert len(found) == len(set(found)) > 40
+
+
+@pytest.mark.parametrize("command_name", ["load", "migrate"])
+def test_a_collector_that_hangs_does_not_hold_the_report_back(
+    valkey: Server, payloads: Path, command_name: str
+) -> None:
+    usual: tuple[str | Path, ...] = ("load", payloads, "--queue", QUEUE, "--redis", valkey.url)
+    if command_name == "migrate":
+        run(*usual, cwd=payloads.parent)
+        usual = ("migrate", "--move", "--from-queue", QUEUE, "--to-queue", "o", "--from-redis", valkey.url)
+        usual = (*usual, "--to-redis", valkey.url)
+    with socket.socket() as hangs:
+        hangs.bind(("127.0.0.1", 0))
+        hangs.listen()
+        process = subprocess.Popen(
+            command(*usual, "--report", "report.json", "--otlp", f"http://127.0.0.1:{hangs.getsockname()[1]}"),
+            cwd=payloads.parent,
+            env=environment(OTEL_EXPORTER_OTLP_TIMEOUT="600"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            assert process.stderr is not None
+            read_until(process.stderr.fileno(), "completed in")
+            assert json.loads(payloads.with_name("report.json").read_text())["status"] == "completed"
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+        finally:
+            process.kill()
+            process.communicate()
+
+
 def test_a_load_of_several_processes_shows_all_of_them(valkey: Server, tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / f"{number}.jsonl").write_text('{"n": 1}\n' * 2000)
@@ -184,9 +274,11 @@ def test_a_migration_has_metrics(server: Server, payloads: Path) -> None:
     assert 'command="migrate",job_name="' in text
 
 
-def test_redis_down_is_seen(redis_server: Callable[..., RedisServer], payloads: Path) -> None:
+@pytest.mark.parametrize("shown", [(), ("--quiet",)])
+def test_redis_down_is_seen(redis_server: Callable[..., RedisServer], payloads: Path, shown: tuple[str, ...]) -> None:
     redis = redis_server("--appendonly", "yes", "--appendfsync", "always")
-    with paced(payloads, redis.start()) as (process, address):
+    port = free_port()
+    with paced(payloads, redis.start(), *shown, port=port) as (process, address):
         until(address, lambda now: "runqy_loader_tasks_enqueued_total" in now)
         redis.kill()
         until(address, lambda now: value(now, "redis_up") == 0)
@@ -212,6 +304,18 @@ def test_what_the_file_has_is_in_the_table(server: Server, payloads: Path) -> No
             assert set(sample.labels) - {"le"} == set(metric.all_labels)
 
 
+def test_the_file_is_no_input(valkey: Server, tmp_path: Path) -> None:
+    """It is written before the inputs are read, so an input would be lost."""
+    (tmp_path / "in.prom").write_text('{"n": 1}\n')
+    (tmp_path / "link.prom").symlink_to("in.prom")
+    usual = ("--format", "jsonl", "--queue", QUEUE, "--redis", valkey.url, "--metrics-file")
+    for name in ("in.prom", "link.prom"):
+        refused = run("load", "in.prom", *usual, name, cwd=tmp_path)
+        assert refused.status == 2
+        assert "in.prom is an input, and --metrics-file would write to it" in refused.stderr
+    assert (tmp_path / "in.prom").read_text() == '{"n": 1}\n'
+
+
 def test_wrong_use(valkey: Server, payloads: Path) -> None:
     usual = ("load", payloads, "--queue", QUEUE, "--redis", valkey.url)
 
@@ -228,10 +332,16 @@ def test_wrong_use(valkey: Server, payloads: Path) -> None:
         assert refused("--metrics-port", str(port)) == (
             f"--metrics-port {port}: cannot listen at 127.0.0.1: Address already in use. Give another port"
         )
+    assert refused("--metrics-port", "0", "--metrics-host", "a..b").startswith(
+        "--metrics-port 0: cannot listen at a..b: "
+    )
     assert refused("--metrics-file", "load.txt").startswith("--metrics-file load.txt: the name must end in .prom")
     assert refused("--metrics-file", "no/load.prom").startswith("--metrics-file no/load.prom cannot be written")
     assert refused("--metrics-host", "127.0.0.2") == "--metrics-host needs --metrics-port"
     assert refused("--otlp", "localhost:4318").startswith("--otlp 'localhost:4318' is no URL of HTTP")
+    for url in ("http://", "http://h:99999", "http://[::1", "http://a b", "http://h/?a=b", "u:secret@h:4318"):
+        assert refused("--otlp", url).endswith(" is no URL of HTTP. Write it like http://localhost:4318")
+        assert "secret" not in refused("--otlp", url)
     assert valkey.client().dbsize() == 0
 
 

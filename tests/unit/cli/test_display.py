@@ -92,3 +92,10 @@ def test_progress_is_what_is_dealt_with_and_not_what_is_read() -> None:
 
     source.bytes_read, source.loaded = 1010, 19  # the size of generated records is an estimate
     assert done_bytes(report) == 1000
+
+
+def test_quiet_shows_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    Display(quiet=True, verbose=False, progress=False)
+    log.warning("a warning")
+    log.error("an error")
+    assert capsys.readouterr().err == "runqy-loader: an error\n"

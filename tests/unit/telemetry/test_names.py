@@ -38,5 +38,5 @@ def test_a_name_follows_the_rules(metric: Metric) -> None:
 
 @EACH
 def test_a_metric_of_several_commands_tells_them_apart(metric: Metric) -> None:
-    if len(metric.commands) > 1 and metric.short != "build_info":
+    if len(metric.commands) > 1:
         assert "command" in metric.all_labels
