@@ -52,6 +52,7 @@ EXTRAS: Mapping[ExtraName, Mapping[str, str]] = {
         "opentelemetry.exporter.otlp.proto.http": "opentelemetry-exporter-otlp-proto-http",
         "opentelemetry.instrumentation.asgi": "opentelemetry-instrumentation-asgi",
         "prometheus_client": "prometheus-client",
+        "requests": "requests",
     },
     "pace": {"hdrh": "hdrhistogram"},
     "parquet": {"pyarrow": "pyarrow"},

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 _ROUTES = ("/queue/add", "/queue/add-batch")
 _TASK = "/queue/{id}"
-_NOT_TRACED = "healthz?$,metrics$"
+_NOT_TRACED = "//[^/]+/healthz?$,//[^/]+/metrics$"
 """What probes and Prometheus ask for all the time."""
 
 

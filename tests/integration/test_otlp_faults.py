@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,27 @@ def payloads(tmp_path: Path) -> Path:
     path = tmp_path / "payloads.jsonl"
     path.write_text('{"n": 1}\n')
     return path
+
+
+class _Redirecting(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(302)
+        self.send_header("location", f"https://elsewhere.example{self.path}")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing, as the test's output is of no use for it."""
+
+
+@pytest.fixture
+def redirects() -> Iterator[str]:
+    """The address of a proxy that sends everybody elsewhere."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Redirecting) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @pytest.fixture
@@ -55,6 +78,14 @@ def test_what_opentelemetry_passes_over_is_a_line_of_the_log(
     assert len(ours) == 2
     assert said in ours[0]
     assert "secret" not in outcome.stderr
+
+
+def test_a_redirect_is_told_as_nothing_is_sent_then(valkey: Server, payloads: Path, redirects: str) -> None:
+    usual = ("load", payloads, "--queue", QUEUE, "--redis", valkey.url, "--otlp", redirects)
+    outcome = run(*usual, cwd=payloads.parent)
+    assert outcome.status == 0
+    (line,) = [line for line in outcome.stderr.splitlines() if "OpenTelemetry: " in line]
+    assert "redirects to https://elsewhere.example/v1/" in line
 
 
 @pytest.mark.parametrize("variable", ["OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"])
