@@ -338,9 +338,8 @@ def test_a_shard_that_kills_its_workers_ends_the_load_with_the_reason(scene: Sce
 
 _SLOW_WRITES = """
 import pathlib, time
-write_bytes = pathlib.Path.write_bytes
 
-def write_in_two_parts(self, data):
+def write_in_two_parts(self, data, write_bytes=pathlib.Path.write_bytes):
     while self.suffix == ".part" and pathlib.Path({flag!r}).exists():
         with self.open("wb") as file:
             file.write(data[: len(data) // 2])
@@ -349,7 +348,7 @@ def write_in_two_parts(self, data):
 
 pathlib.Path.write_bytes = write_in_two_parts
 """
-"""Runs in a worker before its first task: while there is a file of this name, no file of a shard gets past its half."""
+"""Runs in a worker before its first task: while there is a file ``flag``, no file of a shard gets past its half."""
 
 
 def test_workers_killed_or_stopped_while_they_write_files_of_shards_leave_each_record_once(
@@ -379,8 +378,9 @@ def test_workers_killed_or_stopped_while_they_write_files_of_shards_leave_each_r
                 pid = min(writers())
                 strike(pid)
                 struck.add(pid)
-                if strike is own.kill:
+                if strike == own.kill:
                     count(Fault.DASK_KILL)
+                    until(lambda: any(one.poll() is not None for one in own.workers), "it is dead")
                     own.heal()
             flag.unlink()
             done = running.wait()
