@@ -19,6 +19,8 @@ from loader.outputs.names import WRITTEN
 from loader.outputs.place import absolute_place, is_url
 
 _PART = ".part"
+_MODE = 0o600
+"""Records are not for other users; the command has a umask for that, and a Dask worker has its own."""
 
 
 @asynccontextmanager
@@ -109,6 +111,7 @@ class Folder:
     def _put(self, name: str, content: bytes, replace: bool) -> None:
         path, part = self._path / name, self._path / f".{name}.{self._process}{_PART}"
         try:
+            part.touch(mode=_MODE)
             part.write_bytes(content)
             if replace:
                 part.replace(path)

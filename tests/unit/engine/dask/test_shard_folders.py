@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ def test_a_worker_writes_where_it_sees_the_marker_of_the_driver(tmp_path: Path) 
             folder = Folder(place, "j", "token", "p1")
             await folder.prove()
             await folder.put("j-000000.rejects.jsonl", b"1\n", replace=True)
+            assert stat.S_IMODE((tmp_path / "new/folder/j-000000.rejects.jsonl").stat().st_mode) == 0o600
         assert {path.name: path.read_bytes() for path in (tmp_path / "new" / "folder").iterdir()} == {
             "j-000000.rejects.jsonl": b"1\n"
         }
