@@ -18,6 +18,7 @@ from loader.errors import SourceError, UsageError
 from loader.jobs.rejects import rejects_path
 from loader.jobs.report import LoadReport, SkippedFile, SourceReport
 from loader.outputs.gzip import repair_gzip
+from loader.outputs.place import file_of
 from loader.outputs.writable import why_unwritable
 from loader.preflight.choice import choose_layout
 from loader.preflight.examine import check_before_load
@@ -118,8 +119,8 @@ class Loader:
         options = self.options
         prove_writable([options])
         if options.preview is None:
-            repair_gzip(options.rejects, "--rejects")
-        written = (options.rejects, options.ids_out, options.journal)
+            repair_gzip(file_of(options.rejects), "--rejects")
+        written = (file_of(options.rejects), file_of(options.ids_out), options.journal)
         own = [*passing_over, *(path for path in written if path is not None)]
         problems = Problems(skip=options.skip_bad_files)
         with Spool() as spool:

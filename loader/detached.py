@@ -26,6 +26,7 @@ from loader.engine.dask.messages import Said, packed, unpacked
 from loader.engine.dask.outcome import outcome_error
 from loader.engine.loop import loop_factory
 from loader.errors import LoaderError, UsageError
+from loader.outputs.place import absolute_place, place_of
 from loader.settings import LoadOptions
 
 _LOOK_SECONDS = 0.1
@@ -152,6 +153,9 @@ def _elsewhere(options: LoadOptions) -> LoadOptions:
     paths: dict[str, Any] = {
         one.name: value.absolute() for one in fields(options) if isinstance(value := getattr(options, one.name), Path)
     }
+    for name in ("rejects", "ids_out"):
+        if (place := place_of(getattr(options, name))) is not None:
+            paths[name] = absolute_place(place)
     return replace(options, detach=False, **paths)
 
 

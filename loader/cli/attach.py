@@ -12,6 +12,7 @@ from loader.cli.report_options import JsonOptions
 from loader.cli.stderr import tell, tell_end
 from loader.errors import LoaderError
 from loader.jobs.lease import LEASE_MS
+from loader.outputs.place import is_place
 
 if TYPE_CHECKING:
     from loader.joblist.jobs import Jobs
@@ -98,7 +99,8 @@ def _tell_end(job: str, ended: dict[str, Any]) -> None:
     ):
         lines.append(f"  {name:<15}{count:>13,}")
     if path := ended.get("rejects_file"):
-        lines.append(f"  rejects are in {path}, on the machine that drove the load")
+        where = "" if is_place(path) else ", on the machine that drove the load"
+        lines.append(f"  rejects are in {path}{where}")
     tell_end(lines, ended)
     if error := ended.get("error"):
         tell(f"runqy-loader: error: {error}", level="error", code=ended.get("error_code"))

@@ -15,6 +15,7 @@ from loader.cli.report_options import JsonOptions
 from loader.cli.stderr import for_terminal, tell
 from loader.errors import UsageError
 from loader.joblist.options import JobsOptions, ordered_rate
+from loader.outputs.place import is_place
 from loader.settings import shared
 from loader.settings.option import flag_of
 from loader.tasks.sizes import counted
@@ -162,11 +163,15 @@ def _show(job: JobView, shown: JsonOptions) -> None:
         ("sources", ", ".join(job.sources[:3]) + (", …" if len(job.sources) > 3 else "")),
         ("left", None if job.left is None else f"{job.left:,} tasks that consumers had taken"),
         ("rejected", None if job.rejected is None else f"{job.rejected:,}"),
-        ("rejects file", None if job.rejected == 0 else job.rejects),
-        ("ids file", job.ids),
+        ("rejects file", None if job.rejected == 0 else _one_or_a_shard(job.rejects)),
+        ("ids file", _one_or_a_shard(job.ids)),
         ("go on", job.go_on),
     ]
     _write(f"job {job.job}", *(f"  {name:<13}{value}" for name, value in rows if value not in (None, "")))
+
+
+def _one_or_a_shard(path: str | None) -> str | None:
+    return path if path is None or not is_place(path) else f"{path} (one file a shard)"
 
 
 def _show_ordered(job: JobView, action: str, shown: JsonOptions) -> None:

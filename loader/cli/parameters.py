@@ -13,6 +13,7 @@ import click
 from loader.cli.commands import ALL, Command
 from loader.cli.once import Once
 from loader.cli.variables import CONFIG_PATH, ENV_PREFIX
+from loader.outputs.place import is_place
 from loader.settings.option import DURATION, Declared, Excludes, declared
 from loader.settings.values import duration
 
@@ -109,6 +110,8 @@ def _type(one: Declared) -> click.ParamType[Any] | None:
         return click.Choice(one.choices) if not one.kinds else _NumberOrChoice(one.choices)
     if one.option.unit == DURATION:
         return _Seconds() if str not in one.kinds else click.STRING
+    if Path in one.kinds and str in one.kinds:
+        return _FileOrPlace(path_type=Path, allow_dash=True, readable=False)
     if str in one.kinds:  # its own check reads a number as well
         return click.STRING
     if Path in one.kinds:
@@ -162,6 +165,13 @@ class _NamedPath(click.Path):
         if value == "":
             self.fail("the path is empty", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class _FileOrPlace(_NamedPath):
+    """A path, or the text of a place."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if isinstance(value, str) and is_place(value) else super().convert(value, param, ctx)
 
 
 class _Seconds(click.ParamType[float]):

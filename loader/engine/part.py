@@ -22,6 +22,7 @@ from loader.jobs.orders import Orders
 from loader.jobs.proof import Proof
 from loader.jobs.rejects import Rejects, RejectsFile
 from loader.jobs.report import LoadReport
+from loader.outputs.place import file_of
 from loader.settings import LoadOptions
 from loader.shaping.settle import shape_of
 from loader.sinks.base import Delivery, Worker
@@ -101,7 +102,7 @@ class Part:
         run: The run of the loader that this part belongs to.
         origins: See ``loader.engine.plan.LoadPlan``.
         known_queues: Full names of the queues that exist; None if this is not checked.
-        rejects: The rejects file; None for none.
+        rejects: The rejects file; None for none, or if the options name a place for one file a shard.
         process: Number of the process within the run; 0 if it is the only one.
         name: Name of the process, if it loads single shards of a run that is spread over machines; '' otherwise.
         records: The longest record; None for the limit of ``options``.
@@ -212,8 +213,8 @@ class PartialLoad:
             rejects, ids = self._outputs.rejects, self._outputs.ids
         else:
             rejects, ids = RejectsFile(part.rejects, channel.proof), None
-            if part.options.ids_out is not None:
-                ids = IdsFile(part.options.ids_out, channel.proof, passed_over=channel.ids_passed_over)
+            if (path := file_of(part.options.ids_out)) is not None:
+                ids = IdsFile(path, channel.proof, passed_over=channel.ids_passed_over)
         if ids is not None:
             await ids.open()
         latency = None

@@ -19,6 +19,7 @@ from loader.explanation.written import files_of, job_keys, task_keys
 from loader.jobs.job import Job
 from loader.jobs.job_keys import keys_of, marks_of
 from loader.jobs.standing import DONE, Standing
+from loader.outputs.place import file_of
 from loader.preflight.choice import choose_layout
 from loader.servers.routing import Servers
 from loader.settings import LoadOptions, settled
@@ -54,7 +55,8 @@ async def explain(options: LoadOptions, paths: Sequence[str], files: dict[str, P
     require_extras(options)
     options = settled_shape(options)
     problems = Problems(skip=options.skip_bad_files)
-    own = [*(path for path in files.values() if path), *(path for path in (options.rejects, options.ids_out) if path)]
+    named = (*files.values(), file_of(options.rejects), file_of(options.ids_out))
+    own = [path for path in named if path]
     with Spool() as spool:
         sources = await open_sources(
             input_of(options, list(paths)),

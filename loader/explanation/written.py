@@ -9,7 +9,7 @@ from typing import Any
 from loader.explanation.explanation import WrittenFile, WrittenKey
 from loader.jobs.index import JOBS_KEY
 from loader.jobs.ledger import PARTS
-from loader.jobs.rejects import rejects_path
+from loader.jobs.rejects import where_rejects_go
 from loader.jobs.source_index import index_keys
 from loader.jobs.standing import job_key, lease_key, queues_key
 from loader.layouts.registry import encoder_for
@@ -89,12 +89,16 @@ def files_of(options: LoadOptions, job: str, further: dict[str, Path | None]) ->
     """
     found = []
     if options.preview is None:
-        found.append(WrittenFile(str(rejects_path(options.rejects, job)), "rejected records, if there are any"))
+        found.append(_one_or_a_shard(where_rejects_go(options.rejects, job), "rejected records, if there are any"))
     if options.ids_out is not None:
-        found.append(WrittenFile(str(options.ids_out), "the id and the queue of every task that is in"))
+        found.append(_one_or_a_shard(options.ids_out, "the id and the queue of every task that is in"))
     if options.to is not None and not options.writes_nothing:
         journal = options.journal or Path(f"{job}.journal")
         found.append(WrittenFile(str(journal), "which batches the server has acknowledged"))
     if options.embedded_dir is not None and not options.writes_nothing:
         found.append(WrittenFile(str(options.embedded_dir), "the data of the bundled server"))
     return [*found, *(WrittenFile(str(path), holds) for holds, path in further.items() if path is not None)]
+
+
+def _one_or_a_shard(where: Path | str, holds: str) -> WrittenFile:
+    return WrittenFile(str(where), holds if isinstance(where, Path) else f"{holds}; one file a shard")

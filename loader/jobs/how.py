@@ -8,6 +8,7 @@ from typing import Any
 
 from loader.jobs.standing import DONE, UNDOING, UNDONE, Standing
 from loader.outputs.names import REJECTS_ENDING
+from loader.outputs.place import is_place
 from loader.settings import LoadOptions
 from loader.settings.option import flag_of
 from loader.settings.table_fields import table_flags
@@ -40,6 +41,7 @@ def load_command(job: Standing) -> str:
     for name, path in (("rejects", job.rejects), ("ids_out", job.ids)):
         if path is not None and path != str(Path(f"{job.name}{REJECTS_ENDING}").absolute()):
             words += [flag_of(name), path]
+            words += ["--engine", "dask"] if is_place(path) and "--engine" not in words else []
     return shlex.join([*words, "--job", job.name])
 
 

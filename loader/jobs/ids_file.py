@@ -22,6 +22,12 @@ _WRITE_SECONDS = 1.0
 _MOST_UNWRITTEN = 8 * 1024 * 1024
 
 
+def header(job: str, layout: str | None) -> bytes:
+    """The first line."""
+    pairs = f"job={job}" + (f" layout={layout}" if layout else "")
+    return HEADER + f" {pairs}\n".encode()
+
+
 def begin_ids_file(path: Path, job: str, layout: str | None) -> str:
     """Creates or empties the file, and writes its header. Returns its absolute path.
 
@@ -33,10 +39,9 @@ def begin_ids_file(path: Path, job: str, layout: str | None) -> str:
     Raises:
         LoaderError: The file cannot be written.
     """
-    pairs = f"job={job}" + (f" layout={layout}" if layout else "")
     try:
         mode = _remove(path)
-        path.write_bytes(as_stored(path, HEADER + f" {pairs}\n".encode()))
+        path.write_bytes(as_stored(path, header(job, layout)))
         if mode is not None:
             path.chmod(mode)
     except OSError as error:

@@ -23,6 +23,11 @@ def rejects_path(given: Path | None, job: str) -> Path:
     return given or Path(f"{job}{REJECTS_ENDING}")
 
 
+def where_rejects_go(given: Path | str | None, job: str) -> Path | str:
+    """As ``rejects_path``, where a place for one file a shard may be given; see ``loader.outputs.place``."""
+    return given if isinstance(given, str) else rejects_path(given, job)
+
+
 class Rejects(Protocol):
     """Where rejected records go."""
 

@@ -196,7 +196,7 @@ class LoadReport(RunReport):
         server_bytes_a_task: Growth of the server's memory in this run, in bytes a task; None if it is not known.
         peak_child_rss_bytes: The largest peak resident memory of the other processes of this load.
         last_reject: Place and reason of the last rejected record.
-        ids_file: The file with the ids of tasks (``--ids-out``).
+        ids_file: The file with the ids of tasks (``--ids-out``), or the place for one file a shard.
         skipped_files: Files that are not loaded, or not to their end (``--skip-bad-files``).
         in_doubt: Over HTTP: batches whose outcome was unknown at some time.
         unsettled: Over HTTP: the number of batches still in doubt at the end. A resume sends them again.

@@ -9,6 +9,18 @@ GZIP = ".gz"
 REJECTS_ENDING = ".rejects.jsonl"
 """What the name of a rejects file ends in if no option gives it."""
 
+IDS_ENDING = ".task-ids.tsv"
+"""What the name of a file ends in that has the ids of one shard."""
+
+WRITTEN = {REJECTS_ENDING: "rejects", IDS_ENDING: "ids of tasks"}
+"""Files that loads write, by their ending. In a directory they are no input: the same command must find the same."""
+
+
+def written_by_a_load(name: str) -> str:
+    """What a file of a directory holds that a load has written, by its name; '' for another file."""
+    return next((holds for ending, holds in WRITTEN.items() if name.endswith(ending)), "")
+
+
 RECORDS = "records as JSON lines"
 """Content that ``load`` can read again. There, a name that ends in .json stands for one document."""
 

@@ -12,6 +12,7 @@ from loader.engine.known_queues import KnownQueues, known_queues, queues_in_file
 from loader.engine.targets.base import Choice
 from loader.engine.targets.registry import require_extras
 from loader.errors import LayoutMismatchError, LoaderError, RefusedNowError, SinkError, TransientError, UsageError
+from loader.outputs.place import file_of
 from loader.preflight.checks import Finding, Level, worst
 from loader.preflight.choice import choose_layout
 from loader.preflight.estimate import estimate_finding
@@ -184,7 +185,7 @@ async def _estimate(servers: Servers, options: LoadOptions, paths: Sequence[str]
     if options.default_queue is None and not options.records_name_queues:
         options = replace(options, queue="default")  # the real name changes only a few bytes of each task
     try:
-        own = [options.rejects] if options.rejects is not None else []
+        own = [path] if (path := file_of(options.rejects)) is not None else []
         problems = Problems(skip=options.skip_bad_files)
         with Spool() as spool:
             sources = await open_sources(

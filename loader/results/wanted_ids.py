@@ -18,6 +18,8 @@ from loader.errors import LoaderError, SourceError
 from loader.jobs.ids_file import HEADER
 from loader.jobs.standing import DONE, job_key
 from loader.outputs.gzip import open_stored
+from loader.outputs.names import IDS_ENDING
+from loader.outputs.place import is_place, shard_file
 from loader.results.outstanding import Waiting
 from loader.servers.routing import Servers
 from loader.settings import is_job_name
@@ -81,6 +83,8 @@ async def ids_of_job(servers: Servers, job: str) -> IdsSource:
         raise LoaderError(f"there is no job {job} on {servers}", "Check --job and --redis")
     if path is None:
         raise LoaderError(f"job {job} was loaded without --ids-out, so its ids are not known", hint)
+    if is_place(path.decode()):
+        raise LoaderError(f"the ids of job {job} are in {path.decode()}, one file a shard", in_one_file(job))
     file = Path(path.decode())
     if not await asyncio.to_thread(file.exists):
         raise LoaderError(
@@ -90,6 +94,12 @@ async def ids_of_job(servers: Servers, job: str) -> IdsSource:
         log.warning("job %s is not completely loaded: waiting for the tasks that its ids file names so far", job)
     layout = orjson.loads(manifest).get("layout")
     return IdsSource(file, loaded=True, layout=layout if layout in _LAYOUTS else None)
+
+
+def in_one_file(job: str) -> str:
+    """What to do if the ids of a job are in one file a shard."""
+    name = shard_file(job, 0, IDS_ENDING).replace("000000", "*")
+    return f"Put the files {name} together (cat), and name the result with --ids"
 
 
 def read_ids(source: IdsSource, queue: str | None) -> Iterator[Waiting]:
@@ -119,7 +129,7 @@ def _read(source: IdsSource, file: IO[bytes], queue: str | None) -> Iterator[Wai
     lines = file if first.startswith(HEADER) else chain((first,), file)
     for number, line in enumerate(lines, 2 if first.startswith(HEADER) else 1):
         stripped = line.strip(b"\r\n")
-        if not stripped:
+        if not stripped or stripped.startswith(HEADER):  # of another file, if several were put together
             continue
         try:
             task_id, own_queue, was_seen = _of_object(stripped) if stripped.startswith(b"{") else _of_columns(stripped)

@@ -97,7 +97,8 @@ def _is_of_kind(one: Declared, value: Any) -> bool:
 
 
 def _wanted(one: Declared) -> str:
-    nouns = [_NOUNS[kind] for kind in one.kinds]
+    is_path = Path in one.kinds  # the text beside it is a place, see ``loader.outputs.place``
+    nouns = [_NOUNS[kind] for kind in one.kinds if not (is_path and kind is str)]
     if one.option.unit == DURATION:
         nouns = ["a duration"]
     if one.option.unit == LIMIT:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from loader.errors import UsageError
 from loader.outputs.names import IDS, JOURNAL
+from loader.outputs.place import place_of, place_problem
 from loader.queues.names import resolve_queue
 from loader.settings import shared
 from loader.settings.check import check_declared, check_outputs
@@ -31,6 +32,10 @@ _HTTP = "HTTP"
 _INPUT = "Input"
 _SPEED = "Throughput"
 
+_PLACE = (
+    "With --engine dask, a folder (with / at its end) or s3://BUCKET/PREFIX/ may be given instead: workers write one "
+    "file a shard there."
+)
 _HTTP_ONLY = Needs("to", hint="See docs/http.md")
 _KEPT = (REDIS_ONLY, Excludes("redis", DISCARD, hint="Nothing is written there"))
 
@@ -248,15 +253,20 @@ class LoadOptions(EngineFields):
         str,
         shared.KEEP_JOB.but(goes_with=(Excludes("to", hint="Over HTTP, the journal is the job's record"),)),
     ] = KEEP_JOB
-    rejects: Annotated[Path | None, shared.REJECTS] = None
+    rejects: Annotated[
+        Path | str | None,
+        shared.REJECTS.but(help=f"{shared.REJECTS.help} {_PLACE}", rule=place_problem),
+    ] = None
     ids_out: Annotated[
-        Path | None,
+        Path | str | None,
         Option(
             help="Write the id and the queue of every task that is in to this file, for runqy-loader wait. Each run "
-            "writes the whole file again, including batches that were in already.",
+            "writes the whole file again, including batches that were in already. With --engine dask, a folder or a "
+            "bucket may be given as for --rejects.",
             group=shared.JOB,
             unit="FILE",
             writes=IDS,
+            rule=place_problem,
             goes_with=(
                 Excludes("dry_run", hint="Without a task there is no id"),
                 Excludes("redis", DISCARD, hint="Without a task there is no id"),
@@ -321,6 +331,7 @@ class LoadOptions(EngineFields):
         """
         check_declared(self)
         check_outputs([self])
+        self._check_places()
         if self.defaults.needs_type and self.type is None and not self.envelope:
             raise UsageError("--profile asynq needs --type", "It is the pattern for which the worker has a handler")
         self.task_options  # noqa: B018 - raises UsageError if it is not valid
@@ -336,6 +347,14 @@ class LoadOptions(EngineFields):
                 "no queue given",
                 "Give --queue NAME, or --queue-field FIELD to take it from each record (or --queue-from)",
             )
+
+    def _check_places(self) -> None:
+        for name in ("rejects", "ids_out"):
+            if (place := place_of(getattr(self, name))) is not None and self.engine != "dask":
+                raise UsageError(
+                    f"{flag_of(name)} {place} is a place for one file a shard, which only --engine dask writes",
+                    "Name one file",
+                )
 
     @property
     def own_ids(self) -> str | None:

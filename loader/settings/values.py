@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from loader.outputs.place import is_place
 from loader.settings.option import DURATION, TIME, Declared, Options, declared
 from loader.tasks.times import fractional_seconds, seconds
 
@@ -14,7 +15,8 @@ from loader.tasks.times import fractional_seconds, seconds
 def convert_values(options: Options) -> None:
     """Converts what a program may give instead of an option's own type; for ``__post_init__`` of an options class.
 
-    Paths and durations may be text. Durations and times may be the types of Python's ``datetime``, times also numbers.
+    Paths and durations may be text. A place stays text, where a file or a place may be named. Durations and times may
+    be the types of Python's ``datetime``, times also numbers.
     What cannot be converted stays as it is, and ``check_declared`` refuses it.
     """
     for one in declared(type(options)):
@@ -27,7 +29,8 @@ def convert_values(options: Options) -> None:
 def _converted(one: Declared, value: Any) -> Any:
     if isinstance(value, str):
         if Path in one.kinds:
-            return Path(value)
+            is_text = str in one.kinds and (not value or is_place(value))
+            return value if is_text else Path(value)
         if one.option.unit == DURATION and str not in one.kinds:
             with suppress(ValueError):  # the check says what is wrong
                 return duration(value, fractions=True)

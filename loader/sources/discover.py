@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from loader.errors import SourceError, UsageError
-from loader.outputs.names import REJECTS_ENDING
+from loader.outputs.names import REJECTS_ENDING, written_by_a_load
 from loader.sources.base import one_line
 from loader.sources.endings import Endings, label
 from loader.sources.format import FileSource, InputFile
@@ -250,8 +250,8 @@ class _Expansion:
         """A file of a directory or a glob, if it is input."""
         if entry.real in self._own:
             passed_over.add("written by this run", entry.real)
-        elif entry.name.endswith(REJECTS_ENDING):
-            passed_over.add("rejects", entry.real)
+        elif holds := written_by_a_load(entry.name):
+            passed_over.add(holds, entry.real)
         elif kind is None:
             passed_over.add(label(entry.name) if entry.what == "file" else entry.what, entry.real)
         elif entry.what == "dangling link":

@@ -13,8 +13,9 @@ from loader.jobs.ids_file import HEADER
 from loader.jobs.records import PREFIX_BYTES
 from loader.jobs.standing import Standing
 from loader.outputs.gzip import open_stored
+from loader.outputs.place import is_place
 from loader.results.outstanding import Waiting
-from loader.results.wanted_ids import ids_source, read_ids
+from loader.results.wanted_ids import ids_source, in_one_file, read_ids
 from loader.tasks.ids import ID_BYTES, id_prefix
 
 _AT_ONCE = 500_000
@@ -73,6 +74,8 @@ def ids_path(job: Standing, given: Path | None) -> Path | None:
     """
     if given is None and not job.has_own_ids:
         return None
+    if given is None and job.ids is not None and is_place(job.ids):
+        raise UsageError(f"the ids of job {job.name} are in {job.ids}, one file a shard", in_one_file(job.name))
     recorded = None if job.ids is None else Path(job.ids)
     path = given or recorded
     if path is None or (given is None and not path.exists()):

@@ -26,6 +26,8 @@ from tests.faults.helpers import (
     assert_one_error,
     assert_tidy,
     payload,
+    rejected_lines,
+    tasks,
     until,
     write_lines,
 )
@@ -80,9 +82,10 @@ def dask_load(
     size: int = SHARD_BYTES,
     silent: float = 30.0,
     report: bool = True,
+    rejects: str = "rejects.jsonl",
 ) -> Load:
     return SmallShards(
-        size, "in.jsonl", "-b", "10", "-q", "q", "--job", "j", "--rejects", "rejects.jsonl",
+        size, "in.jsonl", "-b", "10", "-q", "q", "--job", "j", "--rejects", rejects,
         *(("--report", "-") if report else ()), "--redis", scene.proxy.url, "--engine", "dask", "--scheduler",
         cluster.address, *more, cwd=scene.folder, silent=silent,
     )  # fmt: skip
@@ -331,6 +334,70 @@ def test_a_shard_that_kills_its_workers_ends_the_load_with_the_reason(scene: Sce
     with dask_load(scene, cluster) as running:
         assert running.wait().status == 0
     assert_each_once(scene.client, lines)
+
+
+_SLOW_WRITES = """
+import pathlib, time
+
+def write_in_two_parts(self, data, write_bytes=pathlib.Path.write_bytes):
+    while self.suffix == ".part" and pathlib.Path({flag!r}).exists():
+        with self.open("wb") as file:
+            file.write(data[: len(data) // 2])
+        time.sleep(0.02)
+    return write_bytes(self, data)
+
+pathlib.Path.write_bytes = write_in_two_parts
+"""
+"""Runs in a worker before its first task: while there is a file ``flag``, no file of a shard gets past its half."""
+
+
+def test_workers_killed_or_stopped_while_they_write_files_of_shards_leave_each_record_once(
+    scene: Scene, tmp_path: Path
+) -> None:
+    lines = [payload(n, WIDTH) if n % 3 else b"{bad" for n in range(1, 801)]
+    write_lines(scene.folder / "in.jsonl", lines)
+    folder, flag, preload = scene.folder / "out", tmp_path / "slow", tmp_path / "slow.py"
+    flag.touch()
+    preload.write_text(_SLOW_WRITES.format(flag=str(flag)))
+    (tmp_path / "dask").mkdir()
+
+    def writers() -> set[int]:
+        """The pids of those workers that write a file: it has the name of the process, as connections have."""
+        return {int(path.name.split(".")[-2].partition("-")[0], 16) for path in folder.glob(".j-*.part")} - struck
+
+    def contents() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    struck: set[int] = set()
+    with DaskCluster(tmp_path / "dask", 2, DASK_DISTRIBUTED__WORKER__PRELOAD=json.dumps([str(preload)])) as own:
+        with dask_load(
+            scene, own, "--max-errors", "none", "--ids-out", "out/", "--timeout", "5", silent=2.0, rejects="out/"
+        ) as running:  # fmt: skip
+            for strike in (own.kill, own.kill, stop_process):
+                running.until(writers, "a worker has written half a file")
+                pid = min(writers())
+                strike(pid)
+                struck.add(pid)
+                if strike == own.kill:
+                    count(Fault.DASK_KILL)
+                    until(lambda: any(one.poll() is not None for one in own.workers), "it is dead")
+                    own.heal()
+            flag.unlink()
+            done = running.wait()
+        before = contents()
+        go_on(pid)
+        until(lambda: own.shards_on(pid) == 0, "it has ended what it had begun")
+        until(lambda: contents() == before, "it has written the same, or nothing")
+
+    assert done.status == 3, done.stderr
+    good = [line for line in lines if line.endswith(b"}")]
+    assert_each_once(scene.client, good)
+    assert_adds_up(done, loaded_in_all=len(good), rejected=len(lines) - len(good))
+    assert all(name.endswith((".rejects.jsonl", ".task-ids.tsv")) for name in before), sorted(before)
+    found = [one for path in folder.glob("*.rejects.jsonl") for one in rejected_lines(path)]
+    assert sorted(found) == [("in.jsonl", n) for n in range(3, 801, 3)]
+    ids = [line for path in folder.glob("*.tsv") for line in path.read_text().splitlines() if line[0] != "#"]
+    assert sorted(line.split("\t")[0] for line in ids) == sorted(one for one, _ in tasks(scene.client)[QUEUE])
 
 
 def test_a_killed_scheduler_is_one_clear_error_and_the_job_goes_on_with_another(scene: Scene, tmp_path: Path) -> None:

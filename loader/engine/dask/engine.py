@@ -24,6 +24,7 @@ from loader.engine.dask.gathered import Gathered
 from loader.engine.dask.host import end_run, order_run, run_shard, stop_run
 from loader.engine.dask.messages import JudgedFirst, Progress, Said, ShardResult, ShardTask, topic_of, unpacked
 from loader.engine.dask.outcome import from_exception, lost_scheduler, outcome_of
+from loader.engine.dask.shard_folders import folders_ready
 from loader.engine.dask.shipping import Shipping, require_picklable
 from loader.engine.dask.workers import Workers
 from loader.engine.engines.base import Steered
@@ -32,6 +33,7 @@ from loader.engine.part import Channel, Part
 from loader.errors import LoaderError, SinkError, TooManyRejectsError, TransientError
 from loader.jobs.orders import Orders
 from loader.jobs.report import LoadReport
+from loader.outputs.place import place_of
 from loader.servers.outage import Outage
 from loader.settings import LoadOptions
 from loader.sources.shards import Shard
@@ -88,9 +90,14 @@ class DaskEngine(Steered):
             part,
             resumed=report.resumed,
             log_level=log.getEffectiveLevel(),
-            keeps_rejects=part.rejects is not None,
+            keeps_rejects=part.rejects is not None or part.options.rejects is not None,
         )
-        async with connected(self._scheduler) as client, part.destination(part) as channel:
+        places = (place_of(part.options.rejects), place_of(part.options.ids_out))
+        async with (
+            connected(self._scheduler) as client,
+            part.destination(part) as channel,
+            folders_ready([place for place in places if place], part.job, part.run.token),
+        ):
             run = _Run(client, part, shipping, shards, report, channel)
             self.steer(run)
             complete = await run.work()

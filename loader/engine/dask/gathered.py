@@ -11,6 +11,7 @@ from loader.jobs.counts import SourceCounts
 from loader.jobs.ids_file import IdsFile
 from loader.jobs.rejects import RejectsFile
 from loader.jobs.report import LoadReport
+from loader.outputs.place import file_of, place_of
 
 
 class Gathered:
@@ -32,7 +33,8 @@ class Gathered:
         self._rejected: dict[int, Sequence[bytes]] = {}  # lines of the last runs of shards that are not done
         self._rejects = RejectsFile(part.rejects, channel.proof)
         self._ids: IdsFile | None = None
-        self._ids_path = part.options.ids_out
+        self._ids_path = file_of(part.options.ids_out)
+        self._rejects_place = place_of(part.options.rejects)
 
     @property
     def batches_waiting(self) -> int:
@@ -51,6 +53,7 @@ class Gathered:
         if shard not in self._done:
             self._replace(shard, result.counts.sources)
             self._report.last_reject = result.counts.last_reject or self._report.last_reject
+            self._note_place(result)
             self._rejected[shard] = result.rejects
 
     async def add(self, shard: int, result: ShardResult) -> None:
@@ -69,6 +72,7 @@ class Gathered:
         self._replace(shard, {})
         del self._so_far[shard]
         Tally(self._report).add(result.counts)
+        self._note_place(result)
         for queue, batches in result.acknowledged.items():
             self._channel.note_acknowledged(queue, shard, batches)
         self._rejected.pop(shard, None)
@@ -90,6 +94,11 @@ class Gathered:
         """
         for shard in list(self._rejected):
             await self._append(self._rejected.pop(shard))
+
+    def _note_place(self, result: ShardResult) -> None:
+        """Has the report name the place of rejects as the options do: a worker has its absolute path."""
+        if result.counts.rejects_file is not None:
+            self._report.rejects_file = self._rejects_place
 
     async def _append(self, rejects: Sequence[bytes]) -> None:
         if rejects:

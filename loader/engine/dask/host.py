@@ -33,6 +33,7 @@ from loader.engine.dask.messages import (
     topic_of,
     unpacked,
 )
+from loader.engine.dask.shard_files import ShardFiles
 from loader.engine.loop import loop_factory
 from loader.engine.messages import Counts
 from loader.engine.part import Channel, Outputs, Part, PartialLoad
@@ -175,6 +176,7 @@ class _Open:
     def __init__(self, setup: Setup, tell: Callable[[str, object], None], closed: Callable[[], object]) -> None:
         self._setup = setup
         self._part = replace(setup.part, name=f"{os.getpid():x}-{secrets.token_hex(4)}")
+        self._files = ShardFiles(setup, _worker_name(), self._part.name)
         self._tell = tell
         self._closed = closed
         self.running: dict[int, _Running] = {}
@@ -229,7 +231,10 @@ class _Open:
         try:
             channel = await self._opened()
             own = channel if channel.of_shard is None else channel.of_shard()
-            complete = await running.load.run_over(own, _only(running.task.shard))
+            done = await running.load.run_over(own, _only(running.task.shard))
+            if done:
+                await running.keep(self._files)
+            complete = done
         except ShardTakenOverError:
             taken_over = True
         except SourceError as caught:
@@ -238,12 +243,18 @@ class _Open:
             error = caught
         except LoaderError as caught:
             error = caught
+        if not complete and not taken_over:
+            lost = await running.keep_early(self._files)
+            if lost is not None and error is not None and lost.args != error.args:
+                _log.warning("%s", lost.args[0])
+            error = error or lost
         acknowledged = {} if channel is None else channel.take_acknowledged(running.task.shard.number)
         return running.result(complete=complete, acknowledged=acknowledged, error=error, taken_over=taken_over)
 
     async def _opened(self) -> Channel:
         async with self._opening:
             if self._channel is None:
+                await self._files.prove()
                 self._channel = await self._stack.enter_async_context(self._part.destination(self._part))
             return self._channel
 
@@ -289,6 +300,7 @@ class _Running:
 
     def __init__(self, setup: Setup, part: Part, task: ShardTask) -> None:
         self.task = task
+        self._setup = setup
         self.over = asyncio.Event()
         self.judged: Callable[[], None] = lambda: None
         sources = [SourceReport(s.identity.name, s.identity.format, s.identity.size) for s in task.sources]
@@ -298,6 +310,25 @@ class _Running:
         self._ids = CollectedIds() if setup.keeps_ids else None
         outputs = Outputs(self._rejects, self._ids)
         self.load = PartialLoad(part, self._report, lambda: self.judged(), outputs)
+
+    async def keep(self, files: ShardFiles) -> None:
+        """Writes the files of the shard, whose run has come to the end. Raises LoaderError if that fails."""
+        await self._keep_rejects(files, whole=True)
+        if self._ids is not None:
+            await files.keep_ids(self.task.shard.number, self._ids.lines)
+
+    async def keep_early(self, files: ShardFiles) -> LoaderError | None:
+        """Writes the rejects of a run that has ended early, which may be why. Returns the error if that fails."""
+        try:
+            await self._keep_rejects(files, whole=False)
+        except LoaderError as error:
+            return error
+        return None
+
+    async def _keep_rejects(self, files: ShardFiles, *, whole: bool) -> None:
+        await files.keep_rejects(self.task.shard.number, b"".join(self._rejects.lines), whole=whole)
+        if files.rejects is not None and self._rejects.lines:
+            self._report.rejects_file = files.rejects
 
     def progress(self) -> Progress:
         return Progress(self.task.shard.number, self._sources(), self.load.batches_waiting)
@@ -311,10 +342,10 @@ class _Running:
         taken_over: bool = False,
     ) -> ShardResult:
         counts = Counts.of(self._report, self._sources(), 0)
-        ids = b"" if self._ids is None else self._ids.lines
-        return ShardResult(
-            _worker_name(), complete, counts, acknowledged or {}, self._rejects.lines, ids, error, taken_over
-        )
+        # What this worker has written, the driver need not hold.
+        rejects = () if self._setup.rejects_place else self._rejects.lines
+        ids = b"" if self._ids is None or self._setup.ids_place else self._ids.lines
+        return ShardResult(_worker_name(), complete, counts, acknowledged or {}, rejects, ids, error, taken_over)
 
     def _sources(self) -> dict[int, SourceCounts]:
         return dict(zip(self.task.indexes, (source.counts for source in self._report.sources), strict=True))

@@ -28,7 +28,8 @@ class Setup:
         part: The part of every worker, without its sources.
         resumed: Whether the job was begun before this run.
         log_level: Of the driver.
-        keeps_rejects, keeps_ids: Whether the driver wants them.
+        keeps_rejects, keeps_ids: Whether rejects and ids are wanted. Without a place for them, the driver has them.
+        rejects_place, ids_place: Where the worker writes those of a shard as one file; None if the driver has them.
     """
 
     part: Part
@@ -36,6 +37,8 @@ class Setup:
     log_level: int
     keeps_rejects: bool
     keeps_ids: bool
+    rejects_place: str | None = None
+    ids_place: str | None = None
 
     @property
     def token(self) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import loader
 from loader.engine.dask.messages import Setup, ShardTask, packed
 from loader.engine.part import Part
 from loader.errors import UsageError
 from loader.jobs.orders import Orders
+from loader.outputs.place import absolute_place, place_of
 from loader.sources.shards import Shard
 
 
@@ -38,6 +40,8 @@ class Shipping:
             log_level,
             keeps_rejects,
             keeps_ids=part.options.ids_out is not None,
+            rejects_place=_absolute(part.options.rejects),
+            ids_place=_absolute(part.options.ids_out),
         )
         self._setup = packed(setup)
 
@@ -62,6 +66,11 @@ class Shipping:
             process,
             orders,
         )
+
+
+def _absolute(given: Path | str | None) -> str | None:
+    place = place_of(given)
+    return None if place is None else absolute_place(place)
 
 
 def require_picklable(task: ShardTask) -> None:

@@ -20,6 +20,7 @@ from loader.jobs.ids_file import append_ids, begin_ids_file
 from loader.jobs.lease import Run
 from loader.jobs.rejects import rejects_path
 from loader.jobs.report import LoadReport
+from loader.outputs.place import file_of
 from loader.settings import LoadOptions
 from loader.sinks.http import HttpSink
 from loader.sinks.http_api import Endpoint, endpoint_of
@@ -78,7 +79,7 @@ class HttpTarget(LoadTarget):
             try:
                 async with HttpSink(endpoint, plan.options, journal) as sink:
                     await self._begin_ids_file(report, journal)
-                    rejects = rejects_path(options.rejects, plan.job)
+                    rejects = rejects_path(file_of(options.rejects), plan.job)
                     part = Part.of(plan, partial(_over_http, sink, journal), Run.new(), known.names, rejects)
                     complete = await execution.run(part, plan.shards, report)
             except (TooManyRejectsError, SourceChangedError):
@@ -93,14 +94,15 @@ class HttpTarget(LoadTarget):
         """The path of the journal. Raises UsageError if another option names the same file."""
         options = self._options
         path = options.journal or Path(f"{job}.journal")
-        others = [other.resolve() for other in (options.ids_out, options.rejects) if other is not None]
+        named = (file_of(options.ids_out), file_of(options.rejects))
+        others = [other.resolve() for other in named if other is not None]
         if path.resolve() in others:
             raise UsageError(f"{path} is the journal, and the file of another option", "Give each its own")
         return path
 
     async def _begin_ids_file(self, report: LoadReport, journal: Journal) -> None:
         """Starts the ids file with the ids of batches that are in already. The journal has them from the server."""
-        path = self._options.ids_out
+        path = file_of(self._options.ids_out)
         if path is not None:
             begin_ids_file(path, report.job, None)
             await asyncio.to_thread(append_ids, path, journal.ids())

@@ -12,6 +12,7 @@ from loader.engine.plan import Proposal
 from loader.engine.targets.base import LoadTarget
 from loader.jobs.lease import Run
 from loader.jobs.report import LoadReport
+from loader.outputs.place import file_of
 from loader.settings import LoadOptions
 from loader.sinks.discard import discard
 from loader.sources.base import Source
@@ -47,6 +48,6 @@ class Nowhere(LoadTarget):
         proposal = Proposal.of(options, sources)
         plan = await proposal.planned(proposal.names[0])
         report.job = plan.job
-        part = Part.of(plan, self.destination, Run.new(), known.names, options.rejects)
+        part = Part.of(plan, self.destination, Run.new(), known.names, file_of(options.rejects))
         complete = await execution.run(part, plan.shards, report)
         report.end("completed" if complete else "interrupted")

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import hiredis
@@ -21,6 +22,7 @@ from loader.engine.part import Part
 from loader.engine.plan import LoadPlan, Proposal
 from loader.engine.targets.base import Choice, Cleared, LoadTarget, Preflight
 from loader.engine.targets.find_job import FoundJob, claim_sources, find_job
+from loader.engine.targets.places import as_recorded, in_same_places
 from loader.engine.targets.redis_channel import into_redis
 from loader.errors import (
     AlreadyLoadedError,
@@ -40,10 +42,11 @@ from loader.jobs.lease import Lease, Run, while_held
 from loader.jobs.old_jobs import note_old_jobs
 from loader.jobs.orders import Orders
 from loader.jobs.record_limit import largest_overhead, record_limit
-from loader.jobs.rejects import rejects_path
+from loader.jobs.rejects import rejects_path, where_rejects_go
 from loader.jobs.report import LoadReport
 from loader.jobs.source_index import forget_sources, index_keys, note_sources
 from loader.layouts.registry import encoder_for
+from loader.outputs.place import file_of, place_of
 from loader.servers.closing import close_quietly
 from loader.servers.memory import memory_of
 from loader.servers.retry import Patience, retry
@@ -295,12 +298,13 @@ class _RedisLoad:
         queues = self._options.own_queues
         if queues and not job.resumed:
             await self._retry(lambda: warn_of_leftovers(self._servers, job.name, self._plan.manifest, queues))
+        self._plan = replace(self._plan, options=in_same_places(self._plan.options, standing))
         is_first = not job.resumed or standing.is_noted
         await self._retry(lambda: self._note_origin(noted=is_first))
 
     async def _note_origin(self, *, noted: bool) -> None:
         """See ``Job.note_origin``."""
-        rejects = str(rejects_path(self._options.rejects, self._job.name).absolute())
+        rejects = as_recorded(where_rejects_go(self._plan.options.rejects, self._job.name))
         await self._job.note_origin(self._plan.prefixes, rejects, noted=noted)
 
     async def _settle_record_limit(self) -> None:
@@ -310,10 +314,12 @@ class _RedisLoad:
 
     async def note_ids_file(self) -> None:
         """Starts the ids file, if the option is given, and records its path in the job."""
-        path = self._options.ids_out
+        path = self._plan.options.ids_out
         if path is not None:
             await self._renew()
-            where = begin_ids_file(path, self._job.name, self._options.layout_name)
+            where = as_recorded(path)
+            if isinstance(path, Path):
+                begin_ids_file(path, self._job.name, self._options.layout_name)
             self._report.ids_file = str(path)
             await self._retry(lambda: self._job.note_ids(where))
 
@@ -326,12 +332,13 @@ class _RedisLoad:
         """Loads the shards. Returns whether every record was processed."""
         assert self._lease is not None  # noqa: S101 - begin() has acquired it
         assert self._memory is not None  # noqa: S101 - check() has set it
+        options = self._plan.options
         part = Part.of(
             self._plan,
             partial(into_redis, self._servers.address.place, self._servers.accepts_names, self._cleared.compact),
             self._lease.run,
             known.names,
-            rejects_path(self._options.rejects, self._job.name),
+            None if place_of(options.rejects) else rejects_path(file_of(options.rejects), self._job.name),
             records=self._records,
             forwarded=self._cleared.forwarded,
         )

@@ -8,8 +8,10 @@ from loader.engine.targets.nowhere import Nowhere, discarded, validated
 from loader.engine.targets.preview import Preview
 from loader.engine.targets.redis import RedisTarget
 from loader.extras import require
+from loader.outputs.place import is_url, place_of
 from loader.settings import LoadOptions
 from loader.settings.server_address import server_address
+from loader.sources.remote.address import EXTRA_OF, parse_address
 from loader.wire.target import ToDiscard, ToEmbedded, ToHttp, ToRedis
 
 
@@ -22,6 +24,9 @@ def require_extras(options: LoadOptions) -> None:
             require("embedded", "--redis embedded")
     if options.engine == "dask":
         require("dask", "--engine dask")
+    for place in filter(None, (place_of(options.rejects), place_of(options.ids_out))):
+        if is_url(place):
+            require(EXTRA_OF[parse_address(place).scheme], place)
     if options.queues_file is not None:
         require("yaml", "--queues-file")
     if options.max_latency is not None:

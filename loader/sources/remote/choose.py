@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 
 from loader.errors import UsageError
-from loader.outputs.names import REJECTS_ENDING
+from loader.outputs.names import written_by_a_load
 from loader.sources.endings import Endings, label
 from loader.sources.format import InputFile
 from loader.sources.formats import Kind, format_hint
@@ -68,7 +68,7 @@ class RemoteChoice:
     def _why_not(self, entry: RemoteEntry) -> str:
         if any(part.startswith(".") for part in entry.below.split("/")):
             return "hidden"
-        return "rejects" if entry.file_name.endswith(REJECTS_ENDING) else ""
+        return written_by_a_load(entry.file_name)
 
     def _kind(self, entry: RemoteEntry, last: str) -> Kind | None:
         if not entry.below:

@@ -58,14 +58,18 @@ def credentials_hint(scheme: str) -> str:
     return f"Set {_CREDENTIALS[scheme]}; docs/remote.md lists all ways"
 
 
-def fault_of(error: Exception, scheme: str, bucket: str) -> Fault:
-    """What an error of obstore means."""
+def fault_of(error: Exception, scheme: str, bucket: str, *, rights: str = "to list and to read") -> Fault:
+    """What an error of obstore means.
+
+    Args:
+        rights: What the request needs, for hints.
+    """
     text = str(error)
     is_brief = _STATUS.search(text) is not None and _CODE.search(text) is None
-    return replace(_fault_of(error, scheme, bucket), is_brief=is_brief)
+    return replace(_fault_of(error, scheme, bucket, rights), is_brief=is_brief)
 
 
-def _fault_of(error: Exception, scheme: str, bucket: str) -> Fault:
+def _fault_of(error: Exception, scheme: str, bucket: str, rights: str) -> Fault:
     text, kind = str(error), type(error).__name__
     found, code, message = _STATUS.search(text), _CODE.search(text), _MESSAGE.search(text)
     status = "" if found is None else found[1]
@@ -91,7 +95,7 @@ def _fault_of(error: Exception, scheme: str, bucket: str) -> Fault:
     if status in _NO_ACCESS or kind in ("PermissionDeniedError", "UnauthenticatedError"):
         return Fault(
             f"access is denied ({said or status})",
-            f"{credentials_hint(scheme)}. The user needs the rights to list and to read",
+            f"{credentials_hint(scheme)}. The user needs the rights {rights}",
         )
     if "without LOCATION" in text or "region" in said.lower() or status in _MOVED:
         return Fault(
