@@ -8,6 +8,7 @@ from benchmarks.scenarios.batch_size import BatchSize
 from benchmarks.scenarios.compact import Compact
 from benchmarks.scenarios.compression import Compression
 from benchmarks.scenarios.dask import Dask
+from benchmarks.scenarios.dask_skew import DaskSkewed
 from benchmarks.scenarios.foreground import Foreground
 from benchmarks.scenarios.generate import Generate
 from benchmarks.scenarios.layouts import Layouts
@@ -53,4 +54,5 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     Pace,
     Foreground,
     Dask,
+    DaskSkewed,
 )

@@ -5,6 +5,7 @@ The plan depends only on the input, not on the number of processes. So a job can
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -92,3 +93,14 @@ def plan(sources: Sequence[Source], size: int, *, empty_apart: bool = True) -> l
     pieces += [Piece(index, 0, None) for index in sorted(empty)]
     close()
     return shards
+
+
+def longest_first(shards: Sequence[Shard], sources: Sequence[Source]) -> list[Shard]:
+    """The shards by their bytes, the longest first; those that are equal stay in their order.
+
+    So the last ones to run are short, and none is begun when all others are done: what several workers need together is
+    at most a third more than the best order needs (R. L. Graham, "Bounds on Multiprocessing Timing Anomalies", 1969).
+    """
+    pieces = Counter(piece.source for shard in shards for piece in shard.pieces)
+    share = {index: (sources[index].identity.size or 0) / count for index, count in pieces.items()}
+    return sorted(shards, key=lambda shard: -sum(share[piece.source] for piece in shard.pieces))

@@ -36,7 +36,7 @@ from loader.jobs.report import LoadReport
 from loader.outputs.place import place_of
 from loader.servers.outage import Outage
 from loader.settings import LoadOptions
-from loader.sources.shards import Shard
+from loader.sources.shards import Shard, longest_first
 from loader.wire.faults import RESUME
 
 MOST_RUNS = 5
@@ -122,7 +122,8 @@ class _Run:
         self._report = report
         self._token = part.run.token
         self._gathered = Gathered(part, report, channel)
-        self._left = deque(map(_Attempts, shards))
+        # The first shard stays the first, as its records are judged; a long one that came last would run alone.
+        self._left = deque(map(_Attempts, [*shards[:1], *longest_first(shards[1:], part.sources)]))
         self._futures: dict[Future, _Attempts] = {}
         self._beside: set[asyncio.Task[None]] = set()
         self._results: list[tuple[Future, ShardResult | LoaderError]] = []

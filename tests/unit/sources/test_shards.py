@@ -17,7 +17,7 @@ from loader.sources.documents import Documents
 from loader.sources.iterable import IterablePayloads
 from loader.sources.lines import BOM
 from loader.sources.lines_source import LinesFile
-from loader.sources.shards import MOST_SHARDS, SHARD_BYTES, Piece, Shard, plan, shard_bytes
+from loader.sources.shards import MOST_SHARDS, SHARD_BYTES, Piece, Shard, longest_first, plan, shard_bytes
 from tests.unit.drain import drain, records
 
 LINE = st.sampled_from([b"", b"1", b"22\r", b"x" * 30, b"y" * 200]) | st.binary(max_size=9)
@@ -147,3 +147,20 @@ def test_shards_grow_with_the_input_so_that_there_are_never_too_many(tmp_path: P
             file.truncate(size)  # sparse: takes no room
         (found,) = discover([str(path)], None)
         assert shard_bytes([LinesFile(found.files[0])]) == expected
+
+
+@given(st.lists(CONTENTS, min_size=1, max_size=6), st.integers(1, 300))
+def test_the_longest_shards_come_first_and_none_is_lost(contents: list[bytes], size: int) -> None:
+    with sources_of(contents) as sources:
+        shards = plan(sources, size)
+        found = longest_first(shards, sources)
+        whole = {piece.source for shard in shards for piece in shard.pieces if (piece.start, piece.end) == (0, None)}
+
+    assert sorted(shard.number for shard in found) == [shard.number for shard in shards]
+    # Those of whole files are by their size; equal ones keep their order.
+    lengths = [
+        (-sum(len(contents[piece.source]) for piece in shard.pieces), shard.number)
+        for shard in found
+        if {piece.source for piece in shard.pieces} <= whole
+    ]
+    assert lengths == sorted(lengths)
