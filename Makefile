@@ -185,8 +185,10 @@ $(REDIS62_STAMP): $(STAMP) requirements-matrix.lock
 bench: $(REDIS8_STAMP) $(REDIS62_STAMP) ## throughput beside redis-cli --pipe and other clients (needs redis-server)
 	$(BIN)/python -m benchmarks throughput
 
+# BENCH_PART=2/3 runs the second of three parts.
+bench-quick: BENCH_PART ?= 1/1
 bench-quick: $(REDIS8_STAMP) $(REDIS62_STAMP) ## every benchmark scenario, small: checks that the harness works
-	$(BIN)/python -m benchmarks quick
+	$(BIN)/python -m benchmarks quick --part $(BENCH_PART)
 
 steady: $(STAMP) ## the gateway under a steady load for ten minutes: its memory must stay flat (needs redis-server)
 	$(BIN)/python -m benchmarks.steady --seconds 600

@@ -42,13 +42,22 @@ for each in SCENARIOS:
 
 
 @app.command
-def quick(common: Common | None = None) -> int:
+def quick(
+    common: Common | None = None,
+    part: Annotated[
+        str, Parameter(help="Only a part of the scenarios, such as 2/3: the second of three, which together are all.")
+    ] = "1/1",
+) -> int:
     """Runs all scenarios with little data, to show that the harness works. The figures mean nothing."""
     common = common or Common()
+    number, _, parts = part.partition("/")
+    if not (number.isdigit() and parts.isdigit() and 1 <= int(number) <= int(parts)):
+        raise BenchmarkError(f"--part {part} is no part: write it like 2/3")
+    chosen = SCENARIOS[int(number) - 1 :: int(parts)]
     common = replace(common, out=common.out / "quick", publish=False)
     one_server = replace(common, server=common.server[:1])
     failed = [
-        kind.name for kind in SCENARIOS if execute(kind.quick(), common if kind.several_servers else one_server).failed
+        kind.name for kind in chosen if execute(kind.quick(), common if kind.several_servers else one_server).failed
     ]
     if failed:
         say(f"FAILED: {', '.join(failed)}")
