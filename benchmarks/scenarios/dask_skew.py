@@ -78,8 +78,8 @@ class DaskSkewed(Scenario):
             "*Workers at work* is the CPU of all workers, as a share of what their threads could have used: the rest "
             "of the time they wait, for the scheduler, for Redis, or because nothing is left but the huge file. "
             "With W workers on machines of their own, a file that has more than 1/W of the records decides how long "
-            "the load takes. On one machine it need not: where Redis, scheduler, driver and workers share the cores, one "
-            "worker may keep them busy, and the others wait in any case."
+            "the load takes. On one machine it need not: where Redis, scheduler, driver and workers share the cores, "
+            "one worker may keep them busy, and the others wait in any case."
         )
 
     @classmethod
