@@ -26,7 +26,7 @@ class LookUps:
 
     Args:
         slots: Requests in progress at the same time. A request that waits for a task has none.
-        memory: Bytes of bodies in memory. An answer takes as many as its payload and its result have.
+        memory: Bytes of bodies in memory. An answer takes as many as its long texts have.
         most_waiting: Requests that wait for a task at the same time.
         wait_seconds: How long a request waits for a task at most.
     """
@@ -83,7 +83,8 @@ class LookUps:
         """Takes the memory of an answer. One that is longer than all there is waits until it is alone."""
         if task is None:
             return
-        size = min(len(task.payload or "") + len(task.result or ""), self._memory.total)
+        texts = (task.payload, task.payload_base64, task.result, task.last_err)
+        size = min(sum(len(text or "") for text in texts), self._memory.total)
         if size > _SMALL:
             await self._memory.take(size)
             request.held_answer = size

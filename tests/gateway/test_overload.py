@@ -113,7 +113,9 @@ def test_long_answers_that_nobody_takes_are_bounded_in_memory(valkey: Server, st
     )
     long = 8_000_000
     task_id = gateway.add("simple", "x" * long)
-    small = gateway.add("simple", "x")
+    small, binary = gateway.add("simple", "x"), gateway.add("simple", "x")
+    with valkey.client() as client:
+        client.hset(f"asynq:t:{binary}", "payload", b"\xff" * long)
     ask = f"GET /queue/{task_id} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\r\n".encode()
     with socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -122,6 +124,7 @@ def test_long_answers_that_nobody_takes_are_bounded_in_memory(valkey: Server, st
         until(lambda: metric(gateway, "http_buffered_bytes") == long + 2, "the answer to begin")
         refused = gateway.get(f"/queue/{task_id}")
         assert (refused.status, refused.errors) == (503, ["the gateway is at its limit of buffered bytes; try again"])
+        assert gateway.get(f"/queue/{binary}").status == 503  # shown in Base64
         assert gateway.get(f"/queue/{small}").status == 200  # small ones are not counted
     until(lambda: metric(gateway, "http_buffered_bytes") == 0, "the memory to be given back")
     assert gateway.get(f"/queue/{task_id}").status == 200
