@@ -101,6 +101,6 @@ def _tell_end(job: str, ended: dict[str, Any]) -> None:
     if path := ended.get("rejects_file"):
         where = "" if is_place(path) else ", on the machine that drove the load"
         lines.append(f"  rejects are in {path}{where}")
-    tell_end(lines, ended)
+    tell_end(lines, lambda: ended)
     if error := ended.get("error"):
         tell(f"runqy-loader: error: {error}", level="error", code=ended.get("error_code"))

@@ -81,7 +81,7 @@ def _summary(report: ConsumeReport, consumer: Consumer) -> None:
     if waited := report.time_in_queue.to_dict():
         figures = " ".join(f"{name} {waited[name]:,.1f}" for name in ("p50", "p99", "max"))
         lines.append(f"  {'time in queue':<19}{figures} ms")
-    tell_end(lines, report.to_dict())
+    tell_end(lines, report.to_dict)
 
 
 def _count(name: str, count: int, remark: str = "") -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from loader.cli.pace_lines import pace_parts
@@ -141,8 +142,9 @@ class Display:
                 share = f"{100 * done_bytes(report) // total:.0f} %, " if total else ""
                 held = f" · {report.holding.text}" if report.holding.text else ""
                 pending = await loader.pending()
+                more = {"bytes": total, "pending": pending}
                 line = share + self._line(report, loader, pending) + held
-                say_progress(self, line, report.to_dict() | {"bytes": total, "pending": pending})
+                say_progress(self, line, partial(_with, report, more))
 
     def _line(self, report: LoadReport, loader: Loader, pending: int | None) -> str:
         rate, intended = self._rates(report)
@@ -165,6 +167,10 @@ class Display:
         due = 0 if report.pace is None else report.pace.intended(time.monotonic())
         loaded, intended = self._recent.rates(report.seconds, report.loaded, due)
         return loaded, intended
+
+
+def _with(report: LoadReport, more: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**report.to_dict(), **more}
 
 
 def done_bytes(report: LoadReport) -> float:

@@ -84,7 +84,7 @@ def _summary(report: ExportReport, output: Path) -> None:
     if report.elsewhere:
         other = "asynq" if report.layout == "documented" else "documented"
         lines.append(f"the queue has {report.elsewhere:,} pending tasks in the other layout: --layout {other}")
-    tell_end(lines, report.to_dict())
+    tell_end(lines, report.to_dict)
 
 
 def _tasks(count: int) -> str:

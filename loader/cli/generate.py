@@ -61,7 +61,7 @@ async def _like(path: Path, records: int, reporting: ReportOptions) -> int:
             lines.append(f"  {found.unreadable:,} more records are no JSON, and were passed over")
         if found.left_out:
             lines.append(f"  {found.left_out:,} names of members are rare or many, so they may be data: left out")
-        tell_end(lines, found.counts)
+        tell_end(lines, lambda: found.counts)
     return 0
 
 
@@ -77,7 +77,7 @@ def _summary(report: GenerateReport, options: GenerateOptions) -> None:
     if options.count is None and report.status == "completed":
         again = f"--first {report.first} " if report.first != 1 else ""
         lines.append(f"  the same again: {again}--count {report.records} --seed {report.seed}")
-    tell_end(lines, report.to_dict())
+    tell_end(lines, report.to_dict)
 
 
 COMMAND = Command(

@@ -129,7 +129,7 @@ async def _load(
             sys.stdout.buffer.write(task.to_line())
         if not reporting.quiet:
             kept = options.target != ToEmbedded(directory=None)
-            tell_end(closing_lines(report, _resume_command(report), kept=kept), report.to_dict())
+            tell_end(closing_lines(report, _resume_command(report), kept=kept), report.to_dict)
         for line in report.failed_conditions or ():
             tell(f"runqy-loader: --fail-if {line}", level="warning", event="condition")
         if failure is not None:

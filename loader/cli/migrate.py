@@ -110,7 +110,7 @@ def _summary(report: MigrateReport) -> None:
         lines.append(f"the source queue has {report.elsewhere:,} pending tasks in the other layout: see --from-layout")
     if report.status != "completed" and report.error_code not in (TooManyRejectsError.code, JobBusyError.code):
         lines.append(f"run the same command again to go on (job {report.job})")
-    tell_end(lines, report.to_dict())
+    tell_end(lines, report.to_dict)
 
 
 COMMAND = Command(

@@ -64,17 +64,17 @@ async def repeat_line(display: Display, line: Callable[[], str], report: Figures
     """Shows a line every few seconds."""
     while True:
         await asyncio.sleep(LINE_SECONDS)
-        say_progress(display, line(), report() if is_json() else {})
+        say_progress(display, line(), report)
 
 
-def say_progress(display: Display, line: str, report: Mapping[str, Any]) -> None:
+def say_progress(display: Display, line: str, report: Figures) -> None:
     """Shows a line of progress; as JSON, with the figures of the report so far."""
     if not is_json():
         display.say(line)
         return
     from loader.cli.json_lines import figures
 
-    display.say(line, event="progress", **figures(report))
+    display.say(line, event="progress", **figures(report()))
 
 
 async def _live(display: Display, line: Callable[[], str]) -> None:

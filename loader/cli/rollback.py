@@ -67,7 +67,7 @@ def _summary(report: RollbackReport) -> None:
         lines.append(f"  {'left':<22}{left:>13}  {'' if report.left == 0 else 'taken by consumers'}".rstrip())
     else:
         lines.append(f"run the same command again to go on (job {report.job})")
-    tell_end(lines, report.to_dict())
+    tell_end(lines, report.to_dict)
 
 
 def _where(report: RollbackReport) -> str:

@@ -7,7 +7,7 @@ import re
 import select
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from loader.outputs.room import NO_ROOM
@@ -182,12 +182,12 @@ def _has_room(seconds: float) -> bool:
         return True
 
 
-def tell_end(lines: Iterable[str], report: Mapping[str, Any]) -> None:
+def tell_end(lines: Iterable[str], report: Callable[[], Mapping[str, Any]]) -> None:
     """Prints the closing lines of a command; as JSON, one line with the first of them and the figures of the report.
 
     Args:
         lines: For people. If there are none, nothing is printed.
-        report: The JSON report.
+        report: Makes the JSON report; it is called only if lines are JSON.
     """
     if _json is None:
         for line in lines:
@@ -196,5 +196,5 @@ def tell_end(lines: Iterable[str], report: Mapping[str, Any]) -> None:
     from loader.cli.json_lines import figures
 
     for first in lines:
-        tell(first, event="end", **figures(report))
+        tell(first, event="end", **figures(report()))
         return

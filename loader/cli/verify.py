@@ -63,7 +63,7 @@ async def _verify(
             if verifier.has_begun:  # otherwise the report's file may be the input
                 write_report(reporting.report_file, report.to_dict())
     if not reporting.quiet:
-        tell_end(_summary(report, options), report.to_dict())
+        tell_end(_summary(report, options), report.to_dict)
     return report.exit_status
 
 

@@ -87,7 +87,7 @@ def _summarise(session: WaitSession, report: WaitReport, display: Display) -> No
     lines = [f"  {name:<18}{count:>13,}" for name, count in counts.items()]
     if is_json():
         lines.insert(0, _line(report))
-    tell_end(lines, report.to_dict())
+    tell_end(lines, report.to_dict)
     again = "run the same command again to go on"
     if report.interrupted:
         display.say(f"interrupted with {report.left:,} left; {again}", level="warning")

@@ -54,7 +54,7 @@ async def telling(
     *,
     job: str = "",
 ) -> AsyncIterator[Outcome]:
-    """Tells of a run while the block works, as the options say.
+    """Tells of a run while the block works, as the options say, which have been checked.
 
     At the end it waits for those who are told, so the block holds all that the run itself has to do.
 
@@ -68,7 +68,6 @@ async def telling(
         UsageError: A port cannot be used.
         LoaderError: The file with metrics cannot be written at the end, and nothing else has failed.
     """
-    options.check()
     from loader.telemetry.prometheus import RunCollector, at_port, in_file
 
     lines, outcome = _LogLines(), Outcome()

@@ -123,7 +123,8 @@ class _Run:
         self._token = part.run.token
         self._gathered = Gathered(part, report, channel)
         # The first shard stays the first, as its records are judged; a long one that came last would run alone.
-        self._left = deque(map(_Attempts, [*shards[:1], *longest_first(shards[1:], part.sources)]))
+        others = [shard for shard in longest_first(shards, part.sources) if shard is not shards[0]]
+        self._left = deque(map(_Attempts, [*shards[:1], *others]))
         self._futures: dict[Future, _Attempts] = {}
         self._beside: set[asyncio.Task[None]] = set()
         self._results: list[tuple[Future, ShardResult | LoaderError]] = []
