@@ -12,16 +12,16 @@ from benchmarks.measure import Usage
 
 
 @dataclass(frozen=True, slots=True)
-class DaskShards:
-    """See ``Contestant``.
+class DaskProgram:
+    """See ``Contestant``. A program of ``benchmarks`` that loads on a cluster of its own and prints its figures.
 
     Attributes:
-        cluster: The number of Dask workers, with one thread each.
-        shard_bytes: The size of a shard.
+        program: The name of its module.
+        arguments: What it takes after the path of the payloads and the URL of the server.
     """
 
-    cluster: int
-    shard_bytes: int
+    program: str
+    arguments: tuple[int | float, ...]
     name: str = "runqy-loader-dask"
     label: str = "runqy-loader load --engine dask"
     note: str = "validates every payload, and keeps the exactly-once ledger and the claims"
@@ -29,37 +29,8 @@ class DaskShards:
     most_tasks: int | None = None
 
     def prepare(self, work: Work) -> Plan:
-        command = [
-            sys.executable, "-m", "benchmarks.dask_shards", str(work.dataset.path), work.target.url,
-            str(self.cluster), str(self.shard_bytes),
-        ]  # fmt: skip
-        return Plan(command, seconds=lambda usage: _said(usage)["seconds"], same_ids=False, figures=_said)
-
-
-@dataclass(frozen=True, slots=True)
-class DaskSkew:
-    """See ``Contestant``.
-
-    Attributes:
-        cluster: The number of Dask workers, with one thread each.
-        files: The number of gzip files.
-        share: The share of the records that the last file has; 0 for as many as the others.
-    """
-
-    cluster: int
-    files: int
-    share: float
-    name: str = "runqy-loader-dask-skew"
-    label: str = "runqy-loader load --engine dask"
-    note: str = "validates every payload, and keeps the exactly-once ledger and the claims"
-    same_work: bool = True
-    most_tasks: int | None = None
-
-    def prepare(self, work: Work) -> Plan:
-        command = [
-            sys.executable, "-m", "benchmarks.dask_skew", str(work.dataset.path), work.target.url,
-            str(self.cluster), str(self.files), str(self.share),
-        ]  # fmt: skip
+        given = (str(work.dataset.path), work.target.url, *map(str, self.arguments))
+        command = [sys.executable, "-m", f"benchmarks.{self.program}", *given]
         return Plan(command, seconds=lambda usage: _said(usage)["seconds"], same_ids=False, figures=_said)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from cyclopts import Parameter
 
 from benchmarks import payloads
-from benchmarks.contestants.dask_shards import DaskShards
+from benchmarks.contestants.dask_shards import DaskProgram
 from benchmarks.results import CaseResult, Result
 from benchmarks.runner import Case, Runner
 from benchmarks.scenarios.base import SMALL, Scenario, Shown, View
@@ -69,7 +69,7 @@ class Dask(Scenario):
         dataset = payloads.dataset(SMALL, self.tasks)
         size = dataset.path.stat().st_size // self.tasks // 2  # a shard ends with the line in which it is full
         cases = [
-            Case(f"dask/{workers}", DaskShards(workers, size), dataset, variant=str(workers))
+            Case(f"dask/{workers}", DaskProgram("dask_shards", (workers, size)), dataset, variant=str(workers))
             for workers in self.cluster
         ]
         return runner.rounds(cases, self.runs)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from cyclopts import Parameter
 
 from benchmarks import payloads
-from benchmarks.contestants.dask_shards import DaskSkew
+from benchmarks.contestants.dask_shards import DaskProgram
 from benchmarks.results import CaseResult, Result
 from benchmarks.runner import Case, Runner
 from benchmarks.scenarios.base import SMALL, Scenario, Shown, View
@@ -62,7 +62,7 @@ class DaskSkewed(Scenario):
         cases = [
             Case(
                 f"dask-skew/{share:g}",
-                DaskSkew(self.cluster, self.files, share),
+                DaskProgram("dask_skew", (self.cluster, self.files, share), "runqy-loader-dask-skew"),
                 dataset,
                 base=_EVEN,
                 variant=f"{100 * share:.0f} %" if share else "even",
