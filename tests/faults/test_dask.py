@@ -264,15 +264,15 @@ def test_after_the_death_of_its_driver_the_same_command_goes_on_at_once(scene: S
 
 def test_a_paused_load_whose_driver_dies_keeps_no_worker(scene: Scene, cluster: DaskCluster) -> None:
     plain_input(scene)
-    scene.proxy.latency = 0.2  # so that it lasts until it is paused
+    scene.proxy.latency = 0.4  # so that it lasts until it is paused
 
     with dask_load(scene, cluster) as running:
-        strike = Strike(scene, 4, lambda pid: None, Verdict.PASS)
-        running.until(strike.happened.is_set, "some batches are in")
-        assert run("jobs", "pause", "j", "--redis", scene.server.url, cwd=scene.folder).status == 0
         pids = [worker.pid for worker in cluster.workers]
-        # Each has a shard that waits for the order to go on.
+        # They have none before the first shard is judged: a pause before that leaves them without.
         running.until(lambda: all(cluster.shards_on(pid) for pid in pids), "all workers have a shard")
+        assert run("jobs", "pause", "j", "--redis", scene.server.url, cwd=scene.folder).status == 0
+        running.until_it_says("paused since ")
+        running.until(lambda: all(cluster.shards_on(pid) for pid in pids), "all workers have one that is paused")
         running.strike()
         assert running.wait().status == -9
     scene.proxy.rule = None

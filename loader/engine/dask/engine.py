@@ -21,11 +21,12 @@ from distributed import Client, Future
 from loader.engine.dask.cluster import connected
 from loader.engine.dask.fitness import check_scheduler, check_workers
 from loader.engine.dask.gathered import Gathered
-from loader.engine.dask.host import end_run, order_run, run_shard, stop_run
+from loader.engine.dask.host import end_run, run_shard, stop_run
 from loader.engine.dask.messages import JudgedFirst, Progress, Said, ShardResult, ShardTask, topic_of, unpacked
 from loader.engine.dask.outcome import from_exception, lost_scheduler, outcome_of
 from loader.engine.dask.shard_folders import folders_ready
 from loader.engine.dask.shipping import Shipping, require_picklable
+from loader.engine.dask.steering import Steering
 from loader.engine.dask.workers import Workers
 from loader.engine.engines.base import Steered
 from loader.engine.first_records import FirstRecords, too_many
@@ -133,10 +134,10 @@ class _Run:
         self._first = shards[0].number if shards and FirstRecords.are_judged(part.options.error_limit) else None
         self._judged = self._first is None or part.options.dry_run
         self._workers = Workers(client, SILENT_SECONDS)
+        self._steering = Steering(self._workers, self._token, lambda: len(self._futures) + len(self._left))
         self._checked: frozenset[str] = frozenset()  # workers that have this program
         self._outage = Outage()
         self._told: set[str] = set()
-        self._orders = Orders()
         self._failure: LoaderError | None = None
         self._submitted = self._stopping = False
         self._stopped_at: float | None = None
@@ -153,9 +154,8 @@ class _Run:
             self._news.set()
 
     def order(self, orders: Orders) -> None:
-        before, self._orders = self._orders, orders
-        if orders != before:
-            self._spawn(self._workers.tell(order_run, self._token, self._share()))
+        self._steering.order(orders)
+        self._spawn(self._steering.tell())
 
     async def work(self) -> bool:
         """Runs all shards. Returns whether every record was processed."""
@@ -197,11 +197,11 @@ class _Run:
             return
         keys: list[tuple[str, int, int]] = []
         tasks: list[ShardTask] = []
+        ordered = self._steering.share()
         taken = [self._left.popleft() for _ in range(min(room, len(self._left)))]
-        orders = self._share()
         for attempts in taken:
             number = attempts.shard.number
-            tasks.append(self._shipping.task(attempts.shard, 1 if number == self._first else 2, orders))
+            tasks.append(self._shipping.task(attempts.shard, 1 if number == self._first else 2, ordered))
             if not self._submitted:
                 require_picklable(tasks[0])
                 self._submitted = True
@@ -317,7 +317,7 @@ class _Run:
 
     async def _look(self) -> None:
         """Looks now and then which workers there are, and whether the scheduler is there."""
-        told, threads = False, 0
+        told = False
         silent: frozenset[str] = frozenset()
         while True:
             if not self._workers.is_scheduler_there:
@@ -337,11 +337,8 @@ class _Run:
                 if not self._workers.threads and not told:
                     log.warning("the Dask cluster has no workers; waiting for the first one")
                 told = not self._workers.threads
-                if self._workers.threads != threads:
-                    threads = self._workers.threads
-                    self._report.processes = max(self._report.processes, threads)
-                    if self._orders.rate is not None:
-                        self._spawn(self._workers.tell(order_run, self._token, self._share()))
+                self._report.processes = max(self._report.processes, self._workers.threads)
+                self._spawn(self._steering.tell())
             if self._stopping:
                 await self._stop_workers()
             self._news.set()
@@ -382,10 +379,6 @@ class _Run:
                 waiting = [one for one in self._futures if not one.done() and one.key not in given]
                 await self._take_back(waiting)
         self._news.set()
-
-    def _share(self) -> Orders:
-        """The orders for each shard that runs."""
-        return self._orders.shared(max(1, min(self._workers.threads, len(self._futures) + len(self._left))))
 
     async def _warn_of_failures(self) -> None:
         """Says how often Dask itself repeats a task that may have killed its worker."""

@@ -24,6 +24,7 @@ from loader.engine.dask.collected import CollectedIds, CollectedRejects
 from loader.engine.dask.fitness import require_same_version
 from loader.engine.dask.messages import (
     JudgedFirst,
+    Ordered,
     Progress,
     Said,
     Setup,
@@ -70,9 +71,9 @@ def stop_run(token: str) -> None:
     _host().stop(token)
 
 
-def order_run(token: str, orders: Orders) -> None:
-    """Has this process follow orders for a run. A rate is that of each of its shards."""
-    _host().order(token, orders)
+def order_run(token: str, ordered: Ordered) -> None:
+    """Has this process follow orders for a run, now and in shards that start later. A rate is that of each shard."""
+    _host().order(token, ordered)
 
 
 def end_run(token: str) -> None:
@@ -112,6 +113,7 @@ class _Host:
         self._loop = (loop_factory() or asyncio.new_event_loop)()
         self._open: dict[str, _Open] = {}
         self._stopped: set[str] = set()
+        self._ordered: dict[str, Ordered] = {}
         thread = threading.Thread(target=self._loop.run_forever, name="runqy-loader", daemon=True)
         thread.start()
         _log.propagate = False
@@ -130,16 +132,26 @@ class _Host:
 
         self._loop.call_soon_threadsafe(stop)
 
-    def order(self, token: str, orders: Orders) -> None:
+    def order(self, token: str, ordered: Ordered) -> None:
         def order() -> None:
-            if token in self._open:
-                self._open[token].order(orders)
+            newest = self._newest(token, ordered)
+            if token in self._open and newest is not None:
+                self._open[token].order(newest)
 
         self._loop.call_soon_threadsafe(order)
+
+    def _newest(self, token: str, ordered: Ordered) -> Orders | None:
+        """The newest orders for a run that this process knows, these among them; None if the run is to end."""
+        if token in self._stopped:
+            return None
+        newest = max(ordered, self._ordered.get(token, ordered), key=lambda one: one.number)
+        self._ordered[token] = newest
+        return newest.orders
 
     def end(self, token: str) -> None:
         def end() -> None:
             self._stopped.add(token)
+            self._ordered.pop(token, None)
             if token in self._open:
                 self._open[token].stop()
                 self._open[token].close_soon(0.0)
@@ -156,7 +168,7 @@ class _Host:
             setup: Setup = unpacked(task.setup)
             _log.setLevel(setup.log_level)
             run = self._open[task.token] = _Open(setup, self._tell, lambda: self._open.pop(task.token, None))
-        return await run.shard(task, stopped=task.token in self._stopped)
+        return await run.shard(task, lambda: self._newest(task.token, task.ordered))
 
     def _tell(self, token: str, message: object) -> None:
         self._worker.log_event(topic_of(token), packed(message))
@@ -196,7 +208,8 @@ class _Open:
         for running in self.running.values():
             running.load.order(orders)
 
-    async def shard(self, task: ShardTask, *, stopped: bool) -> ShardResult:
+    async def shard(self, task: ShardTask, newest: Callable[[], Orders | None]) -> ShardResult:
+        """Runs a shard. ``newest`` tells the orders when it begins; None has it not begin."""
         self._users += 1
         if self._timer is not None:
             self._timer.cancel()
@@ -209,9 +222,10 @@ class _Open:
                 await before.over.wait()
             running = self.running[task.shard.number] = _Running(self._setup, _part_of(self._part, task), task)
             try:
-                if stopped:
+                orders = newest()
+                if orders is None:
                     return running.result(complete=False)
-                running.load.order(task.orders)
+                running.load.order(orders)
                 return await self._run(running)
             finally:
                 del self.running[task.shard.number]

@@ -47,6 +47,21 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
+class Ordered:
+    """What is ordered for each shard that runs.
+
+    A task may wait in the cluster for longer than an order holds, and orders go to workers beside their tasks. So they
+    are numbered, and a worker follows the newest that it knows.
+
+    Attributes:
+        number: Rises with each order of one run of the loader.
+    """
+
+    number: int
+    orders: Orders
+
+
+@dataclass(frozen=True, slots=True)
 class ShardTask:
     """The argument of one Dask task.
 
@@ -62,7 +77,7 @@ class ShardTask:
         sources, origins: Those of the shard.
         indexes: For each of these, its index in the load.
         process: See ``Pipeline``.
-        orders: What is ordered when the task is submitted.
+        ordered: What is ordered when the task is submitted.
     """
 
     setup: bytes = field(repr=False)
@@ -73,7 +88,7 @@ class ShardTask:
     origins: Sequence[tuple[int, str]] = field(repr=False)
     indexes: Sequence[int] = field(repr=False)
     process: int
-    orders: Orders
+    ordered: Ordered
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import loader
-from loader.engine.dask.messages import Setup, ShardTask, packed
+from loader.engine.dask.messages import Ordered, Setup, ShardTask, packed
 from loader.engine.part import Part
 from loader.errors import UsageError
-from loader.jobs.orders import Orders
 from loader.outputs.place import absolute_place, place_of
 from loader.sources.shards import Shard
 
@@ -45,7 +44,7 @@ class Shipping:
         )
         self._setup = packed(setup)
 
-    def task(self, shard: Shard, process: int, orders: Orders) -> ShardTask:
+    def task(self, shard: Shard, process: int, ordered: Ordered) -> ShardTask:
         """The task of a shard.
 
         Raises:
@@ -64,7 +63,7 @@ class Shipping:
             [part.origins[index] for index in indexes],
             indexes,
             process,
-            orders,
+            ordered,
         )
 
 

@@ -80,12 +80,14 @@ class Workers:
         except (OSError, TimeoutError) as error:
             log.debug("tasks were not cancelled: %s", error)
 
-    async def tell(self, what: Callable[..., None], *arguments: object) -> None:
-        """Has every worker do something. One that is silent is not waited for."""
+    async def tell(self, what: Callable[..., None], *arguments: object) -> bool:
+        """Has every worker do something. One that is silent is not waited for. Returns whether all have answered."""
         if not self.live:
-            return
+            return True
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await self._client.run(what, *arguments, workers=list(self.live), on_error="ignore")
         except (OSError, ValueError, TimeoutError) as error:
             log.debug("not all Dask workers were told: %s", error)
+            return False
+        return True
