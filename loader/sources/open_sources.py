@@ -29,7 +29,7 @@ from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
 
-from loader.errors import SourceError
+from loader.errors import SourceError, UsageError
 from loader.settings.tables import DEFAULT_TABLES, TableOptions
 from loader.sources.base import Source
 from loader.sources.discover import discover, grouped
@@ -113,6 +113,16 @@ async def open_sources(
         # The items of bytes are numbers, and those of a mapping are its keys.
         raise TypeError(f"give paths or an iterable of payloads, not {type(given).__name__}; [payload] loads one")
     return [IterablePayloads(given)]  # type: ignore[arg-type]
+
+
+def require_shareable(sources: Sequence[Source]) -> None:
+    """Raises UsageError if processes of other machines cannot read one of the sources, each its own part of it."""
+    for source in sources:
+        if source.identity.end_is_noted:
+            raise UsageError(
+                f"--engine dask cannot load {source.identity.name}: it can be read only once, and in one piece",
+                "Give files that every worker sees, objects of a bucket, or URLs; or load it with --engine local",
+            )
 
 
 async def _open_query(query: SqlQuery, tables: TableOptions) -> Source:

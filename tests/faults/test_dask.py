@@ -49,10 +49,17 @@ SHARD_BYTES = 12_000
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
     folder = tmp_path_factory.mktemp("dask")
     with DaskCluster(folder, WORKERS, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0") as cluster:
         yield cluster
+
+
+@pytest.fixture
+def cluster(_cluster: DaskCluster) -> DaskCluster:
+    """A cluster with all its workers, whatever the test before has killed."""
+    _cluster.make_whole()
+    return _cluster
 
 
 @dataclass(slots=True)
@@ -203,6 +210,31 @@ def test_a_stopped_worker_that_wakes_up_writes_nothing_that_was_handed_out(
         scene.assert_all_in(done)
     assert "Dask workers have said nothing for 2 s, and others run their shards" in done.stderr
     assert done.report["already_loaded"] == 0
+
+
+def test_after_a_silent_worker_the_death_of_all_others_leaves_no_shard_to_nobody(scene: Scene, tmp_path: Path) -> None:
+    plain_input(scene)
+    scene.proxy.latency = 0.05
+    folder = tmp_path / "dask"
+    folder.mkdir()
+
+    with DaskCluster(folder, 2) as own:
+        with dask_load(scene, own, "--max-errors", "none", "--timeout", "5", "--retry-for", "5", silent=2.0) as running:
+            strike = Strike(scene, 15, stop_process, Verdict.PASS)
+            running.until(strike.happened.is_set, "a worker is stopped")
+            running.until_it_says("Dask workers have said nothing for 2 s")
+            (other,) = [one.pid for one in own.workers if one.pid != strike.pid]
+            running.until(lambda: own.tasks_of(other) > 1, "the other worker alone has all shards")
+            own.kill(other)
+            count(Fault.DASK_KILL)
+            until(lambda: any(one.poll() is not None for one in own.workers), "it is dead")
+            own.heal()
+            done = running.wait()
+        assert strike.pid is not None
+        go_on(strike.pid)
+        until(lambda: own.shards_on(strike.pid or 0) == 0, "it has ended what it had begun")
+
+    scene.assert_all_in(done)
 
 
 def test_a_retired_worker_and_its_successor_run_a_shard_at_the_same_moment(scene: Scene, cluster: DaskCluster) -> None:

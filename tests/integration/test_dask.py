@@ -217,6 +217,8 @@ def test_what_cannot_work_is_said(
     assert done.status in (1, 2)
     assert words in done.stderr
     assert client.llen("asynq:q.default:pending") == 0
+    if not any(word.startswith(("tcp://", "tls://")) for word in arguments):  # with its scheduler, the job may go on
+        assert client.keys("runqy-loader*") == [], "a load that can never work begins no job"
 
 
 def test_a_detached_load_that_is_interrupted_before_a_worker_comes_is_taken_back(

@@ -19,7 +19,7 @@ from typing import Any
 from distributed import Client, Future
 
 from loader.engine.dask.cluster import connected
-from loader.engine.dask.fitness import check_scheduler, check_workers
+from loader.engine.dask.fitness import check_workers, warn_of_failures
 from loader.engine.dask.gathered import Gathered
 from loader.engine.dask.host import end_run, run_shard, stop_run
 from loader.engine.dask.messages import JudgedFirst, Progress, Said, ShardResult, ShardTask, topic_of, unpacked
@@ -63,9 +63,11 @@ class _Attempts:
         number: How often it was submitted.
         failed: How many of its runs have failed.
         taken_over: How many of them have ended because another run had the shard.
+        workers: Those that alone may run what was submitted last; None if any may.
     """
 
     shard: Shard
+    workers: frozenset[str] | None = None
     number: int = 0
     failed: int = 0
     taken_over: int = 0
@@ -84,7 +86,7 @@ class DaskEngine(Steered):
         """Loads the shards.
 
         Raises:
-            UsageError: Other machines cannot read the input.
+            UsageError: The sources cannot be sent to other processes.
             LoaderError: The scheduler cannot be reached or was lost; a shard failed too often; or see ``Pipeline.run``.
         """
         shipping = Shipping(
@@ -164,7 +166,7 @@ class _Run:
         looking = asyncio.create_task(self._look())
         looking.add_done_callback(lambda _: self._news.set())
         try:
-            await self._warn_of_failures()
+            await warn_of_failures(client)
             await self._work(looking)
             await self._gathered.keep_rejects()
         finally:
@@ -197,6 +199,9 @@ class _Run:
             return
         keys: list[tuple[str, int, int]] = []
         tasks: list[ShardTask] = []
+        only = self._workers.live if self._workers.has_had_silent else None  # Dask would give a silent worker more
+        if only == frozenset():
+            return
         ordered = self._steering.share()
         taken = [self._left.popleft() for _ in range(min(room, len(self._left)))]
         for attempts in taken:
@@ -206,12 +211,12 @@ class _Run:
                 require_picklable(tasks[0])
                 self._submitted = True
             attempts.number += 1
+            attempts.workers = only
             # The first part of a tuple is the group of tasks in the scheduler: one group a run.
             keys.append((f"runqy-loader-shard-{self._token}", number, attempts.number))
-        live = (
-            sorted(self._workers.live) if self._workers.has_had_silent else None
-        )  # Dask would give a silent worker more
-        futures = self._client.map(run_shard, tasks, key=keys, pure=False, retries=0, workers=live)
+        futures = self._client.map(
+            run_shard, tasks, key=keys, pure=False, retries=0, workers=None if only is None else sorted(only)
+        )
         for future, attempts in zip(futures, taken, strict=True):
             self._futures[future] = attempts
             self._spawn(self._follow(future))
@@ -331,9 +336,7 @@ class _Run:
                         ", ".join(sorted(new)),
                     )
                 silent = self._workers.silent
-                if silent:  # claims end what they may do yet
-                    given = await self._workers.given(silent) or ()
-                    await self._take_back([future for future in self._futures if future.key in given])
+                await self._take_back(await self._stranded(silent))  # claims end what these may do yet
                 if not self._workers.threads and not told:
                     log.warning("the Dask cluster has no workers; waiting for the first one")
                 told = not self._workers.threads
@@ -352,6 +355,17 @@ class _Run:
             self._fail(error)
         else:
             self._checked |= workers
+
+    async def _stranded(self, silent: frozenset[str]) -> list[Future]:
+        """The tasks that silent workers have, and those for workers of which none is there any more: Dask has them wait
+        for one of these for ever."""
+        given = (await self._workers.given(silent) or ()) if silent else ()
+        live = self._workers.live
+        return [
+            future
+            for future, attempts in self._futures.items()
+            if future.key in given or (attempts.workers is not None and not attempts.workers & live)
+        ]
 
     async def _take_back(self, futures: Sequence[Future]) -> None:
         """Waits no more for tasks, whose shards are not done."""
@@ -379,16 +393,6 @@ class _Run:
                 waiting = [one for one in self._futures if not one.done() and one.key not in given]
                 await self._take_back(waiting)
         self._news.set()
-
-    async def _warn_of_failures(self) -> None:
-        """Says how often Dask itself repeats a task that may have killed its worker."""
-        allowed = await check_scheduler(self._client)
-        if allowed:
-            log.info(
-                "the Dask scheduler runs a task again by itself after the death of its worker, %d times "
-                "(distributed.scheduler.allowed-failures); with 0, this load alone decides",
-                allowed,
-            )
 
     async def _end(self, topic: str) -> None:
         """Leaves nothing of the run in the cluster."""

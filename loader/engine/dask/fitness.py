@@ -39,6 +39,16 @@ async def check_scheduler(client: Client) -> int:
         raise unfit(f"the Dask scheduler cannot import what the load needs ({error})") from error
 
 
+async def warn_of_failures(client: Client) -> None:
+    """Says how often Dask itself repeats a task that may have killed its worker. Raises as ``check_scheduler``."""
+    if allowed := await check_scheduler(client):
+        log.info(
+            "the Dask scheduler runs a task again by itself after the death of its worker, %d times "
+            "(distributed.scheduler.allowed-failures); with 0, this load alone decides",
+            allowed,
+        )
+
+
 async def check_workers(client: Client, workers: Collection[str]) -> None:
     """Asks workers which version of this program they have. Those that do not answer soon are not waited for.
 

@@ -18,19 +18,10 @@ class Shipping:
     """Makes tasks.
 
     Args:
-        part: The part that is the whole of the load.
-
-    Raises:
-        UsageError: Its input cannot be read by other processes.
+        part: The part that is the whole of the load. Any process can read its sources; see ``open_sources``.
     """
 
     def __init__(self, part: Part, *, resumed: bool, log_level: int, keeps_rejects: bool) -> None:
-        for source in part.sources:
-            if source.identity.end_is_noted or not source.identity.repeatable:
-                raise UsageError(
-                    f"--engine dask cannot load {source.identity.name}: it can be read only once, and in one piece",
-                    "Give files that every worker sees, objects of a bucket, or URLs; or load it with --engine local",
-                )
         self._part = part
         common = replace(part, sources=(), origins=())
         setup = Setup(
