@@ -22,6 +22,7 @@ import loader
 from loader.api import Loader
 from loader.engine.dask.cluster import connected
 from loader.engine.dask.fitness import check_scheduler, check_workers, require_same_version
+from loader.engine.dask.guard import guarded
 from loader.engine.dask.messages import Said, packed, unpacked
 from loader.engine.dask.outcome import outcome_error
 from loader.engine.loop import loop_factory
@@ -160,7 +161,15 @@ def _elsewhere(options: LoadOptions) -> LoadOptions:
 
 
 def drive(wanted: _Wanted) -> int:
-    """The Dask task: drives a load. Returns its exit status; the job's record has the outcome."""
+    """The Dask task: drives a load. Returns its exit status; the job's record has the outcome.
+
+    Raises:
+        LoaderError: Whatever has failed.
+    """
+    return guarded(lambda: get_worker().address, lambda: _drive_here(wanted))
+
+
+def _drive_here(wanted: _Wanted) -> int:
     worker = get_worker()
     require_same_version(f"Dask worker {worker.address}", loader.__version__, wanted.version)
     secede()

@@ -253,6 +253,33 @@ def test_workers_without_the_loader_are_one_error_and_stay(valkey: Server, tmp_p
         assert own.workers[0].poll() is None
 
 
+_BROKEN = """
+from loader.engine.dask import host
+
+def broken(self, task):
+    raise LookupError("so")
+
+host._Host.run = broken
+"""
+"""Runs in a worker before its first task."""
+
+
+def test_any_error_in_a_worker_is_one_line_and_its_log_has_the_traceback(
+    valkey: Server, client: Any, tmp_path: Path
+) -> None:
+    numbered(tmp_path / "in.jsonl", 10)
+    preload = tmp_path / "broken.py"
+    preload.write_text(_BROKEN)
+    with DaskCluster(tmp_path, 1, DASK_DISTRIBUTED__WORKER__PRELOAD=json.dumps([str(preload)])) as own:
+        done = dask_load(own, valkey, tmp_path, "in.jsonl", "-q", "q", "--job", "j")
+
+        assert done.status == 1
+        (error,) = [line for line in done.stderr.splitlines() if line.startswith("runqy-loader: error:")]
+        assert error.startswith("runqy-loader: error: Dask worker w1 ")
+        assert " failed: LookupError: so. Its log has the traceback. " in error
+        assert "in broken" in own.logs()
+
+
 def test_a_server_that_is_no_dask_scheduler_is_not_waited_for(valkey: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_module, "_ANSWER_SECONDS", 1.0)
 

@@ -22,6 +22,7 @@ from distributed import get_worker
 import loader
 from loader.engine.dask.collected import CollectedIds, CollectedRejects
 from loader.engine.dask.fitness import require_same_version
+from loader.engine.dask.guard import guarded
 from loader.engine.dask.messages import (
     JudgedFirst,
     Ordered,
@@ -61,7 +62,11 @@ _log = logging.getLogger("runqy_loader")
 
 
 def run_shard(task: ShardTask) -> ShardResult:
-    """The Dask task: one run of one shard."""
+    """The Dask task: one run of one shard. Raises LoaderError only."""
+    return guarded(_worker_name, lambda: _run_shard(task))
+
+
+def _run_shard(task: ShardTask) -> ShardResult:
     require_same_version(f"Dask worker {_worker_name()}", loader.__version__, task.version)
     return _host().run(task)
 
