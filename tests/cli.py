@@ -8,6 +8,8 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,38 @@ def read_until(descriptor: int, words: str, said: bytes = b"", *, times: int = 1
 
 def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "loader", *map(str, arguments)]
+
+
+@contextmanager
+def running(*arguments: str | Path, cwd: Path, **env: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Runs ``runqy-loader`` beside the test, and kills it at the end if it runs still.
+
+    Yields:
+        The process, and the descriptor from which its messages are read.
+    """
+    process = subprocess.Popen(
+        command(*arguments),
+        cwd=cwd,
+        env=environment(**env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    with process.stderr as messages:
+        try:
+            yield process, messages.fileno()
+        finally:
+            process.kill()
+            process.wait()
+
+
+def read_rest(descriptor: int) -> bytes:
+    """What a program writes until it ends."""
+    said = bytearray()
+    while piece := os.read(descriptor, 65536):
+        said += piece
+    return bytes(said)
 
 
 def run(

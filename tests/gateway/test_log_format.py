@@ -6,13 +6,12 @@ import json
 import os
 import signal
 import socket
-import subprocess
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.cli import command, environment, read_until
+from tests.cli import read_rest, read_until, running
 from tests.conftest import Server
 from tests.gateway.helpers import Gateway
 
@@ -57,35 +56,23 @@ def test_a_log_that_nobody_reads_holds_up_neither_requests_nor_signals(
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = ("--no-auth", "--access-log", "--log-format", "json", "--port", str(port), "--workers", str(workers))
-    process = subprocess.Popen(
-        command("serve", "--redis", valkey.url, *options),
-        cwd=tmp_path,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        assert process.stderr is not None
-        said = read_until(process.stderr.fileno(), "serving ")
+    with running("serve", "--redis", valkey.url, *options, cwd=tmp_path) as (process, messages):
+        said = read_until(messages, "serving ")
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             for number in range(1000):  # some 200 KB of log; a pipe holds 64 KB
                 path = "/health" if number % 10 else f"/health?{'x' * 6000}"
                 assert client.get(path).status_code == 200
-            said += read_until(process.stderr.fileno(), '"event":"access"')
+            said += read_until(messages, '"event":"access"')
             # Once it is read again, it goes on, and says what is missing.
             answers = 0
             while b"left_out" not in said:
                 assert client.get("/health").status_code == 200
                 answers += 1
-                said += os.read(process.stderr.fileno(), 65536)
+                said += os.read(messages, 65536)
                 assert answers < 1000
         process.send_signal(signal.SIGTERM)
-        said += process.stderr.read()
+        said += read_rest(messages)
         assert process.wait(60) == 0
-    finally:
-        process.kill()
-        process.communicate()
     lines = [json.loads(line) for line in said.decode().splitlines() if line.endswith("}")]
     left_out = sum(line.get("left_out", 0) for line in lines)
     shown = sum(line.get("event") == "access" for line in lines)

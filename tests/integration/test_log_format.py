@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli import Outcome, command, environment, read_until, run
+from tests.cli import Outcome, command, environment, read_rest, read_until, run, running
 from tests.conftest import RedisServer, Server
 
 QUEUE = "inference"
@@ -156,26 +156,15 @@ def test_a_server_that_is_waited_for(redis_server: Callable[..., RedisServer], p
     """A line when it is away, and one when it answers again."""
     redis = redis_server("--appendonly", "yes", "--appendfsync", "always")
     url = redis.start().url
-    process = subprocess.Popen(
-        command("load", payloads, "--queue", QUEUE, "--redis", url, "--rate", "10/s", "--log-format", "json"),
-        cwd=payloads.parent,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        assert process.stderr is not None
-        said = read_until(process.stderr.fileno(), "tasks are written")
+    arguments = ("--queue", QUEUE, "--redis", url, "--rate", "10/s", "--log-format", "json")
+    with running("load", payloads, *arguments, cwd=payloads.parent) as (process, messages):
+        said = read_until(messages, "tasks are written")
         redis.kill()
-        said = read_until(process.stderr.fileno(), '"event":"waiting"', said)
+        said = read_until(messages, '"event":"waiting"', said)
         redis.start()
-        said = read_until(process.stderr.fileno(), '"event":"end"', said)
-        said += process.stderr.read()
+        said = read_until(messages, '"event":"end"', said)
+        said += read_rest(messages)
         assert process.wait(60) == 3
-    finally:
-        process.kill()
-        process.communicate()
     found = lines(Outcome(0, "", said.decode()))
     events = [line["event"] for line in found if line.get("event") in ("waiting", "reached", "end")]
     assert events[0] == "waiting"

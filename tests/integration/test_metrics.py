@@ -20,7 +20,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from loader.telemetry.names import METRICS, RUN_STATUS
-from tests.cli import command, environment, read_until, run, run_without
+from tests.cli import read_until, run, run_without, running
 from tests.conftest import RedisServer, Server, free_port
 
 QUEUE = "inference"
@@ -59,39 +59,15 @@ def paced(
     payloads: Path, server: Server, *arguments: str | Path, port: int = 0
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A load that takes its time, and the address of its metrics."""
-    process = subprocess.Popen(
-        command(
-            "load",
-            payloads,
-            "--queue",
-            QUEUE,
-            "--redis",
-            server.url,
-            "--rate",
-            "20/s",
-            "--metrics-port",
-            str(port),
-            *arguments,
-        ),
-        cwd=payloads.parent,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        assert process.stderr is not None
+    usual = ("--queue", QUEUE, "--redis", server.url, "--rate", "20/s", "--metrics-port", str(port))
+    with running("load", payloads, *usual, *arguments, cwd=payloads.parent) as (process, messages):
         if "--quiet" in arguments:
             yield process, f"http://127.0.0.1:{port}/metrics"
             return
-        said = read_until(process.stderr.fileno(), "/metrics\n").decode()
+        said = read_until(messages, "/metrics\n").decode()
         address = re.search(r"metrics are at (http://127\.0\.0\.1:\d+/metrics)", said)
         assert address is not None
         yield process, address[1]
-    finally:
-        process.kill()
-        process.wait()
-        process.stderr.close() if process.stderr is not None else None
 
 
 def until(address: str, holds: Callable[[Found], bool]) -> Found:
@@ -223,23 +199,13 @@ def test_a_collector_that_hangs_does_not_hold_the_report_back(
     with socket.socket() as hangs:
         hangs.bind(("127.0.0.1", 0))
         hangs.listen()
-        process = subprocess.Popen(
-            command(*usual, "--report", "report.json", "--otlp", f"http://127.0.0.1:{hangs.getsockname()[1]}"),
-            cwd=payloads.parent,
-            env=environment(OTEL_EXPORTER_OTLP_TIMEOUT="600"),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        try:
-            assert process.stderr is not None
-            read_until(process.stderr.fileno(), "completed in")
+        arguments = ("--report", "report.json", "--otlp", f"http://127.0.0.1:{hangs.getsockname()[1]}")
+        patience = {"OTEL_EXPORTER_OTLP_TIMEOUT": "600"}
+        with running(*usual, *arguments, cwd=payloads.parent, **patience) as (process, messages):
+            read_until(messages, "completed in")
             assert json.loads(payloads.with_name("report.json").read_text())["status"] == "completed"
             process.send_signal(signal.SIGINT)
             process.wait(60)
-        finally:
-            process.kill()
-            process.communicate()
 
 
 def test_a_load_of_several_processes_shows_all_of_them(valkey: Server, tmp_path: Path) -> None:

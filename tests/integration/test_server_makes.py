@@ -23,7 +23,7 @@ from tests.conftest import RedisServer, free_port, redis_binary
 from tests.faults.helpers import Load
 from tests.faults.proxy import Proxy
 from tests.integration.tool import assert_error
-from tests.interop.installing import PEERS, install, tool
+from tests.interop.installing import go_program
 
 
 def _in_package(package: str, *path: str) -> list[str]:
@@ -106,10 +106,7 @@ def _listens(port: int) -> bool:
 @pytest.fixture(scope="session")
 def miniredis_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Go program, built once a session."""
-    go = tool("go", "what miniredis answers")
-    program = tmp_path_factory.mktemp("peers") / "miniredis"
-    install([go, "build", "-mod=readonly", "-buildvcs=false", "-o", str(program), "."], PEERS / "miniredis")
-    return program
+    return go_program("miniredis", "what miniredis answers", tmp_path_factory)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing import IO, Any, Literal
 import pytest
 
 from tests.conftest import Server
-from tests.interop.installing import PEERS, install, tool
+from tests.interop.installing import go_program
 
 TaskState = Literal["pending", "active", "scheduled", "retry", "archived", "completed"]
 _PATIENCE = 120
@@ -350,10 +350,7 @@ def _bytes(text: str | None) -> bytes | None:
 @pytest.fixture(scope="session")
 def asynq_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Go program, built once a session."""
-    go = tool("go", "what the asynq library itself reads and writes")
-    program = tmp_path_factory.mktemp("peers") / "asynq"
-    install([go, "build", "-mod=readonly", "-buildvcs=false", "-o", str(program), "."], PEERS / "asynq")
-    return program
+    return go_program("asynq", "what the asynq library itself reads and writes", tmp_path_factory)
 
 
 @pytest.fixture

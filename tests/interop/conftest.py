@@ -16,7 +16,7 @@ from tests.cli import COMPACT
 from tests.conftest import redis_binary
 from tests.interop.asynq_peer import asynq_peer as asynq_peer
 from tests.interop.asynq_peer import asynq_program as asynq_program
-from tests.interop.installing import PEERS, install, tool
+from tests.interop.installing import PEERS, go_program, install, tool
 
 Task = tuple[str, str]
 """A task's id, and its payload as JSON text."""
@@ -115,9 +115,7 @@ def _node(tmp_path_factory: pytest.TempPathFactory) -> Peer:
 
 @pytest.fixture(scope="session")
 def _go(tmp_path_factory: pytest.TempPathFactory) -> Peer:
-    go = tool("go", "the guide's Go example")
-    program = tmp_path_factory.mktemp("peers") / "enqueue"
-    install([go, "build", "-mod=readonly", "-buildvcs=false", "-o", str(program), "."], PEERS / "go")
+    program = go_program("go", "the guide's Go example", tmp_path_factory)
     return Peer("go", [str(program)], _tabbed, _as_go, ordered=False)
 
 

@@ -41,6 +41,14 @@ def tool(name: str, what: str) -> str:
     return found
 
 
+def go_program(name: str, what: str, temporary: pytest.TempPathFactory) -> Path:
+    """Builds the program of ``peers/NAME``; skips as ``tool`` and ``install`` do."""
+    go = tool("go", what)
+    program = temporary.mktemp("peers") / name
+    install([go, "build", "-mod=readonly", "-buildvcs=false", "-o", str(program), "."], PEERS / name)
+    return program
+
+
 def install(command: Sequence[str], folder: Path) -> None:
     """Runs an installer; skips if its registry cannot be reached, or if the installed language is too old."""
     try:

@@ -17,7 +17,7 @@ from loader.telemetry.names import METRICS
 from tests.cli import run
 from tests.conftest import Server, free_port
 from tests.gateway.helpers import Gateway
-from tests.interop.installing import PEERS, install, tool
+from tests.interop.installing import go_program
 
 QUEUE = "inference"
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -77,10 +77,7 @@ class Collector:
 
 @pytest.fixture(scope="session")
 def collector_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    go = tool("go", "what OpenTelemetry's collector gets")
-    program = tmp_path_factory.mktemp("peers") / "otelcol"
-    install([go, "build", "-mod=readonly", "-buildvcs=false", "-o", str(program), "."], PEERS / "otelcol")
-    return program
+    return go_program("otelcol", "what OpenTelemetry's collector gets", tmp_path_factory)
 
 
 @pytest.fixture

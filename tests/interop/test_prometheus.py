@@ -17,7 +17,7 @@ import yaml
 
 from docsite.dashboard import TARGET, encoded
 from loader.telemetry.names import METRICS, PREFIX
-from tests.cli import command, environment, read_until, run
+from tests.cli import read_until, run, running
 from tests.conftest import Server, free_port
 from tests.gateway.helpers import KEY_ENV, Gateway
 from tests.interop.installing import tool
@@ -27,7 +27,7 @@ _NAME = re.compile(rf"\b{PREFIX}\w+")
 
 
 @contextmanager
-def running(name: str, *arguments: str | Path, ready: str, folder: Path) -> Iterator[None]:
+def _server(name: str, *arguments: str | Path, ready: str, folder: Path) -> Iterator[None]:
     """A server of Debian's Prometheus packages, until it answers at an address."""
     program = tool(name, "what Prometheus makes of our metrics")
     log = (folder / f"{name}.log").open("w+")
@@ -55,25 +55,12 @@ def _load(server: Server, folder: Path, name: str, *arguments: str) -> Iterator[
     """A load that runs for a long time, and the address of its metrics."""
     path = folder / f"{name}.jsonl"
     path.write_text('{"n": 0}\n' * 3 + "broken\n" + '{"n": 0}\n' * 2000)
-    process = subprocess.Popen(
-        command(*("load", path, "--queue", name, "--redis", server.url, "--metrics-port", "0"), *arguments),
-        cwd=folder,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        assert process.stderr is not None
-        said = read_until(process.stderr.fileno(), "/metrics\n").decode()
+    usual = ("--queue", name, "--redis", server.url, "--metrics-port", "0")
+    with running("load", path, *usual, *arguments, cwd=folder) as (_, messages):
+        said = read_until(messages, "/metrics\n").decode()
         found = re.search(r"metrics are at http://([^/]+)/metrics", said)
         assert found is not None
         yield found[1]
-    finally:
-        process.kill()
-        process.wait()
-        if process.stderr is not None:
-            process.stderr.close()
 
 
 def _until(what: object, holds: Callable[[], Any]) -> Any:
@@ -129,7 +116,7 @@ def test_every_panel_of_the_dashboard_has_data(valkey: Server, tmp_path: Path) -
             Gateway("--redis", valkey.url, "--api-key-env", KEY_ENV, "--layout", "documented", cwd=tmp_path)
         )
         stack.enter_context(
-            running(
+            _server(
                 "prometheus-node-exporter",
                 f"--web.listen-address=127.0.0.1:{node_port}",
                 "--collector.disable-defaults",
@@ -151,7 +138,7 @@ def test_every_panel_of_the_dashboard_has_data(valkey: Server, tmp_path: Path) -
             )
         )
         stack.enter_context(
-            running(
+            _server(
                 "prometheus",
                 f"--config.file={config}",
                 f"--storage.tsdb.path={tmp_path / 'tsdb'}",
