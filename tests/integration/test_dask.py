@@ -194,6 +194,24 @@ def test_without_a_scheduler_a_cluster_of_this_machine_loads(valkey: Server, cli
     assert_each_once(client, lines)
 
 
+def test_workers_of_this_machine_that_do_not_start_are_not_waited_for(valkey: Server, tmp_path: Path) -> None:
+    numbered(tmp_path / "in.jsonl", 10)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "sitecustomize.py").write_text(
+        "import sys\nif 'distributed.cli.dask_worker' in sys.orig_argv:\n    raise SystemExit('so')\n"
+    )
+
+    done = run(
+        "load", "in.jsonl", "-q", "q", "--redis", valkey.url, "--engine", "dask", cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path / "broken")},
+    )  # fmt: skip
+
+    assert done.status == 1
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("runqy-loader: error:")]
+    assert "the Dask workers of this machine have ended (status 1). See what this says: " in error
+    assert "dask_worker" in error
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -62,15 +62,29 @@ async def _connected(scheduler: str | None) -> AsyncIterator[Client]:
         return
     count = processors()
     log.info("no Dask scheduler is given: %d Dask workers on this machine, for this load", count)
-    async with _local(count) as address, _client(address) as client:
-        try:
-            await client.wait_for_workers(1, timeout=_START_SECONDS)
-        except TimeoutError as error:
-            raise LoaderError(
-                f"no Dask worker of this machine has started within {_START_SECONDS:.0f} s",
-                f"See what this says: {shlex.join(_worker_command(address, 1))}",
-            ) from error
+    async with _local(count) as (address, process), _client(address) as client:
+        await _first_worker(client, address, process)
         yield client
+
+
+async def _first_worker(client: Client, address: str, process: asyncio.subprocess.Process) -> None:
+    """Waits for a worker of this machine. Raises LoaderError if none comes."""
+    coming = asyncio.ensure_future(client.wait_for_workers(1, timeout=_START_SECONDS))
+    ending = asyncio.ensure_future(process.wait())
+    try:
+        await asyncio.wait((coming, ending), return_when=asyncio.FIRST_COMPLETED)
+        if coming.done() and coming.exception() is None:
+            return
+        what = (
+            f"have ended (status {ending.result()})" if ending.done() else f"are not there after {_START_SECONDS:.0f} s"
+        )
+        raise LoaderError(
+            f"the Dask workers of this machine {what}",
+            f"See what this says: {shlex.join(_worker_command(address, 1))}",
+        )
+    finally:
+        coming.cancel()
+        ending.cancel()
 
 
 @asynccontextmanager
@@ -105,8 +119,8 @@ def _first_line(error: BaseException) -> str:
 
 
 @asynccontextmanager
-async def _local(workers: int) -> AsyncIterator[str]:
-    """A scheduler in this process, and workers in others.
+async def _local(workers: int) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+    """A scheduler in this process, and workers in others: its address, and the process that has started them.
 
     Not distributed's own ``LocalCluster``: Ctrl-C goes to all processes of a terminal's group, and its workers would be
     gone before their batches in flight are acknowledged. These have a session of their own.
@@ -123,7 +137,7 @@ async def _local(workers: int) -> AsyncIterator[str]:
             start_new_session=True,
         )
         try:
-            yield scheduler.address
+            yield scheduler.address, process
         finally:
             await _ended(process)
     finally:
@@ -132,7 +146,7 @@ async def _local(workers: int) -> AsyncIterator[str]:
 
 def _worker_command(address: str, workers: int) -> list[str]:
     command = child_command("distributed.cli.dask_worker", address, "--nworkers", str(workers))
-    return [*command, "--nthreads", "1", "--no-dashboard", "--death-timeout", "10"]
+    return [*command, "--nthreads", "1", "--no-dashboard", "--death-timeout", f"{_START_SECONDS:.0f}"]
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:
