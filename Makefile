@@ -13,7 +13,7 @@ REDIS62_STAMP := .venv/.redis-6.2
 PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-faults test-interop test-matrix test-newest test-old test-bare test-hset check lint types licences audit sbom package docs fuzz lock \
+.PHONY: help setup demo test test-all test-faults test-interop test-clouds test-matrix test-newest test-old test-bare test-hset check lint types licences audit sbom package docs fuzz lock \
 	bench bench-quick steady clean new-enough dashboard
 
 help: ## show this list
@@ -41,13 +41,20 @@ demo: $(DEMO_STAMP) ## load a real data set into the embedded server and look at
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 test: $(STAMP) ## the tests, of those that take long a sample (see tests/README.md)
-	$(PYTEST) --sample=faults:0.06,interop:0.15,integration:0.2,gateway:0.3 --sample-variants=integration:0.34,gateway:0.5
+	$(PYTEST) --ignore=tests/integration/clouds --sample=faults:0.06,interop:0.15,integration:0.2,gateway:0.3 --sample-variants=integration:0.34,gateway:0.5
 
 test-all: $(STAMP) ## all tests, nothing left out
 	$(PYTEST)
 
 test-faults: $(STAMP) ## all fault tests; fails if they made fewer faults than docs/testing.md promises
 	$(PYTEST) --all-faults tests/faults
+
+# Slow to install, and their code is that of S3 but for a few lines: so CI does not run them.
+test-clouds: export PATH := $(CURDIR)/.venv/clouds:$(PATH)
+test-clouds: $(STAMP) ## all tests with Google Cloud Storage and Azure, by servers that it installs (needs Go and Node.js)
+	GOBIN=$(CURDIR)/.venv/clouds GOTOOLCHAIN=local go install github.com/fsouza/fake-gcs-server@v1.56.1
+	cd tests/integration/clouds/azurite && npm ci --ignore-scripts
+	RUNQY_LOADER_TESTS_SKIP_NOTHING=1 $(PYTEST) tests/integration/clouds
 
 test-interop: $(STAMP) ## all tests with real peers: asynq, Go, Node.js, redis-cli
 	$(PYTEST) tests/interop

@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from distributed import Client, Scheduler
@@ -169,13 +170,21 @@ class SmallShards(Load):
     Args:
         size: Bytes.
         silent: Seconds after which a silent worker is left.
+        env: More variables of its environment.
     """
 
-    def __init__(self, size: int, *arguments: str | Path, cwd: Path, silent: float = 30.0) -> None:
+    def __init__(
+        self,
+        size: int,
+        *arguments: str | Path,
+        cwd: Path,
+        silent: float = 30.0,
+        env: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", _SMALL_SHARDS.format(size=size, silent=silent), "load", *map(str, arguments)],
             cwd=cwd,
-            env=environment(),
+            env=environment(**env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -24,7 +24,7 @@ _CREDENTIALS = {
 }
 _ENDPOINTS = {
     "s3": "AWS_ENDPOINT_URL and AWS_REGION",
-    "gs": "the network",
+    "gs": "the network, STORAGE_EMULATOR_HOST and CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE",
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ENDPOINT",
 }
 _MOVED = ("301", "307", "308")
@@ -69,6 +69,11 @@ def fault_of(error: Exception, scheme: str, bucket: str, *, rights: str = "to li
     return replace(_fault_of(error, scheme, bucket, rights), is_brief=is_brief)
 
 
+def no_bucket(scheme: str, bucket: str) -> Fault:
+    """There is no such bucket."""
+    return Fault(f"there is no bucket {bucket}", f"Check its name, and {_ENDPOINTS[scheme]}")
+
+
 def _fault_of(error: Exception, scheme: str, bucket: str, rights: str) -> Fault:
     text, kind = str(error), type(error).__name__
     found, code, message = _STATUS.search(text), _CODE.search(text), _MESSAGE.search(text)
@@ -78,7 +83,7 @@ def _fault_of(error: Exception, scheme: str, bucket: str, rights: str) -> Fault:
     if kind == "PreconditionError" or status == "412":
         return Fault("it has other content", is_changed=True)
     if name in _NO_BUCKET:
-        return Fault(f"there is no bucket {bucket}", f"Check its name, and {_ENDPOINTS[scheme]}")
+        return no_bucket(scheme, bucket)
     if isinstance(error, FileNotFoundError) or status == "404":
         if name in _NO_OBJECT:
             return Fault("there is no such object", "Check the URL", is_missing=True)

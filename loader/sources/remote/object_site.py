@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from loader.errors import SourceError
 from loader.sources.remote.address import Address
-from loader.sources.remote.object_faults import Fault, fault_of
+from loader.sources.remote.object_faults import Fault, fault_of, no_bucket
 from loader.sources.remote.site import Listed, LostError, State, changed, not_reached
 from loader.sources.transports.transport import CHUNK
 
@@ -77,14 +77,17 @@ class ObjectSite:
                     if one["path"].startswith(prefix):
                         yield Listed(one["path"], _state(one))
         except Exception as error:
-            raise self._told(self._fault(error), prefix) from None
+            fault = self._fault(error)
+            if fault.is_missing:  # of a listing, that is the bucket
+                fault = no_bucket(self._address.scheme, self._address.host)
+            raise self._told(fault, prefix) from None
 
     async def read(self, key: str, start: int, end: int | None, state: State) -> AsyncGenerator[bytes, None]:
         import obstore
 
         try:
             answer = await obstore.get_async(await self._opened(), key, options=_options(start, end, state))
-            _require_size(self._address.name_of(key), state, answer.meta["size"])
+            require_same(self._address.name_of(key), state, _state(answer.meta))
             async for piece in answer.stream(min_chunk_size=CHUNK):
                 yield bytes(piece)
         except Exception as error:
@@ -95,7 +98,7 @@ class ObjectSite:
 
         try:
             answer = obstore.get(self._open(), key, options=_options(start, end, state))
-            _require_size(self._address.name_of(key), state, answer.meta["size"])
+            require_same(self._address.name_of(key), state, _state(answer.meta))
             return bytes(answer.bytes())
         except Exception as error:
             raise self._while_reading(error, key) from None
@@ -131,9 +134,12 @@ def _options(start: int, end: int | None, state: State) -> GetOptions:
     return options
 
 
-def _require_size(name: str, state: State, size: int) -> None:
-    if state.size is not None and size != state.size:
-        raise changed(name, f"it had {state.size} bytes, now {size}")
+def require_same(name: str, state: State, now: State) -> None:
+    """Raises SourceError if an answer is of another object than the pinned one: not every server obeys ``If-Match``."""
+    if state.size is not None and now.size != state.size:
+        raise changed(name, f"it had {state.size} bytes, now {now.size}")
+    if state.etag is not None and now.etag != state.etag:
+        raise changed(name, "its ETag is another one")
 
 
 def _state(meta: ObjectMeta) -> State:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -65,10 +66,10 @@ def open_store(address: Address) -> ObjectStore:
     try:
         if address.scheme == "s3":
             return _s3(address)
-        from obstore.store import AzureStore, GCSStore
-
         if address.scheme == "gs":
-            return GCSStore(address.host, client_options=_client(None), retry_config=_retries())
+            return _gs(address)
+        from obstore.store import AzureStore
+
         endpoint = os.environ.get("AZURE_STORAGE_ENDPOINT") or os.environ.get("AZURE_ENDPOINT")
         return AzureStore(address.host, client_options=_client(endpoint), retry_config=_retries())
     except SourceError:
@@ -78,6 +79,26 @@ def open_store(address: Address) -> ObjectStore:
         raise SourceError(
             f"{address.scheme}://{address.host} cannot be opened: {line}", credentials_hint(address.scheme)
         ) from error
+
+
+def _gs(address: Address) -> ObjectStore:
+    """A bucket of Google Cloud Storage, or of another server with its API, as Google's own tools would find that: an
+    emulator is asked without credentials."""
+    from obstore.store import GCSStore
+
+    emulator = os.environ.get("STORAGE_EMULATOR_HOST")
+    if emulator and "://" not in emulator:
+        emulator = f"http://{emulator}"
+    endpoint = emulator or os.environ.get("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE")
+    more: dict[str, Any] = {"base_url": endpoint.rstrip("/")} if endpoint else {}
+    if emulator:
+        # By ``skip_signature``, only reads are without credentials (obstore 0.12).
+        no_login = dict.fromkeys(("client_email", "private_key", "private_key_id"), "")
+        more["service_account_key"] = json.dumps({"disable_oauth": True, **no_login})
+    client = _client(endpoint)
+    # Otherwise an object with Content-Encoding gzip comes decompressed, and from its beginning alone.
+    client["default_headers"] = {"accept-encoding": "gzip"}
+    return GCSStore(address.host, client_options=client, retry_config=_retries(), **more)
 
 
 def _s3(address: Address) -> ObjectStore:

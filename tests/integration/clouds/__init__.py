@@ -1,0 +1,1 @@
+"""Google Cloud Storage and Azure, by servers with their APIs: ``make test-clouds``."""
