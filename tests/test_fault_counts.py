@@ -44,8 +44,22 @@ def test_a_run_prints_the_faults_of_all_its_processes_and_fails_if_they_are_too_
     )
 
     def run(*more: str) -> tuple[int, str]:
-        words = ("-p", "tests.fault_summary", "-p", "no:cacheprovider", "--all-faults", *processes, *more)
-        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        words = (
+            "-p",
+            "xdist",
+            "-p",
+            "tests.fault_summary",
+            "-p",
+            "no:cacheprovider",
+            "--all-faults",
+            *processes,
+            *more,
+        )
+        env = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        }  # it takes most of the time
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *words], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
         )

@@ -58,14 +58,22 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+_PLUGINS = ("-p", "xdist", "-p", "pytest_randomly", "-p", "tests.sampling")
+
+
 def _run(project: Path, seed: str, *arguments: str) -> tuple[str, set[str]]:
     """What a run says, and the tests that it has run, each once."""
     for left in project.glob("ran-*"):
         left.unlink()
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "tests.sampling", "-p", "no:cacheprovider", *arguments, "tests"],
+        [sys.executable, "-m", "pytest", *_PLUGINS, "-p", "no:cacheprovider", *arguments, "tests"],
         cwd=project,
-        env={**os.environ, SEED: seed, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={
+            **os.environ,
+            SEED: seed,
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # which would take most of the time
+        },
         capture_output=True,
         text=True,
         timeout=120,

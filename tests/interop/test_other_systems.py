@@ -20,6 +20,7 @@ from tests.cli import Outcome, run
 from tests.conftest import RedisServer, Server
 from tests.interop.installing import PEERS, install, tool
 
+ROOT = Path(__file__).parents[2]
 JOBS = PEERS / "jobs"
 GUIDE = Path(__file__).parents[2] / "docs" / "other-systems.md"
 BIG = "12345678901234567890"
@@ -179,8 +180,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Enqueue:
     folder = tmp_path_factory.mktemp("jobs") / "venv"
     subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True)
     program = str(folder / "bin" / "python")
-    pip = [program, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    install([*pip, "--no-deps", "--require-hashes", "-r", "requirements.lock"], JOBS)
+    install([str(ROOT / ".ci" / "install-locked"), str(folder), str(JOBS / "requirements.lock")], ROOT)
     return lambda system, url, queue: _printed([program, str(JOBS / "enqueue.py"), system, url, queue])
 
 
