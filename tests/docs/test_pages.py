@@ -15,7 +15,7 @@ from tests.conftest import RedisServer
 from tests.docs.pages import DOCS, ROOT, Step, steps, told
 from tests.integration.remote.conftest import _s3, objects
 from tests.integration.remote.servers import Objects
-from tests.interop.installing import PEERS, install
+from tests.interop.installing import PEERS, python_with
 
 __all__ = ["_s3", "objects"]
 
@@ -93,12 +93,9 @@ def test_the_page_about_s3(redis_server: MakeServer, objects: Objects, tmp_path:
 
 
 def test_the_page_about_celery(redis_server: MakeServer, tmp_path: Path) -> None:
-    celery = tmp_path / "celery"
-    subprocess.run([sys.executable, "-m", "venv", celery], check=True, capture_output=True)
-    pip = [str(celery / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    install([*pip, "--no-deps", "--require-hashes", "-r", "requirements.lock"], PEERS / "jobs")
+    celery = python_with(PEERS / "jobs" / "requirements.lock", tmp_path / "celery")
     url = redis_server().start().url
-    follow("how-to/move-from-celery.md", tmp_path, REDIS_URL=url, PATH=str(celery / "bin"))
+    follow("how-to/move-from-celery.md", tmp_path, REDIS_URL=url, PATH=str(celery.parent))
 
 
 def test_no_how_to_is_left_out() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 PEERS = Path(__file__).parent / "peers"
+_ROOT = Path(__file__).parents[2]
 _INSTALL_SECONDS = 200
 _UNREACHABLE = (
     "ENOTFOUND",
@@ -47,6 +49,13 @@ def go_program(name: str, what: str, temporary: pytest.TempPathFactory) -> Path:
     program = temporary.mktemp("peers") / name
     install([go, "build", "-mod=readonly", "-buildvcs=false", "-o", str(program), "."], PEERS / name)
     return program
+
+
+def python_with(lock: Path, folder: Path) -> Path:
+    """Makes a virtual environment with the packages of a lock file. Returns its Python; skips as ``install`` does."""
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True)
+    install([str(_ROOT / ".ci" / "install-locked"), str(folder), str(lock)], _ROOT)
+    return folder / "bin" / "python"
 
 
 def install(command: Sequence[str], folder: Path) -> None:

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,9 +17,8 @@ import pytest
 from loader.layouts.task_message import decode
 from tests.cli import Outcome, run
 from tests.conftest import RedisServer, Server
-from tests.interop.installing import PEERS, install, tool
+from tests.interop.installing import PEERS, install, python_with, tool
 
-ROOT = Path(__file__).parents[2]
 JOBS = PEERS / "jobs"
 GUIDE = Path(__file__).parents[2] / "docs" / "other-systems.md"
 BIG = "12345678901234567890"
@@ -177,10 +175,7 @@ def _printed(command: list[str]) -> list[str]:
 
 @pytest.fixture(scope="session")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Enqueue:
-    folder = tmp_path_factory.mktemp("jobs") / "venv"
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True)
-    program = str(folder / "bin" / "python")
-    install([str(ROOT / ".ci" / "install-locked"), str(folder), str(JOBS / "requirements.lock")], ROOT)
+    program = str(python_with(JOBS / "requirements.lock", tmp_path_factory.mktemp("jobs") / "venv"))
     return lambda system, url, queue: _printed([program, str(JOBS / "enqueue.py"), system, url, queue])
 
 
