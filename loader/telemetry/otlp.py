@@ -68,6 +68,7 @@ class Otlp:
         self._told = False
         self._abandoned = asyncio.Event()
         self._began = time.time_ns()
+        self._is_off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"  # the SDK reads it for traces
         with _own_log(self._tell):
             self._prepare(endpoint)
         self._told = False  # what is wrong with a variable does not hide what is wrong with the collector
@@ -128,6 +129,8 @@ class Otlp:
             await _in_thread(partial(self._send, list(collector.collect())))
 
     def _send(self, families: Iterable[Family]) -> None:
+        if self._is_off:
+            return
         found = metrics_data(families, self._resource, self._began, time.time_ns())
         if self._metrics.export(found) is not MetricExportResult.SUCCESS:
             self._tell("the metrics could not be sent")

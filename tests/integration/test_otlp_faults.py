@@ -28,15 +28,17 @@ def payloads(tmp_path: Path) -> Path:
     return path
 
 
-class _Redirecting(BaseHTTPRequestHandler):
+class _Quiet(BaseHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nothing, as the test's output is of no use for it."""
+
+
+class _Redirecting(_Quiet):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
         self.send_response(302)
         self.send_header("location", f"https://elsewhere.example{self.path}")
         self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Nothing, as the test's output is of no use for it."""
 
 
 @pytest.fixture
@@ -47,6 +49,29 @@ def redirects() -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.mark.parametrize("disabled", ["", "false", "true", "TRUE"])
+def test_opentelemetry_can_be_switched_off_by_its_own_variable(valkey: Server, payloads: Path, disabled: str) -> None:
+    paths: set[str] = set()
+
+    class Handler(_Quiet):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            paths.add(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        otlp = ("--otlp", f"http://127.0.0.1:{server.server_port}", "--again")
+        done = run(
+            "load", payloads, "--queue", QUEUE, "--redis", valkey.url, *otlp, cwd=payloads.parent,
+            env={"OTEL_SDK_DISABLED": disabled},
+        )  # fmt: skip
+        server.shutdown()
+    assert done.status == 0, done.stderr
+    assert paths == (set() if disabled.lower() == "true" else {"/v1/metrics", "/v1/traces"})
 
 
 @pytest.fixture
