@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 import loader
-from loader.errors import ResultTimeoutError, UsageError
+from loader.errors import ResultTimeoutError, SinkError, UsageError
 from loader.layouts.task_message import encode
 from loader.tasks.options import TaskOptions
 from tests.cli import Outcome, command, environment, read_until, run
-from tests.conftest import Server
-from tests.faults.helpers import until
+from tests.conftest import RedisServer, Server
+from tests.faults.helpers import HANG, until
 from tests.faults.proxy import Link, Proxy, Verdict
 from tests.integration.cluster import Cluster
 from tests.integration.cluster import cluster as cluster
@@ -413,6 +413,32 @@ def test_results_can_be_iterated_over(valkey: Server) -> None:
 
     assert {(r.id, r.status, r.value) for r in found} == {(str(n), "completed", n) for n in range(1500)}
     assert {first.id: first.status, second.id: second.status} == {"slow": "pending", "nowhere": "missing"}
+
+
+@pytest.mark.parametrize("is_silent_at_once", [True, False])
+def test_the_timeout_holds_for_a_server_that_does_not_answer(
+    redis_server: Callable[..., RedisServer], is_silent_at_once: bool
+) -> None:
+    own = redis_server()
+    url = own.start().url
+    with own.client() as client:
+        task(client, "a")
+    assert own.process is not None
+    process = own.process
+
+    async def waited() -> None:
+        if is_silent_at_once:
+            process.send_signal(signal.SIGSTOP)
+        else:
+            asyncio.get_running_loop().call_later(1.0, process.send_signal, signal.SIGSTOP)
+        async with asyncio.timeout(HANG):
+            await loader.wait_for_result("a", redis=url, timeout=2, reply_timeout=3600, retry_for=3600)
+
+    try:
+        with pytest.raises(SinkError, match="did not answer until the time of timeout= was over"):
+            asyncio.run(waited())
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 def test_one_result_is_waited_for(valkey: Server) -> None:
