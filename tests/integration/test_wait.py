@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -413,6 +414,21 @@ def test_results_can_be_iterated_over(valkey: Server) -> None:
 
     assert {(r.id, r.status, r.value) for r in found} == {(str(n), "completed", n) for n in range(1500)}
     assert {first.id: first.status, second.id: second.status} == {"slow": "pending", "nowhere": "missing"}
+
+
+def test_results_go_into_a_pipe_as_well(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        client.set("asynq:result:a", "1")
+    (tmp_path / "ids").write_text("a\n")
+    os.mkfifo(tmp_path / "out")
+    with subprocess.Popen(["cat", tmp_path / "out"], stdout=subprocess.PIPE, text=True) as reader:
+        done = wait(valkey, tmp_path, "--ids", "ids", "--out", "out", "--timeout", "60")
+        if done.status:
+            reader.kill()
+        said, _ = reader.communicate(timeout=HANG)
+
+    assert done.status == 0, done
+    assert json.loads(said) == {"id": "a", "status": "completed", "result": 1}
 
 
 @pytest.mark.parametrize("is_silent_at_once", [True, False])
