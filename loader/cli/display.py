@@ -124,7 +124,7 @@ class Display:
                 while True:
                     if (report := loader.report) is not None:
                         if time.monotonic() - read_at > _PENDING_SECONDS:
-                            read_at, pending = time.monotonic(), await loader.pending()
+                            read_at, pending = time.monotonic(), await _pending(loader)
                         bar.update(task, completed=done_bytes(report), total=_total(report))
                         counts = one_line(self._line(report, loader, pending))
                         held = [one_line(text)] if (text := report.holding.text) else []
@@ -141,7 +141,7 @@ class Display:
                 total = _total(report)
                 share = f"{100 * done_bytes(report) // total:.0f} %, " if total else ""
                 held = f" · {report.holding.text}" if report.holding.text else ""
-                pending = await loader.pending()
+                pending = await _pending(loader)
                 more = {"bytes": total, "pending": pending}
                 line = share + self._line(report, loader, pending) + held
                 say_progress(self, line, partial(_with, report, more))
@@ -167,6 +167,15 @@ class Display:
         due = 0 if report.pace is None else report.pace.intended(time.monotonic())
         loaded, intended = self._recent.rates(report.seconds, report.loaded, due)
         return loaded, intended
+
+
+async def _pending(loader: Loader) -> int | None:
+    """As ``Loader.pending``; None also if there is no answer soon: all else is to be shown meanwhile."""
+    try:
+        async with asyncio.timeout(_PENDING_SECONDS):
+            return await loader.pending()
+    except TimeoutError:
+        return None
 
 
 def _with(report: LoadReport, more: Mapping[str, Any]) -> Mapping[str, Any]:

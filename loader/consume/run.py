@@ -35,7 +35,8 @@ _LEASE_EXPIRED = "asynq: task lease expired"
 """``ErrLeaseExpired`` (``recoverer.go``)."""
 
 _LAST_SECONDS = 2.0
-"""How long the last steps may take once the user wants an end at once, or the server was waited for already."""
+"""How long the last steps may take once the user wants an end at once, or the server was waited for already; also if
+``retry_for`` is shorter."""
 
 log = logging.getLogger("runqy_loader")
 
@@ -167,7 +168,7 @@ class Consumer:
             crew.abandon()
         background: list[asyncio.Task[None]] = []
         timer = None
-        patience = options.retry_for
+        patience = max(options.retry_for, _LAST_SECONDS)
         try:
             await self._unless_in_a_hurry(way.beat([], stopping=False))
             log.info("consuming from queue %s as %s", way.queue, way.name)
@@ -176,7 +177,7 @@ class Consumer:
             background = [asyncio.ensure_future(self._repeat(*step)) for step in self._steps(session, way)]
             await crew.serve()
         except TransientError:
-            patience = min(patience, _LAST_SECONDS)
+            patience = _LAST_SECONDS
             raise
         finally:
             if timer is not None:

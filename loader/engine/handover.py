@@ -43,9 +43,9 @@ class Limits(Protocol):
         """Returns when a delivery may go on, or soon after ``stopping()`` is true.
 
         Args:
-            held: Told again and again, as it waits, for how many further seconds it was held. The time that a server
-                takes to answer whether it must wait at all is no part of it: it would shift the schedule, which must
-                show it.
+            held: Told again and again, as it waits, for how many further seconds it was held: 0 when that begins. The
+                time that a server takes to answer whether it must wait at all is no part of it: it would shift the
+                schedule, which must show it.
         """
         ...
 
@@ -82,6 +82,7 @@ class Handover:
         self._landed = 0  # tasks that are in
         self._idle = 0  # workers that wait for a delivery while there is none
         self._idle_since: float | None = None  # when the first of them began to wait
+        self._held_from: float | None = None  # until when what holds the delivery that waits has shifted the schedule
         self._tasks = 1  # of the last delivery that had to wait
         self._turn = asyncio.Lock()
         self._alarm: asyncio.Future[None] | None = None  # of the delivery that waits
@@ -215,24 +216,33 @@ class Handover:
         return course.rate(now) if course is not None and course.is_started else None
 
     def _overdue(self, now: float) -> int:
-        course, idle_from = self._course, self._idle_from
+        course = self._course
         if course is None or not course.is_started:
             return 0
-        return course.overdue(now if idle_from is None else min(now, idle_from))
+        rests = [since for since in (self._idle_from, self._held_from) if since is not None]
+        return course.overdue(min([now, *rests]))
 
     async def _is_clear(self, delivery: Delivery) -> bool:
         """Returns once nothing holds a delivery any more; False if the load is to end."""
         while not self._stopping:
-            if self._paused:
-                began = time.monotonic()
-                await self._sleep(_LONGEST_SLEEP)
-                self._shift(time.monotonic() - began)
-                continue
-            if self._limits is not None:
-                await self._limits.clear(delivery, lambda: self._stopping or self._paused, self._shift)
+            try:
+                if self._paused:
+                    self._held_from = began = time.monotonic()
+                    await self._sleep(_LONGEST_SLEEP)
+                    self._shift(time.monotonic() - began)
+                    continue
+                if self._limits is not None:
+                    await self._limits.clear(delivery, lambda: self._stopping or self._paused, self._is_held)
+            finally:
+                self._held_from = None
             if not self._paused:
                 return not self._stopping
         return False
+
+    def _is_held(self, seconds: float) -> None:
+        """Limits have held the delivery that waits for so many further seconds, until now."""
+        self._held_from = time.monotonic() if self._held_from is None else self._held_from + seconds
+        self._shift(seconds)
 
     def _shift(self, seconds: float) -> None:
         for course in {self._planned, self._course}:

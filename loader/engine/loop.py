@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable
 from types import FrameType
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_INTERRUPTED = 130
+_MOST_UNHEARD = 2
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -24,12 +27,25 @@ def on_stop_signals(callback: Callable[[], None]) -> None:
 
     The loop's own ``add_signal_handler`` is not used: when it is removed, and the loop removes it when it closes, a
     signal ends the process by its default action for a moment. Whoever calls this puts the handlers back.
+
+    A loop that writes to a pipe that nobody reads is told of no signal, and may wait for ever. So the third signal that
+    it has not heard ends the process.
     """
     loop = asyncio.get_running_loop()
+    unheard = 0
+
+    def heard() -> None:
+        nonlocal unheard
+        unheard = 0
+        callback()
 
     def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal unheard
+        if unheard == _MOST_UNHEARD:
+            os._exit(_INTERRUPTED)
         if not loop.is_closed():
-            loop.call_soon_threadsafe(callback)
+            unheard += 1
+            loop.call_soon_threadsafe(heard)
 
     for number in STOP_SIGNALS:
         signal.signal(number, handle)

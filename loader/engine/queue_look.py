@@ -27,6 +27,7 @@ class QueueLook:
         numbers = itertools.count(1)
         # Not repeated after a fault: there is a next time.
         self._session = Session(self._servers, timeout, 0.0, lambda: f"{name}{next(numbers)}")
+        self._has_failed = False  # the last look
 
     async def __call__(self, queues: Sequence[str]) -> QueueLengths | None:
         """The sums over the queues, and the oldest pending task of any.
@@ -34,7 +35,11 @@ class QueueLook:
         Raises:
             LoaderError: A server refuses, or does not answer.
         """
+        if self._has_failed and self._servers.is_reached:
+            await self._servers.reconnect()  # the cluster may have moved the queues
+        self._has_failed = True
         found = await Look.of(self._session, self._layout, *queues).read()
+        self._has_failed = False
         ages = [one.oldest_pending_seconds for one in found if one.oldest_pending_seconds is not None]
         return QueueLengths(
             pending=sum(one.pending for one in found),

@@ -42,7 +42,7 @@ async def _run(start: Start) -> int:
     sockets = [socket.socket(fileno=number) for number in start.sockets]
     serving = Serving(start.target, sockets)
     obeying = asyncio.create_task(_obey(reader, serving))
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.stop)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _stop_once, serving)
     try:
         return 0 if await serving.run(lambda: _say({"ready": True})) else _INTERRUPTED
     finally:
@@ -50,9 +50,16 @@ async def _run(start: Start) -> int:
 
 
 async def _obey(reader: asyncio.StreamReader, serving: Serving) -> None:
-    """Stops when the parent says so, or is gone."""
-    while await reader.read(1):
-        serving.stop()
+    """Stops when the parent says so, or is gone; at once when it says so again."""
+    if await reader.read(1):
+        _stop_once(serving)
+        while await reader.read(1):
+            serving.stop()
+    _stop_once(serving)
+
+
+def _stop_once(serving: Serving) -> None:
+    """Stops, if it does not already: a service manager signals all processes, and the parent tells this one as well."""
     if not serving.is_stopping:
         serving.stop()
 

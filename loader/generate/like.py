@@ -13,6 +13,7 @@ from loader.generate.seen import Seen
 from loader.shaping.number_text import read
 from loader.sources.base import Source
 from loader.sources.open_sources import open_sources
+from loader.sources.verdict import all_json
 
 _BATCH = 1000
 _MOST_BYTES = 16 * 1024 * 1024
@@ -69,7 +70,7 @@ async def _read(source: Source, seen: Seen, records: int) -> int:
                     return unreadable
                 if not record.strip():
                     continue
-                if index in raw.refused or index in raw.oversized:
+                if index in raw.refused or index in raw.oversized or not all_json([record], len(record)):
                     unreadable += 1
                     continue
                 try:

@@ -8,7 +8,7 @@ from typing import Any
 from loader.jobs.knee import Knee, find_knee
 
 MOST_POINTS = 3600
-"""After so many intervals, neighbours become one, and from then on an interval is twice as long."""
+"""After so many intervals, further ones are twice as long, and with each of them two neighbours become one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +126,24 @@ class Measurements:
     server: dict[str, Any] | None = None
     command: str | None = None
     options: dict[str, str] = field(default_factory=dict)
+    _joined: int = 0  # intervals at the beginning that are two in one, since intervals became longer last
 
     def add(self, point: Point) -> None:
-        """Adds an interval. Neighbours are merged if there are too many."""
+        """Adds an interval. Two neighbours are joined if there are too many.
+
+        Not all of them at once: for histograms that takes about ten seconds, in which the load would stand still, and
+        lose its lease.
+        """
         self.points.append(point)
-        if len(self.points) > MOST_POINTS:
-            found = self.points
-            pairs = [first.with_next(second) for first, second in zip(found[::2], found[1::2], strict=False)]
-            self.points = [*pairs, *found[2 * len(pairs) :]]
+        if len(self.points) <= MOST_POINTS:
+            return
+        if self._joined == MOST_POINTS // 2:
+            self._joined = 0
+        if not self._joined:
             self.interval *= 2
+        at = self._joined
+        self.points[at : at + 2] = [self.points[at].with_next(self.points[at + 1])]
+        self._joined += 1
 
     def join_short_end(self) -> None:
         """Joins a last interval that is shorter than half of one with that before it: its rate would say nothing."""

@@ -44,6 +44,8 @@ class ResultsFile:
         if self.is_stdout:
             return
         try:
+            if self._path.exists() and not self._path.is_file():  # a pipe or a device keeps nothing
+                return
             yield from self._ids_in_gzip() if is_gzip(self._path) else self._ids_in_lines()
         except FileNotFoundError:
             return

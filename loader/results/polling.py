@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from loader.errors import TransientError, UsageError
+from loader.errors import SinkError, TransientError, UsageError
 from loader.results.lookup import LOOKUPS, Look, Lookup
 from loader.results.options import WaitOptions
 from loader.results.outstanding import Waiting, WaitingIds
@@ -27,6 +27,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 
 _GROWTH = 1.5
 _CONFIRM_SECONDS = 0.1
+_LAST_SECONDS = 5.0
+"""How long a look-up may take when the time is up: the last one begins then."""
 _FIRST_CHUNK, _LARGEST_CHUNK = 64, 1000
 _CHUNK_BYTES = 8 * 1024 * 1024
 """Approximate size of a call's replies. If results are large, a call has fewer ids."""
@@ -119,6 +121,7 @@ class Waiter:
         self._reader = Reader(self._servers, options.reply_timeout, "runqy-loader-wait")
         self._lost = False
         self._chunk = _FIRST_CHUNK
+        self._deadline: float | None = None
 
     def stop(self) -> None:
         """Makes ``results`` end soon."""
@@ -131,14 +134,14 @@ class Waiter:
         found again.
 
         Raises:
-            LoaderError: The server refuses, or cannot be reached for ``retry_for`` seconds.
+            LoaderError: The server refuses, or cannot be reached for ``retry_for`` seconds, or until the time is up.
         """
         limit = self._options.timeout_seconds
-        deadline = None if limit is None else time.monotonic() + limit
+        deadline = self._deadline = None if limit is None else time.monotonic() + limit
         pause = FIRST_PAUSE
         reach = self._servers.reach
         try:
-            await retry(lambda: reach("runqy-loader-wait:0"), self._options.retry_for, connected=False)
+            await self._in_time(retry(lambda: reach("runqy-loader-wait:0"), self._options.retry_for, connected=False))
             while self._waiting.count and not self._stop.is_set():
                 await self._choose_layout()
                 before, began = self._waiting.count, time.monotonic()
@@ -241,7 +244,21 @@ class Waiter:
                 self._lost = True
                 raise
 
-        return await retry(attempt, self._options.retry_for)
+        return await self._in_time(retry(attempt, self._options.retry_for))
+
+    async def _in_time(self, asking: Coroutine[Any, Any, T]) -> T:
+        """Awaits an answer, but hardly longer than the timeout allows.
+
+        Raises:
+            SinkError: There was none in time, so what became of the tasks is not known.
+        """
+        if self._deadline is None:
+            return await asking
+        try:
+            return await asyncio.wait_for(asking, max(_LAST_SECONDS, self._deadline - time.monotonic()))
+        except TimeoutError:
+            message = f"{self._servers} did not answer until the time of --timeout was over"
+            raise SinkError(message, "Check the server") from None
 
     async def _sleep(self, seconds: float) -> None:
         with suppress(TimeoutError):

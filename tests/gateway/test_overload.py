@@ -320,6 +320,22 @@ def test_several_workers_share_a_port_and_keep_the_guarantees(valkey: Server, st
     assert any("has ended by itself (exit status -9); starting another one" in line for line in gateway.said)
 
 
+def test_a_signal_to_all_processes_of_a_service_is_one_signal(valkey: Server, start: Start) -> None:
+    """As systemd sends it, if nothing else is said."""
+    gateway = start(valkey.url, "--workers", "2")
+    body = b'{"queue": "simple", "data": 1}'
+    lines = ("POST /queue/add HTTP/1.1", "Host: x", f"X-API-Key: {KEY}", f"Content-Length: {len(body)}", "", "")
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=HANG) as connection:
+        connection.sendall("\r\n".join(lines).encode() + body[:1])
+        until(lambda: metric(gateway, "http_buffered_bytes") == 1, "the request to arrive")
+        subprocess.run(["kill", "-TERM", str(gateway.process.pid), *children(gateway)], check=True)
+        until(lambda: len(children(gateway)) < 2, "the worker that has nothing to do to end")
+        connection.sendall(body[1:])
+
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+    assert gateway.wait().status == 0
+
+
 def children(gateway: Gateway) -> list[str]:
     done = subprocess.run(["pgrep", "-P", str(gateway.process.pid)], capture_output=True, text=True, check=False)
     return done.stdout.split()

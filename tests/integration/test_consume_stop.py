@@ -39,9 +39,9 @@ def _cancelled(consumer: Consumer, running: asyncio.Task[Any]) -> None:
     running.cancel()
 
 
-async def _stopped_after(turns: int, url: str, layout: str, how: How) -> dict[str, Any]:
+async def _stopped_after(turns: int, url: str, layout: str, how: How, **given: Any) -> dict[str, Any]:
     """Consumes, and stops it after so many turns of the event loop. Returns its report."""
-    consumer = Consumer(options(url, layout, service_time="1ms", consumers=7, grace=0))
+    consumer = Consumer(options(url, layout, **{"service_time": "1ms", "consumers": 7, "grace": 0, **given}))
     running = asyncio.ensure_future(consumer.run())
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -67,6 +67,19 @@ def test_a_stop_after_any_number_of_steps_leaves_in_order(
             assert_left_in_order(db, layout, report, names, f"stopped after {turns} turns of the event loop")
             taken += report["taken"]
     assert taken > 60
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_stop_puts_back_also_what_is_not_to_be_retried(valkey: Server, layout: str) -> None:
+    with valkey.client() as db:
+        names = enqueue(db, layout, 2500)
+
+        report = uvloop.run(
+            _stopped_after(3000, valkey.url, layout, _in_order, service_time="1h", consumers=2500, retry_for=0)
+        )
+
+        assert_left_in_order(db, layout, report, names)
+        assert report["put_back"] == report["taken"] > 0
 
 
 @pytest.mark.slow

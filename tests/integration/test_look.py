@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
 from typing import Any
 
 import pytest
 
-from loader.errors import SinkError
+from loader.engine.queue_look import QueueLook
+from loader.errors import LoaderError, SinkError
+from loader.servers.routing import Servers
 from loader.servers.session import open_session
 from loader.stored.queue_reader import StoredQueue, stored_queue
 from loader.watch.look import COMMANDS_A_LOOK, Look
@@ -172,3 +175,26 @@ def test_queues_on_several_nodes_of_a_cluster_are_read(cluster: Cluster) -> None
     states = look(cluster.url, *[stored_queue(layout, name) for layout, name in names])  # type: ignore[arg-type]
 
     assert [state.pending for state in states] == [1, 2, 3, 4, 5, 6] * 2
+
+
+def test_a_look_of_a_load_finds_a_queue_again_that_the_cluster_has_moved(cluster: Cluster) -> None:
+    key = "asynq:{q.default}:pending"
+    with cluster.client() as client:
+        client.rpush(key, "a", "b")
+
+    async def looks() -> list[int]:
+        look = QueueLook(Servers(parse_address(cluster.url), 30.0), "asynq", 30.0, "test:")
+        found: list[int] = []
+        try:
+            before = await look(["q.default"])
+            await asyncio.to_thread(cluster.move, key, cluster.next_to(cluster.owner(key)))
+            for _ in range(3):
+                with contextlib.suppress(LoaderError):  # the next look goes on
+                    if (after := await look(["q.default"])) is not None:
+                        found.append(after.pending)
+        finally:
+            await look.close()
+        assert before is not None
+        return [before.pending, *found]
+
+    assert asyncio.run(looks())[:2] == [2, 2]

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.cli import Outcome, command, environment, run
+from tests.cli import Outcome, command, environment, read_until, run
 from tests.conftest import RedisServer, Server
-from tests.faults.helpers import until
+from tests.faults.helpers import HANG, until
 from tests.integration.tool import Redis, Tool, assert_error, assert_fine, counts, payloads
 from tests.runqy_api import KEY, RunqyApi
 
@@ -287,3 +287,26 @@ def test_the_parts_of_the_closing_lines_fit_a_terminal(valkey: Server, tmp_path:
     said = {line.split()[0]: line for line in done.stderr.splitlines() if line.startswith("  ")}
     assert {"due", "off", "latency"} <= said.keys()
     assert max(map(len, said.values())) <= 80
+
+
+def test_progress_is_told_although_the_server_does_not_answer(
+    redis_server: Callable[..., RedisServer], tmp_path: Path
+) -> None:
+    own = redis_server()
+    url = own.start().url
+    assert own.process is not None
+    (tmp_path / "in.jsonl").write_text("1\n" * 100_000)
+    patient = ("--timeout", "3600", "--retry-for", "3600")
+    arguments = command("load", "in.jsonl", "-q", "q", "--rate", "100/s", "--redis", url, *patient)
+    with subprocess.Popen(arguments, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE) as running:
+        assert running.stderr is not None
+        try:
+            said = read_until(running.stderr.fileno(), " pending\n")
+            own.process.send_signal(signal.SIGSTOP)
+            told = said.count(b" loaded ")
+            said = read_until(running.stderr.fileno(), " loaded ", said, times=told + 3, seconds=HANG)
+        finally:
+            own.process.send_signal(signal.SIGCONT)
+            running.kill()
+
+    assert running.returncode == -signal.SIGKILL, said.decode()  # it had not ended

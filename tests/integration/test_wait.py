@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -14,12 +15,12 @@ from typing import Any
 import pytest
 
 import loader
-from loader.errors import ResultTimeoutError, UsageError
+from loader.errors import ResultTimeoutError, SinkError, UsageError
 from loader.layouts.task_message import encode
 from loader.tasks.options import TaskOptions
 from tests.cli import Outcome, command, environment, read_until, run
-from tests.conftest import Server
-from tests.faults.helpers import until
+from tests.conftest import RedisServer, Server
+from tests.faults.helpers import HANG, until
 from tests.faults.proxy import Link, Proxy, Verdict
 from tests.integration.cluster import Cluster
 from tests.integration.cluster import cluster as cluster
@@ -413,6 +414,47 @@ def test_results_can_be_iterated_over(valkey: Server) -> None:
 
     assert {(r.id, r.status, r.value) for r in found} == {(str(n), "completed", n) for n in range(1500)}
     assert {first.id: first.status, second.id: second.status} == {"slow": "pending", "nowhere": "missing"}
+
+
+def test_results_go_into_a_pipe_as_well(valkey: Server, tmp_path: Path) -> None:
+    with valkey.client() as client:
+        client.set("asynq:result:a", "1")
+    (tmp_path / "ids").write_text("a\n")
+    os.mkfifo(tmp_path / "out")
+    with subprocess.Popen(["cat", tmp_path / "out"], stdout=subprocess.PIPE, text=True) as reader:
+        done = wait(valkey, tmp_path, "--ids", "ids", "--out", "out", "--timeout", "60")
+        if done.status:
+            reader.kill()
+        said, _ = reader.communicate(timeout=HANG)
+
+    assert done.status == 0, done
+    assert json.loads(said) == {"id": "a", "status": "completed", "result": 1}
+
+
+@pytest.mark.parametrize("is_silent_at_once", [True, False])
+def test_the_timeout_holds_for_a_server_that_does_not_answer(
+    redis_server: Callable[..., RedisServer], is_silent_at_once: bool
+) -> None:
+    own = redis_server()
+    url = own.start().url
+    with own.client() as client:
+        task(client, "a")
+    assert own.process is not None
+    process = own.process
+
+    async def waited() -> None:
+        if is_silent_at_once:
+            process.send_signal(signal.SIGSTOP)
+        else:
+            asyncio.get_running_loop().call_later(1.0, process.send_signal, signal.SIGSTOP)
+        async with asyncio.timeout(HANG):
+            await loader.wait_for_result("a", redis=url, timeout=2, reply_timeout=3600, retry_for=3600)
+
+    try:
+        with pytest.raises(SinkError, match="did not answer until the time of timeout= was over"):
+            asyncio.run(waited())
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 def test_one_result_is_waited_for(valkey: Server) -> None:

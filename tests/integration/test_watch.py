@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
+import select
 import signal
 import subprocess
 from collections.abc import Callable
@@ -315,3 +318,23 @@ def test_the_time_of_for_ends_a_watch_whose_server_is_gone(
 
     assert running.returncode == 1
     assert "did not answer until the time of --for was over" in said.decode()
+
+
+def test_signals_end_it_although_nobody_reads_what_it_prints(valkey: Server, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    longer_than_a_pipe = (word for number in range(1000) for word in ("-q", f"q{number:099}"))
+    arguments = command("watch", "--redis", valkey.url, "--json", *longer_than_a_pipe)
+    with subprocess.Popen(arguments, stdout=writer, cwd=tmp_path, env=environment()) as watching:
+        try:
+            until(lambda: select.select([reader], [], [], 0.1)[0], "it prints")
+            for _ in range(50):  # the signals of a number that come at once are one
+                if watching.poll() is None:
+                    watching.terminate()
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        watching.wait(0.5)
+
+            assert watching.poll() == 130
+        finally:
+            watching.kill()
+            os.close(reader)
+            os.close(writer)

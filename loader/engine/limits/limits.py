@@ -145,7 +145,7 @@ class _TimeHeld:
     """Tells, piece by piece, for how long a delivery is held.
 
     Args:
-        tell: Gets the seconds since it was called last.
+        tell: Gets the seconds since it was called last; 0 when the delivery begins to be held.
     """
 
     def __init__(self, tell: Callable[[float], None]) -> None:
@@ -156,6 +156,7 @@ class _TimeHeld:
         """The delivery is held from now on, if it is not already."""
         if self._since is None:
             self._since = time.monotonic()
+            self._tell(0.0)
 
     def goes_on(self) -> None:
         """If the delivery is held, it was held until now."""

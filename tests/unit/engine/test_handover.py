@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from loader.engine.handover import Handover
+from loader.engine.limits import limits
+from loader.jobs.holding import Holding
 from loader.pace.account import PaceReport
 from loader.pace.course import ByRate
 from loader.pace.rates import profile
@@ -152,6 +154,44 @@ def test_a_limit_holds_deliveries_back_and_what_it_held_is_not_made_up_for() -> 
         await waiting
         assert limit.seconds >= 0.05
         assert second.due[0] - first.due[0] == pytest.approx(0.001 + limit.seconds)
+
+    asyncio.run(run())
+
+
+class Always:
+    """A limit that always holds, and is asked again and again."""
+
+    name = "always"
+
+    async def hold(self, delivery: Delivery) -> limits.Hold | None:
+        return limits.Hold("it holds", 0.05)
+
+    def passed(self, delivery: Delivery) -> None:
+        """Nothing to note."""
+
+    def landed(self, delivery: Delivery) -> None:
+        """Nothing to note."""
+
+
+@pytest.mark.parametrize("by_limit", [True, False])
+def test_what_was_due_never_becomes_less_while_a_limit_or_a_pause_holds(by_limit: bool) -> None:
+    """It is a counter for Prometheus, which takes each fall for a new beginning."""
+
+    async def run() -> None:
+        report = PaceReport("10000/s")
+        begun = course("10000/s")
+        begun.start(time.monotonic())
+        handover = Handover(limits.Limits([Always()], Holding()) if by_limit else None, begun, report)
+        if not by_limit:
+            handover.pause()
+        waiting = asyncio.create_task(handover.wait(*deliveries(1)))
+        due = []
+        for _ in range(60):
+            await asyncio.sleep(0.02)
+            due.append(report.intended(time.monotonic()))
+        handover.stop()
+        await waiting
+        assert due == sorted(due)
 
     asyncio.run(run())
 

@@ -143,3 +143,12 @@ def test_quartiles_enclose_all_values_and_have_two_digits(values: list[Any]) -> 
     for text in texts:
         assert "e" not in text.lower()
         assert len(text.lstrip("-").replace(".", "").strip("0")) <= 2
+
+
+def test_a_number_beyond_a_double_is_no_record_to_learn_from_as_it_is_none_to_load(tmp_path: Path) -> None:
+    sample = tmp_path / "sample.jsonl"
+    sample.write_text('{"a": 1.5}\n{"a": 1e999}\n')
+
+    learnt = asyncio.run(learn(sample, 9))
+
+    assert (learnt.value, learnt.records, learnt.unreadable) == ({"a": "{{ float(1.5, decimals=1) }}"}, 1, 1)

@@ -40,6 +40,17 @@ def test_no_more_points_are_kept_than_the_limit_and_none_of_their_tasks_is_lost(
     assert sum(one.seconds for one in measured.points) == measured.points[-1].at == now
 
 
+def test_an_interval_too_many_costs_no_more_than_one_pair_of_neighbours() -> None:
+    """To join two histograms takes milliseconds. All of them at once would hold the load for longer than its lease."""
+    measured = Measurements(interval=1.0, points=[point(at) for at in range(1, MOST_POINTS + 1)])
+
+    for more in range(1, 4):
+        before = {id(one) for one in measured.points}
+        measured.add(point(MOST_POINTS + 2.0 * more, seconds=2.0))
+
+        assert sum(id(one) not in before for one in measured.points) == 2  # the new one, and one pair
+
+
 def test_a_short_end_belongs_to_the_interval_before_it() -> None:
     measured = Measurements(interval=1.0, points=[point(1.0), point(2.0), point(2.3, seconds=0.3)])
 
