@@ -236,6 +236,24 @@ def test_a_detached_load_that_is_interrupted_before_a_worker_comes_is_taken_back
         assert empty.tasks == 0
 
 
+def test_a_scheduler_that_dies_before_a_detached_load_begins_ends_the_command(
+    valkey: Server, client: Any, tmp_path: Path
+) -> None:
+    numbered(tmp_path / "in.jsonl", 10)
+    with DaskCluster(tmp_path, 0) as empty:
+        with Command(
+            "load", "in.jsonl", "-q", "q", "--redis", valkey.url, "--engine", "dask", "--scheduler", empty.address,
+            "--detach", "--rejects", "r.jsonl", cwd=tmp_path,
+        ) as running:  # fmt: skip
+            running.until(lambda: empty.tasks == 1, "its driver waits for a worker")
+            assert empty.scheduler is not None
+            empty.kill(empty.scheduler.pid)
+            done = running.wait()
+
+    assert done.status == 1, done.stderr
+    assert "the Dask scheduler has forgotten its tasks" in done.stderr
+
+
 def test_workers_without_the_loader_are_one_error_and_stay(valkey: Server, tmp_path: Path) -> None:
     numbered(tmp_path / "in.jsonl", 10)
     hidden = tmp_path / "hidden"
