@@ -339,6 +339,39 @@ def test_an_interrupted_load_ends_in_order_and_goes_on_locally(scene: Scene, clu
     assert "job j: completed" in attached.stderr, "of the newest run, whichever engine it had"
 
 
+_LATE_NEWS = """
+from distributed import scheduler
+
+class Late(scheduler.BatchedSend):
+    def __init__(self, interval, **more):
+        super().__init__("300ms" if interval == "2ms" else interval, **more)
+
+scheduler.BatchedSend = Late
+"""
+"""Runs in a scheduler before anything else: its clients hear late of what has happened, and its workers do not."""
+
+
+def test_what_ends_when_a_load_is_interrupted_is_counted(scene: Scene, tmp_path: Path) -> None:
+    lines = [payload(n, WIDTH) if n % 20 else b"{bad" for n in range(1, RECORDS + 1)]
+    write_lines(scene.folder / "in.jsonl", lines)
+    scene.proxy.latency = 0.003
+    folder, preload = tmp_path / "dask", tmp_path / "late.py"
+    folder.mkdir()
+    preload.write_text(_LATE_NEWS)
+
+    with DaskCluster(folder, 3, DASK_DISTRIBUTED__SCHEDULER__PRELOAD=json.dumps([str(preload)])) as own:
+        with dask_load(scene, own, "--max-errors", "none") as running:
+            strike = Strike(scene, 60, lambda pid: running.signal(signal.SIGINT), Verdict.PASS)
+            running.until(strike.happened.is_set, "the user has pressed Ctrl-C")
+            stopped = running.wait()
+
+    assert stopped.status == 130, stopped.stderr
+    report = stopped.report
+    assert 0 < len(scene.loaded) == report["loaded"], "what is acknowledged is counted"
+    assert report["queues"] == {QUEUE: report["loaded"]}
+    assert report["rejected_by_code"] == {"invalid_json": report["rejected"]}
+
+
 def test_a_shard_that_kills_its_workers_ends_the_load_with_the_reason(scene: Scene, cluster: DaskCluster) -> None:
     lines = write_lines(scene.folder / "in.jsonl", (payload(n, WIDTH) for n in range(200)))
     killed: set[int] = set()

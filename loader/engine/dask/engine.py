@@ -168,7 +168,7 @@ class _Run:
         try:
             await warn_of_failures(client)
             await self._work(looking)
-            await self._gathered.keep_rejects()
+            await self._gathered.keep_early()
         finally:
             looking.cancel()
             await self._end(topic)
@@ -389,9 +389,8 @@ class _Run:
             await self._take_back(list(self._futures))
         else:
             await self._workers.tell(stop_run, self._token)
-            if (given := await self._workers.given()) is not None:
-                waiting = [one for one in self._futures if not one.done() and one.key not in given]
-                await self._take_back(waiting)
+            waiting = await self._workers.not_begun([one.key for one in self._futures if not one.done()])
+            await self._take_back([one for one in self._futures if one.key in waiting])
         self._news.set()
 
     async def _end(self, topic: str) -> None:

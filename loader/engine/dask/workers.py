@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from distributed import Client, Future
+from distributed import Client, Future, Scheduler
 
 _ANSWER_SECONDS = 5.0
 _SIGNS_A_SECOND = 50
@@ -60,11 +60,23 @@ class Workers:
         self.has_had_silent = self.has_had_silent or bool(self.silent)
         return True
 
-    async def given(self, workers: Collection[str] | None = None) -> set[Any] | None:
-        """The keys of all tasks that the scheduler has given to these workers, or to any; None without an answer."""
+    async def not_begun(self, keys: Sequence[Any]) -> set[Any]:
+        """The keys among these of tasks that the scheduler has given to no worker; none without an answer.
+
+        A task that has ended is none of them: what became of it may be on its way.
+        """
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                found = await self._client.processing(workers=None if workers is None else list(workers))
+                return set(await self._client.run_on_scheduler(_not_begun, keys))
+        except (OSError, TimeoutError) as error:
+            log.debug("the Dask scheduler does not tell which tasks have not begun: %s", error)
+            return set()
+
+    async def given(self, workers: Collection[str]) -> set[Any] | None:
+        """The keys of all tasks that the scheduler has given to these workers; None without an answer."""
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                found = await self._client.processing(workers=list(workers))
         except (OSError, TimeoutError) as error:
             log.debug("the Dask scheduler does not tell what it has given to workers: %s", error)
             return None
@@ -91,3 +103,9 @@ class Workers:
             log.debug("not all Dask workers were told: %s", error)
             return False
         return True
+
+
+def _not_begun(keys: Sequence[Any], dask_scheduler: Scheduler) -> list[Any]:
+    """Runs in the scheduler."""
+    tasks = dask_scheduler.tasks
+    return [key for key in keys if key not in tasks or tasks[key].state not in ("processing", "memory", "erred")]
