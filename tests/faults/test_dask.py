@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import threading
@@ -359,17 +360,35 @@ def test_what_ends_when_a_load_is_interrupted_is_counted(scene: Scene, tmp_path:
     folder.mkdir()
     preload.write_text(_LATE_NEWS)
 
-    with DaskCluster(folder, 3, DASK_DISTRIBUTED__SCHEDULER__PRELOAD=json.dumps([str(preload)])) as own:
-        with dask_load(scene, own, "--max-errors", "none") as running:
-            strike = Strike(scene, 60, lambda pid: running.signal(signal.SIGINT), Verdict.PASS)
-            running.until(strike.happened.is_set, "the user has pressed Ctrl-C")
-            stopped = running.wait()
+    with (
+        DaskCluster(folder, 3, DASK_DISTRIBUTED__SCHEDULER__PRELOAD=json.dumps([str(preload)])) as own,
+        dask_load(scene, own, "--max-errors", "none") as running,
+    ):
+        strike = Strike(scene, 60, lambda pid: running.signal(signal.SIGINT), Verdict.PASS)
+        running.until(strike.happened.is_set, "the user has pressed Ctrl-C")
+        stopped = running.wait()
 
     assert stopped.status == 130, stopped.stderr
     report = stopped.report
     assert 0 < len(scene.loaded) == report["loaded"], "what is acknowledged is counted"
     assert report["queues"] == {QUEUE: report["loaded"]}
     assert report["rejected_by_code"] == {"invalid_json": report["rejected"]}
+
+
+def test_when_the_workers_of_this_machine_are_all_gone_the_load_ends(scene: Scene) -> None:
+    plain_input(scene)
+    scene.proxy.latency = 0.05
+
+    scene.input_of(scene.lines, "in.jsonl", "--job", "j", "-b", "10")
+    with scene.beside("--engine", "dask") as running:
+        running.until(lambda: scene.pending, "it loads")
+        (workers,) = map(int, Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split())
+        os.killpg(workers, signal.SIGKILL)
+        failed = running.wait()
+
+    assert_one_error(failed, "the Dask workers of this machine have ended (status -9)", "go on")
+    scene.proxy.latency = 0.0
+    scene.assert_all_in(scene.load("--engine", "local"))
 
 
 def test_a_shard_that_kills_its_workers_ends_the_load_with_the_reason(scene: Scene, cluster: DaskCluster) -> None:

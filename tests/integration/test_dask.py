@@ -240,15 +240,14 @@ def test_a_scheduler_that_dies_before_a_detached_load_begins_ends_the_command(
     valkey: Server, client: Any, tmp_path: Path
 ) -> None:
     numbered(tmp_path / "in.jsonl", 10)
-    with DaskCluster(tmp_path, 0) as empty:
-        with Command(
-            "load", "in.jsonl", "-q", "q", "--redis", valkey.url, "--engine", "dask", "--scheduler", empty.address,
-            "--detach", "--rejects", "r.jsonl", cwd=tmp_path,
-        ) as running:  # fmt: skip
-            running.until(lambda: empty.tasks == 1, "its driver waits for a worker")
-            assert empty.scheduler is not None
-            empty.kill(empty.scheduler.pid)
-            done = running.wait()
+    with DaskCluster(tmp_path, 0) as empty, Command(
+        "load", "in.jsonl", "-q", "q", "--redis", valkey.url, "--engine", "dask", "--scheduler", empty.address,
+        "--detach", "--rejects", "r.jsonl", cwd=tmp_path,
+    ) as running:  # fmt: skip
+        running.until(lambda: empty.tasks == 1, "its driver waits for a worker")
+        assert empty.scheduler is not None
+        empty.kill(empty.scheduler.pid)
+        done = running.wait()
 
     assert done.status == 1, done.stderr
     assert "the Dask scheduler has forgotten its tasks" in done.stderr

@@ -16,6 +16,7 @@ from loader.engine.child_program import child_command, child_environment
 from loader.engine.engines.local import processors
 from loader.errors import LoaderError
 from loader.servers.closing import close_quietly
+from loader.wire.faults import RESUME
 
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = _CONNECT_SECONDS + 5.0
@@ -123,7 +124,8 @@ async def _local(workers: int) -> AsyncIterator[str]:
             start_new_session=True,
         )
         try:
-            yield scheduler.address
+            async with _while_they_run(process):
+                yield scheduler.address
         finally:
             await _ended(process)
     finally:
@@ -133,6 +135,28 @@ async def _local(workers: int) -> AsyncIterator[str]:
 def _worker_command(address: str, workers: int) -> list[str]:
     command = child_command("distributed.cli.dask_worker", address, "--nworkers", str(workers))
     return [*command, "--nthreads", "1", "--no-dashboard", "--death-timeout", "10"]
+
+
+@asynccontextmanager
+async def _while_they_run(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
+    """Ends the block if the process of the workers ends: there would be no others, and it would wait for ever.
+
+    Raises:
+        LoaderError: It has ended.
+    """
+
+    async def watch() -> None:
+        status = await process.wait()
+        raise LoaderError(f"the Dask workers of this machine have ended (status {status})", RESUME.capitalize())
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(watch())
+            yield
+            watching.cancel()
+    except BaseExceptionGroup as errors:
+        first = errors.exceptions[0]
+        raise first from first.__cause__
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:

@@ -102,7 +102,7 @@ def test_rejects_of_shards_that_are_not_done_are_written_at_the_end(tmp_path: Pa
         await found.keep_early()
         await found.close()
         assert report.rejects_file == str(path)
-        assert (report.loaded, report.queues, report.batches) == (3, {"q.default": 3}, 2), "each figure is of the same runs"
+        assert (report.loaded, report.queues, report.batches) == (3, {"q.default": 3}, 2)
         assert (report.rejected, report.rejected_by_code) == (2, {ReasonCode.INVALID_JSON: 2})
 
     asyncio.run(scenario())
