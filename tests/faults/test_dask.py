@@ -238,6 +238,47 @@ def test_after_a_silent_worker_the_death_of_all_others_leaves_no_shard_to_nobody
     scene.assert_all_in(done)
 
 
+_HELD_RESULTS = """
+import asyncio, pathlib
+from distributed import scheduler
+from distributed.utils_comm import gather_from_workers
+
+async def held(*arguments, **more):
+    while pathlib.Path({flag!r}).exists():
+        await asyncio.sleep(0.02)
+    return await gather_from_workers(*arguments, **more)
+
+scheduler.gather_from_workers = held
+"""
+"""Runs in a scheduler before anything else: while there is a file ``flag``, it asks no worker for a result."""
+
+
+def test_results_that_a_stopped_worker_alone_has_keep_no_others_waiting(scene: Scene, tmp_path: Path) -> None:
+    plain_input(scene)
+    scene.proxy.latency = 0.003
+    folder, flag, preload = tmp_path / "dask", tmp_path / "held", tmp_path / "held.py"
+    folder.mkdir()
+    preload.write_text(_HELD_RESULTS.format(flag=str(flag)))
+
+    with (
+        DaskCluster(folder, 2, DASK_DISTRIBUTED__SCHEDULER__PRELOAD=json.dumps([str(preload)])) as own,
+        dask_load(scene, own, "--timeout", "5", "--retry-for", "5", silent=2.0) as running,
+    ):
+        running.until(lambda: scene.pending > 300, "the first shard is judged")
+        flag.touch()
+        running.until(lambda: scene.pending == RECORDS, "all is in")
+        pid = own.workers[0].pid
+        running.until(lambda: own.shards_on(pid) == 0, "the worker has results alone")
+        stop_process(pid)
+        flag.unlink()
+        done = running.wait()
+        go_on(pid)
+
+    scene.assert_all_in(done)
+    assert "Dask workers have said nothing for 2 s, and others run their shards" in done.stderr
+    assert done.report["already_loaded"] == 0
+
+
 def test_a_retired_worker_and_its_successor_run_a_shard_at_the_same_moment(scene: Scene, cluster: DaskCluster) -> None:
     plain_input(scene)
     retiring: list[threading.Thread] = []

@@ -336,7 +336,9 @@ class _Run:
                         ", ".join(sorted(new)),
                     )
                 silent = self._workers.silent
-                await self._take_back(await self._stranded(silent))  # claims end what these may do yet
+                if stranded := await self._stranded():
+                    await self._take_back(stranded)  # claims end what these may do yet
+                    await self._workers.hang_up()
                 if not self._workers.threads and not told:
                     log.warning("the Dask cluster has no workers; waiting for the first one")
                 told = not self._workers.threads
@@ -356,10 +358,10 @@ class _Run:
         else:
             self._checked |= workers
 
-    async def _stranded(self, silent: frozenset[str]) -> list[Future]:
-        """The tasks that silent workers have, and those for workers of which none is there any more: Dask has them wait
-        for one of these for ever."""
-        given = (await self._workers.given(silent) or ()) if silent else ()
+    async def _stranded(self) -> list[Future]:
+        """The tasks that silent workers have, or their results, and those for workers of which none is there any more:
+        Dask has them wait for one of these for ever."""
+        given = await self._workers.only_with_silent([future.key for future in self._futures])
         live = self._workers.live
         return [
             future
