@@ -149,6 +149,29 @@ def test_an_input_that_is_bad_from_the_beginning_loads_nothing(
     assert client.dbsize() == 0
 
 
+@pytest.mark.parametrize("limit", [(), ("--max-errors", "10%")], ids=["default", "percent"])
+@pytest.mark.parametrize("is_good", [True, False], ids=["good", "bad"])
+def test_a_short_first_file_is_judged_together_with_what_follows(
+    cluster: DaskCluster, valkey: Server, client: Any, tmp_path: Path, is_good: bool, limit: tuple[str, ...]
+) -> None:
+    first = [payload(n) if n % 3 == 0 else b"{bad" for n in range(30)]
+    others = [payload(n) if is_good or n % 3 == 0 else b"{bad" for n in range(1000, 7000)]
+    write_lines(tmp_path / "a.jsonl", first)
+    write_lines(tmp_path / "b.jsonl", others)
+    arguments = ("a.jsonl", "b.jsonl", "-q", "q", "-b", "10", "--job", "j", "--force-format", *limit)
+
+    done = dask_load(cluster, valkey, tmp_path, *arguments, size=100_000)
+
+    if is_good:
+        assert done.status == 3, done.stderr
+        assert_adds_up(done, loaded_in_all=10 + len(others), rejected=20)
+        assert_each_once(client, [line for line in first + others if line != b"{bad"])
+    else:
+        assert done.status == 1, done.stderr
+        assert "records are bad" in done.stderr
+        assert client.llen("asynq:q.default:pending") == 10, "only what comes before was loaded"
+
+
 @pytest.mark.parametrize(
     ("extra", "counted"), [(("--dry-run",), "valid"), (("--redis", "discard"), "loaded")], ids=["dry run", "discard"]
 )

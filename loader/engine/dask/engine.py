@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distributed import Client, Future
@@ -29,7 +29,7 @@ from loader.engine.dask.shipping import Shipping, require_picklable
 from loader.engine.dask.steering import Steering
 from loader.engine.dask.workers import Workers
 from loader.engine.engines.base import Steered
-from loader.engine.first_records import FirstRecords, too_many
+from loader.engine.first_records import Earlier, FirstRecords, too_many
 from loader.engine.part import Channel, Part
 from loader.errors import LoaderError, SinkError, TooManyRejectsError, TransientError
 from loader.jobs.orders import Orders
@@ -132,9 +132,10 @@ class _Run:
         self._beside: set[asyncio.Task[None]] = set()
         self._results: list[tuple[Future, ShardResult | LoaderError]] = []
         self._news = asyncio.Event()
-        # The first shard is judged before the others are loaded; see FirstRecords.
+        # The first shard is judged before the others are loaded; if it is too short, the next one. See FirstRecords.
         self._first = shards[0].number if shards and FirstRecords.are_judged(part.options.error_limit) else None
         self._judged = self._first is None or part.options.dry_run
+        self._earlier = Earlier()  # of shards that were too short
         self._workers = Workers(client, SILENT_SECONDS)
         self._steering = Steering(self._workers, self._token, lambda: len(self._futures) + len(self._left))
         self._checked: frozenset[str] = frozenset()  # workers that have this program
@@ -206,7 +207,8 @@ class _Run:
         taken = [self._left.popleft() for _ in range(min(room, len(self._left)))]
         for attempts in taken:
             number = attempts.shard.number
-            tasks.append(self._shipping.task(attempts.shard, 1 if number == self._first else 2, ordered))
+            earlier = replace(self._earlier, is_last=not self._left)
+            tasks.append(self._shipping.task(attempts.shard, 1 if number == self._first else 2, ordered, earlier))
             if not self._submitted:
                 require_picklable(tasks[0])
                 self._submitted = True
@@ -263,9 +265,16 @@ class _Run:
             await self._gathered.add(number, result)
             if not result.complete:
                 self._left.appendleft(attempts)
-            elif number == self._first:
-                self._judged = True
+            elif number == self._first and not self._judged:
+                self._read_on(result.not_judged)
         self._check_rejects()
+
+    def _read_on(self, not_judged: Earlier | None) -> None:
+        """Has the next shard judged, if the first one has not enough records."""
+        if not_judged is None or not self._left:
+            self._judged = True
+        else:
+            self._earlier, self._first = not_judged, self._left[0].shard.number
 
     def _again(self, attempts: _Attempts, error: LoaderError) -> None:
         """Has a shard run again whose run has failed, if that may help."""
