@@ -416,6 +416,22 @@ def test_what_ends_when_a_load_is_interrupted_is_counted(scene: Scene, tmp_path:
     assert report["rejected_by_code"] == {"invalid_json": report["rejected"]}
 
 
+def test_an_interrupt_when_all_workers_are_done_changes_nothing(scene: Scene) -> None:
+    scene.input(400, "--job", "j")
+
+    def connected() -> int:
+        """How many connections workers have: their processes have names and not numbers."""
+        return sum("-" in one["name"].rpartition(":")[2] for one in scene.client.client_list())
+
+    with scene.beside("--engine", "dask") as running:
+        running.until(lambda: scene.pending == 400 and connected(), "all is in")
+        running.until(lambda: not connected(), "the run is over for the workers")
+        running.signal(signal.SIGINT)
+        done = running.wait()
+
+    scene.assert_all_in(done)
+
+
 def test_when_the_workers_of_this_machine_are_all_gone_the_load_ends(scene: Scene) -> None:
     plain_input(scene)
     scene.proxy.latency = 0.05

@@ -142,7 +142,7 @@ class _Run:
         self._outage = Outage()
         self._told: set[str] = set()
         self._failure: LoaderError | None = None
-        self._submitted = self._stopping = False
+        self._submitted = self._stopping = self._is_over = False
         self._stopped_at: float | None = None
 
     @property
@@ -231,6 +231,9 @@ class _Run:
         return max(_LEAST_AHEAD, _AHEAD_A_THREAD * self._workers.threads)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._is_over:  # the client may be closed: there is nobody to be told
+            work.close()
+            return
         task = asyncio.create_task(work)
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
@@ -406,6 +409,7 @@ class _Run:
 
     async def _end(self, topic: str) -> None:
         """Leaves nothing of the run in the cluster."""
+        self._is_over = True
         for task in list(self._beside):
             task.cancel()
         if self._client.status == "running":
