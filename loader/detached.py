@@ -98,7 +98,7 @@ async def detach(paths: Sequence[str], options: LoadOptions) -> Detached:
         )
         future = client.submit(drive, wanted, key=(f"runqy-loader-driver-{token}", 0), pure=False, retries=0)
         fire_and_forget(future)
-        failing = asyncio.create_task(_failure(client, future, news))
+        failing = asyncio.create_task(_failure(future, news))
         try:
             return await _begun(news)
         except asyncio.CancelledError:  # by a signal
@@ -136,8 +136,8 @@ async def _begun(news: asyncio.Queue[object]) -> Detached:
             return Detached(message.job, message.exit_status)
 
 
-async def _failure(client: Client, future: Any, news: asyncio.Queue[object]) -> None:
-    if (error := await outcome_error(client, future)) is not None:
+async def _failure(future: Any, news: asyncio.Queue[object]) -> None:
+    if (error := await outcome_error(future)) is not None:
         news.put_nowait(error)
 
 

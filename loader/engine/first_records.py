@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from loader.errors import RejectStormError, TooManyRejectsError
 from loader.jobs.report import LoadReport
 from loader.settings.error_limit import FIRST_RECORDS, ErrorLimit
@@ -14,6 +16,20 @@ HELD_BYTES = 16 * 1024 * 1024
 """Records of more bytes than this are not held back, so that memory stays flat."""
 
 _STORM_PERCENT = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What parts of a load have read before this one that had too few records to be judged.
+
+    Attributes:
+        read, bad: As ``FirstRecords`` has counted.
+        is_last: Whether no other part follows this one.
+    """
+
+    read: int = 0
+    bad: int = 0
+    is_last: bool = True
 
 
 class FirstRecords:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from loader.engine.first_records import HELD_BYTES, FirstRecords, storm_error, storm_text
+from loader.engine.first_records import HELD_BYTES, Earlier, FirstRecords, storm_error, storm_text
 from loader.jobs.report import LoadReport, SourceReport
 from loader.settings.error_limit import ErrorLimit
 from loader.sinks.base import Delivery
@@ -46,20 +46,31 @@ class HoldBack:
 
     Args:
         dry_run: Whether nothing is loaded. Then nothing is held back, and only an explicit limit stops the run.
+        earlier: What other parts of the load have read before.
 
     Attributes:
         is_over: Whether the first records are judged, so that all others can be passed on at once.
     """
 
-    def __init__(self, limit: ErrorLimit, report: LoadReport, callbacks: Callbacks, *, dry_run: bool) -> None:
+    def __init__(
+        self,
+        limit: ErrorLimit,
+        report: LoadReport,
+        callbacks: Callbacks,
+        *,
+        dry_run: bool,
+        earlier: Earlier,
+    ) -> None:
         self._limit = limit
         self._report = report
         self._call = callbacks
         self._dry_run = dry_run
         self._first = FirstRecords(limit)
+        self._first.count(earlier.read, earlier.bad, 0)
+        self._is_last = earlier.is_last
         self._held: list[Admission] = []
         self._looked_up = 0  # how many of these were looked up in the ledger
-        self._passed_on = False
+        self._passed_on = earlier.read > 0
         self.is_over = False
 
     async def add(self, admission: Admission) -> None:
@@ -73,14 +84,21 @@ class HoldBack:
         self._held.append(admission)
         await self._judge(all_read=False)
 
-    async def end(self) -> None:
-        """Judges the records of an input that is over.
+    async def end(self) -> Earlier | None:
+        """Judges the records of an input that is over, or passes them on if other parts of the load follow.
+
+        Returns:
+            What was read so far, if it is not judged.
 
         Raises:
             TooManyRejectsError: Too many of them are bad.
         """
         if not self.is_over:
-            await self._judge(all_read=True)
+            await self._judge(all_read=self._is_last)
+        if self.is_over:
+            return None
+        await self._release()
+        return Earlier(self._first.read, self._first.bad)
 
     async def fail(self) -> None:
         """Passes on what was read before the input failed, unless too much of it is bad."""

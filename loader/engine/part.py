@@ -9,6 +9,7 @@ from pathlib import Path
 
 from loader.engine.assign import Assigner
 from loader.engine.ends import Ends
+from loader.engine.first_records import Earlier
 from loader.engine.handover import Handover, handover_of
 from loader.engine.limits.hours import OnlyBetween
 from loader.engine.limits.limits import Limit, Limits
@@ -104,6 +105,7 @@ class Part:
         known_queues: Full names of the queues that exist; None if this is not checked.
         rejects: The rejects file; None for none, or if the options name a place for one file a shard.
         process: Number of the process within the run; 0 if it is the only one.
+        earlier: What other parts of the load have read before; see ``Pipeline``.
         name: Name of the process, if it loads single shards of a run that is spread over machines; '' otherwise.
         records: The longest record; None for the limit of ``options``.
         forwarded: See ``loader.engine.targets.base.Cleared``.
@@ -123,6 +125,7 @@ class Part:
     forwarded: frozenset[str] | None = None
     first_version: bool = False
     name: str = ""
+    earlier: Earlier = field(default_factory=Earlier)
 
     @classmethod
     def of(
@@ -179,6 +182,11 @@ class PartialLoad:
     @property
     def batches_waiting(self) -> int:
         return 0 if self._pipeline is None else self._pipeline.waiting
+
+    @property
+    def not_judged(self) -> Earlier | None:
+        """See ``Pipeline``."""
+        return None if self._pipeline is None else self._pipeline.not_judged
 
     def stop(self) -> None:
         """Stops reading; ``run`` returns when the batches in flight are acknowledged."""
@@ -240,6 +248,7 @@ class PartialLoad:
             passed_over=channel.passed_over,
             handover=self._handover,
             latency=latency,
+            earlier=part.earlier,
         )
         if self._stopping:
             self._pipeline.stop()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from loader.engine.assign import Assigner
 from loader.engine.doubts import Doubts
 from loader.engine.ends import CUT_OFF, Ends, ends_in_a_record, is_cut_off, is_last, no_line_end
-from loader.engine.first_records import FirstRecords, too_many
+from loader.engine.first_records import Earlier, FirstRecords, too_many
 from loader.engine.handover import Handover
 from loader.engine.hold_back import Admission, Callbacks, HoldBack
 from loader.engine.loaded_before import LoadedBefore, StateOf
@@ -59,6 +59,10 @@ class Pipeline:
         passed_over: Called for each delivery that is in already.
         handover: What deliveries wait for before they are sent; None for nothing.
         latency: Keeps how long after its due time each task was in; None without due times.
+        earlier: What other parts of the load have read before its first records are judged.
+
+    Attributes:
+        not_judged: What was read so far of the first records, if all is read and they are not judged.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Pipeline:
         passed_over: Callable[[Delivery], None] = lambda delivery: None,
         handover: Handover | None = None,
         latency: LatencyRecorder | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
         self._sources = sources
         self._shards = shards
@@ -111,7 +116,8 @@ class Pipeline:
         self._first: HoldBack | None = None
         if process <= 1 and FirstRecords.are_judged(self._limit):
             callbacks = Callbacks(self._pass_on, self._is_in, self._located, judged)
-            self._first = HoldBack(self._limit, report, callbacks, dry_run=worker is None)
+            self._first = HoldBack(self._limit, report, callbacks, dry_run=worker is None, earlier=earlier or Earlier())
+        self.not_judged: Earlier | None = None
 
     @property
     def waiting(self) -> int:
@@ -167,7 +173,7 @@ class Pipeline:
         try:
             await self._read_all()
             if self._first is not None:
-                await self._first.end()
+                self.not_judged = await self._first.end()
                 self._first = None
         except TooManyRejectsError as error:
             self._failure = error

@@ -44,7 +44,8 @@ local claim = string.format('%d %s', (tonumber(number) or 0) + 1, ARGV[1])
 local batches = redis.call('GET', KEYS[2]) or ''
 local before, others = batches, ''
 if holder and string.match(holder, '^[^:]*') == string.match(ARGV[1], '^[^:]*') then
-  before, others = redis.call('HGET', KEYS[1], 'before'), redis.call('HGET', KEYS[1], 'others')
+  -- The server may have lost them, and the claim was noted again: then what is in counts for this run of the loader.
+  before, others = redis.call('HGET', KEYS[1], 'before') or '', redis.call('HGET', KEYS[1], 'others') or ''
   if not string.find(others .. ' ', ' ' .. holder .. ' ', 1, true) then others = others .. ' ' .. holder end
 end
 redis.call('HSET', KEYS[1], 'claim', claim, 'before', before, 'others', others)

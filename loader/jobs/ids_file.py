@@ -194,9 +194,12 @@ class IdsFile:
         self._writing = asyncio.create_task(asyncio.to_thread(self._write, data))
 
     async def _finish(self) -> None:
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            await writing
+        if (writing := self._writing) is None:
+            return
+        await asyncio.wait([writing])  # it goes on if whoever waits is cancelled: a worker that has lost a connection
+        if self._writing is writing:
+            self._writing = None
+        writing.result()
 
     def _write(self, data: bytes) -> None:
         assert self._descriptor is not None  # noqa: S101 - open() has set it

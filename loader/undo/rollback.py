@@ -73,7 +73,7 @@ class Rollback:
             await retry(self._servers.reach, self._patience, connected=False)
             job = await self._found()
             if job.state == UNDONE:
-                report.left = job.undone.get("left")
+                self._tell_noted(job)
                 log.info("job %s was rolled back on %s", job.name, shown_time(job.undone.get("time")))
             elif report.dry_run:
                 totals = await self._take_all(job)
@@ -134,8 +134,14 @@ class Rollback:
             totals = await self._take_all(job)
             await self._delete_orphans(job, totals)
             job = await self._noted(job, totals)
-        report.left = job.undone["left"]
+            report.left = job.undone["left"]
+        else:  # only its keys are left
+            self._tell_noted(job)
         await self._delete_keys(job)
+
+    def _tell_noted(self, job: Standing) -> None:
+        """Has the report tell what earlier runs have noted that have taken all back."""
+        self.report.earlier, self.report.left = job.undone.get("removed", 0), job.undone.get("left")
 
     async def _marked(self, job: Standing) -> Standing:
         """Marks the job as being rolled back. From now on, no load goes on with it."""

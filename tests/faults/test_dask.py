@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import threading
@@ -237,6 +238,47 @@ def test_after_a_silent_worker_the_death_of_all_others_leaves_no_shard_to_nobody
     scene.assert_all_in(done)
 
 
+_HELD_RESULTS = """
+import asyncio, pathlib
+from distributed import scheduler
+from distributed.utils_comm import gather_from_workers
+
+async def held(*arguments, **more):
+    while pathlib.Path({flag!r}).exists():
+        await asyncio.sleep(0.02)
+    return await gather_from_workers(*arguments, **more)
+
+scheduler.gather_from_workers = held
+"""
+"""Runs in a scheduler before anything else: while there is a file ``flag``, it asks no worker for a result."""
+
+
+def test_results_that_a_stopped_worker_alone_has_keep_no_others_waiting(scene: Scene, tmp_path: Path) -> None:
+    plain_input(scene)
+    scene.proxy.latency = 0.003
+    folder, flag, preload = tmp_path / "dask", tmp_path / "held", tmp_path / "held.py"
+    folder.mkdir()
+    preload.write_text(_HELD_RESULTS.format(flag=str(flag)))
+
+    with (
+        DaskCluster(folder, 2, DASK_DISTRIBUTED__SCHEDULER__PRELOAD=json.dumps([str(preload)])) as own,
+        dask_load(scene, own, "--timeout", "5", "--retry-for", "5", silent=2.0) as running,
+    ):
+        running.until(lambda: scene.pending > 300, "the first shard is judged")
+        flag.touch()
+        running.until(lambda: scene.pending == RECORDS, "all is in")
+        pid = own.workers[0].pid
+        running.until(lambda: own.shards_on(pid) == 0, "the worker has results alone")
+        stop_process(pid)
+        flag.unlink()
+        done = running.wait()
+        go_on(pid)
+
+    scene.assert_all_in(done)
+    assert "Dask workers have said nothing for 2 s, and others run their shards" in done.stderr
+    assert done.report["already_loaded"] == 0
+
+
 def test_a_retired_worker_and_its_successor_run_a_shard_at_the_same_moment(scene: Scene, cluster: DaskCluster) -> None:
     plain_input(scene)
     retiring: list[threading.Thread] = []
@@ -337,6 +379,73 @@ def test_an_interrupted_load_ends_in_order_and_goes_on_locally(scene: Scene, clu
     attached = run("jobs", "attach", "j", "--redis", scene.server.url, cwd=scene.folder)
     assert attached.status == 0, attached.stderr
     assert "job j: completed" in attached.stderr, "of the newest run, whichever engine it had"
+
+
+_LATE_NEWS = """
+from distributed import scheduler
+
+class Late(scheduler.BatchedSend):
+    def __init__(self, interval, **more):
+        super().__init__("300ms" if interval == "2ms" else interval, **more)
+
+scheduler.BatchedSend = Late
+"""
+"""Runs in a scheduler before anything else: its clients hear late of what has happened, and its workers do not."""
+
+
+def test_what_ends_when_a_load_is_interrupted_is_counted(scene: Scene, tmp_path: Path) -> None:
+    lines = [payload(n, WIDTH) if n % 20 else b"{bad" for n in range(1, RECORDS + 1)]
+    write_lines(scene.folder / "in.jsonl", lines)
+    scene.proxy.latency = 0.003
+    folder, preload = tmp_path / "dask", tmp_path / "late.py"
+    folder.mkdir()
+    preload.write_text(_LATE_NEWS)
+
+    with (
+        DaskCluster(folder, 3, DASK_DISTRIBUTED__SCHEDULER__PRELOAD=json.dumps([str(preload)])) as own,
+        dask_load(scene, own, "--max-errors", "none") as running,
+    ):
+        strike = Strike(scene, 60, lambda pid: running.signal(signal.SIGINT), Verdict.PASS)
+        running.until(strike.happened.is_set, "the user has pressed Ctrl-C")
+        stopped = running.wait()
+
+    assert stopped.status == 130, stopped.stderr
+    report = stopped.report
+    assert 0 < len(scene.loaded) == report["loaded"], "what is acknowledged is counted"
+    assert report["queues"] == {QUEUE: report["loaded"]}
+    assert report["rejected_by_code"] == {"invalid_json": report["rejected"]}
+
+
+def test_an_interrupt_when_all_workers_are_done_changes_nothing(scene: Scene) -> None:
+    scene.input(400, "--job", "j")
+
+    def connected() -> int:
+        """How many connections workers have: their processes have names and not numbers."""
+        return sum("-" in one["name"].rpartition(":")[2] for one in scene.client.client_list())
+
+    with scene.beside("--engine", "dask") as running:
+        running.until(lambda: scene.pending == 400 and connected(), "all is in")
+        running.until(lambda: not connected(), "the run is over for the workers")
+        running.signal(signal.SIGINT)
+        done = running.wait()
+
+    scene.assert_all_in(done)
+
+
+def test_when_the_workers_of_this_machine_are_all_gone_the_load_ends(scene: Scene) -> None:
+    plain_input(scene)
+    scene.proxy.latency = 0.05
+
+    scene.input_of(scene.lines, "in.jsonl", "--job", "j", "-b", "10")
+    with scene.beside("--engine", "dask") as running:
+        running.until(lambda: scene.pending, "it loads")
+        (workers,) = map(int, Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split())
+        os.killpg(workers, signal.SIGKILL)
+        failed = running.wait()
+
+    assert_one_error(failed, "the Dask workers of this machine have ended (status -9)", "go on")
+    scene.proxy.latency = 0.0
+    scene.assert_all_in(scene.load("--engine", "local"))
 
 
 def test_a_shard_that_kills_its_workers_ends_the_load_with_the_reason(scene: Scene, cluster: DaskCluster) -> None:

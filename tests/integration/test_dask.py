@@ -149,6 +149,29 @@ def test_an_input_that_is_bad_from_the_beginning_loads_nothing(
     assert client.dbsize() == 0
 
 
+@pytest.mark.parametrize("limit", [(), ("--max-errors", "10%")], ids=["default", "percent"])
+@pytest.mark.parametrize("is_good", [True, False], ids=["good", "bad"])
+def test_a_short_first_file_is_judged_together_with_what_follows(
+    cluster: DaskCluster, valkey: Server, client: Any, tmp_path: Path, is_good: bool, limit: tuple[str, ...]
+) -> None:
+    first = [payload(n) if n % 3 == 0 else b"{bad" for n in range(30)]
+    others = [payload(n) if is_good or n % 3 == 0 else b"{bad" for n in range(1000, 7000)]
+    write_lines(tmp_path / "a.jsonl", first)
+    write_lines(tmp_path / "b.jsonl", others)
+    arguments = ("a.jsonl", "b.jsonl", "-q", "q", "-b", "10", "--job", "j", "--force-format", *limit)
+
+    done = dask_load(cluster, valkey, tmp_path, *arguments, size=100_000)
+
+    if is_good:
+        assert done.status == 3, done.stderr
+        assert_adds_up(done, loaded_in_all=10 + len(others), rejected=20)
+        assert_each_once(client, [line for line in first + others if line != b"{bad"])
+    else:
+        assert done.status == 1, done.stderr
+        assert "records are bad" in done.stderr
+        assert client.llen("asynq:q.default:pending") == 10, "only what comes before was loaded"
+
+
 @pytest.mark.parametrize(
     ("extra", "counted"), [(("--dry-run",), "valid"), (("--redis", "discard"), "loaded")], ids=["dry run", "discard"]
 )
@@ -208,8 +231,8 @@ def test_workers_of_this_machine_that_do_not_start_are_not_waited_for(valkey: Se
 
     assert done.status == 1
     (error,) = [line for line in done.stderr.splitlines() if line.startswith("runqy-loader: error:")]
-    assert "the Dask workers of this machine have ended (status 1). See what this says: " in error
-    assert "dask_worker" in error
+    assert "the Dask workers of this machine have ended (status 1). Run the same command again" in error
+    assert "If they end at once, see what this says: " in error and "dask_worker" in error
 
 
 @pytest.mark.parametrize(
@@ -252,6 +275,23 @@ def test_a_detached_load_that_is_interrupted_before_a_worker_comes_is_taken_back
             running.signal(signal.SIGINT)
             assert running.wait().status == 130
         assert empty.tasks == 0
+
+
+def test_a_scheduler_that_dies_before_a_detached_load_begins_ends_the_command(
+    valkey: Server, client: Any, tmp_path: Path
+) -> None:
+    numbered(tmp_path / "in.jsonl", 10)
+    with DaskCluster(tmp_path, 0) as empty, Command(
+        "load", "in.jsonl", "-q", "q", "--redis", valkey.url, "--engine", "dask", "--scheduler", empty.address,
+        "--detach", "--rejects", "r.jsonl", cwd=tmp_path,
+    ) as running:  # fmt: skip
+        running.until(lambda: empty.tasks == 1, "its driver waits for a worker")
+        assert empty.scheduler is not None
+        empty.kill(empty.scheduler.pid)
+        done = running.wait()
+
+    assert done.status == 1, done.stderr
+    assert "the Dask scheduler has forgotten its tasks" in done.stderr
 
 
 def test_workers_without_the_loader_are_one_error_and_stay(valkey: Server, tmp_path: Path) -> None:

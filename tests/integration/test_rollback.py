@@ -133,6 +133,7 @@ def test_what_consumers_have_taken_is_left_and_the_same_input_then_needs_again(
     assert_error(refused, 1, f"job {job} was rolled back on", "5 of its tasks", "--again")
     assert refused.report["error_code"] == "rolled_back"
     assert (once_more.status, once_more.report["removed"], once_more.report["left"]) == (0, 0, 5)
+    assert once_more.report["removed_earlier"] == 2995
     assert db.ttl(f"runqy-loader:{{{job}}}:job") > 29 * 86400
 
     again = tool.load(*load, "--again")
@@ -140,6 +141,21 @@ def test_what_consumers_have_taken_is_left_and_the_same_input_then_needs_again(
     assert_fine(again)
     assert (again.report["job"], again.report["loaded"]) == (f"{job}-2", 3000)
     assert db.llen(pending_key(layout, QUEUE)) == 3000
+
+
+def test_a_rollback_that_was_killed_before_its_last_step_tells_what_it_took(tool: Tool, db: Redis) -> None:
+    tool.write("in.jsonl", lines(300))
+    job = tool.load("in.jsonl", "-q", "q").report["job"]
+    record = db.hgetall(f"runqy-loader:{{{job}}}:job")
+    db.rpop(pending_key("documented", QUEUE))
+    assert_fine(rollback(tool, job))
+    undone = db.hget(f"runqy-loader:{{{job}}}:job", "undone")
+    db.hset(f"runqy-loader:{{{job}}}:job", mapping=record | {b"state": b"undoing", b"undone": undone})
+
+    done = rollback(tool, job)
+
+    assert_fine(done)
+    assert (done.report["removed"], done.report["removed_earlier"], done.report["left"]) == (0, 299, 1)
 
 
 def test_inspect_shows_no_job_where_one_was_rolled_back(tool: Tool, db: Redis) -> None:

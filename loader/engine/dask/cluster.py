@@ -16,11 +16,14 @@ from loader.engine.child_program import child_command, child_environment
 from loader.engine.engines.local import processors
 from loader.errors import LoaderError
 from loader.servers.closing import close_quietly
+from loader.wire.faults import RESUME
 
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = _CONNECT_SECONDS + 5.0
 _END_SECONDS = 5.0
 _START_SECONDS = 120.0
+_ALONE_SECONDS = 60.0
+"""So long workers wait for their scheduler, which a busy machine may keep from answering, before they end."""
 
 log = logging.getLogger("runqy_loader")
 
@@ -62,29 +65,15 @@ async def _connected(scheduler: str | None) -> AsyncIterator[Client]:
         return
     count = processors()
     log.info("no Dask scheduler is given: %d Dask workers on this machine, for this load", count)
-    async with _local(count) as (address, process), _client(address) as client:
-        await _first_worker(client, address, process)
+    async with _local(count) as address, _client(address) as client:
+        try:
+            await client.wait_for_workers(1, timeout=_START_SECONDS)
+        except TimeoutError as error:
+            raise LoaderError(
+                f"no Dask worker of this machine has started within {_START_SECONDS:.0f} s",
+                f"See what this says: {_shown_command(address)}",
+            ) from error
         yield client
-
-
-async def _first_worker(client: Client, address: str, process: asyncio.subprocess.Process) -> None:
-    """Waits for a worker of this machine. Raises LoaderError if none comes."""
-    coming = asyncio.ensure_future(client.wait_for_workers(1, timeout=_START_SECONDS))
-    ending = asyncio.ensure_future(process.wait())
-    try:
-        await asyncio.wait((coming, ending), return_when=asyncio.FIRST_COMPLETED)
-        if coming.done() and coming.exception() is None:
-            return
-        what = (
-            f"have ended (status {ending.result()})" if ending.done() else f"are not there after {_START_SECONDS:.0f} s"
-        )
-        raise LoaderError(
-            f"the Dask workers of this machine {what}",
-            f"See what this says: {shlex.join(_worker_command(address, 1))}",
-        )
-    finally:
-        coming.cancel()
-        ending.cancel()
 
 
 @asynccontextmanager
@@ -119,8 +108,8 @@ def _first_line(error: BaseException) -> str:
 
 
 @asynccontextmanager
-async def _local(workers: int) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
-    """A scheduler in this process, and workers in others: its address, and the process that has started them.
+async def _local(workers: int) -> AsyncIterator[str]:
+    """A scheduler in this process, and workers in others.
 
     Not distributed's own ``LocalCluster``: Ctrl-C goes to all processes of a terminal's group, and its workers would be
     gone before their batches in flight are acknowledged. These have a session of their own.
@@ -137,7 +126,8 @@ async def _local(workers: int) -> AsyncIterator[tuple[str, asyncio.subprocess.Pr
             start_new_session=True,
         )
         try:
-            yield scheduler.address, process
+            async with _while_they_run(process, scheduler.address):
+                yield scheduler.address
         finally:
             await _ended(process)
     finally:
@@ -146,7 +136,36 @@ async def _local(workers: int) -> AsyncIterator[tuple[str, asyncio.subprocess.Pr
 
 def _worker_command(address: str, workers: int) -> list[str]:
     command = child_command("distributed.cli.dask_worker", address, "--nworkers", str(workers))
-    return [*command, "--nthreads", "1", "--no-dashboard", "--death-timeout", f"{_START_SECONDS:.0f}"]
+    return [*command, "--nthreads", "1", "--no-dashboard", "--death-timeout", f"{_ALONE_SECONDS:.0f}"]
+
+
+def _shown_command(address: str) -> str:
+    return shlex.join(_worker_command(address, 1))
+
+
+@asynccontextmanager
+async def _while_they_run(process: asyncio.subprocess.Process, address: str) -> AsyncIterator[None]:
+    """Ends the block if the process of the workers ends: there would be no others, and it would wait for ever.
+
+    Raises:
+        LoaderError: It has ended.
+    """
+
+    async def watch() -> None:
+        status = await process.wait()
+        raise LoaderError(
+            f"the Dask workers of this machine have ended (status {status})",
+            f"{RESUME.capitalize()}. If they end at once, see what this says: {_shown_command(address)}",
+        )
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(watch())
+            yield
+            watching.cancel()
+    except BaseExceptionGroup as errors:
+        first = errors.exceptions[0]
+        raise first from first.__cause__
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:

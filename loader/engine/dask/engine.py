@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distributed import Client, Future
@@ -29,7 +29,7 @@ from loader.engine.dask.shipping import Shipping, require_picklable
 from loader.engine.dask.steering import Steering
 from loader.engine.dask.workers import Workers
 from loader.engine.engines.base import Steered
-from loader.engine.first_records import FirstRecords, too_many
+from loader.engine.first_records import Earlier, FirstRecords, too_many
 from loader.engine.part import Channel, Part
 from loader.errors import LoaderError, SinkError, TooManyRejectsError, TransientError
 from loader.jobs.orders import Orders
@@ -132,16 +132,17 @@ class _Run:
         self._beside: set[asyncio.Task[None]] = set()
         self._results: list[tuple[Future, ShardResult | LoaderError]] = []
         self._news = asyncio.Event()
-        # The first shard is judged before the others are loaded; see FirstRecords.
+        # The first shard is judged before the others are loaded; if it is too short, the next one. See FirstRecords.
         self._first = shards[0].number if shards and FirstRecords.are_judged(part.options.error_limit) else None
         self._judged = self._first is None or part.options.dry_run
+        self._earlier = Earlier()  # of shards that were too short
         self._workers = Workers(client, SILENT_SECONDS)
         self._steering = Steering(self._workers, self._token, lambda: len(self._futures) + len(self._left))
         self._checked: frozenset[str] = frozenset()  # workers that have this program
         self._outage = Outage()
         self._told: set[str] = set()
         self._failure: LoaderError | None = None
-        self._submitted = self._stopping = False
+        self._submitted = self._stopping = self._is_over = False
         self._stopped_at: float | None = None
 
     @property
@@ -168,7 +169,7 @@ class _Run:
         try:
             await warn_of_failures(client)
             await self._work(looking)
-            await self._gathered.keep_rejects()
+            await self._gathered.keep_early()
         finally:
             looking.cancel()
             await self._end(topic)
@@ -206,7 +207,8 @@ class _Run:
         taken = [self._left.popleft() for _ in range(min(room, len(self._left)))]
         for attempts in taken:
             number = attempts.shard.number
-            tasks.append(self._shipping.task(attempts.shard, 1 if number == self._first else 2, ordered))
+            earlier = replace(self._earlier, is_last=not self._left)
+            tasks.append(self._shipping.task(attempts.shard, 1 if number == self._first else 2, ordered, earlier))
             if not self._submitted:
                 require_picklable(tasks[0])
                 self._submitted = True
@@ -229,6 +231,9 @@ class _Run:
         return max(_LEAST_AHEAD, _AHEAD_A_THREAD * self._workers.threads)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._is_over:  # the client may be closed: there is nobody to be told
+            work.close()
+            return
         task = asyncio.create_task(work)
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
@@ -263,9 +268,16 @@ class _Run:
             await self._gathered.add(number, result)
             if not result.complete:
                 self._left.appendleft(attempts)
-            elif number == self._first:
-                self._judged = True
+            elif number == self._first and not self._judged:
+                self._read_on(result.not_judged)
         self._check_rejects()
+
+    def _read_on(self, not_judged: Earlier | None) -> None:
+        """Has the next shard judged, if the first one has not enough records."""
+        if not_judged is None or not self._left:
+            self._judged = True
+        else:
+            self._earlier, self._first = not_judged, self._left[0].shard.number
 
     def _again(self, attempts: _Attempts, error: LoaderError) -> None:
         """Has a shard run again whose run has failed, if that may help."""
@@ -336,7 +348,9 @@ class _Run:
                         ", ".join(sorted(new)),
                     )
                 silent = self._workers.silent
-                await self._take_back(await self._stranded(silent))  # claims end what these may do yet
+                if stranded := await self._stranded():
+                    await self._take_back(stranded)  # claims end what these may do yet
+                    await self._workers.hang_up()
                 if not self._workers.threads and not told:
                     log.warning("the Dask cluster has no workers; waiting for the first one")
                 told = not self._workers.threads
@@ -356,10 +370,10 @@ class _Run:
         else:
             self._checked |= workers
 
-    async def _stranded(self, silent: frozenset[str]) -> list[Future]:
-        """The tasks that silent workers have, and those for workers of which none is there any more: Dask has them wait
-        for one of these for ever."""
-        given = (await self._workers.given(silent) or ()) if silent else ()
+    async def _stranded(self) -> list[Future]:
+        """The tasks that silent workers have, or their results, and those for workers of which none is there any more:
+        Dask has them wait for one of these for ever."""
+        given = await self._workers.only_with_silent([future.key for future in self._futures])
         live = self._workers.live
         return [
             future
@@ -389,13 +403,13 @@ class _Run:
             await self._take_back(list(self._futures))
         else:
             await self._workers.tell(stop_run, self._token)
-            if (given := await self._workers.given()) is not None:
-                waiting = [one for one in self._futures if not one.done() and one.key not in given]
-                await self._take_back(waiting)
+            waiting = await self._workers.not_begun([one.key for one in self._futures if not one.done()])
+            await self._take_back([one for one in self._futures if one.key in waiting])
         self._news.set()
 
     async def _end(self, topic: str) -> None:
         """Leaves nothing of the run in the cluster."""
+        self._is_over = True
         for task in list(self._beside):
             task.cancel()
         if self._client.status == "running":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from loader.engine.dask.messages import Progress, ShardResult
 from loader.engine.messages import Tally
@@ -30,7 +31,7 @@ class Gathered:
         self._so_far: dict[int, dict[int, SourceCounts]] = {}  # of shards that are not done
         self._waiting: dict[int, int] = {}
         self._done: set[int] = set()
-        self._rejected: dict[int, Sequence[bytes]] = {}  # lines of the last runs of shards that are not done
+        self._early: dict[int, ShardResult] = {}  # the last run that has ended of shards that are not done
         self._rejects = RejectsFile(part.rejects, channel.proof)
         self._ids: IdsFile | None = None
         self._ids_path = file_of(part.options.ids_out)
@@ -54,7 +55,7 @@ class Gathered:
             self._replace(shard, result.counts.sources)
             self._report.last_reject = result.counts.last_reject or self._report.last_reject
             self._note_place(result)
-            self._rejected[shard] = result.rejects
+            self._early[shard] = result
 
     async def add(self, shard: int, result: ShardResult) -> None:
         """A run of a shard has ended in order.
@@ -75,7 +76,7 @@ class Gathered:
         self._note_place(result)
         for queue, batches in result.acknowledged.items():
             self._channel.note_acknowledged(queue, shard, batches)
-        self._rejected.pop(shard, None)
+        self._early.pop(shard, None)
         await self._append(result.rejects)
         if self._ids_path is not None and result.ids:
             if self._ids is None:
@@ -84,16 +85,19 @@ class Gathered:
             self._ids.add_lines(result.ids)
             await self._ids.settle()
 
-    async def keep_rejects(self) -> None:
-        """Writes the rejects of shards that are not done, when no run of them follows: they may be why the load ends.
+    async def keep_early(self) -> None:
+        """Counts all else of shards that are not done, and writes their rejects, when no run of them follows.
 
-        The next run of the job finds them again, and does not write them again.
+        The rejects may be why the load ends. The next run of the job finds them again, and does not write them again.
 
         Raises:
             LoaderError: The file cannot be written, or another run has taken the job over.
         """
-        for shard in list(self._rejected):
-            await self._append(self._rejected.pop(shard))
+        early, self._early = self._early, {}
+        for result in early.values():
+            Tally(self._report).add(replace(result.counts, sources={}))  # these are counted
+        for result in early.values():
+            await self._append(result.rejects)
 
     def _note_place(self, result: ShardResult) -> None:
         """Has the report name the place of rejects as the options do: a worker has its absolute path."""

@@ -364,7 +364,17 @@ class _Running:
         # What this worker has written, the driver need not hold.
         rejects = () if self._setup.rejects_place else self._rejects.lines
         ids = b"" if self._ids is None or self._setup.ids_place else self._ids.lines
-        return ShardResult(_worker_name(), complete, counts, acknowledged or {}, rejects, ids, error, taken_over)
+        return ShardResult(
+            _worker_name(),
+            complete,
+            counts,
+            acknowledged or {},
+            rejects,
+            ids,
+            error,
+            taken_over,
+            self.load.not_judged,
+        )
 
     def _sources(self) -> dict[int, SourceCounts]:
         return dict(zip(self.task.indexes, (source.counts for source in self._report.sources), strict=True))
@@ -372,7 +382,7 @@ class _Running:
 
 def _part_of(part: Part, task: ShardTask) -> Part:
     """The part of a worker for one shard."""
-    return replace(part, sources=task.sources, origins=task.origins, process=task.process)
+    return replace(part, sources=task.sources, origins=task.origins, process=task.process, earlier=task.earlier)
 
 
 async def _only(shard: Shard) -> AsyncIterator[Shard]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from loader.engine.first_records import Earlier
 from loader.engine.messages import Counts
 from loader.engine.part import Part
 from loader.errors import LoaderError
@@ -76,7 +77,7 @@ class ShardTask:
         shard: Its pieces have indexes of ``sources``.
         sources, origins: Those of the shard.
         indexes: For each of these, its index in the load.
-        process: See ``Pipeline``.
+        process, earlier: See ``Pipeline``.
         ordered: What is ordered when the task is submitted.
     """
 
@@ -89,6 +90,7 @@ class ShardTask:
     indexes: Sequence[int] = field(repr=False)
     process: int
     ordered: Ordered
+    earlier: Earlier
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ class ShardResult:
         rejects, ids: Lines for the files.
         error: What ended it.
         taken_over: Whether another run of the shard has taken it over.
+        not_judged: See ``Pipeline``.
     """
 
     worker: str
@@ -114,6 +117,7 @@ class ShardResult:
     ids: bytes = b""
     error: LoaderError | None = None
     taken_over: bool = False
+    not_judged: Earlier | None = None
 
 
 @dataclass(frozen=True, slots=True)

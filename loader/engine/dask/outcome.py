@@ -37,11 +37,13 @@ async def outcome_of(client: Client, future: Future) -> ShardResult:
     return result
 
 
-async def outcome_error(client: Client, future: Future) -> LoaderError | None:
+async def outcome_error(future: Future) -> LoaderError | None:
     """Waits for a task of any result. Returns the error with which it has ended, if it has."""
-    if not await client.gather([future], errors="skip"):
-        return lost_scheduler() if future.cancelled() else from_exception(await future.exception())
-    return None
+    # Nothing is fetched, as ``gather`` does: it fails, or waits, when the scheduler is gone.
+    error = await future.exception()
+    if future.cancelled():
+        return lost_scheduler()
+    return None if error is None else from_exception(error)
 
 
 def lost_scheduler() -> LoaderError:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import loader
 from loader.engine.dask.messages import Ordered, Setup, ShardTask, packed
+from loader.engine.first_records import Earlier
 from loader.engine.part import Part
 from loader.errors import UsageError
 from loader.outputs.place import absolute_place, place_of
@@ -35,7 +36,7 @@ class Shipping:
         )
         self._setup = packed(setup)
 
-    def task(self, shard: Shard, process: int, ordered: Ordered) -> ShardTask:
+    def task(self, shard: Shard, process: int, ordered: Ordered, earlier: Earlier) -> ShardTask:
         """The task of a shard.
 
         Raises:
@@ -55,6 +56,7 @@ class Shipping:
             indexes,
             process,
             ordered,
+            earlier,
         )
 
 

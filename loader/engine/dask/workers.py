@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from distributed import Client, Future
+from distributed import Client, Future, Scheduler
 
 _ANSWER_SECONDS = 5.0
 _SIGNS_A_SECOND = 50
@@ -60,15 +60,30 @@ class Workers:
         self.has_had_silent = self.has_had_silent or bool(self.silent)
         return True
 
-    async def given(self, workers: Collection[str] | None = None) -> set[Any] | None:
-        """The keys of all tasks that the scheduler has given to these workers, or to any; None without an answer."""
+    async def not_begun(self, keys: Sequence[Any]) -> set[Any]:
+        """The keys among these of tasks that the scheduler has given to no worker; none without an answer.
+
+        A task that has ended is none of them: what became of it may be on its way.
+        """
+        return await self._asked(_not_begun, keys)
+
+    async def _asked(self, what: Callable[..., list[Any]], *arguments: object) -> set[Any]:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                found = await self._client.processing(workers=None if workers is None else list(workers))
+                return set(await self._client.run_on_scheduler(what, *arguments))
         except (OSError, TimeoutError) as error:
-            log.debug("the Dask scheduler does not tell what it has given to workers: %s", error)
-            return None
-        return {key for keys in found.values() for key in keys}
+            log.debug("the Dask scheduler does not answer: %s", error)
+            return set()
+
+    async def only_with_silent(self, keys: Sequence[Any]) -> set[Any]:
+        """The keys among these of tasks that silent workers have, or whose results they alone have; none without an
+        answer."""
+        return await self._asked(_only_with, keys, self.silent) if self.silent else set()
+
+    async def hang_up(self) -> None:
+        """Has the scheduler wait for no answer of a silent worker. It asks for several results at once, and those of
+        other workers would wait as well."""
+        await self._asked(_hang_up, self.silent)
 
     async def cancel(self, futures: Sequence[Future]) -> None:
         """Has the scheduler forget tasks. Those that run go on."""
@@ -91,3 +106,23 @@ class Workers:
             log.debug("not all Dask workers were told: %s", error)
             return False
         return True
+
+
+# These run in the scheduler.
+
+
+def _not_begun(keys: Sequence[Any], dask_scheduler: Scheduler) -> list[Any]:
+    tasks = dask_scheduler.tasks
+    return [key for key in keys if key not in tasks or tasks[key].state not in ("processing", "memory", "erred")]
+
+
+def _only_with(keys: Sequence[Any], workers: Collection[str], dask_scheduler: Scheduler) -> list[Any]:
+    tasks = [dask_scheduler.tasks[key] for key in keys if key in dask_scheduler.tasks]
+    having = {task.key: {*(task.who_has or ()), task.processing_on} - {None} for task in tasks}
+    return [key for key, found in having.items() if found and all(one.address in workers for one in found)]
+
+
+def _hang_up(workers: Collection[str], dask_scheduler: Scheduler) -> list[Any]:
+    for address in workers:
+        dask_scheduler.rpc.remove(address)
+    return []

@@ -207,6 +207,32 @@ def test_a_claim_that_the_server_has_lost_is_noted_again_and_the_other_load_begi
     asyncio.run(scenario())
 
 
+def test_a_shard_whose_claim_was_lost_and_noted_again_is_taken_over_within_the_load(valkey: Server) -> None:
+    async def scenario() -> None:
+        run = Run.new(is_spread=True)
+        first, second = ShardRun(valkey, "first", run), ShardRun(valkey, "second", run)
+        try:
+            await first.take()
+            with valkey.client() as client:
+                client.flushdb()
+            await first.open()
+            await first.write(0)
+            await first.commit(0)
+
+            await second.take()
+
+            assert second.state.is_loaded(0)
+            assert second.state.is_of_this_load(0)
+            assert first.connection is not None and await _is_closed(first.connection)
+        finally:
+            await first.close()
+            await second.close()
+
+    with valkey.client() as client:
+        client.flushdb()
+    asyncio.run(scenario())
+
+
 async def _is_closed(connection: Connection) -> bool:
     """Whether the server has closed it: its next call fails."""
     try:

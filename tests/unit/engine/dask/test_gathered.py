@@ -16,6 +16,7 @@ from loader.jobs.lease import Run
 from loader.jobs.reject_kinds import RejectKinds
 from loader.jobs.report import LoadReport, SourceReport
 from loader.settings import LoadOptions
+from loader.tasks.reasons import ReasonCode
 
 
 def gathered(rejects: Path | None = None) -> tuple[Gathered, LoadReport, list[tuple[str, int, list[int]]]]:
@@ -32,7 +33,7 @@ def result(loaded: int, *, complete: bool = True, rejects: tuple[bytes, ...] = (
     counts = Counts(
         sources={source: SourceCounts(records_read=loaded + len(rejects), loaded=loaded, rejected=len(rejects))},
         queues={"q.default": loaded},
-        rejected_by_code=Counter(),
+        rejected_by_code=Counter({ReasonCode.INVALID_JSON: len(rejects)}),
         kinds=RejectKinds(),
         batches=1,
         compact=0,
@@ -98,9 +99,11 @@ def test_rejects_of_shards_that_are_not_done_are_written_at_the_end(tmp_path: Pa
         found.count(2, result(1, complete=False, rejects=(b"of a run that another one follows",)))
         await found.add(2, result(2))
         assert not path.exists(), "runs may follow"
-        await found.keep_rejects()
+        await found.keep_early()
         await found.close()
         assert report.rejects_file == str(path)
+        assert (report.loaded, report.queues, report.batches) == (3, {"q.default": 3}, 2)
+        assert (report.rejected, report.rejected_by_code) == (2, {ReasonCode.INVALID_JSON: 2})
 
     asyncio.run(scenario())
     assert path.read_bytes() == first + second
