@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from loader.settings.error_limit import FIRST_RECORDS
 from tests.cli import run
 from tests.dask_cluster import DaskCluster, SmallShards, go_on, stop_process
 from tests.fault_counts import Fault, count
@@ -264,7 +265,7 @@ def test_results_that_a_stopped_worker_alone_has_keep_no_others_waiting(scene: S
         DaskCluster(folder, 2, DASK_DISTRIBUTED__SCHEDULER__PRELOAD=json.dumps([str(preload)])) as own,
         dask_load(scene, own, "--timeout", "5", "--retry-for", "5", silent=2.0) as running,
     ):
-        running.until(lambda: scene.pending > 300, "the first shard is judged")
+        running.until(lambda: scene.pending > FIRST_RECORDS + 300, "the first records are judged")
         flag.touch()
         running.until(lambda: scene.pending == RECORDS, "all is in")
         pid = own.workers[0].pid
@@ -340,9 +341,9 @@ def test_a_paused_load_whose_driver_dies_keeps_no_worker(scene: Scene, cluster: 
     plain_input(scene)
     scene.proxy.latency = 0.4  # so that it lasts until it is paused
 
-    with dask_load(scene, cluster) as running:
+    # No records are judged first: a pause before that would leave workers without a shard.
+    with dask_load(scene, cluster, "--max-errors", "none") as running:
         pids = [worker.pid for worker in cluster.workers]
-        # They have none before the first shard is judged: a pause before that leaves them without.
         running.until(lambda: all(cluster.shards_on(pid) for pid in pids), "all workers have a shard")
         assert run("jobs", "pause", "j", "--redis", scene.server.url, cwd=scene.folder).status == 0
         running.until_it_says("paused since ")
@@ -352,7 +353,7 @@ def test_a_paused_load_whose_driver_dies_keeps_no_worker(scene: Scene, cluster: 
     scene.proxy.rule = None
     scene.proxy.latency = 0.0
     assert run("jobs", "resume", "j", "--redis", scene.server.url, cwd=scene.folder).status == 0
-    with dask_load(scene, cluster) as running:
+    with dask_load(scene, cluster, "--max-errors", "none") as running:
         done = running.wait()
 
     scene.assert_all_in(done)
