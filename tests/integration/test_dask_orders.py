@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli import run
-from tests.conftest import Server
+from tests.conftest import RedisServer, Server
 from tests.dask_cluster import DaskCluster, SmallShards
 from tests.faults.helpers import HANG, assert_adds_up, assert_each_once, numbered
 
@@ -102,6 +102,32 @@ def test_a_worker_that_joins_a_paused_load_pauses_and_goes_on(
 
     assert done.status == 0, done.stderr
     assert_each_once(client, job.lines)
+
+
+def test_a_load_hears_nothing_of_another_one_in_the_same_worker(
+    valkey: Server, client: Any, redis_server: Callable[..., RedisServer], tmp_path: Path
+) -> None:
+    redis = redis_server("--appendonly", "yes", "--appendfsync", "always")
+    away = redis.start()
+    numbered(tmp_path / "in.jsonl", 3000)
+    usual = ("in.jsonl", "-q", "q", "-b", "10", "--max-errors", "none", "--engine", "dask")
+    (tmp_path / "dask").mkdir()
+    with DaskCluster(tmp_path / "dask", 1) as own:
+        scheduler = ("--scheduler", own.address)
+        with (
+            away.client() as there,
+            SmallShards(3000, *usual, *scheduler, "--redis", away.url, "--job", "a", cwd=tmp_path) as one,
+            SmallShards(3000, *usual, *scheduler, "--redis", valkey.url, "--job", "b", cwd=tmp_path) as other,
+        ):
+            one.until(lambda: there.llen(PENDING), "one loads")
+            other.until(lambda: client.llen(PENDING), "and so does the other")
+            redis.kill()
+            one.until_it_says("trying again")
+            redis.start()
+            both = one.wait(HANG), other.wait(HANG)
+    assert [done.status for done in both] == [0, 0], both
+    assert f"127.0.0.1:{away.port}" in both[0].stderr
+    assert f"127.0.0.1:{away.port}" not in both[1].stderr
 
 
 def test_an_ordered_rate_is_that_of_all_shards_together(

@@ -14,6 +14,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import cache
 
@@ -57,6 +58,9 @@ _LOOKS_WITHOUT_DRIVER = 2
 """After so many looks, each of which finds that the driver does not have the job, its shards end: a driver that was
 cut off may take its lease again. A shard that is paused would keep its thread for ever: nobody is left to
 let it go on, and the next driver may wait for that thread."""
+
+_RUN: ContextVar[str | None] = ContextVar("runqy_loader_run", default=None)
+"""The run of the loader for which this thread works: several may have shards in one process."""
 
 _log = logging.getLogger("runqy_loader")
 
@@ -122,7 +126,7 @@ class _Host:
         thread = threading.Thread(target=self._loop.run_forever, name="runqy-loader", daemon=True)
         thread.start()
         _log.propagate = False
-        _log.addHandler(_Forward(self._tell_all, thread.ident))
+        _log.addHandler(_Forward(self._tell_those, thread.ident))
 
     def run(self, task: ShardTask) -> ShardResult:
         """Runs a shard; called in a thread of the Dask worker."""
@@ -168,6 +172,7 @@ class _Host:
         return sum(len(run.running) for run in list(self._open.values()))
 
     async def _run(self, task: ShardTask) -> ShardResult:
+        _RUN.set(task.token)
         run = self._open.get(task.token)
         if run is None:
             setup: Setup = unpacked(task.setup)
@@ -178,9 +183,10 @@ class _Host:
     def _tell(self, token: str, message: object) -> None:
         self._worker.log_event(topic_of(token), packed(message))
 
-    def _tell_all(self, message: object) -> None:
-        for token in list(self._open):
-            self._tell(token, message)
+    def _tell_those(self, token: str | None, message: object) -> None:
+        """Tells the driver of a run; those of all runs what is of none."""
+        for one in list(self._open) if token is None else [token]:
+            self._tell(one, message)
 
 
 class _Open:
@@ -390,9 +396,9 @@ async def _only(shard: Shard) -> AsyncIterator[Shard]:
 
 
 class _Forward(logging.Handler):
-    """Tells the driver what shards say, but not what a driver says that runs in this process."""
+    """Tells the driver what its shards say, but not what a driver says that runs in this process."""
 
-    def __init__(self, tell: Callable[[object], None], thread: int | None) -> None:
+    def __init__(self, tell: Callable[[str | None, object], None], thread: int | None) -> None:
         super().__init__()
         self._tell = tell
         self._thread = thread
@@ -401,6 +407,6 @@ class _Forward(logging.Handler):
         if record.thread != self._thread:
             return
         if hasattr(record, "waiting"):
-            self._tell(Said(waiting=record.waiting, is_wait=True))
+            self._tell(_RUN.get(), Said(waiting=record.waiting, is_wait=True))
         else:
-            self._tell(Said(record.levelno, record.getMessage(), getattr(record, "once", "")))
+            self._tell(_RUN.get(), Said(record.levelno, record.getMessage(), getattr(record, "once", "")))
