@@ -126,7 +126,7 @@ class TaskReader:
             commands.append(command(b"ZSCORE", key, task.id.encode()))
         for task, score in zip(due, await self._ask(commands), strict=True):
             if isinstance(score, bytes):
-                task.next_process_at = _moment(int(float(score)))
+                task.next_process_at = _moment(float(score))
 
     async def _ask(self, commands: Sequence[bytes]) -> list[Reply]:
         if not commands:
@@ -212,8 +212,9 @@ def _set_payload(info: TaskInfo, payload: bytes) -> None:
         info.payload_base64 = base64.b64encode(payload).decode()
 
 
-def _moment(seconds: int) -> str | msgspec.UnsetType:
+def _moment(seconds: float) -> str | msgspec.UnsetType:
     try:
+        seconds = int(seconds)
         return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z") if seconds else msgspec.UNSET
     except (ValueError, OverflowError, OSError):
         return msgspec.UNSET  # out of the range of dates

@@ -46,12 +46,13 @@ class Generating:
             first = options.first - 1
             blocks = made.blocks(first, None if options.count is None else first + options.count)
             until = None if options.duration is None else time.monotonic() + options.duration
-            while not self._stopping and await asyncio.to_thread(self._piece, blocks, until):
-                pass
+            are_left = True
+            while are_left and not self._stopping:
+                are_left = await asyncio.to_thread(self._piece, blocks, until)
         except Exception as error:
             report.fail(error)
             raise
-        report.end("interrupted" if self._stopping else "completed")
+        report.end("interrupted" if are_left else "completed")
         return report
 
     def _piece(self, blocks: Iterator[Sequence[str]], until: float | None) -> bool:

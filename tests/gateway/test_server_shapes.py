@@ -88,6 +88,10 @@ def test_tasks_in_other_states_are_shown_as_there(valkey: Server, start: Start) 
         client.hset(key, mapping={"state": "retry", "msg": encode(**{**failed, "deadline": 1_800_000_001})})
         found = gateway.get(f"/queue/{task_id}").json["Info"]
         assert (found["Deadline"], found["NextProcessAt"]) == ("2027-01-15T08:00:01Z", "2027-01-15T08:00:00Z")
+        for score in ("inf", "-inf", "1e300"):  # no date, but no fault of the gateway
+            client.zadd("asynq:{simple.default}:retry", {task_id: score})
+            reply = gateway.get(f"/queue/{task_id}")
+            assert (reply.status, reply.json["Info"]["NextProcessAt"]) == (200, "0001-01-01T00:00:00Z"), score
 
 
 def test_errors_have_its_form_and_texts(served: Gateway) -> None:
