@@ -178,7 +178,9 @@ class Seen:
 
 
 def _named(directives: str, name: str) -> str:
-    """The name of a member in a template. After a directive, it may have braces."""
+    """The name of a member in a template. After a directive or a text, it may have braces."""
+    if name.startswith("{{"):
+        return f"{directives}{{{{ '{{{{' }}}}{name.removeprefix('{{')}"
     if not directives and "{{" in name:
         directives = "{{ optional(1) }} "
     return f"{directives}{name}"

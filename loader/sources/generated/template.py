@@ -157,10 +157,16 @@ class _Member:
 
 
 def _member(text: str, value: Any, context: Context) -> _Member:
-    """A member by its name, which may begin with directives. One space after a directive is no part of the name."""
+    """A member by its name, which may begin with directives. One space after a directive is no part of the name.
+
+    After directives, a text such as ``{{ '{{' }}`` may begin the name itself.
+    """
     member = _Member(text, value)
     while (found := _PLACEHOLDER.match(member.name)) is not None:
         call = parse_call(found[1], context.place)
+        if isinstance(call, Literal) and call.json[0] == '"':
+            member = replace(member, name=orjson.loads(call.json) + member.name[found.end() :])
+            break
         if not isinstance(call, Call) or call.name not in ("optional", "null"):
             raise UsageError(
                 f"{context.place}: the name of a member may begin with optional(…) or null(…), not {found[0]}", SEE

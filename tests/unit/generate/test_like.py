@@ -21,11 +21,14 @@ from loader.generate.like import Learnt, learn
 from loader.generate.rounded import quantile_texts
 from loader.sources.generated.generator import Generator
 
-NAMES = st.text(st.sampled_from("ab {%"), min_size=1, max_size=4)
+NAMES = st.text(st.sampled_from("ab {%"), min_size=1, max_size=4) | st.sampled_from(
+    ["{{ a }}", "{{ optional(0.5) }} a", "{{ '{{' }}", "a{{ b }}", "{{", "}}", " {{ a }}"]
+)
 VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(10**30), 10**30)
+    | st.integers(-(10**400), 10**400)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"]))
     | st.dates().map(str)
