@@ -79,10 +79,17 @@ class Job:
         """What the record says."""
         return await read_standing(self._servers, self.name)
 
-    async def is_done(self) -> bool:
-        """Whether an earlier run has loaded every record of the job."""
+    async def go_on(self) -> bool:
+        """Records that a run loads the job again. Returns whether an earlier run had loaded every record of it.
+
+        The input may have more since then, so a finished job is as unfinished as any other until this run ends; that it
+        was finished is in field ``reopened`` for so long.
+        """
         with translated(self._where):
-            return bool(await self._client.execute("HGET", self._key, "state") == DONE.encode())
+            if await self._client.execute("HGET", self._key, "state") == DONE.encode():
+                await self._client.execute("HSET", self._key, "state", LOADING, "reopened", 1)
+                return True
+            return bool(await self._client.execute("HGET", self._key, "reopened"))
 
     async def may_have_loaded(self) -> bool:
         """Whether the job is running, or may have loaded something."""
@@ -149,7 +156,20 @@ class Job:
 
     async def finish(self, report: dict[str, Any]) -> None:
         """Records that every task is in. There is nothing to order any more."""
-        done = ("state", DONE, "finished", time.time(), "report", orjson.dumps(report), PAUSED, "", RATE, "")
+        done = (
+            "state",
+            DONE,
+            "finished",
+            time.time(),
+            "report",
+            orjson.dumps(report),
+            PAUSED,
+            "",
+            RATE,
+            "",
+            "reopened",
+            "",
+        )
         with translated(self._where):
             await self._client.execute("HSET", self._key, *done)
 

@@ -70,6 +70,37 @@ def test_a_load_without_options_pauses_and_goes_on(tool: Tool, db: Redis) -> Non
     assert db.hmget("runqy-loader:{j}:job", "paused", "rate") == [b"", b""]
 
 
+def test_a_finished_job_whose_input_has_more_goes_on_like_any_other(tool: Tool, db: Redis) -> None:
+    def load() -> Load:
+        return Load("-", *FIXED, "-b", "100", "-w", "1", "--redis", tool.url, cwd=tool.folder, stdin=subprocess.PIPE)
+
+    def state() -> str:
+        (listed,) = found(tool)
+        return str(listed["state"])
+
+    with load() as first:
+        first.feed(lines_of(0, 1000))
+        first.process.stdin.close()  # type: ignore[union-attr]
+        first.process.stdin = None
+        assert first.wait().status == 0
+    assert state() == "finished"
+    with load() as running:
+        running.feed(lines_of(0, 1500))
+        running.until(lambda: db.llen(PENDING) == 1500, "what is new is in")
+        assert "job j is paused: process " in ordered(tool, "pause", "j")
+        running.until_it_says("paused since ")
+        ordered(tool, "resume", "j")
+        running.signal(signal.SIGKILL)
+        running.wait()
+    assert state() == "interrupted"
+
+    (bitmap,) = db.keys("*:batches")
+    db.setbit(bitmap, 14, 0)  # as if its last batch had been written, and not pushed
+    db.ltrim(PENDING, 100, -1)
+    assert_fine(run("rollback", "j", "--redis", tool.url, "--quiet", cwd=tool.folder))
+    assert db.keys("asynq:t:*") == []
+
+
 def test_a_rate_is_followed_by_a_running_load_and_by_the_next_run(tool: Tool, db: Redis) -> None:
     lines = numbered(tool.folder / "in.jsonl", 4000)
     with Load("in.jsonl", *FIXED, "--rate", "10/s", "-b", "10", "--redis", tool.url, cwd=tool.folder) as load:

@@ -232,7 +232,7 @@ class RedisLoad:
         await self._retry(lambda: enter_job(self._servers, self._job.name))
         if self._job.resumed:
             log.info("resuming job %s", self._job.name)
-            if self._options.max_errors is None and await self._retry(self._job.is_done):
+            if await self._retry(self._job.go_on) and self._options.max_errors is None:
                 # Its batches of bad records alone have no mark, and would count as the beginning of a wrong input.
                 self._plan = replace(self._plan, options=replace(self._plan.options, max_errors="none"))
 
