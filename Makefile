@@ -41,7 +41,7 @@ demo: $(DEMO_STAMP) ## load a real data set into the embedded server and look at
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 test: $(STAMP) ## the tests, of those that take long a sample (see tests/README.md)
-	$(PYTEST) --ignore=tests/integration/clouds --sample=faults:0.06,interop:0.15,integration:0.2,gateway:0.3 --sample-variants=integration:0.34,gateway:0.5
+	$(PYTEST) --ignore=tests/integration/clouds --sample=faults:0.06,interop:0.12,integration:0.15,gateway:0.25 --sample-variants=integration:0.3,gateway:0.4
 
 test-all: $(STAMP) ## all tests, nothing left out
 	$(PYTEST)

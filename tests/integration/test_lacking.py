@@ -119,7 +119,7 @@ def test_an_address_that_cannot_be_reached_is_named_with_the_node_that_announces
         client.config_set("cluster-announce-ip", "127.0.0.2")
         client.config_set("cluster-announce-port", elsewhere)
 
-    line = only_error(load(node.url, tmp_path))
+    line = only_error(load(node.url, tmp_path, "--retry-for", "3"))
     found = findings(node.url)["reachable"]
 
     for text in (line, f"{found['text']}. {found['hint']}"):
