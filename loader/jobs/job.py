@@ -80,7 +80,7 @@ class Job:
         return await read_standing(self._servers, self.name)
 
     async def go_on(self) -> bool:
-        """Records that a run loads the job again. Returns whether an earlier run had loaded every record of it.
+        """Records that a run works on the job. Returns whether an earlier run had brought it to its end.
 
         The input may have more since then, so a finished job is as unfinished as any other until this run ends; that it
         was finished is in field ``reopened`` for so long.

@@ -255,12 +255,17 @@ class Migration:
         return replace(ends, source=source, out=out)
 
     async def _announce(self, ends: Ends, origin: Origin) -> None:
-        """Adds the target's queue to the set of queues, if its layout has one, and the job to the list of jobs."""
+        """Adds the target's queue to the set of queues, if its layout has one, and the job to the list of jobs.
+
+        From here on, a job that was finished is as unfinished as any other: its queue may have more by now.
+        """
         options = self._options
         if key := encoder_for(options.target, options.target_queue).queues_key:
             await ends.into.call([ask(b"SADD", key.encode(), options.target_queue.encode())], f"key {key}")
         target = ends.target.servers
         await retry(partial(enter_job, target, self.report.job), options.retry_for, between=target.reconnect)
+        for end in ends.held:
+            await retry(end.job.go_on, options.retry_for, between=end.servers.reconnect)
         self.report.waiting = await origin.waiting(ends.out)
 
     # --- the work --------------------------------------------------------------------------------------------------

@@ -449,6 +449,37 @@ def test_a_copy_that_is_killed_goes_on_and_gives_each_task_once(
     assert worker.done == numbered(5000)
 
 
+def test_a_finished_move_whose_queue_has_more_is_not_finished_when_it_is_killed(
+    valkey: Server, other: Server, there: Any, tmp_path: Path
+) -> None:
+    def states() -> list[str]:
+        found = [json.loads(run("jobs", "--json", "--redis", one.url, cwd=tmp_path).stdout) for one in (valkey, other)]
+        return [job["state"] for jobs in found for job in jobs]
+
+    with valkey.client() as here, Proxy(other.port) as target:
+        push(here, "documented", Q, numbered(100))
+        given = arguments(valkey, target, ("documented", "asynq"), "--move", "-b", "10")
+        assert run(*given, cwd=tmp_path).status == 0
+        before = states()
+        assert set(before) == {"finished"}
+        push(here, "documented", Q, numbered(200)[100:])
+        target.rule = from_nth(INSERT, 3, Verdict.WAIT)
+        moving = subprocess.Popen(
+            command(*given), cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        until(lambda: target.waiting or moving.poll() is not None, "some are moved")
+        moving.kill()
+        moving.communicate()
+        target.rule = None
+        target.let_pass()
+        until(lambda: "running" not in states(), "the servers see that it is gone")
+        assert states() == ["interrupted"] * len(before)
+
+        assert run(*given, cwd=tmp_path).status == 0
+        assert states() == before
+        assert tasks(there, "asynq") == numbered(200)
+
+
 def test_an_interrupted_move_gives_back_what_it_has_claimed_in_order(
     valkey: Server, other: Server, there: Any, tmp_path: Path
 ) -> None:
