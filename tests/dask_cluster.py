@@ -7,14 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import Any, Self
 
+import pytest
 from distributed import Client, Scheduler
 
 from tests.cli import environment
+from tests.conftest import Server
 from tests.faults.helpers import Load, until
 
 START_SECONDS = 120.0
@@ -28,6 +30,14 @@ shards.SHARD_BYTES = {size}
 engine.SILENT_SECONDS = {silent}
 main()
 """
+
+
+@pytest.fixture
+def client(valkey: Server) -> Iterator[Any]:
+    """A client of an empty server."""
+    with valkey.client() as client:
+        client.flushall()
+        yield client
 
 
 class DaskCluster:

@@ -17,6 +17,7 @@ from loader.errors import LoaderError
 from tests.cli import Outcome, run
 from tests.conftest import Server
 from tests.dask_cluster import DaskCluster, SmallShards
+from tests.dask_cluster import client as client
 from tests.faults.helpers import (
     Command,
     assert_adds_up,
@@ -33,13 +34,6 @@ from tests.faults.helpers import (
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
     with DaskCluster(tmp_path_factory.mktemp("dask"), 2) as cluster:
         yield cluster
-
-
-@pytest.fixture
-def client(valkey: Server) -> Iterator[Any]:
-    with valkey.client() as client:
-        client.flushall()
-        yield client
 
 
 def dask_load(cluster: DaskCluster, server: Server, cwd: Path, *arguments: str | Path, size: int = 3000) -> Outcome:

@@ -12,6 +12,7 @@ import pytest
 from tests.cli import run
 from tests.conftest import RedisServer, Server
 from tests.dask_cluster import DaskCluster, SmallShards
+from tests.dask_cluster import client as client
 from tests.faults.helpers import HANG, assert_adds_up, assert_each_once, numbered
 
 PENDING = "asynq:q.default:pending"
@@ -24,13 +25,6 @@ ARGUMENTS = ("in.jsonl", "-q", "q", "--layout", "documented", "-b", "10", "--max
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
     with DaskCluster(tmp_path_factory.mktemp("dask"), WORKERS) as cluster:
         yield cluster
-
-
-@pytest.fixture
-def client(valkey: Server) -> Iterator[Any]:
-    with valkey.client() as client:
-        client.flushall()
-        yield client
 
 
 class Orders:

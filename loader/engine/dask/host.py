@@ -60,7 +60,7 @@ cut off may take its lease again. A shard that is paused would keep its thread f
 let it go on, and the next driver may wait for that thread."""
 
 _RUN: ContextVar[str | None] = ContextVar("runqy_loader_run", default=None)
-"""The run of the loader for which this thread works: several may have shards in one process."""
+"""The run of the loader for which a task of the event loop works: several may have shards in one process."""
 
 _log = logging.getLogger("runqy_loader")
 

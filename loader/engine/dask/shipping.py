@@ -19,7 +19,7 @@ class Shipping:
     """Makes tasks.
 
     Args:
-        part: The part that is the whole of the load. Any process can read its sources; see ``open_sources``.
+        part: The part that is the whole of the load. Any process can read its sources; see ``require_shareable``.
     """
 
     def __init__(self, part: Part, *, resumed: bool, log_level: int, keeps_rejects: bool) -> None:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.cli import Outcome, run
 from tests.conftest import Server
 from tests.dask_cluster import DaskCluster, SmallShards
+from tests.dask_cluster import client as client
 from tests.faults.helpers import assert_each_once, payload, rejected_lines, tasks
 from tests.integration.clouds.servers import AzureContainer, GoogleBucket
-
-
-@pytest.fixture
-def client(valkey: Server) -> Iterator[Any]:
-    with valkey.client() as client:
-        client.flushall()
-        yield client
 
 
 def test_the_files_of_all_shards_are_blobs_and_a_second_run_leaves_them(

@@ -14,6 +14,7 @@ from loader.jobs.ids_file import HEADER
 from tests.cli import Outcome, run
 from tests.conftest import Server
 from tests.dask_cluster import DaskCluster, SmallShards
+from tests.dask_cluster import client as client
 from tests.faults.helpers import numbered, payload, write_lines
 from tests.integration.remote.servers import Objects
 
@@ -22,13 +23,6 @@ from tests.integration.remote.servers import Objects
 def cluster(tmp_path_factory: pytest.TempPathFactory, _s3: int) -> Iterator[DaskCluster]:
     with DaskCluster(tmp_path_factory.mktemp("dask"), 2, **Objects("", _s3).env()) as cluster:
         yield cluster
-
-
-@pytest.fixture
-def client(valkey: Server) -> Iterator[Any]:
-    with valkey.client() as client:
-        client.flushall()
-        yield client
 
 
 def dask_load(cluster: DaskCluster, server: Server, cwd: Path, *arguments: str | Path, size: int = 3000) -> Outcome:
